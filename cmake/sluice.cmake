@@ -1,0 +1,135 @@
+# How a folder of sluice becomes a library, its tests, fuzz targets and benchmarks.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+find_package(CLI11 REQUIRED)
+pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
+pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
+pkg_check_modules(cares REQUIRED IMPORTED_TARGET libcares)
+pkg_check_modules(brotli REQUIRED IMPORTED_TARGET libbrotlidec libbrotlienc)
+
+option(SLUICE_FUZZ "instrument for libFuzzer and build the fuzz targets" OFF)
+option(SLUICE_TESTS "build the tests" ON)
+set(SLUICE_SANITIZE "" CACHE STRING "sanitizers, as -fsanitize takes them")
+
+add_library(sluice_flags INTERFACE)
+target_compile_options(sluice_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough -Wextra-semi
+  -Wno-gnu-statement-expression -Wno-gnu-statement-expression-from-macro-expansion -Wno-missing-field-initializers)
+target_include_directories(sluice_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)
+if(SLUICE_SANITIZE)
+  target_compile_options(sluice_flags INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(sluice_flags INTERFACE -fsanitize=${SLUICE_SANITIZE})
+endif()
+if(SLUICE_FUZZ)
+  target_compile_options(sluice_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+target_link_options(sluice_flags INTERFACE -fuse-ld=lld)
+
+# One precompiled header of what nearly every file includes: the build is bound by parsing headers.
+file(WRITE ${CMAKE_BINARY_DIR}/generated/pch.cc "")
+add_library(sluice_pch OBJECT ${CMAKE_BINARY_DIR}/generated/pch.cc)
+target_link_libraries(sluice_pch PUBLIC sluice_flags fmt::fmt)
+target_compile_options(sluice_pch PRIVATE -Xclang -fno-pch-timestamp)
+target_precompile_headers(sluice_pch PRIVATE
+  <algorithm> <array> <charconv> <chrono> <coroutine> <cstdint> <cstring> <deque> <expected> <functional> <map> <memory>
+  <optional> <set> <span> <string> <string_view> <unordered_map> <utility> <variant> <vector> <fmt/format.h>)
+if(SLUICE_TESTS)
+  add_library(sluice_test_pch OBJECT ${CMAKE_BINARY_DIR}/generated/pch.cc)
+  target_link_libraries(sluice_test_pch PUBLIC sluice_flags fmt::fmt GTest::gtest)
+  target_compile_options(sluice_test_pch PRIVATE -Xclang -fno-pch-timestamp)
+  target_precompile_headers(sluice_test_pch PRIVATE
+    <algorithm> <array> <chrono> <coroutine> <cstdint> <cstring> <expected> <functional> <map> <memory>
+    <optional> <span> <string> <string_view> <unordered_map> <utility> <variant> <vector> <fmt/format.h> <gtest/gtest.h>)
+endif()
+
+# sluice_folder(NAME [DEPENDS lib...] [LIBS lib...] [TEST_LIBS lib...])
+#
+# NAME is a library of the folder's *.cc; *_test.cc become the program NAME_test, each *_fuzz.cc a fuzz target
+# NAME of the file, each *_bench.cc a benchmark. Corpora are in corpus/<fuzz target>/ beside the file.
+function(sluice_folder name)
+  cmake_parse_arguments(arg "" "" "DEPENDS;LIBS;TEST_LIBS" ${ARGN})
+  file(GLOB all CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  set(tests ${all})
+  set(fuzzers ${all})
+  set(benches ${all})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
+  list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
+  list(FILTER all EXCLUDE REGEX "_(test|fuzz|bench)\\.cc$")
+
+  if(all)
+    add_library(${name} STATIC ${all})
+    target_link_libraries(${name} PUBLIC sluice_flags fmt::fmt ${arg_DEPENDS} PRIVATE ${arg_LIBS})
+    target_precompile_headers(${name} REUSE_FROM sluice_pch)
+    target_compile_options(${name} PRIVATE -Xclang -fno-pch-timestamp)
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE sluice_flags fmt::fmt ${arg_DEPENDS})
+  endif()
+  if(tests AND SLUICE_TESTS)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE ${name} ${arg_LIBS} ${arg_TEST_LIBS} GTest::gtest GTest::gtest_main)
+    target_precompile_headers(${name}_test REUSE_FROM sluice_test_pch)
+    target_compile_options(${name}_test PRIVATE -Xclang -fno-pch-timestamp)
+    set_property(GLOBAL APPEND PROPERTY SLUICE_TEST_PROGRAMS ${name}_test)
+  endif()
+  if(SLUICE_FUZZ)
+    foreach(file ${fuzzers})
+      get_filename_component(target ${file} NAME_WE)
+      add_executable(${target} ${file})
+      target_link_libraries(${target} PRIVATE ${name} ${arg_LIBS} ${arg_TEST_LIBS})
+      target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+      set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    endforeach()
+  endif()
+  foreach(file ${benches})
+    get_filename_component(target ${file} NAME_WE)
+    add_executable(${target} EXCLUDE_FROM_ALL ${file})
+    target_link_libraries(${target} PRIVATE ${name} ${arg_LIBS} ${arg_TEST_LIBS} benchmark::benchmark_main)
+  endforeach()
+endfunction()
+
+# Adds every filter folder and writes the one list of them: generated/filters/all.{h,cc}, library `filters_all`.
+function(sluice_add_filters root)
+  file(GLOB folders CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}/${root} ${CMAKE_SOURCE_DIR}/${root}/*/CMakeLists.txt)
+  set(declarations "")
+  set(entries "")
+  set(libraries "")
+  foreach(entry ${folders})
+    get_filename_component(filter ${entry} DIRECTORY)
+    add_subdirectory(${root}/${filter})
+    string(APPEND declarations "const FilterFactory& ${filter}_filter();\n")
+    string(APPEND entries "      &${filter}_filter(),\n")
+    list(APPEND libraries filters_${filter})
+  endforeach()
+  set(dir ${CMAKE_BINARY_DIR}/generated/filters)
+  file(CONFIGURE OUTPUT ${dir}/all.h CONTENT
+"// Written by the build: every filter this program is made of.
+#pragma once
+#include <vector>
+namespace sluice {
+class FilterFactory;
+std::vector<const FilterFactory*> all_filters();
+}  // namespace sluice
+" @ONLY)
+  file(CONFIGURE OUTPUT ${dir}/all.cc CONTENT
+"#include \"filters/all.h\"
+namespace sluice {
+@declarations@
+std::vector<const FilterFactory*> all_filters() {
+  return {
+@entries@  };
+}
+}  // namespace sluice
+" @ONLY)
+  add_library(filters_all STATIC ${dir}/all.cc)
+  target_link_libraries(filters_all PUBLIC sluice_flags ${libraries})
+endfunction()

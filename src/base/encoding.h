@@ -1,0 +1,21 @@
+// Base64 in its two alphabets (RFC 4648), and percent-decoding (RFC 3986 2.1).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sluice {
+
+std::string base64_encode(std::string_view bytes);     // standard alphabet, padded
+std::string base64url_encode(std::string_view bytes);  // URL alphabet, no padding
+
+// Strict: padding required (its length a multiple of 4), nothing but the alphabet, no stray bits. Nothing when invalid.
+std::optional<std::string> base64_decode(std::string_view text);
+// Strict: no padding allowed.
+std::optional<std::string> base64url_decode(std::string_view text);
+
+// Nothing when a % is not followed by two hex digits. A '+' stays.
+std::optional<std::string> percent_decode(std::string_view text);
+
+}  // namespace sluice
