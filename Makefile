@@ -1,0 +1,77 @@
+# The commands of this project. On a fresh Debian 12 (root, package mirror reachable) `make demo` and `make test` are all
+# there is to know: each installs what is missing (tools/setup.sh), builds, and runs.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.PHONY: help demo test release dev soak fuzz bench interop format tidy docs clean
+
+PYTHON := python3
+FUZZ_SECONDS ?= 1800
+SOAK_MINUTES ?= 30
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: ## the example of examples/mypaas with real DNS, kubectl and curl; ONCE=1 ends by itself and checks every step
+	@tools/setup.sh build demo
+	@$(MAKE) --no-print-directory build/release/sluice
+	@$(PYTHON) tools/demo.py $(if $(ONCE),--once)
+
+test: ## install, build with sanitizers, run every test; SUITES="unit fuzz scenarios e2e checks" picks some
+	@tools/setup.sh build test demo
+	@$(MAKE) --no-print-directory dev
+	@$(PYTHON) tools/run_tests.py $(SUITES)
+
+release: ## build what is shipped: build/release/sluice
+	@tools/setup.sh build
+	@$(MAKE) --no-print-directory build/release/sluice
+
+# The build tools know best what is up to date, so this always asks them.
+.PHONY: build/release/sluice
+build/release/sluice: build/release/build.ninja
+	@cmake --build build/release --target sluice
+
+dev: build/dev/build.ninja ## build everything with sanitizers, fuzz targets included: build/dev
+	@cmake --build build/dev
+
+build/%/build.ninja: CMakePresets.json | build
+	@tools/setup.sh build
+	@cmake --preset $* -Wno-dev >build/.$*.configure 2>&1 || { cat build/.$*.configure; exit 1; }
+	@touch $@
+
+soak: ## long tests with the release build: huge bodies, many swaps, leaks; SOAK_MINUTES=30
+	@tools/setup.sh build test demo
+	@$(MAKE) --no-print-directory build/release/sluice
+	@SLUICE_BIN=build/release/sluice SLUICE_SOAK_MINUTES=$(SOAK_MINUTES) $(PYTHON) tools/run_tests.py soak
+
+fuzz: build/fuzz/build.ninja ## long fuzzing of every target in turn; FUZZ_SECONDS=1800 each; finds go to build/fuzz/finds
+	@tools/setup.sh build test
+	@cmake --build build/fuzz
+	@$(PYTHON) tools/run_tests.py fuzz --build build/fuzz --fuzz-seconds $(FUZZ_SECONDS) --keep-finds build/fuzz/finds
+
+bench: ## compare CPU time per request with nginx, HAProxy and Envoy, and judge it; SCENARIOS, ROUNDS, BENCH_SECONDS
+	@tools/setup.sh build bench
+	@$(MAKE) --no-print-directory build/release/sluice
+	@$(PYTHON) bench/judge.py $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	  $(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS))
+
+interop: ## the tests of the Kubernetes API again, with a current kubectl (KUBECTL_NEW=PATH names one)
+	@tools/setup.sh build test demo interop
+	@$(MAKE) --no-print-directory dev
+	@SLUICE_KUBECTL=$(or $(KUBECTL_NEW),$(CURDIR)/build/tools/kubectl-new/kubectl) $(PYTHON) tools/run_tests.py e2e --only kubectl,mypaas
+
+format: ## clang-format every source in place
+	@git ls-files -co --exclude-standard 'src/*.h' 'src/*.cc' | xargs -r clang-format-19 -i
+
+tidy: build/dev/build.ninja ## clang-tidy over the sources changed since the last commit; ALL=1 over all
+	@tools/setup.sh build test
+	@tools/tidy.sh $(if $(ALL),--all)
+
+docs: build/release/sluice ## write the pages that are generated from the code (kinds, filters, metrics)
+	@build/release/sluice docs docs
+
+clean: ## remove everything built (installed packages stay)
+	rm -rf build
+
+build:
+	@mkdir -p $@
