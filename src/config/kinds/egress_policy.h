@@ -1,0 +1,44 @@
+// EgressPolicy (sluice.dev/v1alpha1): which addresses dynamic destinations may reach (design.md 2, "Own kinds").
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/bind.h"
+
+namespace sluice::kinds {
+
+// An object of the same namespace that a policy is about.
+struct TargetRef {
+  std::string group;
+  std::string kind;
+  std::string name;
+};
+void bind(Fields& f, TargetRef& ref);
+
+enum class EgressAction : uint8_t { allow, deny, shadow };
+std::span<const EnumName> enum_names(EgressAction);
+
+struct EgressMatch {
+  std::vector<std::string> addresses;  // class words or CIDRs, each checked; at least one
+};
+void bind(Fields& f, EgressMatch& match);
+
+struct EgressRule {
+  std::string name;  // unique in the policy
+  EgressAction action = EgressAction::deny;
+  EgressMatch match;
+};
+void bind(Fields& f, EgressRule& rule);
+
+struct EgressPolicy {
+  std::vector<TargetRef> target_refs;  // at least one
+  std::vector<EgressRule> rules;
+};
+void bind(Fields& f, EgressPolicy& policy);
+
+// The words for classes of addresses (design.md 2).
+std::span<const std::string_view> address_class_words();
+
+}  // namespace sluice::kinds

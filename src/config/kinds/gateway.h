@@ -1,0 +1,95 @@
+// Gateway (gateway.solo.io/v1): one listener, what it serves, and its settings (reference gloo-core.md 2).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "config/kinds/circuit_breakers.h"
+#include "config/kinds/dns_cache.h"
+#include "config/option_field.h"
+
+namespace sluice::kinds {
+
+struct FileSink {
+  std::string path;
+  std::string string_format;        // empty and no JSON: Envoy's default format
+  std::optional<Node> json_format;  // a map
+};
+void bind(Fields& f, FileSink& sink);
+
+struct AccessLog {
+  FileSink file_sink;
+};
+void bind(Fields& f, AccessLog& log);
+
+struct AccessLoggingService {
+  std::vector<AccessLog> access_log;
+};
+void bind(Fields& f, AccessLoggingService& service);
+
+struct ListenerOptions {
+  std::optional<AccessLoggingService> access_logging_service;  // nothing: the default log to standard output
+  uint32_t per_connection_buffer_limit_bytes = 1 << 20;        // 0 in the document is "not set"
+};
+void bind(Fields& f, ListenerOptions& options);
+
+struct Upgrades {
+  bool websocket = true;
+};
+
+struct HttpConnectionManagerSettings {
+  Nanos idle_timeout = 1h;               // of a client connection; 0 = none
+  Nanos stream_idle_timeout = 5min;      // 0 = none
+  std::optional<Nanos> request_timeout;  // nothing or 0: none
+  Nanos request_headers_timeout = 30s;   // design.md: Gloo has no limit here; 0 = none
+  uint32_t max_request_headers_kb = 60;  // 1 .. 8192
+  uint32_t max_headers_count = 100;
+  std::string server_name = "envoy";
+  bool generate_request_id = true;
+  bool preserve_external_request_id = false;
+  bool use_remote_address = false;
+  uint32_t xff_num_trusted_hops = 0;
+  std::string via;
+  bool strip_any_host_port = false;
+  bool normalize_path = true;
+  bool merge_slashes = false;
+  Upgrades upgrades;
+};
+void bind(Fields& f, HttpConnectionManagerSettings& settings);
+
+struct DynamicForwardProxyConfig {
+  DnsCacheConfig dns_cache_config;
+  bool save_upstream_address = false;
+  std::optional<CircuitBreakers> circuit_breakers;
+};
+void bind(Fields& f, DynamicForwardProxyConfig& config);
+
+struct HttpListenerOptions {
+  HttpConnectionManagerSettings http_connection_manager_settings;
+  std::optional<DynamicForwardProxyConfig> dynamic_forward_proxy;  // nothing: off
+  OptionSet filters;                                               // OptionLevel::listener
+};
+void bind(Fields& f, HttpListenerOptions& options);
+
+struct HttpGateway {
+  std::vector<ObjectRef> virtual_services;                      // used only when the selector is empty
+  std::map<std::string, std::string> virtual_service_selector;  // labels
+  std::vector<std::string> virtual_service_namespaces;          // empty or "*": all; not for refs
+  HttpListenerOptions options;
+};
+void bind(Fields& f, HttpGateway& gateway);
+
+struct Gateway {
+  std::string bind_address;  // an IP literal
+  uint16_t bind_port = 0;    // 0: any free port
+  std::vector<std::string> proxy_names{"gateway-proxy"};
+  ListenerOptions options;
+  HttpGateway http_gateway;
+};
+void bind(Fields& f, Gateway& gateway);
+
+}  // namespace sluice::kinds

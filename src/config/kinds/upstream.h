@@ -1,0 +1,38 @@
+// Upstream (gloo.solo.io/v1): a destination. Static hosts so far (reference gloo-core.md 6).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "config/kinds/circuit_breakers.h"
+
+namespace sluice::kinds {
+
+struct StaticHost {
+  std::string addr;  // an IP literal or a name
+  uint16_t port = 0;
+  uint32_t load_balancing_weight = 1;
+};
+void bind(Fields& f, StaticHost& host);
+
+struct StaticUpstream {
+  std::vector<StaticHost> hosts;  // at least one
+};
+void bind(Fields& f, StaticUpstream& upstream);
+
+struct ConnectionConfig {
+  Nanos connect_timeout = 5s;
+};
+void bind(Fields& f, ConnectionConfig& config);
+
+struct Upstream {
+  StaticUpstream static_hosts;  // `static`
+  ConnectionConfig connection_config;
+  std::optional<CircuitBreakers> circuit_breakers;
+};
+void bind(Fields& f, Upstream& upstream);
+
+}  // namespace sluice::kinds

@@ -1,0 +1,69 @@
+// Documents into typed objects: pure functions from bytes to objects and diagnostics; who reads the files is above.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/diagnostics.h"
+#include "config/documents.h"
+#include "config/kinds/kinds.h"
+#include "config/option_field.h"
+
+namespace sluice {
+
+inline constexpr size_t kConfigBytesMax = size_t{64} << 20;  // all files together
+inline constexpr size_t kConfigFileBytesMax = size_t{8} << 20;
+
+// A file to load. Bytes beyond kConfigFileBytesMax need not be read: say the size, the file is then refused.
+struct ConfigFile {
+  std::string path;
+  std::string bytes;
+  uint64_t size = 0;  // 0: that of `bytes`
+};
+
+// One object as it was read. Never changes; kept by shared pointer from load to load (a rejected object's last good
+// version stays in force).
+struct ConfigObject {
+  ObjectKey key;
+  const kinds::KindInfo* kind = nullptr;
+  kinds::Metadata metadata;
+  kinds::Spec spec;        // monostate when rejected before its kind was understood
+  Node node;               // always in the Kubernetes form: apiVersion, kind, metadata, spec
+  bool rejected = false;   // an error was found in it
+  bool flattened = false;  // was written in Gloo's flattened form
+  std::string file;
+  size_t begin = 0;  // its bytes [begin, end) in the file
+  size_t end = 0;
+  uint64_t hash = 0;  // of the node without status and the fields an API server derives; equal: nothing changed
+
+  // The typed spec; nullptr when it is of another kind.
+  template <class T>
+  const T* as() const {
+    return std::get_if<T>(&spec);
+  }
+};
+using ConfigObjectPtr = std::shared_ptr<const ConfigObject>;
+
+struct LoadedConfig {
+  std::vector<ConfigObjectPtr> objects;   // in the order of files and documents; rejected ones too; keys are unique
+  std::vector<std::string> broken_files;  // could not be parsed at all: their objects are unknown, not gone
+  Diagnostics diagnostics;
+};
+
+// The object's kind, name and fields are all checked; errors of all objects are collected. Of two documents for one
+// object the first counts, and the second is an error that names both places.
+LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const OptionField> option_fields);
+
+// One object from a tree, for the API: as load_config does for a document. `file` is for messages ("" for none).
+ConfigObjectPtr read_object(Node object, std::string_view file, std::span<const OptionField> option_fields,
+                            Diagnostics& diagnostics);
+
+// What `sluice check` prints: the diagnostics, then one line that sums up ("3 objects in 2 files: 1 error, no
+// warnings").
+std::string check_report(const LoadedConfig& config, size_t files);
+
+}  // namespace sluice
