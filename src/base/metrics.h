@@ -1,0 +1,120 @@
+// Counters, gauges and histograms that cost a plain increment.
+//
+// A metric has one slot per thread that may count (the workers and the control thread), each on a cache line of its
+// own; a thread writes only its slot, a scrape adds them up. Ask for a metric at config time and keep the pointer:
+// the same family and labels give the same metric, and a metric lives as long as its Metrics.
+//
+// The names are in Prometheus form; observe/ prints them. Labels must come from configuration, never from requests.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sluice {
+
+// Which slot this thread writes; the program gives each thread its own before it counts anything.
+inline thread_local unsigned metric_slot = 0;
+
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+enum class MetricType : uint8_t { counter, gauge, histogram };
+
+// What is told of a metric to people; keep these as constants so that docs/metrics.md can list them.
+struct MetricFamily {
+  std::string_view name;  // counters end in _total
+  std::string_view help;
+  MetricType type = MetricType::counter;
+};
+
+class Metric {
+ public:
+  // Only the thread's own slot is written, so no read-modify-write is needed.
+  void add(int64_t n = 1) {
+    auto& slot = slots_[metric_slot].value;
+    slot.store(slot.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void sub(int64_t n = 1) { add(-n); }
+  // For a gauge that one thread owns.
+  void set(int64_t n) { slots_[metric_slot].value.store(n, std::memory_order_relaxed); }
+  int64_t value() const;
+
+ private:
+  friend class Metrics;
+  explicit Metric(unsigned slots) : slots_(std::make_unique<Slot[]>(slots)), count_(slots) {}
+  struct alignas(64) Slot {
+    std::atomic<int64_t> value{0};
+  };
+  std::unique_ptr<Slot[]> slots_;
+  unsigned count_;
+};
+
+using Counter = Metric;
+using Gauge = Metric;
+
+// Durations in seconds over fixed bounds.
+class Histogram {
+ public:
+  static constexpr std::array<double, 17> kBounds = {0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+                                                     1,      2.5,   5,     10,   30,    60,   300, 600};
+  void record_nanos(int64_t nanos);
+  int64_t bucket(size_t i) const { return buckets_[i]->value(); }  // not cumulative; the last is "above all bounds"
+  double sum_seconds() const { return static_cast<double>(sum_->value()) / 1e9; }
+
+ private:
+  friend class Metrics;
+  std::vector<Metric*> buckets_;
+  Metric* sum_ = nullptr;
+};
+
+class Metrics {
+ public:
+  explicit Metrics(unsigned threads) : threads_(threads) {}
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  Metric* metric(const MetricFamily& family, const Labels& labels = {});
+  Histogram* histogram(const MetricFamily& family, const Labels& labels = {});
+
+  struct Sample {
+    Labels labels;
+    int64_t value = 0;
+    const Histogram* histogram = nullptr;
+  };
+  struct Family {
+    std::string name;
+    std::string help;
+    MetricType type;
+    std::vector<Sample> samples;
+  };
+  // Everything counted so far, sorted by name. Any thread.
+  std::vector<Family> collect() const;
+
+ private:
+  struct Series {
+    Metric* metric = nullptr;
+    Histogram* histogram = nullptr;
+  };
+  struct Entry {
+    std::string help;
+    MetricType type;
+    std::map<Labels, Series> series;
+  };
+  Metric* make_metric();
+
+  unsigned threads_;
+  mutable std::mutex mutex_;  // only for asking and scraping, never for counting
+  std::map<std::string, Entry, std::less<>> entries_;
+  std::deque<std::unique_ptr<Metric>> metrics_;
+  std::deque<std::unique_ptr<Histogram>> histograms_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,32 @@
+#include "http/body.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace sluice {
+
+Body text_body(Arena& arena, std::string_view text) {
+  if (text.empty()) return {};
+  const std::string_view copy = arena.copy(text);
+  return {arena.make<TextBody>(std::span(const_cast<char*>(copy.data()), copy.size())), text.size()};
+}
+
+Task<std::string_view> read_all(Body body, Arena& arena, size_t bytes_max) {
+  if (body.empty()) co_return std::string_view();
+  const auto over = [&] { return fail(ErrorKind::limit, fmt::format("the body is longer than {} bytes", bytes_max)); };
+  if (body.length && *body.length > bytes_max) co_return over();
+  auto first = body.reader->read();
+  Chunk chunk = CO_TRY(co_await first);
+  if (chunk.bytes.size() > bytes_max) co_return over();
+  if (chunk.last) co_return arena.copy({chunk.bytes.data(), chunk.bytes.size()});
+  std::string collected(chunk.bytes.begin(), chunk.bytes.end());
+  while (!chunk.last) {
+    auto next = body.reader->read();
+    chunk = CO_TRY(co_await next);
+    if (collected.size() + chunk.bytes.size() > bytes_max) co_return over();
+    collected.append(chunk.bytes.data(), chunk.bytes.size());
+  }
+  co_return arena.copy(collected);
+}
+
+}  // namespace sluice

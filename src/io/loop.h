@@ -1,0 +1,200 @@
+// The event loop of one thread: readiness of file descriptors, timers, and messages from other threads.
+//
+// Edge-triggered epoll. A descriptor is registered once, for everything, and never changed; a Watch remembers what is
+// known about it, so that a read or write is tried first and waited for only when the kernel said "not now".
+// The loop reads both clocks once a turn; everybody asks it for the time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <sys/epoll.h>
+#include <vector>
+
+#include "base/time.h"
+#include "io/task.h"
+
+namespace sluice {
+
+class Loop;
+
+// One entry of the loop's timer wheel. Belongs to one loop; disarms itself when it is destroyed.
+class Timer {
+ public:
+  Timer() = default;
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  ~Timer() { disarm(); }
+
+  // Calls waiter.wake() at `when` or within a millisecond after it. Arming again moves it.
+  void arm(Loop& loop, SteadyTime when, Waiter& waiter);
+  void disarm();
+  bool armed() const { return previous_ != nullptr; }
+
+ private:
+  friend class Loop;
+  Timer** previous_ = nullptr;  // what points at us
+  Timer* next_ = nullptr;
+  uint64_t tick_ = 0;
+  Waiter* waiter_ = nullptr;
+  Loop* loop_ = nullptr;
+};
+
+// What the loop knows about one descriptor. Registered from construction to close().
+class Watch {
+ public:
+  Watch() = default;
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  ~Watch() { release(); }
+
+  Status attach(Loop& loop, int fd);
+  void release();  // does not close the descriptor
+  bool attached() const { return loop_ != nullptr; }
+
+  // Ready as far as is known: set by events, cleared by whoever meets EAGAIN or a short read.
+  bool readable = true;
+  bool writable = true;
+  bool peer_closed = false;  // the peer will send no more (FIN)
+  bool broken = false;       // error or reset: reads and writes tell which
+
+  // Who is told of the next event of each kind; at most one each.
+  Waiter* reader = nullptr;
+  Waiter* writer = nullptr;
+  // Told once when the peer closes or breaks the connection while nobody reads.
+  Waiter* on_hangup = nullptr;
+
+ private:
+  friend class Loop;
+  Loop* loop_ = nullptr;
+  int fd_ = -1;
+};
+
+class Loop {
+ public:
+  Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  ~Loop();
+
+  // Turns until stop(). One thread only; all other members but post() and stop() are that thread's too.
+  void run();
+  // One turn: waits at most `wait` for events, handles them, runs what is due. For tests and start-up.
+  void turn(Nanos wait);
+
+  SteadyTime now() const { return now_; }
+  WallTime wall() const { return wall_; }
+
+  // Runs `job` on the loop's thread, later. Any thread. The queue is bounded by what its callers bound.
+  void post(std::move_only_function<void()> job);
+  // Makes run() return soon. Any thread.
+  void stop();
+
+  // Wakes the waiter in this turn, after the events at hand: for waking a task from another one's stack.
+  void defer(Waiter& waiter) { deferred_.push_back(&waiter); }
+  void undefer(Waiter& waiter);
+
+  // From now on time moves only by advance(). For tests.
+  void use_manual_clock(SteadyTime now, WallTime wall);
+  void advance(Nanos by);
+
+ private:
+  friend class Timer;
+  friend class Watch;
+  static constexpr int kEventsMax = 256;
+  static constexpr size_t kLevels = 5;
+  static constexpr size_t kSlots = 64;
+
+  void read_clocks();
+  void dispatch(int count);
+  void handle(Watch& watch, uint32_t events);
+  void run_posted();
+  void run_deferred();
+  void run_timers();
+  int wait_millis(Nanos wait) const;
+  void place(Timer& timer);
+  void cascade(size_t level);
+  uint64_t next_tick() const;
+
+  int epoll_ = -1;
+  int wakeup_ = -1;
+  Watch wakeup_watch_;
+  bool manual_ = false;
+  bool stopped_ = false;
+  SteadyTime now_;
+  WallTime wall_;
+
+  std::array<epoll_event, kEventsMax> events_;
+  int event_at_ = 0;
+  int event_count_ = 0;
+
+  uint64_t tick_ = 0;  // milliseconds of the steady clock up to which timers have run
+  std::array<std::array<Timer*, kSlots>, kLevels> wheel_{};
+  std::array<uint64_t, kLevels> occupied_{};
+
+  std::vector<Waiter*> deferred_;
+  std::vector<Waiter*> deferred_running_;
+  std::mutex mutex_;
+  std::vector<std::move_only_function<void()>> posted_;
+  bool wake_pending_ = false;
+};
+
+// co_await sleep_until(loop, when)
+class SleepUntil final : public Wait<SleepUntil, void> {
+ public:
+  SleepUntil(Loop& loop, SteadyTime when) : loop_(loop), when_(when) {}
+  bool start() {
+    if (when_ <= loop_.now()) return true;
+    timer_.arm(loop_, when_, *this);
+    return false;
+  }
+  void stop() { timer_.disarm(); }
+  Result<void> result() { return {}; }
+
+ private:
+  Loop& loop_;
+  SteadyTime when_;
+  Timer timer_;
+};
+inline SleepUntil sleep_until(Loop& loop, SteadyTime when) { return {loop, when}; }
+inline SleepUntil sleep_for(Loop& loop, Nanos duration) { return {loop, loop.now() + duration}; }
+
+// A signal from one task to another on the same loop: notify() wakes the one that waits, or is remembered for the next.
+class Event {
+ public:
+  void notify(Loop& loop);
+  class Await final : public Wait<Await, void> {
+   public:
+    Await(Event& event, Loop& loop, SteadyTime deadline) : event_(event), loop_(loop), deadline_(deadline) {}
+    bool start();
+    void stop();
+    Result<void> result();
+    void wake() override;
+
+   private:
+    friend class Event;
+    struct Expiry final : Waiter {
+      explicit Expiry(Await& a) : await(a) {}
+      void wake() override;
+      void cancel() override {}
+      Await& await;
+    };
+    Event& event_;
+    Loop& loop_;
+    SteadyTime deadline_;
+    Timer timer_;
+    Expiry expiry_{*this};
+    bool timed_out_ = false;
+  };
+  // Gives ErrorKind::timeout after `deadline`.
+  Await wait(Loop& loop, SteadyTime deadline = SteadyTime::max()) { return {*this, loop, deadline}; }
+
+ private:
+  bool set_ = false;
+  bool queued_ = false;
+  Await* waiting_ = nullptr;
+};
+
+}  // namespace sluice

@@ -1,0 +1,192 @@
+#include "io/loop.h"
+
+#include <deque>
+#include <gtest/gtest.h>
+#include <thread>
+
+#include "io/socket.h"
+
+namespace sluice {
+namespace {
+
+struct Finished {
+  std::optional<Result<void>> result;
+  Runner runner{this, [](void* self, Result<void> r) { static_cast<Finished*>(self)->result = std::move(r); }};
+};
+
+Task<void> count_after(Loop& loop, Nanos wait, int& count) {
+  auto nap = sleep_for(loop, wait);
+  CO_TRY(co_await nap);
+  ++count;
+  co_return Status{};
+}
+
+TEST(Timer, fires_at_its_time_and_not_before) {
+  Loop loop;
+  loop.use_manual_clock(SteadyTime(1000s), WallTime(0s));
+  for (const Nanos wait : std::vector<Nanos>{1ms, 63ms, 64ms, 65ms, 4095ms, 4096ms, 4097ms, 1h, 30h}) {
+    int count = 0;
+    Finished done;
+    done.runner.start(count_after(loop, wait, count));
+    loop.advance(wait - 1ms);
+    EXPECT_EQ(count, 0) << wait.count();
+    loop.advance(1ms);
+    EXPECT_EQ(count, 1) << wait.count();
+  }
+}
+
+TEST(Timer, many_timers_fire_in_order_of_time) {
+  Loop loop;
+  loop.use_manual_clock(SteadyTime(5s), WallTime(0s));
+  struct Mark final : Waiter {
+    void wake() override { order->push_back(id); }
+    void cancel() override {}
+    std::vector<int>* order = nullptr;
+    int id = 0;
+    Timer timer;
+  };
+  std::vector<int> order;
+  std::deque<Mark> marks;
+  for (int i = 0; i < 500; ++i) {
+    Mark& mark = marks.emplace_back();
+    mark.order = &order;
+    mark.id = (i * 7919) % 10007;
+    mark.timer.arm(loop, loop.now() + Millis(mark.id), mark);
+  }
+  for (int i = 0; i < 11; ++i) loop.advance(1s);
+  EXPECT_EQ(order.size(), 500U);
+  EXPECT_TRUE(std::ranges::is_sorted(order));
+}
+
+TEST(Task, cancel_ends_the_innermost_wait_and_all_later_ones) {
+  Loop loop;
+  loop.use_manual_clock(SteadyTime(1s), WallTime(0s));
+  int count = 0;
+  Finished done;
+  done.runner.start(count_after(loop, 1h, count));
+  done.runner.cancel();
+  ASSERT_TRUE(done.result);
+  ASSERT_FALSE(*done.result);
+  EXPECT_EQ(done.result->error().kind, ErrorKind::cancelled);
+  loop.advance(2h);
+  EXPECT_EQ(count, 0);
+}
+
+Task<void> parent(Loop& loop, int& count) {
+  TaskGroup group;
+  for (int i = 0; i < 3; ++i) group.spawn(count_after(loop, 1s * (i + 1), count));
+  auto joined = group.join();
+  co_return co_await joined;
+}
+
+TEST(TaskGroup, join_waits_for_all) {
+  Loop loop;
+  loop.use_manual_clock(SteadyTime(1s), WallTime(0s));
+  int count = 0;
+  Finished done;
+  done.runner.start(parent(loop, count));
+  loop.advance(2s);
+  EXPECT_FALSE(done.result);
+  loop.advance(1s);
+  EXPECT_TRUE(done.result);
+  EXPECT_EQ(count, 3);
+}
+
+TEST(TaskGroup, cancelling_the_one_that_joins_cancels_the_group) {
+  Loop loop;
+  loop.use_manual_clock(SteadyTime(1s), WallTime(0s));
+  int count = 0;
+  Finished done;
+  done.runner.start(parent(loop, count));
+  loop.advance(1s);
+  done.runner.cancel();
+  EXPECT_TRUE(done.result);
+  EXPECT_EQ(count, 1);
+}
+
+Task<void> wait_for(Event& event, Loop& loop, SteadyTime deadline) {
+  auto waiting = event.wait(loop, deadline);
+  co_return co_await waiting;
+}
+
+TEST(Event, wakes_the_one_that_waits_or_is_remembered) {
+  Loop loop;
+  loop.use_manual_clock(SteadyTime(1s), WallTime(0s));
+  Event event;
+  {
+    Finished done;
+    done.runner.start(wait_for(event, loop, SteadyTime::max()));
+    event.notify(loop);
+    EXPECT_FALSE(done.result);
+    loop.advance(0s);
+    EXPECT_TRUE(done.result);
+  }
+  event.notify(loop);
+  Finished again;
+  again.runner.start(wait_for(event, loop, SteadyTime::max()));
+  EXPECT_TRUE(again.result);
+  Finished late;
+  late.runner.start(wait_for(event, loop, loop.now() + 10ms));
+  loop.advance(10ms);
+  ASSERT_TRUE(late.result);
+  EXPECT_EQ(late.result->error().kind, ErrorKind::timeout);
+}
+
+TEST(Loop, runs_jobs_posted_by_other_threads) {
+  Loop loop;
+  int sum = 0;
+  std::thread other([&] {
+    for (int i = 1; i <= 100; ++i) loop.post([&sum, i] { sum += i; });
+    loop.stop();
+  });
+  loop.run();
+  other.join();
+  EXPECT_EQ(sum, 5050);
+}
+
+Task<void> echo_once(Loop& loop, int fd) {
+  Socket socket;
+  CO_TRY(socket.adopt(loop, fd, Side::downstream));
+  char buffer[64];
+  const size_t got = CO_TRY(co_await socket.read(buffer));
+  co_return co_await socket.write_all(std::string_view(buffer, got), 1s);
+}
+
+Task<void> ask(Loop& loop, SocketAddress address, std::string& answer) {
+  Socket socket;
+  CO_TRY(co_await connect(socket, loop, address, 1s));
+  CO_TRY(co_await socket.write_all("hello", 1s));
+  char buffer[64];
+  const size_t got = CO_TRY(co_await socket.read(buffer));
+  answer.assign(buffer, got);
+  loop.stop();
+  co_return Status{};
+}
+
+TEST(Socket, connects_writes_and_reads) {
+  Loop loop;
+  auto fd = ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false);
+  ASSERT_TRUE(fd) << fd.error().message;
+  ListenSocket listener;
+  TaskGroup group;
+  ASSERT_TRUE(listener.start(loop, *fd, [&](int client, const SocketAddress&) { group.spawn(echo_once(loop, client)); }));
+  std::string answer;
+  group.spawn(ask(loop, listener.local(), answer));
+  loop.run();
+  EXPECT_EQ(answer, "hello");
+  EXPECT_TRUE(group.empty());
+}
+
+TEST(Socket, says_who_has_the_port) {
+  auto first = ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false);
+  ASSERT_TRUE(first);
+  Loop loop;
+  ListenSocket holder;
+  ASSERT_TRUE(holder.start(loop, *first, [](int, const SocketAddress&) {}));
+  auto second = ListenSocket::open(holder.local(), false);
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message.find("another program has this port"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sluice

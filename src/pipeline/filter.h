@@ -1,0 +1,158 @@
+// The contract between a request's way and the filters on it.
+//
+// A filter is a service wrapped around the rest of the way:
+//
+//   Task<Response> handle(Request& request, Next next) const {
+//     if (bad(request)) return local_reply(request, 403, "access denied", "my_filter_denied");   // answer now
+//     return next(request);                                          // nothing to do on the response: no coroutine
+//   }
+//   Task<Response> handle(Request& request, Next next) const {
+//     auto rest = next(request);
+//     Response response = CO_TRY(co_await rest);
+//     response.body = ...;                                           // a body is changed by wrapping its reader
+//     co_return response;
+//   }
+//
+// Filters are made when a snapshot is made, one set for all workers, and never change: they are called by several
+// threads at once. State of a worker goes into PerWorker<T>. An Error that leaves handle() becomes an answer in
+// filters' one table (pipeline/rescue.h).
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/metrics.h"
+#include "config/diagnostics.h"
+#include "config/option_field.h"
+#include "io/task.h"
+#include "pipeline/message.h"
+
+namespace sluice {
+
+// Gloo's order (gloo-policies 1.2). The response passes the filters in reverse.
+enum class Stage : uint8_t {
+  dlp,  // outermost on the response
+  early_transformation,
+  cors,
+  waf,
+  jwt_before,
+  external_auth,
+  jwt_after,
+  rbac,
+  regular_transformation,
+  rate_limit,
+  dynamic_forward_proxy,
+  buffer,
+  csrf,
+  router,
+};
+std::string_view stage_name(Stage stage);
+
+class Filter;
+
+struct StagedFilter {
+  Stage stage;
+  std::shared_ptr<const Filter> filter;
+};
+
+// A route's filters in order; behind the last stands the service that forwards (or answers).
+class Chain {
+ public:
+  std::vector<StagedFilter> filters;
+  std::shared_ptr<const Filter> terminal;  // its `next` must not be called
+};
+
+// The rest of the way from one place in a chain on.
+class Next {
+ public:
+  Next(const Chain& chain, size_t at) : chain_(&chain), at_(at) {}
+  Task<Response> operator()(Request& request) const;
+
+ private:
+  const Chain* chain_;
+  size_t at_;
+};
+
+class Filter {
+ public:
+  virtual ~Filter() = default;
+  virtual Task<Response> handle(Request& request, Next next) const = 0;
+};
+
+// Sends a request down its route's chain.
+Task<Response> run_chain(Request& request);
+
+// One T for each worker (and the control thread), so that no two threads share one.
+template <class T>
+class PerWorker {
+ public:
+  template <class... Args>
+  explicit PerWorker(unsigned threads, const Args&... args) {
+    for (unsigned i = 0; i < threads; ++i) items_.push_back(std::make_unique<T>(args...));
+  }
+  T& mine() const { return *items_[metric_slot]; }
+
+ private:
+  std::vector<std::unique_ptr<T>> items_;
+};
+
+// State that outlives snapshots, keyed by what it was made from: caches of verified tokens, DNS state, ...
+// get<T>(key, make): the T made for an equal key before, if some snapshot still uses it, else make()'s.
+class KeptState {
+ public:
+  template <class T, class Make>
+  std::shared_ptr<T> get(const std::string& key, Make&& make) {
+    if (auto found = std::static_pointer_cast<T>(items_[key].lock())) return found;
+    std::shared_ptr<T> made = make();
+    items_[key] = made;
+    return made;
+  }
+
+ private:
+  std::map<std::string, std::weak_ptr<void>> items_;
+};
+
+namespace kinds {
+struct ProxySettings;
+}
+
+// What a filter is made from. Options that a level does not set are absent.
+struct FilterBuild {
+  const OptionSet* listener = nullptr;
+  const OptionSet* virtual_host = nullptr;
+  const OptionSet* route = nullptr;
+  const OptionSet* destination = nullptr;     // weighted destination
+  const kinds::ProxySettings* settings = nullptr;  // never null in a real build
+  size_t body_buffer_bytes_max = 1 << 20;
+  unsigned threads = 1;
+  Metrics* metrics = nullptr;
+  KeptState* kept = nullptr;
+  std::string name;  // "gloo-system.httpbin route 0": for keys, logs and metrics
+
+  // The most specific level that sets `field`: destination, route, virtual host, listener. nullptr when none does.
+  template <class T>
+  const T* most_specific(std::string_view field) const {
+    for (const OptionSet* level : {destination, route, virtual_host, listener})
+      if (level)
+        if (const T* found = level->get<T>(field)) return found;
+    return nullptr;
+  }
+};
+
+// What a filter's folder gives to the program: its fields, and how to make it.
+class FilterFactory {
+ public:
+  virtual ~FilterFactory() = default;
+  virtual std::string_view name() const = 0;
+  // The stages it may take part in, for `sluice filters`.
+  virtual std::vector<Stage> stages() const = 0;
+  virtual std::vector<OptionField> option_fields() const = 0;
+  // Nothing when these options do not switch it on: what is not configured is not in the chain. An error rejects the
+  // virtual host, with a message for its owner.
+  virtual Result<std::vector<StagedFilter>> build(const FilterBuild& build) const = 0;
+  virtual std::vector<MetricFamily> metrics() const { return {}; }
+};
+
+}  // namespace sluice

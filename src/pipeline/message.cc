@@ -1,0 +1,44 @@
+#include "pipeline/message.h"
+
+#include <fmt/format.h>
+
+namespace sluice {
+
+bool Request::choose_route_again() { return rerouter && rerouter->choose(*this); }
+
+std::optional<std::string_view> Request::header(std::string_view lower_name) const {
+  if (lower_name == "host") return authority;
+  if (!lower_name.starts_with(':')) return headers.get(lower_name);
+  if (lower_name == ":path") return path;
+  if (lower_name == ":method") return method;
+  if (lower_name == ":authority") return authority;
+  if (lower_name == ":scheme") return scheme;
+  return std::nullopt;
+}
+
+void Request::set_header(std::string_view lower_name, std::string_view value) {
+  const std::string_view copy = arena.copy(value);
+  if (lower_name == "host" || lower_name == ":authority") authority = copy;
+  else if (lower_name == ":path") path = copy;
+  else if (lower_name == ":method") method = copy;
+  else if (lower_name == ":scheme") scheme = copy;
+  else headers.set(lower_name, copy);
+}
+
+std::optional<std::string_view> Response::header(Request& request, std::string_view lower_name) const {
+  if (lower_name == ":status") return request.arena.copy(fmt::to_string(status));
+  return headers->get(lower_name);
+}
+
+Response local_reply(Request& request, uint16_t status, std::string_view body, std::string_view details) {
+  request.info.details = details;
+  Response response;
+  response.status = status;
+  response.local = true;
+  response.headers = request.arena.make<Headers>(request.arena);
+  response.body = text_body(request.arena, body);
+  if (!body.empty()) response.headers->add(Known::content_type, "text/plain");
+  return response;
+}
+
+}  // namespace sluice

@@ -1,0 +1,82 @@
+// Request and Response: handles into the exchange. Everything they point to lives until the access log is written.
+#pragma once
+
+#include <string_view>
+
+#include "base/arena.h"
+#include "http/body.h"
+#include "http/headers.h"
+#include "pipeline/stream_info.h"
+
+namespace sluice {
+
+class Loop;
+class Chain;
+class Rerouter;
+
+// The route's part of the snapshot as the pipeline sees it; route/ has the rest.
+struct RouteHandle {
+  const Chain* chain = nullptr;
+  const void* route = nullptr;
+};
+
+struct Request {
+  Request(Arena& a, Loop& l, StreamInfo& i) : arena(a), loop(l), info(i), headers(a) {}
+
+  Arena& arena;      // for everything that must live as long as the exchange
+  Loop& loop;        // the worker's; loop.now() and loop.wall() are the time
+  StreamInfo& info;
+
+  std::string_view method;
+  std::string_view path;       // ":path": with its query; begins with "/", or is "*"
+  std::string_view authority;  // ":authority": what Host said, as it will be sent upstream
+  std::string_view scheme = "http";
+  Headers headers;             // without Host: that is `authority`
+  Body body;
+  bool upgrade = false;        // a WebSocket handshake: no body, no buffering
+  // The client may send trailers on and waits for them ("TE: trailers").
+  bool accepts_trailers = false;
+
+  RouteHandle route;
+  Rerouter* rerouter = nullptr;
+  size_t body_buffer_bytes_max = 1 << 20;  // perConnectionBufferLimitBytes
+
+  // Chooses the route again from the present headers and path: what follows runs in the new route's chain, from its
+  // first filter of a later stage. Returns false when no route fits now (the old one stays).
+  bool choose_route_again();
+
+  // A header by its name, or one of ":method", ":path", ":authority", ":scheme", or "host". First value.
+  std::optional<std::string_view> header(std::string_view lower_name) const;
+  // Sets a header or pseudo header (value copied into the arena). Setting "host" sets the authority.
+  void set_header(std::string_view lower_name, std::string_view value);
+  std::string_view path_without_query() const { return path.substr(0, path.find('?')); }
+};
+
+// Chooses a route for a request; what router and re-routing filters share.
+class Rerouter {
+ public:
+  virtual ~Rerouter() = default;
+  virtual bool choose(Request& request) = 0;
+};
+
+struct Response {
+  uint16_t status = 0;
+  Headers* headers = nullptr;  // in the arena, never null in a response that is passed on
+  Body body;
+  // Made by sluice itself, not by an upstream.
+  bool local = false;
+  // The connection to the client must end behind it.
+  bool close = false;
+  // Set for a 101 that turns the connection into a tunnel; serve/ relays between the two sockets.
+  Socket* tunnel = nullptr;
+  std::string_view tunnel_early_bytes;  // that the upstream sent behind its 101
+
+  // ":status" or a header. First value.
+  std::optional<std::string_view> header(Request& request, std::string_view lower_name) const;
+};
+
+// An answer of sluice's own: text/plain with the body, no content-type without one. `details` must live as long as the
+// exchange (a constant or in the arena).
+Response local_reply(Request& request, uint16_t status, std::string_view body, std::string_view details);
+
+}  // namespace sluice

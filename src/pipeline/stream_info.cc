@@ -1,0 +1,32 @@
+#include "pipeline/stream_info.h"
+
+#include <array>
+
+namespace sluice {
+namespace {
+
+constexpr std::array<std::string_view, static_cast<size_t>(ResponseFlag::count)> kFlagNames = {
+    "UH", "UF", "UO", "NR", "UT", "UC", "UR", "LR", "URX", "NC", "DT", "DC", "SI", "DPE", "UPE", "DF", "RL", "UAEX", "OM"};
+
+}  // namespace
+
+std::string_view response_flag_name(ResponseFlag flag) { return kFlagNames[static_cast<size_t>(flag)]; }
+
+std::string StreamInfo::flags_text() const {
+  if (flags == 0) return "-";
+  std::string out;
+  for (size_t i = 0; i < kFlagNames.size(); ++i) {
+    if (!(flags >> i & 1)) continue;
+    if (!out.empty()) out += ',';
+    out += kFlagNames[i];
+  }
+  return out;
+}
+
+const MetadataEntry* StreamInfo::find_metadata(std::string_view filter_namespace, std::string_view key) const {
+  for (const MetadataEntry& entry : metadata)
+    if (entry.filter_namespace == filter_namespace && entry.key == key) return &entry;
+  return nullptr;
+}
+
+}  // namespace sluice

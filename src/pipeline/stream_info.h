@@ -1,0 +1,90 @@
+// What is known about one request besides its bytes: for logs, metrics, header values and filters.
+//
+// One a request, in the exchange; views in it point into the exchange's arena or the snapshot's configuration.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+#include "io/socket.h"
+
+namespace sluice {
+
+// Envoy's response flags, as %RESPONSE_FLAGS% prints them (gloo-policies 9.1).
+enum class ResponseFlag : uint8_t {
+  no_healthy_upstream,             // UH
+  upstream_connection_failure,     // UF
+  upstream_overflow,               // UO
+  no_route,                        // NR
+  upstream_timeout,                // UT
+  upstream_connection_ended,       // UC
+  upstream_remote_reset,           // UR
+  local_reset,                     // LR
+  retry_limit,                     // URX
+  no_cluster,                      // NC
+  duration_timeout,                // DT
+  downstream_connection_ended,     // DC
+  stream_idle_timeout,             // SI
+  downstream_protocol_error,       // DPE
+  upstream_protocol_error,         // UPE
+  dns_failure,                     // DF
+  rate_limited,                    // RL
+  unauthorized,                    // UAEX
+  overload,                        // OM
+  count,
+};
+std::string_view response_flag_name(ResponseFlag flag);
+
+// A value that filters leave for logs, templates and later filters. JSON text; a string value is quoted JSON.
+struct MetadataEntry {
+  std::string_view filter_namespace;  // "envoy.filters.http.jwt_authn"
+  std::string_view key;
+  std::string_view json;
+  std::shared_ptr<const void> owner;  // keeps `json` alive when it is not in the arena
+};
+
+struct StreamInfo {
+  WallTime start_wall{};
+  SteadyTime start{};
+  std::optional<SteadyTime> request_end;           // the last byte of the request has arrived
+  std::optional<SteadyTime> upstream_first_byte;   // of the response
+  std::optional<SteadyTime> upstream_last_byte;
+
+  uint32_t flags = 0;
+  std::string_view details;  // %RESPONSE_CODE_DETAILS%
+  uint16_t code = 0;         // what the client got; 0 when it left first
+  uint64_t bytes_received = 0;
+  uint64_t bytes_sent = 0;
+
+  std::string_view method;           // as it came
+  std::string_view original_path;    // path and query as they came
+  std::string_view protocol = "HTTP/1.1";
+  std::string_view request_id;
+  std::string_view route_name;
+  std::string_view virtual_host_name;
+  std::string_view upstream_cluster;
+  std::string_view upstream_host;            // "127.0.0.1:80", empty when none was chosen
+  std::string_view upstream_local_address;
+  std::string_view upstream_transport_failure;
+  std::string_view destination;              // of a dynamic route: canonical host:port
+  uint32_t attempts = 0;
+
+  std::string_view downstream_remote;        // trusted client address, without a port
+  std::string_view downstream_direct_remote; // the peer, "ip:port"
+  std::string_view downstream_local;         // "ip:port"
+  uint64_t connection_id = 0;
+
+  std::vector<MetadataEntry> metadata;
+
+  void set(ResponseFlag flag) { flags |= 1U << static_cast<unsigned>(flag); }
+  bool has(ResponseFlag flag) const { return flags >> static_cast<unsigned>(flag) & 1; }
+  // "DF", "UF,URX", "-" for none.
+  std::string flags_text() const;
+  const MetadataEntry* find_metadata(std::string_view filter_namespace, std::string_view key) const;
+};
+
+}  // namespace sluice
