@@ -1,0 +1,194 @@
+#include "engines/address/rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/strings.h"
+
+namespace sluice {
+namespace {
+
+using enum AddressClass;
+
+constexpr std::array<uint8_t, 6> kNat64Lengths = {32, 40, 48, 56, 64, 96};  // RFC 6052 2.2
+constexpr std::string_view kOwnPort = "own-port";
+
+constexpr std::array<std::string_view, kAddressClasses> kDefaultRules = {
+    "default/metadata",      "default/unspecified",  "default/multicast", "default/loopback",   "default/self",
+    "default/cluster",       "default/private",      "default/shared",    "default/link-local", "default/ietf",
+    "default/documentation", "default/benchmarking", "default/relay",     "default/discard",    "default/reserved",
+    "default/transition",    "default/global"};
+
+bool never_opened(AddressClass address_class) {
+  return address_class == unspecified || address_class == multicast;
+}
+
+// A range in which every address is of a class that nothing opens.
+bool never_opened(const Cidr& range) {
+  static constexpr std::array kClosed = {Cidr{IpAddress::v4(0, 0, 0, 0), 8}, Cidr{IpAddress::v4(224, 0, 0, 0), 4},
+                                         Cidr{IpAddress(), 128}, Cidr{IpAddress::v6(0xff00'0000'0000'0000, 0), 8}};
+  return std::ranges::any_of(kClosed, [&](const Cidr& closed) { return closed.contains(range); });
+}
+
+std::string address_error(std::string_view text) {
+  if (text.find_first_of("./:") != std::string_view::npos) return std::move(Cidr::parse(text)).error().message;
+  const auto near = nearest(text, class_words());
+  if (near) return fmt::format("`{}` is no class word; did you mean `{}`?", printable(text, 80), *near);
+  return fmt::format("`{}` is no range such as 10.0.0.0/8 and none of the class words {}", printable(text, 80),
+                     fmt::join(class_words(), ", "));
+}
+
+}  // namespace
+
+AddressRules::AddressRules(LocalAddresses local, std::vector<uint16_t> own_ports)
+    : local_(std::move(local)), own_ports_(std::move(own_ports)) {
+  std::ranges::sort(own_ports_);
+}
+
+Result<AddressRules> AddressRules::compile(const std::vector<AddressPolicy>& policies, LocalAddresses local,
+                                           std::vector<uint16_t> own_ports) {
+  for (const Cidr& prefix : local.nat64)
+    if (prefix.network.is_v4() || std::ranges::find(kNat64Lengths, prefix.length) == kNat64Lengths.end())
+      return invalid(fmt::format("NAT64 prefix `{}`: its length must be 32, 40, 48, 56, 64 or 96", prefix.to_string()));
+  AddressRules out(std::move(local), std::move(own_ports));
+  for (const AddressPolicy& policy : policies)
+    for (const AddressRule& rule : policy.rules) TRY(out.add(policy, rule));
+  out.sort_entries();
+  return out;
+}
+
+Status AddressRules::add(const AddressPolicy& policy, const AddressRule& rule) {
+  const auto id = static_cast<uint32_t>(rules_.size());
+  rules_.push_back(fmt::format("{}/{}", policy.name, rule.name));
+  const auto where = [&] { return fmt::format("rule `{}`: addresses", rules_[id]); };
+  if (rule.addresses.empty())
+    return invalid(where() + ": is empty: name at least one class word or range such as 10.0.0.0/8");
+  for (const std::string& text : rule.addresses) {
+    Status added = add_address(rule, text, id);
+    if (!added) return std::unexpected(std::move(added).error().in(where()));
+  }
+  return {};
+}
+
+Status AddressRules::add_address(const AddressRule& rule, std::string_view text, uint32_t id) {
+  if (const auto word = parse_class_word(text)) {
+    if (rule.action == RuleAction::allow && never_opened(*word))
+      return invalid(fmt::format("`{}` is never opened: remove it", text));
+    ClassRules& rules = classes_[static_cast<size_t>(*word)];
+    uint32_t& slot = rule.action == RuleAction::allow  ? rules.allow
+                     : rule.action == RuleAction::deny ? rules.deny
+                                                       : rules.shadow;
+    if (slot == kNoRule) slot = id;  // the first that says so gives the name
+    return {};
+  }
+  const auto range = Cidr::parse(text);
+  if (!range) return invalid(address_error(text));
+  if (rule.action == RuleAction::allow && never_opened(*range))
+    return invalid(fmt::format("`{}` is {}, which is never opened: remove it", text,
+                               class_word(classify_outer(range->network, local_))));
+  if (entries_.size() == kEntriesMax)
+    return fail(ErrorKind::limit, fmt::format("`{}` is one range too many: {} is the most", text, kEntriesMax));
+  entries_.push_back({.range = *range, .action = rule.action, .rule = id});
+  return {};
+}
+
+void AddressRules::sort_entries() {
+  const auto order = [](const Entry& entry) {  // longest first, deny before allow; then as they were written
+    return std::tuple(-int{entry.range.length}, entry.range.network, entry.action != RuleAction::deny, entry.rule);
+  };
+  std::ranges::sort(entries_, {}, order);
+  for (uint32_t i = 0; i < entries_.size(); ++i) {
+    const Cidr& range = entries_[i].range;
+    if (lengths_.empty() || lengths_.back().length != range.length || lengths_.back().family != range.network.family())
+      lengths_.push_back({.family = range.network.family(), .length = range.length, .begin = i, .end = i});
+    lengths_.back().end = i + 1;
+  }
+}
+
+Verdict AddressRules::decide(const IpAddress& address, uint16_t port) const {
+  const Unwrapped wrapped = unwrap(address, local_);
+  if (wrapped.count == 0) return decide_one(address, port);
+
+  std::optional<Verdict> out;
+  const auto also = [&](const IpAddress& form) {
+    const Verdict verdict = decide_one(form, port);
+    const auto stricter = [](const Verdict& a, const Verdict& b) {
+      return std::tuple(a.allowed, a.can_be_opened, a.address_class) <
+             std::tuple(b.allowed, b.can_be_opened, b.address_class);
+    };
+    const std::string_view shadow = out && !out->shadow_rule.empty() ? out->shadow_rule : verdict.shadow_rule;
+    if (!out || stricter(verdict, *out)) out = verdict;
+    out->shadow_rule = out->allowed ? shadow : std::string_view();
+  };
+  if (wrapped.outer_counts) also(address);
+  for (const IpAddress& inner : wrapped.addresses()) also(inner);
+  return *out;
+}
+
+Verdict AddressRules::decide_one(const IpAddress& form, uint16_t port) const {
+  const AddressClass address_class = classify_outer(form, local_);
+  const std::string_view default_rule = kDefaultRules[static_cast<size_t>(address_class)];
+  Verdict out{.allowed = false, .can_be_opened = false, .address_class = address_class, .rule = default_rule};
+  if (is_own_port(address_class, port)) {
+    out.rule = kOwnPort;
+    return out;
+  }
+  if (never_opened(address_class)) return out;
+
+  out.can_be_opened = true;
+  Match match{.allowed = address_class == global, .rule = default_rule};
+  Match shadow{.length = -2};
+  match_ranges(form, address_class, match, shadow);
+  match_class(address_class, match, shadow);
+  out.allowed = match.allowed;
+  out.rule = match.rule;
+  if (match.allowed && shadow.length >= match.length) out.shadow_rule = shadow.rule;
+  return out;
+}
+
+bool AddressRules::is_own_port(AddressClass address_class, uint16_t port) const {
+  // 0.0.0.0 and :: reach this machine, too.
+  const bool local = address_class == loopback || address_class == self || address_class == unspecified;
+  return local && std::ranges::binary_search(own_ports_, port);
+}
+
+void AddressRules::match_class(AddressClass address_class, Match& match, Match& shadow) const {
+  const ClassRules& rules = classes_[static_cast<size_t>(address_class)];
+  if (rules.shadow != kNoRule && shadow.length < 0) shadow = {.length = 0, .rule = rules_[rules.shadow]};
+  const bool open = match.length < 0 || (match.length == 0 && match.allowed);
+  if (open && rules.deny != kNoRule) {
+    match = {.length = 0, .allowed = false, .rule = rules_[rules.deny]};
+  } else if (match.length < 0 && rules.allow != kNoRule) {
+    match = {.length = 0, .allowed = true, .rule = rules_[rules.allow]};
+  }
+}
+
+void AddressRules::match_ranges(const IpAddress& form, AddressClass address_class, Match& match, Match& shadow) const {
+  for (const Length& length : lengths_) {
+    if (length.family != form.family()) continue;
+    const IpAddress network = masked(form, length.length);
+    const auto entries = std::span(entries_).subspan(length.begin, length.end - length.begin);
+    auto entry = std::ranges::lower_bound(entries, network, {}, [](const Entry& e) { return e.range.network; });
+    for (; entry != entries.end() && entry->range.network == network; ++entry) {
+      const bool allow = entry->action == RuleAction::allow;
+      if (allow && address_class == metadata && !entry->range.is_one_address()) continue;
+      Match& target = entry->action == RuleAction::shadow ? shadow : match;
+      if (target.length < 0) target = {.length = length.length, .allowed = allow, .rule = rules_[entry->rule]};
+    }
+    if (match.length >= 0) return;  // deny stands before allow, so the first of this length decides
+  }
+}
+
+std::string refusal_text(std::string_view host, const Verdict& verdict) {
+  const std::string_view word = class_word(verdict.address_class);
+  const bool vowel = std::string_view("aeiou").find(word[0]) != std::string_view::npos;
+  return fmt::format("destination {} is {} {} address: refused by rule {}{}", printable(host), vowel ? "an" : "a", word,
+                     verdict.rule, verdict.can_be_opened ? "; an EgressPolicy can open it" : "");
+}
+
+std::string refusal_details(const Verdict& verdict) {
+  return fmt::format("destination_ip_prohibited{{{},{}}}", class_word(verdict.address_class), verdict.rule);
+}
+
+}  // namespace sluice

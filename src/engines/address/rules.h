@@ -1,0 +1,112 @@
+// The address rules of EgressPolicies: may this address be connected to, and which rule says so?
+//
+//   every form of the address (itself, and what is wrapped in it) must be allowed:
+//     own port on a local address          -> denied by own-port, whatever a policy says
+//     unspecified, multicast               -> denied, never opened
+//     the matching rule of longest prefix  -> its action; a class word has length 0; deny beats allow at equal length
+//     no match                             -> default/<class>: only `global` is allowed
+//   metadata is opened only by its own word or by a range of exactly one address.
+//
+// Immutable after compile(); a decision allocates nothing. Any thread may decide.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "engines/address/classify.h"
+
+namespace sluice {
+
+enum class RuleAction : uint8_t { allow, deny, shadow };
+
+struct AddressRule {
+  std::string name;
+  RuleAction action = RuleAction::deny;
+  std::vector<std::string> addresses;  // class words, ranges, addresses
+};
+
+struct AddressPolicy {
+  std::string name;  // as it shall stand in rule ids: `<policy name>/<rule name>`
+  std::vector<AddressRule> rules;
+};
+
+struct Verdict {
+  bool allowed = false;
+  // A policy can change this verdict; false for own-port, unspecified and multicast.
+  bool can_be_opened = true;
+  AddressClass address_class = AddressClass::reserved;
+  // `<policy>/<rule>`, `default/<class>` or `own-port`. Valid as long as the AddressRules.
+  std::string_view rule;
+  // The shadow rule that would have denied what was allowed; empty when there is none. Log it and count it.
+  std::string_view shadow_rule;
+};
+
+class AddressRules {
+ public:
+  static constexpr size_t kEntriesMax = 16384;  // over all policies
+
+  // Without policies: the defaults of every class.
+  AddressRules() : AddressRules(LocalAddresses{}, {}) {}
+
+  // The policies are joined; their order does not matter. `own_ports` are the ports of listeners, admin and API.
+  // An error names the policy, the rule, the wrong value and what to write instead.
+  static Result<AddressRules> compile(const std::vector<AddressPolicy>& policies, LocalAddresses local,
+                                      std::vector<uint16_t> own_ports);
+
+  Verdict decide(const IpAddress& address, uint16_t port) const;
+
+  const LocalAddresses& local() const { return local_; }
+
+ private:
+  struct Entry {
+    Cidr range;
+    RuleAction action;
+    uint32_t rule;  // index into rules_
+  };
+  // The entries of one prefix length and family, as a span of entries_ sorted by network, then action: deny first.
+  struct Length {
+    AddressFamily family;
+    uint8_t length;
+    uint32_t begin;
+    uint32_t end;
+  };
+  struct Match {
+    int length = -1;  // -1: only the class's default
+    bool allowed = false;
+    std::string_view rule;
+  };
+
+  AddressRules(LocalAddresses local, std::vector<uint16_t> own_ports);
+  Status add(const AddressPolicy& policy, const AddressRule& rule);
+  Status add_address(const AddressRule& rule, std::string_view text, uint32_t id);
+  void sort_entries();
+
+  Verdict decide_one(const IpAddress& form, uint16_t port) const;
+  bool is_own_port(AddressClass address_class, uint16_t port) const;
+  void match_class(AddressClass address_class, Match& match, Match& shadow) const;
+  void match_ranges(const IpAddress& form, AddressClass address_class, Match& match, Match& shadow) const;
+
+  static constexpr uint32_t kNoRule = ~uint32_t{0};
+  struct ClassRules {
+    uint32_t allow = kNoRule;
+    uint32_t deny = kNoRule;
+    uint32_t shadow = kNoRule;
+  };
+
+  LocalAddresses local_;
+  std::vector<uint16_t> own_ports_;  // sorted
+  std::vector<std::string> rules_;   // ids
+  std::array<ClassRules, kAddressClasses> classes_;
+  std::vector<Entry> entries_;
+  std::vector<Length> lengths_;  // longest first
+};
+
+// "destination tenant-1.mypaas.test is a loopback address: refused by rule default/loopback; an EgressPolicy can open
+// it". Names the destination as the client did, never the address it has.
+std::string refusal_text(std::string_view host, const Verdict& verdict);
+// "destination_ip_prohibited{loopback,default/loopback}", for %RESPONSE_CODE_DETAILS%.
+std::string refusal_details(const Verdict& verdict);
+
+}  // namespace sluice
