@@ -1,0 +1,71 @@
+#include "engines/jose/key_set.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+#include "engines/jose/key_read.h"
+#include "engines/jose/openssl.h"
+
+namespace sluice::jose {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int kJsonDepthMax = 16;
+
+// nlohmann asks this at every value; refusing to go deeper keeps a hostile text from costing more than its size.
+Json parse_json(std::string_view text) {
+  bool too_deep = false;
+  const auto guard = [&too_deep](int depth, Json::parse_event_t, Json&) {
+    too_deep |= depth > kJsonDepthMax;
+    return !too_deep;
+  };
+  Json value = Json::parse(text, guard, /*allow_exceptions=*/false);
+  return too_deep ? Json(Json::value_t::discarded) : value;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const KeySet>> KeySet::parse(std::string_view text) {
+  if (text.size() > kTextBytesMax) {
+    return fail(ErrorKind::limit,
+                fmt::format("the key text has {} bytes, at most {} are read", text.size(), kTextBytesMax));
+  }
+  auto set = std::make_shared<KeySet>();
+  set->identity_ = sha256(text);
+  while (!text.empty() && ascii_space(text.front())) text.remove_prefix(1);
+  if (text.empty()) return invalid("the key is empty: give a PEM public key, a JWK or a JWK set");
+
+  if (!text.starts_with('{')) {
+    set->keys_.push_back(TRY(read_pem(text)));
+    return set;
+  }
+  const Json document = parse_json(text);
+  if (!document.is_object()) return invalid("the key begins like JSON but is not a valid JSON object");
+  const auto keys = document.find("keys");
+  if (keys == document.end()) {
+    set->keys_.push_back(TRY(read_jwk(document)));
+    return set;
+  }
+  if (!keys->is_array()) return invalid("\"keys\" of a JWK set must be a list");
+  if (keys->size() > kKeysMax) {
+    return fail(ErrorKind::limit, fmt::format("the JWK set has {} keys, at most {} are taken", keys->size(), kKeysMax));
+  }
+  for (size_t i = 0; i < keys->size(); ++i) {
+    auto key = read_jwk((*keys)[i]);
+    if (key) {
+      set->keys_.push_back(*std::move(key));
+      continue;
+    }
+    Error error = std::move(key).error().in(fmt::format("keys[{}]", i));
+    if (error.kind == ErrorKind::denied) return std::unexpected(std::move(error));
+    set->skipped_.push_back(std::move(error.message));
+  }
+  if (set->keys_.empty()) {
+    return invalid(set->skipped_.empty() ? "the JWK set has no keys"
+                                         : "no key of the JWK set can be used: " + join(set->skipped_, "; "));
+  }
+  return set;
+}
+
+}  // namespace sluice::jose
