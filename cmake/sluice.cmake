@@ -31,6 +31,7 @@ endif()
 if(SLUICE_FUZZ)
   target_compile_options(sluice_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
+target_compile_options(sluice_flags INTERFACE -pthread)
 target_link_options(sluice_flags INTERFACE -fuse-ld=lld)
 
 # One precompiled header of what nearly every file includes: the build is bound by parsing headers.
