@@ -8,8 +8,8 @@
 #include <optional>
 #include <string_view>
 
+#include "base/ip.h"
 #include "base/result.h"
-#include "engines/address/ip.h"
 
 namespace sluice {
 

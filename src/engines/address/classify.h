@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engines/address/ip.h"
+#include "base/ip.h"
 
 namespace sluice {
 

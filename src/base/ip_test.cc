@@ -1,4 +1,4 @@
-#include "engines/address/ip.h"
+#include "base/ip.h"
 
 #include <gtest/gtest.h>
 
