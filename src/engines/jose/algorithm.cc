@@ -1,5 +1,7 @@
 #include "engines/jose/algorithm.h"
 
+#include <array>
+
 namespace sluice::jose {
 namespace {
 

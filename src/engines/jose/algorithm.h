@@ -1,6 +1,7 @@
 // The signature algorithms of RFC 7518 and RFC 8037 that we know. `none` is not among them, in any spelling.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>

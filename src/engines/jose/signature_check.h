@@ -1,6 +1,8 @@
 // Checks signatures with the keys of one set.
 #pragma once
 
+#include <array>
+#include <memory>
 #include <optional>
 #include <vector>
 

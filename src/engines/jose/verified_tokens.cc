@@ -1,5 +1,8 @@
 #include "engines/jose/verified_tokens.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace sluice::jose {
 namespace {
 

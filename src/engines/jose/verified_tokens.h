@@ -8,7 +8,11 @@
 // recently used goes first. With 10,000 entries that is 40 MiB a worker at most. 0 entries: remembers nothing.
 #pragma once
 
+#include <expected>
 #include <list>
+#include <memory>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "engines/jose/verifier.h"

@@ -1,6 +1,11 @@
 // Verifies the tokens of one provider on one thread.
 #pragma once
 
+#include <expected>
+#include <memory>
+#include <string_view>
+#include <utility>
+
 #include "engines/jose/provider.h"
 #include "engines/jose/signature_check.h"
 
