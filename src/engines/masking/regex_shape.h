@@ -1,0 +1,23 @@
+// What the text of a regular expression says about its matches: how long they can be, and how they begin.
+//
+// RE2 tells neither. Reads RE2's syntax in Latin-1 mode, where a character is a byte. Call it only for an expression
+// that RE2 has accepted. What it cannot make sense of counts as unbounded, which is always safe.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sluice::masking {
+
+struct RegexShape {
+  std::optional<size_t> width_max;  // bytes of the longest match; nothing: no bound
+  // An expression for every beginning of a match, itself included; assertions (`^`, `\b`) are taken as true, so it
+  // may accept more. Empty: could not be made, or got too long.
+  std::string beginnings;
+};
+
+RegexShape shape_of_regex(std::string_view regex);
+
+}  // namespace sluice::masking
