@@ -14,7 +14,7 @@ namespace sluice {
 
 SocketAddress SocketAddress::v4(uint32_t address, uint16_t port) {
   SocketAddress out;
-  auto* in = reinterpret_cast<sockaddr_in*>(&out.storage);
+  auto* in = &out.v4_address;
   in->sin_family = AF_INET;
   in->sin_port = htons(port);
   in->sin_addr.s_addr = htonl(address);
@@ -25,8 +25,8 @@ SocketAddress SocketAddress::v4(uint32_t address, uint16_t port) {
 std::optional<SocketAddress> SocketAddress::parse(std::string_view ip, uint16_t port) {
   SocketAddress out;
   const std::string text(ip);
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&out.storage);
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&out.storage);
+  auto* v4 = &out.v4_address;
+  auto* v6 = &out.v6_address;
   if (inet_pton(AF_INET, text.c_str(), &v4->sin_addr) == 1) {
     v4->sin_family = AF_INET;
     v4->sin_port = htons(port);
@@ -43,16 +43,16 @@ std::optional<SocketAddress> SocketAddress::parse(std::string_view ip, uint16_t 
 }
 
 uint16_t SocketAddress::port() const {
-  return storage.ss_family == AF_INET6 ? ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port)
-                                       : ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
+  return family() == AF_INET6 ? ntohs(v6_address.sin6_port)
+                                       : ntohs(v4_address.sin_port);
 }
 
 std::string SocketAddress::ip() const {
   char text[INET6_ADDRSTRLEN] = "";
-  if (storage.ss_family == AF_INET) {
-    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&storage)->sin_addr, text, sizeof text);
-  } else if (storage.ss_family == AF_INET6) {
-    const in6_addr& address = reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_addr;
+  if (family() == AF_INET) {
+    inet_ntop(AF_INET, &v4_address.sin_addr, text, sizeof text);
+  } else if (family() == AF_INET6) {
+    const in6_addr& address = v6_address.sin6_addr;
     // A dual-stack listener shows IPv4 clients as mapped addresses; people know them by the short form.
     if (IN6_IS_ADDR_V4MAPPED(&address)) inet_ntop(AF_INET, address.s6_addr + 12, text, sizeof text);
     else inet_ntop(AF_INET6, &address, text, sizeof text);
@@ -103,7 +103,7 @@ void Socket::reset() {
 void Socket::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
 
 Status Socket::start_connect(Loop& loop, const SocketAddress& address) {
-  const int fd = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::unexpected(errno_error(errno, "socket"));
   TRY(adopt(loop, fd, Side::upstream));
   watch_.writable = watch_.readable = false;
@@ -241,12 +241,12 @@ Task<void> connect(Socket& socket, Loop& loop, SocketAddress address, Nanos time
 // --- ListenSocket -----------------------------------------------------------------------------------------------
 
 Result<int> ListenSocket::open(const SocketAddress& address, bool share_port) {
-  const int fd = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::unexpected(errno_error(errno, "socket"));
   const int one = 1, zero = 0;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (share_port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  if (address.storage.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
+  if (address.family() == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
   if (::bind(fd, address.get(), address.length) == 0 && ::listen(fd, 4096) == 0) return fd;
   const int code = errno;
   ::close(fd);
@@ -277,7 +277,7 @@ void ListenSocket::close() {
 
 SocketAddress ListenSocket::local() const {
   SocketAddress out;
-  out.length = sizeof out.storage;
+  out.length = sizeof out.v6_address;
   getsockname(fd_, out.get(), &out.length);
   return out;
 }
@@ -290,7 +290,7 @@ void ListenSocket::wake() {
 void ListenSocket::accept_some() {
   for (;;) {
     SocketAddress peer;
-    peer.length = sizeof peer.storage;
+    peer.length = sizeof peer.v6_address;
     const int fd = ::accept4(fd_, peer.get(), &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       accepted_(fd, peer);

@@ -17,11 +17,16 @@ namespace sluice {
 
 // An address as the kernel takes it.
 struct SocketAddress {
-  sockaddr_storage storage{};
+  union {
+    sockaddr base;
+    sockaddr_in v4_address;
+    sockaddr_in6 v6_address{};
+  };
   socklen_t length = 0;
 
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+  int family() const { return base.sa_family; }
+  const sockaddr* get() const { return &base; }
+  sockaddr* get() { return &base; }
   static SocketAddress v4(uint32_t address, uint16_t port);
   // An IP literal without brackets; nothing otherwise.
   static std::optional<SocketAddress> parse(std::string_view ip, uint16_t port);

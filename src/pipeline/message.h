@@ -12,6 +12,7 @@ namespace sluice {
 
 class Loop;
 class Chain;
+class TaskGroup;
 class Rerouter;
 
 // The route's part of the snapshot as the pipeline sees it; route/ has the rest.
@@ -36,6 +37,10 @@ struct Request {
   bool upgrade = false;        // a WebSocket handshake: no body, no buffering
   // The client may send trailers on and waits for them ("TE: trailers").
   bool accepts_trailers = false;
+
+  // Tasks that may outlive handle() but not the exchange, such as sending the body while the answer is read. Cancelled
+  // and joined before the exchange's memory goes.
+  TaskGroup* background = nullptr;
 
   RouteHandle route;
   Rerouter* rerouter = nullptr;
@@ -67,6 +72,8 @@ struct Response {
   bool local = false;
   // The connection to the client must end behind it.
   bool close = false;
+  // The route's changes to response headers have been made.
+  bool finished = false;
   // Set for a 101 that turns the connection into a tunnel; serve/ relays between the two sockets.
   Socket* tunnel = nullptr;
   std::string_view tunnel_early_bytes;  // that the upstream sent behind its 101

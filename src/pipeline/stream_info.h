@@ -73,9 +73,9 @@ struct StreamInfo {
   std::string_view destination;              // of a dynamic route: canonical host:port
   uint32_t attempts = 0;
 
-  std::string_view downstream_remote;        // trusted client address, without a port
-  std::string_view downstream_direct_remote; // the peer, "ip:port"
-  std::string_view downstream_local;         // "ip:port"
+  const SocketAddress* downstream_peer = nullptr;     // who is at the other end of the connection
+  const SocketAddress* downstream_address = nullptr;  // the listener's
+  std::string_view downstream_remote;  // the trusted client's address without a port, where it is not the peer's
   uint64_t connection_id = 0;
 
   std::vector<MetadataEntry> metadata;

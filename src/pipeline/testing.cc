@@ -161,6 +161,8 @@ FilterHarness::Answer FilterHarness::send(const Ask& ask) {
     request.body = {arena.make<PiecesBody>(loop, ask.body, ask.slowly), length};
     request.headers.set(Known::content_length, arena.copy(std::to_string(length)));
   }
+  TaskGroup background;
+  request.background = &background;
   Reroute rerouter(*this);
   request.rerouter = &rerouter;
   request.route.chain = &chain_;

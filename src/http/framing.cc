@@ -1,0 +1,263 @@
+#include "http/framing.h"
+
+#include <array>
+
+#include "base/strings.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kCodecError = "http1.codec_error";
+constexpr size_t kConnectionTokensMax = 32;
+
+// One Content-Length, or several that say the same (F4, F5). Nothing: refuse.
+struct Length {
+  bool valid = true;
+  std::optional<uint64_t> value;
+};
+Length content_length(const Headers& headers) {
+  Length out;
+  for (const HeaderField& field : headers) {
+    if (field.known != Known::content_length) continue;
+    if (field.value.empty()) return {.valid = false};
+    std::string_view rest = field.value;
+    for (;;) {  // "5, 5" is as good as two fields
+      const size_t comma = rest.find(',');
+      const auto value = parse_content_length(trim(rest.substr(0, comma)));
+      if (!value || (out.value && *out.value != *value)) return {.valid = false};
+      out.value = value;
+      if (comma == std::string_view::npos) break;
+      rest.remove_prefix(comma + 1);
+    }
+  }
+  return out;
+}
+
+// What Transfer-Encoding says: nothing, exactly one "chunked", or trouble.
+enum class Coding : uint8_t { none, chunked, broken, unknown };
+Coding transfer_coding(const Headers& headers) {
+  bool present = false, empty = false, unknown = false;
+  unsigned chunked = 0;
+  for (const HeaderField& field : headers) {
+    if (field.known != Known::transfer_encoding) continue;
+    present = true;
+    empty |= trim(field.value).empty();
+    for_each_token(field.value, [&](std::string_view token) {
+      if (equals_ignoring_case(token, "chunked")) ++chunked;
+      else unknown = true;
+    });
+  }
+  if (!present) return Coding::none;
+  if (unknown) return Coding::unknown;
+  return chunked == 1 && !empty ? Coding::chunked : Coding::broken;
+}
+
+struct ConnectionOptions {
+  bool close = false;
+  bool keep_alive = false;
+  bool upgrade = false;
+};
+ConnectionOptions connection_options(const Headers& headers) {
+  ConnectionOptions out;
+  for (const HeaderField& field : headers) {
+    if (field.known != Known::connection) continue;
+    for_each_token(field.value, [&](std::string_view token) {
+      if (equals_ignoring_case(token, "close")) out.close = true;
+      else if (equals_ignoring_case(token, "keep-alive")) out.keep_alive = true;
+      else if (equals_ignoring_case(token, "upgrade")) out.upgrade = true;
+    });
+  }
+  return out;
+}
+
+constexpr std::array<bool, 256> host_bytes() {
+  std::array<bool, 256> out{};
+  for (int c = 'a'; c <= 'z'; ++c) out[static_cast<size_t>(c)] = out[static_cast<size_t>(c - 32)] = true;
+  for (int c = '0'; c <= '9'; ++c) out[static_cast<size_t>(c)] = true;
+  for (const char c : std::string_view("-._~%!$&'()*+,;=:[]")) out[static_cast<unsigned char>(c)] = true;
+  return out;
+}
+constexpr auto kHostBytes = host_bytes();
+
+bool protected_from_connection(Known known) {
+  switch (known) {
+    case Known::host:
+    case Known::content_length:
+    case Known::content_type:
+    case Known::authorization:
+    case Known::cookie:
+    case Known::via:
+    case Known::x_forwarded_for:
+    case Known::x_forwarded_host:
+    case Known::x_forwarded_proto:
+    case Known::x_request_id:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool hop_by_hop(Known known) {
+  switch (known) {
+    case Known::connection:
+    case Known::keep_alive:
+    case Known::proxy_connection:
+    case Known::proxy_authenticate:
+    case Known::proxy_authorization:
+    case Known::te:
+    case Known::trailer:
+    case Known::transfer_encoding:
+    case Known::upgrade:
+    case Known::http2_settings:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+std::optional<uint64_t> parse_content_length(std::string_view value) {
+  const auto length = parse_decimal(value);
+  if (!length || *length > INT64_MAX) return std::nullopt;
+  return length;
+}
+
+bool valid_host(std::string_view host) {
+  for (const char c : host)
+    if (!kHostBytes[static_cast<unsigned char>(c)]) return false;
+  return true;
+}
+
+std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out) {
+  const HeadFailure broken{400, kCodecError};
+  // One pass tells which of the rare fields are there at all.
+  uint64_t present = 0;
+  unsigned hosts = 0;
+  std::string_view host;
+  for (const HeaderField& field : headers) {
+    present |= uint64_t{1} << static_cast<unsigned>(field.known);
+    if (field.known != Known::host) continue;
+    ++hosts;
+    host = field.value;
+  }
+  const auto has = [&](Known known) { return (present >> static_cast<unsigned>(known) & 1) != 0; };
+
+  if (has(Known::transfer_encoding)) {
+    const Coding coding = transfer_coding(headers);
+    if (head.minor_version == 0) return broken;                   // F3
+    if (has(Known::content_length)) return broken;                // F1
+    if (coding == Coding::unknown) return HeadFailure{501, kCodecError};  // F2
+    if (coding != Coding::chunked) return broken;
+    out.body = BodyKind::chunked;
+  } else if (has(Known::content_length)) {
+    const Length length = content_length(headers);
+    if (!length.valid) return broken;
+    out.length = *length.value;
+    out.body = out.length > 0 ? BodyKind::length : BodyKind::none;
+  }
+  if (hosts > 1 || (hosts == 1 && !valid_host(host))) return broken;                          // F13
+  if (hosts == 0 && head.minor_version == 1) return HeadFailure{400, "missing_host_header"};  // F13
+
+  out.keep_alive = head.minor_version == 1;
+  if (has(Known::connection)) {
+    const ConnectionOptions options = connection_options(headers);
+    out.keep_alive = (out.keep_alive || options.keep_alive) && !options.close;
+    out.upgrade = options.upgrade && has(Known::upgrade) && head.minor_version == 1;
+  }
+  if (has(Known::expect)) {  // F24
+    const std::string_view expect = *headers.get(Known::expect);
+    if (!equals_ignoring_case(expect, "100-continue") || headers.count(Known::expect) > 1)
+      return HeadFailure{417, "expectation_failed"};
+    out.expects_continue = head.minor_version == 1 && out.body != BodyKind::none;
+  }
+  if (has(Known::te))
+    for_each_token(*headers.get(Known::te), [&](std::string_view token) {
+      out.accepts_trailers |= equals_ignoring_case(trim(token.substr(0, token.find(';'))), "trailers");
+    });
+  return std::nullopt;
+}
+
+bool frame_response(const ResponseHeadParser& head, const Headers& headers, bool to_head, ResponseFraming& out) {
+  const ConnectionOptions options = connection_options(headers);
+  out.keep_alive = (head.minor_version == 1 || options.keep_alive) && !options.close;
+  const Coding coding = transfer_coding(headers);
+  const Length length = content_length(headers);
+  if (!length.valid) return false;
+  if (to_head || head.status < 200 || head.status == 204 || head.status == 304) {  // F14
+    out.body = BodyKind::none;
+    return true;
+  }
+  if (coding != Coding::none) {
+    // RFC 9112 6.3: with both, something between wrote it anew; such an answer is not to be trusted.
+    if (coding != Coding::chunked || length.value || head.minor_version == 0) return false;
+    out.body = BodyKind::chunked;
+  } else if (length.value) {
+    out.length = *length.value;
+    out.body = out.length > 0 ? BodyKind::length : BodyKind::none;
+  } else {
+    out.body = BodyKind::until_close;
+    out.keep_alive = false;
+  }
+  return true;
+}
+
+bool remove_hop_by_hop(Headers& headers) {
+  uint64_t present = 0;
+  for (const HeaderField& field : headers) present |= uint64_t{1} << static_cast<unsigned>(field.known);
+  constexpr auto bit = [](Known known) { return uint64_t{1} << static_cast<unsigned>(known); };
+  constexpr uint64_t all = bit(Known::connection) | bit(Known::keep_alive) | bit(Known::proxy_connection) |
+                           bit(Known::proxy_authenticate) | bit(Known::proxy_authorization) | bit(Known::te) |
+                           bit(Known::trailer) | bit(Known::transfer_encoding) | bit(Known::upgrade) |
+                           bit(Known::http2_settings);
+  if (!(present & all)) return true;
+
+  std::array<std::string_view, kConnectionTokensMax> named;
+  size_t count = 0;
+  bool fits = true;
+  for (const HeaderField& field : headers) {
+    if (field.known != Known::connection) continue;
+    for_each_token(field.value, [&](std::string_view token) {
+      if (count < named.size()) named[count++] = token;
+      else fits = false;
+    });
+  }
+  if (!fits) return false;
+  headers.remove_if([&](const HeaderField& field) {
+    if (hop_by_hop(field.known)) return true;
+    if (protected_from_connection(field.known)) return false;
+    for (size_t i = 0; i < count; ++i)
+      if (equals_ignoring_case(named[i], field.name)) return true;
+    return false;
+  });
+  return true;
+}
+
+std::optional<Target> parse_target(std::string_view method, std::string_view target, Arena& arena) {
+  if (method == "CONNECT") {
+    if (!valid_host(target) || target.find(':') == std::string_view::npos) return std::nullopt;
+    return Target{.authority = target, .scheme = {}, .path = {}};
+  }
+  if (target.starts_with('/')) return Target{.authority = {}, .scheme = {}, .path = target.substr(0, target.find('#'))};
+  if (target == "*") return method == "OPTIONS" ? std::optional(Target{.authority = {}, .scheme = {}, .path = target}) : std::nullopt;
+
+  const size_t colon = target.find("://");
+  if (colon == std::string_view::npos) return std::nullopt;
+  Target out;
+  const std::string_view scheme = target.substr(0, colon);
+  if (equals_ignoring_case(scheme, "http")) out.scheme = "http";
+  else if (equals_ignoring_case(scheme, "https")) out.scheme = "https";
+  else return std::nullopt;
+  std::string_view rest = target.substr(colon + 3);
+  rest = rest.substr(0, rest.find('#'));
+  const size_t end = std::min(rest.find_first_of("/?"), rest.size());
+  out.authority = rest.substr(0, end);
+  if (out.authority.empty() || !valid_host(out.authority)) return std::nullopt;
+  out.path = rest.substr(end);
+  // RFC 9112 3.2.4: OPTIONS of a whole server; elsewhere an empty path is "/".
+  if (out.path.empty()) out.path = method == "OPTIONS" ? "*" : "/";
+  else if (out.path.front() == '?') out.path = arena.concat(std::string_view("/"), out.path);
+  return out;
+}
+
+}  // namespace sluice

@@ -1,0 +1,55 @@
+// How long a message is, and whether its connection goes on behind it (RFC 9112 6, 9.3); what belongs to one hop only
+// (RFC 9110 7.6.1). The rules F1-F18 are those of reference/dynamic-forward-proxy.md 6.1.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "http/head.h"
+
+namespace sluice {
+
+enum class BodyKind : uint8_t { none, length, chunked, until_close };
+
+struct RequestFraming {
+  BodyKind body = BodyKind::none;
+  uint64_t length = 0;
+  bool keep_alive = true;
+  bool expects_continue = false;
+  bool upgrade = false;             // Connection: upgrade with an Upgrade field
+  bool accepts_trailers = false;    // TE: trailers
+};
+
+// Looks at a request's fields; a failure says with which status to refuse it. Fields are left as they are.
+std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out);
+
+struct ResponseFraming {
+  BodyKind body = BodyKind::none;
+  uint64_t length = 0;
+  bool keep_alive = true;
+};
+
+// `to_head`: the request was HEAD. False: broken framing, a 502 (F15).
+bool frame_response(const ResponseHeadParser& head, const Headers& headers, bool to_head, ResponseFraming& out);
+
+// Takes out what is for this hop only: Connection and what it names, Keep-Alive, Proxy-*, TE, Trailer,
+// Transfer-Encoding, Upgrade, HTTP2-Settings. False when Connection lists over 32 tokens.
+// Connection options that name fields a proxy depends on are ignored (reference 6.3: header-stripping attack).
+bool remove_hop_by_hop(Headers& headers);
+
+// All digits, at most 2^63-1.
+std::optional<uint64_t> parse_content_length(std::string_view value);
+
+// The parts of a request target (RFC 9112 3.2).
+struct Target {
+  std::string_view authority;  // of absolute-form and authority-form
+  std::string_view scheme;     // of absolute-form
+  std::string_view path;       // "/x?y", "*"; empty for authority-form
+};
+// Nothing when it is no target of this method's forms, or has another scheme than http and https.
+std::optional<Target> parse_target(std::string_view method, std::string_view target, Arena& arena);
+
+// Whether the bytes may stand in a Host field (RFC 3986 authority without user information).
+bool valid_host(std::string_view host);
+
+}  // namespace sluice

@@ -1,0 +1,175 @@
+#include "http/head.h"
+
+#include <array>
+#include <cstring>
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kCodecError = "http1.codec_error";
+constexpr std::string_view kHeadersTooLarge = "http1.headers_too_large";
+
+// For each byte: the lower-case form of a byte that a token may have, else 0 (RFC 9110 5.6.2).
+constexpr std::array<char, 256> token_table() {
+  std::array<char, 256> out{};
+  for (int c = 1; c < 128; ++c) {
+    const char byte = static_cast<char>(c);
+    if (byte >= 'A' && byte <= 'Z') out[static_cast<size_t>(c)] = static_cast<char>(byte + 32);
+    else if ((byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') ||
+             std::string_view("!#$%&'*+-.^_`|~").find(byte) != std::string_view::npos)
+      out[static_cast<size_t>(c)] = byte;
+  }
+  return out;
+}
+constexpr auto kToken = token_table();
+
+bool is_token(const char* text, size_t size) {
+  if (size == 0) return false;
+  for (size_t i = 0; i < size; ++i)
+    if (!kToken[static_cast<unsigned char>(text[i])]) return false;
+  return true;
+}
+
+// RFC 9110 5.5: visible bytes, space, tab and obs-text. Written so that it becomes vector code.
+bool is_field_value(const char* text, size_t size) {
+  unsigned bad = 0;
+  for (size_t i = 0; i < size; ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    bad |= static_cast<unsigned>(c < 0x20) & static_cast<unsigned>(c != '\t');
+    bad |= static_cast<unsigned>(c == 0x7F);
+  }
+  return bad == 0;
+}
+
+// Visible ASCII without spaces: what a request target may be made of before it is looked at closely.
+bool is_target(const char* text, size_t size) {
+  unsigned bad = size == 0;
+  for (size_t i = 0; i < size; ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    bad |= static_cast<unsigned>(c <= 0x20) | static_cast<unsigned>(c >= 0x7F);
+  }
+  return bad == 0;
+}
+
+}  // namespace
+
+HeadParser::LineProgress HeadParser::next_line(std::span<char> bytes, Line& line) {
+  const char* found = static_cast<const char*>(std::memchr(bytes.data() + scanned_, '\n', bytes.size() - scanned_));
+  if (!found) {
+    scanned_ = bytes.size();
+    const size_t pending = bytes.size() - position_;
+    if (!start_line_done_ && pending > limits_.line_bytes_max) fail(414, kHeadersTooLarge);
+    else if (bytes.size() > limits_.head_bytes_max || (start_line_done_ && pending > limits_.field_bytes_max))
+      fail(431, kHeadersTooLarge);
+    return failure_.status ? LineProgress::failed : LineProgress::more;
+  }
+  const auto end = static_cast<size_t>(found - bytes.data());
+  line = {bytes.data() + position_, end - position_};
+  if (line.size == 0 || line.begin[line.size - 1] != '\r') {  // F9: a bare line feed is not a line end
+    fail(400, kCodecError);
+    return LineProgress::failed;
+  }
+  --line.size;
+  position_ = scanned_ = end + 1;
+  if (position_ > limits_.head_bytes_max) {
+    fail(431, kHeadersTooLarge);
+    return LineProgress::failed;
+  }
+  return LineProgress::line;
+}
+
+bool HeadParser::parse_field(Line line, Headers& headers) {
+  if (line.size > limits_.field_bytes_max || ++fields_ > limits_.fields_max) {
+    fail(431, kHeadersTooLarge);
+    return false;
+  }
+  size_t at = 0;
+  for (char lower; at < line.size && (lower = kToken[static_cast<unsigned char>(line.begin[at])]) != 0; ++at)
+    line.begin[at] = lower;
+  // F10, F11, F12: no name, a space in or behind it, or a folded line.
+  if (at == 0 || at == line.size || line.begin[at] != ':') {
+    fail(400, kCodecError);
+    return false;
+  }
+  const std::string_view name(line.begin, at);
+  const char* begin = line.begin + at + 1;
+  const char* end = line.begin + line.size;
+  while (begin < end && (*begin == ' ' || *begin == '\t')) ++begin;
+  while (begin < end && (end[-1] == ' ' || end[-1] == '\t')) --end;
+  const auto size = static_cast<size_t>(end - begin);
+  if (!is_field_value(begin, size)) {  // F8
+    fail(400, kCodecError);
+    return false;
+  }
+  headers.push({name, {begin, size}, known_header(name)});
+  return true;
+}
+
+HeadProgress HeadParser::parse_fields(std::span<char> bytes, Headers& headers) {
+  for (;;) {
+    Line line;
+    const LineProgress progress = next_line(bytes, line);
+    if (progress == LineProgress::more) return HeadProgress::more;
+    if (progress == LineProgress::failed) return HeadProgress::failed;
+    if (line.size == 0) return HeadProgress::done;
+    if (!parse_field(line, headers)) return HeadProgress::failed;
+  }
+}
+
+HeadProgress RequestHeadParser::parse(std::span<char> bytes, Headers& headers) {
+  if (!start_line_done_) {
+    // RFC 9112 2.2: an empty line in front of a request is skipped; old clients send one behind a POST body.
+    if (position_ == 0 && bytes.size() >= 2 && bytes[0] == '\r' && bytes[1] == '\n') position_ = scanned_ = 2;
+    if (bytes.size() > position_ && bytes[position_] != '\r' && !kToken[static_cast<unsigned char>(bytes[position_])])
+      return fail(400, kCodecError);  // not HTTP at all: say so at once
+    Line line;
+    const LineProgress progress = next_line(bytes, line);
+    if (progress == LineProgress::more) return HeadProgress::more;
+    if (progress == LineProgress::failed || parse_request_line(line) == HeadProgress::failed) return HeadProgress::failed;
+    start_line_done_ = true;
+  }
+  return parse_fields(bytes, headers);
+}
+
+HeadProgress RequestHeadParser::parse_request_line(Line line) {
+  if (line.size > limits_.line_bytes_max) return fail(414, kHeadersTooLarge);
+  const std::string_view text(line.begin, line.size);
+  const size_t first = text.find(' ');
+  if (first == std::string_view::npos || text.size() < first + 10 || text[text.size() - 9] != ' ')
+    return fail(400, kCodecError);
+  method = text.substr(0, first);
+  target = text.substr(first + 1, text.size() - first - 10);
+  const std::string_view version = text.substr(text.size() - 8);
+  if (!is_token(method.data(), method.size()) || !is_target(target.data(), target.size())) return fail(400, kCodecError);
+  if (version == "HTTP/1.1") minor_version = 1;
+  else if (version == "HTTP/1.0") minor_version = 0;
+  else return fail(400, kCodecError);
+  return HeadProgress::done;
+}
+
+HeadProgress ResponseHeadParser::parse(std::span<char> bytes, Headers& headers) {
+  if (!start_line_done_) {
+    Line line;
+    const LineProgress progress = next_line(bytes, line);
+    if (progress == LineProgress::more) return HeadProgress::more;
+    if (progress == LineProgress::failed || parse_status_line(line) == HeadProgress::failed) return HeadProgress::failed;
+    start_line_done_ = true;
+  }
+  return parse_fields(bytes, headers);
+}
+
+HeadProgress ResponseHeadParser::parse_status_line(Line line) {
+  const std::string_view text(line.begin, line.size);
+  const auto digit = [&](size_t i) { return text[i] >= '0' && text[i] <= '9'; };
+  // "HTTP/1.1 200 OK"; a missing reason, and a missing space in front of it, are common and harmless.
+  if (text.size() < 12 || !text.starts_with("HTTP/1.") || (text[7] != '1' && text[7] != '0') || text[8] != ' ' ||
+      !digit(9) || !digit(10) || !digit(11) || (text.size() > 12 && text[12] != ' '))
+    return fail(400, kCodecError);
+  minor_version = static_cast<unsigned>(text[7] - '0');
+  status = static_cast<uint16_t>((text[9] - '0') * 100 + (text[10] - '0') * 10 + (text[11] - '0'));
+  reason = text.size() > 13 ? text.substr(13) : std::string_view();
+  if (status < 100 || status > 599 || !is_field_value(reason.data(), reason.size())) return fail(400, kCodecError);
+  return HeadProgress::done;
+}
+
+}  // namespace sluice
