@@ -34,18 +34,26 @@ std::string encode(std::string_view bytes, std::string_view alphabet, bool padde
 
 std::optional<std::string> decode(std::string_view text, const std::array<uint8_t, 256>& table) {
   if (text.size() % 4 == 1) return std::nullopt;
-  std::string out;
-  out.reserve(text.size() / 4 * 3 + 2);
+  std::string out(text.size() / 4 * 3 + (text.size() % 4 == 0 ? 0 : text.size() % 4 - 1), '\0');
+  const auto value = [&text, &table](size_t i) { return table[static_cast<unsigned char>(text[i])]; };
+  char* at = out.data();
+  size_t i = 0;
+  for (; i + 4 <= text.size(); i += 4) {
+    const uint8_t a = value(i), b = value(i + 1), c = value(i + 2), d = value(i + 3);
+    if ((a | b | c | d) & 0xC0) return std::nullopt;  // kNone has bits that no value has
+    *at++ = static_cast<char>(a << 2 | b >> 4);
+    *at++ = static_cast<char>(b << 4 | c >> 2);
+    *at++ = static_cast<char>(c << 6 | d);
+  }
   uint32_t group = 0;
   unsigned bits = 0;
-  for (const char c : text) {
-    const uint8_t value = table[static_cast<unsigned char>(c)];
-    if (value == kNone) return std::nullopt;
-    group = group << 6 | value;
+  for (; i < text.size(); ++i) {
+    if (value(i) == kNone) return std::nullopt;
+    group = group << 6 | value(i);
     bits += 6;
     if (bits >= 8) {
       bits -= 8;
-      out += static_cast<char>(group >> bits);
+      *at++ = static_cast<char>(group >> bits);
     }
   }
   if (group & ((1U << bits) - 1)) return std::nullopt;  // two spellings of one value would be two tokens
