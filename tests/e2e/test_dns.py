@@ -1,0 +1,214 @@
+"""Names that are resolved while the request waits: how often, for how long, and what failures do to others."""
+
+import threading
+import time
+
+from harness import configs, raw
+from harness.backend import Backend
+from harness.case import Case, rows
+from harness.dns_server import DnsServer
+from harness.gateway import Gateway
+from harness.waiting import free_port, until
+
+
+def who(connection, request):
+    connection.answer(200, connection.socket.getsockname()[0])
+
+
+class Names(Case):
+    """A forward proxy whose destinations are 127.0.0.2 and 127.0.0.3 on one port."""
+
+    def set_up(self, dns_options="", workers=1, **keywords):
+        self.dns = self.use(DnsServer())
+        self.two = self.use(Backend("127.0.0.2", default=who))
+        self.three = self.use(Backend("127.0.0.3", self.two.port, default=who))
+        self.gateway = self.use(Gateway(configs.dynamic(dns_options), resolver=self.dns.where, workers=workers, **keywords))
+
+    def get(self, name, path="/", timeout=15.0):
+        return raw.fetch(self.gateway.port, path=path, host=f"{name}:{self.two.port}", timeout=timeout)
+
+    def at_once(self, count, name):
+        results = []
+        threads = [threading.Thread(target=lambda: results.append(self.get(name))) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results
+
+    @rows({"one worker": 1, "two workers": 2})
+    def a_hundred_requests_for_one_name_are_one_query_with(self, workers):
+        self.set_up(workers=workers)
+        self.dns.set("slow.test", "127.0.0.2", delay=0.5)
+        results = self.at_once(100, "slow.test")
+        self.assertEqual({(r.status, r.text()) for r in results}, {(200, "127.0.0.2")})
+        self.assertEqual([q.type for q in self.dns.queries("slow.test")], ["A"])
+
+    def test_aaaa_is_asked_only_when_there_is_no_a(self):
+        self.set_up()
+        self.dns.set("four.test", "127.0.0.2", aaaa=["::1"])
+        self.dns.set("none.test")
+        self.assert_status(self.get("four.test"), 200)
+        self.assertEqual([q.type for q in self.dns.queries("four.test")], ["A"])
+        self.assert_status(self.get("none.test"), 503)
+        self.assertEqual([q.type for q in self.dns.queries("none.test")], ["A", "AAAA"])
+
+    @rows({"V4_ONLY": ("V4_ONLY", {"A"}), "AUTO": ("AUTO", {"A", "AAAA"}), "ALL": ("ALL", {"A", "AAAA"})})
+    def family(self, family, types):
+        self.set_up(f"dnsLookupFamily: {family}")
+        self.dns.set("a.test", "127.0.0.2")
+        self.assert_status(self.get("a.test"), 200)
+        self.assertEqual({q.type for q in self.dns.queries("a.test")}, types)
+
+    def test_v6_only_reaches_an_ipv6_destination(self):
+        self.set_up("dnsLookupFamily: V6_ONLY")
+        six = self.use(Backend("::1", default=who))
+        self.dns.set("six.test", aaaa=["::1"])
+        response = raw.fetch(self.gateway.port, host=f"six.test:{six.port}")
+        self.assertEqual((response.status, response.text()), (200, "::1"))
+        self.assertEqual({q.type for q in self.dns.queries()}, {"AAAA"})
+
+    def test_an_answer_is_kept_for_its_ttl_and_a_withdrawn_address_is_not_used_again(self):
+        self.set_up()
+        self.dns.set("moving.test", "127.0.0.2", ttl=1)       # the floor of 5 s holds
+        began = time.monotonic()
+        self.assertEqual(self.get("moving.test").text(), "127.0.0.2")
+        self.dns.set("moving.test", "127.0.0.3", ttl=60)
+        while time.monotonic() - began < 4:
+            self.assertEqual(self.get("moving.test").text(), "127.0.0.2")
+            threading.Event().wait(0.1)
+        until(lambda: self.get("moving.test").text() == "127.0.0.3", "the new address", 8)
+        for _ in range(20):
+            self.assertEqual(self.get("moving.test").text(), "127.0.0.3")
+        self.assertLessEqual(len(self.dns.queries("moving.test", "A")), 3)
+
+    @rows({"servfail": {"rcode": "SERVFAIL"}, "refused": {"rcode": "REFUSED"}, "no such name": {"rcode": "NXDOMAIN"}, "no address": {}})
+    def a_failure_is_remembered(self, fields):
+        self.set_up()
+        self.dns.set("bad.test", **fields)
+        for _ in range(10):
+            response = self.get("bad.test", path="/bad")
+            self.assertEqual((response.status, response.text()), (503, "DNS resolution failure"))
+        line = self.gateway.log_line("/bad")
+        self.assertIn(" 503 DF ", line)
+        self.assertIn("dns_resolution_failure{", line)
+        self.assertLessEqual(len(self.dns.queries("bad.test", "A")), 3, "the failure was not remembered")
+
+    def test_a_name_that_recovers_is_served_again(self):
+        self.set_up()
+        self.dns.set("back.test", rcode="SERVFAIL")
+        self.assert_status(self.get("back.test"), 503)
+        self.dns.set("back.test", "127.0.0.2")
+        until(lambda: self.get("back.test").status == 200, "the name to be tried again", 8)
+
+    def test_a_server_that_never_answers_ends_in_503_after_the_query_timeout(self):
+        self.set_up("dnsQueryTimeout: 0.5s")
+        self.dns.set("mute.test", drop=True)
+        began = time.monotonic()
+        response = self.get("mute.test", path="/mute")
+        self.assertEqual((response.status, response.text()), (503, "DNS resolution failure"))
+        self.assertLess(time.monotonic() - began, 4)
+        self.assertIn("resolve_timeout", self.gateway.log_line("/mute"))
+
+    def test_slow_and_failing_names_delay_nobody_else(self):
+        self.set_up()
+        self.dns.set("slow.test", "127.0.0.2", delay=2)
+        self.dns.set("mute.test", drop=True)
+        self.dns.set("quick.test", "127.0.0.3")
+        slow = [threading.Thread(target=self.get, args=(name,)) for name in ("slow.test", "mute.test") for _ in range(10)]
+        for thread in slow:
+            thread.start()
+        until(lambda: len(self.dns.queries()) >= 2, "the slow names to be asked for")
+        began = time.monotonic()
+        for _ in range(10):
+            self.assertEqual(self.get("quick.test").text(), "127.0.0.3")
+        self.assertLess(time.monotonic() - began, 1.5)
+        for thread in slow:
+            thread.join()
+
+    def test_a_client_that_leaves_does_not_end_the_lookup_of_others(self):
+        self.set_up()
+        self.dns.set("slow.test", "127.0.0.2", delay=0.6)
+        with self.gateway.client() as impatient:
+            impatient.send(f"GET / HTTP/1.1\r\nHost: slow.test:{self.two.port}\r\n\r\n")
+            until(lambda: self.dns.queries("slow.test"), "the query")
+            impatient.reset()
+            self.assert_status(self.get("slow.test"), 200)
+        self.assertEqual(len(self.dns.queries("slow.test", "A")), 1)
+
+    def test_an_alias_is_followed_within_the_answer(self):
+        self.set_up()
+        self.dns.set("real.test", "127.0.0.3")
+        self.dns.set("alias.test", cname="real.test")
+        self.assertEqual(self.get("alias.test").text(), "127.0.0.3")
+
+    def test_a_truncated_answer_is_asked_for_again_over_tcp(self):
+        self.set_up()
+        self.dns.set("large.test", "127.0.0.2", truncate=True)
+        self.assert_status(self.get("large.test"), 200)
+        self.assertEqual([q.transport for q in self.dns.queries("large.test", "A")], ["udp", "tcp"])
+
+    @rows({"upper case": "NAME.Test", "a trailing dot": "name.test."})
+    def one_name_has_one_entry_with(self, spelling):
+        self.set_up()
+        self.dns.set("name.test", "127.0.0.2")
+        self.assert_status(self.get("name.test"), 200)
+        self.assert_status(self.get(spelling), 200)
+        self.assertEqual(len(self.dns.queries(type="A")), 1)
+
+    def test_an_address_needs_no_query(self):
+        self.set_up()
+        self.assertEqual(self.get("127.0.0.3").text(), "127.0.0.3")
+        six = self.use(Backend("::1", default=who))
+        self.assertEqual(raw.fetch(self.gateway.port, host=f"[::1]:{six.port}").text(), "::1")
+        self.assertEqual(self.dns.queries(), [])
+
+    def test_a_full_cache_lets_go_of_names_nobody_waits_for(self):
+        self.set_up("maxHosts: 2")
+        self.dns.set("*.many.test", "127.0.0.2")
+        for n in range(6):
+            self.assert_status(self.get(f"h{n}.many.test"), 200)
+
+    def test_a_connect_that_fails_takes_another_address_of_the_name(self):
+        self.set_up()
+        self.dns.set("partly.test", "127.0.0.9", "127.0.0.2")      # nobody listens on the first
+        for _ in range(4):
+            self.assertEqual(self.get("partly.test").text(), "127.0.0.2")
+
+    def test_names_share_no_connections(self):
+        self.set_up()
+        self.dns.set("a.test", "127.0.0.2")
+        self.dns.set("b.test", "127.0.0.2")
+        for _ in range(3):
+            for name in ("a.test", "b.test"):
+                self.assert_status(self.get(name), 200)
+        hosts = {}
+        for request in self.two.requests:
+            hosts.setdefault(request.connection, set()).add(request.header("host"))
+        self.assertEqual(len(self.two.requests), 6)
+        self.assertTrue(all(len(names) == 1 for names in hosts.values()), hosts)
+
+    def test_the_search_list_is_never_used(self):
+        self.set_up()
+        self.assert_status(self.get("single"), 503)
+        self.assertEqual({q.name for q in self.dns.queries()}, {"single"})
+
+
+class WithoutAServer(Case):
+    def test_an_absent_dns_server_is_503_for_names_and_nothing_for_the_rest(self):
+        backend = self.use(Backend())
+        gateway = self.use(Gateway(configs.dynamic("dnsQueryTimeout: 1s"), resolver=f"127.0.0.1:{free_port(also_udp=True)}"))
+        response = gateway.fetch("/absent", host=f"a.test:{backend.port}")
+        self.assertEqual((response.status, response.text()), (503, "DNS resolution failure"))
+        self.assertIn(" 503 DF ", gateway.log_line("/absent"))
+        self.assert_status(gateway.fetch("/", host=f"127.0.0.1:{backend.port}"), 200)
+
+
+class OwnServers(Case):
+    def test_the_gateways_resolvers_come_before_the_default_ones(self):
+        own, default, backend = self.use(DnsServer()), self.use(DnsServer()), self.use(Backend())
+        own.set("a.test", "127.0.0.1")
+        options = f"caresDns: {{resolvers: [{{socketAddress: {{address: 127.0.0.1, portValue: {own.port}}}}}]}}"
+        gateway = self.use(Gateway(configs.dynamic(options), resolver=default.where))
+        self.assert_status(gateway.fetch("/", host=f"a.test:{backend.port}"), 200)
+        self.assertEqual((len(own.queries()), default.queries()), (1, []))

@@ -1,0 +1,246 @@
+"""Every limit has a status, a body and a line in the access log."""
+
+import threading
+
+from harness import configs
+from harness.backend import CLOSE, Backend
+from harness.case import Case, rows
+from harness.gateway import Gateway
+from harness.waiting import free_port, until
+
+
+class Timeouts(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.backend = cls.share(Backend())
+        cls.backend.on("/never", lambda connection, request: connection.socket.recv(1) and None or CLOSE)
+        cls.backend.on("/timeout", lambda connection, request: connection.socket.recv(1) and None or CLOSE)
+        cls.backend.on("/stall", cls.stall)
+        routes = f"""\
+- matchers: [{{prefix: /timeout}}]
+  options: {{timeout: 0.4s}}
+  {configs.TO_BACKEND}
+- matchers: [{{prefix: /}}]
+  {configs.TO_BACKEND}"""
+        settings = """\
+httpConnectionManagerSettings:
+  requestHeadersTimeout: 0.5s
+  requestTimeout: 0.8s
+  idleTimeout: 0.6s
+  streamIdleTimeout: 1s"""
+        cls.gateway = cls.share(Gateway(
+            {"gateway.yaml": configs.gateway(settings), "upstream.yaml": configs.BACKEND, "vs.yaml": configs.virtual_service(routes)},
+            values={"backend": cls.backend.port}))
+
+    @staticmethod
+    def stall(connection, request):
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+        connection.socket.recv(1)
+        return CLOSE
+
+    @rows({"nothing after the first line": "GET /head HTTP/1.1\r\n", "half a field": "GET /head HTTP/1.1\r\nHos",
+           "all but the last line": "GET /head HTTP/1.1\r\nHost: a\r\n"})
+    def a_head_that_does_not_arrive_is_408(self, data):
+        with self.gateway.client() as client:
+            client.send(data)
+            response = client.read_response()
+            self.assertEqual((response.status, response.text()), (408, "request header timeout"))
+            self.assertTrue(client.closed())
+
+    def test_a_connection_that_says_nothing_is_closed_without_an_answer(self):
+        with self.gateway.client() as client:
+            self.assertTrue(client.closed())
+
+    def test_a_kept_connection_that_idles_is_closed_without_an_answer(self):
+        with self.gateway.client() as client:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assert_status(client.read_response(), 200)
+            self.assertTrue(client.closed())
+
+    def test_a_request_body_that_does_not_arrive_is_408(self):
+        with self.gateway.client() as client:
+            client.send("POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+            response = client.read_response()
+            self.assertEqual((response.status, response.text()), (408, "request timeout"))
+            self.assertTrue(client.closed())
+        self.assertIn(" 408 ", self.gateway.log_line("/body"))
+
+    def test_a_route_timeout_is_504(self):
+        response = self.gateway.fetch("/timeout")
+        self.assertEqual((response.status, response.text()), (504, "upstream request timeout"))
+        line = self.gateway.log_line("/timeout")
+        self.assertIn(" 504 UT ", line)
+        self.assertIn("response_timeout", line)
+
+    def test_a_silent_destination_is_504_after_the_stream_idle_timeout(self):
+        response = self.gateway.fetch("/never")
+        self.assertEqual((response.status, response.text()), (504, "stream timeout"))
+        self.assertIn(" 504 SI ", self.gateway.log_line("/never"))
+
+    def test_a_body_that_stalls_is_cut_and_not_ended(self):
+        with self.gateway.client() as client:
+            client.send("GET /stall HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assert_status(client.read_head(), 200)
+            self.assertEqual(client.read_to_end(), b"hello")
+        self.assertIn(" SI ", self.gateway.log_line("/stall"))
+
+
+class Sizes(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.backend = cls.share(Backend())
+        cls.backend.on("/big", lambda connection, request: connection.answer(200, b"x" * 5000))
+        routes = f"""\
+- matchers: [{{prefix: /buffer}}]
+  options:
+    stagedTransformations:
+      regular:
+        requestTransforms:
+        - requestTransformation: {{transformationTemplate: {{headers: {{x-name: {{text: '{{{{ name }}}}'}}}}}}}}
+  {configs.TO_BACKEND}
+- matchers: [{{prefix: /}}]
+  {configs.TO_BACKEND}"""
+        files = {"gateway.yaml": configs.gateway("httpConnectionManagerSettings: {maxRequestHeadersKb: 4, maxHeadersCount: 10}",
+                                                 "perConnectionBufferLimitBytes: 1024"),
+                 "upstream.yaml": configs.BACKEND, "vs.yaml": configs.virtual_service(routes)}
+        cls.gateway = cls.share(Gateway(files, values={"backend": cls.backend.port}))
+
+    def test_the_heads_size_is_configurable(self):
+        self.assert_status(self.gateway.fetch("/", headers=[("x", "a" * 3000)]), 200)
+        response = self.gateway.fetch("/large", headers=[("x", "a" * 5000)])
+        self.assertEqual((response.status, response.text()), (431, "Request Header Fields Too Large"))
+        self.assertIn(" 431 DPE ", self.gateway.log_line(" 431 "))
+
+    def test_the_number_of_fields_is_configurable(self):
+        self.assert_status(self.gateway.fetch("/", headers=[(f"x{n}", "1") for n in range(8)]), 200)
+        self.assert_status(self.gateway.fetch("/", headers=[(f"x{n}", "1") for n in range(11)]), 431)
+
+    def test_a_body_that_must_be_held_may_not_exceed_the_buffer(self):
+        self.assert_status(self.gateway.fetch("/buffer", method="POST", body=b'{"name": "a"}'), 200)
+        response = self.gateway.fetch("/buffer413", method="POST", body=b'{"name": "' + b"a" * 2000 + b'"}')
+        self.assert_status(response, 413)
+        self.assertIn(" 413 ", self.gateway.log_line("/buffer413"))
+
+    def test_a_body_that_is_passed_on_may_be_of_any_size(self):
+        self.assert_status(self.gateway.fetch("/", method="POST", body=b"x" * 3_000_000), 200)
+        self.assertEqual(len(self.gateway.fetch("/big").body), 5000)
+
+
+class Upstreams(Case):
+    def test_nobody_listens(self):
+        gateway = self.use(Gateway(configs.to_backend(), values={"backend": free_port()}))
+        response = gateway.fetch("/refused")
+        self.assert_status(response, 503)
+        self.assertRegex(response.text(), "^upstream connect error or disconnect/reset before headers. (retried and the latest )?"
+                         "reset reason: remote connection failure, transport failure reason: delayed connect error: .+")
+        self.assertIn(" 503 UF", gateway.log_line("/refused"))
+
+    def test_more_requests_than_the_circuit_breaker_lets_in_are_503_at_once(self):
+        backend = self.use(Backend())
+        release = threading.Event()
+
+        def wait(connection, request):
+            release.wait(10)
+            connection.answer(200, b"late")
+        backend.on("/slow", wait)
+        files = configs.to_backend()
+        files["upstream.yaml"] += "  circuitBreakers: {maxConnections: 2, maxPendingRequests: 1, maxRequests: 2}\n"
+        gateway = self.use(Gateway(files, values={"backend": backend.port}))
+        self.addCleanup(release.set)
+        results = []
+        threads = [threading.Thread(target=lambda: results.append(gateway.fetch("/slow"))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        until(lambda: len(results) >= 5, "the requests over the limit to be answered")
+        release.set()
+        for thread in threads:
+            thread.join()
+        refused = [r for r in results if r.status == 503]
+        self.assertIn(len([r for r in results if r.status == 200]), (2, 3))
+        for response in refused:
+            self.assertEqual(response.header("x-envoy-overloaded"), "true")
+            self.assertIn("reset reason: overflow", response.text())
+        self.assertLessEqual(backend.accepted, 2)
+        self.assertIn(" 503 UO ", gateway.log_line(" UO "))
+
+    def test_a_missing_upstream_is_503_and_a_warning(self):
+        files = configs.to_backend()
+        del files["upstream.yaml"]
+        gateway = self.use(Gateway(files))
+        response = gateway.fetch("/gone")
+        self.assertEqual((response.status, response.body), (503, b""))
+        self.assertIn(" 503 NC ", gateway.log_line("/gone"))
+        state, reason = gateway.status("virtualservices", "all")
+        self.assertEqual(state, "Warning")
+        self.assertIn("*v1.Upstream { gloo-system.backend } not found", reason)
+
+    def test_no_route_is_404(self):
+        gateway = self.use(Gateway({"vs.yaml": configs.virtual_service(
+            "- matchers: [{prefix: /a}]\n  directResponseAction: {status: 200}", domains="[a.test]")}))
+        for host, path in (("b.test", "/a"), ("a.test", "/b")):
+            response = gateway.fetch(path, host=host)
+            self.assertEqual((response.status, response.body), (404, b""))
+        self.assertIn(" 404 NR ", gateway.log_line('"b.test"'))
+
+
+class Streaming(Case):
+    SIZE = 256 << 20
+
+    def test_a_large_body_against_a_stopped_reader_costs_little_memory_both_ways(self):
+        backend = self.use(Backend())
+        sent, stopped = [0], threading.Event()
+
+        def flood(connection, request):
+            connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {self.SIZE}\r\n\r\n")
+            block = b"x" * 65536
+            for _ in range(self.SIZE // len(block)):
+                connection.send(block)
+                sent[0] += len(block)
+            return CLOSE
+
+        def ignore(connection, request):
+            stopped.wait(60)
+            connection.read_body(request)
+            connection.answer(200, str(len(request.body)))
+        backend.on("/flood", flood)
+        backend.on_head("/ignore", ignore)
+        self.addCleanup(stopped.set)
+        gateway = self.use(Gateway(configs.to_backend(), values={"backend": backend.port}))
+        self.assert_status(gateway.fetch("/"), 200)
+        before = gateway.process.memory_kib()
+
+        with gateway.client(receive_buffer=65536) as client:
+            client.send("GET /flood HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.read_head()
+            seen = -1
+            while seen != sent[0]:                       # until nothing moves any more
+                seen = sent[0]
+                self.assertTrue(client.socket.gettimeout())
+                threading.Event().wait(0.3)
+            self.assertLess(sent[0], 64 << 20, "the destination could send on although nobody reads")
+            self.assertLess(gateway.process.memory_kib() - before, 64 << 10)
+            left = self.SIZE
+            left -= len(client.data)
+            buffer = bytearray(1 << 20)
+            while left:
+                got = client.socket.recv_into(buffer)
+                self.assertTrue(got, f"{left} bytes are missing")
+                left -= got
+            self.assertLess(gateway.process.memory_kib() - before, 64 << 10)
+
+        with gateway.client() as client:
+            client.send(f"POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: {64 << 20}\r\n\r\n")
+            client.socket.settimeout(1)
+            total = 0
+            try:
+                while total < 64 << 20:
+                    total += client.socket.send(b"x" * min(65536, (64 << 20) - total))
+            except OSError:
+                pass
+            self.assertLess(total, 32 << 20, "the gateway took it all although nobody reads")
+            self.assertLess(gateway.process.memory_kib() - before, 64 << 10)
+            client.socket.settimeout(30)
+            stopped.set()
+            while total < 64 << 20:
+                total += client.socket.send(b"x" * min(65536, (64 << 20) - total))
+            self.assertEqual(client.read_response().body, str(64 << 20).encode())
