@@ -111,6 +111,8 @@ class Reader {
   void warning(Place place, std::string message);
   // "expected <what>, got <the node>".
   void wrong_type(const Node& node, std::string_view what);
+  // The node for a message: as JSON, or only its type when it is long or must not be shown.
+  std::string quoted(const Node& node) const;
   std::string path() const;
   // Counts up with each error, so that a caller can tell whether something failed.
   size_t errors() const { return errors_; }
@@ -130,8 +132,9 @@ class Reader {
 
  private:
   struct Segment {
-    std::string_view key;  // empty: index
+    std::string_view key;
     size_t index = 0;
+    bool is_index = false;
   };
   ReadContext& context_;
   std::vector<Segment> path_;
@@ -147,6 +150,7 @@ struct ValueType {
   std::span<const EnumName> names;                                   // enumeration
   const ValueType* element = nullptr;                                // optional, list, map
   void* (*append)(void* container, std::string_view key) = nullptr;  // optional, list, map: a new element to read into
+  void (*clear)(void* container) = nullptr;                          // list
   const void* (*value)(const void* optional) = nullptr;              // optional: what it holds, or nullptr
   void (*bind)(Fields& f, void* object) = nullptr;                   // object
   std::shared_ptr<void> (*make)() = nullptr;                         // a default-constructed value
@@ -318,6 +322,7 @@ consteval ValueType make_value_type() {
     type.shape = Container<T>::kShape;
     type.append = Container<T>::append;
     type.element = &kValueType<typename Container<T>::Element>;
+    if constexpr (Container<T>::kShape == Shape::list) type.clear = [](void* c) { static_cast<T*>(c)->clear(); };
     if constexpr (IsOptional<T>::value) {
       type.is_optional = true;
       type.shape = type.element->shape;

@@ -92,6 +92,8 @@ struct NodeMember {
   Place place;  // of the key
 };
 
+bool operator==(const NodeMember& a, const NodeMember& b);
+
 inline Node::Node() = default;
 inline Node::Node(Node&&) noexcept = default;
 inline Node& Node::operator=(Node&&) noexcept = default;
@@ -99,7 +101,7 @@ inline Node& Node::operator=(Node&&) noexcept = default;
 // The same for equal trees, whatever the positions; for telling whether an object changed.
 uint64_t hash_of(const Node& node);
 
-// JSON Merge Patch (RFC 7396).
+// JSON Merge Patch (RFC 7396): null removes, maps merge, everything else replaces.
 void merge_patch(Node& target, const Node& patch);
 
 // The place of what `path` names (as in "spec.virtualHost.routes[0].options"), or of the nearest parent that is there.

@@ -1,0 +1,51 @@
+#include "config/diagnostics.h"
+
+#include <fmt/format.h>
+
+#include "base/strings.h"
+
+namespace sluice {
+
+std::string ObjectKey::to_string() const {
+  if (kind.empty()) return {};
+  if (ns.empty() && name.empty()) return kind;
+  return ns.empty() ? fmt::format("{} {}", kind, name) : fmt::format("{} {}/{}", kind, ns, name);
+}
+
+std::string Diagnostic::sentence() const {
+  return suggestion.empty() ? message : fmt::format("{}; did you mean {}?", message, json_quote(suggestion));
+}
+
+std::string Diagnostic::to_string() const {
+  std::string out = file;
+  if (place.line != 0) out += fmt::format("{}{}", file.empty() ? "line " : ":", place.line);
+  for (const std::string& part : {object.to_string(), path}) {
+    if (part.empty()) continue;
+    if (!out.empty()) out += ": ";
+    out += part;
+  }
+  if (!out.empty()) out += ": ";
+  if (severity == Severity::warning) out += "warning: ";
+  return out + sentence();
+}
+
+void Diagnostics::add(Diagnostic diagnostic) {
+  (diagnostic.severity == Severity::error ? errors_ : warnings_) += 1;
+  if (!full()) kept_.push_back(std::move(diagnostic));
+}
+
+void Diagnostics::append(const Diagnostics& more) {
+  for (const Diagnostic& diagnostic : more.kept_)
+    if (!full()) kept_.push_back(diagnostic);
+  errors_ += more.errors_;
+  warnings_ += more.warnings_;
+}
+
+std::string Diagnostics::to_string() const {
+  std::string out;
+  for (const Diagnostic& diagnostic : kept_) (out += diagnostic.to_string()) += '\n';
+  if (const size_t more = errors_ + warnings_ - kept_.size(); more > 0) out += fmt::format("and {} more\n", more);
+  return out;
+}
+
+}  // namespace sluice

@@ -1,0 +1,103 @@
+#include "config/node.h"
+
+#include "config/documents.h"
+
+namespace sluice {
+namespace {
+
+Node yaml(std::string_view text) {
+  auto documents = parse_documents(text);
+  EXPECT_TRUE(documents.has_value()) << (documents ? "" : documents.error().message);
+  return documents && !documents->empty() ? documents->front().node : Node();
+}
+
+TEST(Node, is_equal_whatever_the_order_of_keys) {
+  EXPECT_EQ(yaml("{a: 1, b: [x, y]}"), yaml("b: [x, y]\na: 1"));
+  EXPECT_EQ(hash_of(yaml("{a: 1, b: [x, y]}")), hash_of(yaml("b: [x, y]\na: 1")));
+}
+
+TEST(Node, differs_in_type_order_of_lists_and_missing_keys) {
+  const char* rows[][2] = {{"a: 1", "a: '1'"},       {"a: 1", "a: 1.0"}, {"[x, y]", "[y, x]"},
+                           {"{a: 1, b: 2}", "a: 1"}, {"a:", "a: ''"},    {"a: {}", "a: []"}};
+  for (const auto& [a, b] : rows) {
+    EXPECT_NE(yaml(a), yaml(b)) << a;
+    EXPECT_NE(hash_of(yaml(a)), hash_of(yaml(b))) << a;
+  }
+}
+
+TEST(Node, merge_patch_follows_rfc_7396) {
+  // The examples of its appendix A.
+  const char* rows[][3] = {
+      {R"({"a":"b"})", R"({"a":"c"})", R"({"a":"c"})"},
+      {R"({"a":"b"})", R"({"b":"c"})", R"({"a":"b","b":"c"})"},
+      {R"({"a":"b"})", R"({"a":null})", R"({})"},
+      {R"({"a":"b","b":"c"})", R"({"a":null})", R"({"b":"c"})"},
+      {R"({"a":["b"]})", R"({"a":"c"})", R"({"a":"c"})"},
+      {R"({"a":"c"})", R"({"a":["b"]})", R"({"a":["b"]})"},
+      {R"({"a":{"b":"c"}})", R"({"a":{"b":"d","c":null}})", R"({"a":{"b":"d"}})"},
+      {R"({"a":[{"b":"c"}]})", R"({"a":[1]})", R"({"a":[1]})"},
+      {R"(["a","b"])", R"(["c","d"])", R"(["c","d"])"},
+      {R"({"a":"b"})", R"(["c"])", R"(["c"])"},
+      {R"({"a":"foo"})", R"("bar")", R"("bar")"},
+      {R"({"e":null})", R"({"a":1})", R"({"e":null,"a":1})"},
+      {R"([1,2])", R"({"a":"b","c":null})", R"({"a":"b"})"},
+      {R"({})", R"({"a":{"bb":{"ccc":null}}})", R"({"a":{"bb":{}}})"},
+  };
+  for (const auto& [target, patch, result] : rows) {
+    Node node = *parse_json(target);
+    merge_patch(node, *parse_json(patch));
+    EXPECT_EQ(to_json(node), result) << target << " + " << patch;
+  }
+}
+
+TEST(Node, finds_the_place_of_a_path) {
+  const Node node = yaml("spec:\n  routes:\n    - name: a\n    - name: b\n      x.y:\n        z: 1\n");
+  struct {
+    const char* path;
+    uint32_t line;
+  } rows[] = {{"spec", 1},
+              {"spec.routes", 2},
+              {"spec.routes[0]", 3},
+              {"spec.routes[1].name", 4},
+              {"spec.routes[1][\"x.y\"]", 5},
+              {"spec.routes[1][\"x.y\"].z", 6},
+              {"spec.routes[1].timeout", 4},
+              {"spec.routes[7].name", 2},
+              {"status", 1},
+              {"", 1},
+              {"spec.routes[x]", 2},
+              {"spec.routes[1][\"x", 4}};
+  for (const auto& row : rows) EXPECT_EQ(place_at(node, row.path).line, row.line) << row.path;
+}
+
+TEST(Node, prints_yaml_that_reads_back_the_same) {
+  const char* rows[] = {
+      R"({"a":1,"b":[1,2,{"c":"d"}],"e":{},"f":[],"g":null,"h":true,"i":1.5})",
+      R"({"yes":"yes","no":"0x1F","n":"n","t":"true","nul":"~","e":"","sp":" x","tr":"x ","num":"12","f":"1e3"})",
+      R"({"a":"x: y","b":"x #y","c":"x:","d":"- x","e":"#x","f":"{x}","g":"*x","h":"a\tb","i":"<<","j":"---"})",
+      R"({"pem":"-----BEGIN-----\nab\n\ncd\n-----END-----\n","one":"a\nb","two":"a\n\n","lead":" a\nb","tail":"a \nb"})",
+      R"({"u":"\u00e4\u0001\u007f","<<":"x","a b":"c","":"d"})",
+      R"([[1,[2]],[],[{"a":[{"b":[]}]}]])",
+      R"("text")",
+      R"({"a":{"b":[[{"c":1,"d":"x\ny"}]]}})",
+      R"({"a":9223372036854775807,"b":-9223372036854775808,"c":18446744073709551615,"d":0.1,"e":1e300})",
+      R"({"a":"\n","b":"\nx","c":"x\n\n\n","d":"2026-01-01","e":".5","f":".inf","g":"0o7","h":"1_0"})",
+  };
+  for (const char* row : rows) {
+    const Node node = *parse_json(row);
+    const std::string printed = to_yaml(node);
+    const auto back = parse_documents(printed);
+    ASSERT_TRUE(back.has_value()) << printed << back.error().message;
+    ASSERT_EQ(back->size(), 1u) << printed;
+    EXPECT_EQ(back->front().node, node) << printed;
+    EXPECT_EQ(*parse_json(to_json(node, JsonStyle::indented)), node);
+  }
+}
+
+TEST(Node, prints_yaml_as_kubectl_does) {
+  EXPECT_EQ(to_yaml(*parse_json(R"({"a":[{"b":1,"c":["d"]}],"e":{"f":"g: h"},"i":{}})")),
+            "a:\n- b: 1\n  c:\n  - d\ne:\n  f: \"g: h\"\ni: {}\n");
+}
+
+}  // namespace
+}  // namespace sluice
