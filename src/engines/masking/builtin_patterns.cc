@@ -139,6 +139,19 @@ BuiltinPattern BuiltinPattern::track2() {
   return pattern;
 }
 
+bool BuiltinPattern::may_start_with(const DigitRuns& runs) const {
+  for (char digit = atoms_.front().low; digit <= atoms_.front().high; ++digit) {
+    if ((runs[static_cast<size_t>(digit - '0')] & first_runs_) != 0) return true;
+  }
+  return false;
+}
+
+void BuiltinPattern::add_first_runs(DigitRuns& runs) const {
+  for (char digit = atoms_.front().low; digit <= atoms_.front().high; ++digit) {
+    runs[static_cast<size_t>(digit - '0')] |= first_runs_;
+  }
+}
+
 Walk BuiltinPattern::walk(const char* from, const char* end, bool final) const {
   switch (kind_) {
     case Kind::digits: return walk_digits(from, end, final);

@@ -19,6 +19,9 @@ struct Walk {
   size_t length = 0;  // of the match, when yes
 };
 
+// Digit runs by first digit and length. Bit n of an entry: there is one of n digits (31: or more).
+using DigitRuns = std::array<uint32_t, 10>;
+
 class BuiltinPattern {
  public:
   enum class Kind : uint8_t { digits, track1, track2 };
@@ -36,8 +39,10 @@ class BuiltinPattern {
   bool bounded_before() const { return bounded_before_; }
   Kind kind() const { return kind_; }
 
-  // Bit n: a match that starts with this digit may start with exactly n digits in a row. 0 for the tracks.
-  uint32_t first_run_lengths(char digit) const { return may_start_with(digit) ? first_runs_ : 0; }
+  // For a bounded pattern of Kind::digits: may a match begin with one of these runs?
+  bool may_start_with(const DigitRuns& runs) const;
+  // As may_start_with would need it: adds what this pattern's matches may begin with.
+  void add_first_runs(DigitRuns& runs) const;
 
   // Longest match; nothing longer is ever held back for this pattern (but one byte to see a boundary).
   size_t length_max() const { return length_max_; }

@@ -24,9 +24,7 @@ void BuiltinStage::State::shift(size_t bytes) {
 
 void BuiltinStage::add(BuiltinPattern pattern, size_t counter, bool shadow) {
   tracks_ = tracks_ || pattern.kind() != BuiltinPattern::Kind::digits || !pattern.bounded_before();
-  for (char digit = '0'; digit <= '9'; ++digit) {
-    if (pattern.bounded_before()) first_runs_[static_cast<size_t>(digit - '0')] |= pattern.first_run_lengths(digit);
-  }
+  if (pattern.bounded_before() && pattern.kind() == BuiltinPattern::Kind::digits) pattern.add_first_runs(first_runs_);
   patterns_.push_back({std::move(pattern), counter, shadow});
 }
 
@@ -59,7 +57,9 @@ struct BuiltinStage::Run {
   bool find_cluster();
   bool read_cluster();
   bool read_track();
-  bool plausible() const;
+  DigitRuns runs_of_cluster() const;
+  bool may_begin(const DigitRuns& runs) const;
+  void mask_cluster();
   void run_patterns(size_t end, bool ended);
   size_t run_pattern(const Entry& entry, size_t from, size_t end, bool ended);
   void close_cluster();
@@ -131,38 +131,51 @@ bool BuiltinStage::Run::read_track() {
 }
 
 void BuiltinStage::Run::close_cluster() {
-  const bool running = !state.positions.empty();
-  if (running || (state.digits >= kDigitsMin && plausible())) run_patterns(state.cursor, true);
+  if (!state.positions.empty()) {
+    run_patterns(state.cursor, true);
+  } else if (state.digits >= kDigitsMin) {
+    mask_cluster();
+  }
   state.positions.clear();
   advance(state.cursor);
   state.cluster = State::kNone;
 }
 
-// Does any digit run of the cluster begin as a pattern does? Most long numbers are no card numbers.
-bool BuiltinStage::Run::plausible() const {
-  if (state.tracked) return true;
-  for (size_t at = state.cluster; at < state.cursor;) {
-    if (!digit_at(at)) {
-      ++at;
-      continue;
-    }
-    const size_t run = at;
+DigitRuns BuiltinStage::Run::runs_of_cluster() const {
+  DigitRuns runs{};
+  for (size_t at = state.cluster; at < state.cursor; ++at) {
+    if (!digit_at(at)) continue;
+    const size_t start = at;
     while (at < state.cursor && digit_at(at)) ++at;
-    const size_t length = std::min<size_t>(at - run, 31);
-    if (stage.first_runs_[static_cast<size_t>(window[run] - '0')] >> length & 1) return true;
+    runs[static_cast<size_t>(window[start] - '0')] |= 1U << std::min<size_t>(at - start, 31);
   }
-  return false;
+  return runs;
+}
+
+// The whole cluster is there: only patterns that fit one of its digit runs are tried. Most long numbers are no card
+// numbers. What is left of a masked number makes new runs.
+void BuiltinStage::Run::mask_cluster() {
+  DigitRuns runs = runs_of_cluster();
+  if (!state.tracked && !may_begin(runs)) return;
+  for (const Entry& entry : stage.patterns_) {
+    const bool of_runs = entry.pattern.kind() == BuiltinPattern::Kind::digits && entry.pattern.bounded_before();
+    if (of_runs ? !entry.pattern.may_start_with(runs) : !state.tracked) continue;
+    const uint64_t found = counts[entry.counter];
+    run_pattern(entry, state.cluster, state.cursor, true);
+    if (counts[entry.counter] != found) runs = runs_of_cluster();
+  }
+}
+
+bool BuiltinStage::Run::may_begin(const DigitRuns& runs) const {
+  uint32_t both = 0;
+  for (size_t i = 0; i < runs.size(); ++i) both |= runs[i] & stage.first_runs_[i];
+  return both != 0;
 }
 
 // Each pattern goes as far as the former has finished.
 void BuiltinStage::Run::run_patterns(size_t end, bool ended) {
-  const size_t count = stage.patterns_.size();
-  if (ended && state.positions.empty()) {
-    for (const Entry& entry : stage.patterns_) run_pattern(entry, state.cluster, end, true);
-    return;
-  }
-  if (state.positions.empty()) state.positions.assign(count, state.cluster);
-  for (size_t i = 0; i < count; ++i) {
+  if (state.positions.empty()) state.positions.assign(stage.patterns_.size(), state.cluster);
+  for (size_t i = 0; i < stage.patterns_.size(); ++i) {
     end = state.positions[i] = run_pattern(stage.patterns_[i], state.positions[i], end, ended);
   }
   advance(end);

@@ -8,7 +8,6 @@
 // Boundaries are looked at, not consumed: one byte may close a number and open the next.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -49,8 +48,8 @@ class BuiltinStage {
   struct Run;  // one call of run()
 
   std::vector<Entry> patterns_;
-  std::array<uint32_t, 10> first_runs_{};  // by first digit: see BuiltinPattern::first_run_lengths
-  bool tracks_ = false;                    // any pattern that does not start at the start of a digit run
+  DigitRuns first_runs_{};  // that some bounded pattern may begin with
+  bool tracks_ = false;     // any pattern that does not start at the start of a digit run
 };
 
 }  // namespace sluice::masking
