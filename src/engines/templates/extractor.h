@@ -1,0 +1,58 @@
+// Takes a piece out of a header or a body by a regular expression, or replaces pieces of it.
+//
+// Expressions are ECMAScript's as far as RE2 can run them in linear time: look-around and back references are refused.
+// They work on bytes; "." matches any but a line break. Source: reference of Gloo's `extractors`.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace re2 {
+class RE2;
+}
+
+namespace sluice::templates {
+
+enum class ExtractionMode : uint8_t {
+  extract,         // the expression must match all of the source; the result is the group's text, or ""
+  single_replace,  // if the first match is all of the source, the group's part is replaced, literally; else the source
+  replace_all,     // every match that is not empty is replaced; $1, $& and the like are known
+};
+
+struct Extraction {
+  std::string regex;  // empty: the value is always ""
+  unsigned subgroup = 0;
+  ExtractionMode mode = ExtractionMode::extract;
+  std::optional<std::string> replacement;  // needed for both kinds of replacing
+  size_t bytes_max = 4U << 20;             // of a result that replacing makes
+};
+
+// Never changes once compiled; any thread may use it.
+class Extractor {
+ public:
+  static Result<Extractor> compile(Extraction extraction);
+
+  Extractor(Extractor&&) noexcept;
+  Extractor& operator=(Extractor&&) noexcept;
+  ~Extractor();
+
+  // A view into `source`, or into `scratch` where something was replaced. Without a source (a header that is not
+  // there) ask nothing: the value is "" in every mode. Fails only when the result is too long.
+  Result<std::string_view> apply(std::string_view source, std::string& scratch) const;
+
+ private:
+  Extractor(Extraction extraction, std::unique_ptr<const re2::RE2> regex);
+
+  std::string_view extract(std::string_view source) const;
+  Result<std::string_view> replace_one(std::string_view source, std::string& scratch) const;
+  Result<std::string_view> replace_all(std::string_view source, std::string& scratch) const;
+
+  Extraction extraction_;
+  std::unique_ptr<const re2::RE2> regex_;  // null: no expression was given
+};
+
+}  // namespace sluice::templates

@@ -1,0 +1,113 @@
+#include "engines/templates/json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+
+namespace sluice::templates {
+namespace {
+
+// Levels of brackets outside of strings. Counts text that is no JSON too: that fails in the parser afterwards.
+bool too_deep(std::string_view text) {
+  size_t depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kJsonDepthMax) return true;
+    } else if ((c == ']' || c == '}') && depth > 0) {
+      --depth;
+    }
+  }
+  return false;
+}
+
+Result<Path> pointer_path(const std::string& pointer) {
+  try {
+    nlohmann::json::json_pointer left(pointer);
+    Path path;
+    while (!left.empty()) {
+      path.push_back(left.back());
+      left.pop_back();
+    }
+    std::reverse(path.begin(), path.end());
+    return path;
+  } catch (const nlohmann::json::exception& e) {
+    return invalid(e.what());
+  }
+}
+
+}  // namespace
+
+Result<Json> parse_json(std::string_view text) {
+  if (too_deep(text)) {
+    return fail(ErrorKind::limit, fmt::format("JSON with more than {} levels of arrays and objects", kJsonDepthMax));
+  }
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception& e) {
+    return invalid(e.what());
+  }
+}
+
+Result<std::string> print_json(const Json& value) {
+  try {
+    return value.dump();
+  } catch (const Json::exception& e) {
+    return invalid(e.what());
+  }
+}
+
+Result<Path> dotted_path(std::string_view name) {
+  // One dot at the very end is dropped, as Inja does.
+  if (name.size() > 1 && name.ends_with('.')) name.remove_suffix(1);
+  std::string pointer = "/";
+  for (const char c : name) pointer += c == '.' ? '/' : c;
+  return pointer_path(pointer);
+}
+
+Result<Path> slashed_path(std::string_view name) {
+  return pointer_path(name.starts_with('/') ? std::string(name) : "/" + std::string(name));
+}
+
+const Json* find(const Json& root, const Path& path) {
+  const Json* at = &root;
+  for (const std::string& key : path) {
+    if (at->is_object()) {
+      const auto& object = at->get_ref<const Json::object_t&>();
+      const auto member = object.find(key);
+      if (member == object.end()) return nullptr;
+      at = &member->second;
+    } else if (at->is_array()) {
+      const auto& array = at->get_ref<const Json::array_t&>();
+      const auto index = parse_decimal(key);
+      if (!index || *index >= array.size() || (key.size() > 1 && key.front() == '0')) return nullptr;
+      at = &array[*index];
+    } else {
+      return nullptr;
+    }
+  }
+  return at;
+}
+
+Weight weigh(const Json& value) {
+  Weight total{.bytes = sizeof(Json), .depth = 0};
+  if (value.is_string()) total.bytes += value.get_ref<const std::string&>().size();
+  if (!value.is_structured()) return total;
+  for (auto it = value.begin(); it != value.end(); ++it) {
+    const Weight part = weigh(*it);
+    total.bytes += part.bytes + (value.is_object() ? 64 + it.key().size() : 0);
+    total.depth = std::max(total.depth, part.depth);
+  }
+  ++total.depth;
+  return total;
+}
+
+}  // namespace sluice::templates

@@ -1,0 +1,30 @@
+#include "engines/templates/template.h"
+
+#include "engines/templates/compiler.h"
+#include "engines/templates/program.h"
+#include "engines/templates/renderer.h"
+
+namespace sluice::templates {
+
+Template::Template(std::shared_ptr<const Program> program) : program_(std::move(program)) {}
+
+Result<Template> Template::compile(std::string_view text, const Options& options) {
+  Program program = TRY(Compiler(text, options).run());
+  return Template(std::make_shared<const Program>(std::move(program)));
+}
+
+Status Template::render(const Input& input, std::string& out) const {
+  const size_t start = out.size();
+  Status done = program_->simple ? render_simple(*program_, input, out) : Renderer(*program_, input, out).run();
+  if (!done) out.resize(start);
+  return done;
+}
+
+bool Template::reads_body() const {
+  return program_->reads_body;
+}
+bool Template::reads_json() const {
+  return program_->reads_json;
+}
+
+}  // namespace sluice::templates
