@@ -1,0 +1,308 @@
+// POST, PUT, PATCH and DELETE.
+//
+// Every change is made to the body of an object, checked as a whole, and given to the database; the store, and so every
+// watcher, sees it when it is on disk.
+#include <algorithm>
+#include <random>
+
+#include "base/strings.h"
+#include "config/documents.h"
+#include "control/api/api_server.h"
+#include "control/api/discovery.h"
+#include "control/api/json_patch.h"
+#include "control/api/object_path.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kWarningsMax = 20;
+constexpr size_t kUnknownFieldsMax = 1000;
+
+std::string media_type(const ApiRequest& request) {
+  const auto field = request.header("content-type");
+  return to_lower(trim(field.substr(0, std::min(field.find(';'), field.size()))));
+}
+
+Outcome<Node> parse_body(const ApiRequest& request) {
+  const std::string type = media_type(request);
+  if (type == "application/yaml") {
+    auto documents = parse_documents(request.body, {.bytes_max = ApiRequest::kBodyBytesMax});
+    if (!documents)
+      return bad_request(
+          fmt::format("the body is not YAML: line {}: {}", documents.error().place.line, documents.error().message));
+    if (documents->size() != 1) return bad_request("the body must have one YAML document");
+    return std::move(documents->front().node);
+  }
+  if (!type.empty() && type != "application/json")
+    return unsupported_media_type(type, "application/json, application/yaml");
+  auto node = parse_json(request.body, {.bytes_max = ApiRequest::kBodyBytesMax});
+  if (!node) return bad_request("the body is not JSON: " + node.error().message);
+  return std::move(*node);
+}
+
+// A body for this URL: kind and apiVersion must fit; a namespace that is absent is filled in.
+Outcome<void> check_address(const Kind& kind, std::string_view ns, Node& body) {
+  if (!body.map()) return bad_request("the object must be a map");
+  if (body.text_at({"kind"}) != kind.kind || body.text_at({"apiVersion"}) != kind.api_version())
+    return bad_request(fmt::format("the object is \"{}\" of \"{}\", this is the place for \"{}\" of \"{}\"",
+                                   printable(body.text_at({"kind"}), 80), printable(body.text_at({"apiVersion"}), 80),
+                                   kind.kind, kind.api_version()));
+  Node* metadata = body.find("metadata");
+  if (!metadata || !metadata->map()) return bad_request("the object has no metadata");
+  const auto own = metadata->text_at({"namespace"});
+  if (own.empty()) {
+    metadata->set("namespace", ns);
+  } else if (own != ns) {
+    return bad_request(
+        fmt::format("the namespace of the provided object ({}) does not match the namespace sent on the request ({})",
+                    printable(own, 80), ns));
+  }
+  return {};
+}
+
+std::string random_suffix() {
+  static constexpr std::string_view kLetters = "bcdfghjklmnpqrstvwxz2456789";  // as Kubernetes: no words come of these
+  std::random_device random;
+  std::string suffix;
+  for (int i = 0; i < 5; ++i) suffix += kLetters[random() % kLetters.size()];
+  return suffix;
+}
+
+// RFC 7234 5.5, as Kubernetes sends it: 299 - "text".
+std::string warning_field(std::string_view text) {
+  std::string field = "299 - \"";
+  for (const char c : printable(text, 1000)) {
+    if (c == '"' || c == '\\') field += '\\';
+    field += c;
+  }
+  return field + '"';
+}
+
+Outcome<void> check_preconditions(const Kind& kind, const StoredObject& there, std::string_view uid,
+                                  std::string_view version) {
+  if (!uid.empty() && uid != there.uid)
+    return conflict(kind, there.key.name,
+                    fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
+                                printable(uid, 80), there.uid));
+  if (!version.empty() && version != fmt::to_string(there.version))
+    return conflict(kind, there.key.name,
+                    "the object has been modified; please apply your changes to the latest version and try again");
+  return {};
+}
+
+// Merging is right for maps of text; the directives of a strategic merge ("$patch") mean more.
+bool has_directive(const Node& patch) {
+  if (patch.list()) return std::ranges::any_of(*patch.list(), has_directive);
+  if (!patch.map()) return false;
+  return std::ranges::any_of(*patch.map(), [](const NodeMember& member) {
+    return member.key == "$patch" || member.key == "$retainKeys" ||
+           member.key.starts_with("$deleteFromPrimitiveList") || has_directive(member.value);
+  });
+}
+
+// Only lists have an order, and the kinds that are merged so have none.
+void drop_element_orders(Node& patch) {
+  if (!patch.map()) return;
+  std::erase_if(*patch.map(), [](const NodeMember& member) { return member.key.starts_with("$setElementOrder/"); });
+  for (NodeMember& member : *patch.map()) drop_element_orders(member.value);
+}
+
+Outcome<Node> apply_patch(const Kind& kind, std::string_view name, const ApiRequest& request, const Node& view) {
+  const std::string type = media_type(request);
+  const bool strategic = type == "application/strategic-merge-patch+json" && is_core(kind);
+  const bool json = type == "application/json-patch+json";
+  if (!strategic && !json && type != "application/merge-patch+json") {
+    const std::string_view accepted =
+        is_core(kind)
+            ? "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"
+            : "application/json-patch+json, application/merge-patch+json";
+    return unsupported_media_type(type, accepted);
+  }
+  auto parsed = parse_json(request.body, {.bytes_max = ApiRequest::kBodyBytesMax});
+  if (!parsed) return bad_request("the patch is not JSON: " + parsed.error().message);
+  if (json) {
+    auto patched = json_patch(view, *parsed);
+    if (!patched && patched.error().kind == ErrorKind::invalid)
+      return bad_request("the patch cannot be applied: " + patched.error().message);
+    if (!patched) return invalid_object(kind, name, {{"FieldValueInvalid", patched.error().message, "patch"}});
+    return std::move(*patched);
+  }
+  if (!parsed->map()) return bad_request("a merge patch must be a map");
+  if (strategic && has_directive(*parsed))
+    return invalid_object(
+        kind, name,
+        {{"FieldValueNotSupported", "directives of a strategic merge patch are not supported yet", "patch"}});
+  if (strategic) drop_element_orders(*parsed);
+  Node patched = view;
+  merge_patch(patched, *parsed);
+  return patched;
+}
+
+}  // namespace
+
+Outcome<ApiAnswer> ApiServer::write(const ApiRequest& request, const Query& query, Resource resource) {
+  if (resource.kind == &kNamespaceKind || resource.kind == &kEventKind)
+    return method_not_allowed(
+        fmt::format("{} are read-only here: a namespace is there when an object is in it", resource.kind->plural));
+  Write write{.request = request, .query = query, .resource = std::move(resource)};
+  for (const auto mode : query.all("dryRun")) {
+    if (mode != "All")
+      return bad_request(
+          fmt::format("dryRun: Unsupported value: \"{}\": supported values: \"All\"", printable(mode, 40)));
+    write.dry_run = true;
+  }
+  if (const auto mode = query.get("fieldValidation"); mode == "Warn") {
+    write.unknown_fields = Write::Unknown::warn;
+  } else if (mode == "Ignore") {
+    write.unknown_fields = Write::Unknown::ignore;
+  } else if (!mode.empty() && mode != "Strict") {
+    return bad_request("fieldValidation: supported values: \"Ignore\", \"Strict\", \"Warn\"");
+  }
+  const bool collection = write.resource.name.empty();
+  if (request.method == "POST" && collection && !write.resource.ns.empty()) return create(write);
+  if (request.method == "DELETE" && collection) return remove_all(write);
+  if (request.method == "PUT" && !collection) return update(write);
+  if (request.method == "PATCH" && !collection) return patch(write);
+  if (request.method == "DELETE" && !collection) return remove(write);
+  return method_not_allowed("the server does not allow this method on the requested resource");
+}
+
+Outcome<ApiAnswer> ApiServer::create(Write& write) {
+  const Kind& kind = *write.resource.kind;
+  Node body = TRY(parse_body(write.request));
+  TRY(check_address(kind, write.resource.ns, body));
+  Node& metadata = body.child("metadata");
+  if (!metadata.text_at({"resourceVersion"}).empty())
+    return bad_request("resourceVersion should not be set on objects to be created");
+  if (metadata.text_at({"name"}).empty()) {
+    const std::string prefix(metadata.text_at({"generateName"}));
+    if (prefix.empty())
+      return invalid_object(
+          kind, "", {{"FieldValueRequired", "Required value: name or generateName is required", "metadata.name"}});
+    metadata.set("name", prefix + random_suffix());
+  }
+  metadata.erase("generateName");
+  write.resource.name = metadata.text_at({"name"});
+  if (store_.find(write.resource.key())) return already_exists(kind, write.resource.name);
+  return store(write, std::move(body), 201);
+}
+
+Outcome<ApiAnswer> ApiServer::update(Write& write) {
+  const StoredObject* there = store_.find(write.resource.key());
+  if (!there) return not_found(*write.resource.kind, write.resource.name);
+  Node body = TRY(parse_body(write.request));
+  TRY(check_address(*write.resource.kind, write.resource.ns, body));
+  return store_changed(write, *there, std::move(body));
+}
+
+Outcome<ApiAnswer> ApiServer::patch(Write& write) {
+  const StoredObject* there = store_.find(write.resource.key());
+  if (!there) return not_found(*write.resource.kind, write.resource.name);
+  Node body = TRY(apply_patch(*write.resource.kind, write.resource.name, write.request, *there->view));
+  TRY(check_address(*write.resource.kind, write.resource.ns, body));
+  return store_changed(write, *there, std::move(body));
+}
+
+// `body` may carry the metadata of the view it was made from: what it says of uid and version must still hold.
+Outcome<ApiAnswer> ApiServer::store_changed(Write& write, const StoredObject& there, Node body) {
+  const Kind& kind = *write.resource.kind;
+  if (body.text_at({"metadata", "name"}) != write.resource.name)
+    return bad_request(fmt::format("the name of the object ({}) does not match the name on the URL ({})",
+                                   printable(body.text_at({"metadata", "name"}), 80), write.resource.name));
+  TRY(check_preconditions(kind, there, body.text_at({"metadata", "uid"}),
+                          body.text_at({"metadata", "resourceVersion"})));
+  return store(write, std::move(body), 200);
+}
+
+// Reads the body as its kind. Fields that do not exist are dropped first where the client asked for that.
+Outcome<ConfigObjectPtr> ApiServer::understand(Write& write, Node& body) const {
+  normalize(body);
+  for (;;) {
+    Diagnostics diagnostics(kUnknownFieldsMax);
+    ConfigObjectPtr object = read_object(body, "", options_.option_fields, diagnostics);
+    if (object && !object->rejected && diagnostics.errors() == 0 && options_.check)
+      options_.check(*object, diagnostics);
+    bool dropped = false;
+    for (const Diagnostic& one : diagnostics.all()) {
+      const bool unknown = one.severity == Severity::error && one.message.starts_with("unknown field");
+      if (!unknown || write.unknown_fields == Write::Unknown::refuse || !erase_path(body, one.path)) continue;
+      dropped = true;
+      if (write.unknown_fields == Write::Unknown::warn)
+        write.warnings.push_back(fmt::format("unknown field \"{}\"", one.path));
+    }
+    if (dropped) continue;
+    if (diagnostics.errors() > 0 || !object || object->rejected)
+      return invalid_object(*write.resource.kind, write.resource.name, diagnostics);
+    for (const Diagnostic& one : diagnostics.all()) write.warnings.push_back(one.path + ": " + one.sentence());
+    return object;
+  }
+}
+
+Outcome<ApiAnswer> ApiServer::store(Write& write, Node body, int status) {
+  const Kind& kind = *write.resource.kind;
+  const ConfigObjectPtr object = TRY(understand(write, body));
+  const StoredObject* there = store_.find(write.resource.key());
+  StoredObject after = store_.preview(object, write.request.now);
+  if (!write.dry_run && !(there && there->view == after.view)) {
+    if (auto written = database_.put(object, write.request.now); !written)
+      return write_failed(kind, write.resource.name, written.error());
+    const StoredObject* stored = store_.find(write.resource.key());
+    if (stored) after = *stored;
+  }
+  const Representation as = TRY(Representation::choose(write.request, write.query));
+  ApiAnswer answer{
+      .response = {.status = status, .body = to_json(represent(as, kind, after.view, write.request.now)) + "\n"}};
+  for (const std::string& warning : std::span(write.warnings).first(std::min(write.warnings.size(), kWarningsMax)))
+    answer.response.headers.emplace_back("warning", warning_field(warning));
+  return answer;
+}
+
+// The DeleteOptions in the body, if there are any. Nothing here depends on another object, so that every propagation
+// policy means the same.
+Outcome<void> ApiServer::read_delete_options(Write& write, const StoredObject* there) {
+  if (trim(write.request.body).empty()) return {};
+  const Node options = TRY(parse_body(write.request));
+  if (const Node* dry_run = options.find("dryRun"); dry_run && dry_run->list() && !dry_run->list()->empty())
+    write.dry_run = true;
+  if (!there) return {};
+  return check_preconditions(*write.resource.kind, *there, options.text_at({"preconditions", "uid"}),
+                             options.text_at({"preconditions", "resourceVersion"}));
+}
+
+Outcome<ApiAnswer> ApiServer::remove(Write& write) {
+  const Kind& kind = *write.resource.kind;
+  const StoredObject* there = store_.find(write.resource.key());
+  if (!there) return not_found(kind, write.resource.name);
+  TRY(read_delete_options(write, there));
+  const Node status = success_status(kind, write.resource.name, there->uid);
+  if (!write.dry_run) {
+    if (auto erased = database_.erase(write.resource.key()); !erased)
+      return write_failed(kind, write.resource.name, erased.error());
+  }
+  return ApiAnswer{.response = {.body = to_json(status) + "\n"}};
+}
+
+// Answers with the list of what was deleted. Stops at the first that cannot be: those before it are gone.
+Outcome<ApiAnswer> ApiServer::remove_all(Write& write) {
+  const Kind& kind = *write.resource.kind;
+  Selection selection{.ns = write.resource.ns};
+  auto labels = LabelSelector::parse(write.query.get("labelSelector"));
+  auto fields = FieldSelector::parse(write.query.get("fieldSelector"));
+  if (!labels) return bad_request("labelSelector: " + labels.error().message);
+  if (!fields) return bad_request("fieldSelector: " + fields.error().message);
+  if (!fields->unsupported_field().empty())
+    return bad_request(fmt::format("field label not supported: {}", printable(fields->unsupported_field(), 80)));
+  selection.labels = std::move(*labels);
+  selection.fields = std::move(*fields);
+  TRY(read_delete_options(write, nullptr));
+  ListPage page{.items = select(kind, selection)};
+  for (const View& view : page.items) {
+    if (write.dry_run) break;
+    const ObjectKey key = key_of(*view);
+    if (auto erased = database_.erase(key); !erased) return write_failed(kind, key.name, erased.error());
+  }
+  page.version = fmt::to_string(store_.version());
+  return ApiAnswer{.response = {.body = to_json(represent_list({}, kind, page, write.request.now)) + "\n"}};
+}
+
+}  // namespace sluice

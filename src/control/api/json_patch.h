@@ -1,0 +1,17 @@
+// JSON Patch (RFC 6902) with JSON Pointers (RFC 6901).
+#pragma once
+
+#include "base/result.h"
+#include "config/node.h"
+
+namespace sluice {
+
+inline constexpr size_t kJsonPatchOperationsMax = 10'000;  // as Kubernetes
+inline constexpr size_t kJsonPatchCopiedMax = 1'000'000;   // values that `copy` and `add` may put there together
+inline constexpr size_t kJsonPointerDepthMax = 64;
+
+// Applies all operations, or changes nothing: the patched document, or which operation failed and why. ErrorKind
+// `conflict` is a `test` that did not hold, `invalid` everything else.
+Result<Node> json_patch(const Node& document, const Node& patch);
+
+}  // namespace sluice
