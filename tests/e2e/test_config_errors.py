@@ -1,0 +1,182 @@
+"""What bad configuration gets: every error at once, with its file, line, path, and a suggestion."""
+
+import pathlib
+import re
+import tempfile
+import time
+
+from harness import configs
+from harness.case import Case, rows
+from harness.gateway import Gateway, run_sluice
+from harness.waiting import free_ports
+
+GOOD = """\
+apiVersion: gateway.solo.io/v1
+kind: VirtualService
+metadata: {name: all, namespace: gloo-system}
+spec:
+  virtualHost:
+    domains: ['*']
+    routes:
+    - matchers: [{prefix: /}]
+      directResponseAction: {status: 200}
+      options: {timeout: 5s}
+"""
+GATEWAY = """\
+apiVersion: gateway.solo.io/v1
+kind: Gateway
+metadata: {name: gateway-proxy, namespace: gloo-system}
+spec:
+  bindAddress: 127.0.0.1
+  bindPort: 8080
+  httpGateway: {}
+"""
+
+
+class Check(Case):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory(prefix="sluice-check-")
+        self.addCleanup(scratch.cleanup)
+        self.folder = pathlib.Path(scratch.name)
+
+    def check(self, *files):
+        for number, text in enumerate(files):
+            (self.folder / f"{number}.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+        code, out, err = run_sluice("check", self.folder)
+        return code, out + err
+
+    def test_good_files_are_good(self):
+        code, text = self.check(GOOD, GATEWAY)
+        self.assertEqual(code, 0, text)
+
+    @rows({
+        "unknown field": (GOOD.replace("timeout: 5s", "timout: 5s"), r'0\.yaml:10: .*gloo-system/all: .*options\.timout: unknown field; did you mean "timeout"'),
+        "duration": (GOOD.replace("5s", "5 secs"), r'0\.yaml:10: .*options\.timeout: expected a duration such as .*got "5 secs"'),
+        "negative duration": (GOOD.replace("5s", "-5s"), r"0\.yaml:10: .*timeout"),
+        "wrong type": (GOOD.replace("status: 200", "status: many"), r"0\.yaml:9: .*directResponseAction\.status: "),
+        "out of range": (GOOD.replace("status: 200", "status: 99"), r"0\.yaml:9: .*status: .*99"),
+        "a map for a list": (GOOD.replace("['*']", "{a: b}"), r"0\.yaml:6: .*domains: expected a list"),
+        "a list for a map": (GOOD.replace("{status: 200}", "[status]"), r"0\.yaml:9: .*directResponseAction: "),
+        "no action": (GOOD.replace("      directResponseAction: {status: 200}\n", ""), r"route must specify an action"),
+        "two actions": (GOOD.replace("      directResponseAction", "      redirectAction: {}\n      directResponseAction"), r"0\.yaml:\d+: .*(directResponseAction|redirectAction)"),
+        "no path in the matcher": (GOOD.replace("{prefix: /}", "{methods: [GET]}"), r"no path specifier provided"),
+        "bad regex": (GOOD.replace("prefix: /", "regex: '[a'"), r"0\.yaml:8: .*matchers\[0\]\.regex: "),
+        "look-ahead": (GOOD.replace("prefix: /", "regex: '(?=a)'"), r"0\.yaml:8: .*regex: "),
+        "unknown kind": (GOOD.replace("kind: VirtualService", "kind: VirtualServce"), r'0\.yaml:2: .*did you mean "VirtualService"'),
+        "unknown version": (GOOD.replace("solo.io/v1", "solo.io/v9"), r"0\.yaml:1: .*v9"),
+        "no name": (GOOD.replace("name: all, ", ""), r"0\.yaml:3: .*name"),
+        "bad name": (GOOD.replace("name: all", "name: A_ll"), r"0\.yaml:3: .*A_ll"),
+        "not supported yet": (GOOD.replace("options: {timeout: 5s}", "options: {cors: {allowOrigin: [a]}}"), r"0\.yaml:10: .*options\.cors: .*not supported yet"),
+        "delegate": (GOOD.replace("directResponseAction: {status: 200}", "delegateAction: {ref: {name: x, namespace: y}}"), r"0\.yaml:9: .*delegateAction: .*not supported yet"),
+        "tls": (GOOD + "  sslConfig: {secretRef: {name: a, namespace: b}}\n", r"0\.yaml:11: .*sslConfig: .*not supported yet"),
+        "bad template": (GOOD.replace("{timeout: 5s}", "{stagedTransformations: {regular: {requestTransforms: [{requestTransformation: {transformationTemplate: {headers: {a: {text: '{{ nope( }}'}}}}}]}}}"), r"0\.yaml:10: .*headers\.a\.text: "),
+        "unknown function": (GOOD.replace("{timeout: 5s}", "{stagedTransformations: {regular: {requestTransforms: [{requestTransformation: {transformationTemplate: {headers: {a: {text: '{{ headr(\"x\") }}'}}}}}]}}}"), r"0\.yaml:10: .*headr"),
+        "bad key": (GOOD + "    options: {jwt: {providers: {p: {jwks: {local: {key: nonsense}}}}}}\n", r"0\.yaml:11: .*providers\.p\.jwks\.local\.key: "),
+        "private key": (GOOD + "    options: {jwt: {providers: {p: {jwks: {local: {key: '-----BEGIN PRIVATE KEY-----'}}}}}}\n", r"0\.yaml:11: .*key: "),
+        "bad dlp regex": (GOOD.replace("{timeout: 5s}", "{dlp: {actions: [{customAction: {name: a, regex: ['(']}}]}}"), r"0\.yaml:10: .*regex"),
+        "tab": ("a:\n\tb: c\n", r"0\.yaml:2: "), "open bracket": ("a: [b\n", r"0\.yaml:\d+: "), "duplicate key": (GOOD + "spec: {}\n", r"0\.yaml:11: .*spec.*(twice|duplicate|again)"),
+        "not utf-8": (GOOD.encode().replace(b"name: all", b"name: \xff"), r"0\.yaml:3: .*UTF-8"),
+        "deep": ("[" * 100 + "]" * 100, r"0\.yaml:1: .*deep"), "an alias to itself": ("a: &a [*a]\n", r"0\.yaml:1: "),
+        "scalar": ("hello\n", r"0\.yaml:1: "), "an unknown alias": ("a: *b\n", r"0\.yaml:1: "),
+        "gateway without address": (GATEWAY.replace("  bindAddress: 127.0.0.1\n", ""), r"bindAddress: .*127\.0\.0\.1.*::"),
+        "gateway, bad address": (GATEWAY.replace("127.0.0.1", "300.0.0.1"), r"0\.yaml:5: .*bindAddress: .*300\.0\.0\.1"),
+        "gateway, bad port": (GATEWAY.replace("8080", "80800"), r"0\.yaml:6: .*bindPort: .*80800"),
+        "gateway, no port": (GATEWAY.replace("  bindPort: 8080\n", ""), r"bindPort"),
+        "policy, class": (configs.LOOPBACK_POLICY.replace("[loopback]", "[lopback]"), r'addresses.*lopback.*did you mean "loopback"'),
+        "policy, network": (configs.LOOPBACK_POLICY.replace("[loopback]", "[10.0.0.0/33]"), r"addresses.*10\.0\.0\.0/33"),
+        "policy, host bits": (configs.LOOPBACK_POLICY.replace("[loopback]", "[10.0.0.1/8]"), r"addresses.*10\.0\.0\.1/8"),
+        "policy, action": (configs.LOOPBACK_POLICY.replace("allow", "alow"), r'action: .*alow.*'),
+        "upstream without hosts": (configs.BACKEND.replace("[{addr: 127.0.0.1, port: @{backend}}]", "[]"), r"hosts"),
+        "upstream without port": (configs.BACKEND.replace(", port: @{backend}", ""), r"port cannot be empty for host"),
+        "upstream with tls": (configs.BACKEND.replace("@{backend}", "443") + "  sslConfig: {}\n", r"sslConfig: .*not supported yet"),
+        "upstream, another type": ("apiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata: {name: a, namespace: b}\nspec: {kube: {serviceName: x}}\n", r"kube: .*not supported yet"),
+    })
+    def error(self, text, pattern):
+        code, said = self.check(text)
+        self.assertEqual(code, 1, said)
+        self.assertTrue(any(re.search(pattern, line) for line in said.splitlines()), f"nothing like {pattern} in:\n{said}")
+        self.assertNotRegex(said, r"AddressSanitizer|Assertion|terminate called|runtime error")
+
+    def test_all_errors_of_all_files_come_at_once(self):
+        code, said = self.check(GOOD.replace("timeout", "timout").replace("status: 200", "status: many"), GATEWAY.replace("8080", "0x"))
+        self.assertEqual(code, 1)
+        for pattern in (r"0\.yaml:9: ", r"0\.yaml:10: ", r"1\.yaml:6: "):
+            self.assertRegex(said, pattern)
+
+    def test_an_object_in_two_files_is_named_in_both(self):
+        code, said = self.check(GOOD, GOOD)
+        self.assertEqual(code, 1)
+        self.assertIn("0.yaml", said)
+        self.assertIn("1.yaml", said)
+
+    def test_a_domain_in_two_virtual_services_is_a_clash(self):
+        code, said = self.check(GOOD, GOOD.replace("name: all", "name: other"), GATEWAY)
+        self.assertEqual(code, 1)
+        self.assertIn("domain conflict", said)
+
+    def test_a_dangling_reference_is_a_warning_and_no_error(self):
+        code, said = self.check(GOOD.replace("directResponseAction: {status: 200}", "routeAction: {single: {upstream: {name: a, namespace: b}}}"), GATEWAY)
+        self.assertEqual(code, 0, said)
+        self.assertIn("*v1.Upstream { b.a } not found", said)
+
+    def test_an_oversized_file_is_refused_at_once(self):
+        (self.folder / "big.yaml").write_bytes(b"# " + b"x" * (9 << 20) + b"\n")
+        began = time.monotonic()
+        code, said = self.check(GOOD)
+        self.assertLess(time.monotonic() - began, 2)
+        self.assertEqual(code, 1)
+        self.assertIn("big.yaml", said)
+        self.assertIn("8 MiB", said)
+
+    def test_a_bomb_of_aliases_is_refused_at_once(self):
+        lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"] + [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 10) + "]" for n in range(1, 10)]
+        began = time.monotonic()
+        code, said = self.check("\n".join(lines) + "\n")
+        self.assertEqual(code, 1)
+        self.assertLess(time.monotonic() - began, 5)
+        self.assertRegex(said, r"0\.yaml:\d+: .*nodes")
+
+    def test_documents_come_from_standard_input(self):
+        self.assertEqual(run_sluice("check", "-", stdin=GOOD)[0], 0)
+        code, out, err = run_sluice("check", "-", stdin=GOOD.replace("timeout", "timout"))
+        self.assertEqual(code, 1)
+        self.assertIn("timout", out + err)
+
+    @rows({"a path that is not there": ("check", "/nonexistent/x.yaml"), "a folder that is not there": ("run", "--config", "/nonexistent")})
+    def a_missing_file_is(self, *arguments):
+        code, out, err = run_sluice(*arguments)
+        self.assertIn(code, (1, 3))
+        self.assertIn("/nonexistent", out + err)
+
+    @rows({"nothing": (), "an unknown command": ("rnu",), "an unknown option": ("run", "--wrokers", "1"), "a bad number": ("run", "--workers", "many"),
+           "a bad address": ("run", "--admin", "nowhere"), "a bad level": ("run", "--log-level", "loud"), "no path": ("check",)})
+    def usage(self, *arguments):
+        code, out, err = run_sluice(*arguments)
+        self.assertEqual(code, 2, out + err)
+        self.assertTrue(err.strip())
+
+    @rows({"proxy url": ("proxy", "url"), "get": ("get", "vs")})
+    def nobody_there_is_exit_4(self, *arguments):
+        admin, api = free_ports(2)
+        code, out, err = run_sluice(*arguments, environment={"SLUICE_ADMIN": f"127.0.0.1:{admin}", "SLUICE_API": f"127.0.0.1:{api}"})
+        self.assertEqual(code, 4, out + err)
+        self.assertIn("127.0.0.1:", err)
+
+
+class Start(Case):
+    BAD = GOOD.replace("timeout", "timout").replace("name: all", "name: bad").replace("'*'", "bad.test")
+
+    def test_what_is_valid_serves_and_all_errors_are_logged(self):
+        gateway = self.use(Gateway({"bad.yaml": self.BAD, "good.yaml": GOOD}))
+        self.assert_status(gateway.fetch("/"), 200)
+        gateway.says(r'error .*bad\.yaml:10.*did you mean "timeout"')
+
+    def test_strict_ends_with_1(self):
+        gateway = Gateway({"bad.yaml": self.BAD, "good.yaml": GOOD}, arguments=["--strict"], wait=False)
+        gateway.process.popen.wait(30)
+        gateway.stop(1)
+
+    def test_nothing_that_can_serve_ends_with_1(self):
+        gateway = Gateway({"gateway.yaml": GATEWAY.replace("8080", "x")}, wait=False)
+        gateway.process.popen.wait(30)
+        gateway.stop(1)

@@ -1,0 +1,299 @@
+"""Running it: ports, files, signals, the admin port, and what happens when the surroundings fail."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+from harness import configs
+from harness.backend import Backend
+from harness.case import Case, rows
+from harness.gateway import ROOT, Gateway, run_sluice
+from harness.tokens import Key
+from harness.waiting import free_ports, until
+
+DIRECT = configs.virtual_service("- matchers: [{prefix: /}]\n  directResponseAction: {status: 200, body: here}")
+
+
+class Ports(Case):
+    def listener(self):
+        sock = socket.socket()
+        self.addCleanup(sock.close)
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        return sock.getsockname()[1]
+
+    @rows({"admin": "--admin", "api": "--api"})
+    def a_port_in_use_is_exit_3(self, option):
+        taken = self.listener()
+        admin, api, port = free_ports(3)
+        where = {"--admin": admin, "--api": api, option: taken}
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "all.yaml").write_text(Gateway.PLAIN.replace("@{port}", str(port)) + "---\n" + DIRECT)
+            code, _, err = run_sluice("run", "--config", folder, *[x for k, v in where.items() for x in (k, f"127.0.0.1:{v}")])
+        self.assertEqual(code, 3, err)
+        self.assertIn(f"127.0.0.1:{taken}", err)
+        self.assertRegex(err, "(?i)in use")
+        self.assertNotRegex(err, "#0 |AddressSanitizer|terminate")
+
+    def test_a_gateways_port_in_use_is_exit_3_when_nothing_else_serves(self):
+        taken = self.listener()
+        gateway = Gateway({"gateway.yaml": Gateway.PLAIN.replace("@{port}", str(taken)), "vs.yaml": DIRECT}, wait=False)
+        gateway.process.popen.wait(30)
+        self.assertIn(f"127.0.0.1:{taken}", gateway.process.stderr())
+        gateway.stop(3)
+
+    def test_a_gateways_port_in_use_leaves_the_others_serving(self):
+        taken = self.listener()
+        files = {"gateway.yaml": Gateway.PLAIN, "vs.yaml": DIRECT,
+                 "second.yaml": Gateway.PLAIN.replace("gateway-proxy", "second").replace("@{port}", str(taken))}
+        gateway = self.use(Gateway(files))
+        self.assertEqual(gateway.fetch("/").text(), "here")
+        gateway.says(f"127.0.0.1:{taken}.*")
+
+
+class Surroundings(Case):
+    def test_a_config_folder_that_vanishes_keeps_what_is_served(self):
+        gateway = self.use(Gateway({"vs.yaml": DIRECT}))
+        moved = gateway.folder.with_name("moved")
+        gateway.folder.rename(moved)
+        gateway.says("(?i)config.*(gone|vanished|missing|not there|No such)")
+        self.assertEqual(gateway.fetch("/").text(), "here")
+        moved.rename(gateway.folder)
+        gateway.write("vs.yaml", DIRECT.replace("here", "back"))
+        until(lambda: gateway.fetch("/").text() == "back", "the folder to be watched again")
+
+    @unittest.skipUnless(os.getuid() == 0, "mounting needs root")
+    def test_a_read_only_folder_refuses_writes_and_says_why(self):
+        self.on_a_file_system("ro", 403, "read-only")
+
+    @unittest.skipUnless(os.getuid() == 0, "mounting needs root")
+    def test_a_full_disk_refuses_writes_and_keeps_the_old_file(self):
+        self.on_a_file_system("full", 507, "(?i)space")
+
+    def on_a_file_system(self, how, status, words):
+        with tempfile.TemporaryDirectory() as folder:
+            mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, text=True, check=False)
+            if mounted.returncode:
+                self.skipTest(f"mounting is not allowed here: {mounted.stderr.strip()}")
+            self.addCleanup(subprocess.run, ["umount", "-l", folder], check=False, capture_output=True)
+            files = {"gateway.yaml": Gateway.PLAIN, "vs.yaml": DIRECT}
+            gateway = self.use(Gateway(files, folder=folder))
+            if how == "ro":
+                subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+            else:
+                try:
+                    with open(f"{folder}/fill", "wb") as fill:
+                        while True:
+                            fill.write(b"x" * 1024)
+                            fill.flush()
+                except OSError:
+                    pass
+            before = pathlib.Path(folder, "vs.yaml").read_bytes()
+            response = gateway.api("/apis/gateway.solo.io/v1/namespaces/gloo-system/virtualservices/all", "PATCH",
+                                   [("Content-Type", "application/merge-patch+json")],
+                                   json.dumps({"metadata": {"annotations": {"a": "x" * 30000}}}).encode())
+            self.assertIn(response.status, (status, 403, 500, 507), f"{response}")
+            self.assertRegex(json.loads(response.body)["message"], words)
+            self.assertEqual(pathlib.Path(folder, "vs.yaml").read_bytes(), before)
+            self.assertEqual(gateway.fetch("/").text(), "here")
+            self.assertEqual([p.name for p in pathlib.Path(folder).iterdir() if p.name not in ("gateway.yaml", "vs.yaml", "fill")], [])
+
+    def test_an_access_log_that_cannot_be_written_stops_nothing(self):
+        options = "accessLoggingService: {accessLog: [{fileSink: {path: /dev/full}}]}"
+        gateway = self.use(Gateway({"gateway.yaml": configs.gateway(options=options), "vs.yaml": DIRECT}))
+        for _ in range(5):
+            self.assertEqual(gateway.fetch("/").text(), "here")
+
+    def test_an_access_log_in_a_folder_that_is_not_there_is_named(self):
+        options = "accessLoggingService: {accessLog: [{fileSink: {path: /nonexistent/access.log}}]}"
+        gateway = self.use(Gateway({"gateway.yaml": configs.gateway(options=options), "vs.yaml": DIRECT}))
+        gateway.says("/nonexistent/access.log")
+
+    @rows({"missing": (None, "No such file"), "not a key": ("hello", "key"), "a public key": ("public", "private")})
+    def an_unreadable_key_is(self, text, words):
+        with tempfile.TemporaryDirectory() as folder:
+            key, payload = pathlib.Path(folder, "key.pem"), pathlib.Path(folder, "payload.json")
+            payload.write_text("{}")
+            if text == "public":
+                text = Key("ec-256").public_pem
+            if text:
+                key.write_text(text)
+            code, out, err = run_sluice("token", "--key", key, "--alg", "RS256", payload)
+        self.assertIn(code, (1, 3), err)
+        self.assertEqual(out, "")
+        self.assertIn("key.pem", err)
+        self.assertRegex(err, words)
+
+
+class Signals(Case):
+    def test_sigterm_lets_requests_finish_and_ends_with_0(self):
+        backend = self.use(Backend())
+        go = threading.Event()
+        self.addCleanup(go.set)
+
+        def slow(connection, request):
+            go.wait(10)
+            connection.answer(200, "finished")
+        backend.on("/slow", slow)
+        gateway = self.use(Gateway(configs.to_backend(), values={"backend": backend.port}))
+        results = []
+        with gateway.client() as idle:
+            idle.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assert_status(idle.read_response(), 200)
+            thread = threading.Thread(target=lambda: results.append(gateway.fetch("/slow").text()))
+            thread.start()
+            until(lambda: backend.seen("/slow"), "the request to arrive")
+            gateway.process.popen.send_signal(signal.SIGTERM)
+            until(lambda: self.refuses(gateway), "the listener to close")
+            self.assertTrue(gateway.process.alive())
+            go.set()
+            thread.join()
+        self.assertEqual(results, ["finished"])
+        self.assertEqual(gateway.process.popen.wait(15), 0)
+
+    @staticmethod
+    def refuses(gateway):
+        try:
+            socket.create_connection(("127.0.0.1", gateway.port), 1).close()
+        except OSError:
+            return True
+        return False
+
+    def test_readiness_goes_before_the_listener(self):
+        backend = self.use(Backend())
+        go = threading.Event()
+        self.addCleanup(go.set)
+        backend.on("/slow", lambda c, r: (go.wait(10), c.answer(200, "x"))[1])
+        gateway = self.use(Gateway(configs.to_backend(), values={"backend": backend.port}))
+        thread = threading.Thread(target=lambda: gateway.fetch("/slow"))
+        thread.start()
+        until(lambda: backend.seen("/slow"), "the request to arrive")
+        gateway.process.popen.send_signal(signal.SIGTERM)
+        until(lambda: gateway.admin("/readyz").status == 503, "readiness to go")
+        go.set()
+        thread.join()
+
+    def test_sigusr1_opens_log_files_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = pathlib.Path(folder, "access.log")
+            gateway = self.use(Gateway({"vs.yaml": DIRECT}, access_log=str(log)))
+            gateway.fetch("/one")
+            until(lambda: "/one" in log.read_text(), "the first line")
+            log.rename(pathlib.Path(folder, "access.log.1"))
+            gateway.process.popen.send_signal(signal.SIGUSR1)
+            until(log.exists, "the new file")
+            gateway.fetch("/two")
+            until(lambda: "/two" in log.read_text(), "the second line")
+            self.assertNotIn("/two", pathlib.Path(folder, "access.log.1").read_text())
+
+    def test_sighup_reads_everything_again(self):
+        gateway = self.use(Gateway({"vs.yaml": DIRECT}))
+        gateway.process.popen.send_signal(signal.SIGHUP)
+        gateway.fetch("/")
+        self.assertTrue(gateway.process.alive())
+
+    def test_systemd_is_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/notify"
+            notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.addCleanup(notify.close)
+            notify.bind(path)
+            notify.settimeout(20)
+            gateway = self.use(Gateway({"vs.yaml": DIRECT}, environment={"NOTIFY_SOCKET": path}))
+            self.assertIn(b"READY=1", notify.recv(4096))
+            gateway.process.popen.send_signal(signal.SIGTERM)
+            self.assertIn(b"STOPPING=1", notify.recv(4096))
+
+
+class Admin(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.backend = cls.share(Backend())
+        cls.gateway = cls.share(Gateway(configs.to_backend(), values={"backend": cls.backend.port}))
+        for _ in range(3):
+            cls.gateway.fetch("/")
+
+    @rows({path: path for path in ("/healthz", "/readyz", "/metrics", "/config_dump", "/routes", "/clusters", "/dns", "/logging")})
+    def answers(self, path):
+        self.assert_status(self.gateway.admin(path), 200)
+
+    @rows({"unknown path": ("/nothing", "GET", 404), "wrong method": ("/metrics", "DELETE", 405), "drain by get": ("/drain", "GET", 405)})
+    def refuses(self, path, method, status):
+        self.assert_status(self.gateway.admin(path, method), status)
+
+    def test_promtool_accepts_the_metrics(self):
+        promtool = ROOT / "build/tools/prometheus/usr/bin/promtool"
+        if not promtool.exists():
+            self.skipTest("promtool is not there: tools/setup.sh test brings it")
+        text = self.gateway.admin("/metrics").body
+        done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, b""))
+
+    def test_requests_are_counted(self):
+        before = self.gateway.metric(r"^envoy_cluster_upstream_rq_total\{.*backend_gloo-system")
+        for _ in range(5):
+            self.gateway.fetch("/")
+        until(lambda: self.gateway.metric(r"^envoy_cluster_upstream_rq_total\{.*backend_gloo-system") == before + 5, "the count")
+
+    def test_the_config_dump_names_objects_and_statuses(self):
+        text = json.dumps(self.gateway.dump())
+        for word in ("all", "backend", "Accepted", "gateway-proxy"):
+            self.assertIn(word, text)
+
+    def test_the_log_level_changes_while_it_runs(self):
+        self.assert_status(self.gateway.admin("/logging?level=debug", "POST"), 200)
+        self.assert_status(self.gateway.admin("/logging?level=loud", "POST"), 400)
+        self.assertIn("debug", self.gateway.admin("/logging").text())
+        self.gateway.admin("/logging?level=info", "POST")
+
+    def test_log_lines_have_the_shape_that_is_documented(self):
+        for line in self.gateway.process.stderr().splitlines():
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (trace|debug|info|warn|error) \S+ ")
+
+    def test_the_default_access_log_is_envoys_with_details(self):
+        line = self.gateway.log_line('"GET / HTTP/1.1" 200')
+        self.assertTrue(re.match(r'^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] "GET / HTTP/1\.1" 200 - 0 \d+ \d+ \d+ "-" "-" "[0-9a-f-]{36}" "api\.test" '
+                                 r'"127\.0\.0\.1:\d+".*via_upstream', line), line)
+
+    def test_commands(self):
+        where = {"SLUICE_ADMIN": f"127.0.0.1:{self.gateway.admin_port}", "SLUICE_API": f"127.0.0.1:{self.gateway.api_port}"}
+        code, out, _ = run_sluice("get", "vs", "-n", "gloo-system", environment=where)
+        self.assertEqual(code, 0)
+        self.assertIn("all", out)
+        code, out, _ = run_sluice("get", "vs", "all", "-n", "gloo-system", "-o", "json", environment=where)
+        self.assertEqual(json.loads(out)["metadata"]["name"], "all")
+        self.assertEqual(run_sluice("version")[0], 0)
+        code, out, _ = run_sluice("filters")
+        self.assertEqual(code, 0)
+        self.assertLess(out.index("jwt"), out.index("dlp") if "dlp" in out[out.index("jwt"):] else len(out))
+        code, out, err = run_sluice("explain", "http://api.test/x", "--config", self.gateway.folder)
+        self.assertEqual(code, 0, err)
+        self.assertIn("backend", out)
+
+
+class Start(Case):
+    def test_json_logs_are_json(self):
+        gateway = self.use(Gateway({"vs.yaml": DIRECT}, arguments=["--log-format", "json"]))
+        gateway.fetch("/")
+        for line in gateway.process.stderr().splitlines():
+            self.assertIn("level", json.loads(line))
+
+    def test_no_connection_and_no_memory_is_left_behind(self):
+        backend = self.use(Backend())
+        gateway = self.use(Gateway(configs.to_backend(), values={"backend": backend.port}))
+        for _ in range(20):
+            gateway.fetch("/")
+        before = gateway.process.descriptors()
+        for _ in range(200):
+            gateway.fetch("/")
+        began = time.monotonic()
+        until(lambda: gateway.process.descriptors() <= before + 2, "the connections to be closed")
+        self.assertLess(time.monotonic() - began, 10)
