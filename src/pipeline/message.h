@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/arena.h"
+#include "base/time.h"
 #include "http/body.h"
 #include "http/headers.h"
 #include "pipeline/stream_info.h"
@@ -13,12 +14,31 @@ namespace sluice {
 class Loop;
 class Chain;
 class TaskGroup;
+class Upstreams;
 class Rerouter;
 
-// The route's part of the snapshot as the pipeline sees it; route/ has the rest.
+struct Request;
+struct Response;
+
+// What the forwarding end of a chain must know of the route it stands on. route/'s RouteEntry is one.
+class RouteRules {
+ public:
+  virtual ~RouteRules() = default;
+
+  // Just before the request goes upstream: path and host rewrites, changes to headers. Once a request.
+  virtual void rewrite_request(Request& request) const = 0;
+  // Changes to response headers; sets response.finished, so that it is done once.
+  virtual void finish_response(Request& request, Response& response) const = 0;
+
+  Nanos timeout = 15s;                // from the end of the request to the end of the response; 0: none
+  std::optional<Nanos> idle_timeout;  // without any byte; nothing: the listener's streamIdleTimeout; 0: none
+  bool websocket = true;              // upgrades are allowed
+};
+
+// The route's part of the snapshot as the pipeline sees it.
 struct RouteHandle {
   const Chain* chain = nullptr;
-  const void* route = nullptr;
+  const RouteRules* rules = nullptr;
 };
 
 struct Request {
@@ -26,6 +46,8 @@ struct Request {
 
   Arena& arena;      // for everything that must live as long as the exchange
   Loop& loop;        // the worker's; loop.now() and loop.wall() are the time
+  Upstreams* upstreams = nullptr;  // the worker's connections to upstreams (forward/)
+  Nanos stream_idle_timeout = 5min;  // the listener's; 0: none
   StreamInfo& info;
 
   std::string_view method;
@@ -34,6 +56,7 @@ struct Request {
   std::string_view scheme = "http";
   Headers headers;             // without Host: that is `authority`
   Body body;
+  bool expects_continue = false;  // the client waits for 100 before it sends the body
   bool upgrade = false;        // a WebSocket handshake: no body, no buffering
   // The client may send trailers on and waits for them ("TE: trailers").
   bool accepts_trailers = false;
