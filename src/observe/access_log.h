@@ -1,0 +1,47 @@
+// The access log of a listener: for each finished request one record per sink (reference gloo-policies.md 8.5).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "config/kinds/gateway.h"
+#include "observe/log_file.h"
+#include "pipeline/format.h"
+
+namespace sluice {
+
+// Envoy's default text format, used by a sink that names no format.
+extern const std::string_view kEnvoyLogFormat;
+// The same with the response code details behind: the log of a Gateway without any configuration of it (design.md 2).
+extern const std::string_view kDefaultLogFormat;
+
+class AccessLog {
+ public:
+  // Whether the formats compile, without opening a file; the error begins with the field: "accessLog[0].fileSink...".
+  static Status check(const kinds::AccessLoggingService& service);
+
+  // `service` is null when the Gateway configures nothing: then `default_path` is written in kDefaultLogFormat; ""
+  // means no log.
+  static Result<std::shared_ptr<const AccessLog>> create(const kinds::AccessLoggingService* service,
+                                                         const std::string& default_path, LogFiles& files);
+
+  // On the worker that served the request. Never waits.
+  void write(const FormatInput& input) const;
+  bool empty() const { return sinks_.empty(); }
+
+ private:
+  using AnyFormat = std::variant<Format, JsonFormat>;
+  struct Sink {
+    std::shared_ptr<LogFile> file;
+    AnyFormat format;
+  };
+  static Result<AnyFormat> compile(const kinds::FileSink& sink, size_t index);
+
+  std::vector<Sink> sinks_;
+};
+
+}  // namespace sluice

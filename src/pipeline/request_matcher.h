@@ -1,0 +1,69 @@
+// Which requests a route, a transformation or a DLP rule is for: a kinds::Matcher, compiled (reference
+// gloo-core.md 3.3).
+//
+// What the matcher does not ask for costs nothing. Regular expressions are RE2 over whole values. Immutable: any
+// thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/kinds/matcher.h"
+#include "pipeline/message.h"
+
+namespace re2 {
+class RE2;
+}
+
+namespace sluice {
+
+class RequestMatcher {
+ public:
+  RequestMatcher() = default;  // any request whose path begins with "/"
+
+  // The error names the regular expression that does not compile.
+  static Result<RequestMatcher> compile(const kinds::Matcher& matcher);
+
+  bool matches(const Request& request) const;
+
+  kinds::PathMatch path_match() const { return path_match_; }
+  // Prefix, whole path or pattern, as configured.
+  const std::string& path() const { return path_; }
+  // How many bytes of this path (query included) the path form covers: what a prefix rewrite replaces. Nothing when the
+  // path does not (or no longer) fit.
+  std::optional<size_t> matched_bytes(std::string_view path) const;
+
+ private:
+  using Regex = std::shared_ptr<const re2::RE2>;
+  struct HeaderTest {
+    std::string name;   // lower case
+    std::string value;  // exact; presence when empty and no regex
+    Regex regex;
+    bool invert = false;
+  };
+  struct QueryTest {
+    std::string name;
+    std::string value;
+    Regex regex;
+  };
+
+  bool path_matches(std::string_view path) const;
+  bool method_matches(std::string_view method) const;
+  static bool header_matches(const HeaderTest& test, const Request& request);
+  static bool query_matches(const QueryTest& test, std::string_view path);
+
+  kinds::PathMatch path_match_ = kinds::PathMatch::prefix;
+  bool case_sensitive_ = true;
+  bool any_path_ = true;   // prefix "/"
+  bool path_only_ = true;  // no headers, query parameters, methods
+  std::string path_ = "/";
+  Regex path_regex_;
+  std::vector<std::string> methods_;  // plain names
+  Regex method_regex_;                // instead, when one of them is a regular expression
+  std::vector<HeaderTest> headers_;
+  std::vector<QueryTest> query_;
+};
+
+}  // namespace sluice

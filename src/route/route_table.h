@@ -1,0 +1,78 @@
+// Finds the route for a request: first the virtual host by authority, then its first route that matches.
+//
+// Domains (reference gloo-core.md 3.2): compared without case and with any port; exact, then the longest suffix
+// wildcard
+// ("*.a.test"), then the longest prefix wildcard ("a.*"), then "*". A wildcard never stands for nothing.
+// Immutable: any thread. Finding allocates nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "route/route_entry.h"
+
+namespace sluice {
+
+struct VirtualHostEntry {
+  std::string name;                                       // "gloo-system_httpbin"
+  std::vector<std::string> domains;                       // as written
+  std::vector<std::unique_ptr<const RouteEntry>> routes;  // in order
+};
+
+// Texts without case, found by a hash of bytes that are lower-cased on the way.
+class DomainMap {
+ public:
+  // false when the domain is there already.
+  bool add(std::string_view domain, uint32_t value);
+  static constexpr uint32_t kNone = UINT32_MAX;
+  uint32_t find(std::string_view text) const;
+  bool empty() const { return count_ == 0; }
+  size_t longest() const { return longest_; }
+
+ private:
+  struct Slot {
+    uint64_t hash = 0;
+    uint32_t value = kNone;
+    std::string domain;  // lower case
+  };
+  void grow();
+
+  std::vector<Slot> slots_;  // a power of two; open addressing
+  size_t count_ = 0;
+  size_t longest_ = 0;
+};
+
+class RouteTable {
+ public:
+  // An error when two hosts share a domain (the translation has told their owners before).
+  static Result<std::unique_ptr<const RouteTable>> create(std::vector<VirtualHostEntry> hosts);
+
+  const VirtualHostEntry* find_host(std::string_view authority) const;
+  // The route for the request's authority, path and headers; nullptr when none fits.
+  const RouteEntry* find(const Request& request) const;
+
+  std::span<const VirtualHostEntry> hosts() const { return hosts_; }
+
+ private:
+  // Wildcards of one kind; the lengths in use, longest first.
+  struct Wildcards {
+    DomainMap domains;
+    std::vector<size_t> lengths;
+    bool add(std::string_view part, uint32_t host);
+  };
+  RouteTable() = default;
+  bool add_domain(std::string_view domain, uint32_t host);
+  uint32_t host_index(std::string_view authority) const;
+
+  std::vector<VirtualHostEntry> hosts_;
+  DomainMap exact_;
+  Wildcards suffixes_;
+  Wildcards prefixes_;
+  uint32_t any_ = DomainMap::kNone;
+};
+
+}  // namespace sluice

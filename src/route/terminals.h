@@ -1,0 +1,22 @@
+// What ends a chain without an upstream: redirects and direct responses (reference gloo-core.md 3.5).
+#pragma once
+
+#include <memory>
+
+#include "config/kinds/virtual_service.h"
+#include "pipeline/filter.h"
+#include "pipeline/request_matcher.h"
+
+namespace sluice {
+
+// Answers with a Location made from the request: scheme, host, port and path, each kept where the action says nothing.
+// The port that is the default of a scheme that changes is dropped, as in Envoy. Both answer with details
+// `direct_response`. `matcher` is the route's: prefixRewrite replaces what it matched. An error when the regular
+// expression or its substitution is bad.
+Result<std::shared_ptr<const Filter>> make_redirect(const kinds::RedirectAction& action, const RequestMatcher& matcher);
+
+// An error when the body is over kDirectResponseBytesMax.
+inline constexpr size_t kDirectResponseBytesMax = 4096;
+Result<std::shared_ptr<const Filter>> make_direct_response(const kinds::DirectResponseAction& action);
+
+}  // namespace sluice
