@@ -1,0 +1,439 @@
+#include "engines/dns/name_table.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+
+namespace sluice::dns {
+namespace {
+
+constexpr std::array<std::string_view, 5> kFamilyWords = {"V4_PREFERRED", "V4_ONLY", "V6_ONLY", "AUTO", "ALL"};
+
+bool asks_both_at_once(LookupFamily family) {
+  return family == LookupFamily::automatic || family == LookupFamily::all;
+}
+
+SteadyTime later(SteadyTime now, Nanos by) {
+  return by >= SteadyTime::max() - now ? SteadyTime::max() : now + by;
+}
+
+bool same_addresses(std::vector<IpAddress> a, std::vector<IpAddress> b) {
+  std::ranges::sort(a);  // servers rotate them
+  std::ranges::sort(b);
+  return a == b;
+}
+
+std::vector<IpAddress> in_turns(const std::vector<IpAddress>& a, const std::vector<IpAddress>& b) {
+  std::vector<IpAddress> out;
+  for (size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
+    if (i < a.size()) out.push_back(a[i]);
+    if (i < b.size()) out.push_back(b[i]);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<LookupFamily> parse_lookup_family(std::string_view word) {
+  const auto found = std::ranges::find(kFamilyWords, word);
+  if (found == kFamilyWords.end()) return std::nullopt;
+  return static_cast<LookupFamily>(found - kFamilyWords.begin());
+}
+
+std::string_view lookup_family_word(LookupFamily family) {
+  return kFamilyWords[static_cast<size_t>(family)];
+}
+
+std::string_view failure_word(NameFailure failure) {
+  switch (failure) {
+    case NameFailure::none: return "none";
+    case NameFailure::name_does_not_exist: return "name_does_not_exist";
+    case NameFailure::no_records: return "no_records";
+    case NameFailure::timeout: return "resolve_timeout";  // Envoy's word
+    case NameFailure::server_failure: return "server_failure";
+    case NameFailure::server_refused: return "server_refused";
+    case NameFailure::server_unreachable: return "server_unreachable";
+    case NameFailure::bad_answer: return "bad_answer";
+    case NameFailure::table_full: return "table_full";
+    case NameFailure::invalid_name: return "invalid_name";
+    case NameFailure::too_many_pending: return "too_many_pending";
+  }
+  return "?";
+}
+
+bool AddressSet::contains(const IpAddress& address) const {
+  return std::ranges::find(addresses, address) != addresses.end();
+}
+
+// ---- what callers do ----
+
+std::optional<NameState> NameTable::lookup(std::string_view text, uint16_t worker, SteadyTime now) {
+  Name* name = find(text);
+  if (!name) name = insert(text, now);
+  if (!name) {
+    ++stats_.host_overflow;
+    return NameState{.failure = NameFailure::table_full, .expires = now};
+  }
+  touch(*name, worker, now);
+  if (name->known && now < name->state.expires) {
+    reschedule(*name);  // it is in use now: perhaps due to be asked again
+    return name->state;
+  }
+
+  if (!name->asking) begin_round(*name, now);
+  const bool stale_serves = name->known && name->state.stale && now < merge(*name, now).stale_until;
+  if (stale_serves) {
+    NameState stale = name->state;
+    stale.expires = std::min(name->round_ends, merge(*name, now).stale_until);
+    reschedule(*name);
+    return stale;
+  }
+  set_waiting(*name, true);
+  reschedule(*name);
+  return std::nullopt;
+}
+
+void NameTable::used(std::string_view text, uint16_t worker, SteadyTime now) {
+  Name* name = find(text);
+  if (!name) return;
+  touch(*name, worker, now);
+  if (!name->asking && name->ask_again <= now) begin_round(*name, now);
+  reschedule(*name);
+}
+
+void NameTable::answered(QueryId id, std::expected<Answer, NameFailure> result, SteadyTime now) {
+  const auto found = queries_.find(id);
+  if (found == queries_.end()) return;
+  const auto [name, records] = found->second;
+  queries_.erase(found);
+  record(*records, std::move(result), now);
+  go_on(*name, now);
+  reschedule(*name);
+}
+
+void NameTable::turn(SteadyTime now) {
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    Name& name = *timers_.begin()->second;
+    if (name.asking && name.round_ends <= now) {
+      time_out(name, now);
+    } else if (name.asking) {
+      settle_early(name, now);
+    } else {
+      begin_round(name, now);
+    }
+    reschedule(name);
+  }
+  purge_idle(now);
+}
+
+SteadyTime NameTable::next_turn() const {
+  const SteadyTime timer = timers_.empty() ? SteadyTime::max() : timers_.begin()->first;
+  const SteadyTime purge = idle_.empty() ? SteadyTime::max() : later(idle_.back()->last_used, settings_.host_ttl);
+  return std::min(timer, purge);
+}
+
+void NameTable::forget(std::string_view text, SteadyTime now) {
+  Name* name = find(text);
+  if (!name) return;
+  name->state = {.failure = NameFailure::server_failure, .expires = now};
+  if (name->waiting) publish(*name);
+  remove(*name);
+}
+
+std::vector<NameTable::Row> NameTable::rows() const {
+  std::vector<Row> out;
+  for (const auto& [text, name] : names_)
+    out.push_back({.name = text, .state = name->state, .asking = name->asking, .last_used = name->last_used});
+  return out;
+}
+
+// ---- which names there are ----
+
+NameTable::Name* NameTable::find(std::string_view text) {
+  const auto found = names_.find(text);
+  return found == names_.end() ? nullptr : found->second.get();
+}
+
+NameTable::Name* NameTable::insert(std::string_view text, SteadyTime now) {
+  while (names_.size() >= settings_.hosts_max) {
+    if (idle_.empty()) return nullptr;
+    remove(*idle_.back());
+  }
+  const auto [at, added] = names_.emplace(text, std::make_unique<Name>());
+  CHECK(added);
+  Name& name = *at->second;
+  name.name = at->first;
+  name.last_used = now;
+  name.idle = idle_.insert(idle_.begin(), &name);
+  ++stats_.host_added;
+  return &name;
+}
+
+void NameTable::remove(Name& name) {
+  cancel(name.four, NameFailure::none);
+  cancel(name.six, NameFailure::none);
+  if (name.timer != SteadyTime::max()) timers_.erase({name.timer, &name});
+  if (!name.waiting) idle_.erase(name.idle);
+  ++stats_.host_removed;
+  names_.erase(names_.find(name.name));
+}
+
+void NameTable::purge_idle(SteadyTime now) {
+  while (!idle_.empty() && later(idle_.back()->last_used, settings_.host_ttl) <= now) remove(*idle_.back());
+}
+
+void NameTable::touch(Name& name, uint16_t worker, SteadyTime now) {
+  name.last_used = now;
+  if (!name.waiting) idle_.splice(idle_.begin(), idle_, name.idle);
+  if (std::ranges::find(name.users, worker) == name.users.end()) name.users.push_back(worker);
+}
+
+void NameTable::set_waiting(Name& name, bool waiting) {
+  if (name.waiting == waiting) return;
+  name.waiting = waiting;
+  if (waiting) {
+    idle_.erase(name.idle);
+  } else {
+    name.idle = idle_.insert(idle_.begin(), &name);
+  }
+}
+
+void NameTable::reschedule(Name& name) {
+  const SteadyTime next = name.asking          ? std::min(name.round_ends, name.settles)
+                          : name.users.empty() ? SteadyTime::max()
+                                               : name.ask_again;
+  if (next == name.timer) return;
+  if (name.timer != SteadyTime::max()) timers_.erase({name.timer, &name});
+  name.timer = next;
+  if (next != SteadyTime::max()) timers_.emplace(next, &name);
+}
+
+// ---- a round of queries ----
+
+void NameTable::begin_round(Name& name, SteadyTime now) {
+  ++stats_.query_attempt;
+  name.asking = true;
+  name.round_ends = settings_.query_timeout == 0s ? SteadyTime::max() : later(now, settings_.query_timeout);
+  name.settles = SteadyTime::max();
+  name.ask_again = SteadyTime::max();
+  name.four.outcome = name.six.outcome = Outcome::not_asked;
+  if (settings_.family != LookupFamily::v6_only) ask(name, name.four);
+  if (settings_.family == LookupFamily::v6_only || asks_both_at_once(settings_.family)) ask(name, name.six);
+}
+
+void NameTable::ask(Name& name, Records& records) {
+  records.outcome = Outcome::asking;
+  records.query = ++query_last_;
+  queries_.emplace(records.query, std::pair(&name, &records));
+  commands_.emplace_back(SendQuery{.id = records.query, .name = std::string(name.name), .type = records.type});
+}
+
+void NameTable::cancel(Records& records, NameFailure why) {
+  if (records.outcome != Outcome::asking) return;
+  queries_.erase(records.query);
+  commands_.emplace_back(CancelQuery{records.query});
+  records.outcome = Outcome::failed;
+  records.failure = why;
+}
+
+void NameTable::record(Records& records, std::expected<Answer, NameFailure> result, SteadyTime now) {
+  if (!result) {
+    records.outcome = Outcome::failed;
+    records.failure = result.error();
+    return;
+  }
+  if (result->rcode == Rcode::no_error && !result->addresses.empty()) {
+    records.outcome = Outcome::addresses;
+    records.ttl = std::clamp<Nanos>(result->ttl, settings_.ttl_min, settings_.ttl_max);
+    records.addresses = std::move(result->addresses);
+    records.expires = later(now, records.ttl);
+    records.stale_until = later(records.expires, settings_.stale_max);
+    return;
+  }
+  if (result->rcode == Rcode::no_error || result->rcode == Rcode::name_does_not_exist) {
+    const bool exists = result->rcode == Rcode::no_error;
+    records.outcome = exists ? Outcome::no_records : Outcome::name_does_not_exist;
+    records.ttl = std::clamp<Nanos>(result->negative_ttl.value_or(0s), settings_.negative_min, settings_.negative_max);
+    records.addresses.clear();
+    return;
+  }
+  records.outcome = Outcome::failed;
+  records.failure = result->rcode == Rcode::refused ? NameFailure::server_refused : NameFailure::server_failure;
+}
+
+// An answer came: ask on, wait on, or end.
+void NameTable::go_on(Name& name, SteadyTime now) {
+  if (wants_second_type(name, now)) {
+    ask(name, name.six);
+    return;
+  }
+  if (settings_.family == LookupFamily::automatic && name.six.outcome == Outcome::addresses)
+    cancel(name.four, NameFailure::none);
+  const bool some_wait = name.four.outcome == Outcome::asking || name.six.outcome == Outcome::asking;
+  if (!some_wait) {
+    end_round(name, now);
+    return;
+  }
+  const bool some_came = name.four.outcome == Outcome::addresses || name.six.outcome == Outcome::addresses;
+  if (some_came) name.settles = std::min(name.settles, later(now, settings_.family_delay));
+}
+
+bool NameTable::wants_second_type(const Name& name, SteadyTime now) const {
+  if (settings_.family != LookupFamily::v4_preferred || name.six.outcome != Outcome::not_asked) return false;
+  switch (name.four.outcome) {
+    case Outcome::no_records: return true;
+    // Old IPv4 addresses that may still be used are better than a change of family for one lost answer.
+    case Outcome::failed: return name.four.addresses.empty() || now >= name.four.stale_until;
+    case Outcome::name_does_not_exist:  // of no type
+    case Outcome::not_asked:
+    case Outcome::asking:
+    case Outcome::addresses: return false;
+  }
+  return false;
+}
+
+void NameTable::time_out(Name& name, SteadyTime now) {
+  ++stats_.query_timeout;
+  cancel(name.four, NameFailure::timeout);
+  cancel(name.six, NameFailure::timeout);
+  end_round(name, now);
+}
+
+void NameTable::end_round(Name& name, SteadyTime now) {
+  name.asking = false;
+  name.round_ends = name.settles = SteadyTime::max();
+  withdraw_missing(name);
+  settle(name, merge(name, now), now);
+  publish(name);
+  name.users.clear();
+  set_waiting(name, false);
+}
+
+// "No such name" is an answer for all types: what an older round brought is gone with it.
+void NameTable::withdraw_missing(Name& name) {
+  const bool missing =
+      name.four.outcome == Outcome::name_does_not_exist || name.six.outcome == Outcome::name_does_not_exist;
+  if (!missing) return;
+  for (Records* records : {&name.four, &name.six})
+    if (records->outcome != Outcome::addresses) records->addresses.clear();
+}
+
+// ---- from answers to what is known ----
+
+NameTable::Merged NameTable::merge(const Name& name, SteadyTime now) const {
+  // What a type contributes: what came in this round, else what came before and is not too old.
+  static const std::vector<IpAddress> kNone;
+  const auto usable = [&](const Records& records) -> const std::vector<IpAddress>& {
+    const bool old = records.outcome != Outcome::addresses && now >= records.stale_until;
+    return old ? kNone : records.addresses;
+  };
+  const std::vector<IpAddress>& four = usable(name.four);
+  const std::vector<IpAddress>& six = usable(name.six);
+  Merged out;
+  const auto count = [&](const Records& records, const std::vector<IpAddress>& addresses) {
+    if (addresses.empty()) return;
+    out.stale_until = std::min(out.stale_until, records.stale_until);
+    if (records.outcome != Outcome::addresses) return;
+    out.fresh = true;
+    out.ttl = std::min(out.ttl, records.ttl);
+    out.expires = std::min(out.expires, records.expires);
+  };
+  const auto only = [&](const Records& records, const std::vector<IpAddress>& addresses) {
+    out.addresses = addresses;
+    count(records, addresses);
+  };
+  switch (settings_.family) {
+    case LookupFamily::v4_only: only(name.four, four); break;
+    case LookupFamily::v6_only: only(name.six, six); break;
+    case LookupFamily::v4_preferred: four.empty() ? only(name.six, six) : only(name.four, four); break;
+    case LookupFamily::automatic: six.empty() ? only(name.four, four) : only(name.six, six); break;
+    case LookupFamily::all:
+      out.addresses = in_turns(six, four);
+      count(name.six, six);
+      count(name.four, four);
+      break;
+  }
+  if (out.addresses.empty()) out.stale_until = SteadyTime::min();
+  return out;
+}
+
+// Some addresses came, others are still waited for: whoever waits goes on with these.
+void NameTable::settle_early(Name& name, SteadyTime now) {
+  name.settles = SteadyTime::max();
+  Merged merged = merge(name, now);
+  set_addresses(name, std::move(merged.addresses));
+  name.known = true;
+  name.state.expires = std::min(merged.expires, merged.stale_until);
+  publish(name);  // users stay: they get the others, too
+  set_waiting(name, false);
+}
+
+void NameTable::settle(Name& name, Merged merged, SteadyTime now) {
+  name.known = true;
+  if (merged.addresses.empty()) {
+    settle_without(name, now);
+  } else if (merged.fresh) {
+    settle_fresh(name, merged);
+  } else {
+    settle_stale(name, merged, now);
+  }
+}
+
+void NameTable::settle_fresh(Name& name, const Merged& merged) {
+  ++stats_.query_success;
+  set_addresses(name, merged.addresses);
+  name.pause = 0s;
+  name.state.expires = std::min(merged.expires, merged.stale_until);
+  name.ask_again = name.state.expires - merged.ttl * 15 / 100;
+}
+
+void NameTable::settle_stale(Name& name, const Merged& merged, SteadyTime now) {
+  ++stats_.query_failure;
+  set_addresses(name, merged.addresses);
+  name.ask_again = later(now, next_pause(name));
+  name.state.stale = true;
+  name.state.expires =
+      std::min(later(name.ask_again, std::max<Nanos>(settings_.query_timeout, 1s)), merged.stale_until);
+}
+
+void NameTable::settle_without(Name& name, SteadyTime now) {
+  ++stats_.query_failure;
+  NameFailure failure = NameFailure::none;
+  Nanos ttl = settings_.negative_max;
+  bool exists = true;
+  for (const Records* records : {&name.four, &name.six}) {
+    if (records->outcome == Outcome::failed && failure == NameFailure::none) failure = records->failure;
+    if (records->outcome == Outcome::name_does_not_exist) exists = false;
+    if (records->outcome == Outcome::name_does_not_exist || records->outcome == Outcome::no_records)
+      ttl = std::min(ttl, records->ttl);
+  }
+  if (!exists || failure == NameFailure::none) {
+    failure = exists ? NameFailure::no_records : NameFailure::name_does_not_exist;
+    name.pause = 0s;
+  } else {
+    ttl = next_pause(name);
+  }
+  name.state = {.addresses = nullptr, .failure = failure, .stale = false, .expires = later(now, ttl)};
+}
+
+void NameTable::set_addresses(Name& name, std::vector<IpAddress> addresses) {
+  name.state.failure = NameFailure::none;
+  name.state.stale = false;
+  if (name.state.addresses && same_addresses(name.state.addresses->addresses, addresses)) return;
+  ++stats_.host_address_changed;
+  name.state.addresses =
+      std::make_shared<const AddressSet>(AddressSet{.generation = ++generation_, .addresses = std::move(addresses)});
+}
+
+Nanos NameTable::next_pause(Name& name) const {
+  name.pause = name.pause == 0s ? settings_.failure_base : std::min(name.pause * 2, settings_.failure_max);
+  return name.pause;
+}
+
+void NameTable::publish(Name& name) {
+  for (const uint16_t worker : name.users)
+    commands_.emplace_back(Publish{.worker = worker, .name = std::string(name.name), .state = name.state});
+}
+
+}  // namespace sluice::dns

@@ -1,0 +1,240 @@
+// The life of names: what is known, when it is asked again, when it is forgotten. No I/O, and the caller's clock.
+//
+//   lookup() of an unknown or expired name -> a round of queries -> publish to the workers that asked
+//
+//   a round   asks the record types of the family, one query in flight for each; ends with the last answer or after
+//             `query_timeout`. With both types asked together, the first addresses wait `family_delay` for the others.
+//   addresses hold for the TTL (clamped), and are asked for again at 85 % of it if a worker said used() meanwhile. If
+//             that fails, they go on serving as stale for at most `stale_max` behind their TTL.
+//   negative  NXDOMAIN and "no such record" are answers: they withdraw addresses and hold for the SOA's time (clamped).
+//   failure   everything else: asked again, by a lookup or for stale addresses in use, after a growing pause.
+//   idle      a name that nobody used for `host_ttl` is forgotten; a full table forgets the least recently used.
+//
+// The caller performs the commands: sends queries and hands their results to answered(), passes publications to the
+// workers. One thread only.
+#pragma once
+
+#include <expected>
+#include <list>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "base/strings.h"
+#include "base/time.h"
+#include "engines/dns/message.h"
+
+namespace sluice::dns {
+
+// Gloo's dnsLookupFamily.
+enum class LookupFamily : uint8_t {
+  v4_preferred,  // A; AAAA only when there is no A
+  v4_only,
+  v6_only,
+  automatic,  // both asked; AAAA where there are some, else A
+  all,        // both asked, both used, in turns beginning with AAAA (RFC 8305 4)
+};
+std::optional<LookupFamily> parse_lookup_family(std::string_view word);  // "V4_PREFERRED", ...
+std::string_view lookup_family_word(LookupFamily family);
+
+struct NameSettings {
+  LookupFamily family = LookupFamily::v4_preferred;
+  Nanos ttl_min = 5s;
+  Nanos ttl_max = 1h;
+  Nanos negative_min = 1s;
+  Nanos negative_max = 60s;
+  Nanos failure_base = 1s;  // the first pause after a failure; doubles up to
+  Nanos failure_max = 30s;
+  Nanos host_ttl = 5min;
+  Nanos query_timeout = 5s;  // of a round; 0: none
+  Nanos stale_max = 10min;
+  Nanos family_delay = 50ms;
+  size_t hosts_max = 1024;
+
+  friend bool operator==(const NameSettings&, const NameSettings&) = default;
+};
+
+enum class NameFailure : uint8_t {
+  none,
+  name_does_not_exist,
+  no_records,
+  timeout,
+  server_failure,  // SERVFAIL, FORMERR, NOTIMP and the like
+  server_refused,
+  server_unreachable,  // no server could be sent the query
+  bad_answer,
+  table_full,        // every name has waiters
+  invalid_name,      // no query can carry it
+  too_many_pending,  // too many requests wait for names
+};
+// As %RESPONSE_CODE_DETAILS% shows it: "name_does_not_exist", "resolve_timeout", "invalid_name", ...
+std::string_view failure_word(NameFailure failure);
+// The server said so: not a failure of the servers or of ours.
+inline bool is_negative_answer(NameFailure failure) {
+  return failure == NameFailure::name_does_not_exist || failure == NameFailure::no_records;
+}
+
+// All usable addresses of a name. Never changes: a name whose addresses change gets a new set with a higher generation,
+// so that whoever kept the generation sees at once that addresses may have been withdrawn.
+struct AddressSet {
+  uint64_t generation = 0;  // grows with every change of any name of a table
+  std::vector<IpAddress> addresses;
+
+  bool contains(const IpAddress& address) const;
+};
+
+// What is known about a name: addresses, or why there are none. Not to be used from `expires` on.
+struct NameState {
+  std::shared_ptr<const AddressSet> addresses;
+  NameFailure failure = NameFailure::none;
+  bool stale = false;
+  SteadyTime expires{};
+};
+
+struct NameStats {
+  uint64_t query_attempt = 0;  // rounds, as Envoy counts them
+  uint64_t query_success = 0;
+  uint64_t query_failure = 0;
+  uint64_t query_timeout = 0;
+  uint64_t host_added = 0;
+  uint64_t host_removed = 0;
+  uint64_t host_address_changed = 0;
+  uint64_t host_overflow = 0;
+};
+
+using QueryId = uint64_t;
+
+struct SendQuery {
+  QueryId id;
+  std::string name;
+  RecordType type;
+};
+struct CancelQuery {  // its result is of no interest any more
+  QueryId id;
+};
+struct Publish {
+  uint16_t worker;
+  std::string name;
+  NameState state;
+};
+using Command = std::variant<SendQuery, CancelQuery, Publish>;
+
+class NameTable {
+ public:
+  explicit NameTable(NameSettings settings) : settings_(std::move(settings)) {}
+  NameTable(const NameTable&) = delete;
+  NameTable& operator=(const NameTable&) = delete;
+
+  // What is known of the canonical name, or nothing: then a Publish to the worker follows, within query_timeout.
+  // Either way the worker counts as a user until the next Publish of the name.
+  std::optional<NameState> lookup(std::string_view name, uint16_t worker, SteadyTime now);
+  // The worker used the addresses since they were published to it.
+  void used(std::string_view name, uint16_t worker, SteadyTime now);
+  // The result of a query; of a cancelled or unknown one it is ignored.
+  void answered(QueryId id, std::expected<Answer, NameFailure> result, SteadyTime now);
+  // Does what is due. Call it at next_turn() or later; calling it early is harmless.
+  void turn(SteadyTime now);
+  SteadyTime next_turn() const;  // SteadyTime::max(): nothing will be due
+  // Forgets a name; its waiters, if any, get `server_failure`.
+  void forget(std::string_view name, SteadyTime now);
+
+  // What is to be done since the last call. Ask after every call of the above.
+  std::vector<Command> take_commands() { return std::exchange(commands_, {}); }
+
+  size_t size() const { return names_.size(); }
+  const NameStats& stats() const { return stats_; }
+  const NameSettings& settings() const { return settings_; }
+
+  struct Row {
+    std::string name;
+    NameState state;
+    bool asking;
+    SteadyTime last_used;
+  };
+  std::vector<Row> rows() const;  // for people; in no order
+
+ private:
+  enum class Outcome : uint8_t { not_asked, asking, addresses, no_records, name_does_not_exist, failed };
+
+  struct Records {  // of one type
+    RecordType type;
+    Outcome outcome = Outcome::not_asked;
+    NameFailure failure = NameFailure::none;
+    QueryId query = 0;
+    std::vector<IpAddress> addresses;  // the last ones that came
+    SteadyTime expires{};
+    SteadyTime stale_until{};
+    Nanos ttl{};  // of what came last: addresses or their absence
+  };
+
+  struct Name {
+    std::string_view name;  // the key in names_
+    Records four{RecordType::a};
+    Records six{RecordType::aaaa};
+    NameState state;
+    bool known = false;    // state has been set
+    bool asking = false;   // a round goes on
+    bool waiting = false;  // a worker waits for it: not to be evicted, and not in idle_
+    SteadyTime round_ends = SteadyTime::max();
+    SteadyTime settles = SteadyTime::max();
+    SteadyTime ask_again = SteadyTime::max();  // if used
+    SteadyTime last_used{};
+    SteadyTime timer = SteadyTime::max();  // its entry in timers_
+    Nanos pause{};                         // after the last failure
+    std::vector<uint16_t> users;           // since the last Publish
+    std::list<Name*>::iterator idle;
+  };
+
+  struct Merged {
+    std::vector<IpAddress> addresses;
+    SteadyTime expires = SteadyTime::max();
+    SteadyTime stale_until = SteadyTime::max();
+    Nanos ttl = Nanos::max();
+    bool fresh = false;
+  };
+
+  Name* find(std::string_view name);
+  Name* insert(std::string_view name, SteadyTime now);
+  void remove(Name& name);
+  void purge_idle(SteadyTime now);
+  void touch(Name& name, uint16_t worker, SteadyTime now);
+  void set_waiting(Name& name, bool waiting);
+  void reschedule(Name& name);
+
+  void begin_round(Name& name, SteadyTime now);
+  void ask(Name& name, Records& records);
+  void cancel(Records& records, NameFailure why);
+  void record(Records& records, std::expected<Answer, NameFailure> result, SteadyTime now);
+  void withdraw_missing(Name& name);
+  void go_on(Name& name, SteadyTime now);
+  bool wants_second_type(const Name& name, SteadyTime now) const;
+  void time_out(Name& name, SteadyTime now);
+  void end_round(Name& name, SteadyTime now);
+
+  Merged merge(const Name& name, SteadyTime now) const;
+  void settle_early(Name& name, SteadyTime now);
+  void settle(Name& name, Merged merged, SteadyTime now);
+  void settle_fresh(Name& name, const Merged& merged);
+  void settle_stale(Name& name, const Merged& merged, SteadyTime now);
+  void settle_without(Name& name, SteadyTime now);
+  void set_addresses(Name& name, std::vector<IpAddress> addresses);
+  Nanos next_pause(Name& name) const;
+  void publish(Name& name);
+
+  NameSettings settings_;
+  NameStats stats_;
+  uint64_t generation_ = 0;
+  QueryId query_last_ = 0;
+  StringMap<std::unique_ptr<Name>> names_;
+  std::list<Name*> idle_;  // without waiters; most recently used first
+  std::set<std::pair<SteadyTime, Name*>> timers_;
+  std::unordered_map<QueryId, std::pair<Name*, Records*>> queries_;
+  std::vector<Command> commands_;
+};
+
+}  // namespace sluice::dns
