@@ -23,62 +23,55 @@ Masker::Masker(std::shared_ptr<const Rules> rules, size_t held_bytes_max, std::s
   CHECK(counts_.size() == rules_->counter_names().size());
 }
 
-Result<Masker::Output> Masker::feed(std::span<char> bytes) {
-  if (bytes.empty()) return Output{};
+Result<Masker::Output> Masker::feed(std::span<char> bytes, End end) {
+  if (bytes.empty() && end == End::open) return Output{};
+  if (Status fits = check_room(bytes.size()); !fits) return std::unexpected(std::move(fits).error());
+  const bool first = !std::exchange(started_, true);
   // A regex looks at the byte before, which only held_ has room for.
-  const bool in_place = held_.size() == 1 && (!started_ || !rules_->has_custom());
-  started_ = true;
-  if (in_place && !rules_->needs_whole_body()) return feed_in_place(bytes);
-  return feed_held(bytes);
+  if (rules_->has_custom()) return first && end == End::final ? feed_in_place(bytes, end) : feed_held(bytes, end);
+  if (held_.size() == 1) return feed_in_place(bytes, end);
+  return bytes.size() > kJoinBytes ? feed_joined(bytes, end) : feed_held(bytes, end);
 }
 
-std::string_view Masker::finish() {
-  run(held_.data() + 1, held_.size() - 1, End::final);
-  return leave(held_.size() - 1);
+Status Masker::check_room(size_t more) const {
+  if (!rules_->needs_whole_body() || held_.size() - 1 + more <= held_bytes_max_) return {};
+  return fail(ErrorKind::limit,
+              fmt::format("the body is longer than {} bytes, and a regex without a bound needs all of it: give the "
+                          "regex a bound such as {{1,100}}, or raise perConnectionBufferLimitBytes",
+                          held_bytes_max_));
 }
 
 size_t Masker::run(Window window, size_t size, End end) {
   return rules_->run(window, size, end, states_, counts_);
 }
 
-Masker::Output Masker::feed_in_place(std::span<char> bytes) {
-  const size_t done = run(bytes.data(), bytes.size(), End::open);
+// Nothing is held back from before.
+Masker::Output Masker::feed_in_place(std::span<char> bytes, End end) {
+  const size_t done = run(bytes.data(), bytes.size(), end);
   hold(bytes.subspan(done));
   shift(done);
-  return {.fresh = {bytes.data(), done}};
+  return {.fresh = bytes.first(done)};
 }
 
-Result<Masker::Output> Masker::feed_held(std::span<char> bytes) {
+Masker::Output Masker::feed_held(std::span<char> bytes, End end) {
+  hold(bytes);
+  return {.held = leave(run(held_.data() + 1, held_.size() - 1, end))};
+}
+
+// Puts some bytes behind those held back, to see what becomes of them, and the rest is masked where it lies.
+Masker::Output Masker::feed_joined(std::span<char> bytes, End end) {
   const size_t before = held_.size() - 1;
-  const bool all = rules_->has_custom() || bytes.size() <= kJoinBytes;
-  const size_t joined = all ? bytes.size() : kJoinBytes;
-  if (rules_->needs_whole_body() && before + joined > held_bytes_max_) {
-    return fail(ErrorKind::limit,
-                fmt::format("the body is longer than {} bytes, and a regex without a bound needs all of it: give the "
-                            "regex a bound such as {{1,100}}, or raise perConnectionBufferLimitBytes",
-                            held_bytes_max_));
-  }
-  hold(bytes.first(joined));
-  const size_t done = run(held_.data() + 1, held_.size() - 1, End::open);
-  if (all || done < before) {
-    if (!all) {
-      hold(bytes.subspan(joined));
-      const size_t more = run(held_.data() + 1, held_.size() - 1, End::open);
-      return Output{.held = leave(more)};
-    }
-    return Output{.held = leave(done)};
-  }
-  // What was held back can leave: give the rest back to where it came from and go on there.
-  std::copy(held_.begin() + 1 + static_cast<ptrdiff_t>(before), held_.end(), bytes.begin());
+  hold(bytes.first(kJoinBytes));
+  if (run(held_.data() + 1, held_.size() - 1, End::open) < before) return feed_held(bytes.subspan(kJoinBytes), end);
+  std::copy(held_.end() - kJoinBytes, held_.end(), bytes.begin());
   held_.resize(1 + before);
-  const std::string_view leaving = leave(before);
-  Output output = feed_in_place(bytes);
-  output.held = leaving;
+  Output output{.held = leave(before)};
+  output.fresh = feed_in_place(bytes, end).fresh;
   return output;
 }
 
 // Takes the first bytes out of held_.
-std::string_view Masker::leave(size_t bytes) {
+std::span<char> Masker::leave(size_t bytes) {
   leaving_.assign(held_, 1, bytes);
   held_.erase(1, bytes);
   shift(bytes);

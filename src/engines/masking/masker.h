@@ -9,7 +9,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -22,8 +21,8 @@ class Masker {
   // Bytes that may leave now, in this order. `held` belongs to the Masker and lives until the next call; `fresh` is
   // a front part of what was fed, masked where it lies.
   struct Output {
-    std::string_view held;
-    std::string_view fresh;
+    std::span<char> held;
+    std::span<char> fresh;
     size_t size() const { return held.size() + fresh.size(); }
   };
 
@@ -31,17 +30,17 @@ class Masker {
   // `held_bytes_max` bounds what rules that need the whole body may hold back.
   Masker(std::shared_ptr<const Rules> rules, size_t held_bytes_max, std::span<uint64_t> counts);
 
-  // Fails with ErrorKind::limit when more would be held back than allowed; nothing may be sent then.
-  Result<Output> feed(std::span<char> bytes);
-
-  // The body has ended: what was held back. Call once, and feed nothing after.
-  std::string_view finish();
+  // The next bytes; with End::final the last ones (there may be none), and everything leaves. Fails with
+  // ErrorKind::limit when more would be held back than allowed; nothing may be sent then.
+  Result<Output> feed(std::span<char> bytes, End end = End::open);
 
  private:
   size_t run(Window window, size_t size, End end);
-  Output feed_in_place(std::span<char> bytes);
-  Result<Output> feed_held(std::span<char> bytes);
-  std::string_view leave(size_t bytes);
+  Output feed_in_place(std::span<char> bytes, End end);
+  Output feed_held(std::span<char> bytes, End end);
+  Output feed_joined(std::span<char> bytes, End end);
+  Status check_room(size_t more) const;
+  std::span<char> leave(size_t bytes);
   void hold(std::span<const char> bytes);
   void shift(size_t bytes);
 

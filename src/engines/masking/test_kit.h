@@ -16,6 +16,10 @@ inline uint64_t sum(const std::vector<uint64_t>& counts) {
   return all;
 }
 
+inline std::string text_of(const Masker::Output& output) {
+  return std::string(output.held.begin(), output.held.end()) + std::string(output.fresh.begin(), output.fresh.end());
+}
+
 struct Outcome {
   std::string text;
   std::vector<uint64_t> counts;
@@ -35,18 +39,18 @@ Outcome mask_in_pieces(const std::shared_ptr<const Rules>& rules, std::string_vi
   Outcome outcome{.counts = std::vector<uint64_t>(rules->counter_names().size())};
   Masker masker(rules, 1 << 24, outcome.counts);
   size_t fed = 0;
-  while (fed < text.size()) {
+  for (;;) {
     const std::string_view piece = text.substr(fed, next_size());
     fed += piece.size();
     std::vector<char> bytes(piece.begin(), piece.end());
-    const auto output = masker.feed(bytes);
+    // The end comes with the last bytes, or behind them.
+    const bool last = fed == text.size() && (text.size() % 2 == 0 || piece.empty());
+    const auto output = masker.feed(bytes, last ? End::final : End::open);
     if (!output) return outcome;
-    outcome.text += output->held;
-    outcome.text += output->fresh;
+    outcome.text += text_of(*output);
+    if (last) return outcome;
     outcome.held_most = std::max(outcome.held_most, fed - outcome.text.size());
   }
-  outcome.text += masker.finish();
-  return outcome;
 }
 
 // Text that is full of almost-matches.
