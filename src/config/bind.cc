@@ -175,15 +175,16 @@ void read_duration(const Node& node, void* value, Reader& reader) {
 }
 
 void read_enumeration(const ValueType& type, const Node& node, void* value, Reader& reader) {
+  const std::span<const EnumName> entries = type.names();
   if (const auto* number = node.integer()) {
-    if (std::ranges::find(type.names, *number, &EnumName::value) != type.names.end())
+    if (std::ranges::find(entries, *number, &EnumName::value) != entries.end())
       return store_integer(type, value, static_cast<uint64_t>(*number));
   } else if (const auto* text = node.text()) {
-    const auto it = std::ranges::find(type.names, *text, &EnumName::name);
-    if (it != type.names.end()) return store_integer(type, value, static_cast<uint64_t>(it->value));
+    const auto it = std::ranges::find(entries, *text, &EnumName::name);
+    if (it != entries.end()) return store_integer(type, value, static_cast<uint64_t>(it->value));
   }
   std::vector<std::string_view> names;
-  for (const EnumName& entry : type.names) names.push_back(entry.name);
+  for (const EnumName& entry : entries) names.push_back(entry.name);
   std::string suggestion;
   if (const auto* text = node.text())
     if (const auto near = nearest(*text, names)) suggestion = *near;
@@ -292,8 +293,9 @@ std::string default_text(const ValueType& type, const void* value) {
       return duration == Nanos(0) ? std::string() : format_duration(duration);
     }
     case Shape::enumeration: {
-      const auto it = std::ranges::find(type.names, load_integer(type, value), &EnumName::value);
-      return it == type.names.end() ? std::string() : std::string(it->name);
+      const std::span<const EnumName> entries = type.names();
+      const auto it = std::ranges::find(entries, load_integer(type, value), &EnumName::value);
+      return it == entries.end() ? std::string() : std::string(it->name);
     }
     default: return {};
   }
@@ -301,22 +303,23 @@ std::string default_text(const ValueType& type, const void* value) {
 
 }  // namespace
 
-Schema describe_value(const ValueType& type, const void* value) {
+Schema describe_value(const ValueType& type, const void* value, std::span<const OptionField> option_fields) {
   if (type.is_optional) {
     const std::shared_ptr<void> held = type.element->make();
-    return describe_value(*type.element, held.get());
+    return describe_value(*type.element, held.get(), option_fields);
   }
   Schema out;
   out.shape = type.shape;
   out.is_signed = type.is_signed;
   out.bits = type.size * 8u;
-  for (const EnumName& entry : type.names) out.enum_names.push_back(entry.name);
+  if (type.names)
+    for (const EnumName& entry : type.names()) out.enum_names.push_back(entry.name);
   if (type.element) {
     const std::shared_ptr<void> element = type.element->make();
-    out.element = std::make_unique<Schema>(describe_value(*type.element, element.get()));
+    out.element = std::make_unique<Schema>(describe_value(*type.element, element.get(), option_fields));
   }
   if (type.bind) {
-    Fields fields(out);
+    Fields fields(out, option_fields);
     type.bind(fields, const_cast<void*>(value));  // describing writes nothing
   }
   return out;
@@ -352,14 +355,15 @@ const NodeMember* Fields::declare(std::string_view name) {
   return found;
 }
 
-bool Fields::field(std::string_view name, const ValueType& type, void* value, std::string_view doc, bool is_required) {
+bool Fields::field(std::string_view name, const ValueType& type, void* value, std::string_view doc, bool is_required,
+                   std::string_view hint) {
   if (schema_) {
     schema_->fields.push_back({.name = std::string(name),
                                .doc = std::string(doc),
                                .default_text = is_required ? std::string() : default_text(type, value),
                                .required = is_required,
                                .supported = true,
-                               .schema = describe_value(type, value)});
+                               .schema = describe_value(type, value, option_fields_)});
     return false;
   }
   const NodeMember* member = declare(name);
@@ -368,7 +372,7 @@ bool Fields::field(std::string_view name, const ValueType& type, void* value, st
   if (member)
     read_value(type, member->value, value, *reader_);
   else if (is_required)
-    reader_->error(node_->place(), "is required");
+    reader_->error(node_->place(), hint.empty() ? "is required" : fmt::format("is required: {}", hint));
   declared_.back().good = reader_->errors() == errors_before;
   return member != nullptr;
 }
@@ -398,11 +402,9 @@ void Fields::ignored(std::string_view name, std::string_view doc) {
 }
 
 void Fields::options(OptionSet& set, OptionLevel level) {
-  if (schema_) return;  // each filter's page describes its own
-  std::vector<std::string_view> provided;
+  if (schema_) return describe_options(level);
   for (const OptionField& option : reader_->context().option_fields) {
     if (!option.levels().has(level)) continue;
-    provided.push_back(option.name());
     const NodeMember* member = declare(option.name());
     if (!member) continue;
     const size_t errors_before = reader_->errors();
@@ -414,6 +416,19 @@ void Fields::options(OptionSet& set, OptionLevel level) {
   }
   for (const std::string_view name : known_option_names(level))
     if (!declared(name)) unsupported(name);
+}
+
+void Fields::describe_options(OptionLevel level) {
+  const auto has = [&](std::string_view name) {
+    return std::ranges::find(schema_->fields, name, &SchemaField::name) != schema_->fields.end();
+  };
+  for (const OptionField& option : option_fields_) {
+    if (!option.levels().has(level)) continue;
+    const std::shared_ptr<void> value = option.type().make();
+    field(option.name(), option.type(), value.get(), option.doc(), false, {});
+  }
+  for (const std::string_view name : known_option_names(level))
+    if (!has(name)) unsupported(name);
 }
 
 void Fields::finish() {

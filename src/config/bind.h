@@ -60,7 +60,7 @@ void bind(Fields& f, ObjectRef& ref);
 
 // The spellings of an enum, found by argument-dependent lookup:
 //   constexpr EnumName kActionNames[] = {{"allow", 0}, {"deny", 1}};
-//   constexpr std::span<const EnumName> enum_names(Action) { return kActionNames; }
+//   std::span<const EnumName> enum_names(Action) { return kActionNames; }
 struct EnumName {
   std::string_view name;
   int64_t value = 0;
@@ -147,7 +147,7 @@ struct ValueType {
   uint8_t size = 0;
   bool is_signed = false;
   bool is_optional = false;                                          // std::optional around `element`
-  std::span<const EnumName> names;                                   // enumeration
+  std::span<const EnumName> (*names)() = nullptr;                    // enumeration
   const ValueType* element = nullptr;                                // optional, list, map
   void* (*append)(void* container, std::string_view key) = nullptr;  // optional, list, map: a new element to read into
   void (*clear)(void* container) = nullptr;                          // list
@@ -158,15 +158,17 @@ struct ValueType {
 
 // Reads a value of the type. Problems go to the reader; what was understood is filled in.
 void read_value(const ValueType& type, const Node& node, void* value, Reader& reader);
-Schema describe_value(const ValueType& type, const void* value);
+// With the options that filters provide, where the type has options.
+Schema describe_value(const ValueType& type, const void* value, std::span<const OptionField> option_fields = {});
 
 class Fields {
  public:
-  // Each returns whether the field is there (and not null); always false when describing.
+  // Each returns whether the field is there (and not null); always false when describing. The hint says in the message
+  // what to write when the field is missing.
   template <class T>
   bool optional(std::string_view name, T& value, std::string_view doc);
   template <class T>
-  bool required(std::string_view name, T& value, std::string_view doc);
+  bool required(std::string_view name, T& value, std::string_view doc, std::string_view hint = {});
 
   // Known, and refused when set: "not supported yet".
   void unsupported(std::string_view name, std::string_view doc = {});
@@ -215,7 +217,8 @@ class Fields {
 
   // For read_value and describe_value.
   Fields(Reader& reader, const Node& node);
-  explicit Fields(Schema& schema) : schema_(&schema) {}
+  Fields(Schema& schema, std::span<const OptionField> option_fields)
+      : schema_(&schema), option_fields_(option_fields) {}
   void finish();
 
  private:
@@ -224,8 +227,10 @@ class Fields {
     const NodeMember* member;
     bool good;
   };
-  bool field(std::string_view name, const ValueType& type, void* value, std::string_view doc, bool is_required);
+  bool field(std::string_view name, const ValueType& type, void* value, std::string_view doc, bool is_required,
+             std::string_view hint);
   const NodeMember* declare(std::string_view name);
+  void describe_options(OptionLevel level);
   const Declared* declared(std::string_view name) const;
   void check_range(std::string_view name, int64_t value, int64_t min, int64_t max);
   Place place_of(std::string_view name) const;
@@ -233,6 +238,7 @@ class Fields {
 
   Reader* reader_ = nullptr;
   Schema* schema_ = nullptr;
+  std::span<const OptionField> option_fields_;  // describing
   const Node* node_ = nullptr;
   std::vector<Declared> declared_;
   std::vector<bool> used_;          // per member of the node
@@ -304,7 +310,7 @@ consteval ValueType make_value_type() {
   } else if constexpr (std::is_enum_v<T>) {
     type.shape = Shape::enumeration;
     type.size = sizeof(T);
-    type.names = enum_names(T{});
+    type.names = [] { return std::span<const EnumName>(enum_names(T{})); };
   } else if constexpr (std::integral<T>) {
     type.shape = Shape::integer;
     type.size = sizeof(T);
@@ -342,11 +348,11 @@ consteval ValueType make_value_type() {
 
 template <class T>
 bool Fields::optional(std::string_view name, T& value, std::string_view doc) {
-  return field(name, kValueType<T>, &value, doc, false);
+  return field(name, kValueType<T>, &value, doc, false, {});
 }
 template <class T>
-bool Fields::required(std::string_view name, T& value, std::string_view doc) {
-  return field(name, kValueType<T>, &value, doc, true);
+bool Fields::required(std::string_view name, T& value, std::string_view doc, std::string_view hint) {
+  return field(name, kValueType<T>, &value, doc, true, hint);
 }
 
 // Reads a whole struct from a node; the path in messages begins with `path`.
@@ -364,9 +370,9 @@ T read(const Node& node, ReadContext& context, std::string_view path = {}) {
 }
 
 template <class T>
-Schema describe() {
+Schema describe(std::span<const OptionField> option_fields = {}) {
   const T value{};
-  return describe_value(kValueType<T>, &value);
+  return describe_value(kValueType<T>, &value, option_fields);
 }
 
 }  // namespace sluice

@@ -1,5 +1,6 @@
 #include "config/diagnostics.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "base/strings.h"
@@ -39,6 +40,14 @@ void Diagnostics::append(const Diagnostics& more) {
     if (!full()) kept_.push_back(diagnostic);
   errors_ += more.errors_;
   warnings_ += more.warnings_;
+}
+
+void Diagnostics::sort_by_line() {
+  for (auto begin = kept_.begin(); begin != kept_.end();) {
+    const auto end = std::find_if(begin, kept_.end(), [&](const Diagnostic& d) { return d.file != begin->file; });
+    std::stable_sort(begin, end, [](const Diagnostic& a, const Diagnostic& b) { return a.place.line < b.place.line; });
+    begin = end;
+  }
 }
 
 std::string Diagnostics::to_string() const {

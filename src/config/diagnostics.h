@@ -47,6 +47,8 @@ class Diagnostics {
 
   void add(Diagnostic diagnostic);
   void append(const Diagnostics& more);
+  // By line within each file, files in the order they came.
+  void sort_by_line();
 
   std::span<const Diagnostic> all() const { return kept_; }
   bool empty() const { return errors_ + warnings_ == 0; }

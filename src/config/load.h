@@ -55,12 +55,17 @@ struct LoadedConfig {
 };
 
 // The object's kind, name and fields are all checked; errors of all objects are collected. Of two documents for one
-// object the first counts, and the second is an error that names both places.
+// object the first counts, and the second is an error that names both places. Documents without a usable kind and name
+// are errors and not among the objects. A `kind: List` stands for its items.
 LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const OptionField> option_fields);
 
 // One object from a tree, for the API: as load_config does for a document. `file` is for messages ("" for none).
+// nullptr when kind or name could not be understood; a ConfigObject with `rejected` when its fields have errors.
 ConfigObjectPtr read_object(Node object, std::string_view file, std::span<const OptionField> option_fields,
                             Diagnostics& diagnostics);
+
+// The object in Gloo's flattened form, for writing one back into the file it came from.
+Node to_flattened(const Node& object);
 
 // What `sluice check` prints: the diagnostics, then one line that sums up ("3 objects in 2 files: 1 error, no
 // warnings").

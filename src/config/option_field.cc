@@ -10,7 +10,7 @@ namespace {
 // Reference gloo-policies.md 1.3 and gloo-core.md 2.4, 5. Fields that the kinds read themselves come first in bind()
 // and are not listed.
 constexpr std::string_view kListenerOptions[] = {"buffer",
-                                             
+
                                                  "caching",
                                                  "connectionLimit",
                                                  "csrf",

@@ -31,7 +31,7 @@ struct KindInfo {
   bool has_spec = true;   // false: Secret and ConfigMap, whose fields stand at the top
 
   void (*read)(const Node& spec, Reader& reader, Spec& out) = nullptr;
-  Schema (*describe)() = nullptr;
+  Schema (*describe)(std::span<const OptionField> option_fields) = nullptr;
 
   std::string api_version() const;  // "gateway.solo.io/v1", "v1"
 };

@@ -1,0 +1,175 @@
+#include "config/kinds/gateway.h"
+
+#include <fmt/format.h>
+
+#include "base/strings.h"
+#include "config/kinds/paths.h"
+
+namespace sluice::kinds {
+namespace {
+
+struct UpgradeSwitch {
+  bool enabled = true;
+};
+void bind(Fields& f, UpgradeSwitch& s) {
+  f.optional("enabled", s.enabled, "Whether the upgrade is allowed.");
+}
+
+struct UpgradeEntry {
+  std::optional<UpgradeSwitch> websocket;
+};
+void bind(Fields& f, UpgradeEntry& e) {
+  f.optional("websocket", e.websocket, "WebSocket.");
+  f.unsupported("connect", "CONNECT.");
+  f.unsupported("connectTerminate", "CONNECT that ends here; exists on routes only.");
+  f.exactly_one({"websocket", "connect", "connectTerminate"});
+}
+
+void bind_upgrades(Fields& f, Upgrades& upgrades) {
+  std::vector<UpgradeEntry> entries;
+  f.optional("upgrades", entries, "Protocol upgrades; WebSocket is on unless it is listed as not enabled.");
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (i > 0 && entries[i].websocket) f.error("upgrades", i, "upgrade config websocket is not unique");
+    if (entries[i].websocket) upgrades.websocket = entries[i].websocket->enabled;
+  }
+}
+
+}  // namespace
+
+void bind(Fields& f, FileSink& s) {
+  f.required("path", s.path, "File to append to; `/dev/stdout` is the standard output.");
+  f.optional("stringFormat", s.string_format,
+             "Line with operators such as `%RESPONSE_CODE%`; Envoy's default when empty.");
+  f.optional("jsonFormat", s.json_format, "A JSON object a line; its texts may hold operators.");
+  f.one_of({"stringFormat", "jsonFormat"});
+  if (f.present("path")) f.check(!s.path.empty(), "path", "must not be empty");
+  if (s.json_format) f.check(s.json_format->map() != nullptr, "jsonFormat", "must be a map");
+}
+
+void bind(Fields& f, AccessLog& l) {
+  f.optional("fileSink", l.file_sink, "Write to a file.");
+  f.unsupported({"grpcService", "openTelemetryService", "filter"});
+  f.exactly_one({"fileSink", "grpcService", "openTelemetryService"});
+}
+
+void bind(Fields& f, AccessLoggingService& s) {
+  f.optional("accessLog", s.access_log, "The logs, each to one place.");
+}
+
+void bind(Fields& f, ListenerOptions& o) {
+  f.optional("accessLoggingService", o.access_logging_service, "Access logs; standard output when absent.");
+  f.optional("perConnectionBufferLimitBytes", o.per_connection_buffer_limit_bytes,
+             "Bytes of a body held at most while something needs it whole; 0 is the default.");
+  f.unsupported({"listenerAccessLoggingService", "socketOptions", "proxyProtocol", "connectionBalanceConfig",
+                 "tcpStats", "extensions"});
+  if (o.per_connection_buffer_limit_bytes == 0)
+    o.per_connection_buffer_limit_bytes = ListenerOptions().per_connection_buffer_limit_bytes;
+}
+
+void bind(Fields& f, HttpConnectionManagerSettings& s) {
+  f.optional("idleTimeout", s.idle_timeout, "A client connection without requests is closed after this; 0 = never.");
+  f.optional("streamIdleTimeout", s.stream_idle_timeout,
+             "A request on which nothing moves ends after this; 0 = never.");
+  f.optional("requestTimeout", s.request_timeout,
+             "The whole request must have arrived in this time, else 408; 0 = no limit.");
+  f.optional("requestHeadersTimeout", s.request_headers_timeout,
+             "The head of a request must have arrived in this time, else 408; 0 = no limit.");
+  f.optional("maxRequestHeadersKb", s.max_request_headers_kb, "Size of a request's head in KiB; over it 431.");
+  f.optional("maxHeadersCount", s.max_headers_count, "Fields in a request's head; over it 431.");
+  f.optional("serverName", s.server_name, "Value of the `server` header of answers.");
+  f.optional("generateRequestId", s.generate_request_id, "Set `x-request-id` where there is none.");
+  f.optional("preserveExternalRequestId", s.preserve_external_request_id, "Keep the client's `x-request-id`.");
+  f.optional("useRemoteAddress", s.use_remote_address,
+             "The peer is the client, and is appended to `x-forwarded-for`; false: trust the header as it is.");
+  f.optional("xffNumTrustedHops", s.xff_num_trusted_hops,
+             "Proxies in front whose `x-forwarded-for` entries are trusted.");
+  f.optional("via", s.via, "Appended to `via` on both ways; empty: no `via`.");
+  f.optional("stripAnyHostPort", s.strip_any_host_port,
+             "Take the port off the host before the virtual host is chosen.");
+  f.optional("normalizePath", s.normalize_path, "Normalise paths (RFC 3986 6) before a route is chosen.");
+  f.optional("mergeSlashes", s.merge_slashes, "Take `//` in paths for `/`.");
+  bind_upgrades(f, s.upgrades);
+  f.unsupported({"skipXffAppend",
+                 "uuidRequestIdConfig",
+                 "proxy100Continue",
+                 "maxConnectionDuration",
+                 "maxStreamDuration",
+                 "drainTimeout",
+                 "delayedCloseTimeout",
+                 "maxRequestsPerConnection",
+                 "serverHeaderTransformation",
+                 "acceptHttp10",
+                 "defaultHostForHttp10",
+                 "allowChunkedLength",
+                 "enableTrailers",
+                 "properCaseHeaderKeyFormat",
+                 "preserveCaseHeaderKeyFormat",
+                 "forwardClientCertDetails",
+                 "setCurrentClientCertDetails",
+                 "codecType",
+                 "pathWithEscapedSlashesAction",
+                 "headersWithUnderscoresAction",
+                 "http2ProtocolOptions",
+                 "internalAddressConfig",
+                 "appendXForwardedPort",
+                 "earlyHeaderManipulation",
+                 "tracing"});
+  f.not_negative("idleTimeout", s.idle_timeout);
+  f.not_negative("streamIdleTimeout", s.stream_idle_timeout);
+  f.not_negative("requestTimeout", s.request_timeout);
+  f.not_negative("requestHeadersTimeout", s.request_headers_timeout);
+  f.in_range("maxRequestHeadersKb", s.max_request_headers_kb, 1, 8192);
+  f.in_range("maxHeadersCount", s.max_headers_count, 1, 10'000);
+  f.check(is_header_value(s.server_name), "serverName", "must not hold control characters");
+  f.check(is_header_value(s.via), "via", "must not hold control characters");
+  if (s.server_name.empty()) s.server_name = HttpConnectionManagerSettings().server_name;
+}
+
+void bind(Fields& f, DynamicForwardProxyConfig& c) {
+  f.optional("dnsCacheConfig", c.dns_cache_config, "How names are resolved and remembered.");
+  f.optional("saveUpstreamAddress", c.save_upstream_address, "Let later filters and logs see the address.");
+  f.optional("circuitBreakers", c.circuit_breakers, "Limits for all destinations together.");
+  f.unsupported("sslConfig", "TLS to the destinations.");
+}
+
+void bind(Fields& f, HttpListenerOptions& o) {
+  f.optional("httpConnectionManagerSettings", o.http_connection_manager_settings,
+             "Limits and headers of client connections.");
+  f.optional("dynamicForwardProxy", o.dynamic_forward_proxy,
+             "Lets routes choose their destination from the request; `{}` switches it on.");
+  f.options(o.filters, OptionLevel::listener);
+}
+
+void bind(Fields& f, HttpGateway& g) {
+  f.optional("virtualServices", g.virtual_services, "What is served; all VirtualServices when nothing selects.");
+  f.optional("virtualServiceSelector", g.virtual_service_selector,
+             "Labels of the VirtualServices that are served; goes before `virtualServices`.");
+  f.optional("virtualServiceNamespaces", g.virtual_service_namespaces, "Namespaces they may be in; empty or `*`: all.");
+  f.unsupported("virtualServiceExpressions", "Expressions over labels.");
+  f.optional("options", g.options, "Settings of the HTTP listener.");
+}
+
+void bind(Fields& f, Gateway& g) {
+  constexpr std::string_view kChoices = "127.0.0.1 is reached from this machine only, :: from everywhere (IPv4 too)";
+  f.required("bindAddress", g.bind_address, "IP literal to listen on. An IPv6 wildcard takes IPv4 too.", kChoices);
+  f.optional("bindPort", g.bind_port, "Port to listen on; 0: any that is free.");
+  f.optional("proxyNames", g.proxy_names, "Proxies that this Gateway is part of.");
+  f.optional("options", g.options, "Settings of the listener.");
+  f.optional("httpGateway", g.http_gateway, "An HTTP listener.");
+  f.unsupported("tcpGateway", "A TCP listener.");
+  f.unsupported("hybridGateway", "Several kinds of listener on one port.");
+  f.unsupported("routeOptions", "Settings for all routes.");
+  bool ssl = false, proxy_protocol = false;
+  f.optional("ssl", ssl, "Serve TLS; only false so far.");
+  f.optional("useProxyProto", proxy_protocol, "Expect PROXY protocol; only false so far.");
+  f.ignored("namespacedStatuses", "Kept by Gloo.");
+  f.check(!ssl, "ssl", "not supported yet");
+  f.check(!proxy_protocol, "useProxyProto", "not supported yet");
+  f.exactly_one({"httpGateway", "tcpGateway", "hybridGateway"});
+  if (f.present("bindAddress") && !is_ip_literal(g.bind_address))
+    f.check(false, "bindAddress",
+            fmt::format("bindAddress {} is not a valid IP address; {}", printable(g.bind_address, 60), kChoices));
+  if (g.proxy_names.empty()) g.proxy_names = Gateway().proxy_names;
+}
+
+}  // namespace sluice::kinds

@@ -1,0 +1,35 @@
+#include "config/kinds/proxy_settings.h"
+
+namespace sluice::kinds {
+namespace {
+
+constexpr EnumName kLocalAnswers[] = {{"envoy", 0}, {"proxy", 1}};
+
+}  // namespace
+
+std::span<const EnumName> enum_names(LocalAnswers) {
+  return kLocalAnswers;
+}
+
+void bind(Fields& f, JwtCache& c) {
+  f.optional("entriesMax", c.entries_max, "Verified tokens that are remembered; 0 = none.");
+  f.optional("ttlMax", c.ttl_max, "A token is verified again after this, even if it is still valid.");
+  f.in_range("entriesMax", c.entries_max, 0, 10'000'000);
+  f.positive("ttlMax", c.ttl_max);
+}
+
+void bind(Fields& f, ProxySettings& s) {
+  f.required("targetRefs", s.target_refs, "Gateways it holds for.");
+  f.optional("jwtCache", s.jwt_cache, "Memory of verified tokens.");
+  f.optional("localAnswers", s.local_answers,
+             "What the gateway's own error answers look like: as Envoy's, or a proxy's with Proxy-Status.");
+  f.optional("drainTimeout", s.drain_timeout, "Longest time that requests may take to end when the gateway stops.");
+  f.unsupported("dns", "Settings of the resolver.");
+  f.positive("drainTimeout", s.drain_timeout);
+  if (f.present("targetRefs")) f.check(!s.target_refs.empty(), "targetRefs", "must name at least one Gateway");
+  for (size_t i = 0; i < s.target_refs.size(); ++i)
+    if (f.good("targetRefs") && (s.target_refs[i].group != "gateway.solo.io" || s.target_refs[i].kind != "Gateway"))
+      f.error("targetRefs", i, "expected a Gateway of group gateway.solo.io");
+}
+
+}  // namespace sluice::kinds

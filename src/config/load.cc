@@ -1,0 +1,311 @@
+#include "config/load.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "base/strings.h"
+
+namespace sluice {
+namespace {
+
+using kinds::KindInfo;
+
+// Fields that an API server derives; they say nothing about what the user wants.
+constexpr std::string_view kDerivedMetadata[] = {"uid",           "resourceVersion",   "generation",
+                                                 "managedFields", "creationTimestamp", "selfLink"};
+
+uint64_t wanted_hash(const Node& object) {
+  Node wanted = object;
+  wanted.erase("status");
+  if (Node* metadata = wanted.find("metadata"))
+    for (const std::string_view name : kDerivedMetadata) metadata->erase(name);
+  return hash_of(wanted);
+}
+
+// ---- Gloo's flattened form ----
+
+struct Telltale {
+  std::string_view field;
+  std::string_view kind;
+};
+constexpr Telltale kTelltales[] = {{"virtualHost", "VirtualService"},
+                                   {"httpGateway", "Gateway"},
+                                   {"tcpGateway", "Gateway"},
+                                   {"hybridGateway", "Gateway"},
+                                   {"bindPort", "Gateway"},
+                                   {"static", "Upstream"},
+                                   {"kube", "Upstream"},
+                                   {"consul", "Upstream"},
+                                   {"aws", "Upstream"},
+                                   {"awsEc2", "Upstream"},
+                                   {"azure", "Upstream"},
+                                   {"pipe", "Upstream"}};
+
+const KindInfo* kind_named(std::string_view name) {
+  const auto it = std::ranges::find(kinds::all_kinds(), name, &KindInfo::kind);
+  return it == kinds::all_kinds().end() ? nullptr : &*it;
+}
+
+// Gloo keeps flattened objects at <plural>/<namespace>/<name>.yaml; else a field that only one kind has tells it.
+const KindInfo* flattened_kind(const Node& object, std::string_view file) {
+  const auto parts = split(file, '/');
+  if (parts.size() >= 3)
+    for (const KindInfo& info : kinds::all_kinds())
+      if (info.has_spec && info.plural == parts[parts.size() - 3]) return &info;
+  for (const Telltale& telltale : kTelltales)
+    if (object.find(telltale.field)) return kind_named(telltale.kind);
+  return nullptr;
+}
+
+bool is_flattened(const Node& object) {
+  return !object.find("kind") && !object.find("apiVersion") && !object.find("spec") && object.find("metadata");
+}
+
+Node unflattened(Node object, const KindInfo& kind) {
+  Node out = Node::make_map();
+  out.set_place(object.place());
+  out.set("apiVersion", Node(kind.api_version()));
+  out.set("kind", Node(kind.kind));
+  Node spec = Node::make_map();
+  spec.set_place(object.place());
+  Node::Map& members = *out.map();
+  for (NodeMember& member : *object.map()) {
+    if (member.key == "metadata")
+      members.push_back(std::move(member));
+    else if (member.key != "namespacedStatuses" && member.key != "status")
+      spec.map()->push_back(std::move(member));
+  }
+  members.push_back({"spec", std::move(spec), object.place()});
+  return out;
+}
+
+// ---- One object ----
+
+class ObjectReader {
+ public:
+  ObjectReader(std::string_view file, std::span<const OptionField> options, Diagnostics& diagnostics)
+      : context_{.file = std::string(file),
+                 .object = {},
+                 .diagnostics = &diagnostics,
+                 .option_fields = options,
+                 .redact = false},
+        reader_(context_) {}
+
+  ConfigObjectPtr read(Node object, size_t begin, size_t end) {
+    auto out = std::make_shared<ConfigObject>();
+    out->file = context_.file;
+    out->begin = begin;
+    out->end = end;
+    if (!object.map()) {
+      reader_.wrong_type(object, "an object with apiVersion, kind and metadata");
+      return nullptr;
+    }
+    out->flattened = is_flattened(object);
+    if (!find_kind(object, *out)) return nullptr;
+    out->node = out->flattened ? unflattened(std::move(object), *out->kind) : std::move(object);
+    context_.redact = out->kind->kind == "Secret";
+    read_metadata(*out);
+    if (out->key.name.empty()) return nullptr;
+    if (out->kind->supported)
+      read_spec(*out);
+    else
+      error_at(out->node, "kind", fmt::format("kind {} is not supported yet", out->kind->kind));
+    out->rejected = reader_.errors() > 0;
+    out->hash = wanted_hash(out->node);
+    return out;
+  }
+
+ private:
+  void error_at(const Node& object, std::string_view key, std::string message, std::string suggestion = {}) {
+    const Reader::Step step(reader_, key);
+    reader_.error(place_at(object, key), std::move(message), std::move(suggestion));
+  }
+
+  // Who the object is as far as it says so, for the messages about it.
+  void name_object(const Node& object, std::string_view kind) {
+    context_.object = {.kind = std::string(kind),
+                       .ns = std::string(object.text_at({"metadata", "namespace"})),
+                       .name = std::string(object.text_at({"metadata", "name"}))};
+    for (std::string* part : {&context_.object.kind, &context_.object.ns, &context_.object.name})
+      *part = printable(*part, 253);
+    if (context_.object.ns.empty()) context_.object.ns = kinds::kDefaultNamespace;
+  }
+
+  bool find_kind(const Node& object, ConfigObject& out) {
+    if (out.flattened) {
+      out.kind = flattened_kind(object, context_.file);
+      name_object(object, out.kind ? out.kind->kind : "");
+      if (!out.kind) reader_.error(object.place(), "no apiVersion and kind, and no field that tells the kind");
+      return out.kind != nullptr;
+    }
+    const std::string kind(object.text_at({"kind"})), version(object.text_at({"apiVersion"}));
+    name_object(object, kind);
+    if (kind.empty()) error_at(object, "kind", "is required: such as VirtualService");
+    if (version.empty()) error_at(object, "apiVersion", "is required: such as gateway.solo.io/v1");
+    if (kind.empty() || version.empty()) return false;
+    out.kind = kinds::find_kind(version, kind);
+    if (out.kind) return true;
+    if (const KindInfo* same_name = kind_named(kind)) {
+      error_at(object, "apiVersion", fmt::format("{} has no kind {}", json_quote(printable(version, 60)), kind),
+               same_name->api_version());
+    } else {
+      std::vector<std::string_view> names;
+      for (const KindInfo& info : kinds::all_kinds()) names.push_back(info.kind);
+      error_at(object, "kind", fmt::format("unknown kind {}", json_quote(printable(kind, 60))),
+               std::string(nearest(kind, names).value_or("")));
+    }
+    return false;
+  }
+
+  void read_metadata(ConfigObject& out) {
+    const Node* metadata = out.node.find("metadata");
+    if (!metadata || metadata->is_null()) return error_at(out.node, "metadata", "is required: with a name");
+    const Reader::Step step(reader_, "metadata");
+    read_value(kValueType<kinds::Metadata>, *metadata, &out.metadata, reader_);
+    // An object without a good name cannot be told from others: it is not kept, but its other errors are still told.
+    const std::string_view name = out.metadata.name;
+    const bool usable = kinds::dns_subdomain_error(name).empty() && kinds::dns_label_error(out.metadata.ns).empty();
+    out.key = {.kind = std::string(out.kind->kind), .ns = out.metadata.ns, .name = usable ? std::string(name) : ""};
+    if (usable) context_.object = out.key;
+  }
+
+  void read_spec(ConfigObject& out) {
+    if (!out.kind->has_spec) return out.kind->read(out.node, reader_, out.spec);
+    for (const NodeMember& member : *out.node.map())
+      if (member.key != "apiVersion" && member.key != "kind" && member.key != "metadata" && member.key != "spec" &&
+          member.key != "status")
+        unknown_field(member);
+    static const Node kEmpty = Node::make_map();
+    const Node* spec = out.node.find("spec");
+    Node absent = kEmpty;
+    absent.set_place(out.node.place());
+    if (!spec || spec->is_null()) spec = &absent;
+    if (out.flattened) return out.kind->read(*spec, reader_, out.spec);
+    const Reader::Step step(reader_, "spec");
+    out.kind->read(*spec, reader_, out.spec);
+  }
+
+  void unknown_field(const NodeMember& member) {
+    static constexpr std::string_view kFields[] = {"apiVersion", "kind", "metadata", "spec", "status"};
+    const Reader::Step step(reader_, member.key);
+    reader_.error(member.place, "unknown field", std::string(nearest(member.key, kFields).value_or("")));
+  }
+
+  ReadContext context_;
+  Reader reader_;
+};
+
+// ---- All files ----
+
+class Loader {
+ public:
+  explicit Loader(std::span<const OptionField> options) : options_(options) {}
+
+  void load(const ConfigFile& file) {
+    const uint64_t size = std::max<uint64_t>(file.size, file.bytes.size());
+    if (size > kConfigFileBytesMax)
+      return broken(file, {},
+                    fmt::format("the file has {} bytes, more than the limit of {}", size, kConfigFileBytesMax));
+    bytes_ += size;
+    if (bytes_ > kConfigBytesMax)
+      return broken(file, {},
+                    fmt::format("all files together have more than {} bytes; this one is left out", kConfigBytesMax));
+    auto documents = parse_documents(file.bytes);
+    if (!documents) return broken(file, documents.error().place, std::move(documents.error().message));
+    for (Document& document : *documents) {
+      if (document.node.text_at({"kind"}) == "List") {
+        load_list(file, document);
+        continue;
+      }
+      add(file, std::move(document.node), document.begin, document.end);
+    }
+  }
+
+  LoadedConfig take() {
+    out_.diagnostics.sort_by_line();
+    return std::move(out_);
+  }
+
+ private:
+  void broken(const ConfigFile& file, Place place, std::string message) {
+    out_.broken_files.push_back(file.path);
+    out_.diagnostics.add({.severity = Severity::error,
+                          .file = file.path,
+                          .place = place,
+                          .object = {},
+                          .path = {},
+                          .message = std::move(message),
+                          .suggestion = {}});
+  }
+
+  // `kubectl get -o yaml` of several objects. They share the document, so none has bytes of its own.
+  void load_list(const ConfigFile& file, Document& document) {
+    Node* items = document.node.find("items");
+    if (!items || !items->list()) return;
+    for (Node& item : *items->list()) add(file, std::move(item), 0, 0);
+  }
+
+  void add(const ConfigFile& file, Node node, size_t begin, size_t end) {
+    const Place place = node.place();
+    ConfigObjectPtr object = ObjectReader(file.path, options_, out_.diagnostics).read(std::move(node), begin, end);
+    if (!object) return;
+    const Place name_place = place_at(object->node, "metadata.name");
+    const auto [it, is_new] = places_.try_emplace(object->key, Seen{file.path, name_place.line});
+    if (is_new) {
+      out_.objects.push_back(std::move(object));
+      return;
+    }
+    out_.diagnostics.add({.severity = Severity::error,
+                          .file = file.path,
+                          .place = name_place.line ? name_place : place,
+                          .object = object->key,
+                          .path = "metadata.name",
+                          .message = fmt::format("this object is also in {}:{}, which counts; remove one of the two",
+                                                 it->second.file, it->second.line),
+                          .suggestion = {}});
+  }
+
+  struct Seen {
+    std::string file;
+    uint32_t line;
+  };
+  std::span<const OptionField> options_;
+  LoadedConfig out_;
+  std::map<ObjectKey, Seen> places_;
+  uint64_t bytes_ = 0;
+};
+
+std::string counted(size_t n, std::string_view what) {
+  return n == 0 ? fmt::format("no {}s", what) : fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+}
+
+}  // namespace
+
+LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const OptionField> option_fields) {
+  Loader loader(option_fields);
+  for (const ConfigFile& file : files) loader.load(file);
+  return loader.take();
+}
+
+ConfigObjectPtr read_object(Node object, std::string_view file, std::span<const OptionField> option_fields,
+                            Diagnostics& diagnostics) {
+  return ObjectReader(file, option_fields, diagnostics).read(std::move(object), 0, 0);
+}
+
+Node to_flattened(const Node& object) {
+  Node out = Node::make_map();
+  if (const Node* metadata = object.find("metadata")) out.set("metadata", *metadata);
+  if (const Node* spec = object.find("spec"); spec && spec->map())
+    for (const NodeMember& member : *spec->map()) out.set(member.key, member.value);
+  return out;
+}
+
+std::string check_report(const LoadedConfig& config, size_t files) {
+  return fmt::format("{}{} in {}: {}, {}\n", config.diagnostics.to_string(), counted(config.objects.size(), "object"),
+                     counted(files, "file"), counted(config.diagnostics.errors(), "error"),
+                     counted(config.diagnostics.warnings(), "warning"));
+}
+
+}  // namespace sluice

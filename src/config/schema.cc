@@ -1,0 +1,114 @@
+#include "config/schema.h"
+
+#include <fmt/format.h>
+
+namespace sluice {
+namespace {
+
+std::string escaped_cell(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
+void append_rows(std::string& out, const Schema& schema, const std::string& path, std::vector<std::string>& later) {
+  for (const SchemaField& field : schema.fields) {
+    const std::string name = path.empty() ? field.name : path + "." + field.name;
+    if (!field.supported) {
+      later.push_back(name);
+      continue;
+    }
+    const std::string default_text = field.required               ? "required"
+                                     : field.default_text.empty() ? ""
+                                                                  : fmt::format("`{}`", field.default_text);
+    fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} |\n", name, shape_text(field.schema),
+                   escaped_cell(default_text), escaped_cell(field.doc));
+    const Schema* inner = &field.schema;
+    std::string inner_path = name;
+    while (inner->element) {
+      inner_path += inner->shape == Shape::list ? "[]" : ".*";
+      inner = inner->element.get();
+    }
+    append_rows(out, *inner, inner_path, later);
+  }
+}
+
+Node integer_schema(const Schema& schema) {
+  Node out = Node::make_map({{"type", Node("integer")}});
+  out.set("format", Node(schema.bits > 32 || (schema.bits == 32 && !schema.is_signed) ? "int64" : "int32"));
+  if (!schema.is_signed) out.set("minimum", Node(0));
+  return out;
+}
+
+Node object_schema(const Schema& schema) {
+  Node out = Node::make_map({{"type", Node("object")}});
+  Node properties = Node::make_map();
+  Node required = Node::make_list();
+  for (const SchemaField& field : schema.fields) {
+    if (!field.supported) continue;
+    properties.set(field.name, to_json_schema(field.schema, field.doc));
+    if (field.required) required.list()->push_back(Node(field.name));
+  }
+  if (!schema.fields.empty()) out.set("properties", std::move(properties));
+  if (!required.list()->empty()) out.set("required", std::move(required));
+  return out;
+}
+
+Node bare_schema(const Schema& schema) {
+  switch (schema.shape) {
+    case Shape::boolean: return Node::make_map({{"type", Node("boolean")}});
+    case Shape::integer: return integer_schema(schema);
+    case Shape::number: return Node::make_map({{"type", Node("number")}});
+    case Shape::text:
+    case Shape::duration: return Node::make_map({{"type", Node("string")}});
+    case Shape::enumeration: {
+      Node names = Node::make_list();
+      for (const std::string_view name : schema.enum_names) names.list()->push_back(Node(name));
+      return Node::make_map({{"type", Node("string")}, {"enum", std::move(names)}});
+    }
+    case Shape::list: return Node::make_map({{"type", Node("array")}, {"items", to_json_schema(*schema.element)}});
+    case Shape::map:
+      return Node::make_map({{"type", Node("object")}, {"additionalProperties", to_json_schema(*schema.element)}});
+    case Shape::object: return object_schema(schema);
+    case Shape::any: break;
+  }
+  return Node::make_map({{"x-kubernetes-preserve-unknown-fields", Node(true)}});
+}
+
+}  // namespace
+
+std::string shape_text(const Schema& schema) {
+  switch (schema.shape) {
+    case Shape::boolean: return "true or false";
+    case Shape::integer: return "whole number";
+    case Shape::number: return "number";
+    case Shape::text: return "text";
+    case Shape::duration: return "duration";
+    case Shape::enumeration: return fmt::format("one of {}", fmt::join(schema.enum_names, ", "));
+    case Shape::list: return "list of " + shape_text(*schema.element);
+    case Shape::map: return "map of " + shape_text(*schema.element);
+    case Shape::object: return schema.fields.empty() ? "`{}`" : "object";
+    case Shape::any: return "anything";
+  }
+  return {};
+}
+
+std::string to_markdown(const Schema& schema, std::string_view path) {
+  std::string out = "| field | type | default | meaning |\n| --- | --- | --- | --- |\n";
+  std::vector<std::string> later;
+  append_rows(out, schema, std::string(path), later);
+  if (!later.empty())
+    fmt::format_to(std::back_inserter(out), "\nNot supported yet, and refused: `{}`.\n", fmt::join(later, "`, `"));
+  return out;
+}
+
+Node to_json_schema(const Schema& schema, std::string_view description) {
+  Node out = bare_schema(schema);
+  if (!description.empty()) out.set("description", Node(description));
+  return out;
+}
+
+}  // namespace sluice
