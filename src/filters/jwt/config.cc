@@ -1,0 +1,119 @@
+#include "filters/jwt/config.h"
+
+#include "base/strings.h"
+#include "http/headers.h"
+
+namespace sluice::jwt {
+namespace {
+
+// Fields that say how a message is framed or where it goes: a claim must not decide them.
+constexpr std::string_view kNotForClaims[] = {"host",   "content-length",   "transfer-encoding", "connection",
+                                              "te",     "trailer",          "upgrade",           "keep-alive",
+                                              "expect", "proxy-connection", "http2-settings"};
+
+void read_header_name(Fields& f, std::string& name) {
+  if (!f.present("header")) return;
+  f.check(valid_header_name(name), "header", "must be a header name: letters, digits and - _ . only");
+  name = to_lower(name);
+}
+
+// A claim header is taken out of the client's request before tokens are looked for.
+void check_token_headers(Fields& f, const Provider& provider) {
+  for (size_t i = 0; i < provider.claims_to_headers.size(); ++i) {
+    const ClaimToHeader& claim = provider.claims_to_headers[i];
+    const auto same = [&claim](const TokenHeader& token) { return token.header == claim.header; };
+    const bool is_default = provider.token_source.headers.empty() && provider.token_source.query_params.empty();
+    const bool is_token =
+        std::ranges::any_of(provider.token_source.headers, same) || (is_default && claim.header == "authorization");
+    if (!claim.append && is_token) {
+      f.error("claimsToHeaders", i,
+              fmt::format("header \"{}\" also carries the token, which would be removed before it is read: "
+                          "use another header",
+                          claim.header));
+    }
+  }
+}
+
+}  // namespace
+
+void bind(Fields& f, TokenHeader& header) {
+  f.required("header", header.header, "Request header that carries the token.");
+  f.optional("prefix", header.prefix,
+             "Text that must begin the value and is cut off, case-sensitive. Without it the whole value is the token.");
+  read_header_name(f, header.header);
+}
+
+void bind(Fields& f, TokenSource& source) {
+  f.optional("headers", source.headers, "Headers to look in.");
+  f.optional("queryParams", source.query_params, "Query parameters to look in.");
+  f.check(std::ranges::none_of(source.query_params, &std::string::empty), "queryParams", "a name must not be empty");
+}
+
+void bind(Fields& f, ClaimToHeader& claim) {
+  f.required("claim", claim.claim,
+             "Claim to copy. A claim with exactly this name comes first; otherwise dots lead into nested objects.");
+  f.required("header", claim.header, "Request header that gets its value.");
+  f.optional("append", claim.append, "Add to what the client sent instead of replacing it.");
+  f.check(!claim.claim.empty(), "claim", "must not be empty");
+  read_header_name(f, claim.header);
+  f.check(std::ranges::find(kNotForClaims, claim.header) == std::end(kNotForClaims), "header",
+          "must not be a header that frames or routes the message");
+}
+
+void bind(Fields& f, LocalJwks& local) {
+  f.required("key", local.key, "A PEM public key, a JWK, or a JWK set.");
+  if (!f.reading() || !f.present("key") || !f.good("key")) return;
+  auto keys = jose::KeySet::parse(local.key);
+  if (!keys) return f.error("key", keys.error().message);
+  local.keys = *std::move(keys);
+  for (const std::string& skipped : local.keys->skipped()) f.warning("key", "skipped: " + skipped);
+}
+
+void bind(Fields& f, Jwks& jwks) {
+  f.optional("local", jwks.local, "Keys written here.");
+  f.unsupported("remote", "Keys fetched from a URL.");
+  f.exactly_one({"local", "remote"});
+}
+
+void bind(Fields& f, Provider& provider) {
+  f.required("jwks", provider.jwks, "The keys that verify its tokens.");
+  f.optional("issuer", provider.issuer, "Must equal the token's `iss`; any issuer when absent.");
+  f.optional("audiences", provider.audiences,
+             "The token's `aud` must hold one of these; not checked when absent. http(s):// in front and one / at the "
+             "end do not count.");
+  f.optional("tokenSource", provider.token_source,
+             "Where tokens are looked for; default: `Authorization: Bearer ` and query parameter `access_token`.");
+  f.optional("keepToken", provider.keep_token, "Leave a valid token in the request to the upstream.");
+  f.optional("claimsToHeaders", provider.claims_to_headers, "Claims to copy into request headers.");
+  f.optional("clockSkewSeconds", provider.clock_skew_seconds,
+             "How far clocks may differ when `exp` and `nbf` are compared; 0 means 60.");
+  f.unsupported("attachFailedStatusToMetadata");
+  check_token_headers(f, provider);
+}
+
+void bind(Fields& f, Check& check) {
+  f.required("providers", check.providers, "By name; a valid token of any one of them is enough.");
+  f.optional(
+      "validationPolicy", check.validation_policy,
+      "REQUIRE_VALID: only with a valid token. ALLOW_MISSING: also without any. ALLOW_MISSING_OR_FAILED: always; "
+      "claims are used only from a valid one.");
+  f.optional("allowMissingOrFailedJwt", check.allow_missing_or_failed_jwt,
+             "Deprecated: true is validationPolicy ALLOW_MISSING_OR_FAILED.");
+  f.check(!f.present("providers") || !check.providers.empty(), "providers", "must name at least one provider");
+}
+
+void bind(Fields& f, StagedChecks& checks) {
+  f.optional("beforeExtAuth", checks.before_ext_auth, "A check before external authorization.");
+  f.optional("afterExtAuth", checks.after_ext_auth, "A check behind external authorization.");
+}
+
+void bind(Fields& f, RouteSwitch& route) {
+  f.optional("disable", route.disable, "Switch the virtual host's check off for this route.");
+}
+
+void bind(Fields& f, StagedRouteSwitches& route) {
+  f.optional("beforeExtAuth", route.before_ext_auth, "The check before external authorization.");
+  f.optional("afterExtAuth", route.after_ext_auth, "The check behind external authorization.");
+}
+
+}  // namespace sluice::jwt

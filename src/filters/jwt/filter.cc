@@ -1,0 +1,258 @@
+#include "filters/jwt/filter.h"
+
+#include "base/strings.h"
+#include "config/kinds/proxy_settings.h"
+#include "filters/jwt/answer.h"
+
+namespace sluice::jwt {
+namespace {
+
+constexpr MetricFamily kAllowed{"envoy_http_jwt_authn_allowed_total", "Requests that the JWT check let through"};
+constexpr MetricFamily kDenied{"envoy_http_jwt_authn_denied_total", "Requests that the JWT check refused"};
+constexpr MetricFamily kRemembered{"sluice_jwt_cache_hits_total", "Tokens that were known to be valid"};
+constexpr MetricFamily kVerified{"sluice_jwt_cache_misses_total", "Tokens whose signature had to be verified"};
+constexpr MetricFamily kEntries{"sluice_jwt_cache_entries", "Valid tokens remembered", MetricType::gauge};
+
+constexpr std::string_view kNamespace = "envoy.filters.http.jwt_authn";
+constexpr std::string_view kPayloadKey = "principal";
+
+std::shared_ptr<Remembered> remembered_tokens(const FilterBuild& build) {
+  const kinds::JwtCache& cache = build.settings->jwt_cache;
+  const jose::VerifiedTokens::Limits limits{.entries_max = cache.entries_max,
+                                            .ttl_max = std::chrono::duration_cast<Seconds>(cache.ttl_max)};
+  const std::string key = fmt::format("jwt: {} verified tokens for {} s", limits.entries_max, limits.ttl_max.count());
+  return build.kept->get<Remembered>(key, [&] { return std::make_shared<Remembered>(build.threads, limits); });
+}
+
+std::shared_ptr<const jose::Provider> rules_of(const Provider& provider) {
+  jose::ProviderRules rules{.issuer = provider.issuer,
+                            .audiences = provider.audiences,
+                            .clock_skew = Seconds(provider.clock_skew_seconds),
+                            .keys = provider.jwks.local->keys};
+  for (const ClaimToHeader& claim : provider.claims_to_headers) rules.claims.push_back(claim.claim);
+  return std::make_shared<const jose::Provider>(std::move(rules));
+}
+
+// For access logs, templates and later filters. The payload is not copied: the token lives as long as the entry.
+void store_payload(StreamInfo& info, const std::shared_ptr<const jose::VerifiedToken>& token) {
+  const MetadataEntry entry{kNamespace, kPayloadKey, token->claims.json(), token};
+  for (MetadataEntry& old : info.metadata) {
+    if (old.filter_namespace != kNamespace || old.key != kPayloadKey) continue;
+    old = entry;
+    return;
+  }
+  info.metadata.push_back(entry);
+}
+
+// Several providers, all failed: the most telling failure counts. The last that is about a token of theirs, else that
+// the issuer is unknown, else that there is none.
+jose::Failure more_telling(jose::Failure sofar, jose::Failure next) {
+  if (next == jose::Failure::missing) return sofar;
+  if (next == jose::Failure::unknown_issuer && sofar != jose::Failure::missing) return sofar;
+  return next;
+}
+
+}  // namespace
+
+JwtFilter::JwtFilter(const Check& check, const FilterBuild& build)
+    : policy_(check.policy()),
+      remembered_(remembered_tokens(build)),
+      counters_{build.metrics->metric(kAllowed), build.metrics->metric(kDenied), build.metrics->metric(kRemembered),
+                build.metrics->metric(kVerified), build.metrics->metric(kEntries)} {
+  for (const auto& [name, provider] : check.providers) {
+    issuers_.push_back(make_issuer(provider, build));
+    for (const ClaimToHeader& claim : provider.claims_to_headers) {
+      if (!claim.append) claim_headers_.push_back(claim.header);
+    }
+  }
+  std::ranges::sort(claim_headers_);
+  const auto repeated = std::ranges::unique(claim_headers_);
+  claim_headers_.erase(repeated.begin(), repeated.end());
+}
+
+JwtFilter::Issuer JwtFilter::make_issuer(const Provider& provider, const FilterBuild& build) const {
+  const auto rules = rules_of(provider);
+  Issuer issuer{.places = token_places(provider.token_source), .keep_token = provider.keep_token};
+  issuer.verifiers = build.kept->get<Verifiers>("jwt: verifiers " + rules->identity(),
+                                                [&] { return std::make_shared<Verifiers>(build.threads, rules); });
+  for (const ClaimToHeader& claim : provider.claims_to_headers) {
+    issuer.claim_headers.push_back({claim.header, claim.append});
+  }
+  return issuer;
+}
+
+Task<Response> JwtFilter::handle(Request& request, Next next) const {
+  bool changed = remove_claim_headers(request);
+  const Verdict verdict = judge(request);
+  if (verdict) {
+    changed |= accept(request, *verdict);
+  } else if (!passes(verdict.error())) {
+    counters_.denied->add();
+    return refuse(request, verdict.error());
+  }
+  counters_.allowed->add();
+  // Routes may match on claim headers. Also when one of the client's was removed: it may have chosen this route.
+  if (changed) request.choose_route_again();
+  return next(request);
+}
+
+// Before anything else, and whatever the verdict will be: nobody but us sets these (anti-spoofing).
+bool JwtFilter::remove_claim_headers(Request& request) const {
+  size_t removed = 0;
+  for (const std::string& name : claim_headers_) removed += request.headers.remove(name);
+  return removed > 0;
+}
+
+JwtFilter::Verdict JwtFilter::judge(const Request& request) const {
+  jose::Failure failure = jose::Failure::missing;
+  for (const Issuer& issuer : issuers_) {
+    Verdict verdict = judge(issuer, request);
+    if (verdict) return verdict;
+    failure = more_telling(failure, verdict.error());
+  }
+  return std::unexpected(failure);
+}
+
+// Every token at the provider's places must be good, the last place first, as in Envoy.
+JwtFilter::Verdict JwtFilter::judge(const Issuer& issuer, const Request& request) const {
+  Accepted accepted{.issuer = &issuer, .tokens = find_tokens(request, issuer.places)};
+  const std::span<const FoundToken> tokens = accepted.tokens.all();
+  if (tokens.empty()) return std::unexpected(jose::Failure::missing);
+  if (accepted.tokens.too_many()) return std::unexpected(jose::Failure::bad_format);
+  const int64_t now = unix_seconds(request.loop.wall());
+  for (size_t i = tokens.size(); i-- > 0;) {
+    auto verified = verify(issuer, tokens[i].text, now);
+    if (!verified) return std::unexpected(verified.error());
+    accepted.verified[i] = *std::move(verified);
+  }
+  return accepted;
+}
+
+std::expected<std::shared_ptr<const jose::VerifiedToken>, jose::Failure> JwtFilter::verify(const Issuer& issuer,
+                                                                                           std::string_view token,
+                                                                                           int64_t now) const {
+  jose::Verifier& verifier = issuer.verifiers->mine();
+  jose::VerifiedTokens& remembered = remembered_->mine();
+  if (auto known = remembered.find(verifier.provider(), token, now)) {
+    counters_.remembered->add();
+    return known;
+  }
+  counters_.verified->add();
+  auto verified = verifier.verify(token, now);
+  if (!verified) return verified;
+  remembered.remember(verifier.provider(), token, *verified, now);
+  counters_.entries->set(static_cast<int64_t>(remembered.size()));
+  return verified;
+}
+
+// Returns whether headers were set.
+bool JwtFilter::accept(Request& request, const Accepted& accepted) const {
+  const Issuer& issuer = *accepted.issuer;
+  bool changed = false;
+  for (size_t i = accepted.tokens.all().size(); i-- > 0;) {
+    const jose::VerifiedToken& token = *accepted.verified[i];
+    for (size_t claim = 0; claim < issuer.claim_headers.size(); ++claim) {
+      if (token.header_values[claim].empty()) continue;
+      const ClaimHeader& header = issuer.claim_headers[claim];
+      const std::string_view value = request.arena.copy(token.header_values[claim]);
+      // The name is the snapshot's, which the exchange holds.
+      header.append ? request.headers.add(header.name, value) : request.headers.set(header.name, value);
+      changed = true;
+    }
+    store_payload(request.info, accepted.verified[i]);
+  }
+  if (issuer.keep_token) return changed;
+  for (const FoundToken& token : accepted.tokens.all()) remove_token(request, *token.place);
+  return changed;
+}
+
+bool JwtFilter::passes(jose::Failure failure) const {
+  switch (policy_) {
+    case ValidationPolicy::require_valid: return false;
+    case ValidationPolicy::allow_missing: return failure == jose::Failure::missing;
+    case ValidationPolicy::allow_missing_or_failed: return true;
+  }
+  return false;
+}
+
+}  // namespace sluice::jwt
+
+namespace sluice {
+namespace {
+
+using namespace jwt;
+
+// The checks that are in force on a route; null: none at that stage.
+struct Checks {
+  const Check* before = nullptr;
+  const Check* after = nullptr;
+};
+
+const Check* pointer(const std::optional<Check>& check) {
+  return check ? &*check : nullptr;
+}
+bool switched_off(const std::optional<RouteSwitch>& route) {
+  return route && route->disable;
+}
+
+Result<Checks> of_virtual_host(const OptionSet& options) {
+  const auto* plain = options.get<Check>("jwt");
+  const auto* staged = options.get<StagedChecks>("jwtStaged");
+  if (plain && staged) return invalid("jwt and jwtStaged exclude each other: jwt is jwtStaged.afterExtAuth");
+  if (plain) return Checks{.after = plain};
+  if (staged) return Checks{pointer(staged->before_ext_auth), pointer(staged->after_ext_auth)};
+  return Checks{};
+}
+
+// Most specific wins whole, stage by stage (gloo-policies 1.4, 3.1).
+Status apply_route(const OptionSet& options, Checks& checks) {
+  const auto* plain = options.get<RouteSwitch>("jwt");
+  const auto* staged = options.get<StagedRouteSwitches>("jwtStaged");
+  const auto* providers = options.get<StagedChecks>("jwtProvidersStaged");
+  if ((plain != nullptr) + (staged != nullptr) + (providers != nullptr) > 1) {
+    return invalid("jwt, jwtStaged and jwtProvidersStaged of a route exclude one another");
+  }
+  if (plain && plain->disable) checks.after = nullptr;
+  if (staged && switched_off(staged->before_ext_auth)) checks.before = nullptr;
+  if (staged && switched_off(staged->after_ext_auth)) checks.after = nullptr;
+  if (providers && providers->before_ext_auth) checks.before = pointer(providers->before_ext_auth);
+  if (providers && providers->after_ext_auth) checks.after = pointer(providers->after_ext_auth);
+  return {};
+}
+
+class JwtFactory final : public FilterFactory {
+ public:
+  std::string_view name() const override { return "jwt"; }
+  std::vector<Stage> stages() const override { return {Stage::jwt_before, Stage::jwt_after}; }
+
+  std::vector<OptionField> option_fields() const override {
+    return {option_field<Check>("jwt", OptionLevel::virtual_host, "Checks JSON Web Tokens, behind external auth."),
+            option_field<StagedChecks>("jwtStaged", OptionLevel::virtual_host,
+                                       "Checks JSON Web Tokens before and behind external auth."),
+            option_field<RouteSwitch>("jwt", OptionLevel::route, "Switches the check behind external auth off."),
+            option_field<StagedRouteSwitches>("jwtStaged", OptionLevel::route, "Switches the checks off, each alone."),
+            option_field<StagedChecks>("jwtProvidersStaged", OptionLevel::route,
+                                       "The route's own checks; each replaces the virtual host's of its stage.")};
+  }
+
+  Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
+    Checks checks;
+    if (build.virtual_host) checks = TRY(of_virtual_host(*build.virtual_host));
+    if (build.route) TRY(apply_route(*build.route, checks));
+    std::vector<StagedFilter> filters;
+    if (checks.before) filters.push_back({Stage::jwt_before, std::make_shared<JwtFilter>(*checks.before, build)});
+    if (checks.after) filters.push_back({Stage::jwt_after, std::make_shared<JwtFilter>(*checks.after, build)});
+    return filters;
+  }
+
+  std::vector<MetricFamily> metrics() const override { return {kAllowed, kDenied, kRemembered, kVerified, kEntries}; }
+};
+
+}  // namespace
+
+const FilterFactory& jwt_filter() {
+  static const JwtFactory factory;
+  return factory;
+}
+
+}  // namespace sluice

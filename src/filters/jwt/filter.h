@@ -1,0 +1,75 @@
+// Checks the client's JWT, and turns its claims into request headers.
+//
+// The thinking is in engines/jose; here is where tokens are found, what their verdict means for the request, and which
+// answer a refusal gets. Behaviour: gloo-policies.md 3, design.md 4.
+#pragma once
+
+#include <expected>
+
+#include "engines/jose/verified_tokens.h"
+#include "filters/jwt/config.h"
+#include "filters/jwt/token_place.h"
+#include "pipeline/filter.h"
+
+namespace sluice {
+
+const FilterFactory& jwt_filter();
+
+namespace jwt {
+
+// One T for each worker, shared by all filters of all snapshots that use the same rules.
+using Verifiers = PerWorker<jose::Verifier>;
+using Remembered = PerWorker<jose::VerifiedTokens>;
+
+struct Counters {
+  Counter* allowed;
+  Counter* denied;
+  Counter* remembered;  // tokens found in the memory of verified ones
+  Counter* verified;    // tokens that had to be verified
+  Gauge* entries;
+};
+
+class JwtFilter final : public Filter {
+ public:
+  JwtFilter(const Check& check, const FilterBuild& build);
+
+  Task<Response> handle(Request& request, Next next) const override;
+
+ private:
+  struct ClaimHeader {
+    std::string name;
+    bool append;
+  };
+  struct Issuer {
+    std::shared_ptr<Verifiers> verifiers;
+    std::vector<TokenPlace> places;
+    std::vector<ClaimHeader> claim_headers;  // beside jose::Provider::claims()
+    bool keep_token;
+  };
+  // The tokens that made a provider say yes.
+  struct Accepted {
+    const Issuer* issuer = nullptr;
+    FoundTokens tokens;
+    std::array<std::shared_ptr<const jose::VerifiedToken>, FoundTokens::kMax> verified;
+  };
+  using Verdict = std::expected<Accepted, jose::Failure>;
+
+  Issuer make_issuer(const Provider& provider, const FilterBuild& build) const;
+  Verdict judge(const Request& request) const;
+  Verdict judge(const Issuer& issuer, const Request& request) const;
+  std::expected<std::shared_ptr<const jose::VerifiedToken>, jose::Failure> verify(const Issuer& issuer,
+                                                                                  std::string_view token,
+                                                                                  int64_t now) const;
+  bool remove_claim_headers(Request& request) const;
+  bool accept(Request& request, const Accepted& accepted) const;
+  bool passes(jose::Failure failure) const;
+
+  ValidationPolicy policy_;
+  std::vector<Issuer> issuers_;
+  std::vector<std::string> claim_headers_;  // that are the gateway's alone to set
+  std::shared_ptr<Remembered> remembered_;
+  Counters counters_;
+};
+
+}  // namespace jwt
+}  // namespace sluice
