@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: help demo test release dev soak fuzz bench interop format tidy docs clean
 
-PYTHON := python3
+# Debian's own, because that is the one python3-yaml is for.
+PYTHON := /usr/bin/python3
 FUZZ_SECONDS ?= 1800
 SOAK_MINUTES ?= 30
 

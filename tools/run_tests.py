@@ -173,13 +173,13 @@ def fuzz_jobs(options):
 
 @timed
 def run_script(file, label, options):
-    """A file of unittest cases, run by tests/harness/run_file.py, which reports as JSON."""
+    """A file of unittest cases, or a scenario, run by a script that reports each case as JSON."""
     outcome = Outcome(f"{label} {file.stem}")
     with tempfile.TemporaryDirectory(prefix="sluice-e2e-") as scratch:
         report = pathlib.Path(scratch, "report.json")
         timeout = SCRIPT_TIMEOUT if label != "soak" else 6 * 3600
         code, outcome.output = run_program(
-            [sys.executable, ROOT / "tests/harness/run_file.py", file, report], timeout,
+            [sys.executable, ROOT / "tests/harness" / ("scenario.py" if label == "scenarios" else "run_file.py"), file, report], timeout,
             {"TMPDIR": scratch, "SLUICE_BIN": os.environ.get("SLUICE_BIN", str(options.build / "sluice"))})
         try:
             cases = json.loads(report.read_text())
@@ -199,9 +199,9 @@ def run_script(file, label, options):
     return outcome
 
 
-def script_jobs(folder, label):
+def script_jobs(folder, label, pattern="test_*.py"):
     def jobs(options):
-        files = sorted((ROOT / folder).glob("test_*.py"))
+        files = sorted((ROOT / folder).glob(pattern))
         if options.only:
             files = [f for f in files if any(part in f.stem for part in options.only.split(","))]
         return [Job(f.stem, lambda f=f: run_script(f, label, options), f.stat().st_size * 1e3) for f in files]
@@ -230,7 +230,7 @@ def check_jobs(options):
     return [Job(name, lambda name=name, argv=argv: run_check(name, argv)) for name, argv in checks.items()]
 
 
-JOBS = {"checks": check_jobs, "unit": unit_jobs, "fuzz": fuzz_jobs, "scenarios": script_jobs("tests/scenarios", "scenarios"),
+JOBS = {"checks": check_jobs, "unit": unit_jobs, "fuzz": fuzz_jobs, "scenarios": script_jobs("tests/scenarios", "scenarios", "*.yaml"),
         "e2e": script_jobs("tests/e2e", "e2e"), "soak": script_jobs("tests/soak", "soak")}
 
 
