@@ -274,7 +274,8 @@ std::string_view record_type_name(RecordType type) {
   return "?";
 }
 
-size_t write_query(std::span<uint8_t, kQueryBytesMax> into, std::string_view name, RecordType type, uint16_t id) {
+size_t write_query(std::span<uint8_t, kQueryBytesMax> into, std::string_view name, RecordType type, uint16_t id,
+                   Edns edns) {
   const WireName wire = to_wire(name);
   if (wire.empty()) return 0;
   size_t at = 0;
@@ -288,11 +289,12 @@ size_t write_query(std::span<uint8_t, kQueryBytesMax> into, std::string_view nam
   u16(1);
   u16(0);
   u16(0);
-  u16(1);
+  u16(edns == Edns::with ? 1 : 0);
   std::memcpy(&into[at], wire.data(), wire.size());
   at += wire.size();
   u16(static_cast<uint16_t>(type));
   u16(kClassIn);
+  if (edns == Edns::without) return at;
   u8(0);  // OPT (RFC 6891 6.1.2): the root, the payload as its class, no flags, no options
   u16(static_cast<uint16_t>(RecordType::opt));
   u16(kUdpPayloadBytes);

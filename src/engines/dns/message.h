@@ -39,9 +39,12 @@ inline constexpr unsigned kChainLengthMax = 16;   // CNAMEs from the name asked 
 inline constexpr size_t kAddressesMax = 64;       // of one answer; more are ignored
 inline constexpr size_t kAnswerRecordsMax = 256;  // of one answer section; more are an error
 
-// Writes a recursive query with an EDNS(0) record of 1232 bytes. Returns its length; 0 when no query can carry the name
-// (an empty label, a label over 63 bytes, over 253 in all). One trailing dot is allowed. The id is to be random.
-size_t write_query(std::span<uint8_t, kQueryBytesMax> into, std::string_view name, RecordType type, uint16_t id);
+enum class Edns : uint8_t { without, with };  // without: for old servers that answer EDNS with a format error
+
+// Writes a recursive query, with an EDNS(0) record of 1232 bytes. Returns its length; 0 when no query can carry the
+// name (an empty label, a label over 63 bytes, over 253 in all). One trailing dot is allowed. The id is to be random.
+size_t write_query(std::span<uint8_t, kQueryBytesMax> into, std::string_view name, RecordType type, uint16_t id,
+                   Edns edns = Edns::with);
 
 struct Answer {
   Rcode rcode = Rcode::no_error;

@@ -37,6 +37,14 @@ TEST(DnsQuery, is_the_bytes_of_rfc_1035_with_edns) {
   EXPECT_EQ(std::vector<uint8_t>(buffer.begin(), buffer.begin() + length), expected.bytes);
 }
 
+TEST(DnsQuery, leaves_edns_out_for_old_servers) {
+  std::array<uint8_t, kQueryBytesMax> buffer;
+  const size_t length = write_query(buffer, "a.test", kA, 1, Edns::without);
+  MessageBuilder expected;
+  expected.u16(1).u16(0x0100).u16(1).u16(0).u16(0).u16(0).name("a.test").u16(1).u16(1);
+  EXPECT_EQ(std::vector<uint8_t>(buffer.begin(), buffer.begin() + length), expected.bytes);
+}
+
 TEST(DnsQuery, takes_the_longest_name_and_no_longer_one) {
   std::array<uint8_t, kQueryBytesMax> buffer;
   const std::string label(63, 'a');

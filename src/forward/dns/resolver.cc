@@ -1,0 +1,399 @@
+#include "forward/dns/resolver.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "base/check.h"
+#include "engines/dns/system_files.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kSystemFileBytesMax = 4 << 20;
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  text.resize(kSystemFileBytesMax);
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  return text;
+}
+
+NameFailure failure_of(const Error& error) {
+  switch (error.kind) {
+    case ErrorKind::timeout: return NameFailure::timeout;
+    case ErrorKind::unsupported: return NameFailure::invalid_name;
+    case ErrorKind::invalid: return NameFailure::bad_answer;
+    default: return NameFailure::server_unreachable;
+  }
+}
+
+// A host file's addresses in the order and of the families that the lookup family wants.
+std::vector<IpAddress> of_family(const std::vector<IpAddress>& addresses, dns::LookupFamily family) {
+  std::vector<IpAddress> four, six;
+  for (const IpAddress& address : addresses) (address.is_v4() ? four : six).push_back(address);
+  switch (family) {
+    case dns::LookupFamily::v4_only: return four;
+    case dns::LookupFamily::v6_only: return six;
+    case dns::LookupFamily::v4_preferred: return four.empty() ? six : four;
+    case dns::LookupFamily::automatic: return six.empty() ? four : six;
+    case dns::LookupFamily::all: return addresses;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string ResolverConfig::key() const {
+  std::string out;
+  const auto add = [&out](const auto& value) { fmt::format_to(std::back_inserter(out), "{};", value); };
+  for (const DnsServer& server : servers.list) {
+    add(server.endpoint.to_string());
+    add(static_cast<int>(server.protocol));
+  }
+  add(servers.patience.count());
+  add(dns::lookup_family_word(names.family));
+  for (const Nanos time : {names.ttl_min, names.ttl_max, names.negative_min, names.negative_max, names.failure_base,
+                           names.failure_max, names.host_ttl, names.query_timeout, names.stale_max, names.family_delay})
+    add(time.count());
+  add(names.hosts_max);
+  add(pending_max);
+  std::map<std::string_view, const std::vector<IpAddress>*> sorted;
+  for (const auto& [name, addresses] : hosts) sorted.emplace(name, &addresses);
+  for (const auto& [name, addresses] : sorted) {
+    add(name);
+    for (const IpAddress& address : *addresses) add(address.to_string());
+  }
+  return out;
+}
+
+void use_system_files(ResolverConfig& config, const std::string& resolv_conf, const std::string& hosts) {
+  config.servers.list.clear();
+  for (const Endpoint& server : dns::parse_resolv_conf(read_file(resolv_conf))) config.servers.list.push_back({server});
+  if (config.servers.list.empty()) config.servers.list.push_back({{IpAddress::v4(127, 0, 0, 1), 53}});
+  config.hosts = dns::parse_hosts(read_file(hosts));
+}
+
+void ResolverStats::add(const ResolverStats& other) {
+  names.query_attempt += other.names.query_attempt;
+  names.query_success += other.names.query_success;
+  names.query_failure += other.names.query_failure;
+  names.query_timeout += other.names.query_timeout;
+  names.host_added += other.names.host_added;
+  names.host_removed += other.names.host_removed;
+  names.host_address_changed += other.names.host_address_changed;
+  names.host_overflow += other.names.host_overflow;
+  pending_overflow += other.pending_overflow;
+  hosts += other.hosts;
+}
+
+// ---- requests that wait ----
+
+// One request in the list of those that wait for a name.
+class Resolver::Waiting final : public Wait<Resolver::Waiting, NameState> {
+ public:
+  Waiting(Loop& loop, Known& known) : loop_(loop), known_(&known) {}
+
+  bool start() {
+    next_ = std::exchange(known_->waiting, this);
+    return false;
+  }
+  void stop() {
+    if (!known_) return loop_.undefer(*this);
+    Waiting** link = &known_->waiting;
+    while (*link != this) link = &(*link)->next_;
+    *link = next_;
+  }
+  NameState result() { return std::move(state_); }
+
+  // Tells all of a list; they resume from the loop, not from here.
+  static void tell_all(Waiting* first, const NameState& state) {
+    while (first) {
+      Waiting& one = *std::exchange(first, first->next_);
+      one.state_ = state;
+      one.known_ = nullptr;
+      one.loop_.defer(one);
+    }
+  }
+
+ private:
+  Loop& loop_;
+  Known* known_;  // in whose list this is
+  Waiting* next_ = nullptr;
+  NameState state_;
+};
+
+Task<NameState> Resolver::resolve(std::string_view name) {
+  if (const auto found = known_.find(name); found != known_.end() && loop_.now() < found->second.state.expires) {
+    found->second.recently_used = true;
+    return found->second.state;
+  }
+  if (const auto host = config_->hosts.find(name); host != config_->hosts.end())
+    return take_from_hosts(name, host->second);
+  return wait_for(std::string(name));
+}
+
+const NameState& Resolver::take_from_hosts(std::string_view name, const std::vector<IpAddress>& addresses) {
+  auto usable = of_family(addresses, config_->names.family);
+  Known& known = know(name);
+  known.report_at = known.state.expires = SteadyTime::max();
+  if (usable.empty()) {
+    known.state.failure = NameFailure::no_records;
+  } else {
+    known.state.addresses = std::make_shared<const AddressSet>(AddressSet{.addresses = std::move(usable)});
+  }
+  return known.state;
+}
+
+Task<NameState> Resolver::wait_for(std::string name) {
+  struct Pending {
+    explicit Pending(std::shared_ptr<std::atomic<size_t>> c) : count(std::move(c)), before(count->fetch_add(1)) {}
+    ~Pending() { count->fetch_sub(1); }
+    std::shared_ptr<std::atomic<size_t>> count;
+    size_t before;
+  };
+  const Pending pending(pending_);
+  if (pending.before >= config_->pending_max) {
+    ++pending_overflow_;
+    co_return NameState{.failure = NameFailure::too_many_pending};
+  }
+  Known& known = know(name);
+  if (!known.asked) ask_owner(known);
+  if (!known.asked) co_return known.state;  // it was at hand
+  Waiting waiting(loop_, known);
+  co_return co_await waiting;
+}
+
+// ---- what this worker knows ----
+
+Resolver::Known& Resolver::know(std::string_view name) {
+  if (const auto found = known_.find(name); found != known_.end()) return found->second;
+  make_room();
+  const auto at = known_.try_emplace(std::string(name)).first;
+  Known& known = at->second;
+  known.name = at->first;
+  known.place = order_.insert(order_.end(), &known);
+  return known;
+}
+
+// Names that wait stay; they are bounded by pending_max. The bound on looks keeps an insert cheap: every look takes a
+// name's second chance, so a full map is never far from giving one up.
+void Resolver::make_room() {
+  constexpr unsigned kLooks = 16;
+  for (unsigned look = 0; look < kLooks && known_.size() >= config_->names.hosts_max; ++look) {
+    Known& oldest = *order_.front();
+    const bool second_chance = std::exchange(oldest.recently_used, false) && loop_.now() < oldest.state.expires;
+    if (oldest.asked || second_chance) {
+      order_.splice(order_.end(), order_, oldest.place);
+    } else {
+      order_.pop_front();
+      known_.erase(known_.find(oldest.name));
+    }
+  }
+}
+
+void Resolver::learn(std::string_view name, const NameState& state) {
+  const auto found = known_.find(name);
+  if (found == known_.end()) return;
+  Known& known = found->second;
+  known.state = state;
+  known.report_at = SteadyTime::min();
+  known.asked = false;
+  if (std::exchange(known.asked_abroad, false)) --asked_;
+  Waiting::tell_all(std::exchange(known.waiting, nullptr), state);
+}
+
+void Resolver::report_use(Known& known) {
+  known.report_at = loop_.now() + config_->names.host_ttl / 2;
+  const uint16_t owner = owner_of(known.name);
+  std::string name(known.name);
+  if (owner == worker_) return used_by(worker_, name);
+  tell(owner, [name = std::move(name), worker = worker_](Resolver& theirs) { theirs.used_by(worker, name); });
+}
+
+void Resolver::ask_owner(Known& known) {
+  known.asked = true;
+  const uint16_t owner = owner_of(known.name);
+  std::string name(known.name);
+  if (owner == worker_ || asked_ >= kAskedMax) return look_up_for(worker_, name);
+  known.asked_abroad = true;
+  ++asked_;
+  tell(owner, [name = std::move(name), worker = worker_](Resolver& theirs) { theirs.look_up_for(worker, name); });
+}
+
+uint16_t Resolver::owner_of(std::string_view name) const {
+  return static_cast<uint16_t>(std::hash<std::string_view>{}(name) / 7 % pool_.loops_.size());
+}
+
+// ---- as the owner of a name ----
+
+void Resolver::look_up_for(uint16_t worker, const std::string& name) {
+  auto state = table_.lookup(name, worker, loop_.now());
+  if (state) publish(worker, name, *std::move(state));
+  perform_commands();
+}
+
+void Resolver::used_by(uint16_t worker, const std::string& name) {
+  table_.used(name, worker, loop_.now());
+  perform_commands();
+}
+
+void Resolver::TableTimer::wake() {
+  resolver.table_.turn(resolver.loop_.now());
+  resolver.perform_commands();
+}
+
+void Resolver::perform_commands() {
+  if (performing_) return;  // called from a command: the loop below goes on
+  performing_ = true;
+  for (auto commands = table_.take_commands(); !commands.empty(); commands = table_.take_commands())
+    for (dns::Command& command : commands) perform(std::move(command));
+  performing_ = false;
+  table_timer_.timer.arm(loop_, table_.next_turn(), table_timer_);
+}
+
+void Resolver::perform(dns::Command command) {
+  if (auto* query = std::get_if<dns::SendQuery>(&command)) return send(std::move(*query));
+  if (const auto* query = std::get_if<dns::CancelQuery>(&command)) return cancel(query->id);
+  auto& publication = std::get<dns::Publish>(command);
+  publish(publication.worker, std::move(publication.name), std::move(publication.state));
+}
+
+void Resolver::publish(uint16_t worker, std::string name, NameState state) {
+  if (worker == worker_) return learn(name, state);
+  tell(worker, [name = std::move(name), state = std::move(state)](Resolver& theirs) { theirs.learn(name, state); });
+}
+
+void Resolver::tell(uint16_t worker, std::move_only_function<void(Resolver&)> job) {
+  auto view = view_.lock();
+  if (!view) return;  // nobody is left to tell
+  pool_.loops_[worker]->post([view = std::move(view), job = std::move(job)]() mutable { job(view->mine()); });
+}
+
+// ---- queries ----
+
+struct Resolver::Asking {
+  Asking(Resolver& r, dns::QueryId i) : resolver(r), id(i) {}
+
+  Task<void> run(std::string name, dns::RecordType type) {
+    auto asking = ask_servers(resolver.loop_, resolver.config_->servers, resolver.buffer_, std::move(name), type);
+    answer = co_await asking;
+    co_return Status{};
+  }
+  static void done(void* self, Result<void>) {
+    auto& asking = *static_cast<Asking*>(self);
+    Resolver& resolver = asking.resolver;
+    const dns::QueryId id = asking.id;
+    Result<dns::Answer> answer = std::move(asking.answer);
+    resolver.queries_.erase(id);  // and with it `asking`
+    resolver.answered(id, std::move(answer));
+  }
+
+  Resolver& resolver;
+  dns::QueryId id;
+  Result<dns::Answer> answer;
+  Runner runner{this, &done};
+};
+
+void Resolver::send(dns::SendQuery query) {
+  auto& asking = *queries_.emplace(query.id, std::make_unique<Asking>(*this, query.id)).first->second;
+  asking.runner.start(asking.run(std::move(query.name), query.type));  // may be done, and gone, at once
+}
+
+void Resolver::cancel(dns::QueryId id) {
+  if (const auto found = queries_.find(id); found != queries_.end()) found->second->runner.cancel();
+}
+
+void Resolver::answered(dns::QueryId id, Result<dns::Answer> result) {
+  if (ending_) return;
+  const SteadyTime now = loop_.now();
+  if (result) {
+    table_.answered(id, *std::move(result), now);
+  } else {
+    table_.answered(id, std::unexpected(failure_of(result.error())), now);
+  }
+  perform_commands();
+}
+
+// ---- lives ----
+
+Resolver::Resolver(ResolverPool& pool, const std::shared_ptr<ResolverView>& view, uint16_t worker, Loop& loop)
+    : pool_(pool),
+      view_(view),
+      config_(view->config_),
+      pending_(view->pending_),
+      worker_(worker),
+      loop_(loop),
+      table_([&] {
+        // Every owner has its share of the names; a little more, as hashes are not even.
+        dns::NameSettings settings = config_->names;
+        const size_t workers = pool.loops_.size();
+        settings.hosts_max = std::max<size_t>(1, (settings.hosts_max + workers - 1) / workers);
+        return settings;
+      }()) {}
+
+Resolver::~Resolver() {
+  ending_ = true;
+  while (!queries_.empty()) queries_.begin()->second->runner.cancel();
+  for (const auto& [name, known] : known_) CHECK(!known.waiting);  // whoever waits holds the view
+}
+
+ResolverStats Resolver::stats() const {
+  return {.names = table_.stats(), .pending_overflow = pending_overflow_, .hosts = table_.size()};
+}
+
+ResolverView::ResolverView(ResolverPool& pool, uint64_t id, std::shared_ptr<const ResolverConfig> config)
+    : pool_(pool),
+      id_(id),
+      config_(std::move(config)),
+      pending_(std::make_shared<std::atomic<size_t>>(0)),
+      resolvers_(pool.loops_.size()) {}
+
+ResolverView::~ResolverView() {
+  for (uint16_t worker = 0; worker < resolvers_.size(); ++worker)
+    pool_.loops_[worker]->post([pool = &pool_, worker, id = id_] { pool->end(worker, id); });
+}
+
+Resolver& ResolverView::create_mine() {
+  const auto worker = static_cast<uint16_t>(metric_slot);
+  CHECK(worker < pool_.loops_.size());
+  std::unique_ptr<Resolver> resolver(new Resolver(pool_, shared_from_this(), worker, *pool_.loops_[worker]));
+  return *(pool_.workers_[worker].resolvers[id_] = std::move(resolver));
+}
+
+ResolverPool::~ResolverPool() = default;
+
+std::shared_ptr<ResolverView> ResolverPool::make(ResolverConfig config) {
+  return std::shared_ptr<ResolverView>(
+      new ResolverView(*this, ++view_last_, std::make_shared<const ResolverConfig>(std::move(config))));
+}
+
+void ResolverPool::end(uint16_t worker, uint64_t view) {
+  auto& resolvers = workers_[worker].resolvers;
+  const auto found = resolvers.find(view);
+  if (found == resolvers.end()) return;
+  ResolverStats stats = found->second->stats();
+  stats.names.host_removed += std::exchange(stats.hosts, 0);
+  workers_[worker].ended.add(stats);
+  resolvers.erase(found);
+}
+
+ResolverStats ResolverPool::stats_of_this_worker() const {
+  const Worker& worker = workers_[metric_slot];
+  ResolverStats out = worker.ended;
+  for (const auto& [id, resolver] : worker.resolvers) out.add(resolver->stats());
+  return out;
+}
+
+std::vector<dns::NameTable::Row> ResolverPool::rows_of_this_worker() const {
+  std::vector<dns::NameTable::Row> out;
+  for (const auto& [id, resolver] : workers_[metric_slot].resolvers)
+    for (auto& row : resolver->table().rows()) out.push_back(std::move(row));
+  return out;
+}
+
+}  // namespace sluice

@@ -1,0 +1,208 @@
+// Resolves the names of dynamic destinations, on every worker, with one query per name in the whole process.
+//
+//   request -> Resolver::cached()      what this worker knows: a hash lookup, nothing else
+//           -> Resolver::resolve()     waits; the worker that owns the name (by its hash) looks it up in its NameTable
+//                                      and sends what it learnt to every worker that asked or used the name since
+//
+// A ResolverView is one set of servers and rules, shared by all routes whose DNS configuration is equal; it outlives
+// snapshots. A ResolverPool knows the workers' loops and owns each worker's Resolvers, which only that worker touches.
+#pragma once
+
+#include <atomic>
+#include <list>
+#include <memory>
+#include <unordered_map>
+
+#include "base/metrics.h"
+#include "base/strings.h"
+#include "engines/dns/name_table.h"
+#include "forward/dns/transport.h"
+#include "io/loop.h"
+#include "io/task.h"
+
+namespace sluice {
+
+using dns::AddressSet;
+using dns::NameFailure;
+using dns::NameState;
+
+struct ResolverConfig {
+  DnsServers servers;
+  dns::NameSettings names;
+  StringMap<std::vector<IpAddress>> hosts;  // beats the servers; canonical names
+  size_t pending_max = 1024;                // requests that wait for names, over all workers
+
+  // Equal text means equal behaviour: the key under which a view is kept over snapshots.
+  std::string key() const;
+};
+
+// resolv.conf's servers and /etc/hosts. Without a readable file: the server at 127.0.0.1, no hosts.
+void use_system_files(ResolverConfig& config, const std::string& resolv_conf = "/etc/resolv.conf",
+                      const std::string& hosts = "/etc/hosts");
+
+struct ResolverStats {
+  dns::NameStats names;
+  uint64_t pending_overflow = 0;
+  size_t hosts = 0;  // names this worker owns just now
+
+  void add(const ResolverStats& other);
+};
+
+class ResolverPool;
+class ResolverView;
+
+// What one worker knows and waits for. Belongs to that worker's thread.
+class Resolver {
+ public:
+  ~Resolver();
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+
+  // The addresses of a canonical name (parse_authority's host, not a literal), if this worker has fresh ones; nullptr
+  // otherwise: then resolve(). The set stays valid until the next co_await.
+  const AddressSet* cached(std::string_view name) {
+    const auto found = known_.find(name);
+    if (found == known_.end()) return nullptr;
+    Known& known = found->second;
+    const SteadyTime now = loop_.now();
+    if (now >= known.state.expires) return nullptr;
+    known.recently_used = true;
+    if (now >= known.report_at) report_use(known);
+    return known.state.addresses.get();
+  }
+
+  // Addresses, or why there are none. Waits no longer than names.query_timeout. The only Error is `cancelled`.
+  Task<NameState> resolve(std::string_view name);
+
+  const dns::NameTable& table() const { return table_; }  // of the names this worker owns
+  ResolverStats stats() const;
+
+  // While so many names are with other workers, the next is resolved here, alone.
+  static constexpr size_t kAskedMax = 512;
+
+ private:
+  friend class ResolverView;
+  friend class ResolverPool;
+  class Waiting;
+
+  struct Known {
+    std::string_view name;  // the key in known_
+    NameState state{};
+    SteadyTime report_at{};  // from when on a use is worth a message to the owner
+    bool recently_used = false;
+    bool asked = false;         // the owner was asked and has not answered
+    bool asked_abroad = false;  // and is another worker
+    Waiting* waiting = nullptr;
+    std::list<Known*>::iterator place;
+  };
+  struct Asking;
+  struct TableTimer final : Waiter {
+    explicit TableTimer(Resolver& r) : resolver(r) {}
+    void wake() override;
+    void cancel() override {}
+    Resolver& resolver;
+    Timer timer;
+  };
+
+  Resolver(ResolverPool& pool, const std::shared_ptr<ResolverView>& view, uint16_t worker, Loop& loop);
+
+  Task<NameState> wait_for(std::string name);
+  const NameState& take_from_hosts(std::string_view name, const std::vector<IpAddress>& addresses);
+  Known& know(std::string_view name);
+  void make_room();
+  void learn(std::string_view name, const NameState& state);
+  void report_use(Known& known);
+  void ask_owner(Known& known);
+  uint16_t owner_of(std::string_view name) const;
+
+  // As the owner of a name.
+  void look_up_for(uint16_t worker, const std::string& name);
+  void used_by(uint16_t worker, const std::string& name);
+  void answered(dns::QueryId id, Result<dns::Answer> result);
+  void perform_commands();
+  void perform(dns::Command command);
+  void send(dns::SendQuery query);
+  void cancel(dns::QueryId id);
+  void publish(uint16_t worker, std::string name, NameState state);
+
+  // Runs `job` on the other worker's Resolver of the same view.
+  void tell(uint16_t worker, std::move_only_function<void(Resolver&)> job);
+
+  ResolverPool& pool_;
+  std::weak_ptr<ResolverView> view_;
+  std::shared_ptr<const ResolverConfig> config_;
+  std::shared_ptr<std::atomic<size_t>> pending_;
+  uint16_t worker_;
+  Loop& loop_;
+
+  StringMap<Known> known_;
+  std::list<Known*> order_;  // oldest first; used ones get a second chance
+  size_t asked_ = 0;         // names that other workers were asked for
+  uint64_t pending_overflow_ = 0;
+
+  dns::NameTable table_;
+  TableTimer table_timer_{*this};
+  std::unordered_map<dns::QueryId, std::unique_ptr<Asking>> queries_;
+  DatagramBuffer buffer_;
+  bool performing_ = false;
+  bool ending_ = false;
+};
+
+class ResolverView : public std::enable_shared_from_this<ResolverView> {
+ public:
+  ~ResolverView();
+  ResolverView(const ResolverView&) = delete;
+  ResolverView& operator=(const ResolverView&) = delete;
+
+  // This worker's part, by metric_slot. Workers only.
+  Resolver& mine() {
+    Resolver*& resolver = resolvers_[metric_slot];
+    return resolver ? *resolver : *(resolver = &create_mine());
+  }
+  const ResolverConfig& config() const { return *config_; }
+
+ private:
+  friend class ResolverPool;
+  friend class Resolver;
+  ResolverView(ResolverPool& pool, uint64_t id, std::shared_ptr<const ResolverConfig> config);
+  Resolver& create_mine();
+
+  ResolverPool& pool_;
+  uint64_t id_;
+  std::shared_ptr<const ResolverConfig> config_;
+  std::shared_ptr<std::atomic<size_t>> pending_;
+  std::vector<Resolver*> resolvers_;  // each entry is its worker's
+};
+
+// Made before the workers start; destroyed after they and all views have ended, and before their loops are.
+class ResolverPool {
+ public:
+  // Loop i is that of the worker whose metric_slot is i.
+  explicit ResolverPool(std::vector<Loop*> loops) : workers_(loops.size()), loops_(std::move(loops)) {}
+  ~ResolverPool();
+  ResolverPool(const ResolverPool&) = delete;
+  ResolverPool& operator=(const ResolverPool&) = delete;
+
+  // A view that ends, on every worker, some time after its last reference. Any thread.
+  std::shared_ptr<ResolverView> make(ResolverConfig config);
+
+  // For metrics: what all resolvers of this worker have counted so far, also those that are gone. On its thread.
+  ResolverStats stats_of_this_worker() const;
+  // The names this worker owns, of all views. On its thread.
+  std::vector<dns::NameTable::Row> rows_of_this_worker() const;
+
+ private:
+  friend class ResolverView;
+  friend class Resolver;
+  struct Worker {
+    std::unordered_map<uint64_t, std::unique_ptr<Resolver>> resolvers;  // by view
+    ResolverStats ended;
+  };
+  void end(uint16_t worker, uint64_t view);
+
+  std::vector<Worker> workers_;
+  std::vector<Loop*> loops_;
+  std::atomic<uint64_t> view_last_{0};
+};
+
+}  // namespace sluice

@@ -1,0 +1,190 @@
+#include "forward/dns/transport.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "forward/dns/testing.h"
+
+namespace sluice {
+namespace {
+
+using dns::Answer;
+using dns::Rcode;
+using dns::RecordType;
+
+// One loop with a clock turned by hand, the query's side and the servers on it.
+class DnsTransport : public testing::Test {
+ protected:
+  void SetUp() override { loop.use_manual_clock(SteadyTime(1000s), WallTime(0s)); }
+
+  struct Ask {
+    explicit Ask(DnsTransport& t) : test(t) {}
+    void start(const DnsServers& servers, std::string name, RecordType type) { runner.start(run(servers, name, type)); }
+    Task<void> run(const DnsServers& servers, std::string name, RecordType type) {
+      auto asking = ask_servers(test.loop, servers, test.buffer, std::move(name), type);
+      answer = co_await asking;
+      co_return Status{};
+    }
+    DnsTransport& test;
+    std::optional<Result<Answer>> answer;
+    Runner runner{this, [](void*, Result<void>) {}};
+  };
+
+  std::string text(const Ask& ask) {
+    if (!ask.answer) return "waits";
+    if (!*ask.answer) return "error " + ask.answer->error().message;
+    std::string out = fmt::format("rcode {}", static_cast<int>((*ask.answer)->rcode));
+    for (const IpAddress& address : (*ask.answer)->addresses) out += " " + address.to_string();
+    return out;
+  }
+  // Lets bytes flow until the answer is there.
+  std::string ask(const DnsServers& servers, std::string name = "a.test", RecordType type = RecordType::a) {
+    Ask one(*this);
+    one.start(servers, std::move(name), type);
+    for (int i = 0; i < 200 && !one.answer; ++i) loop.turn(10ms);
+    if (!one.answer) one.runner.cancel();
+    return text(one);
+  }
+  void flow() {
+    for (int i = 0; i < 10; ++i) loop.turn(1ms);
+  }
+
+  Loop loop;
+  DatagramBuffer buffer;
+};
+
+TEST_F(DnsTransport, asks_over_udp_from_a_fresh_port_with_a_fresh_id) {
+  FakeDns server(loop, [](const DnsQuestion& q) { return std::vector{q.addresses({"10.0.0.1"})}; });
+  const DnsServers servers{{{server.endpoint()}}};
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(servers), "rcode 0 10.0.0.1");
+  std::set<uint16_t> ports, ids;
+  for (const DnsQuestion& question : server.questions) {
+    ports.insert(question.source_port);
+    ids.insert(question.id);
+  }
+  EXPECT_GT(ports.size(), 15u);
+  EXPECT_GT(ids.size(), 15u);
+}
+
+TEST_F(DnsTransport, passes_over_what_is_no_answer_to_the_query) {
+  FakeDns server(loop, [](const DnsQuestion& q) {
+    DnsQuestion other_id = q, other_name = q, other_type = q;
+    other_id.id ^= 1;
+    other_name.name = "b.test";
+    other_type.type = RecordType::aaaa;
+    dns::MessageBuilder cut = q.addresses({"6.6.6.6"});
+    cut.bytes.pop_back();
+    return std::vector{dns::MessageBuilder(),
+                       other_id.addresses({"6.6.6.6"}),
+                       other_name.addresses({"6.6.6.6"}),
+                       other_type.addresses({"::6"}),
+                       cut,
+                       q.addresses({"10.0.0.1"})};
+  });
+  EXPECT_EQ(ask({{{server.endpoint()}}}), "rcode 0 10.0.0.1");
+}
+
+TEST_F(DnsTransport, asks_over_tcp_when_the_answer_was_truncated) {
+  FakeDns server(loop, [](const DnsQuestion& q) {
+    return std::vector{q.tcp ? q.addresses({"10.0.0.1", "10.0.0.2"}) : q.truncated()};
+  });
+  EXPECT_EQ(ask({{{server.endpoint()}}}), "rcode 0 10.0.0.1 10.0.0.2");
+  EXPECT_EQ(server.seen, (std::vector<std::string>{"a.test A", "a.test A tcp"}));
+}
+
+TEST_F(DnsTransport, asks_over_tcp_only_when_told_so) {
+  FakeDns server(loop, [](const DnsQuestion& q) { return std::vector{q.addresses({"10.0.0.1"})}; });
+  EXPECT_EQ(ask({{{server.endpoint(), DnsProtocol::tcp}}}), "rcode 0 10.0.0.1");
+  EXPECT_EQ(server.seen, std::vector<std::string>{"a.test A tcp"});
+}
+
+TEST_F(DnsTransport, takes_what_tcp_brings_only_whole_and_true) {
+  FakeDns closes(loop, [](const DnsQuestion&) { return std::vector<dns::MessageBuilder>{}; });
+  EXPECT_EQ(ask({{{closes.endpoint(), DnsProtocol::tcp}}}), "error the server closed the connection");
+  FakeDns lies(loop, [](const DnsQuestion& q) { return std::vector{q.truncated()}; });
+  EXPECT_EQ(ask({{{lies.endpoint(), DnsProtocol::tcp}}}), "error an answer over TCP that says it was cut off");
+  FakeDns confused(loop, [](DnsQuestion q) {
+    q.id ^= 1;
+    return std::vector{q.addresses({"6.6.6.6"})};
+  });
+  EXPECT_EQ(ask({{{confused.endpoint(), DnsProtocol::tcp}}}), "error the id is another query's");
+}
+
+TEST_F(DnsTransport, asks_the_next_server_when_one_fails_or_refuses) {
+  for (const Rcode rcode : {Rcode::server_failure, Rcode::refused, Rcode::not_implemented}) {
+    FakeDns bad(loop, [rcode](const DnsQuestion& q) { return std::vector{q.failure(rcode)}; });
+    FakeDns good(loop, [](const DnsQuestion& q) { return std::vector{q.addresses({"10.0.0.1"})}; });
+    EXPECT_EQ(ask({{{bad.endpoint()}, {good.endpoint()}}}), "rcode 0 10.0.0.1");
+    EXPECT_EQ(ask({{{bad.endpoint()}, {bad.endpoint()}}}), fmt::format("rcode {}", static_cast<int>(rcode)));
+    EXPECT_EQ(bad.seen.size(), 3u);  // each once
+  }
+  FakeDns none(loop, [](const DnsQuestion& q) { return std::vector{q.failure(Rcode::name_does_not_exist)}; });
+  FakeDns never(loop);
+  EXPECT_EQ(ask({{{none.endpoint()}, {never.endpoint()}}}), "rcode 3");  // that is an answer
+  EXPECT_TRUE(never.seen.empty());
+}
+
+TEST_F(DnsTransport, goes_on_without_edns_where_the_server_does_not_know_it) {
+  FakeDns old(loop, [](const DnsQuestion& q) {
+    return std::vector{q.edns ? q.failure(Rcode::format_error) : q.addresses({"10.0.0.1"})};
+  });
+  EXPECT_EQ(ask({{{old.endpoint()}}}), "rcode 0 10.0.0.1");
+  EXPECT_EQ(old.seen.size(), 2u);
+}
+
+TEST_F(DnsTransport, asks_the_next_server_when_one_is_silent_and_comes_back_with_twice_the_patience) {
+  FakeDns first(loop), second(loop);
+  const DnsServers servers{{{first.endpoint()}, {second.endpoint()}}};
+  Ask one(*this);
+  one.start(servers, "a.test", RecordType::a);
+  const auto seen = [&] { return std::pair(first.seen.size(), second.seen.size()); };
+  flow();
+  EXPECT_EQ(seen(), std::pair(size_t{1}, size_t{0}));
+  const std::tuple<Nanos, size_t, size_t> steps[] = {{1s, 1, 1}, {1s, 2, 1}, {2s, 2, 2}, {2s, 3, 2},
+                                                     {4s, 3, 3}, {4s, 4, 3}, {8s, 4, 4}};
+  for (const auto& [wait, a, b] : steps) {
+    loop.advance(wait - 5ms);
+    flow();
+    EXPECT_NE(seen(), std::pair(a, b));
+    loop.advance(5ms);
+    flow();
+    EXPECT_EQ(seen(), std::pair(a, b));
+  }
+  loop.advance(8s);
+  flow();
+  EXPECT_EQ(text(one), "error timed out");
+}
+
+TEST_F(DnsTransport, says_that_nobody_is_there) {
+  Endpoint nobody;
+  {
+    FakeDns gone(loop);
+    nobody = gone.endpoint();
+  }
+  EXPECT_EQ(ask({{{nobody}}}), "error Connection refused");
+  EXPECT_EQ(ask({{{nobody, DnsProtocol::tcp}}}), "error Connection refused");
+  EXPECT_EQ(ask({}), "error there is no DNS server to ask");
+  FakeDns good(loop, [](const DnsQuestion& q) { return std::vector{q.addresses({"10.0.0.1"})}; });
+  EXPECT_EQ(ask({{{nobody}, {good.endpoint()}}}), "rcode 0 10.0.0.1");
+}
+
+TEST_F(DnsTransport, sends_nothing_for_a_name_that_no_query_can_carry) {
+  FakeDns server(loop);
+  EXPECT_EQ(ask({{{server.endpoint()}}}, ".mypaas.test"), "error no query can carry this name");
+  flow();
+  EXPECT_TRUE(server.seen.empty());
+}
+
+TEST_F(DnsTransport, ends_when_it_is_cancelled) {
+  FakeDns server(loop);
+  const DnsServers servers{{{server.endpoint()}}};
+  Ask one(*this);
+  one.start(servers, "a.test", RecordType::a);
+  flow();
+  one.runner.cancel();
+  EXPECT_EQ(text(one), "error cancelled");
+}
+
+}  // namespace
+}  // namespace sluice
