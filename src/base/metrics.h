@@ -7,6 +7,7 @@
 // The names are in Prometheus form; observe/ prints them. Labels must come from configuration, never from requests.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -46,6 +47,8 @@ class Metric {
   // For a gauge that one thread owns.
   void set(int64_t n) { slots_[metric_slot].value.store(n, std::memory_order_relaxed); }
   int64_t value() const;
+  // What this thread has counted.
+  int64_t mine() const { return slots_[metric_slot].value.load(std::memory_order_relaxed); }
 
  private:
   friend class Metrics;

@@ -1,0 +1,57 @@
+// A cluster: what a set of upstream endpoints has in common, and what is counted of it.
+//
+// One for all workers and for all snapshots whose configuration is equal; never changes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "base/metrics.h"
+#include "base/time.h"
+#include "config/kinds/circuit_breakers.h"
+
+namespace sluice {
+
+struct ClusterMetrics {
+  ClusterMetrics(Metrics& metrics, const std::string& cluster);
+
+  std::array<Counter*, 5> responses;  // 1xx .. 5xx
+  Counter* requests;
+  Counter* request_timeouts;
+  Counter* request_retries;
+  Counter* requests_reset_by_upstream;
+  Counter* requests_cancelled;
+  Counter* pending_overflow;
+  Gauge* requests_active;
+  Gauge* pending_active;
+  Histogram* request_time;
+  Counter* connections;
+  Gauge* connections_active;
+  Counter* connect_failures;
+  Counter* connect_timeouts;
+  Counter* connections_overflow;
+  Counter* bytes_received;
+  Counter* bytes_sent;
+};
+
+struct Cluster {
+  std::string name;
+  Nanos connect_timeout = 5s;
+  Nanos idle_timeout = 60s;  // of a connection that waits for its next request
+  uint32_t connections_max = 1024;
+  uint32_t pending_max = 1024;
+  uint32_t requests_max = 1024;
+  unsigned threads = 1;  // that share these limits
+  ClusterMetrics metrics;
+
+  Cluster(std::string cluster_name, const kinds::CircuitBreakers& breakers, unsigned thread_count, Metrics& registry);
+
+  // Whether one more fits under `limit`. A thread looks at its own count first: only near the limit are all added up.
+  bool fits(const Gauge& active, uint32_t limit) const;
+};
+
+// The families above, for docs and /metrics.
+std::vector<MetricFamily> cluster_metric_families();
+
+}  // namespace sluice

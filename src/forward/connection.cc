@@ -1,0 +1,89 @@
+#include "forward/connection.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sluice {
+
+bool same_address(const SocketAddress& a, const SocketAddress& b) {
+  if (a.family() != b.family()) return false;
+  if (a.family() == AF_INET)
+    return a.v4_address.sin_port == b.v4_address.sin_port && a.v4_address.sin_addr.s_addr == b.v4_address.sin_addr.s_addr;
+  return a.v6_address.sin6_port == b.v6_address.sin6_port &&
+         std::memcmp(&a.v6_address.sin6_addr, &b.v6_address.sin6_addr, sizeof(in6_addr)) == 0;
+}
+
+UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a) : address(a), address_text(a.to_string()), pool(p) {
+  ++pool.open_;
+  pool.cluster->metrics.connections->add();
+  pool.cluster->metrics.connections_active->add();
+}
+
+UpstreamConnection::~UpstreamConnection() {
+  --pool.open_;
+  pool.cluster->metrics.connections_active->sub();
+  if (pool.on_free) pool.on_free();
+}
+
+void UpstreamConnection::wake() {
+  pool.unlink(*this);
+  delete this;
+}
+
+void UpstreamConnection::IdleExpiry::wake() { connection.wake(); }
+
+ConnectionPool::~ConnectionPool() {
+  on_free = nullptr;
+  while (first_) first_->wake();
+  CHECK(open_ == 0);
+}
+
+void ConnectionPool::unlink(UpstreamConnection& connection) {
+  (connection.previous_ ? connection.previous_->next_ : first_) = connection.next_;
+  if (connection.next_) connection.next_->previous_ = connection.previous_;
+  connection.next_ = connection.previous_ = nullptr;
+  --idle_;
+  connection.idle_timer_.disarm();
+  connection.socket.watch().reader = nullptr;
+}
+
+std::unique_ptr<UpstreamConnection> ConnectionPool::take(std::span<const SocketAddress> allowed) {
+  for (UpstreamConnection* connection = first_; connection; connection = connection->next_) {
+    const bool wanted =
+        std::ranges::any_of(allowed, [&](const SocketAddress& a) { return same_address(a, connection->address); });
+    if (!wanted) continue;
+    unlink(*connection);
+    return std::unique_ptr<UpstreamConnection>(connection);
+  }
+  return nullptr;
+}
+
+void ConnectionPool::keep(std::unique_ptr<UpstreamConnection> connection) {
+  Watch& watch = connection->socket.watch();
+  if (watch.peer_closed || watch.broken) return;
+  if (watch.readable) {  // perhaps: the last read filled its buffer
+    char byte;
+    if (connection->socket.try_read({&byte, 1})) return;  // F16: bytes nobody asked for, or its end
+  }
+  UpstreamConnection* kept = connection.release();
+  kept->block.release();
+  kept->next_ = first_;
+  if (first_) first_->previous_ = kept;
+  first_ = kept;
+  ++idle_;
+  watch.reader = kept;
+  kept->idle_timer_.arm(loop, loop.now() + cluster->idle_timeout, kept->expiry_);
+  if (on_free) on_free();
+}
+
+void ConnectionPool::drop_others(std::span<const SocketAddress> allowed) {
+  for (UpstreamConnection* connection = first_; connection;) {
+    UpstreamConnection* next = connection->next_;
+    const bool wanted =
+        std::ranges::any_of(allowed, [&](const SocketAddress& a) { return same_address(a, connection->address); });
+    if (!wanted) connection->wake();
+    connection = next;
+  }
+}
+
+}  // namespace sluice

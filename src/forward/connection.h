@@ -1,0 +1,85 @@
+// Connections to upstreams, and the pool in which they wait for their next request.
+//
+// A pool belongs to one worker and one destination: static endpoint or host:port of a dynamic route. Nothing is shared
+// between destinations, so that a connection is never used for a name it was not made for.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "forward/cluster.h"
+#include "io/block.h"
+#include "io/socket.h"
+
+namespace sluice {
+
+class ConnectionPool;
+
+class UpstreamConnection final : private Waiter {
+ public:
+  explicit UpstreamConnection(ConnectionPool& pool, const SocketAddress& address);
+  UpstreamConnection(const UpstreamConnection&) = delete;
+  UpstreamConnection& operator=(const UpstreamConnection&) = delete;
+  ~UpstreamConnection();
+
+  const SocketAddress address;
+  const std::string address_text;
+  Socket socket;
+  Block block;          // only while a request is under way
+  uint64_t uses = 0;    // requests sent on it
+  ConnectionPool& pool;
+
+ private:
+  friend class ConnectionPool;
+  struct IdleExpiry final : Waiter {
+    explicit IdleExpiry(UpstreamConnection& c) : connection(c) {}
+    void wake() override;
+    void cancel() override {}
+    UpstreamConnection& connection;
+  };
+  // While idle: the peer closed it, or sent bytes nobody asked for; either way it is of no use.
+  void wake() override;
+  void cancel() override {}
+
+  IdleExpiry expiry_{*this};
+  Timer idle_timer_;
+  UpstreamConnection* next_ = nullptr;
+  UpstreamConnection* previous_ = nullptr;
+};
+
+class ConnectionPool {
+ public:
+  ConnectionPool(Loop& l, std::shared_ptr<const Cluster> c) : loop(l), cluster(std::move(c)) {}
+  ConnectionPool(const ConnectionPool&) = delete;
+  ConnectionPool& operator=(const ConnectionPool&) = delete;
+  // No connection may be in use.
+  ~ConnectionPool();
+
+  // The one that was used last, to an address in `allowed`; nullptr when there is none.
+  std::unique_ptr<UpstreamConnection> take(std::span<const SocketAddress> allowed);
+  // Keeps it for the next request.
+  void keep(std::unique_ptr<UpstreamConnection> connection);
+  // Closes those to other addresses.
+  void drop_others(std::span<const SocketAddress> allowed);
+
+  size_t idle() const { return idle_; }
+  size_t in_use() const { return open_ - idle_; }
+
+  Loop& loop;
+  const std::shared_ptr<const Cluster> cluster;
+  // Called when a connection has been closed or kept: somebody may wait for one.
+  std::move_only_function<void()> on_free;
+
+ private:
+  friend class UpstreamConnection;
+  void unlink(UpstreamConnection& connection);
+
+  UpstreamConnection* first_ = nullptr;
+  size_t idle_ = 0;
+  size_t open_ = 0;
+};
+
+bool same_address(const SocketAddress& a, const SocketAddress& b);
+
+}  // namespace sluice

@@ -1,0 +1,435 @@
+#include "forward/exchange.h"
+
+#include <charconv>
+#include <sys/socket.h>
+
+#include "base/strings.h"
+#include "forward/failures.h"
+#include "http/head.h"
+#include "http/message_body.h"
+#include "http/write.h"
+#include "io/loop.h"
+
+namespace sluice {
+namespace {
+
+constexpr unsigned kInformationalMax = 16;       // F14
+constexpr Nanos kContinueWait = 1s;              // F24
+constexpr HeadLimits kResponseLimits{.line_bytes_max = 16 * 1024};
+
+// A request that may be sent twice without harm (RFC 9110 9.2.2), when none of its body has been given away.
+bool safe_to_send_again(const Request& request) {
+  if (!request.body.empty()) return false;
+  return request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS" ||
+         request.method == "PUT" || request.method == "DELETE";
+}
+
+// Writes a request's head into the arena. Host first, then the fields in their order, then what frames the body.
+class HeadWriter {
+ public:
+  explicit HeadWriter(const Request& request) : request_(request) {}
+
+  std::string_view write() {
+    size_t size = request_.method.size() + request_.path.size() + request_.authority.size() + 256;
+    for (const HeaderField& field : request_.headers) size += field.name.size() + field.value.size() + 4;
+    begin_ = at_ = static_cast<char*>(request_.arena.allocate(size, 1));
+    put(request_.method, " ", request_.path, " HTTP/1.1\r\nhost: ", request_.authority, "\r\n");
+    bool length_written = false;
+    for (const HeaderField& field : request_.headers) {
+      if (field.known == Known::host) continue;
+      if (field.known == Known::content_length) {
+        // In its old place, with the length that the body has now.
+        if (request_.body.empty()) put("content-length: 0\r\n");
+        else if (request_.body.length) put_length();
+        length_written = true;
+        continue;
+      }
+      put(field.name, ": ", field.value, "\r\n");
+    }
+    if (!request_.body.empty()) {
+      if (!request_.body.length) put("transfer-encoding: chunked\r\n");
+      else if (!length_written) put_length();
+    }
+    if (request_.upgrade) put("connection: upgrade\r\nupgrade: websocket\r\n");
+    else if (request_.accepts_trailers) put("te: trailers\r\nconnection: te\r\n");
+    put("\r\n");
+    return {begin_, static_cast<size_t>(at_ - begin_)};
+  }
+
+ private:
+  void put_length() {
+    char digits[24];
+    const auto end = std::to_chars(digits, digits + sizeof digits, *request_.body.length).ptr;
+    put("content-length: ", std::string_view(digits, static_cast<size_t>(end - digits)), "\r\n");
+  }
+  template <class... Parts>
+  void put(const Parts&... parts) {
+    (put_one(parts), ...);
+  }
+  void put_one(std::string_view text) {
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+  }
+
+  const Request& request_;
+  char* begin_ = nullptr;
+  char* at_ = nullptr;
+};
+
+// Lives in the exchange's arena: what must stay until the response's body has gone to the client.
+class Exchange {
+ public:
+  Exchange(Request& request, ConnectionPool& pool) : request_(request), pool_(pool), cluster_(*pool.cluster) {
+    cluster_.metrics.requests->add();
+    cluster_.metrics.requests_active->add();
+  }
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+  ~Exchange();
+
+  Task<Response> run(std::span<const SocketAddress> addresses);
+
+ private:
+  // The route's timeout: breaks the connection, so that whoever reads or writes on it wakes up.
+  struct RouteTimeout final : Waiter {
+    explicit RouteTimeout(Exchange& e) : exchange(e) {}
+    void wake() override;
+    void cancel() override {}
+    Exchange& exchange;
+  };
+  enum class Attempt : uint8_t { answered, failed, again };
+
+  Task<void> connect(std::span<const SocketAddress> addresses);
+  Task<void> write_request();
+  Task<void> write_with_body(std::string_view head);
+  Task<void> send_rest(std::optional<Task<Chunk>> first);
+  Piece piece(std::string_view head, Chunk chunk) const;
+  void request_ended();
+  void body_failed(Error error);
+
+  Task<void> read_head();
+  Task<void> read_more();
+  Task<Response> not_answered(const Error& error);
+  Response answered();
+  Response fail(UpstreamFailure failure, std::string_view transport = {});
+
+  Nanos idle_max() const;
+  bool clean() const;
+
+  Request& request_;
+  ConnectionPool& pool_;
+  const Cluster& cluster_;
+  std::unique_ptr<UpstreamConnection> connection_;
+  std::optional<Response> failure_;  // nothing to wait for any more
+
+  ResponseHeadParser head_{kResponseLimits};
+  Headers* headers_ = nullptr;
+  ResponseFraming framing_;
+  size_t filled_ = 0;  // bytes in the connection's block
+  std::optional<MessageBody> body_;
+
+  RouteTimeout on_timeout_{*this};
+  Timer timeout_timer_;
+  bool timed_out_ = false;
+  bool request_sent_ = false;
+  bool upgraded_ = false;
+  std::optional<Error> body_error_;  // of the client's body
+  Event may_send_;                   // the upstream said 100
+  SteadyTime last_sent_{};
+};
+
+Exchange::~Exchange() {
+  timeout_timer_.disarm();
+  cluster_.metrics.requests_active->sub();
+  if (!connection_) return;
+  if (body_) cluster_.metrics.bytes_received->add(static_cast<int64_t>(body_->bytes_read()));
+  if (headers_) cluster_.metrics.request_time->record_nanos((request_.loop.now() - request_.info.start).count());
+  if (clean()) pool_.keep(std::move(connection_));
+}
+
+// Whether the connection may carry another request (F15, F16).
+bool Exchange::clean() const {
+  if (!request_sent_ || timed_out_ || body_error_ || upgraded_ || failure_ || !framing_.keep_alive) return false;
+  if (body_) return body_->complete() && body_->rest().empty();
+  return head_.status != 0 && filled_ == head_.size();
+}
+
+Nanos Exchange::idle_max() const {
+  const auto own = request_.route.rules ? request_.route.rules->idle_timeout : std::nullopt;
+  return own.value_or(request_.stream_idle_timeout);
+}
+
+void Exchange::RouteTimeout::wake() {
+  exchange.timed_out_ = true;
+  exchange.cluster_.metrics.request_timeouts->add();
+  if (exchange.connection_) ::shutdown(exchange.connection_->socket.fd(), SHUT_RDWR);
+}
+
+Response Exchange::fail(UpstreamFailure failure, std::string_view transport) {
+  failure_ = upstream_failure(request_, failure, transport);
+  connection_.reset();
+  if (request_.route.rules) request_.route.rules->finish_response(request_, *failure_);
+  return *failure_;
+}
+
+Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
+  if (!cluster_.fits(*cluster_.metrics.requests_active, cluster_.requests_max + 1)) {
+    cluster_.metrics.pending_overflow->add();
+    co_return fail(UpstreamFailure::overflow);
+  }
+  for (bool may_repeat = safe_to_send_again(request_);; may_repeat = false) {
+    connection_ = pool_.take(addresses);
+    const bool reused = connection_ != nullptr;
+    if (!reused) {
+      auto connecting = connect(addresses);
+      CO_TRY(co_await connecting);
+      if (failure_) co_return *failure_;
+    }
+    request_.info.upstream_host = request_.arena.copy(connection_->address_text);
+    ++request_.info.attempts;
+
+    auto writing = write_request();
+    auto written = co_await writing;
+    // An upstream may answer and close before it has read everything: what it said counts more than the failed write.
+    if (!written && written.error().side != Side::upstream) co_return std::unexpected(std::move(written).error());
+    auto reading = read_head();
+    auto read = co_await reading;
+    if (read) co_return answered();
+    const bool ended = read.error().kind == ErrorKind::reset || read.error().kind == ErrorKind::io;
+    if (reused && ended && may_repeat && filled_ == 0 && !timed_out_) {
+      // It was closed while it lay in the pool: nothing of this request has been looked at.
+      cluster_.metrics.request_retries->add();
+      connection_.reset();
+      timeout_timer_.disarm();
+      continue;
+    }
+    auto result = not_answered(read.error());
+    co_return co_await result;
+  }
+}
+
+// --- connecting -------------------------------------------------------------------------------------------------
+
+Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
+  if (!cluster_.fits(*cluster_.metrics.connections_active, cluster_.connections_max)) {
+    cluster_.metrics.connections_overflow->add();
+    cluster_.metrics.pending_overflow->add();
+    fail(UpstreamFailure::overflow);
+    co_return Status{};
+  }
+  Error last;
+  for (const SocketAddress& address : addresses) {
+    connection_ = std::make_unique<UpstreamConnection>(pool_, address);
+    request_.info.upstream_host = request_.arena.copy(connection_->address_text);
+    auto connecting = sluice::connect(connection_->socket, request_.loop, address, cluster_.connect_timeout);
+    auto connected = co_await connecting;
+    if (connected) co_return Status{};
+    last = std::move(connected).error();
+    connection_.reset();
+    if (last.kind == ErrorKind::cancelled) co_return std::unexpected(std::move(last));
+    (last.kind == ErrorKind::timeout ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
+  }
+  if (last.kind == ErrorKind::timeout) fail(UpstreamFailure::connect_timeout);
+  else fail(UpstreamFailure::connect, request_.arena.copy(last.message));
+  co_return Status{};
+}
+
+// --- sending ----------------------------------------------------------------------------------------------------
+
+// The head, and as much of the body as is at hand, in one write; the rest is sent while the answer is read.
+Task<void> Exchange::write_request() {
+  const std::string_view head = HeadWriter(request_).write();
+  ++connection_->uses;
+  cluster_.metrics.bytes_sent->add(static_cast<int64_t>(head.size()));
+  if (!request_.body.empty()) return write_with_body(head);
+  request_ended();
+  return connection_->socket.write_all(head, idle_max());
+}
+
+Task<void> Exchange::write_with_body(std::string_view head) {
+  std::optional<Task<Chunk>> first;
+  if (!request_.expects_continue) first.emplace(request_.body.reader->read());
+  if (first && first->ready()) {
+    const Chunk chunk = CO_TRY(first->take());
+    auto writing = write_piece(connection_->socket, piece(head, chunk), idle_max());
+    CO_TRY(co_await writing);
+    if (chunk.last) {
+      request_ended();
+      co_return Status{};
+    }
+    first.reset();
+  } else {
+    auto writing = connection_->socket.write_all(head, idle_max());
+    CO_TRY(co_await writing);
+  }
+  request_.background->spawn(send_rest(std::move(first)));
+  co_return Status{};
+}
+
+Task<void> Exchange::send_rest(std::optional<Task<Chunk>> first) {
+  if (request_.expects_continue) {
+    // F24: an upstream that never says 100 gets the body after a second.
+    auto waiting = may_send_.wait(request_.loop, request_.loop.now() + kContinueWait);
+    auto told = co_await waiting;
+    if (!told && told.error().kind == ErrorKind::cancelled) co_return told;
+  }
+  for (;;) {
+    auto reading = first ? std::move(*first) : request_.body.reader->read();
+    first.reset();
+    auto chunk = co_await reading;
+    if (!chunk) {
+      body_failed(std::move(chunk).error());
+      co_return Status{};
+    }
+    const bool last = chunk->last;
+    auto writing = write_piece(connection_->socket, piece({}, *chunk), idle_max());
+    auto written = co_await writing;
+    if (!written) co_return Status{};  // the one who reads the answer meets the same end
+    last_sent_ = request_.loop.now();
+    if (last) {
+      request_ended();
+      co_return Status{};
+    }
+  }
+}
+
+Piece Exchange::piece(std::string_view head, Chunk chunk) const {
+  return {.head = head,
+          .chunk = chunk,
+          .chunked = !request_.body.length,
+          .trailers = chunk.last ? request_.body.reader->trailers() : nullptr};
+}
+
+void Exchange::request_ended() {
+  request_sent_ = true;
+  request_.info.request_end = request_.loop.now();
+  const Nanos timeout = request_.route.rules ? request_.route.rules->timeout : Nanos(0);
+  if (timeout.count() > 0) timeout_timer_.arm(request_.loop, request_.loop.now() + timeout, on_timeout_);
+}
+
+// The client's body broke off: the upstream must not take what it has for the whole.
+void Exchange::body_failed(Error error) {
+  if (error.kind == ErrorKind::cancelled) return;
+  body_error_ = std::move(error);
+  ::shutdown(connection_->socket.fd(), SHUT_RDWR);
+}
+
+// --- reading the answer -----------------------------------------------------------------------------------------
+
+Task<void> Exchange::read_head() {
+  connection_->block = Block(Block::kSmall);
+  headers_ = request_.arena.make<Headers>(request_.arena);
+  filled_ = 0;
+  head_.restart(*headers_);
+  for (unsigned informational = 0;;) {
+    const HeadProgress progress =
+        filled_ == 0 ? HeadProgress::more : head_.parse(connection_->block.span().first(filled_), *headers_);
+    if (progress == HeadProgress::failed) co_return sluice::fail(ErrorKind::invalid, "no HTTP response", Side::upstream);
+    if (progress == HeadProgress::more) {
+      auto reading = read_more();
+      CO_TRY(co_await reading);
+      continue;
+    }
+    if (head_.status >= 200 || head_.status == 101) co_return Status{};
+    if (++informational > kInformationalMax)
+      co_return sluice::fail(ErrorKind::invalid, "too many informational responses", Side::upstream);
+    if (head_.status == 100) may_send_.notify(request_.loop);
+    char* data = connection_->block.data();
+    filled_ -= head_.size();
+    std::memmove(data, data + head_.size(), filled_);
+    head_.restart(*headers_);
+  }
+}
+
+Task<void> Exchange::read_more() {
+  Block& block = connection_->block;
+  if (filled_ == block.size()) {
+    Block larger(Block::kLarge);
+    if (block.size() >= larger.size()) co_return sluice::fail(ErrorKind::invalid, "the response head is too large", Side::upstream);
+    std::memcpy(larger.data(), block.data(), filled_);
+    block = std::move(larger);
+    head_.restart(*headers_);
+  }
+  for (;;) {
+    const Nanos idle = idle_max();
+    const SteadyTime since = std::max(request_.loop.now(), last_sent_);
+    auto waiting = connection_->socket.readable(idle.count() > 0 ? since + idle : SteadyTime::max());
+    auto ready = co_await waiting;
+    if (!ready) {
+      // While the request's body still moves, nobody is idle.
+      if (ready.error().kind == ErrorKind::timeout && last_sent_ > since) continue;
+      co_return ready;
+    }
+    auto got = connection_->socket.try_read(block.span().subspan(filled_));
+    if (!got) continue;
+    const size_t bytes = CO_TRY(std::move(*got));
+    if (bytes == 0) co_return sluice::fail(ErrorKind::reset, "the upstream closed the connection", Side::upstream);
+    filled_ += bytes;
+    co_return Status{};
+  }
+}
+
+Task<Response> Exchange::not_answered(const Error& error) {
+  if (error.kind == ErrorKind::cancelled) {
+    cluster_.metrics.requests_cancelled->add();
+    return std::unexpected(error);
+  }
+  if (body_error_) return std::unexpected(*body_error_);
+  if (timed_out_) return fail(UpstreamFailure::timeout);
+  if (error.kind == ErrorKind::timeout) return fail(UpstreamFailure::idle);
+  if (error.kind == ErrorKind::invalid) return fail(UpstreamFailure::protocol);
+  cluster_.metrics.requests_reset_by_upstream->add();
+  return fail(UpstreamFailure::ended);
+}
+
+Response Exchange::answered() {
+  const bool to_head = request_.method == "HEAD";
+  if (!frame_response(head_, *headers_, to_head, framing_)) return fail(UpstreamFailure::protocol);
+  if (head_.status == 101 && !request_.upgrade) return fail(UpstreamFailure::protocol);  // F14
+  if (!remove_hop_by_hop(*headers_)) return fail(UpstreamFailure::protocol);
+
+  const SteadyTime now = request_.loop.now();
+  StreamInfo& info = request_.info;
+  info.upstream_first_byte = now;
+  info.details = "via_upstream";
+  cluster_.metrics.responses[head_.status / 100U - 1]->add();
+
+  Response response;
+  response.status = head_.status;
+  response.headers = headers_;
+  const auto waited = std::chrono::floor<Millis>(now - info.request_end.value_or(info.start)).count();
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, waited).ptr;
+  headers_->set(Known::x_envoy_upstream_service_time,
+                request_.arena.copy({digits, static_cast<size_t>(end - digits)}));
+  const std::span<char> behind = connection_->block.span().first(filled_).subspan(head_.size());
+  if (head_.status == 101) {
+    upgraded_ = true;
+    timeout_timer_.disarm();
+    response.tunnel = &connection_->socket;
+    response.tunnel_early_bytes = {behind.data(), behind.size()};
+  } else if (framing_.body != BodyKind::none) {
+    body_.emplace(MessageBody::Source{.socket = connection_->socket,
+                                      .block = connection_->block,
+                                      .reserved = head_.size(),
+                                      .early = behind,
+                                      .side = Side::upstream,
+                                      .idle_max = idle_max(),
+                                      .arena = request_.arena},
+                  framing_.body, framing_.length);
+    response.body.reader = &*body_;
+    if (framing_.body == BodyKind::length) response.body.length = framing_.length;
+  }
+  if (request_.route.rules) request_.route.rules->finish_response(request_, response);
+  return response;
+}
+
+}  // namespace
+
+Task<Response> forward(Request& request, ForwardTarget target) {
+  request.info.upstream_cluster = target.pool.cluster->name;
+  if (request.route.rules) request.route.rules->rewrite_request(request);
+  return request.arena.make<Exchange>(request, target.pool)->run(target.addresses);
+}
+
+}  // namespace sluice

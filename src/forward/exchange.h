@@ -1,0 +1,24 @@
+// One request to one destination and back: connection, head, body both ways, response head.
+#pragma once
+
+#include <span>
+
+#include "forward/connection.h"
+#include "pipeline/message.h"
+
+namespace sluice {
+
+// Where a request is to go. Everything must live as long as the exchange.
+struct ForwardTarget {
+  ConnectionPool& pool;
+  // In the order in which they are to be tried.
+  std::span<const SocketAddress> addresses;
+};
+
+// Applies the route's rewrites, sends the request, and gives the response with its body still on the connection. What
+// fails becomes an answer (failures.h); an Error comes back only when the client's side is at fault or the task was
+// cancelled. A connect that fails goes on to the next address; a reused connection that turns out to be closed is
+// replaced once, if the request can safely be sent again.
+Task<Response> forward(Request& request, ForwardTarget target);
+
+}  // namespace sluice

@@ -1,0 +1,115 @@
+#include "http/message_body.h"
+
+#include <algorithm>
+
+namespace sluice {
+namespace {
+
+constexpr size_t kSpaceMin = 2048;
+
+}  // namespace
+
+MessageBody::MessageBody(const Source& source, BodyKind kind, uint64_t length)
+    : source_(source), kind_(kind), left_(length), pending_(source.early), last_read_(source.socket.loop().now()) {
+  complete_ = kind == BodyKind::none;
+}
+
+// Called only when all bytes have been handed out and used.
+std::span<char> MessageBody::space() {
+  if (want_large_ && own_.size() < Block::kLarge) own_ = Block(Block::kLarge);
+  if (own_.empty() && source_.block.size() - source_.reserved < kSpaceMin) own_ = Block(Block::kSmall);
+  return own_.empty() ? source_.block.span().subspan(source_.reserved) : own_.span();
+}
+
+MessageBody::Step MessageBody::counted(std::span<char> bytes, bool last) {
+  bytes_read_ += bytes.size();
+  complete_ = last;
+  return {{bytes, last}, true};
+}
+
+Result<MessageBody::Step> MessageBody::next() {
+  if (complete_) return Step{{{}, true}, true};
+  if (kind_ == BodyKind::chunked) return next_chunked();
+  if (pending_.empty() && !ended_) return Step{};
+  if (kind_ == BodyKind::until_close) return counted(std::exchange(pending_, {}), ended_);
+  const auto take = static_cast<size_t>(std::min<uint64_t>(left_, pending_.size()));
+  if (take == 0) return fail(ErrorKind::reset, "the connection ended before the body did", source_.side);  // F17
+  const auto bytes = pending_.first(take);
+  pending_ = pending_.subspan(take);
+  left_ -= take;
+  return counted(bytes, left_ == 0);
+}
+
+Result<MessageBody::Step> MessageBody::next_chunked() {
+  using Is = ChunkedDecoder::Step::Is;
+  const auto broken = [&] { return fail(ErrorKind::invalid, "broken chunked coding", source_.side); };
+  std::span<char> data = std::exchange(stashed_, {});
+  while (!pending_.empty()) {
+    const ChunkedDecoder::Step step = decoder_.step(pending_);
+    if (step.is == Is::broken) return broken();  // F6
+    pending_ = pending_.subspan(step.consumed);
+    if (step.is == Is::done) {
+      if (!decoder_.trailer_text().empty()) {
+        auto* headers = source_.arena.make<Headers>(source_.arena);
+        if (!parse_trailers(decoder_.trailer_text(), *headers)) return broken();
+        if (headers->size() > 0) trailers_ = headers;
+      }
+      return counted(data, true);
+    }
+    if (step.is == Is::more) break;
+    if (data.empty()) {
+      data = step.data;
+    } else {
+      // Small chunks travel on together: the second is moved up to the first.
+      std::memmove(data.data() + data.size(), step.data.data(), step.data.size());
+      data = {data.data(), data.size() + step.data.size()};
+    }
+  }
+  if (!data.empty()) return counted(data, false);
+  if (ended_) return fail(ErrorKind::reset, "the connection ended before the body did", source_.side);
+  return Step{};
+}
+
+void MessageBody::accept(std::span<char> into, size_t got) {
+  if (got == 0) ended_ = true;
+  want_large_ |= got == into.size();
+  last_read_ = source_.socket.loop().now();
+  pending_ = into.first(got);
+}
+
+Task<Chunk> MessageBody::read() {
+  auto step = next();
+  if (!step) return std::unexpected(std::move(step).error());
+  if (step->have) return step->chunk;
+  if (say_first_.empty() && source_.socket.watch().readable) {
+    const std::span<char> into = space();
+    if (auto got = source_.socket.try_read(into)) {
+      if (!*got) return std::unexpected(std::move(*got).error());
+      accept(into, **got);
+      step = next();
+      if (!step) return std::unexpected(std::move(step).error());
+      if (step->have) return step->chunk;
+    }
+  }
+  return read_waiting();
+}
+
+Task<Chunk> MessageBody::read_waiting() {
+  if (!say_first_.empty()) {
+    const std::string_view words = std::exchange(say_first_, {});
+    auto writing = source_.socket.write_all(words, source_.idle_max);
+    CO_TRY(co_await writing);
+  }
+  for (;;) {
+    const SteadyTime now = source_.socket.loop().now();
+    const SteadyTime until = std::min(deadline_, source_.idle_max.count() > 0 ? now + source_.idle_max : SteadyTime::max());
+    const std::span<char> into = space();
+    auto reading = source_.socket.read(into, until);
+    const size_t got = CO_TRY(co_await reading);
+    accept(into, got);
+    Step step = CO_TRY(next());
+    if (step.have) co_return step.chunk;
+  }
+}
+
+}  // namespace sluice

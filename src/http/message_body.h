@@ -1,0 +1,72 @@
+// The body of an HTTP/1 message on a socket, either side: by length, chunked, or until the connection ends.
+//
+// Lives in the exchange's arena. What has come with the head is used first; then the socket is read into the block, at
+// `reserved` and behind it, so that the head in front stays where it is.
+#pragma once
+
+#include "http/body.h"
+#include "http/chunked.h"
+#include "http/framing.h"
+#include "io/block.h"
+#include "io/socket.h"
+
+namespace sluice {
+
+class MessageBody final : public BodyReader {
+ public:
+  struct Source {
+    Socket& socket;
+    Block& block;
+    size_t reserved = 0;     // bytes of the block in front that must stay
+    std::span<char> early;   // bytes of the block behind the head that have come already
+    Side side = Side::downstream;
+    Nanos idle_max{};        // longest wait for the next bytes; ErrorKind::timeout after it
+    Arena& arena;
+  };
+  MessageBody(const Source& source, BodyKind kind, uint64_t length);
+
+  Task<Chunk> read() override;
+  const Headers* trailers() const override { return trailers_; }
+
+  // All of it has been read, its framing included.
+  bool complete() const { return complete_; }
+  // Bytes that came behind the complete body: the next message's.
+  std::span<char> rest() const { return pending_; }
+  uint64_t bytes_read() const { return bytes_read_; }
+  // The latest time a wait may last to, besides idle_max.
+  void set_deadline(SteadyTime deadline) { deadline_ = deadline; }
+  // Bytes to write to the socket before the first read that waits: "100 Continue".
+  void say_first(std::string_view bytes) { say_first_ = bytes; }
+  // When bytes last came.
+  SteadyTime last_read() const { return last_read_; }
+
+ private:
+  struct Step {
+    Chunk chunk;
+    bool have = false;
+  };
+  Result<Step> next();
+  Result<Step> next_chunked();
+  Step counted(std::span<char> bytes, bool last);
+  std::span<char> space();
+  void accept(std::span<char> into, size_t got);
+  Task<Chunk> read_waiting();
+
+  Source source_;
+  Block own_;  // instead of the connection's block: when that is full of head, or the body is large
+  bool want_large_ = false;
+  BodyKind kind_;
+  uint64_t left_;
+  std::span<char> pending_;
+  std::span<char> stashed_;  // data of a second chunk that was already decoded
+  ChunkedDecoder decoder_;
+  const Headers* trailers_ = nullptr;
+  bool complete_ = false;
+  bool ended_ = false;  // the peer sends no more
+  uint64_t bytes_read_ = 0;
+  SteadyTime deadline_ = SteadyTime::max();
+  SteadyTime last_read_{};
+  std::string_view say_first_;
+};
+
+}  // namespace sluice

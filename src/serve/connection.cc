@@ -1,0 +1,540 @@
+#include "serve/connection.h"
+
+#include <charconv>
+
+#include "base/log.h"
+#include "http/write.h"
+#include "pipeline/rescue.h"
+#include "serve/listener.h"
+#include "serve/proxy_status.h"
+#include "serve/request_setup.h"
+#include "serve/tunnel.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kDrainBytesMax = 64 * 1024;  // of a request body that nobody read (F18)
+constexpr Nanos kLingerMax = 1s;              // Envoy's delayedCloseTimeout
+constexpr Nanos kHalfCloseGrace = 5s;         // see Hangup
+
+// `Date` changes once a second; each worker writes its own.
+std::string_view date_now(WallTime wall) {
+  thread_local int64_t second = -1;
+  thread_local std::string text;
+  if (const int64_t now = unix_seconds(wall); now != second) {
+    second = now;
+    text = format_http_date(wall);
+  }
+  return text;
+}
+
+// Bodies of refusals as Envoy words them (gloo-policies 9.2).
+Response refuse(Request& request, const HeadFailure& failure) {
+  std::string_view body;
+  if (failure.details == "http1.codec_error" || failure.details == "http1.headers_too_large") {
+    request.info.set(ResponseFlag::downstream_protocol_error);
+    body = reason_phrase(failure.status);
+  } else if (failure.details == "request_header_timeout") {
+    body = "request header timeout";
+  }
+  Response response = local_reply(request, failure.status, body, failure.details);
+  response.close = true;
+  return response;
+}
+
+bool status_without_body(uint16_t status) { return status < 200 || status == 204 || status == 304; }
+
+}  // namespace
+
+struct Connection::Exchange {
+  Exchange(Connection& connection, ConfigSlot::Lease lease, SteadyTime now)
+      : config(std::move(lease)),
+        request(connection.memory_->arena, connection.listener_.loop, info),
+        head(config->limits) {
+    info.start = now;
+    info.start_wall = connection.listener_.loop.wall();
+    info.downstream_peer = &connection.peer_;
+    info.downstream_address = &connection.listener_.address();
+    info.connection_id = connection.id_;
+    request.background = &background;
+    request.upstreams = connection.listener_.upstreams;
+  }
+
+  ConfigSlot::Lease config;
+  StreamInfo info;
+  TaskGroup background;
+  Request request;
+  RequestHeadParser head;
+  RequestFraming framing;
+  std::optional<HeadFailure> refused;
+  std::optional<MessageBody> body;
+  bool keep_alive = false;
+  bool head_sent = false;
+  bool complete = false;  // the response has gone out whole
+};
+
+// --- life of a connection ---------------------------------------------------------------------------------------
+
+Connection::Connection(Listener& listener, const SocketAddress& peer, uint64_t id)
+    : listener_(listener), peer_(peer), id_(id) {
+  listener_.link(*this);
+  const ServerMetrics& metrics = *listener_.config_.peek().metrics;
+  metrics.connections->add();
+  metrics.connections_active->add();
+}
+
+Connection::~Connection() {
+  listener_.config_.peek().metrics->connections_active->sub();
+  listener_.give_memory(std::move(memory_));
+  listener_.unlink(*this);
+}
+
+void Connection::start(int fd) {
+  if (auto adopted = socket_.adopt(listener_.loop, fd, Side::downstream); !adopted) {
+    log::warn("listener", "cannot serve a connection", {{"error", adopted.error().message}});
+    delete this;
+    return;
+  }
+  // Most clients send with the connection's last handshake packet: look before waiting.
+  runner_.start(serve());
+}
+
+void Connection::park() {
+  if (draining_) {
+    delete this;
+    return;
+  }
+  listener_.give_memory(std::move(memory_));
+  socket_.watch().reader = this;
+  const Nanos idle = listener_.config_.peek().idle_timeout;
+  if (idle.count() > 0) idle_timer_.arm(listener_.loop, listener_.loop.now() + idle, expiry_);
+}
+
+void Connection::wake() {
+  idle_timer_.disarm();
+  runner_.start(serve());
+}
+
+void Connection::on_served(void* self, Result<void> result) {
+  auto& connection = *static_cast<Connection*>(self);
+  if (result && connection.socket_.open()) connection.park();
+  else delete &connection;
+}
+
+void Connection::drain() {
+  draining_ = true;
+  if (idle()) delete this;
+}
+
+void Connection::abort() {
+  draining_ = true;
+  if (idle()) delete this;
+  else runner_.cancel();
+}
+
+void Connection::IdleExpiry::wake() {
+  connection.listener_.config_.peek().metrics->connections_idle_timeout->add();
+  delete &connection;
+}
+
+// A reset means that nobody waits for the answer. An end of the client's sending may be a half-close, which is legal
+// and rare, or the whole goodbye, which is common; both look alike. So the answer gets a few more seconds.
+void Connection::Hangup::wake() {
+  Watch& watch = connection.socket_.watch();
+  const bool waited = grace_begun && !grace.armed();
+  if (!watch.broken && !waited) {
+    if (!std::exchange(grace_begun, true))
+      grace.arm(connection.listener_.loop, connection.listener_.loop.now() + kHalfCloseGrace, *this);
+    watch.on_hangup = this;
+    return;
+  }
+  grace.disarm();
+  connection.client_gone_ = true;
+  connection.runner_.cancel();
+}
+
+// --- requests ---------------------------------------------------------------------------------------------------
+
+Task<void> Connection::serve() {
+  if (!memory_) memory_ = listener_.take_memory();
+  for (;;) {
+    Exchange exchange(*this, listener_.config_.lease(), listener_.loop.now());
+    auto reading = read_head(exchange);
+    const HeadRead read = CO_TRY(co_await reading);
+    if (read == HeadRead::nothing) co_return Status{};
+
+    auto handling = handle(exchange);
+    auto handled = co_await handling;
+    Watch& watch = socket_.watch();
+    watch.on_hangup = nullptr;
+    hangup_.grace.disarm();
+    hangup_.grace_begun = false;
+    exchange.background.cancel();
+    auto joining = exchange.background.join();
+    auto joined = co_await joining;
+    finish(exchange, handled ? *handled : Response{});
+    keep_rest(exchange);
+    memory_->arena.reset();  // gives the upstream's connection back; before the request it refers to goes
+    if (!handled || !joined || client_gone_) co_return cancelled_error();
+    if (!exchange.keep_alive) {
+      auto lingering = linger();
+      co_await lingering;
+      socket_.close();
+      co_return Status{};
+    }
+    if (memory_->filled == 0) co_return Status{};
+  }
+}
+
+Task<Connection::HeadRead> Connection::read_head(Exchange& exchange) {
+  ConnectionMemory& memory = *memory_;
+  if (memory.block.empty()) memory.block = Block(Block::kSmall);
+  SteadyTime deadline = SteadyTime::max();
+  for (;;) {
+    if (memory.filled > 0) {
+      const HeadProgress progress =
+          exchange.head.parse(memory.block.span().first(memory.filled), exchange.request.headers);
+      if (progress == HeadProgress::done) co_return HeadRead::request;
+      if (progress == HeadProgress::failed) {
+        exchange.refused = exchange.head.failure();
+        co_return HeadRead::refused;
+      }
+      if (deadline == SteadyTime::max() && exchange.config->head_timeout.count() > 0)
+        deadline = listener_.loop.now() + exchange.config->head_timeout;
+    } else if (!socket_.watch().readable) {
+      co_return HeadRead::nothing;
+    }
+    if (memory.filled == memory.block.size()) {
+      Block larger(std::max(Block::kLarge, 2 * memory.block.size()));
+      std::memcpy(larger.data(), memory.block.data(), memory.filled);
+      memory.block = std::move(larger);
+      exchange.head.restart(exchange.request.headers);
+    }
+    if (!socket_.watch().readable) {
+      auto waiting = socket_.readable(deadline);
+      auto ready = co_await waiting;
+      if (!ready && ready.error().kind == ErrorKind::timeout) {
+        exchange.refused = HeadFailure{408, "request_header_timeout"};
+        co_return HeadRead::refused;
+      }
+      if (!ready) co_return std::unexpected(ready.error());
+    }
+    auto got = socket_.try_read(memory.block.span().subspan(memory.filled));
+    if (!got) continue;
+    if (!*got || **got == 0) {
+      socket_.close();
+      co_return HeadRead::nothing;
+    }
+    memory.filled += **got;
+  }
+}
+
+Task<Response> Connection::handle(Exchange& exchange) {
+  const ListenerConfig& config = *exchange.config;
+  Request& request = exchange.request;
+  config.metrics->requests->add();
+  config.metrics->requests_active->add();
+  if (!exchange.refused) exchange.refused = set_up_request(exchange.head, config, peer_, request, exchange.framing);
+  exchange.keep_alive = !exchange.refused && exchange.framing.keep_alive;
+
+  Response response;
+  if (exchange.refused) {
+    response = refuse(request, *exchange.refused);
+  } else {
+    attach_body(exchange);
+    Watch& watch = socket_.watch();
+    watch.on_hangup = &hangup_;
+    if (watch.peer_closed && exchange.framing.body == BodyKind::none) hangup_.wake();
+    auto handling = config.service->handle(request);
+    auto handled = co_await handling;
+    response = handled ? *handled : failed(exchange, handled.error());
+  }
+  auto answering = answer(exchange, response);
+  auto answered = co_await answering;
+  if (!answered && answered.error().kind == ErrorKind::cancelled) client_gone_ = true;
+  if (!answered) exchange.keep_alive = false;
+  if (exchange.keep_alive && exchange.body && !exchange.body->complete()) {
+    // F18: what nobody read must go before the next request can be found.
+    exchange.background.cancel();
+    auto joining = exchange.background.join();
+    CO_TRY(co_await joining);
+    auto draining = drain_body(exchange);
+    CO_TRY(co_await draining);
+  }
+  co_return response;
+}
+
+void Connection::attach_body(Exchange& exchange) {
+  const ListenerConfig& config = *exchange.config;
+  if (exchange.framing.body == BodyKind::none) {
+    exchange.info.request_end = exchange.info.start;
+    return;
+  }
+  const std::span<char> early = memory_->block.span().first(memory_->filled).subspan(exchange.head.size());
+  exchange.body.emplace(MessageBody::Source{.socket = socket_,
+                                            .block = memory_->block,
+                                            .reserved = exchange.head.size(),
+                                            .early = early,
+                                            .side = Side::downstream,
+                                            .idle_max = config.stream_idle_timeout,
+                                            .arena = memory_->arena},
+                        exchange.framing.body, exchange.framing.length);
+  if (config.request_timeout.count() > 0) exchange.body->set_deadline(exchange.info.start + config.request_timeout);
+  if (exchange.framing.expects_continue && early.empty()) exchange.body->say_first("HTTP/1.1 100 Continue\r\n\r\n");
+  exchange.request.body.reader = &*exchange.body;
+  if (exchange.framing.body == BodyKind::length) exchange.request.body.length = exchange.framing.length;
+}
+
+Response Connection::failed(Exchange& exchange, const Error& error) {
+  Request& request = exchange.request;
+  const Nanos request_timeout = exchange.config->request_timeout;
+  Response response;
+  if (error.kind == ErrorKind::timeout && error.side == Side::downstream && request_timeout.count() > 0 &&
+      listener_.loop.now() >= exchange.info.start + request_timeout) {
+    response = local_reply(request, 408, "request timeout", "request_overall_timeout");
+    response.close = true;
+  } else {
+    response = rescue(request, error);
+  }
+  if (error.kind == ErrorKind::cancelled) client_gone_ = true;
+  if (request.route.rules && !response.finished) request.route.rules->finish_response(request, response);
+  return response;
+}
+
+// --- responses --------------------------------------------------------------------------------------------------
+
+// Fields that every response gets, and the head as bytes.
+std::string_view Connection::write_head(Exchange& exchange, Response& response) {
+  const ListenerConfig& config = *exchange.config;
+  Arena& arena = memory_->arena;
+  Headers& headers = *response.headers;
+  if (!config.server_name.empty()) headers.set(Known::server, config.server_name);
+  if (!headers.has(Known::date)) headers.add(Known::date, arena.copy(date_now(listener_.loop.wall())));
+  if (!config.via.empty() && !response.local) {
+    const auto via = headers.joined("via");
+    headers.set(Known::via, via ? arena.concat(*via, std::string_view(", "), config.via) : std::string_view(config.via));
+  }
+  const std::string_view phrase = reason_phrase(response.status);
+  size_t size = phrase.size() + 128;
+  for (const HeaderField& field : headers) size += field.name.size() + field.value.size() + 4;
+  char* const begin = static_cast<char*>(arena.allocate(size, 1));
+  char* at = begin;
+  const auto put = [&](std::string_view text) {
+    std::memcpy(at, text.data(), text.size());
+    at += text.size();
+  };
+  const auto put_number = [&](uint64_t number) { at = std::to_chars(at, at + 20, number).ptr; };
+  put("HTTP/1.1 ");
+  put_number(response.status);
+  put(" ");
+  put(phrase);
+  put("\r\n");
+  // The length is that of the body as it is now; in answers without one (HEAD, 304) what was said stands.
+  const bool bodiless = status_without_body(response.status) || exchange.request.method == "HEAD";
+  bool length_done = false;
+  for (const HeaderField& field : headers) {
+    if (field.known == Known::content_length) {
+      if (length_done) continue;
+      if (!bodiless || !response.body.empty()) {
+        if (!response.body.empty() && !response.body.length) continue;
+        put("content-length: ");
+        put_number(response.body.empty() ? 0 : *response.body.length);
+        put("\r\n");
+        length_done = true;
+        continue;
+      }
+      length_done = true;
+    }
+    put(field.name);
+    put(": ");
+    put(field.value);
+    put("\r\n");
+  }
+  if (response.status >= 200 && response.status != 204 && !length_done) {
+    if (response.body.empty()) {
+      if (!bodiless) put("content-length: 0\r\n");
+    } else if (response.body.length) {
+      put("content-length: ");
+      put_number(*response.body.length);
+      put("\r\n");
+    } else {
+      put("transfer-encoding: chunked\r\n");
+    }
+  }
+  if (response.tunnel) put("connection: upgrade\r\nupgrade: websocket\r\n");
+  else if (!exchange.keep_alive) put("connection: close\r\n");
+  put("\r\n");
+  return {begin, static_cast<size_t>(at - begin)};
+}
+
+Task<void> Connection::answer(Exchange& exchange, Response& response) {
+  if (client_gone_) co_return cancelled_error();
+  if (response.local && exchange.config->proxy_answers) answer_as_proxy(exchange.request, response);
+  if (response.close || draining_) exchange.keep_alive = false;
+  // A body that nobody will read, and that is too long to read past.
+  if (response.local && exchange.body && !exchange.body->complete() &&
+      (exchange.framing.expects_continue || !exchange.request.body.length ||
+       *exchange.request.body.length > kDrainBytesMax))
+    exchange.keep_alive = false;
+  exchange.info.code = response.status;
+  if (response.tunnel) {
+    auto relaying = relay(exchange, response);
+    co_return co_await relaying;
+  }
+  const bool bodiless = status_without_body(response.status) || exchange.request.method == "HEAD";
+  if (bodiless || response.body.empty()) {
+    const std::string_view head = write_head(exchange, response);
+    exchange.head_sent = true;
+    auto writing = socket_.write_all(head, exchange.config->stream_idle_timeout);
+    CO_TRY(co_await writing);
+    exchange.complete = true;
+    co_return Status{};
+  }
+  auto writing = write_body(exchange, response);
+  co_return co_await writing;
+}
+
+Task<void> Connection::write_body(Exchange& exchange, Response& response) {
+  const Nanos idle = exchange.config->stream_idle_timeout;
+  auto reading = response.body.reader->read();
+  if (reading.ready()) {
+    auto chunk = reading.take();
+    if (!chunk) {
+      // Nothing has gone out yet: there is still time for a proper answer.
+      response = failed(exchange, chunk.error());
+      exchange.keep_alive = false;
+      exchange.info.code = response.status;
+      reading = response.body.empty() ? Task<Chunk>(Chunk{{}, true}) : response.body.reader->read();
+      chunk = reading.take();
+    }
+    const std::string_view head = write_head(exchange, response);
+    exchange.head_sent = true;
+    auto writing = write_piece(socket_, piece(exchange, response, head, *chunk), idle);
+    CO_TRY(co_await writing);
+    exchange.info.bytes_sent += chunk->bytes.size();
+    if (chunk->last) {
+      exchange.complete = true;
+      co_return Status{};
+    }
+    reading = response.body.reader->read();
+  } else {
+    const std::string_view head = write_head(exchange, response);
+    exchange.head_sent = true;
+    auto writing = socket_.write_all(head, idle);
+    CO_TRY(co_await writing);
+  }
+  for (;;) {
+    auto chunk = co_await reading;
+    if (!chunk) {
+      if (chunk.error().side == Side::upstream) exchange.info.set(ResponseFlag::upstream_connection_ended);
+      co_return std::unexpected(std::move(chunk).error());
+    }
+    auto writing = write_piece(socket_, piece(exchange, response, {}, *chunk), idle);
+    CO_TRY(co_await writing);
+    exchange.info.bytes_sent += chunk->bytes.size();
+    if (chunk->last) break;
+    reading = response.body.reader->read();
+  }
+  exchange.complete = true;
+  co_return Status{};
+}
+
+Piece Connection::piece(const Exchange& exchange, const Response& response, std::string_view head, Chunk chunk) const {
+  const bool trailers = chunk.last && exchange.request.accepts_trailers && !response.body.empty();
+  return {.head = head,
+          .chunk = chunk,
+          .chunked = !response.body.empty() && !response.body.length,
+          .trailers = trailers ? response.body.reader->trailers() : nullptr};
+}
+
+Task<void> Connection::relay(Exchange& exchange, Response& response) {
+  const ServerMetrics& metrics = *exchange.config->metrics;
+  const Nanos idle = exchange.config->stream_idle_timeout;
+  const std::string_view head = write_head(exchange, response);
+  exchange.head_sent = true;
+  exchange.keep_alive = false;
+  auto writing = socket_.write_all(head, idle);
+  CO_TRY(co_await writing);
+  socket_.watch().on_hangup = nullptr;
+  metrics.upgrades->add();
+  metrics.upgrades_active->add();
+  const std::string_view early(memory_->block.data() + exchange.head.size(), memory_->filled - exchange.head.size());
+  Tunnel tunnel(socket_, *response.tunnel, idle);
+  auto relaying = tunnel.run(early, response.tunnel_early_bytes);
+  auto relayed = co_await relaying;
+  metrics.upgrades_active->sub();
+  exchange.info.bytes_received += tunnel.bytes_to_upstream;
+  exchange.info.bytes_sent += tunnel.bytes_to_client;
+  exchange.complete = true;
+  memory_->filled = exchange.head.size();
+  co_return relayed;
+}
+
+// --- after the response -----------------------------------------------------------------------------------------
+
+Task<void> Connection::drain_body(Exchange& exchange) {
+  exchange.body->set_deadline(listener_.loop.now() + kLingerMax);
+  for (size_t drained = 0; drained <= kDrainBytesMax;) {
+    auto reading = exchange.body->read();
+    auto chunk = co_await reading;
+    if (!chunk) break;
+    drained += chunk->bytes.size();
+    if (chunk->last) co_return Status{};
+  }
+  exchange.keep_alive = false;
+  co_return Status{};
+}
+
+// Closing with unread bytes would send a reset, which may overtake the response: let the client close first.
+Task<void> Connection::linger() {
+  if (client_gone_ || !socket_.open()) co_return Status{};
+  socket_.shutdown_write();
+  const SteadyTime deadline = listener_.loop.now() + kLingerMax;
+  Block sink(Block::kSmall);
+  for (size_t drained = 0; drained < 16 * kDrainBytesMax;) {
+    auto reading = socket_.read(sink.span(), deadline);
+    auto got = co_await reading;
+    if (!got || *got == 0) break;
+    drained += *got;
+  }
+  co_return Status{};
+}
+
+void Connection::finish(Exchange& exchange, const Response& response) {
+  const ServerMetrics& metrics = *exchange.config->metrics;
+  StreamInfo& info = exchange.info;
+  metrics.requests_active->sub();
+  if (exchange.body) info.bytes_received = exchange.body->bytes_read();
+  if (!exchange.complete && (client_gone_ || !socket_.open() || socket_.watch().broken)) {
+    info.set(ResponseFlag::downstream_connection_ended);
+    info.details = "downstream_remote_disconnect";
+    metrics.requests_reset->add();
+    if (!exchange.head_sent) info.code = 0;
+  }
+  if (info.code >= 100) metrics.responses[info.code / 100U - 1]->add();
+  if (info.has(ResponseFlag::downstream_protocol_error)) metrics.requests_malformed->add();
+  if (info.code == 413 || info.code == 414 || info.code == 431) metrics.requests_too_large->add();
+  if (info.code == 408) metrics.requests_timeout->add();
+  const SteadyTime now = listener_.loop.now();
+  info.upstream_last_byte = now;
+  metrics.request_time->record_nanos((now - info.start).count());
+  if (exchange.config->observer) exchange.config->observer->finished(exchange.request, response, now);
+}
+
+// What has come of the next request moves to the front.
+void Connection::keep_rest(const Exchange& exchange) {
+  ConnectionMemory& memory = *memory_;
+  const std::span<char> rest = exchange.body ? exchange.body->rest()
+                                             : memory.block.span().first(memory.filled).subspan(
+                                                   std::min(exchange.head.size(), memory.filled));
+  if (rest.size() > memory.block.size()) {
+    Block larger(rest.size());
+    std::memcpy(larger.data(), rest.data(), rest.size());
+    memory.block = std::move(larger);
+  } else if (!rest.empty()) {
+    std::memmove(memory.block.data(), rest.data(), rest.size());
+  }
+  memory.filled = rest.size();
+}
+
+}  // namespace sluice

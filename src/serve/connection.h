@@ -1,0 +1,100 @@
+// One client connection: reads requests off it, has them answered, writes the responses.
+//
+// While it waits for a request it is only this object, a few hundred bytes: no buffer, no coroutine. A readable socket
+// starts serve(), which goes on until there is nothing at hand any more.
+#pragma once
+
+#include <memory>
+
+#include "base/arena.h"
+#include "http/framing.h"
+#include "http/message_body.h"
+#include "http/write.h"
+#include "io/block.h"
+#include "serve/config_slot.h"
+
+namespace sluice {
+
+class Listener;
+
+// What a connection needs only while it is busy; kept by the listener for the next one.
+struct ConnectionMemory {
+  Arena arena;
+  Block block;
+  size_t filled = 0;  // bytes of the block that have been read and not been used
+};
+
+class Connection final : private Waiter {
+ public:
+  Connection(Listener& listener, const SocketAddress& peer, uint64_t id);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection();
+
+  // Takes the descriptor and serves what comes. May end the connection before it returns.
+  void start(int fd);
+  // No further request; one that is under way is finished.
+  void drain();
+  // At once, also what is under way.
+  void abort();
+  bool idle() const { return !runner_.running(); }
+
+ private:
+  friend class Listener;
+
+  struct Exchange;
+  struct IdleExpiry final : Waiter {
+    explicit IdleExpiry(Connection& c) : connection(c) {}
+    void wake() override;
+    void cancel() override {}
+    Connection& connection;
+  };
+  // While an exchange runs: the client went away (or will send no more, which may mean the same).
+  struct Hangup final : Waiter {
+    explicit Hangup(Connection& c) : connection(c) {}
+    void wake() override;
+    void cancel() override {}
+    Connection& connection;
+    Timer grace;
+    bool grace_begun = false;
+  };
+  enum class HeadRead : uint8_t { request, nothing, refused };
+
+  void wake() override;  // readable while parked
+  void cancel() override {}
+  static void on_served(void* self, Result<void> result);
+  void park();
+
+  Task<void> serve();
+  Task<HeadRead> read_head(Exchange& exchange);
+  Task<Response> handle(Exchange& exchange);
+  void attach_body(Exchange& exchange);
+  Response failed(Exchange& exchange, const Error& error);
+
+  Task<void> answer(Exchange& exchange, Response& response);
+  std::string_view write_head(Exchange& exchange, Response& response);
+  Task<void> write_body(Exchange& exchange, Response& response);
+  Piece piece(const Exchange& exchange, const Response& response, std::string_view head, Chunk chunk) const;
+  Task<void> relay(Exchange& exchange, Response& response);
+
+  Task<void> drain_body(Exchange& exchange);
+  Task<void> linger();
+  void finish(Exchange& exchange, const Response& response);
+  void keep_rest(const Exchange& exchange);
+
+  Listener& listener_;
+  const SocketAddress peer_;
+  const uint64_t id_;
+  Socket socket_;
+  Runner runner_{this, &Connection::on_served};
+  IdleExpiry expiry_{*this};
+  Timer idle_timer_;
+  Hangup hangup_{*this};
+  std::unique_ptr<ConnectionMemory> memory_;
+  bool draining_ = false;
+  bool client_gone_ = false;
+  Connection* next_ = nullptr;
+  Connection* previous_ = nullptr;
+};
+
+}  // namespace sluice

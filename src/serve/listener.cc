@@ -1,0 +1,66 @@
+#include "serve/listener.h"
+
+#include <unistd.h>
+
+namespace sluice {
+
+Listener::~Listener() { CHECK(count_ == 0); }
+
+Status Listener::start(int fd) {
+  TRY(socket_.start(loop, fd, [this](int client, const SocketAddress& peer) { accept(client, peer); }));
+  address_ = socket_.local();
+  return {};
+}
+
+void Listener::accept(int fd, const SocketAddress& peer) {
+  auto* connection = new Connection(*this, peer, ++last_id_);
+  connection->start(fd);
+}
+
+void Listener::drain() {
+  draining_ = true;
+  socket_.close();
+  for (Connection* connection = first_; connection;) {
+    Connection* next = connection->next_;
+    connection->drain();
+    connection = next;
+  }
+}
+
+void Listener::abort() {
+  for (Connection* connection = first_; connection;) {
+    Connection* next = connection->next_;
+    connection->abort();
+    connection = next;
+  }
+}
+
+std::unique_ptr<ConnectionMemory> Listener::take_memory() {
+  if (memories_.empty()) return std::make_unique<ConnectionMemory>();
+  auto memory = std::move(memories_.back());
+  memories_.pop_back();
+  return memory;
+}
+
+void Listener::give_memory(std::unique_ptr<ConnectionMemory> memory) {
+  if (!memory || memories_.size() >= kMemoriesKept) return;
+  memory->arena.reset();
+  if (memory->block.size() != Block::kSmall) memory->block.release();
+  memory->filled = 0;
+  memories_.push_back(std::move(memory));
+}
+
+void Listener::link(Connection& connection) {
+  connection.next_ = first_;
+  if (first_) first_->previous_ = &connection;
+  first_ = &connection;
+  ++count_;
+}
+
+void Listener::unlink(Connection& connection) {
+  (connection.previous_ ? connection.previous_->next_ : first_) = connection.next_;
+  if (connection.next_) connection.next_->previous_ = connection.previous_;
+  --count_;
+}
+
+}  // namespace sluice

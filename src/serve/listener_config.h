@@ -1,0 +1,72 @@
+// What the connections of one listener need to serve a request: a part of a snapshot, immutable, for all workers.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/metrics.h"
+#include "http/head.h"
+#include "pipeline/message.h"
+
+namespace sluice {
+
+// Whoever turns requests into responses: a gateway's router, the admin pages, the API.
+class Service {
+ public:
+  virtual ~Service() = default;
+  virtual Task<Response> handle(Request& request) const = 0;
+};
+
+// Is told of each exchange when it is over: access logs.
+class ExchangeObserver {
+ public:
+  virtual ~ExchangeObserver() = default;
+  virtual void finished(const Request& request, const Response& response, SteadyTime now) const = 0;
+};
+
+struct ServerMetrics {
+  ServerMetrics(Metrics& metrics, const std::string& prefix);
+
+  Counter* connections;
+  Gauge* connections_active;
+  Counter* connections_idle_timeout;
+  Counter* requests;
+  Gauge* requests_active;
+  std::array<Counter*, 5> responses;  // 1xx .. 5xx
+  Counter* requests_malformed;
+  Counter* requests_too_large;
+  Counter* requests_timeout;
+  Counter* requests_reset;  // the client left first
+  Counter* upgrades;
+  Gauge* upgrades_active;
+  Histogram* request_time;
+};
+std::vector<MetricFamily> server_metric_families();
+
+struct ListenerConfig {
+  std::string name;  // "listener-::-8080"
+  HeadLimits limits;
+  Nanos idle_timeout = 1h;         // between requests; 0: none
+  Nanos head_timeout = 30s;        // from a head's first byte to its last; 0: none
+  Nanos stream_idle_timeout = 5min;
+  Nanos request_timeout{};         // from the first byte to the end of the body; 0: none
+  std::string server_name = "envoy";  // the `server` field of every response; empty: as the upstream said
+  std::string via;
+  bool generate_request_id = true;
+  bool preserve_external_request_id = false;
+  bool use_remote_address = false;
+  uint32_t trusted_hops = 0;
+  bool strip_any_host_port = false;
+  bool normalize_path = true;
+  bool merge_slashes = false;
+  bool websocket = true;
+  bool forwarding_headers = true;  // x-forwarded-proto, x-request-id: false for admin and API
+  bool proxy_answers = false;      // ProxySettings.localAnswers: proxy
+  size_t body_buffer_bytes_max = 1 << 20;
+
+  std::shared_ptr<const Service> service;
+  std::shared_ptr<const ExchangeObserver> observer;  // may be null
+  std::shared_ptr<const ServerMetrics> metrics;
+};
+
+}  // namespace sluice

@@ -1,0 +1,252 @@
+#include "serve/request_setup.h"
+
+#include <array>
+#include <random>
+
+#include "base/strings.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kCodecError = "http1.codec_error";
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+bool unreserved(char c) { return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '.' || c == '_' || c == '~'; }
+
+// Nearly every path is normal already; one look tells.
+bool may_need_work(std::string_view path, bool merge_slashes) {
+  for (size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '%' || path[i] == '\\') return true;
+    if (path[i] == '/' && i + 1 < path.size() && (path[i + 1] == '.' || (merge_slashes && path[i + 1] == '/'))) return true;
+  }
+  return false;
+}
+
+std::string unescape_unreserved(std::string_view path) {
+  std::string out;
+  out.reserve(path.size());
+  for (size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '%' && i + 2 < path.size()) {
+      const int high = hex_value(path[i + 1]), low = hex_value(path[i + 2]);
+      const char byte = static_cast<char>(high * 16 + low);
+      if (high >= 0 && low >= 0 && unreserved(byte)) {
+        out += byte;
+        i += 2;
+        continue;
+      }
+    }
+    out += path[i] == '\\' ? '/' : path[i];
+  }
+  return out;
+}
+
+// RFC 3986 5.2.4; going above the root stays at the root. An empty last segment is the trailing slash.
+std::string remove_dot_segments(std::string_view path, bool merge_slashes) {
+  std::vector<std::string_view> kept;
+  const std::vector<std::string_view> segments = split(path.substr(1), '/');
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const bool last = i + 1 == segments.size();
+    const bool dots = segments[i] == "." || segments[i] == "..";
+    if (segments[i] == ".." && !kept.empty()) kept.pop_back();
+    if (dots && last) kept.push_back({});
+    if (dots || (merge_slashes && segments[i].empty() && !last)) continue;
+    kept.push_back(segments[i]);
+  }
+  std::string out;
+  for (const std::string_view segment : kept) (out += '/') += segment;
+  return out.empty() ? "/" : out;
+}
+
+// A version 4 UUID. Not a secret: its randomness only has to avoid clashes.
+std::string_view make_request_id(Arena& arena) {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::array<uint64_t, 2> bits{random(), random()};
+  bits[0] = (bits[0] & ~uint64_t{0xF000}) | 0x4000;
+  bits[1] = (bits[1] & ~(uint64_t{3} << 62)) | uint64_t{2} << 62;
+  char* out = static_cast<char*>(arena.allocate(36, 1));
+  size_t at = 0;
+  for (size_t nibble = 0; nibble < 32; ++nibble) {
+    if (nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20) out[at++] = '-';
+    out[at++] = kHex[bits[nibble / 16] >> (60 - 4 * (nibble % 16)) & 15];
+  }
+  return {out, 36};
+}
+
+// The entry of X-Forwarded-For that is `hops` from its right end; empty when the list is shorter.
+std::string_view forwarded_entry(std::string_view list, uint32_t hops) {
+  for (;; --hops) {
+    const size_t comma = list.rfind(',');
+    const std::string_view last = trim(comma == std::string_view::npos ? list : list.substr(comma + 1));
+    if (hops == 0) return last;
+    if (comma == std::string_view::npos) return {};
+    list = list.substr(0, comma);
+  }
+}
+
+// Who the client is, and what the next hop is told of it (gloo-core 2.5).
+void set_forwarded_for(const ListenerConfig& config, const SocketAddress& peer, Request& request) {
+  const auto list = request.headers.joined("x-forwarded-for");
+  if (!config.use_remote_address) {
+    if (list)
+      if (const auto entry = forwarded_entry(*list, config.trusted_hops); SocketAddress::parse(entry, 0))
+        request.info.downstream_remote = entry;
+    return;
+  }
+  if (config.trusted_hops > 0 && list)
+    if (const auto entry = forwarded_entry(*list, config.trusted_hops - 1); SocketAddress::parse(entry, 0))
+      request.info.downstream_remote = entry;
+  const std::string ip = peer.ip();
+  request.headers.set(Known::x_forwarded_for,
+                      list ? request.arena.concat(*list, std::string_view(","), ip) : request.arena.copy(ip));
+}
+
+void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer, Request& request) {
+  set_forwarded_for(config, peer, request);
+  const bool edge = config.use_remote_address && config.trusted_hops == 0;
+  if (edge || !request.headers.has(Known::x_forwarded_proto)) request.headers.set(Known::x_forwarded_proto, "http");
+  if (config.generate_request_id) {
+    const bool keep = request.headers.has(Known::x_request_id) && (!edge || config.preserve_external_request_id);
+    if (!keep) request.headers.set(Known::x_request_id, make_request_id(request.arena));
+  }
+  request.info.request_id = request.headers.get(Known::x_request_id).value_or("");
+  if (!config.via.empty()) {
+    const auto via = request.headers.joined("via");
+    request.headers.set(Known::via, via ? request.arena.concat(*via, std::string_view(", "), config.via)
+                                        : std::string_view(config.via));
+  }
+}
+
+std::string_view without_port(std::string_view host) {
+  const size_t bracket = host.rfind(']');
+  const size_t colon = host.rfind(':');
+  if (colon == std::string_view::npos || (bracket != std::string_view::npos && colon < bracket)) return host;
+  return host.substr(0, colon);
+}
+
+std::optional<HeadFailure> set_target(const RequestHeadParser& head, const ListenerConfig& config, Request& request) {
+  const auto target = parse_target(head.method, head.target, request.arena);
+  if (!target) return HeadFailure{400, kCodecError};
+  if (head.method == "CONNECT" || head.method == "TRACE") return HeadFailure{403, "method_not_allowed"};  // F22
+  request.path = request.info.original_path = target->path;
+  // RFC 9112 3.2.2: an absolute target's authority stands above Host.
+  request.authority = target->authority.empty() ? request.headers.get(Known::host).value_or("") : target->authority;
+  if (config.strip_any_host_port) request.authority = without_port(request.authority);
+  request.headers.remove(Known::host);
+  if (config.normalize_path || config.merge_slashes)
+    request.path = normalize_path(request.path, config.merge_slashes, request.arena);
+  return std::nullopt;
+}
+
+// F25: a WebSocket handshake goes on as one; h2c and others are not offered.
+std::optional<HeadFailure> set_upgrade(const ListenerConfig& config, const RequestFraming& framing, Request& request) {
+  if (!framing.upgrade) return std::nullopt;
+  bool websocket = false, h2c = false, other = false;
+  for_each_token(*request.headers.joined("upgrade"), [&](std::string_view token) {
+    if (equals_ignoring_case(token, "websocket")) websocket = true;
+    else if (equals_ignoring_case(token, "h2c")) h2c = true;
+    else other = true;
+  });
+  if (h2c && !websocket && !other) return std::nullopt;  // RFC 9110 7.8: an offer that is not taken is no error
+  if (!websocket || !config.websocket || framing.body != BodyKind::none || request.method != "GET")
+    return HeadFailure{403, "upgrade_failed"};
+  request.upgrade = true;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view normalize_path(std::string_view path, bool merge_slashes, Arena& arena) {
+  const size_t query = std::min(path.find('?'), path.size());
+  const std::string_view only_path = path.substr(0, query);
+  if (!only_path.starts_with('/') || !may_need_work(only_path, merge_slashes)) return path;
+  return arena.concat(remove_dot_segments(unescape_unreserved(only_path), merge_slashes), path.substr(query));
+}
+
+std::optional<HeadFailure> set_up_request(const RequestHeadParser& head, const ListenerConfig& config,
+                                          const SocketAddress& peer, Request& request, RequestFraming& framing) {
+  request.method = request.info.method = head.method;
+  request.info.original_path = request.path = head.target;
+  request.authority = request.headers.get(Known::host).value_or("");
+  if (auto failure = frame_request(head, request.headers, framing)) return failure;
+  if (head.minor_version == 0) {
+    // Envoy's default: HTTP/1.0 is not accepted.
+    request.info.protocol = "HTTP/1.0";
+    return HeadFailure{426, "low_version"};
+  }
+  if (auto failure = set_target(head, config, request)) return failure;
+  if (auto failure = set_upgrade(config, framing, request)) return failure;
+  request.expects_continue = framing.expects_continue;
+  request.accepts_trailers = framing.accepts_trailers;
+  request.body_buffer_bytes_max = config.body_buffer_bytes_max;
+  request.stream_idle_timeout = config.stream_idle_timeout;
+  if (!remove_hop_by_hop(request.headers)) return HeadFailure{400, kCodecError};
+  if (config.forwarding_headers) add_gateway_fields(config, peer, request);
+  return std::nullopt;
+}
+
+std::string_view reason_phrase(uint16_t status) {
+  switch (status) {
+    case 100: return "Continue";
+    case 101: return "Switching Protocols";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 203: return "Non-Authoritative Information";
+    case 204: return "No Content";
+    case 205: return "Reset Content";
+    case 206: return "Partial Content";
+    case 207: return "Multi-Status";
+    case 300: return "Multiple Choices";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 402: return "Payment Required";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 407: return "Proxy Authentication Required";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Payload Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 418: return "I'm a teapot";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Entity";
+    case 423: return "Locked";
+    case 424: return "Failed Dependency";
+    case 425: return "Too Early";
+    case 426: return "Upgrade Required";
+    case 428: return "Precondition Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 451: return "Unavailable For Legal Reasons";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    case 507: return "Insufficient Storage";
+    default: return "Unknown";
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,57 @@
+#include "serve/tunnel.h"
+
+#include <sys/socket.h>
+
+namespace sluice {
+
+Task<void> Tunnel::run(std::string_view early_from_client, std::string_view early_from_upstream) {
+  last_moved_ = client.loop().now();
+  TaskGroup group;
+  group.spawn(pump(client, upstream, early_from_client, bytes_to_upstream));
+  group.spawn(pump(upstream, client, early_from_upstream, bytes_to_client));
+  auto joining = group.join();
+  co_return co_await joining;
+}
+
+Task<void> Tunnel::pump(Socket& from, Socket& to, std::string_view early, uint64_t& count) {
+  // When one way breaks, the other must not wait for ever.
+  const auto give_up = [&] {
+    ::shutdown(from.fd(), SHUT_RDWR);
+    ::shutdown(to.fd(), SHUT_RDWR);
+  };
+  const Nanos write_max = idle_max.count() > 0 ? idle_max : Nanos(24h);
+  if (!early.empty()) {
+    auto writing = to.write_all(early, write_max);
+    auto written = co_await writing;
+    if (!written) {
+      give_up();
+      co_return written;
+    }
+    count += early.size();
+  }
+  Block block(Block::kSmall);
+  for (;;) {
+    const SteadyTime since = from.loop().now();
+    auto reading = from.read(block.span(), idle_max.count() > 0 ? since + idle_max : SteadyTime::max());
+    auto got = co_await reading;
+    if (!got && got.error().kind == ErrorKind::timeout && last_moved_ > since) continue;  // the other way moves
+    if (!got) {
+      give_up();
+      co_return std::unexpected(std::move(got).error());
+    }
+    if (*got == 0) {
+      to.shutdown_write();
+      co_return Status{};
+    }
+    auto writing = to.write_all(std::string_view(block.data(), *got), write_max);
+    auto written = co_await writing;
+    if (!written) {
+      give_up();
+      co_return written;
+    }
+    count += *got;
+    last_moved_ = from.loop().now();
+  }
+}
+
+}  // namespace sluice
