@@ -1,7 +1,8 @@
 #include "config/diagnostics.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
+#include <map>
 
 #include "base/strings.h"
 
@@ -43,11 +44,15 @@ void Diagnostics::append(const Diagnostics& more) {
 }
 
 void Diagnostics::sort_by_line() {
+  std::vector<Diagnostic> sorted;
   for (auto begin = kept_.begin(); begin != kept_.end();) {
-    const auto end = std::find_if(begin, kept_.end(), [&](const Diagnostic& d) { return d.file != begin->file; });
-    std::stable_sort(begin, end, [](const Diagnostic& a, const Diagnostic& b) { return a.place.line < b.place.line; });
-    begin = end;
+    const auto end =
+        std::find_if(begin, kept_.end(), [&file = begin->file](const Diagnostic& d) { return d.file != file; });
+    std::multimap<uint32_t, Diagnostic> by_line;  // keeps the order of equal lines
+    for (; begin != end; ++begin) by_line.emplace(begin->place.line, std::move(*begin));
+    for (auto& [line, diagnostic] : by_line) sorted.push_back(std::move(diagnostic));
   }
+  kept_ = std::move(sorted);
 }
 
 std::string Diagnostics::to_string() const {
