@@ -30,6 +30,7 @@ struct FormatInput {
 enum class FormatUse : uint8_t {
   log,           // a missing value is "-"; control bytes in values are written as \xNN
   header_value,  // a missing value is nothing; values are as they are
+  json_text,     // a missing value is "-"; values are as they are (quoting is the caller's)
 };
 
 class FormatOperator;
