@@ -3,8 +3,8 @@
 //
 // Levels run in the order given, the most specific first, so that the virtual host's overwrite wins. In one level
 // removals run before additions, as in Envoy. A value that is the same for every request costs a view into this
-// object, which must outlive the exchange; others are filled in. A filled-in value that is empty adds no header, as in
-// Envoy; one with bytes that are illegal in a header adds none either.
+// object, which must outlive the exchange; others are filled in. An empty value adds no header, as in Envoy; one with
+// bytes that are illegal in a header adds none either.
 #pragma once
 
 #include <functional>
@@ -51,7 +51,7 @@ class HeaderMutations {
 
   static Status add_level(const kinds::HeaderManipulation& level, const FindHeaderSecret& find_secret,
                           HeaderMutations& out);
-  static Result<Change> addition(const kinds::HeaderValue& header, bool append);
+  static Result<Change> compile_addition(const kinds::HeaderValue& header, bool append);
   static void apply(const Changes& changes, Headers& headers, Arena& arena, const FormatInput& input);
 
   Changes request_;

@@ -40,6 +40,7 @@ class RouteEntry final : public RouteRules {
   void add_weighted(uint32_t weight, std::unique_ptr<const RouteEntry> entry);
   // The entry that serves a request: this one, or one of the weighted. `random` is any number, evenly distributed.
   const RouteEntry& pick(uint64_t random) const;
+  bool changes_responses() const;
 
  private:
   struct Weighted {

@@ -56,6 +56,8 @@ class RouteTable {
   const RouteEntry* find(const Request& request) const;
 
   std::span<const VirtualHostEntry> hosts() const { return hosts_; }
+  // Whether any route changes response headers.
+  bool changes_responses() const { return changes_responses_; }
 
  private:
   // Wildcards of one kind; the lengths in use, longest first.
@@ -73,6 +75,7 @@ class RouteTable {
   Wildcards suffixes_;
   Wildcards prefixes_;
   uint32_t any_ = DomainMap::kNone;
+  bool changes_responses_ = false;
 };
 
 }  // namespace sluice

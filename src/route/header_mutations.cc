@@ -1,0 +1,83 @@
+#include "route/header_mutations.h"
+
+#include <fmt/format.h>
+
+#include "base/strings.h"
+#include "io/loop.h"
+
+namespace sluice {
+
+Result<HeaderMutations> HeaderMutations::compile(std::span<const kinds::HeaderManipulation* const> levels,
+                                                 const FindHeaderSecret& find_secret) {
+  HeaderMutations out;
+  for (const kinds::HeaderManipulation* level : levels)
+    if (level) TRY(add_level(*level, find_secret, out));
+  return out;
+}
+
+Status HeaderMutations::add_level(const kinds::HeaderManipulation& level, const FindHeaderSecret& find_secret,
+                                  HeaderMutations& out) {
+  for (const std::string& name : level.request_headers_to_remove)
+    out.request_.push_back({Action::remove, to_lower(name), {}, {}});
+  for (const kinds::RequestHeaderAddition& addition : level.request_headers_to_add) {
+    if (addition.header) out.request_.push_back(TRY(compile_addition(*addition.header, addition.append)));
+    if (!addition.header_secret_ref) continue;
+    if (!find_secret) return fail(ErrorKind::unsupported, "headerSecretRef is not supported here");
+    const HeaderList secret = TRY(find_secret(*addition.header_secret_ref));
+    const Action action = addition.append ? Action::append : Action::overwrite;
+    // Secrets are taken as they are: a percent sign in a password is no operator.
+    for (const auto& [name, value] : secret) out.request_.push_back({action, to_lower(name), value, {}});
+  }
+  for (const std::string& name : level.response_headers_to_remove)
+    out.response_.push_back({Action::remove, to_lower(name), {}, {}});
+  for (const kinds::ResponseHeaderAddition& addition : level.response_headers_to_add)
+    out.response_.push_back(TRY(compile_addition(addition.header, addition.append)));
+  return {};
+}
+
+Result<HeaderMutations::Change> HeaderMutations::compile_addition(const kinds::HeaderValue& header, bool append) {
+  auto format = Format::compile(header.value, FormatUse::header_value);
+  if (!format) return std::unexpected(std::move(format).error().in(fmt::format("header \"{}\"", header.key)));
+  Change out{append ? Action::append : Action::overwrite, to_lower(header.key), {}, {}};
+  if (format->is_constant())
+    out.text = format->constant();
+  else
+    out.format = *std::move(format);
+  return out;
+}
+
+void HeaderMutations::apply(const Changes& changes, Headers& headers, Arena& arena, const FormatInput& input) {
+  std::string filled;
+  for (const Change& change : changes) {
+    if (change.action == Action::remove) {
+      headers.remove(change.name);
+      continue;
+    }
+    std::string_view value = change.text;
+    if (change.format) {
+      filled.clear();
+      change.format->append(filled, input);
+      if (!valid_header_value(filled)) continue;
+      value = arena.copy(filled);
+    }
+    if (value.empty()) continue;
+    if (change.action == Action::append)
+      headers.add(change.name, value);
+    else
+      headers.set(change.name, value);
+  }
+}
+
+void HeaderMutations::apply_request(Request& request) const {
+  if (request_.empty()) return;
+  apply(request_, request.headers, request.arena,
+        {.request = &request, .info = request.info, .now = request.loop.now()});
+}
+
+void HeaderMutations::apply_response(Request& request, Response& response) const {
+  if (response_.empty()) return;
+  apply(response_, *response.headers, request.arena,
+        {.request = &request, .response = &response, .info = request.info, .now = request.loop.now()});
+}
+
+}  // namespace sluice

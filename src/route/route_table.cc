@@ -1,0 +1,116 @@
+#include "route/route_table.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+
+#include "base/strings.h"
+
+namespace sluice {
+namespace {
+
+// FNV-1a over the text in lower case.
+uint64_t hash_ignoring_case(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : text) {
+    hash ^= static_cast<unsigned char>(ascii_lower(c));
+    hash *= 0x100000001b3;
+  }
+  return hash;
+}
+
+}  // namespace
+
+// ---- DomainMap ----
+
+bool DomainMap::add(std::string_view domain, uint32_t value) {
+  if (find(domain) != kNone) return false;
+  if ((count_ + 1) * 2 > slots_.size()) grow();
+  const uint64_t hash = hash_ignoring_case(domain);
+  size_t at = hash & (slots_.size() - 1);
+  while (slots_[at].value != kNone) at = (at + 1) & (slots_.size() - 1);
+  slots_[at] = {hash, value, to_lower(domain)};
+  ++count_;
+  longest_ = std::max(longest_, domain.size());
+  return true;
+}
+
+void DomainMap::grow() {
+  std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(std::max<size_t>(8, slots_.size() * 2)));
+  for (Slot& slot : old) {
+    if (slot.value == kNone) continue;
+    size_t at = slot.hash & (slots_.size() - 1);
+    while (slots_[at].value != kNone) at = (at + 1) & (slots_.size() - 1);
+    slots_[at] = std::move(slot);
+  }
+}
+
+uint32_t DomainMap::find(std::string_view text) const {
+  if (count_ == 0 || text.size() > longest_) return kNone;
+  const uint64_t hash = hash_ignoring_case(text);
+  for (size_t at = hash & (slots_.size() - 1); slots_[at].value != kNone; at = (at + 1) & (slots_.size() - 1))
+    if (slots_[at].hash == hash && equals_ignoring_case(slots_[at].domain, text)) return slots_[at].value;
+  return kNone;
+}
+
+// ---- RouteTable ----
+
+Result<std::unique_ptr<const RouteTable>> RouteTable::create(std::vector<VirtualHostEntry> hosts) {
+  std::unique_ptr<RouteTable> out(new RouteTable);
+  out->hosts_ = std::move(hosts);
+  for (uint32_t i = 0; i < out->hosts_.size(); ++i)
+    for (const std::string& domain : out->hosts_[i].domains)
+      if (!out->add_domain(domain, i))
+        return fail(ErrorKind::conflict, fmt::format("virtual host {}: domain {} is taken already", out->hosts_[i].name,
+                                                     json_quote(domain)));
+  for (const VirtualHostEntry& host : out->hosts_)
+    for (const auto& route : host.routes) out->changes_responses_ |= route->changes_responses();
+  return out;
+}
+
+bool RouteTable::Wildcards::add(std::string_view part, uint32_t host) {
+  if (!domains.add(part, host)) return false;
+  const auto at = std::ranges::lower_bound(lengths, part.size(), std::greater<>());
+  if (at == lengths.end() || *at != part.size()) lengths.insert(at, part.size());
+  return true;
+}
+
+bool RouteTable::add_domain(std::string_view domain, uint32_t host) {
+  if (domain == "*") {
+    if (any_ != DomainMap::kNone) return false;
+    any_ = host;
+    return true;
+  }
+  if (domain.starts_with('*')) return suffixes_.add(domain.substr(1), host);
+  if (domain.ends_with('*')) return prefixes_.add(domain.substr(0, domain.size() - 1), host);
+  return exact_.add(domain, host);
+}
+
+uint32_t RouteTable::host_index(std::string_view authority) const {
+  if (const uint32_t host = exact_.find(authority); host != DomainMap::kNone) return host;
+  for (const size_t length : suffixes_.lengths) {
+    if (length >= authority.size()) continue;
+    const uint32_t host = suffixes_.domains.find(authority.substr(authority.size() - length));
+    if (host != DomainMap::kNone) return host;
+  }
+  for (const size_t length : prefixes_.lengths) {
+    if (length >= authority.size()) continue;
+    const uint32_t host = prefixes_.domains.find(authority.substr(0, length));
+    if (host != DomainMap::kNone) return host;
+  }
+  return any_;
+}
+
+const VirtualHostEntry* RouteTable::find_host(std::string_view authority) const {
+  const uint32_t index = host_index(authority);
+  return index == DomainMap::kNone ? nullptr : &hosts_[index];
+}
+
+const RouteEntry* RouteTable::find(const Request& request) const {
+  const VirtualHostEntry* host = find_host(request.authority);
+  if (!host) return nullptr;
+  for (const auto& route : host->routes)
+    if (route->matcher.matches(request)) return route.get();
+  return nullptr;
+}
+
+}  // namespace sluice

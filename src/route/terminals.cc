@@ -1,0 +1,112 @@
+#include "route/terminals.h"
+
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+#include "base/strings.h"
+#include "config/regex.h"
+#include "route/route_entry.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::string_view kDetails = "direct_response";
+
+Response finish(Request& request, Response response) {
+  request.route.rules->finish_response(request, response);
+  return response;
+}
+
+class DirectResponse final : public Filter {
+ public:
+  explicit DirectResponse(kinds::DirectResponseAction action) : action_(std::move(action)) {}
+  Task<Response> handle(Request& request, Next) const override {
+    return finish(request, local_reply(request, action_.status, action_.body, kDetails));
+  }
+
+ private:
+  kinds::DirectResponseAction action_;
+};
+
+class Redirect final : public Filter {
+ public:
+  Redirect(kinds::RedirectAction action, RequestMatcher matcher, std::unique_ptr<const re2::RE2> regex)
+      : action_(std::move(action)), matcher_(std::move(matcher)), regex_(std::move(regex)) {
+    if (action_.port_redirect != 0) port_ = fmt::format(":{}", action_.port_redirect);
+  }
+
+  Task<Response> handle(Request& request, Next) const override {
+    Response response = local_reply(request, action_.status(), "", kDetails);
+    response.headers->add(Known::location, location(request));
+    return finish(request, std::move(response));
+  }
+
+ private:
+  std::string_view location(Request& request) const {
+    const std::string_view scheme = action_.https_redirect ? std::string_view("https") : request.scheme;
+    const std::string_view host = action_.host_redirect.empty() ? kept_host(request, scheme) : action_.host_redirect;
+    return request.arena.concat(scheme, std::string_view("://"), host, std::string_view(port_), path(request));
+  }
+
+  // Without a port that is replaced, or that was the default of the scheme that changes.
+  std::string_view kept_host(const Request& request, std::string_view scheme) const {
+    const std::string_view host = request.authority;
+    const size_t colon = host.rfind(':');
+    if (colon == std::string_view::npos || host.ends_with(']')) return host;
+    const std::string_view port = host.substr(colon);
+    const bool was_default = scheme != request.scheme && port == (request.scheme == "https" ? ":443" : ":80");
+    return was_default || !port_.empty() ? host.substr(0, colon) : host;
+  }
+
+  std::string_view path(Request& request) const {
+    const std::string_view query = request.path.substr(request.path_without_query().size());
+    if (!action_.path_redirect.empty()) {
+      // Its own query takes the place of the client's and is never stripped.
+      const bool keep = !action_.strip_query && action_.path_redirect.find('?') == std::string::npos;
+      return request.arena.concat(action_.path_redirect, keep ? query : std::string_view());
+    }
+    const std::string_view changed = changed_path(request);
+    return action_.strip_query ? changed.substr(0, changed.find('?')) : changed;
+  }
+
+  std::string_view changed_path(Request& request) const {
+    if (!action_.prefix_rewrite.empty())
+      return replace_matched(request, matcher_, action_.prefix_rewrite).value_or(request.path);
+    if (!regex_) return request.path;
+    std::string path(request.path_without_query());
+    re2::RE2::GlobalReplace(&path, *regex_, action_.regex_rewrite->substitution);
+    return request.arena.concat(path, request.path.substr(request.path_without_query().size()));
+  }
+
+  kinds::RedirectAction action_;
+  RequestMatcher matcher_;
+  std::unique_ptr<const re2::RE2> regex_;
+  std::string port_;  // ":8443"
+};
+
+Result<std::unique_ptr<const re2::RE2>> compile_rewrite(const kinds::RegexRewrite& rewrite) {
+  if (std::string error = regex_error(rewrite.regex); !error.empty()) return invalid(std::move(error));
+  auto regex = std::make_unique<const re2::RE2>(rewrite.regex, re2::RE2::Quiet);
+  std::string error;
+  if (!regex->CheckRewriteString(rewrite.substitution, &error))
+    return invalid(fmt::format("substitution {}: {}", json_quote(rewrite.substitution), error));
+  return regex;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Filter>> make_redirect(const kinds::RedirectAction& action,
+                                                    const RequestMatcher& matcher) {
+  std::unique_ptr<const re2::RE2> regex;
+  if (action.regex_rewrite) regex = TRY(compile_rewrite(*action.regex_rewrite));
+  return std::make_shared<Redirect>(action, matcher, std::move(regex));
+}
+
+Result<std::shared_ptr<const Filter>> make_direct_response(const kinds::DirectResponseAction& action) {
+  if (action.body.size() > kDirectResponseBytesMax)
+    return invalid(fmt::format("the body of a direct response has {} bytes, more than the limit of {}",
+                               action.body.size(), kDirectResponseBytesMax));
+  return std::make_shared<DirectResponse>(action);
+}
+
+}  // namespace sluice
