@@ -39,7 +39,11 @@ class AccessLog {
     std::shared_ptr<LogFile> file;
     AnyFormat format;
   };
-  static Result<AnyFormat> compile(const kinds::FileSink& sink, size_t index);
+  AccessLog() = default;
+  static Result<AnyFormat> compile(const kinds::FileSink& sink);
+  // `files` null: only to see whether it is good.
+  Status add(const kinds::FileSink& sink, LogFiles* files);
+  Status add_all(const kinds::AccessLoggingService& service, LogFiles* files);
 
   std::vector<Sink> sinks_;
 };

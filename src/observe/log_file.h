@@ -40,12 +40,13 @@ class LogFile {
   struct Descriptor;
   struct alignas(64) Buffer {
     std::string text;
+    size_t flush_at = kFlushBytes;
     bool failing = false;  // the last write failed: told once, not for each batch
   };
   LogFile(std::string path, unsigned threads, Metrics& metrics);
   Status open();
   void flush(Buffer& buffer);
-  size_t write_some(const Descriptor& file, std::string_view text, int& error);
+  size_t write_some(std::string_view text, int& error);
 
   const std::string path_;
   std::vector<Buffer> buffers_;  // by metric_slot

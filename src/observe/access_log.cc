@@ -1,0 +1,66 @@
+#include "observe/access_log.h"
+
+#include <fmt/format.h>
+
+namespace sluice {
+
+#define SLUICE_ENVOY_FORMAT                                                                          \
+  "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% " \
+  "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% " \
+  "\"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\""
+
+constexpr std::string_view kEnvoyLogFormat = SLUICE_ENVOY_FORMAT "\n";
+constexpr std::string_view kDefaultLogFormat = SLUICE_ENVOY_FORMAT " %RESPONSE_CODE_DETAILS%\n";
+
+#undef SLUICE_ENVOY_FORMAT
+
+Result<AccessLog::AnyFormat> AccessLog::compile(const kinds::FileSink& sink) {
+  if (sink.json_format) {
+    auto format = JsonFormat::compile(*sink.json_format);
+    if (!format) return std::unexpected(std::move(format).error().in("jsonFormat"));
+    return *std::move(format);
+  }
+  auto format = Format::compile(sink.string_format.empty() ? kEnvoyLogFormat : sink.string_format);
+  if (!format) return std::unexpected(std::move(format).error().in("stringFormat"));
+  return *std::move(format);
+}
+
+Status AccessLog::add(const kinds::FileSink& sink, LogFiles* files) {
+  AnyFormat format = TRY(compile(sink));
+  if (!files) return {};
+  std::shared_ptr<LogFile> file = TRY(files->open(sink.path));
+  sinks_.push_back({std::move(file), std::move(format)});
+  return {};
+}
+
+Status AccessLog::add_all(const kinds::AccessLoggingService& service, LogFiles* files) {
+  for (size_t i = 0; i < service.access_log.size(); ++i)
+    if (Status added = add(service.access_log[i].file_sink, files); !added)
+      return std::unexpected(std::move(added).error().in(fmt::format("accessLog[{}].fileSink", i)));
+  return {};
+}
+
+Status AccessLog::check(const kinds::AccessLoggingService& service) {
+  return AccessLog().add_all(service, nullptr);
+}
+
+Result<std::shared_ptr<const AccessLog>> AccessLog::create(const kinds::AccessLoggingService* service,
+                                                           const std::string& default_path, LogFiles& files) {
+  std::shared_ptr<AccessLog> out(new AccessLog);
+  if (service)
+    TRY(out->add_all(*service, &files));
+  else if (!default_path.empty())
+    TRY(out->add({.path = default_path, .string_format = std::string(kDefaultLogFormat)}, &files));
+  return out;
+}
+
+void AccessLog::write(const FormatInput& input) const {
+  for (const Sink& sink : sinks_) {
+    std::string* out = sink.file->begin();
+    if (!out) continue;
+    std::visit([&](const auto& format) { format.append(*out, input); }, sink.format);
+    sink.file->end();
+  }
+}
+
+}  // namespace sluice
