@@ -49,8 +49,8 @@ ApiResponse ApiServer::too_large() {
 // Host of its own site.
 Status ApiServer::check_caller(const ApiRequest& request) const {
   const auto host = to_lower(host_of(request.header("host")));
-  const bool own =
-      host == "localhost" || host == "127.0.0.1" || host == "::1" || std::ranges::find(options_.own_hosts, host) != options_.own_hosts.end();
+  const bool own = host == "localhost" || host == "127.0.0.1" || host == "::1" ||
+                   std::ranges::find(options_.own_hosts, host) != options_.own_hosts.end();
   if (host.empty() || !own)
     return fail(ErrorKind::denied,
                 fmt::format("this API does not answer to the host \"{}\": use its own address or localhost",
@@ -73,7 +73,8 @@ Outcome<ApiAnswer> ApiServer::answer(const ApiRequest& request) {
     const bool ready = !options_.ready || options_.ready();
     return ApiAnswer{.response = ready ? plain("ok") : plain("not ready", 503)};
   }
-  if (auto discovered = discover(target->path, request.header("accept"), options_.program_version)) {
+  if (auto discovered =
+          discover(target->path, request.header("accept"), {options_.program_version, options_.option_fields})) {
     if (!reads) return method_not_allowed("only GET here");
     return ApiAnswer{.response = std::move(*discovered)};
   }

@@ -128,10 +128,10 @@ Node described(std::string_view type, std::string_view description) {
   return Node::make_map({{"type", type}, {"description", description}});
 }
 
-Node schema_of(const Kind& kind) {
+Node schema_of(const Kind& kind, std::span<const OptionField> option_fields) {
   Node schema = described("object", fmt::format("{} of {}.", kind.kind, kind.api_version()));
   if (kind.describe) {
-    Node spec = to_json_schema(kind.describe());
+    Node spec = to_json_schema(kind.describe(option_fields));
     if (kind.has_spec) {
       schema.child("properties").set("spec", std::move(spec));
     } else if (const Node* fields = spec.find("properties")) {
@@ -169,13 +169,13 @@ Node openapi_info() {
   return Node::make_map({{"title", "sluice"}, {"version", "v1"}});
 }
 
-Node openapi_v3(const GroupVersion& gv) {
+Node openapi_v3(const GroupVersion& gv, std::span<const OptionField> option_fields) {
   Node paths = Node::make_map();
   Node schemas = Node::make_map();
   for (const Kind* kind : stored_kinds()) {
     if (kind->group != gv.group || kind->version != gv.version) continue;
     paths.set(fmt::format("/{}/namespaces/{{namespace}}/{}/{{name}}", root_of(gv), kind->plural), path_item(*kind));
-    schemas.set(schema_name(*kind), schema_of(*kind));
+    schemas.set(schema_name(*kind), schema_of(*kind, option_fields));
   }
   return Node::make_map({{"openapi", "3.0.0"},
                          {"info", openapi_info()},
@@ -217,14 +217,15 @@ ApiResponse json(const Node& node) {
   return {.body = to_json(node) + "\n"};
 }
 
-std::optional<ApiResponse> discover_openapi(std::span<const std::string> path, std::string_view accept) {
+std::optional<ApiResponse> discover_openapi(std::span<const std::string> path, std::string_view accept,
+                                            std::span<const OptionField> option_fields) {
   if (path.size() == 2 && path[1] == "v2") return openapi_v2(accept);
   if (path.size() < 2 || path[1] != "v3") return std::nullopt;
   if (path.size() == 2) return json(openapi_v3_index());
   for (const GroupVersion& gv : group_versions()) {
     std::string wanted;
     for (const std::string& segment : path.subspan(2)) wanted += (wanted.empty() ? "" : "/") + segment;
-    if (wanted == root_of(gv)) return json(openapi_v3(gv));
+    if (wanted == root_of(gv)) return json(openapi_v3(gv, option_fields));
   }
   return std::nullopt;
 }
@@ -246,8 +247,7 @@ const Kind kEventKind{.kind = "Event",
                       .short_names = kEventNames,
                       .has_spec = false};
 
-std::optional<ApiResponse> discover(std::span<const std::string> path, std::string_view accept,
-                                    std::string_view program_version) {
+std::optional<ApiResponse> discover(std::span<const std::string> path, std::string_view accept, const Described& what) {
   if (path.empty()) {
     Node::List paths;
     for (const auto known :
@@ -256,8 +256,8 @@ std::optional<ApiResponse> discover(std::span<const std::string> path, std::stri
     return json(Node::make_map({{"paths", std::move(paths)}}));
   }
   const std::string& first = path.front();
-  if (first == "version" && path.size() == 1) return json(version_info(program_version));
-  if (first == "openapi") return discover_openapi(path, accept);
+  if (first == "version" && path.size() == 1) return json(version_info(what.program_version));
+  if (first == "openapi") return discover_openapi(path, accept, what.option_fields);
   if (first == "api" && path.size() == 1) {
     Node::List versions;
     versions.push_back("v1");

@@ -65,6 +65,7 @@ std::vector<const StoredObject*> ObjectStore::list(std::string_view kind, std::s
 StoredObject ObjectStore::preview(ConfigObjectPtr config, WallTime now) const {
   Node body = config->node;
   normalize(body);
+  body.child("metadata").set("namespace", config->key.ns);  // a document may leave it out
   StoredObject object;
   if (const StoredObject* there = find(config->key)) {
     object = *there;

@@ -1,0 +1,251 @@
+#include "control/store/config_folder.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "control/store/document_text.h"
+#include "control/store/file_write.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kFileNameMax = 255;  // of Linux' file systems
+
+// When an object came into being, as well as one can tell: what it says itself, else when its file was written.
+WallTime creation_of(const ConfigObject& object, WallTime now) {
+  if (const auto said = parse_iso(object.metadata.creation_timestamp)) return *said;
+  struct stat info{};
+  if (object.file.empty() || ::stat(object.file.c_str(), &info) != 0) return now;
+  return WallTime(Seconds(info.st_mtim.tv_sec) + Nanos(info.st_mtim.tv_nsec));
+}
+
+bool is_below(std::string_view path, std::string_view root) {
+  return path == root || (path.starts_with(root) && path.substr(root.size()).starts_with('/'));
+}
+
+// A file that cannot be read is to the loader like one that cannot be parsed: it must not lose its objects.
+std::vector<ConfigFile> files_to_load(std::vector<ScannedFile>& scanned) {
+  std::vector<ConfigFile> files;
+  for (ScannedFile& file : scanned)
+    if (file.problem.empty()) files.push_back({file.path, std::move(file.bytes), file.size});
+  return files;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ConfigFolder>> ConfigFolder::open(ObjectStore& store, std::vector<std::string> paths,
+                                                         std::span<const OptionField> option_fields) {
+  for (std::string& path : paths) {
+    while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    if (!exists(path)) return fail(ErrorKind::not_found, fmt::format("config path {} is not there", path));
+    remove_leftovers(is_folder(path) ? path : parent_of(path));
+  }
+  for (const std::string& folder : config_folders(paths)) remove_leftovers(folder);
+  std::unique_ptr<ConfigFolder> made(new ConfigFolder(store, std::move(paths), option_fields));
+  if (auto watch = FolderWatch::create()) {
+    made->watch_.emplace(std::move(*watch));
+    made->follow();
+  } else {
+    log::warn("config", watch.error().message);
+  }
+  return made;
+}
+
+void ConfigFolder::follow() {
+  if (!watch_) return;
+  for (const std::string& problem : watch_->follow(config_folders(paths_), paths_)) log::warn("config", problem);
+}
+
+void ConfigFolder::on_readable(SteadyTime now) {
+  if (!watch_ || !watch_->drain()) return;
+  if (!first_event_) first_event_ = now;
+  reload_at_ = std::min(now + kQuietFor, *first_event_ + kWaitMax);
+}
+
+bool ConfigFolder::reload(WallTime now) {
+  reload_at_.reset();
+  first_event_.reset();
+  follow();  // before reading: what changes while we read is noticed
+  FolderScan scan = scan_folders(paths_);
+  const bool same = loaded_once_ && scan.gone == gone_ && scan.problems == problems_ &&
+                    scan.files.size() == files_.size() &&
+                    std::ranges::all_of(scan.files, [this](const ScannedFile& file) {
+                      const auto known = files_.find(file.path);
+                      return known != files_.end() && known->second.hash == file.hash;
+                    });
+  if (same) return false;
+  loaded_once_ = true;
+  for (const std::string& path : scan.gone)
+    if (std::ranges::find(gone_, path) == gone_.end())
+      log::warn("config", "the path is gone; what it held stays in force until it is back", {{"path", path}});
+  gone_ = scan.gone;
+  problems_ = scan.problems;
+
+  const std::vector<ConfigFile> files = files_to_load(scan.files);
+  LoadedConfig loaded = load_config(files, option_fields_);
+  diagnostics_ = std::move(loaded.diagnostics);
+  for (const std::string& path : gone_)
+    diagnostics_.add({.file = path, .message = "is not there; what it held stays in force until it is back"});
+  for (const std::string& problem : problems_) diagnostics_.add({.message = problem});
+  note_files(scan.files, loaded);
+  note_rejected(loaded);
+  take_in(loaded, now);
+  return true;
+}
+
+void ConfigFolder::note_files(const std::vector<ScannedFile>& scanned, const LoadedConfig& loaded) {
+  files_.clear();
+  for (const ScannedFile& file : scanned) {
+    files_[file.path] = {.hash = file.hash, .broken = file.problem};
+    if (!file.problem.empty()) diagnostics_.add({.file = file.path, .message = file.problem});
+  }
+  for (const std::string& path : loaded.broken_files) files_[path].broken = "cannot be read";
+  for (const Diagnostic& one : diagnostics_.all()) {
+    const auto file = files_.find(one.file);
+    if (file != files_.end() && !file->second.broken.empty()) file->second.broken = one.to_string();
+  }
+  note_documents(loaded);
+}
+
+void ConfigFolder::note_documents(const LoadedConfig& loaded) {
+  for (const ConfigObjectPtr& object : loaded.objects)
+    files_[object->file].documents.push_back({object->key, object->begin, object->end, object->flattened});
+}
+
+void ConfigFolder::note_rejected(const LoadedConfig& loaded) {
+  rejected_.clear();
+  for (const ConfigObjectPtr& object : loaded.objects)
+    if (object->rejected) rejected_[object->key];
+  for (const Diagnostic& one : diagnostics_.all()) {
+    const auto found = rejected_.find(one.object);
+    if (found == rejected_.end() || one.severity != Severity::error) continue;
+    if (!found->second.empty()) found->second += "\n";
+    found->second += one.to_string();
+  }
+  for (const StoredObject* object : store_.list()) {
+    const auto file = files_.find(object->config->file);
+    if (file != files_.end() && !file->second.broken.empty()) rejected_.emplace(object->key, file->second.broken);
+  }
+}
+
+void ConfigFolder::take_in(const LoadedConfig& loaded, WallTime now) {
+  const ObjectStore::Batch batch(store_);
+  std::map<ObjectKey, bool> there;
+  for (const ConfigObjectPtr& object : loaded.objects) {
+    there.emplace(object->key, true);
+    if (!object->rejected) store_.put(object, creation_of(*object, now));
+  }
+  for (const StoredObject* object : store_.list()) {
+    if (!there.contains(object->key) && !keeps(*object)) store_.erase(ObjectKey(object->key));
+  }
+}
+
+// Whether an object that was not found may still be where it was, unreadable for now.
+bool ConfigFolder::keeps(const StoredObject& object) const {
+  const auto file = files_.find(object.config->file);
+  if (file != files_.end() && !file->second.broken.empty()) return true;
+  return std::ranges::any_of(gone_, [&](const std::string& path) { return is_below(object.config->file, path); });
+}
+
+std::optional<ConfigFolder::Place> ConfigFolder::find(const ObjectKey& key) const {
+  for (const auto& [path, file] : files_) {
+    for (size_t i = 0; i < file.documents.size(); ++i)
+      if (file.documents[i].key == key) return Place{path, i};
+  }
+  return std::nullopt;
+}
+
+// The file for an object that stands in none.
+Result<std::string> ConfigFolder::path_for(const ObjectKey& key) const {
+  for (const std::string& path : paths_) {
+    if (!is_folder(path)) continue;
+    std::string name = fmt::format("{}.{}.{}.yaml", to_lower(key.kind), key.ns, key.name);
+    if (name.size() > kFileNameMax) name = fmt::format("{}.{}.yaml", to_lower(key.kind), uid_of(key.to_string()));
+    return path + "/" + name;
+  }
+  return fail(ErrorKind::denied,
+              "no config folder is there to put it in: name a folder with --config, or make it again");
+}
+
+Result<std::string> ConfigFolder::read_unchanged(const std::string& path) const {
+  const KnownFile& known = files_.at(path);
+  if (!known.broken.empty())
+    return fail(ErrorKind::conflict, fmt::format("its file cannot be read as it is, mend it first: {}", known.broken));
+  auto text = read_file(path, kConfigFileBytesMax);
+  if (!text && text.error().kind != ErrorKind::not_found && text.error().kind != ErrorKind::limit) return text;
+  if (!text || content_hash(*text) != known.hash)
+    return fail(ErrorKind::conflict,
+                fmt::format("{} was changed on disk in the meantime; get the object again and retry", path));
+  return text;
+}
+
+Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
+  Node body = object->node;
+  normalize(body);
+  if (const auto place = find(object->key)) {
+    const std::string text = TRY(read_unchanged(place->path));
+    const KnownDocument& document = files_.at(place->path).documents[place->document];
+    const std::string changed = TRY(text_with_document(text, document.begin, document.end, body, document.flattened));
+    return write(place->path, changed, true, now);
+  }
+  // A file of that name may hold other objects, or an older and now broken one.
+  const std::string path = TRY(path_for(object->key));
+  const bool known = files_.contains(path);
+  const std::string text = known ? TRY(read_unchanged(path)) : std::string();
+  const std::string changed = TRY(text_with_new_document(text, body));
+  return write(path, changed, known, now);
+}
+
+Status ConfigFolder::erase(const ObjectKey& key) {
+  const auto place = find(key);
+  if (!place) {
+    if (const StoredObject* object = store_.find(key))
+      return fail(ErrorKind::conflict,
+                  fmt::format("{} cannot be read now, and the object stays until it can", object->config->file));
+    return fail(ErrorKind::not_found, "it is in no file");
+  }
+  const std::string text = TRY(read_unchanged(place->path));
+  const KnownFile& file = files_.at(place->path);
+  const KnownDocument& document = file.documents[place->document];
+  const auto changed = TRY(text_without_document(text, document.begin, document.end));
+  if (changed) {
+    TRY(write(place->path, *changed, true, WallTime{}));
+  } else {
+    TRY(remove_file(place->path, file.hash));
+    files_.erase(place->path);
+  }
+  rejected_.erase(key);
+  store_.erase(key);
+  return {};
+}
+
+// Puts the text in place, and takes in what it says: its objects stand at other bytes and lines now.
+Status ConfigFolder::write(const std::string& path, const std::string& text, bool exists, WallTime now) {
+  if (text.size() > kConfigFileBytesMax)
+    return fail(ErrorKind::denied,
+                fmt::format("{} would be over {} bytes: put the object into another file", path, kConfigFileBytesMax));
+  TRY(replace_file(path, text, exists ? std::optional(files_.at(path).hash) : std::nullopt));
+  files_[path] = {.hash = content_hash(text)};
+  const ConfigFile file{.path = path, .bytes = text};
+  const LoadedConfig loaded = load_config(std::span(&file, 1), option_fields_);
+  note_documents(loaded);
+
+  Diagnostics others;
+  for (const Diagnostic& one : diagnostics_.all())
+    if (one.file != path) others.add(one);
+  others.append(loaded.diagnostics);
+  diagnostics_ = std::move(others);
+
+  const ObjectStore::Batch batch(store_);
+  for (const ConfigObjectPtr& object : loaded.objects) {
+    if (object->rejected) continue;
+    rejected_.erase(object->key);
+    store_.put(object, now == WallTime{} ? creation_of(*object, now) : now);
+  }
+  return {};
+}
+
+}  // namespace sluice

@@ -1,0 +1,105 @@
+// The config folder: files into the store, and writes of the API back into files.
+//
+// The unit is the object. What is in force changes only to versions that read well: a file that cannot be parsed keeps
+// all its objects as they were, an object with an error keeps its last good version, an object that is no longer there
+// is gone, and when a whole configured path is gone, everything stays until it is back.
+//
+// A write replaces the bytes of its own document and no other; comments and other documents stay. The file must be as
+// it was read (else `conflict`), and the new bytes are parsed before they are put in place: a write that would change
+// anything else is refused. Objects that stand in no file go to `<kind>.<namespace>.<name>.yaml` in the first folder.
+//
+// Belongs to the control thread. Wait for fd() to be readable, call on_readable(); at reload_at() call reload().
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "config/load.h"
+#include "control/store/database.h"
+#include "control/store/folder_scan.h"
+#include "control/store/folder_watch.h"
+#include "control/store/object_store.h"
+
+namespace sluice {
+
+class ConfigFolder final : public Database {
+ public:
+  // Changes are read when nothing more happened for kQuietFor, and after kWaitMax at the latest.
+  static constexpr Nanos kQuietFor = 30ms;
+  static constexpr Nanos kWaitMax = 1s;
+
+  // Checks that the paths are there, removes what writers that crashed left behind, and begins to watch. Reads nothing
+  // yet: call reload(). Store and option fields must outlive it.
+  static Result<std::unique_ptr<ConfigFolder>> open(ObjectStore& store, std::vector<std::string> paths,
+                                                    std::span<const OptionField> option_fields);
+
+  // Reads all files and brings the store up to date, in one batch. False when no file has changed since the last time.
+  bool reload(WallTime now);
+
+  int fd() const { return watch_ ? watch_->fd() : -1; }  // -1: changes are not noticed, only reload() reads them
+  void on_readable(SteadyTime now);
+  std::optional<SteadyTime> reload_at() const { return reload_at_; }
+
+  // Everything that is wrong with the files as they were read last, warnings too.
+  const Diagnostics& diagnostics() const { return diagnostics_; }
+  // Why the version that stands in a file is not in force: objects with errors, and those of files that cannot be
+  // parsed. Where the store has the object, its last good version stays.
+  const std::map<ObjectKey, std::string>& rejected() const { return rejected_; }
+  size_t files() const { return files_.size(); }
+
+  Status put(ConfigObjectPtr object, WallTime now) override;
+  Status erase(const ObjectKey& key) override;
+
+ private:
+  struct KnownDocument {
+    ObjectKey key;
+    size_t begin = 0;
+    size_t end = 0;
+    bool flattened = false;
+  };
+  struct KnownFile {
+    std::string hash;
+    std::string broken;  // why it could not be parsed, "" when it could
+    std::vector<KnownDocument> documents;
+  };
+  struct Place {
+    std::string path;
+    size_t document = 0;  // index into KnownFile::documents
+  };
+
+  ConfigFolder(ObjectStore& store, std::vector<std::string> paths, std::span<const OptionField> option_fields)
+      : store_(store), paths_(std::move(paths)), option_fields_(option_fields) {}
+
+  void follow();
+  void take_in(const LoadedConfig& loaded, WallTime now);
+  void note_files(const std::vector<ScannedFile>& scanned, const LoadedConfig& loaded);
+  void note_documents(const LoadedConfig& loaded);
+  void note_rejected(const LoadedConfig& loaded);
+  bool keeps(const StoredObject& object) const;
+
+  std::optional<Place> find(const ObjectKey& key) const;
+  Result<std::string> path_for(const ObjectKey& key) const;
+  Result<std::string> read_unchanged(const std::string& path) const;
+  Status write(const std::string& path, const std::string& text, bool exists, WallTime now);
+
+  ObjectStore& store_;
+  std::vector<std::string> paths_;
+  std::span<const OptionField> option_fields_;
+  std::optional<FolderWatch> watch_;
+  std::optional<SteadyTime> reload_at_;
+  std::optional<SteadyTime> first_event_;
+  bool loaded_once_ = false;
+
+  std::map<std::string, KnownFile> files_;
+  std::vector<std::string> gone_;
+  std::vector<std::string> problems_;
+  Diagnostics diagnostics_;
+  std::map<ObjectKey, std::string> rejected_;
+};
+
+}  // namespace sluice

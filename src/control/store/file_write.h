@@ -1,0 +1,30 @@
+// Changing a file so that a reader, a crash or a power cut sees the old bytes or the new ones and nothing else.
+//
+// New bytes go to a temporary file in the same folder (a dot name that scans leave out), which is synced and renamed
+// over the old one; then the folder is synced. Files of somebody else are left alone: what is a symbolic link (as in a
+// mounted ConfigMap), not a regular file, or not writable is refused with the reason.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace sluice {
+
+std::string content_hash(std::string_view bytes);  // SHA-256, 32 bytes
+
+// `expected` is the content_hash() of what must be there now; nothing: the file must not be there yet.
+// Errors: `conflict` something else is there, `denied` it must not be written and why, `limit` the disk is full, `io`.
+Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected);
+Status remove_file(const std::string& path, const std::string& expected);
+
+// Temporary files that writers which are no more left in the folder.
+void remove_leftovers(const std::string& folder);
+bool is_leftover_name(std::string_view name);
+
+// The whole file. Errors: `not_found`, `limit` when it is larger than `bytes_max`, `io`.
+Result<std::string> read_file(const std::string& path, size_t bytes_max);
+
+}  // namespace sluice

@@ -1,0 +1,42 @@
+// Which files a list of configured paths means, and their bytes.
+//
+// A path is a file, or a folder whose *.yaml, *.yml and *.json count. What editors and ConfigMap mounts leave around
+// does not: names that begin with a dot or end with "~", and folders, except <plural>/<namespace>/ of Gloo's file form.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice {
+
+struct ScannedFile {
+  std::string path;
+  std::string bytes;
+  uint64_t size = 0;    // more than bytes.size() when it is too large and was not read
+  std::string problem;  // why it could not be read; "" when it was
+  std::string hash;     // of its content, or of what is known of it
+
+  bool operator==(const ScannedFile& other) const { return path == other.path && hash == other.hash; }
+};
+
+struct FolderScan {
+  static constexpr size_t kFilesMax = 10'000;
+
+  std::vector<ScannedFile> files;     // sorted by configured path, then by name; each path once
+  std::vector<std::string> gone;      // configured paths that are not there
+  std::vector<std::string> problems;  // folders that cannot be listed, too many files
+};
+
+bool is_config_file_name(std::string_view name);
+
+// The folders that files are taken from; those that are not there are left out.
+std::vector<std::string> config_folders(const std::vector<std::string>& paths);
+FolderScan scan_folders(const std::vector<std::string>& paths);
+
+bool is_folder(const std::string& path);
+bool exists(const std::string& path);
+std::string parent_of(const std::string& path);  // "." of a bare name
+
+}  // namespace sluice
