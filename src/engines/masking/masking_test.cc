@@ -221,6 +221,8 @@ TEST(Shadow, counts_and_changes_nothing) {
   EXPECT_EQ(outcome.text, "123-45-6789 cat cat XXXXXXXXXXXX1111");
   EXPECT_EQ(rules->counter_names(), (std::vector<std::string>{"SSN", "c", "VISA"}));
   EXPECT_EQ(outcome.counts, (std::vector<uint64_t>{1, 2, 1}));
+  EXPECT_FALSE(rules->only_counts());
+  EXPECT_TRUE(compile({{Builtin::ssn, true}})->only_counts());
 }
 
 TEST(Counters, all_credit_cards_counts_under_each_name_and_combined_under_one) {

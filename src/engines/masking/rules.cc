@@ -67,6 +67,7 @@ Result<std::shared_ptr<const Rules>> Rules::compile(std::span<const Action> acti
   auto rules = std::shared_ptr<Rules>(new Rules);
   for (size_t i = 0; i < actions.size(); ++i) {
     const Action& action = actions[i];
+    rules->only_counts_ = rules->only_counts_ && action.shadow;
     if (const auto* builtin = std::get_if<Builtin>(&action.what)) {
       rules->add(*builtin, action.shadow);
       continue;

@@ -68,6 +68,9 @@ class Rules {
   // Some expression is the user's, so the byte before a window must stay with it.
   bool has_custom() const { return has_custom_; }
 
+  // Every action only counts, so no body is ever changed.
+  bool only_counts() const { return only_counts_; }
+
   // Masks a complete body in place. `counts` has one entry for each counter name; what is found is added. Without
   // custom actions nothing is allocated.
   void mask_whole(std::span<char> body, std::span<uint64_t> counts) const;
@@ -88,6 +91,7 @@ class Rules {
   std::vector<std::string> counter_names_;
   bool needs_whole_body_ = false;
   bool has_custom_ = false;
+  bool only_counts_ = true;
 };
 
 }  // namespace sluice::masking

@@ -1,0 +1,108 @@
+#include "filters/dlp/masked_body.h"
+
+#include "base/log.h"
+
+namespace sluice::dlp {
+
+void MatchCounts::report() {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i] == 0) continue;
+    counters_[i]->add(static_cast<int64_t>(slots_[i]));
+    if (log::enabled(LogLevel::debug)) log::debug("dlp", "found", {{"action", names_[i]}, {"matches", slots_[i]}});
+    slots_[i] = 0;
+  }
+}
+
+// --- MaskedBody ---
+
+// Usually the bytes are there already, and no coroutine is needed.
+Task<Chunk> MaskedBody::read() {
+  if (!waiting_.empty()) return Chunk{std::exchange(waiting_, {}), waiting_is_last_};
+  Task<Chunk> reading = inner_.read();
+  while (reading.ready()) {
+    const Result<Chunk> chunk = reading.take();
+    if (!chunk) return std::unexpected(chunk.error());
+    const auto masked = mask(*chunk);
+    if (!masked) return std::unexpected(masked.error());
+    if (*masked) return **masked;
+    reading = inner_.read();
+  }
+  return read_slowly(std::move(reading));
+}
+
+Task<Chunk> MaskedBody::read_slowly(Task<Chunk> reading) {
+  for (;;) {
+    const Chunk chunk = CO_TRY(co_await reading);
+    const std::optional<Chunk> masked = CO_TRY(mask(chunk));
+    if (masked) co_return *masked;
+    reading = inner_.read();
+  }
+}
+
+// Nothing: all of it is held back.
+Result<std::optional<Chunk>> MaskedBody::mask(Chunk chunk) {
+  if (!masker_ && chunk.last) {
+    rules_->mask_whole(chunk.bytes, counts_.slots());
+    counts_.report();
+    return chunk;
+  }
+  if (!masker_) masker_.emplace(rules_, 0, counts_.slots());
+  const auto output = TRY(masker_->feed(chunk.bytes, chunk.last ? masking::End::final : masking::End::open));
+  if (chunk.last) counts_.report();
+  if (output.size() == 0 && !chunk.last) return std::nullopt;
+  return pass(output, chunk.last);
+}
+
+Chunk MaskedBody::pass(masking::Masker::Output output, bool last) {
+  if (output.held.empty()) return {output.fresh, last};
+  if (output.fresh.empty()) return {output.held, last};
+  waiting_ = output.fresh;
+  waiting_is_last_ = last;
+  return {output.held, false};
+}
+
+// --- DecodedBody ---
+
+Task<Chunk> DecodedBody::read() {
+  for (;;) {
+    const auto decoded = decode();
+    if (!decoded) return std::unexpected(decoded.error());
+    if (*decoded) return **decoded;
+    Task<Chunk> reading = inner_.read();
+    if (!reading.ready()) return read_slowly(std::move(reading));
+    const Result<Chunk> chunk = reading.take();
+    if (!chunk) return std::unexpected(chunk.error());
+    take(*chunk);
+  }
+}
+
+Task<Chunk> DecodedBody::read_slowly(Task<Chunk> reading) {
+  for (;;) {
+    const Chunk chunk = CO_TRY(co_await reading);
+    take(chunk);
+    const std::optional<Chunk> decoded = CO_TRY(decode());
+    if (decoded) co_return *decoded;
+    reading = inner_.read();
+  }
+}
+
+void DecodedBody::take(const Chunk& chunk) {
+  input_ = {chunk.bytes.data(), chunk.bytes.size()};
+  input_ended_ = chunk.last;
+}
+
+// Nothing: more input is needed.
+Result<std::optional<Chunk>> DecodedBody::decode() {
+  size_t size = 0;
+  while (size < buffer_.size()) {
+    const size_t more = TRY(decoder_.decode(input_, buffer_.subspan(size)));
+    size += more;
+    if (more > 0) continue;
+    if (!input_ended_) return size > 0 ? std::optional(Chunk{buffer_.first(size), false}) : std::nullopt;
+    if (Status whole = decoder_.finish(); !whole) return std::unexpected(std::move(whole).error());
+    return Chunk{buffer_.first(size), true};
+  }
+  return Chunk{buffer_, false};
+}
+
+}  // namespace sluice::dlp

@@ -1,0 +1,95 @@
+// Body readers that stand between the upstream's body and the client.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "base/metrics.h"
+#include "engines/coding/decoder.h"
+#include "engines/masking/masker.h"
+#include "http/body.h"
+
+namespace sluice::dlp {
+
+// What a filter's rules come to for one body: its matches, added to the metrics by report() and at the latest by the
+// destructor.
+class MatchCounts {
+ public:
+  // `slots` are zero; `counters` and `names` are by the same index and outlive this.
+  MatchCounts(std::span<uint64_t> slots, std::span<Counter* const> counters, std::span<const std::string> names)
+      : slots_(slots), counters_(counters), names_(names) {}
+  ~MatchCounts() { report(); }
+  MatchCounts(const MatchCounts&) = delete;
+  MatchCounts& operator=(const MatchCounts&) = delete;
+
+  std::span<uint64_t> slots() { return slots_; }
+  void report();
+
+ private:
+  std::span<uint64_t> slots_;
+  std::span<Counter* const> counters_;
+  std::span<const std::string> names_;
+};
+
+// A body, masked while it passes. The bytes are as many as came; a body that is there in one piece is masked where it
+// lies. The trailers are those of the inner body.
+class MaskedBody final : public BodyReader {
+ public:
+  // For rules that do not need the whole body. What is given outlives this.
+  MaskedBody(BodyReader& inner, std::shared_ptr<const masking::Rules> rules, MatchCounts& counts)
+      : inner_(inner), rules_(std::move(rules)), counts_(counts) {}
+
+  Task<Chunk> read() override;
+  const Headers* trailers() const override { return inner_.trailers(); }
+
+ private:
+  Task<Chunk> read_slowly(Task<Chunk> reading);
+  Result<std::optional<Chunk>> mask(Chunk chunk);
+  Chunk pass(masking::Masker::Output output, bool last);
+
+  BodyReader& inner_;
+  std::shared_ptr<const masking::Rules> rules_;
+  MatchCounts& counts_;
+  std::optional<masking::Masker> masker_;  // once the body comes in more than one piece
+  std::span<char> waiting_;                // to leave with the next read
+  bool waiting_is_last_ = false;
+};
+
+// A body with its codings undone. Errors are the upstream's.
+class DecodedBody final : public BodyReader {
+ public:
+  static constexpr size_t kBufferBytes = 16 * 1024;
+
+  // `buffer` is where the decoded bytes go, kBufferBytes of them.
+  DecodedBody(BodyReader& inner, coding::Decoder decoder, std::span<char> buffer)
+      : inner_(inner), decoder_(std::move(decoder)), buffer_(buffer) {}
+
+  Task<Chunk> read() override;
+  const Headers* trailers() const override { return inner_.trailers(); }
+
+ private:
+  Task<Chunk> read_slowly(Task<Chunk> reading);
+  void take(const Chunk& chunk);
+  Result<std::optional<Chunk>> decode();
+
+  BodyReader& inner_;
+  coding::Decoder decoder_;
+  std::span<char> buffer_;
+  std::string_view input_;  // read and not decoded yet
+  bool input_ended_ = false;
+};
+
+// A body that is at hand as a whole, with the trailers of the one it came from.
+class WholeBody final : public BodyReader {
+ public:
+  WholeBody(BodyReader& inner, std::span<char> bytes) : inner_(inner), bytes_(bytes) {}
+  Task<Chunk> read() override { return Chunk{bytes_, true}; }
+  const Headers* trailers() const override { return inner_.trailers(); }
+
+ private:
+  BodyReader& inner_;
+  std::span<char> bytes_;
+};
+
+}  // namespace sluice::dlp
