@@ -199,7 +199,7 @@ TEST(JwtFilter, refuses_more_tokens_than_it_takes) {
 
 TEST(JwtFilter, claims_become_headers_and_the_clients_own_are_removed) {
   const std::string provider =
-      "claimsToHeaders: [{claim: sub, header: X-Sub}, {claim: org.name, header: x-org}, {claim: n, header: x-n, "
+      "claimsToHeaders: [{claim: sub, header: X-Sub}, {claim: org.name, header: x-org}, {claim: num, header: x-n, "
       "append: true}]";
   Gateway gateway(provider, "validationPolicy: ALLOW_MISSING_OR_FAILED");
   const std::vector<std::pair<std::string, std::string>> forged = {
