@@ -1,5 +1,6 @@
 // Loading: 1 MiB of 200 VirtualServices, and parsing alone.
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 #include "config/load.h"
 

@@ -142,8 +142,8 @@ TEST(Load, refuses_what_is_no_object_of_ours) {
        "f:3: ConfigMap gloo-system/a: metadata.annotations.a: expected text, got 1"},
       {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, creationTimestamp: yesterday}",
        "f:3: ConfigMap gloo-system/a: metadata.creationTimestamp: expected a time"},
-      {"apiVersion: gateway.solo.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspce: {}",
-       "f:4: VirtualService gloo-system/a: spce: unknown field; did you mean \"spec\"?"},
+      {"apiVersion: gateway.solo.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {virtualHost: {}}\nspce: {}",
+       "f:5: VirtualService gloo-system/a: spce: unknown field; did you mean \"spec\"?"},
       {"apiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata: {name: a}",
        "f:1: Upstream gloo-system/a: spec: one of static,"},
       {"metadata: {name: a}\nfoo: 1", "f:1: no apiVersion and kind, and no field that tells the kind"},
@@ -156,7 +156,7 @@ TEST(Load, refuses_what_is_no_object_of_ours) {
 
 TEST(Load, understands_gloos_flattened_form) {
   const LoadedConfig config = load(
-      {{"a.yaml", "metadata: {name: v, namespace: n}\nvirtualHost:\n  domains: [a.com]\nnamespacedStatuses: {x: 1}\n"},
+      {{"a.yaml", "metadata: {name: v, namespace: m}\nvirtualHost:\n  domains: [a.com]\nnamespacedStatuses: {x: 1}\n"},
        {"conf/gateways/gloo-system/g.yaml", "metadata: {name: g}\nbindAddress: '::'\nhttpGateway: {}\n"},
        {"us.yaml", "metadata: {name: u}\nstatic: {hosts: [{addr: a, prt: 80}]}\n"}});
   EXPECT_EQ(config.diagnostics.to_string(),
@@ -166,9 +166,9 @@ TEST(Load, understands_gloos_flattened_form) {
   EXPECT_EQ(config.objects[0]->as<kinds::VirtualService>()->virtual_host->domains.at(0), "a.com");
   EXPECT_EQ(
       to_json(config.objects[0]->node),
-      R"({"apiVersion":"gateway.solo.io/v1","kind":"VirtualService","metadata":{"name":"v","namespace":"n"},"spec":{"virtualHost":{"domains":["a.com"]}}})");
+      R"({"apiVersion":"gateway.solo.io/v1","kind":"VirtualService","metadata":{"name":"v","namespace":"m"},"spec":{"virtualHost":{"domains":["a.com"]}}})");
   EXPECT_EQ(to_json(to_flattened(config.objects[0]->node)),
-            R"({"metadata":{"name":"v","namespace":"n"},"virtualHost":{"domains":["a.com"]}})");
+            R"({"metadata":{"name":"v","namespace":"m"},"virtualHost":{"domains":["a.com"]}})");
   EXPECT_TRUE(config.objects[1]->flattened);
   EXPECT_EQ(config.objects[1]->key.kind, "Gateway");
 }
