@@ -1,6 +1,7 @@
 #include "forward/dns/resolver.h"
 
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 namespace sluice {
 namespace {
