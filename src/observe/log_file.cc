@@ -118,10 +118,12 @@ size_t LogFile::write_some(std::string_view text, int& error) {
   size_t written = 0;
   while (written < text.size()) {
     pollfd ready{file->fd, POLLOUT, 0};
-    if (::poll(&ready, 1, 0) <= 0 || (ready.revents & POLLOUT) == 0) {
-      if (ready.revents & (POLLERR | POLLHUP)) error = EPIPE;
+    if (::poll(&ready, 1, 0) <= 0) break;
+    if (ready.revents & (POLLERR | POLLHUP)) {  // nobody reads any more; a write would raise SIGPIPE
+      error = EPIPE;
       break;
     }
+    if ((ready.revents & POLLOUT) == 0) break;
     const std::string_view part = first_lines(text.substr(written));
     const ssize_t n = ::write(file->fd, part.data(), part.size());
     if (n < 0 && errno == EAGAIN) break;

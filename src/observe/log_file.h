@@ -4,6 +4,7 @@
 // Regular files take a batch in one write with O_APPEND. Pipes, terminals and sockets take whole lines of up to
 // PIPE_BUF at a time and only as long as they have room, so that a reader that stands still does not stop a worker.
 // What cannot be written waits; over kWaitingBytesMax per worker new records are dropped and counted.
+// The program must ignore SIGPIPE: a reader may go away between the look and the write.
 // (A regular file on a disk that is slower than its page cache makes write() wait, as in nginx.)
 #pragma once
 

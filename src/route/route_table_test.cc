@@ -1,0 +1,112 @@
+#include "route/route_table.h"
+
+#include <gtest/gtest.h>
+
+#include "io/loop.h"
+
+namespace sluice {
+namespace {
+
+// One host per domain, named like it.
+std::unique_ptr<const RouteTable> table_of(const std::vector<std::string>& domains) {
+  std::vector<VirtualHostEntry> hosts;
+  for (const std::string& domain : domains) hosts.push_back({domain, {domain}, {}});
+  auto table = RouteTable::create(std::move(hosts));
+  EXPECT_TRUE(table) << table.error().message;
+  return table ? std::move(*table) : nullptr;
+}
+
+std::string host_for(const RouteTable& table, std::string_view authority) {
+  const VirtualHostEntry* host = table.find_host(authority);
+  return host ? host->name : "none";
+}
+
+TEST(RouteTable, prefers_exact_domains_then_the_longest_suffix_then_the_longest_prefix_then_any) {
+  const auto table =
+      table_of({"*", "a.test", "*.test", "*.b.test", "*-x.b.test", "a.*", "a.b.*", "A.Upper.test", "p.test:8080"});
+  struct Row {
+    std::string_view authority;
+    std::string_view host;
+  };
+  const Row rows[] = {
+      {"a.test", "a.test"},
+      {"A.TEST", "a.test"},
+      {"a.upper.TEST", "A.Upper.test"},
+      {"b.test", "*.test"},
+      {"x.y.test", "*.test"},
+      {"c.b.test", "*.b.test"},
+      {"C.B.Test", "*.b.test"},
+      {"c-x.b.test", "*-x.b.test"},
+      {"-x.b.test", "*.b.test"},  // a wildcard stands for something
+      {".b.test", "*.test"},
+      {".test", "*"},
+      {"a.b.c", "a.b.*"},
+      {"a.c", "a.*"},
+      {"a.", "*"},
+      {"a.b.", "a.*"},
+      {"a.b.test", "*.b.test"},  // a suffix comes before a prefix
+      {"p.test:8080", "p.test:8080"},
+      {"p.test:8081", "*"},  // the port is part of it
+      {"p.test", "*.test"},
+      {"a.test:80", "a.*"},
+      {"other", "*"},
+      {"", "*"},
+  };
+  for (const Row& row : rows) EXPECT_EQ(host_for(*table, row.authority), row.host) << row.authority;
+}
+
+TEST(RouteTable, finds_no_host_where_no_domain_fits) {
+  const auto table = table_of({"a.test", "*.b.test", "c.*"});
+  for (const std::string_view authority : {"", "b.test", "x.test", "a.test.", "a.test:80", "c.", ".b.test", "xa.test"})
+    EXPECT_EQ(host_for(*table, authority), "none") << authority;
+  EXPECT_EQ(host_for(*table, std::string(100'000, 'a')), "none");
+  EXPECT_EQ(host_for(*table_of({}), "a.test"), "none");
+}
+
+TEST(RouteTable, refuses_a_domain_that_two_hosts_have) {
+  for (const std::vector<std::string>& domains : std::vector<std::vector<std::string>>{
+           {"a.test", "a.test"}, {"a.test", "A.test"}, {"*", "*"}, {"*.a", "*.A"}, {"a.*", "a.*"}}) {
+    std::vector<VirtualHostEntry> hosts;
+    for (const std::string& domain : domains) hosts.push_back({"host", {domain}, {}});
+    const auto table = RouteTable::create(std::move(hosts));
+    ASSERT_FALSE(table) << domains[0];
+    EXPECT_NE(table.error().message.find(domains[1]), std::string::npos);
+  }
+}
+
+TEST(RouteTable, holds_thousands_of_domains) {
+  std::vector<VirtualHostEntry> hosts(1);
+  for (int i = 0; i < 5000; ++i) hosts[0].domains.push_back("tenant-" + std::to_string(i) + ".mypaas.test");
+  const auto table = *RouteTable::create(std::move(hosts));
+  for (int i = 0; i < 5000; ++i) EXPECT_TRUE(table->find_host("Tenant-" + std::to_string(i) + ".mypaas.test"));
+  EXPECT_FALSE(table->find_host("tenant-5000.mypaas.test"));
+}
+
+TEST(RouteTable, takes_the_first_route_that_matches) {
+  VirtualHostEntry host{"vh", {"*"}, {}};
+  for (const char* prefix : {"/a/b", "/a", "/a/c"}) {
+    auto route = std::make_unique<RouteEntry>();
+    route->name = prefix;
+    route->matcher = *RequestMatcher::compile({.path = prefix});
+    host.routes.push_back(std::move(route));
+  }
+  std::vector<VirtualHostEntry> hosts;
+  hosts.push_back(std::move(host));
+  const auto table = *RouteTable::create(std::move(hosts));
+  Loop loop;
+  Arena arena;
+  StreamInfo info;
+  Request request(arena, loop, info);
+  request.authority = "x";
+  const auto found = [&](std::string_view path) {
+    request.path = path;
+    const RouteEntry* route = table->find(request);
+    return route ? route->name : "none";
+  };
+  EXPECT_EQ(found("/a/b/c"), "/a/b");
+  EXPECT_EQ(found("/a/c"), "/a");
+  EXPECT_EQ(found("/b"), "none");
+}
+
+}  // namespace
+}  // namespace sluice
