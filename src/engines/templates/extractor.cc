@@ -64,6 +64,23 @@ std::unexpected<Error> too_long(size_t bytes_max) {
   return fail(ErrorKind::limit, fmt::format("an extractor's replacement makes more than {} bytes", bytes_max));
 }
 
+// What the groups matched; most expressions have few.
+class Groups {
+ public:
+  explicit Groups(size_t wanted) : wanted_(wanted) {
+    if (wanted > few_.size()) many_.resize(wanted);
+  }
+  re2::StringPiece* data() { return many_.empty() ? few_.data() : many_.data(); }
+  int size() const { return static_cast<int>(wanted_); }
+  std::string_view operator[](size_t i) { return view(data()[i]); }
+  std::span<const re2::StringPiece> all() { return {data(), wanted_}; }
+
+ private:
+  size_t wanted_;
+  std::array<re2::StringPiece, 4> few_;
+  std::vector<re2::StringPiece> many_;
+};
+
 // One match as the replacement's "$" names see it.
 struct Match {
   std::string_view source;
@@ -165,17 +182,16 @@ Result<std::string_view> Extractor::apply(std::string_view source, std::string& 
 }
 
 std::string_view Extractor::extract(std::string_view source) const {
-  std::array<re2::StringPiece, kGroupsMax> groups;
-  const int wanted = static_cast<int>(extraction_.subgroup) + 1;
-  if (!regex_->Match(piece(source), 0, source.size(), re2::RE2::ANCHOR_BOTH, groups.data(), wanted)) return {};
-  return view(groups[extraction_.subgroup]);
+  Groups groups(extraction_.subgroup + 1);
+  if (!regex_->Match(piece(source), 0, source.size(), re2::RE2::ANCHOR_BOTH, groups.data(), groups.size())) return {};
+  return groups[extraction_.subgroup];
 }
 
 Result<std::string_view> Extractor::replace_one(std::string_view source, std::string& scratch) const {
-  std::array<re2::StringPiece, kGroupsMax> groups;
-  const int wanted = static_cast<int>(extraction_.subgroup) + 1;
-  if (!regex_->Match(piece(source), 0, source.size(), re2::RE2::UNANCHORED, groups.data(), wanted)) return source;
-  const std::string_view group = view(groups[extraction_.subgroup]);
+  Groups groups(extraction_.subgroup + 1);
+  if (!regex_->Match(piece(source), 0, source.size(), re2::RE2::UNANCHORED, groups.data(), groups.size()))
+    return source;
+  const std::string_view group = groups[extraction_.subgroup];
   if (groups[0].size() != source.size() || group.data() == nullptr) return source;
   const auto start = static_cast<size_t>(group.data() - source.data());
   const size_t size = source.size() - group.size() + extraction_.replacement->size();
@@ -187,14 +203,13 @@ Result<std::string_view> Extractor::replace_one(std::string_view source, std::st
 }
 
 Result<std::string_view> Extractor::replace_all(std::string_view source, std::string& scratch) const {
-  std::array<re2::StringPiece, kGroupsMax> groups;
-  const int wanted = regex_->NumberOfCapturingGroups() + 1;
+  Groups groups(static_cast<size_t>(regex_->NumberOfCapturingGroups()) + 1);
   scratch.clear();
   size_t kept = 0;  // everything before it is in `scratch`
   size_t from = 0;
   while (from <= source.size() &&
-         regex_->Match(piece(source), from, source.size(), re2::RE2::UNANCHORED, groups.data(), wanted)) {
-    const Match match{source, std::span(groups).first(static_cast<size_t>(wanted))};
+         regex_->Match(piece(source), from, source.size(), re2::RE2::UNANCHORED, groups.data(), groups.size())) {
+    const Match match{source, groups.all()};
     const size_t start = match.before().size();
     if (match.whole().empty()) {
       from = start + 1;

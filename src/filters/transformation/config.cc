@@ -1,0 +1,199 @@
+#include "filters/transformation/config.h"
+
+#include "base/strings.h"
+#include "engines/templates/extractor.h"
+#include "engines/templates/template.h"
+#include "filters/transformation/transformation.h"
+
+namespace sluice::transformation {
+namespace {
+
+// An error at `field`.`key`.text (or deeper), where the text stands.
+void error_at(Fields& f, std::string_view field, std::string_view key, std::string_view last, std::string message) {
+  const Node* node = f.node(field);
+  const Node* member = node && !key.empty() ? node->find(key) : node;
+  const Node* leaf = member ? member->find(last) : nullptr;
+  const Node* place = leaf ? leaf : member ? member : node;
+  Reader& reader = f.reader();
+  const Reader::Step to_field(reader, field);
+  if (key.empty()) {
+    const Reader::Step to_last(reader, last);
+    return reader.error(place ? place->place() : Place{}, std::move(message));
+  }
+  const Reader::Step to_key(reader, key);
+  const Reader::Step to_last(reader, last);
+  reader.error(place ? place->place() : Place{}, std::move(message));
+}
+
+// The same within a list: `field`[index].value.text.
+void error_at(Fields& f, std::string_view field, size_t index, std::string message) {
+  f.error(field, index, "value.text: " + std::move(message));
+}
+
+void check_templates(Fields& f, const TransformationTemplate& o) {
+  std::vector<std::string> extractors;
+  for (const auto& [name, extractor] : o.extractors) extractors.push_back(name);
+  const templates::Options options{.advanced = o.advanced_templates, .extractors = extractors};
+  const auto problem = [&options](const TemplateOptions& text) -> std::optional<std::string> {
+    auto compiled = templates::Template::compile(text.text, options);
+    if (compiled) return std::nullopt;
+    return std::move(compiled).error().message;
+  };
+  for (const auto& [name, text] : o.headers) {
+    if (auto message = problem(text)) error_at(f, "headers", name, "text", *std::move(message));
+  }
+  for (size_t i = 0; i < o.headers_to_append.size(); ++i) {
+    if (auto message = problem(o.headers_to_append[i].value)) error_at(f, "headersToAppend", i, *std::move(message));
+  }
+  for (size_t i = 0; i < o.dynamic_metadata_values.size(); ++i) {
+    if (auto message = problem(o.dynamic_metadata_values[i].value)) {
+      error_at(f, "dynamicMetadataValues", i, *std::move(message));
+    }
+  }
+  if (o.body) {
+    if (auto message = problem(*o.body)) error_at(f, "body", "", "text", *std::move(message));
+  }
+  if (!o.merge_json_keys) return;
+  for (const auto& [key, value] : o.merge_json_keys->json_keys) {
+    if (auto message = problem(value.tmpl)) {
+      error_at(f, "mergeJsonKeys", "jsonKeys", key, "tmpl.text: " + *std::move(message));
+    }
+  }
+}
+
+void check_merge_json_keys(Fields& f, const TransformationTemplate& o) {
+  if (!o.merge_json_keys) return;
+  f.check(o.parse_body_behavior == ParseBody::as_json, "mergeJsonKeys",
+          "requires parsing the body: leave parseBodyBehavior out");
+  f.check(!o.advanced_templates, "mergeJsonKeys", "is not possible with advancedTemplates");
+  for (const auto& [key, value] : o.merge_json_keys->json_keys) {
+    f.check(!key.contains('.'), "mergeJsonKeys",
+            fmt::format("key \"{}\" must have no dot: only keys at the top can be set", key));
+  }
+}
+
+// The names of headers that a transformation of that direction touches.
+void check_header_names(Fields& f, std::string_view field, const std::optional<TransformationOptions>& o,
+                        Direction direction) {
+  if (!f.reading() || !o || !f.good(field)) return;
+  const auto check = [&](std::string_view list, std::string_view name, HeaderUse use) {
+    if (auto problem = header_problem(name, direction, use)) {
+      f.error(field, fmt::format("transformationTemplate.{}: {}", list, *problem));
+    }
+  };
+  const TransformationTemplate& t = o->transformation_template;
+  for (const auto& [name, text] : t.headers) check("headers", name, HeaderUse::set);
+  for (const HeaderToAppend& header : t.headers_to_append) check("headersToAppend", header.key, HeaderUse::append);
+  for (const std::string& name : t.headers_to_remove) check("headersToRemove", name, HeaderUse::remove);
+}
+
+}  // namespace
+
+void bind(Fields& f, TemplateOptions& o) {
+  f.optional("text", o.text, "The template.");
+}
+
+void bind(Fields& f, ExtractorOptions& o) {
+  f.optional("header", o.header, "The first value of this header (or `:path` and the like) is looked at.");
+  f.optional("body", o.body, "The whole body is looked at.");
+  f.optional("regex", o.regex, "Regular expression (ECMAScript's syntax as far as RE2 has it).");
+  f.optional("subgroup", o.subgroup, "Which group is taken; 0 is the whole match.");
+  f.optional("mode", o.mode, "Take a group, replace one group, or replace every match.");
+  f.optional("replacementText", o.replacement_text, "What is put there in the modes that replace.");
+  f.exactly_one({"header", "body"});
+  if (!f.reading()) return;
+  auto compiled = templates::Extractor::compile(extraction(o));
+  if (!compiled) f.error("regex", std::move(compiled).error().message);
+}
+
+void bind(Fields& f, HeaderToAppend& o) {
+  f.required("key", o.key, "Name of the header.");
+  f.optional("value", o.value, "Template of its value; an empty result adds nothing.");
+}
+
+void bind(Fields& f, MetadataValue& o) {
+  f.optional("metadataNamespace", o.metadata_namespace, "Default `io.solo.transformation`.");
+  f.required("key", o.key, "Under which it is kept.");
+  f.optional("value", o.value, "Template of the value; an empty result is not kept.");
+  f.optional("jsonToProto", o.json_to_proto, "The result is JSON; where it is not, it is kept as text.");
+  if (f.present("key")) f.check(!o.key.empty(), "key", "must not be empty");
+}
+
+void bind(Fields& f, JsonKey& o) {
+  f.optional("tmpl", o.tmpl, "Template of the value: its result must be JSON text.");
+  f.optional("overrideEmpty", o.override_empty, "Set the key even when the result is empty.");
+}
+
+void bind(Fields& f, MergeJsonKeys& o) {
+  f.optional("jsonKeys", o.json_keys, "Top-level keys of the body and their templates.");
+}
+
+void bind(Fields& f, TransformationTemplate& o) {
+  f.optional("advancedTemplates", o.advanced_templates, "Body fields by slashes, extractors only by `extraction()`.");
+  f.optional("extractors", o.extractors, "Named pieces of headers or of the body.");
+  f.optional("headers", o.headers, "Headers to set; an empty result removes the header.");
+  f.optional("headersToAppend", o.headers_to_append, "Headers that get one more value.");
+  f.optional("headersToRemove", o.headers_to_remove, "Headers to remove.");
+  f.optional("body", o.body, "The new body.");
+  f.optional("passthrough", o.passthrough, "The body is not looked at: it is neither buffered nor parsed.");
+  f.optional("mergeExtractorsToBody", o.merge_extractors_to_body,
+             "The new body is the JSON body with the extractors' values put in.");
+  f.optional("mergeJsonKeys", o.merge_json_keys, "The new body is the JSON body with these keys set.");
+  f.optional("parseBodyBehavior", o.parse_body_behavior, "Whether the body is read as JSON.");
+  f.optional("ignoreErrorOnParse", o.ignore_error_on_parse,
+             "Go on without JSON when the body is none, instead of answering 400.");
+  f.optional("dynamicMetadataValues", o.dynamic_metadata_values, "Values for logs and later filters.");
+  f.optional("escapeCharacters", o.escape_characters, "Strings are printed as within JSON quotes.");
+  f.unsupported("spanTransformer", "Sets the name of the tracing span.");
+  f.one_of({"body", "passthrough", "mergeExtractorsToBody", "mergeJsonKeys"});
+  if (!f.reading()) return;
+  check_merge_json_keys(f, o);
+  if (o.passthrough) {
+    for (const auto& [name, extractor] : o.extractors) {
+      if (extractor.body) error_at(f, "extractors", name, "body", "passthrough: the body is not looked at");
+    }
+  }
+  check_templates(f, o);
+}
+
+void bind(Fields& f, TransformationOptions& o) {
+  f.optional("transformationTemplate", o.transformation_template, "What is changed, by templates.");
+  f.optional("logRequestResponseInfo", o.log_request_response_info, "Log headers before and after, at level debug.");
+  f.unsupported("headerBodyTransform", "Makes a JSON body of headers and body.");
+  f.unsupported("xsltTransformation", "XSLT.");
+  f.exactly_one({"transformationTemplate", "headerBodyTransform", "xsltTransformation"});
+}
+
+void bind(Fields& f, RequestTransform& o) {
+  f.optional("matcher", o.matcher, "Which requests; left out: all. `prefix` is compared with the path and its query.");
+  f.optional("clearRouteCache", o.clear_route_cache, "Choose the route again after the request was changed.");
+  f.optional("requestTransformation", o.request_transformation, "How the request is changed.");
+  f.optional("responseTransformation", o.response_transformation, "How the responses to these requests are changed.");
+  check_header_names(f, "requestTransformation", o.request_transformation, Direction::request);
+  check_header_names(f, "responseTransformation", o.response_transformation, Direction::response);
+}
+
+void bind(Fields& f, ResponseTransform& o) {
+  f.optional("matchers", o.matchers, "Conditions on response headers and `:status`, all of which must hold.");
+  f.optional("responseCodeDetails", o.response_code_details, "The response code details must be exactly these.");
+  f.optional("responseTransformation", o.response_transformation, "How the response is changed.");
+  check_header_names(f, "responseTransformation", o.response_transformation, Direction::response);
+}
+
+void bind(Fields& f, StageOptions& o) {
+  f.optional("requestTransforms", o.request_transforms, "The first that matches is used.");
+  f.optional("responseTransforms", o.response_transforms,
+             "The first that matches is used, where the request phase chose no response transformation.");
+}
+
+void bind(Fields& f, StagedTransformations& o) {
+  f.optional("early", o.early, "Before CORS and authentication.");
+  f.optional("regular", o.regular, "After authentication, before rate limits.");
+  f.unsupported("postRouting", "After the upstream host was chosen.");
+  f.optional("inheritTransformation", o.inherit_transformation,
+             "The virtual host's transforms come behind the route's own.");
+  f.optional("logRequestResponseInfo", o.log_request_response_info, "Default for the transformations below.");
+  f.optional("escapeCharacters", o.escape_characters, "Default for the templates below.");
+}
+
+}  // namespace sluice::transformation

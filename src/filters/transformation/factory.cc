@@ -1,0 +1,159 @@
+#include <unistd.h>
+
+#include <random>
+
+#include "filters/transformation/filter.h"
+
+namespace sluice {
+namespace transformation {
+namespace {
+
+const Labels kLabels = {{"envoy_http_conn_manager_prefix", "http"}};
+
+constexpr MetricFamily kRequestHeaders{.name = "envoy_http_transformation_request_header_transformations_total",
+                                       .help = "Requests transformed without reading a body."};
+constexpr MetricFamily kRequestBodies{.name = "envoy_http_transformation_request_body_transformations_total",
+                                      .help = "Requests transformed after reading their body."};
+constexpr MetricFamily kRequestErrors{.name = "envoy_http_transformation_request_error_total",
+                                      .help = "Requests answered with 400 or 413 because their transformation failed."};
+constexpr MetricFamily kResponseHeaders{.name = "envoy_http_transformation_response_header_transformations_total",
+                                        .help = "Responses transformed without reading a body."};
+constexpr MetricFamily kResponseBodies{.name = "envoy_http_transformation_response_body_transformations_total",
+                                       .help = "Responses transformed after reading their body."};
+constexpr MetricFamily kResponseErrors{.name = "envoy_http_transformation_response_error_total",
+                                       .help = "Responses turned into 400 or 413 because their transformation failed."};
+
+std::shared_ptr<const templates::Environment> capture_environment() {
+  auto captured = std::make_shared<templates::Environment>();
+  for (char** entry = environ; *entry; ++entry) {
+    const std::string_view text = *entry;
+    const size_t equals = text.find('=');
+    if (equals != std::string_view::npos && equals > 0)
+      (*captured)[std::string(text.substr(0, equals))] = text.substr(equals + 1);
+  }
+  return captured;
+}
+
+std::array<uint8_t, 16> random_seed() {
+  std::random_device source;
+  std::array<uint8_t, 16> seed;
+  for (uint8_t& byte : seed) byte = static_cast<uint8_t>(source());
+  return seed;
+}
+
+// Makes the rules of one stage out of the levels' options.
+class RuleMaker {
+ public:
+  explicit RuleMaker(const StagedTransformations& level) {
+    defaults_.escape_characters = level.escape_characters.value_or(false);
+    defaults_.log = level.log_request_response_info.value_or(false);
+  }
+
+  Status add(const StageOptions& stage, Rules& rules) {
+    for (const RequestTransform& options : stage.request_transforms) TRY(add(options, rules));
+    for (const ResponseTransform& options : stage.response_transforms) TRY(add(options, rules));
+    return {};
+  }
+
+  CompileDefaults& defaults() { return defaults_; }
+
+ private:
+  Status add(const RequestTransform& options, Rules& rules) {
+    // Without a transformation an entry does nothing and does not shadow later ones.
+    if (!options.request_transformation && !options.response_transformation) return {};
+    RequestRule rule;
+    rule.clear_route_cache = options.clear_route_cache;
+    if (options.matcher) rule.match = TRY(RequestMatcher::compile(*options.matcher));
+    rule.on_request = TRY(compile(options.request_transformation, Direction::request));
+    rule.on_response = TRY(compile(options.response_transformation, Direction::response));
+    rules.requests.push_back(std::move(rule));
+    return {};
+  }
+
+  Status add(const ResponseTransform& options, Rules& rules) {
+    if (!options.response_transformation) return {};
+    ResponseRule rule;
+    rule.details = options.response_code_details;
+    for (const auto& matcher : options.matchers) rule.matches.push_back(TRY(ResponseMatch::compile(matcher)));
+    rule.on_response = TRY(compile(options.response_transformation, Direction::response));
+    rules.responses.push_back(std::move(rule));
+    return {};
+  }
+
+  Result<SharedTransformation> compile(const std::optional<TransformationOptions>& options, Direction direction) {
+    if (!options) return nullptr;
+    defaults_.direction = direction;
+    return Transformation::compile(*options, defaults_);
+  }
+
+  CompileDefaults defaults_;
+};
+
+// The levels whose transforms count, the most specific first (gloo-policies 2.2).
+std::vector<const StagedTransformations*> levels(const FilterBuild& build) {
+  std::vector<const StagedTransformations*> found;
+  for (const OptionSet* level : {build.route, build.virtual_host}) {
+    const auto* options = level ? level->get<StagedTransformations>("stagedTransformations") : nullptr;
+    if (!options) continue;
+    found.push_back(options);
+    if (!options->inherit_transformation) break;
+  }
+  return found;
+}
+
+class Factory final : public FilterFactory {
+ public:
+  std::string_view name() const override { return "transformation"; }
+  std::vector<Stage> stages() const override { return {Stage::early_transformation, Stage::regular_transformation}; }
+
+  std::vector<OptionField> option_fields() const override {
+    return {option_field<StagedTransformations>("stagedTransformations", OptionLevel::virtual_host | OptionLevel::route,
+                                                "Changes requests and responses by templates.")};
+  }
+
+  std::vector<MetricFamily> metrics() const override {
+    return {kRequestHeaders, kRequestBodies, kRequestErrors, kResponseHeaders, kResponseBodies, kResponseErrors};
+  }
+
+  Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
+    Rules early, regular;
+    const auto environment = capture_environment();
+    const auto seed = random_seed();
+    for (const StagedTransformations* level : levels(build)) {
+      RuleMaker maker(*level);
+      maker.defaults().environment = environment;
+      maker.defaults().random_seed = seed;
+      if (level->early) TRY(maker.add(*level->early, early));
+      if (level->regular) TRY(maker.add(*level->regular, regular));
+    }
+    std::vector<StagedFilter> filters;
+    add(filters, Stage::early_transformation, std::move(early), *build.metrics);
+    add(filters, Stage::regular_transformation, std::move(regular), *build.metrics);
+    return filters;
+  }
+
+ private:
+  static void add(std::vector<StagedFilter>& filters, Stage stage, Rules rules, Metrics& metrics) {
+    if (rules.requests.empty() && rules.responses.empty()) return;
+    filters.push_back({stage, std::make_shared<const TransformationFilter>(std::move(rules), Counters(metrics))});
+  }
+};
+
+}  // namespace
+
+Counters::Counters(Metrics& metrics)
+    : request_header_transformations(metrics.metric(kRequestHeaders, kLabels)),
+      request_body_transformations(metrics.metric(kRequestBodies, kLabels)),
+      request_error(metrics.metric(kRequestErrors, kLabels)),
+      response_header_transformations(metrics.metric(kResponseHeaders, kLabels)),
+      response_body_transformations(metrics.metric(kResponseBodies, kLabels)),
+      response_error(metrics.metric(kResponseErrors, kLabels)) {}
+
+}  // namespace transformation
+
+const FilterFactory& transformation_filter() {
+  static const transformation::Factory factory;
+  return factory;
+}
+
+}  // namespace sluice

@@ -1,0 +1,157 @@
+#include "filters/transformation/filter.h"
+
+#include "base/log.h"
+#include "filters/transformation/replay_body.h"
+#include "pipeline/rescue.h"
+
+namespace sluice::transformation {
+namespace {
+
+constexpr std::string_view kErrorDetails = "transformation_filter_error";
+constexpr std::string_view kTooLarge = "payload too large";
+
+void set_body(Request& request, Headers& headers, Body& body, std::string_view text) {
+  body = text_body(request.arena, text);
+  headers.remove(Known::transfer_encoding);
+  headers.set(Known::content_length, request.arena.copy(fmt::to_string(text.size())));
+}
+
+bool is_empty(const Body& body) {
+  return body.empty() || body.length == 0;
+}
+
+// A body that may not be sent, whatever a template made of it (RFC 9110 6.4.1).
+bool bears_no_body(const Request& request, const Response& response) {
+  return request.info.method == "HEAD" || response.status == 204 || response.status == 304 || response.status < 200;
+}
+
+void log_headers(std::string_view what, const Headers& headers) {
+  if (!log::enabled(LogLevel::debug)) return;
+  std::string text;
+  for (const HeaderField& field : headers) text += fmt::format("{}: {}; ", field.name, field.value);
+  log::debug("transformation", what, {{"headers", text}});
+}
+
+}  // namespace
+
+// --- the request ---
+
+Task<Response> TransformationFilter::handle(Request& request, Next next) const {
+  const auto rule = std::ranges::find_if(
+      rules_.requests, [&request](const RequestRule& r) { return !r.match || r.match->matches(request); });
+  if (rule == rules_.requests.end()) return pass_on(request, next, nullptr);
+  if (!rule->on_request) return pass_on(request, next, rule->on_response.get());
+  const bool reads = rule->on_request->needs_body() && !request.body.empty() && !request.upgrade;
+  if (reads) return read_and_transform(request, next, *rule);
+  if (auto reply = transform(request, *rule, std::nullopt)) return *std::move(reply);
+  return pass_on(request, next, rule->on_response.get());
+}
+
+Task<Response> TransformationFilter::read_and_transform(Request& request, Next next, const RequestRule& rule) const {
+  BodyReader* const original = request.body.reader;
+  auto reading = read_all(request.body, request.arena, request.body_buffer_bytes_max);
+  auto read = co_await reading;
+  if (!read && read.error().kind == ErrorKind::limit) co_return request_error(request, 413, kTooLarge);
+  if (!read) co_return std::unexpected(std::move(read).error());
+  request.body.reader = request.arena.make<ReplayBody>(*read, *original);
+  if (auto reply = transform(request, rule, *read)) co_return *std::move(reply);
+  auto rest = pass_on(request, next, rule.on_response.get());
+  auto response = co_await rest;
+  co_return response;
+}
+
+// Nothing when the request may go on.
+std::optional<Response> TransformationFilter::transform(Request& request, const RequestRule& rule,
+                                                        std::optional<std::string_view> read) const {
+  const Transformation& how = *rule.on_request;
+  (read ? counters_.request_body_transformations : counters_.request_header_transformations)->add();
+  if (how.logs()) log_headers("request before", request.headers);
+  auto body = how.apply(request, read.value_or(""));
+  if (!body) return request_error(request, 400, fmt::format("bad request: {}", body.error().message));
+  if (*body && !request.upgrade) set_body(request, request.headers, request.body, **body);
+  const bool empty = !*body && read ? read->empty() : is_empty(request.body);
+  if (empty && !how.passthrough()) request.headers.remove(Known::content_type);
+  if (how.logs()) log_headers("request after", request.headers);
+
+  // As Envoy, which finds no route then and answers so.
+  if (rule.clear_route_cache && request.rerouter && !request.choose_route_again()) {
+    request.info.set(ResponseFlag::no_route);
+    return local_reply(request, 404, "", "route_not_found");
+  }
+  return std::nullopt;
+}
+
+Response TransformationFilter::request_error(Request& request, uint16_t status, std::string_view message) const {
+  counters_.request_error->add();
+  return local_reply(request, status, request.arena.copy(message), kErrorDetails);
+}
+
+// --- the response ---
+
+Task<Response> TransformationFilter::pass_on(Request& request, Next next, const Transformation* on_response) const {
+  if (!on_response && rules_.responses.empty()) return next(request);
+  return pass_on_and_transform(request, next, on_response);
+}
+
+Task<Response> TransformationFilter::pass_on_and_transform(Request& request, Next next,
+                                                           const Transformation* on_response) const {
+  auto rest = next(request);
+  auto answer = co_await rest;
+  if (!answer && answer.error().kind == ErrorKind::cancelled) co_return std::unexpected(std::move(answer).error());
+  Response response = answer ? *std::move(answer) : rescue(request, answer.error());
+  const Transformation* how = on_response ? on_response : choose(request, response);
+  if (!how) co_return response;
+
+  const bool reads = how->needs_body() && !response.body.empty() && !response.tunnel;
+  if (!reads) {
+    transform(request, response, *how, std::nullopt);
+    co_return response;
+  }
+  BodyReader* const original = response.body.reader;
+  auto reading = read_all(response.body, request.arena, request.body_buffer_bytes_max);
+  auto read = co_await reading;
+  if (!read && read.error().kind == ErrorKind::limit) {
+    response_error(request, response, 413, kTooLarge);
+    co_return response;
+  }
+  if (!read) co_return std::unexpected(std::move(read).error());
+  response.body.reader = request.arena.make<ReplayBody>(*read, *original);
+  transform(request, response, *how, *read);
+  co_return response;
+}
+
+const Transformation* TransformationFilter::choose(Request& request, const Response& response) const {
+  for (const ResponseRule& rule : rules_.responses) {
+    if (!rule.details.empty() && rule.details != request.info.details) continue;
+    const bool matches =
+        std::ranges::all_of(rule.matches, [&](const ResponseMatch& match) { return match.matches(request, response); });
+    if (matches) return rule.on_response.get();
+  }
+  return nullptr;
+}
+
+void TransformationFilter::transform(Request& request, Response& response, const Transformation& how,
+                                     std::optional<std::string_view> read) const {
+  (read ? counters_.response_body_transformations : counters_.response_header_transformations)->add();
+  if (how.logs()) log_headers("response before", *response.headers);
+  auto body = how.apply(request, response, read.value_or(""));
+  if (!body) return response_error(request, response, 400, fmt::format("bad request: {}", body.error().message));
+  if (*body && !response.tunnel) set_body(request, *response.headers, response.body, **body);
+  const bool empty = !*body && read ? read->empty() : is_empty(response.body);
+  if (empty && !how.passthrough()) response.headers->remove(Known::content_type);
+  if (bears_no_body(request, response)) response.body = {};
+  if (how.logs()) log_headers("response after", *response.headers);
+}
+
+// The status is changed in place; the upstream's other headers stay.
+void TransformationFilter::response_error(Request& request, Response& response, uint16_t status,
+                                          std::string_view message) const {
+  counters_.response_error->add();
+  response.status = status;
+  response.headers->remove(Known::content_type);
+  response.headers->remove(Known::content_encoding);  // the text is not compressed, whatever the body was
+  set_body(request, *response.headers, response.body, request.arena.copy(message));
+  if (bears_no_body(request, response)) response.body = {};
+}
+
+}  // namespace sluice::transformation
