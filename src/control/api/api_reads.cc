@@ -220,10 +220,11 @@ std::vector<View> ApiServer::select(const Kind& kind, const Selection& selection
 }
 
 std::vector<View> ApiServer::namespaces() const {
-  std::map<std::string_view, WallTime> found{{"default", WallTime{}}, {kinds::kDefaultNamespace, WallTime{}}};
+  std::map<std::string_view, WallTime> found{{"default", store_.started()},
+                                             {kinds::kDefaultNamespace, store_.started()}};
   for (const StoredObject* object : store_.list()) {
-    WallTime& created = found[object->key.ns];
-    if (created == WallTime{} || object->created < created) created = object->created;
+    WallTime& created = found.try_emplace(object->key.ns, object->created).first->second;
+    created = std::min(created, object->created);
   }
   std::vector<View> views;
   for (const auto& [name, created] : found) views.push_back(namespace_view(name, created, store_.version()));

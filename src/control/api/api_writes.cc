@@ -11,6 +11,7 @@
 #include "control/api/discovery.h"
 #include "control/api/json_patch.h"
 #include "control/api/object_path.h"
+#include "control/api/protobuf_object.h"
 
 namespace sluice {
 namespace {
@@ -33,8 +34,13 @@ Outcome<Node> parse_body(const ApiRequest& request) {
     if (documents->size() != 1) return bad_request("the body must have one YAML document");
     return std::move(documents->front().node);
   }
+  if (type == "application/vnd.kubernetes.protobuf") {
+    auto node = read_protobuf_object(request.body);
+    if (!node) return bad_request("the body is not a protobuf object that is known here: " + node.error().message);
+    return std::move(*node);
+  }
   if (!type.empty() && type != "application/json")
-    return unsupported_media_type(type, "application/json, application/yaml");
+    return unsupported_media_type(type, "application/json, application/yaml, application/vnd.kubernetes.protobuf");
   auto node = parse_json(request.body, {.bytes_max = ApiRequest::kBodyBytesMax});
   if (!node) return bad_request("the body is not JSON: " + node.error().message);
   return std::move(*node);

@@ -204,11 +204,9 @@ std::string openapi_v2_protobuf() {
 }
 
 ApiResponse openapi_v2(std::string_view accept) {
-  // Older clients write the media type with '@', newer ones with a dot; each gets its own back.
-  for (const std::string_view type : {"application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
-                                      "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"}) {
-    if (accept.contains(type)) return {.content_type = std::string(type), .body = openapi_v2_protobuf()};
-  }
+  // Older clients ask with an '@' before the version, which is no media type that they could read in an answer.
+  if (accept.contains("application/com.github.proto-openapi.spec.v2"))
+    return {.content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", .body = openapi_v2_protobuf()};
   const Node document = Node::make_map({{"swagger", "2.0"}, {"info", openapi_info()}, {"paths", Node::make_map()}});
   return {.body = to_json(document) + "\n"};
 }

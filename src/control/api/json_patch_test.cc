@@ -58,7 +58,7 @@ TEST(JsonPatch, changes_a_document) {
   for (const auto& row : kRows) {
     const auto patched = json_patch(json(row.document), json(row.patch));
     ASSERT_TRUE(patched) << row.patch << ": " << patched.error().message;
-    EXPECT_EQ(to_json(*patched), to_json(json(row.expected))) << row.patch;
+    EXPECT_TRUE(*patched == json(row.expected)) << row.patch << " gave " << to_json(*patched);
   }
 }
 

@@ -49,7 +49,7 @@ void normalize(Node& body) {
     for (const auto field : {"labels", "annotations", "finalizers", "ownerReferences", "generateName"})
       drop_empty(*metadata, field);
   }
-  const auto kind = body.text_at({"kind"});
+  const std::string kind(body.text_at({"kind"}));  // not a view: the map grows below
   if (kind == "Secret") {
     move_string_data(body);
     if (!body.find("type")) body.set("type", "Opaque");

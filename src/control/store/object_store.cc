@@ -44,7 +44,8 @@ size_t weight_of(const Node& node) {
 }  // namespace
 
 ObjectStore::ObjectStore(WallTime start)
-    : version_(static_cast<uint64_t>(std::chrono::floor<std::chrono::microseconds>(start).time_since_epoch().count())),
+    : started_(start),
+      version_(static_cast<uint64_t>(std::chrono::floor<std::chrono::microseconds>(start).time_since_epoch().count())),
       forgotten_version_(version_) {}
 
 const StoredObject* ObjectStore::find(const ObjectKey& key) const {

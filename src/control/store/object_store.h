@@ -72,6 +72,7 @@ class ObjectStore {
   // Does not count up the generation. Nothing happens when there is no such object or the status is the same.
   void set_status(const ObjectKey& key, Node status);
 
+  WallTime started() const { return started_; }
   // Of the last change to anything.
   uint64_t version() const { return version_; }
 
@@ -118,6 +119,7 @@ class ObjectStore {
   void tell();
 
   std::map<ObjectKey, StoredObject> objects_;
+  WallTime started_;
   uint64_t version_;
   struct Kept {
     Change change;
