@@ -2,8 +2,10 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/strings.h"
@@ -95,6 +97,19 @@ std::optional<uint16_t> parse_port(std::string_view text) {
   const auto value = parse_decimal(text);
   if (!value || *value > 65535) return std::nullopt;
   return static_cast<uint16_t>(*value);
+}
+
+std::vector<IpAddress> interface_addresses() {
+  std::vector<IpAddress> out;
+  ifaddrs* first = nullptr;
+  if (getifaddrs(&first) != 0) return out;
+  for (const ifaddrs* entry = first; entry; entry = entry->ifa_next) {
+    if (!entry->ifa_addr) continue;
+    const auto address = IpAddress::from_sockaddr(*entry->ifa_addr);
+    if (address && std::ranges::find(out, *address) == out.end()) out.push_back(*address);
+  }
+  freeifaddrs(first);
+  return out;
 }
 
 Result<Endpoint> Endpoint::parse(std::string_view text, std::optional<uint16_t> default_port) {

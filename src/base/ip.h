@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -108,6 +109,9 @@ struct Endpoint {
   friend constexpr bool operator==(const Endpoint&, const Endpoint&) = default;
   friend constexpr auto operator<=>(const Endpoint&, const Endpoint&) = default;
 };
+
+// The addresses of this machine's interfaces just now, each once. Empty when the system does not tell.
+std::vector<IpAddress> interface_addresses();
 
 // 1..65535 in decimal digits without sign or leading zero.
 std::optional<uint16_t> parse_port(std::string_view text);

@@ -92,6 +92,11 @@ TEST(IpAddress, reads_bytes_of_either_length) {
     EXPECT_FALSE(IpAddress::from_bytes(std::span(bytes).first(wrong))) << wrong;
 }
 
+TEST(IpAddress, lists_those_of_this_machine) {
+  const auto addresses = interface_addresses();
+  EXPECT_NE(std::ranges::find(addresses, IpAddress::v4(127, 0, 0, 1)), addresses.end());
+}
+
 TEST(Endpoint, survives_the_way_through_a_sockaddr) {
   for (const char* text : {"1.2.3.4:53", "[2001:db8::1]:65535", "[::]:1"}) {
     const auto endpoint = Endpoint::parse(text);
