@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 #include "base/check.h"
 
@@ -60,6 +61,12 @@ std::string_view failure_word(NameFailure failure) {
     case NameFailure::too_many_pending: return "too_many_pending";
   }
   return "?";
+}
+
+// One count for all tables: a worker may hear of a name from more than one, and must not take two sets for one.
+uint64_t next_generation() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
 }
 
 bool AddressSet::contains(const IpAddress& address) const {
@@ -422,8 +429,8 @@ void NameTable::set_addresses(Name& name, std::vector<IpAddress> addresses) {
   name.state.stale = false;
   if (name.state.addresses && same_addresses(name.state.addresses->addresses, addresses)) return;
   ++stats_.host_address_changed;
-  name.state.addresses =
-      std::make_shared<const AddressSet>(AddressSet{.generation = ++generation_, .addresses = std::move(addresses)});
+  name.state.addresses = std::make_shared<const AddressSet>(
+      AddressSet{.generation = next_generation(), .addresses = std::move(addresses)});
 }
 
 Nanos NameTable::next_pause(Name& name) const {

@@ -82,11 +82,14 @@ inline bool is_negative_answer(NameFailure failure) {
 // All usable addresses of a name. Never changes: a name whose addresses change gets a new set with a higher generation,
 // so that whoever kept the generation sees at once that addresses may have been withdrawn.
 struct AddressSet {
-  uint64_t generation = 0;  // grows with every change of any name of a table
+  uint64_t generation = 0;  // of next_generation(): no two sets in the process have the same
   std::vector<IpAddress> addresses;
 
   bool contains(const IpAddress& address) const;
 };
+
+// Higher than any before it. Any thread.
+uint64_t next_generation();
 
 // What is known about a name: addresses, or why there are none. Not to be used from `expires` on.
 struct NameState {
@@ -228,7 +231,6 @@ class NameTable {
 
   NameSettings settings_;
   NameStats stats_;
-  uint64_t generation_ = 0;
   QueryId query_last_ = 0;
   StringMap<std::unique_ptr<Name>> names_;
   std::list<Name*> idle_;  // without waiters; most recently used first

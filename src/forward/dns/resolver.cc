@@ -144,7 +144,8 @@ const NameState& Resolver::take_from_hosts(std::string_view name, const std::vec
   if (usable.empty()) {
     known.state.failure = NameFailure::no_records;
   } else {
-    known.state.addresses = std::make_shared<const AddressSet>(AddressSet{.addresses = std::move(usable)});
+    known.state.addresses = std::make_shared<const AddressSet>(
+        AddressSet{.generation = dns::next_generation(), .addresses = std::move(usable)});
   }
   return known.state;
 }
