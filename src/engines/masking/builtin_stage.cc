@@ -82,7 +82,8 @@ void BuiltinStage::Run::run_all() {
 
 // Opens the next cluster; without one, lets everything go but what may open a track with the next bytes.
 bool BuiltinStage::Run::find_cluster() {
-  const char* digit = find_digit(window + progress.done, window + limit);
+  const char* end = window + limit;
+  const char* digit = find_digit(skip_short_numbers(window + progress.done, end), end);
   size_t start = static_cast<size_t>(digit - window);
   const bool found = start != limit;
   if (stage.tracks_ && (found || !final)) {

@@ -1,7 +1,7 @@
 // Masks with the predefined patterns, in order, each on the output of the former.
 //
 // Every match starts in or just before a *cluster*: digit runs joined by single separators. Text outside clusters is
-// skipped at the speed of find_digit() and leaves at once. A cluster with fewer than nine digits, or whose digit
+// skipped many bytes at a time and leaves at once. A cluster with fewer than nine digits, or whose digit
 // runs no pattern starts with, is let go unseen by the patterns. Masking removes digits and never makes any, so
 // clusters found in the text as it came hold all matches of the later patterns too.
 //

@@ -443,6 +443,25 @@ TEST(Masker, without_actions_everything_passes) {
   EXPECT_EQ(outcome.held_most, 0u);
 }
 
+TEST(SkipShortNumbers, never_passes_over_a_long_one_and_passes_over_short_ones) {
+  for (const std::string_view number : {"123456789", "123-45-6789", "4111 1111 1111 1111", "371449635398431"}) {
+    for (size_t before = 0; before < 140; ++before) {
+      std::string text;
+      while (text.size() < before) text += "12 a2026-1"[text.size() % 10];
+      if (!text.empty()) text.back() = 'x';
+      text += number;
+      text += std::string(100, '.');
+      const char* found = skip_short_numbers(text.data(), text.data() + text.size());
+      ASSERT_LE(found, text.data() + before) << number << " behind " << before;
+    }
+  }
+  const std::string text(64 * 10, '7');
+  EXPECT_EQ(skip_short_numbers(text.data(), text.data() + text.size()), text.data());
+  std::string shorts;
+  while (shorts.size() < 640) shorts += "12345678,1-2-3-4;";
+  EXPECT_GT(skip_short_numbers(shorts.data(), shorts.data() + shorts.size()), shorts.data() + shorts.size() - 64);
+}
+
 TEST(FindDigit, finds_the_first_digit_at_every_offset_and_no_neighbour_of_the_digits) {
   for (size_t size = 0; size < 150; ++size) {
     std::string text(size, 'x');

@@ -10,6 +10,9 @@ namespace {
 constexpr MetricFamily kMatches{"sluice_dlp_matches_total", "Matches of an action, also of one that only counts"};
 constexpr MetricFamily kRefused{"sluice_dlp_refused_total", "Responses held back because they could not be masked"};
 
+constexpr std::string_view kBufferRemedy =
+    ", and an expression without a bound needs all of it: give the expression a bound such as {1,100}, or raise "
+    "perConnectionBufferLimitBytes";
 constexpr std::string_view kByteRanges = "multipart/byteranges";
 
 bool is_byte_ranges(const Headers& headers) {
@@ -100,10 +103,12 @@ Task<Response> DlpFilter::mask_whole(Request& request, Response response, Body b
   if (!text) {
     const Error& error = text.error();
     if (error.kind == ErrorKind::limit && error.side == Side::ours) {
-      co_return refuse(request, {500, "Internal Server Error", "response_payload_too_large"});
+      co_return refuse(request, {500, "Internal Server Error", "response_payload_too_large",
+                                 request.arena.concat(error.message, kBufferRemedy)});
     }
     if (error.kind == ErrorKind::limit || error.kind == ErrorKind::invalid) {
-      co_return refuse(request, {502, "response not maskable: its compressed body is broken", "dlp_broken_encoding"});
+      co_return refuse(request, {502, "response not maskable: its compressed body is broken", "dlp_broken_encoding",
+                                 request.arena.copy(error.message)});
     }
     co_return std::unexpected(error);
   }
@@ -122,8 +127,8 @@ Response DlpFilter::refuse(Request& request, const Refusal& refusal) const {
   log::warn("dlp", "response held back",
             {{"status", refusal.status},
              {"details", refusal.details},
-             {"route", request.info.route_name},
-             {"why", refusal.body}});
+             {"route", std::string(request.info.route_name)},
+             {"why", refusal.why.empty() ? refusal.body : refusal.why}});
   return local_reply(request, refusal.status, refusal.body, refusal.details);
 }
 

@@ -31,6 +31,7 @@ class DlpFilter final : public Filter {
     uint16_t status;
     std::string_view body;
     std::string_view details;
+    std::string_view why = {};  // for the log, when it is not the body
   };
   bool concerns(const Request& request, const Response& response) const;
   // The body behind its codings; the refusal when they cannot be undone.
