@@ -160,6 +160,8 @@ struct ValueType {
 void read_value(const ValueType& type, const Node& node, void* value, Reader& reader);
 // With the options that filters provide, where the type has options.
 Schema describe_value(const ValueType& type, const void* value, std::span<const OptionField> option_fields = {});
+// A value as a default in documentation; "" for what says nothing (zeros, empty texts, lists).
+std::string default_text(const ValueType& type, const void* value);
 
 class Fields {
  public:

@@ -154,7 +154,7 @@ TEST(Documents, that_break_a_rule_are_refused_with_their_line) {
       {"a: .NaN", "1: infinity and NaN cannot be used"},
       {"\ta: 1", "1: "},
       {"a: |\n\tb", "2: "},
-      {"a: @x", "1: unknown token"},
+      {"a: @x", "1: a character that cannot stand here; put the text in quotes"},
       {"a: 1\n b: 2", "2: "},
       {"- a\nb: 1", "2: "},
       {"{a: 1}}", "1: "},

@@ -182,6 +182,14 @@ std::vector<Segment> cut(std::string_view file) {
   return out;
 }
 
+// yaml-cpp's messages, with what to do about those that people meet.
+std::string in_plain_words(const std::string& message) {
+  if (message == "unknown token")
+    return "a character that cannot stand here; put the text in quotes (as with a ? inside of {} or [], or a tab)";
+  if (message == "illegal map value") return "illegal map value: a \": \" inside of plain text; put the text in quotes";
+  return message;
+}
+
 std::expected<Node, SyntaxError> parse_one(std::string_view text, uint32_t first_line, const DocumentLimits& limits,
                                            size_t& nodes) {
   TreeBuilder builder(limits);
@@ -197,7 +205,7 @@ std::expected<Node, SyntaxError> parse_one(std::string_view text, uint32_t first
     if (input.overrun())
       builder.refuse({.line = first_line, .column = 0}, "too many values inside of one pair of brackets");
   } catch (const YAML::Exception& e) {
-    builder.refuse(handler.place(e.mark), e.msg);
+    builder.refuse(handler.place(e.mark), in_plain_words(e.msg));
   } catch (const std::exception& e) {  // yaml-cpp lets some of the standard library through
     builder.refuse({.line = first_line, .column = 0}, e.what());
   }

@@ -1,0 +1,247 @@
+// The list of fields of one struct, when it is read and when it is described.
+#include <fmt/format.h>
+#include <algorithm>
+
+#include "base/strings.h"
+#include "config/bind.h"
+#include "config/option_field.h"
+#include "config/regex.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kSuggestionsMax = 100;  // of one object; looking for near names costs time
+
+// "max_request_headers_kb" -> "maxRequestHeadersKb", as protobuf makes JSON names.
+std::string camel_case(std::string_view snake) {
+  std::string out;
+  bool upper = false;
+  for (const char c : snake) {
+    if (c == '_') {
+      upper = true;
+      continue;
+    }
+    out += upper && c >= 'a' && c <= 'z' ? static_cast<char>(c - 0x20) : c;
+    upper = false;
+  }
+  return out;
+}
+
+}  // namespace
+
+Fields::Fields(Reader& reader, const Node& node) : reader_(&reader), node_(&node) {
+  const Node::Map& members = *node.map();
+  used_.resize(members.size());
+  for (size_t i = 0; i < members.size(); ++i)
+    if (members[i].key.contains('_')) {
+      camel_.resize(members.size());
+      camel_[i] = camel_case(members[i].key);
+    }
+}
+
+const NodeMember* Fields::declare(std::string_view name) {
+  const Node::Map& members = *node_->map();
+  const NodeMember* found = nullptr;
+  for (size_t i = 0; i < members.size(); ++i) {
+    if (members[i].key != name && (camel_.empty() || camel_[i] != name)) continue;
+    used_[i] = true;
+    if (found) {
+      const Reader::Step step(*reader_, members[i].key);
+      reader_->error(members[i].place, fmt::format("the same field as {}", json_quote(found->key)));
+      continue;
+    }
+    found = &members[i];
+  }
+  if (found && found->value.is_null()) found = nullptr;
+  declared_.push_back({name, found, true});
+  return found;
+}
+
+bool Fields::field(std::string_view name, const ValueType& type, void* value, std::string_view doc, bool is_required,
+                   std::string_view hint) {
+  if (schema_) {
+    schema_->fields.push_back({.name = std::string(name),
+                               .doc = std::string(doc),
+                               .default_text = is_required ? std::string() : default_text(type, value),
+                               .required = is_required,
+                               .supported = true,
+                               .schema = describe_value(type, value, option_fields_)});
+    return false;
+  }
+  const NodeMember* member = declare(name);
+  const size_t errors_before = reader_->errors();
+  const Reader::Step step(*reader_, name);
+  if (member)
+    read_value(type, member->value, value, *reader_);
+  else if (is_required)
+    reader_->error(node_->place(), hint.empty() ? "is required" : fmt::format("is required: {}", hint));
+  declared_.back().good = reader_->errors() == errors_before;
+  return member != nullptr;
+}
+
+void Fields::unsupported(std::string_view name, std::string_view doc) {
+  if (schema_) {
+    schema_->fields.push_back({.name = std::string(name), .doc = std::string(doc), .supported = false});
+    return;
+  }
+  if (const NodeMember* member = declare(name)) {
+    const Reader::Step step(*reader_, name);
+    reader_->error(member->place, "not supported yet");
+    declared_.back().good = false;
+  }
+}
+
+void Fields::unsupported(std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) unsupported(name);
+}
+
+void Fields::ignored(std::string_view name, std::string_view doc) {
+  if (schema_) {
+    schema_->fields.push_back({.name = std::string(name), .doc = std::string(doc)});
+    return;
+  }
+  declare(name);
+}
+
+void Fields::options(OptionSet& set, OptionLevel level) {
+  if (schema_) return describe_options(level);
+  for (const OptionField& option : reader_->context().option_fields) {
+    if (!option.levels().has(level)) continue;
+    const NodeMember* member = declare(option.name());
+    if (!member) continue;
+    const size_t errors_before = reader_->errors();
+    const Reader::Step step(*reader_, option.name());
+    const std::shared_ptr<void> value = option.type().make();
+    read_value(option.type(), member->value, value.get(), *reader_);
+    declared_.back().good = reader_->errors() == errors_before;
+    set.put({option.name(), &option.type(), value, member->place});
+  }
+  for (const std::string_view name : known_option_names(level))
+    if (!declared(name)) unsupported(name);
+}
+
+void Fields::describe_options(OptionLevel level) {
+  const auto has = [&](std::string_view name) {
+    return std::ranges::find(schema_->fields, name, &SchemaField::name) != schema_->fields.end();
+  };
+  for (const OptionField& option : option_fields_) {
+    if (!option.levels().has(level)) continue;
+    const std::shared_ptr<void> value = option.type().make();
+    field(option.name(), option.type(), value.get(), option.doc(), false, {});
+  }
+  for (const std::string_view name : known_option_names(level))
+    if (!has(name)) unsupported(name);
+}
+
+void Fields::finish() {
+  if (!reader_) return;
+  const Node::Map& members = *node_->map();
+  std::vector<std::string_view> names;
+  for (const Declared& entry : declared_) names.push_back(entry.name);
+  for (size_t i = 0; i < members.size(); ++i) {
+    if (used_[i]) continue;
+    const std::string& written = camel_.empty() || camel_[i].empty() ? members[i].key : camel_[i];
+    const auto near = reader_->errors() < kSuggestionsMax ? nearest(written, names) : std::nullopt;
+    const Reader::Step step(*reader_, members[i].key);
+    reader_->error(members[i].place, "unknown field", std::string(near.value_or("")));
+  }
+}
+
+const Fields::Declared* Fields::declared(std::string_view name) const {
+  const auto it = std::ranges::find(declared_, name, &Declared::name);
+  return it == declared_.end() ? nullptr : &*it;
+}
+
+bool Fields::present(std::string_view name) const {
+  const Declared* entry = declared(name);
+  return entry && entry->member;
+}
+
+bool Fields::good(std::string_view name) const {
+  const Declared* entry = declared(name);
+  return !entry || entry->good;
+}
+
+const Node* Fields::node(std::string_view name) const {
+  const Declared* entry = declared(name);
+  return entry && entry->member ? &entry->member->value : nullptr;
+}
+
+Place Fields::place_of(std::string_view name) const {
+  const Declared* entry = declared(name);
+  return entry && entry->member ? entry->member->place : node_->place();
+}
+
+void Fields::error(std::string_view name, std::string message) {
+  if (!reader_) return;
+  const Reader::Step step(*reader_, name);
+  reader_->error(place_of(name), std::move(message));
+}
+
+void Fields::error(std::string_view name, size_t index, std::string message) {
+  if (!reader_) return;
+  const Reader::Step step(*reader_, name);
+  const Reader::Step inner(*reader_, index);
+  const Node* whole = node(name);
+  const Node::List* list = whole ? whole->list() : nullptr;
+  reader_->error(list && index < list->size() ? (*list)[index].place() : place_of(name), std::move(message));
+}
+
+void Fields::warning(std::string_view name, std::string message) {
+  if (!reader_) return;
+  const Reader::Step step(*reader_, name);
+  reader_->warning(place_of(name), std::move(message));
+}
+
+void Fields::check(bool holds, std::string_view name, std::string_view message) {
+  if (!holds && reader_ && good(name)) error(name, std::string(message));
+}
+
+void Fields::check_range(std::string_view name, int64_t value, int64_t min, int64_t max) {
+  if (value >= min && value <= max) return;
+  check(false, name, fmt::format("must be from {} to {}, not {}", min, max, value));
+}
+
+void Fields::positive(std::string_view name, Nanos value) {
+  if (value <= Nanos(0)) check(false, name, fmt::format("must be more than 0, not {}", format_duration(value)));
+}
+
+void Fields::not_negative(std::string_view name, Nanos value) {
+  if (value < Nanos(0)) check(false, name, fmt::format("must not be negative, not {}", format_duration(value)));
+}
+
+void Fields::regex(std::string_view name, std::string_view pattern) {
+  if (!reader_ || !good(name)) return;
+  if (std::string why = regex_error(pattern); !why.empty()) error(name, std::move(why));
+}
+
+size_t Fields::count_present(std::initializer_list<std::string_view> names) const {
+  return static_cast<size_t>(std::ranges::count_if(names, [&](std::string_view name) { return present(name); }));
+}
+
+void Fields::one_of(std::initializer_list<std::string_view> names) {
+  if (schema_) {
+    schema_->one_ofs.emplace_back(names.begin(), names.end());
+    return;
+  }
+  if (count_present(names) < 2) return;
+  std::vector<std::string_view> set;
+  for (const std::string_view name : names)
+    if (present(name)) set.push_back(name);
+  error(set[1], fmt::format("only one of {} may be set", fmt::join(set, ", ")));
+}
+
+void Fields::exactly_one(std::initializer_list<std::string_view> names) {
+  one_of(names);
+  if (reader_ && count_present(names) == 0)
+    reader_->error(node_->place(), fmt::format("one of {} must be set", fmt::join(names, ", ")));
+}
+
+void bind(Fields&, Empty&) {}
+
+void bind(Fields& f, ObjectRef& ref) {
+  f.required("name", ref.name, "Name of the object.");
+  f.optional("namespace", ref.ns, "Its namespace.");
+}
+
+}  // namespace sluice

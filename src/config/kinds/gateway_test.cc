@@ -1,0 +1,219 @@
+#include "config/kinds/testing.h"
+
+namespace sluice::kinds {
+namespace {
+
+TEST(Gateway, reads_all_fields_of_this_step) {
+  const auto g = good<Gateway>("gw", R"(
+bindAddress: '::'
+bindPort: 8080
+proxyNames: [edge]
+ssl: false
+useProxyProto: false
+options:
+  perConnectionBufferLimitBytes: 65536
+  accessLoggingService:
+    accessLog:
+      - fileSink: {path: /dev/stdout, stringFormat: "%RESPONSE_CODE%\n"}
+      - fileSink: {path: /tmp/log, jsonFormat: {code: "%RESPONSE_CODE%", x: {a: "%DURATION%"}}}
+httpGateway:
+  virtualServices: [{name: a, namespace: b}]
+  virtualServiceSelector: {team: edge}
+  virtualServiceNamespaces: ['*']
+  options:
+    httpConnectionManagerSettings:
+      idleTimeout: 60s
+      streamIdleTimeout: 0s
+      requestTimeout: 30s
+      requestHeadersTimeout: 5s
+      maxRequestHeadersKb: 96
+      maxHeadersCount: 50
+      serverName: edge
+      generateRequestId: false
+      preserveExternalRequestId: true
+      useRemoteAddress: true
+      xffNumTrustedHops: 2
+      via: edge
+      stripAnyHostPort: true
+      normalizePath: false
+      mergeSlashes: true
+      upgrades: [{websocket: {enabled: false}}]
+    dynamicForwardProxy:
+      saveUpstreamAddress: true
+      circuitBreakers: {maxConnections: 1, maxPendingRequests: 2, maxRequests: 3, maxRetries: 0, trackRemaining: true}
+      dnsCacheConfig:
+        dnsLookupFamily: ALL
+        dnsRefreshRate: 1ms
+        hostTtl: 1h
+        maxHosts: 5
+        dnsFailureRefreshRate: {baseInterval: 2ms, maxInterval: 2ms}
+        dnsQueryTimeout: 2s
+        caresDns:
+          resolvers:
+            - socketAddress: {address: 127.0.0.1, portValue: 5353}
+            - socketAddress: {address: '::1', portValue: 53, protocol: TCP, ipv4Compat: true}
+          dnsResolverOptions: {useTcpForDnsLookups: true, noDefaultSearchDomain: true}
+)");
+  EXPECT_EQ(g.bind_address, "::");
+  EXPECT_EQ(g.proxy_names, std::vector<std::string>{"edge"});
+  EXPECT_EQ(g.options.per_connection_buffer_limit_bytes, 65536u);
+  ASSERT_EQ(g.options.access_logging_service->access_log.size(), 2u);
+  EXPECT_EQ(to_json(*g.options.access_logging_service->access_log[1].file_sink.json_format),
+            R"({"code":"%RESPONSE_CODE%","x":{"a":"%DURATION%"}})");
+  const auto& http = g.http_gateway.options.http_connection_manager_settings;
+  EXPECT_EQ(http.stream_idle_timeout, Nanos(0));
+  EXPECT_EQ(http.request_timeout, 30s);
+  EXPECT_FALSE(http.upgrades.websocket);
+  EXPECT_FALSE(http.normalize_path);
+  const auto& dns = g.http_gateway.options.dynamic_forward_proxy->dns_cache_config;
+  EXPECT_EQ(dns.dns_lookup_family, DnsLookupFamily::all);
+  ASSERT_EQ(dns.cares_dns->resolvers.size(), 2u);
+  EXPECT_EQ(dns.cares_dns->resolvers[0].port, 5353);
+  EXPECT_EQ(dns.cares_dns->resolvers[0].protocol, SocketProtocol::udp);
+  EXPECT_EQ(dns.cares_dns->resolvers[1].protocol, SocketProtocol::tcp);
+  EXPECT_TRUE(dns.cares_dns->use_tcp);
+  EXPECT_EQ(g.http_gateway.options.dynamic_forward_proxy->circuit_breakers->max_retries, 0u);
+}
+
+TEST(Gateway, has_gloos_defaults) {
+  const auto g = good<Gateway>("gw",
+                               "{bindAddress: 127.0.0.1, bindPort: 80, httpGateway: {options: {dynamicForwardProxy: "
+                               "{}}}, options: {perConnectionBufferLimitBytes: 0}}");
+  EXPECT_EQ(g.proxy_names, std::vector<std::string>{"gateway-proxy"});
+  EXPECT_EQ(g.options.per_connection_buffer_limit_bytes, 1u << 20);
+  EXPECT_FALSE(g.options.access_logging_service);
+  const auto& http = g.http_gateway.options.http_connection_manager_settings;
+  EXPECT_EQ(http.idle_timeout, 1h);
+  EXPECT_EQ(http.stream_idle_timeout, 5min);
+  EXPECT_EQ(http.max_request_headers_kb, 60u);
+  EXPECT_EQ(http.server_name, "envoy");
+  EXPECT_TRUE(http.normalize_path && http.generate_request_id && http.upgrades.websocket);
+  const auto& dns = g.http_gateway.options.dynamic_forward_proxy->dns_cache_config;
+  EXPECT_EQ(dns.dns_lookup_family, DnsLookupFamily::v4_preferred);
+  EXPECT_EQ(dns.dns_refresh_rate, 60s);
+  EXPECT_EQ(dns.host_ttl, 5min);
+  EXPECT_EQ(dns.max_hosts, 1024u);
+  EXPECT_EQ(dns.dns_query_timeout, 5s);
+  EXPECT_FALSE(dns.cares_dns);
+}
+
+TEST(Gateway, with_a_mistake_is_refused) {
+  const auto with = [](std::string_view more) { return fmt::format("bindAddress: 127.0.0.1\nbindPort: 1\n{}", more); };
+  const auto http = [](std::string_view options) {
+    return fmt::format("bindAddress: 127.0.0.1\nhttpGateway: {{options: {{{}}}}}", options);
+  };
+  const auto manager = [&](std::string_view s) {
+    return http(fmt::format("httpConnectionManagerSettings: {{{}}}", s));
+  };
+  const auto dns = [&](std::string_view s) {
+    return http(fmt::format("dynamicForwardProxy: {{dnsCacheConfig: {{{}}}}}", s));
+  };
+  expect_bad(
+      "gw",
+      {
+          {"httpGateway: {}",
+           "bindAddress: is required: 127.0.0.1 is reached from this machine only, :: from everywhere"},
+          {"bindAddress: localhost\nhttpGateway: {}",
+           "bindAddress: bindAddress localhost is not a valid IP address; 127.0.0.1 is"},
+          {"bindAddress: 127.0.0.1:80\nhttpGateway: {}", "bindAddress: bindAddress 127.0.0.1:80 is not a valid IP"},
+          {"bindAddress: '[::1]'\nhttpGateway: {}", "bindAddress: bindAddress [::1] is not"},
+          {"bindAddress: 1.2.3\nhttpGateway: {}", "bindAddress: bindAddress 1.2.3 is not"},
+          {"bindAddress: ''\nhttpGateway: {}", "bindAddress: bindAddress  is not"},
+          {"bindAddress: ::1\nbindPort: 65536\nhttpGateway: {}",
+           "bindPort: expected a whole number from 0 to 65535, got 65536"},
+          {"bindAddress: ::1\nbindPort: -1\nhttpGateway: {}",
+           "bindPort: expected a whole number from 0 to 65535, got -1"},
+          {with(""), ": one of httpGateway, tcpGateway, hybridGateway must be set"},
+          {with("httpGateway: {}\ntcpGateway: {}"),
+           "tcpGateway: not supported yet\ntcpGateway: only one of httpGateway, tcpGateway may be set"},
+          {with("tcpGateway: {}"), "tcpGateway: not supported yet"},
+          {with("hybridGateway: {}"), "hybridGateway: not supported yet"},
+          {with("httpGateway: {}\nssl: true"), "ssl: not supported yet"},
+          {with("httpGateway: {}\nuseProxyProto: true"), "useProxyProto: not supported yet"},
+          {with("httpGateway: {}\nrouteOptions: {}"), "routeOptions: not supported yet"},
+          {with("httpGateway: {}\nbindAddres: x"), "bindAddres: unknown field; did you mean \"bindAddress\"?"},
+          {with("httpGateway: {virtualServiceExpressions: {}}"),
+           "httpGateway.virtualServiceExpressions: not supported yet"},
+          {with("httpGateway: {virtualServices: [{namespace: a}]}"),
+           "httpGateway.virtualServices[0].name: is required"},
+          {with("httpGateway: {}\noptions: {proxyProtocol: {}}"), "options.proxyProtocol: not supported yet"},
+          {with("httpGateway: {}\noptions: {accessLoggingService: {accessLog: [{}]}}"),
+           "options.accessLoggingService.accessLog[0]: one of fileSink, grpcService, openTelemetryService must be set"},
+          {with("httpGateway: {}\noptions: {accessLoggingService: {accessLog: [{grpcService: {}}]}}"),
+           "options.accessLoggingService.accessLog[0].grpcService: not supported yet"},
+          {with("httpGateway: {}\noptions: {accessLoggingService: {accessLog: [{fileSink: {path: x, stringFormat: a, "
+                "jsonFormat: {}}}]}}"),
+           "options.accessLoggingService.accessLog[0].fileSink.jsonFormat: only one of stringFormat, jsonFormat may be "
+           "set"},
+          {with("httpGateway: {}\noptions: {accessLoggingService: {accessLog: [{fileSink: {path: x, jsonFormat: "
+                "abc}}]}}"),
+           "options.accessLoggingService.accessLog[0].fileSink.jsonFormat: must be a map"},
+          {with("httpGateway: {}\noptions: {accessLoggingService: {accessLog: [{fileSink: {path: ''}}]}}"),
+           "options.accessLoggingService.accessLog[0].fileSink.path: must not be empty"},
+          {http("waf: {}"), "httpGateway.options.waf: not supported yet"},
+          {http("gzip: {}"), "httpGateway.options.gzip: not supported yet"},
+          {http("dynamicForwardProxi: {}"),
+           "httpGateway.options.dynamicForwardProxi: unknown field; did you mean \"dynamicForwardProxy\"?"},
+          {manager("idleTimeout: -1s"),
+           "httpGateway.options.httpConnectionManagerSettings.idleTimeout: must not be negative"},
+          {manager("maxRequestHeadersKb: 0"),
+           "httpGateway.options.httpConnectionManagerSettings.maxRequestHeadersKb: must be from 1 to 8192, not 0"},
+          {manager("maxRequestHeadersKb: 8193"),
+           "httpGateway.options.httpConnectionManagerSettings.maxRequestHeadersKb: must be"},
+          {manager("maxHeadersCount: 0"), "httpGateway.options.httpConnectionManagerSettings.maxHeadersCount: must be"},
+          {manager("serverName: \"a\\nb\""),
+           "httpGateway.options.httpConnectionManagerSettings.serverName: must not hold control"},
+          {manager("codecType: HTTP2"),
+           "httpGateway.options.httpConnectionManagerSettings.codecType: not supported yet"},
+          {manager("tracing: {}"), "httpGateway.options.httpConnectionManagerSettings.tracing: not supported yet"},
+          {manager("upgrades: [{websocket: {}}, {websocket: {}}]"),
+           "httpGateway.options.httpConnectionManagerSettings.upgrades[1]: upgrade config websocket is not unique"},
+          {manager("upgrades: [{connect: {}}]"),
+           "httpGateway.options.httpConnectionManagerSettings.upgrades[0].connect: not supported yet"},
+          {manager("upgrades: [{}]"),
+           "httpGateway.options.httpConnectionManagerSettings.upgrades[0]: one of websocket,"},
+          {http("dynamicForwardProxy: {sslConfig: {}}"),
+           "httpGateway.options.dynamicForwardProxy.sslConfig: not supported yet"},
+          {dns("dnsLookupFamily: V5"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.dnsLookupFamily: expected one of V4_PREFERRED, "
+           "V4_ONLY, V6_ONLY, AUTO, ALL, got \"V5\""},
+          {dns("dnsRefreshRate: 100us"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.dnsRefreshRate: must be at least 1ms"},
+          {dns("hostTtl: 0s"), "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.hostTtl: must be more than 0"},
+          {dns("maxHosts: 0"), "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.maxHosts: must be more than 0"},
+          {dns("dnsQueryTimeout: 0s"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.dnsQueryTimeout: must be more than 0"},
+          {dns("dnsFailureRefreshRate: {}"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.dnsFailureRefreshRate.baseInterval: is required"},
+          {dns("dnsFailureRefreshRate: {baseInterval: 1ms}"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.dnsFailureRefreshRate.baseInterval: must be more "
+           "than 1ms"},
+          {dns("dnsFailureRefreshRate: {baseInterval: 2s, maxInterval: 1s}"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.dnsFailureRefreshRate.maxInterval: must be at least "
+           "baseInterval"},
+          {dns("caresDns: {}"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.caresDns.resolvers: is required"},
+          {dns("caresDns: {resolvers: []}"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.caresDns.resolvers: must name at least one"},
+          {dns("caresDns: {resolvers: [{socketAddress: {address: 1.1.1.1}}]}"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.caresDns.resolvers[0].socketAddress.portValue: is "
+           "required"},
+          {dns("caresDns: {resolvers: [{socketAddress: {address: dns.test, portValue: 53}}]}"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.caresDns.resolvers[0].socketAddress.address: is not "
+           "a valid IP address"},
+          {dns("caresDns: {resolvers: [{socketAddress: {address: 1.1.1.1, portValue: 0}}]}"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.caresDns.resolvers[0].socketAddress.portValue: must "
+           "be from 1 to 65535"},
+          {dns("caresDns: {resolvers: [{pipe: {path: x}}]}"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.caresDns.resolvers[0].pipe: not supported yet"},
+          {dns("caresDns: {resolvers: [{socketAddress: {address: 1.1.1.1, portValue: 53}}]}, appleDns: {}"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.appleDns: only one of"},
+          {dns("preresolveHostnames: []"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.preresolveHostnames: not supported yet"},
+          {dns("dnsCacheCircuitBreaker: {}"),
+           "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.dnsCacheCircuitBreaker: not supported yet"},
+      });
+}
+
+}  // namespace
+}  // namespace sluice::kinds
