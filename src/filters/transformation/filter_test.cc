@@ -450,15 +450,95 @@ TEST(Transformation, takes_the_routes_transforms_and_inherits_the_virtual_hosts_
   EXPECT_EQ(ask(gateway, "/b"), "host");
 }
 
-TEST(Transformation, transforms_answers_made_of_errors) {
-  Gateway gateway(
-      on_response(R"({parseBodyBehavior: DontParse, body: {text: '{{ header(":status") }}: {{ body() }}'}})"));
-  Ask ask = post("");
-  ask.body = {"x"};
-  gateway.upstream = [](Request& request) {
-    return local_reply(request, 503, "no healthy upstream", "no_healthy_upstream");
+// What stands behind the filters when the way to the upstream breaks.
+class Broken final : public Filter {
+ public:
+  explicit Broken(ErrorKind kind) : kind_(kind) {}
+  Task<Response> handle(Request&, Next) const override { return fail(kind_, "broken", Side::upstream); }
+
+ private:
+  ErrorKind kind_;
+};
+
+TEST(Transformation, transforms_the_answers_that_errors_become) {
+  Gateway gateway(R"(
+stagedTransformations:
+  early:
+    requestTransforms:
+    - {clearRouteCache: true, requestTransformation: {transformationTemplate: {passthrough: {}}}}
+    responseTransforms:
+    - matchers: [{name: ':status', value: '502'}]
+      responseTransformation: {transformationTemplate: {parseBodyBehavior: DontParse, body: {text: '<{{ body() }}>'}}}
+)");
+  Chain broken;
+  broken.terminal = std::make_shared<Broken>(ErrorKind::reset);
+  gateway.reroute = [&broken](Request& request) {
+    request.route.chain = &broken;
+    return true;
   };
-  EXPECT_EQ(gateway.send(ask).body, "503: no healthy upstream");
+  const Answer answer = gateway.send({});
+  EXPECT_EQ(answer.status, 502);
+  EXPECT_TRUE(answer.body.starts_with("<the upstream's response broke off")) << answer.body;
+
+  broken.terminal = std::make_shared<Broken>(ErrorKind::cancelled);
+  EXPECT_EQ(gateway.send({}).error->kind, ErrorKind::cancelled);
+}
+
+// A body with a field behind it.
+class TrailerBody final : public BodyReader {
+ public:
+  TrailerBody(Arena& arena, std::string_view text) : text_(arena.copy(text)), trailers_(arena) {
+    trailers_.add("x-sum", "5");
+  }
+  Task<Chunk> read() override { return Chunk{{const_cast<char*>(text_.data()), text_.size()}, true}; }
+  const Headers* trailers() const override { return &trailers_; }
+
+ private:
+  std::string_view text_;
+  Headers trailers_;
+};
+
+TEST(Transformation, keeps_the_trailers_of_a_body_it_only_reads) {
+  for (const bool replaced : {false, true}) {
+    Gateway gateway(on_response(replaced ? "{body: {text: new}}" : "{headers: {x: {text: '{{ n }}'}}}"));
+    const Headers* trailers = nullptr;
+    gateway.upstream = [](Request& request) {
+      Response made = make_response(request, 200, {}, {});
+      made.body.reader = request.arena.make<TrailerBody>(request.arena, R"({"n":1})");
+      return made;
+    };
+    // An outer look at what the filter passes on.
+    class Look final : public Filter {
+     public:
+      explicit Look(const Headers*& seen, bool& known) : seen_(seen), known_(known) {}
+      Task<Response> handle(Request& request, Next next) const override {
+        auto rest = next(request);
+        Response passed = CO_TRY(co_await rest);
+        seen_ = passed.body.reader->trailers();
+        known_ = passed.body.length.has_value();
+        co_return passed;
+      }
+
+     private:
+      const Headers*& seen_;
+      bool& known_;
+    };
+    bool length_known = false;
+    Chain outer;
+    outer.filters = {{Stage::cors, std::make_shared<Look>(trailers, length_known)}, gateway.chain().filters[0]};
+    outer.terminal = gateway.chain().terminal;
+    Gateway front(
+        "stagedTransformations: {early: {requestTransforms: [{clearRouteCache: true, requestTransformation: "
+        "{transformationTemplate: {passthrough: {}}}}]}}");
+    front.reroute = [&outer](Request& request) {
+      request.route.chain = &outer;
+      return true;
+    };
+    const Answer answer = front.send({});
+    EXPECT_EQ(answer.body, replaced ? "new" : R"({"n":1})");
+    EXPECT_EQ(trailers != nullptr, !replaced);
+    EXPECT_EQ(length_known, replaced);
+  }
 }
 
 TEST(Transformation, sends_no_body_where_none_may_be) {

@@ -1,7 +1,5 @@
 #include "filters/transformation/transformation.h"
 
-#include <deque>
-
 #include "base/strings.h"
 #include "filters/transformation/message_input.h"
 #include "http/framing.h"
@@ -161,7 +159,7 @@ struct Transformation::Message {
   Response* response;
   std::string_view body;
   MessageInput input;
-  std::deque<std::string> replaced{};  // what extractors made; views into it must stay good
+  std::vector<std::string> replaced{};  // what extractors made; reserved, for views into it must stay good
 
   Headers& headers() { return response ? *response->headers : request.headers; }
   std::string_view keep(std::string_view text) { return request.arena.copy(text); }
@@ -202,6 +200,7 @@ Status Transformation::parse(Message& message) const {
 
 Status Transformation::extract(Message& message) const {
   message.input.extractions.reserve(extractors_.size());
+  message.replaced.reserve(extractors_.size());
   for (const NamedExtractor& extractor : extractors_) {
     const auto source = extractor.header.empty() ? message.body : message.input.find_header(extractor.header);
     std::string_view value;
