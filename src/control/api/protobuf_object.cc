@@ -191,11 +191,11 @@ Result<Node> read_protobuf_object(std::string_view bytes) {
   if (api_version != "v1" || (kind != "Secret" && kind != "ConfigMap"))
     return invalid(fmt::format("it is {} {}; only Secret and ConfigMap of v1 are read in this form",
                                printable(api_version, 60), printable(kind, 60)));
-  Node object = TRY(read_message(
-      raw, kind == "Secret" ? std::span<const FieldType>(kSecret) : std::span<const FieldType>(kConfigMap)));
-  if (has_duplicates(object)) return invalid("a key is there twice");
-  object.set("apiVersion", api_version);
-  object.set("kind", kind);
+  const auto types = kind == "Secret" ? std::span<const FieldType>(kSecret) : std::span<const FieldType>(kConfigMap);
+  Node fields = TRY(read_message(raw, types));
+  if (has_duplicates(fields)) return invalid("a key is there twice");
+  Node object = Node::make_map({{"apiVersion", api_version}, {"kind", kind}});
+  for (NodeMember& field : *fields.map()) object.map()->push_back(std::move(field));
   return object;
 }
 

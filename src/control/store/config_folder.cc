@@ -212,7 +212,7 @@ Status ConfigFolder::erase(const ObjectKey& key) {
   const KnownDocument& document = file.documents[place->document];
   const auto changed = TRY(text_without_document(text, document.begin, document.end));
   if (changed) {
-    TRY(write(place->path, *changed, true, WallTime{}));
+    TRY(write(place->path, *changed, true, std::nullopt));
   } else {
     TRY(remove_file(place->path, file.hash));
     files_.erase(place->path);
@@ -223,7 +223,8 @@ Status ConfigFolder::erase(const ObjectKey& key) {
 }
 
 // Puts the text in place, and takes in what it says: its objects stand at other bytes and lines now.
-Status ConfigFolder::write(const std::string& path, const std::string& text, bool exists, WallTime now) {
+Status ConfigFolder::write(const std::string& path, const std::string& text, bool exists,
+                           std::optional<WallTime> created) {
   if (text.size() > kConfigFileBytesMax)
     return fail(ErrorKind::denied,
                 fmt::format("{} would be over {} bytes: put the object into another file", path, kConfigFileBytesMax));
@@ -243,7 +244,7 @@ Status ConfigFolder::write(const std::string& path, const std::string& text, boo
   for (const ConfigObjectPtr& object : loaded.objects) {
     if (object->rejected) continue;
     rejected_.erase(object->key);
-    store_.put(object, now == WallTime{} ? creation_of(*object, now) : now);
+    store_.put(object, created ? *created : creation_of(*object, wall_now()));
   }
   return {};
 }

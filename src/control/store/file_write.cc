@@ -54,7 +54,7 @@ class Temporary {
 std::unexpected<Error> failed(std::string_view what, const std::string& path, int error) {
   ErrorKind kind = ErrorKind::io;
   std::string_view remedy;
-  if (error == ENOSPC || error == EDQUOT) {
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
     kind = ErrorKind::limit;
     remedy = ": nothing was changed; free some space and try again";
   } else if (error == EROFS || error == EACCES || error == EPERM) {

@@ -1,0 +1,35 @@
+// What the workers serve by: made from all objects at once, never changed, swapped as a whole.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "forward/upstreams.h"
+#include "observe/access_log.h"
+#include "route/router.h"
+#include "serve/listener_config.h"
+
+namespace sluice {
+
+// One open port: a Gateway.
+struct SnapshotListener {
+  std::string gateway;    // "gloo-system/gateway-proxy"
+  SocketAddress address;  // as configured; port 0 is any
+  ListenerConfig config;
+  std::shared_ptr<const Router> router;
+  std::shared_ptr<const AccessLog> access_log;
+};
+
+struct Snapshot {
+  uint64_t id = 0;
+  std::vector<std::unique_ptr<SnapshotListener>> listeners;
+  std::vector<bool> clusters_alive;  // by ClusterId: pools of the others may go
+  Gauge* live = nullptr;             // counts snapshots that somebody still holds
+
+  ~Snapshot() {
+    if (live) live->sub();
+  }
+};
+
+}  // namespace sluice

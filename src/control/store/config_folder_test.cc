@@ -1,0 +1,387 @@
+#include "control/store/config_folder.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control/store/file_write.h"
+#include "control/store/test_folder.h"
+
+namespace sluice {
+namespace {
+
+constexpr WallTime kNow{Seconds(1'800'000'000)};
+
+std::string upstream(std::string_view name, int port) {
+  return fmt::format(
+      "apiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata:\n  name: {}\nspec:\n  static:\n    hosts:\n"
+      "    - addr: 127.0.0.1\n      port: {}\n",
+      name, port);
+}
+
+ObjectKey key(std::string_view name) {
+  return {"Upstream", "gloo-system", std::string(name)};
+}
+
+// A folder, its store, and reading it on the test's command.
+class Configured {
+ public:
+  TestFolder folder;
+  ObjectStore store{kNow};
+  std::unique_ptr<ConfigFolder> config;
+
+  void open(std::vector<std::string> paths = {}) {
+    if (paths.empty()) paths = {folder.path()};
+    auto opened = ConfigFolder::open(store, paths, {});
+    ASSERT_TRUE(opened) << opened.error().message;
+    config = std::move(*opened);
+    config->reload(kNow);
+  }
+  bool reload() { return config->reload(kNow); }
+
+  // The port of an upstream, 0 when it is not there.
+  int64_t port(std::string_view name) const {
+    const StoredObject* object = store.find(key(name));
+    return object ? *object->body.find({"spec", "static", "hosts"})->list()->front().find("port")->integer() : 0;
+  }
+  std::string names() const {
+    std::string names;
+    for (const StoredObject* object : store.list()) names += (names.empty() ? "" : " ") + object->key.name;
+    return names;
+  }
+  Status put(const std::string& yaml) {
+    Diagnostics diagnostics;
+    auto documents = parse_documents(yaml);
+    EXPECT_TRUE(documents);
+    auto object = read_object(documents->at(0).node, "", {}, diagnostics);
+    EXPECT_TRUE(object && !object->rejected) << diagnostics.to_string();
+    return config->put(object, kNow);
+  }
+};
+
+TEST(ConfigFolder, reads_what_counts_and_nothing_else) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1) + "---\n" + upstream("b", 2));
+  c.folder.write("c.yml", upstream("c", 3));
+  c.folder.write(
+      "d.json",
+      R"({"apiVersion":"gloo.solo.io/v1","kind":"Upstream","metadata":{"name":"d"},"spec":{"static":{"hosts":[{"addr":"x","port":4}]}}})");
+  for (const auto name :
+       {".a.yaml.swp", ".hidden.yaml", "x.yaml~", "4913", "y.yaml.bak", "README", "#z.yaml#", "sub/e.yaml"})
+    c.folder.write(name, upstream("ignored", 9));
+  c.open();
+  EXPECT_EQ(c.names(), "a b c d");
+  EXPECT_EQ(c.config->diagnostics().errors(), 0u) << c.config->diagnostics().to_string();
+}
+
+TEST(ConfigFolder, reads_gloos_flattened_files_by_their_folders) {
+  Configured c;
+  c.folder.write("upstreams/ns/a.yaml", "metadata: {name: a, namespace: ns}\nstatic: {hosts: [{addr: x, port: 1}]}\n");
+  c.open();
+  EXPECT_NE(c.store.find({"Upstream", "ns", "a"}), nullptr) << c.config->diagnostics().to_string();
+}
+
+TEST(ConfigFolder, takes_in_what_changed_and_says_whether_something_did) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.open();
+  EXPECT_FALSE(c.reload());
+  c.folder.write("a.yaml", upstream("a", 2));
+  c.folder.write("b.yaml", upstream("b", 3));
+  EXPECT_TRUE(c.reload());
+  EXPECT_EQ(c.port("a"), 2);
+  EXPECT_EQ(c.store.find(key("a"))->generation, 2);
+  EXPECT_EQ(c.port("b"), 3);
+  c.folder.remove("a.yaml");
+  EXPECT_TRUE(c.reload());
+  EXPECT_EQ(c.names(), "b");
+}
+
+TEST(ConfigFolder, keeps_every_object_of_a_file_with_a_syntax_error) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1) + "---\n" + upstream("b", 2));
+  c.folder.write("c.yaml", upstream("c", 3));
+  c.open();
+  c.folder.write("a.yaml", upstream("a", 5) + "---\nkind: [\n");
+  c.folder.write("c.yaml", upstream("c", 4));
+  c.reload();
+  EXPECT_EQ(c.port("a"), 1);
+  EXPECT_EQ(c.port("b"), 2);
+  EXPECT_EQ(c.port("c"), 4);
+  EXPECT_GT(c.config->diagnostics().errors(), 0u);
+  EXPECT_TRUE(c.config->rejected().contains(key("a")));
+  EXPECT_TRUE(c.config->rejected().contains(key("b")));
+  EXPECT_FALSE(c.config->rejected().contains(key("c")));
+
+  const auto refused = c.put(upstream("b", 7));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::conflict);
+  EXPECT_TRUE(refused.error().message.contains("mend")) << refused.error().message;
+
+  c.folder.write("a.yaml", upstream("a", 5));
+  c.reload();
+  EXPECT_EQ(c.names(), "a c");
+  EXPECT_EQ(c.port("a"), 5);
+  EXPECT_TRUE(c.config->rejected().empty());
+}
+
+TEST(ConfigFolder, keeps_the_last_good_version_of_a_rejected_object) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1) + "---\n" + upstream("b", 2));
+  c.open();
+  c.folder.write("a.yaml", upstream("a", 5) + "  nonsense: 1\n---\n" + upstream("b", 6));
+  c.reload();
+  EXPECT_EQ(c.port("a"), 1);
+  EXPECT_EQ(c.port("b"), 6);
+  ASSERT_TRUE(c.config->rejected().contains(key("a")));
+  EXPECT_TRUE(c.config->rejected().at(key("a")).contains("nonsense")) << c.config->rejected().at(key("a"));
+  // A write of the whole object mends it.
+  ASSERT_TRUE(c.put(upstream("a", 8)));
+  EXPECT_EQ(c.port("a"), 8);
+  EXPECT_TRUE(c.config->rejected().empty());
+  EXPECT_FALSE(c.reload());
+}
+
+TEST(ConfigFolder, does_not_have_an_object_that_never_was_good) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1) + "  nonsense: 1\n");
+  c.open();
+  EXPECT_EQ(c.names(), "");
+  EXPECT_TRUE(c.config->rejected().contains(key("a")));
+}
+
+TEST(ConfigFolder, keeps_everything_while_the_folder_is_gone_and_goes_on_when_it_is_back) {
+  Configured c;
+  c.folder.write("d/a.yaml", upstream("a", 1));
+  c.open({c.folder.path("d")});
+  c.folder.remove("d");
+  EXPECT_TRUE(c.reload());
+  EXPECT_EQ(c.port("a"), 1);
+  EXPECT_GT(c.config->diagnostics().errors(), 0u);
+  const auto refused = c.put(upstream("b", 7));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::denied) << refused.error().message;
+  EXPECT_FALSE(c.config->erase(key("a")));
+  c.folder.write("d/a.yaml", upstream("a", 2));
+  c.reload();
+  EXPECT_EQ(c.port("a"), 2);
+  EXPECT_EQ(c.config->diagnostics().errors(), 0u) << c.config->diagnostics().to_string();
+}
+
+TEST(ConfigFolder, refuses_to_open_what_is_not_there) {
+  TestFolder folder;
+  ObjectStore store(kNow);
+  const auto opened = ConfigFolder::open(store, {folder.path("none")}, {});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().kind, ErrorKind::not_found);
+}
+
+TEST(ConfigFolder, writes_to_the_document_an_object_came_from) {
+  Configured c;
+  c.folder.write("all.yaml", "# top\n" + upstream("a", 1) + "---\n# about b\n" + upstream("b", 2) + "# the end\n");
+  c.open();
+  ASSERT_TRUE(c.put(upstream("b", 7)));
+  EXPECT_EQ(c.folder.read("all.yaml"),
+            "# top\n" + upstream("a", 1) + "---\n# about b\n" + upstream("b", 7) + "# the end\n");
+  EXPECT_EQ(c.port("b"), 7);
+  EXPECT_FALSE(c.reload());
+  ASSERT_TRUE(c.put(upstream("a", 8)));  // its place has moved
+  EXPECT_EQ(c.folder.read("all.yaml"),
+            "# top\n" + upstream("a", 8) + "---\n# about b\n" + upstream("b", 7) + "# the end\n");
+  EXPECT_EQ(c.folder.names(), "all.yaml");
+}
+
+TEST(ConfigFolder, puts_a_new_object_into_a_file_of_its_own) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.open();
+  ASSERT_TRUE(c.put(upstream("b", 2)));
+  EXPECT_EQ(c.folder.names(), "a.yaml upstream.gloo-system.b.yaml");
+  EXPECT_EQ(c.port("b"), 2);
+  EXPECT_EQ(c.store.find(key("b"))->created, kNow);
+  const std::string name(253, 'x');
+  ASSERT_TRUE(c.put(upstream(name, 3)));  // the file name would be too long
+  EXPECT_EQ(c.port(name), 3);
+  EXPECT_FALSE(c.reload());
+  Configured again;  // what was written reads back
+  again.open({c.folder.path()});
+  EXPECT_EQ(again.names(), "a b " + name);
+}
+
+TEST(ConfigFolder, removes_the_document_or_the_file) {
+  Configured c;
+  c.folder.write("all.yaml", upstream("a", 1) + "---\n# about b\n" + upstream("b", 2));
+  c.open();
+  ASSERT_TRUE(c.config->erase(key("a")));
+  EXPECT_EQ(c.names(), "b");
+  EXPECT_TRUE(c.folder.read("all.yaml").contains("# about b"));
+  EXPECT_FALSE(c.folder.read("all.yaml").contains("name: a"));
+  ASSERT_TRUE(c.config->erase(key("b")));
+  EXPECT_EQ(c.folder.names(), "");
+  EXPECT_EQ(c.config->erase(key("b")).error().kind, ErrorKind::not_found);
+  EXPECT_FALSE(c.reload());
+}
+
+TEST(ConfigFolder, does_not_write_over_what_changed_on_disk) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.open();
+  c.folder.write("a.yaml", upstream("a", 2) + "# edited\n");
+  for (const auto& done : {c.put(upstream("a", 3)), c.config->erase(key("a"))}) {
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().kind, ErrorKind::conflict);
+  }
+  EXPECT_EQ(c.folder.read("a.yaml"), upstream("a", 2) + "# edited\n");
+  EXPECT_EQ(c.port("a"), 1);
+  c.folder.write("upstream.gloo-system.b.yaml", "# somebody else's\n");
+  EXPECT_EQ(c.put(upstream("b", 1)).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(c.folder.read("upstream.gloo-system.b.yaml"), "# somebody else's\n");
+}
+
+TEST(ConfigFolder, follows_the_link_of_a_config_map_mount_and_never_writes_there) {
+  Configured c;
+  const auto point_to = [&c](std::string_view version, int port) {
+    c.folder.write(fmt::format("..{}/a.yaml", version), upstream("a", port));
+    std::filesystem::create_directory_symlink(fmt::format("..{}", version), c.folder.path("..data_tmp"));
+    std::filesystem::rename(c.folder.path("..data_tmp"), c.folder.path("..data"));
+  };
+  point_to("one", 1);
+  std::filesystem::create_symlink("..data/a.yaml", c.folder.path("a.yaml"));
+  c.open();
+  EXPECT_EQ(c.port("a"), 1);
+  point_to("two", 2);
+  pollfd polled{c.config->fd(), POLLIN, 0};
+  ASSERT_EQ(::poll(&polled, 1, 5000), 1);
+  c.config->on_readable(steady_now());
+  ASSERT_TRUE(c.config->reload_at());
+  EXPECT_TRUE(c.reload());
+  EXPECT_EQ(c.port("a"), 2);
+  const auto refused = c.put(upstream("a", 3));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::denied);
+  EXPECT_TRUE(refused.error().message.contains("ConfigMap")) << refused.error().message;
+  EXPECT_EQ(c.port("a"), 2);
+}
+
+// Whether the watch sees something that concerns the configuration.
+bool notices(Configured& c) {
+  for (;;) {
+    pollfd polled{c.config->fd(), POLLIN, 0};
+    if (::poll(&polled, 1, 0) != 1) return c.config->reload_at().has_value();
+    c.config->on_readable(steady_now());
+  }
+}
+
+TEST(ConfigFolder, notices_changes_that_matter) {
+  Configured c;
+  c.folder.write("d/a.yaml", upstream("a", 1));
+  c.open({c.folder.path("d")});
+  EXPECT_FALSE(notices(c));
+  c.folder.write("d/.a.yaml.swp", "x");
+  c.folder.write("d/a.yaml~", "x");
+  c.folder.write("d/4913", "x");
+  c.folder.write("other.yaml", "x");
+  EXPECT_FALSE(notices(c));
+  c.folder.write("d/a.yaml", upstream("a", 2));
+  EXPECT_TRUE(notices(c));
+  c.reload();
+  EXPECT_EQ(c.port("a"), 2);
+  c.folder.write("new", upstream("a", 3));
+  std::filesystem::rename(c.folder.path("new"), c.folder.path("d/a.yaml"));
+  EXPECT_TRUE(notices(c));
+  c.reload();
+  EXPECT_EQ(c.port("a"), 3);
+  c.folder.remove("d");
+  EXPECT_TRUE(notices(c));
+  c.reload();
+  c.folder.write("d/a.yaml", upstream("a", 4));
+  EXPECT_TRUE(notices(c));
+  c.reload();
+  EXPECT_EQ(c.port("a"), 4);
+  c.folder.write("d/a.yaml", upstream("a", 5));
+  EXPECT_TRUE(notices(c));
+}
+
+TEST(ConfigFolder, waits_until_it_is_quiet_but_not_for_ever) {
+  Configured c;
+  c.open();
+  const SteadyTime start = steady_now();
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.config->on_readable(start);
+  EXPECT_EQ(c.config->reload_at(), start + ConfigFolder::kQuietFor);
+  c.folder.write("a.yaml", upstream("a", 2));
+  c.config->on_readable(start + 20ms);
+  EXPECT_EQ(c.config->reload_at(), start + 20ms + ConfigFolder::kQuietFor);
+  c.folder.write("a.yaml", upstream("a", 3));
+  c.config->on_readable(start + 999ms);
+  EXPECT_EQ(c.config->reload_at(), start + ConfigFolder::kWaitMax);
+}
+
+TEST(ConfigFolder, takes_one_file_and_writes_new_objects_nowhere_then) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.folder.write("b.yaml", upstream("b", 1));
+  c.open({c.folder.path("a.yaml")});
+  EXPECT_EQ(c.names(), "a");
+  EXPECT_TRUE(c.put(upstream("a", 2)));
+  EXPECT_EQ(c.put(upstream("c", 2)).error().kind, ErrorKind::denied);
+  c.folder.write("a.yaml", upstream("a", 3));
+  EXPECT_TRUE(notices(c));
+}
+
+TEST(ConfigFolder, refuses_a_file_that_is_too_large_and_keeps_its_objects) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.open();
+  c.folder.write("a.yaml", upstream("a", 2) + std::string(kConfigFileBytesMax, '#'));
+  const SteadyTime start = steady_now();
+  c.reload();
+  EXPECT_LT(steady_now() - start, 2s);
+  EXPECT_EQ(c.port("a"), 1);
+  EXPECT_GT(c.config->diagnostics().errors(), 0u);
+}
+
+// A writer that is killed at any moment: what it said was done is there, and no half file is.
+TEST(ConfigFolder, loses_no_acknowledged_write_when_killed) {
+  const TestFolder folder;
+  folder.write("all.yaml", upstream("a", 1) + "---\n" + upstream("b", 2));
+  int acknowledged = 1;
+  for (int round = 0; round < 12; ++round) {
+    int pipe[2];
+    ASSERT_EQ(::pipe(pipe), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ObjectStore store(kNow);
+      auto config = ConfigFolder::open(store, {folder.path()}, {});
+      if (!config) ::_exit(1);
+      (*config)->reload(kNow);
+      for (int port = acknowledged + 1;; port = port % 60000 + 1) {
+        Diagnostics diagnostics;
+        auto object = read_object(parse_documents(upstream("a", port))->at(0).node, "", {}, diagnostics);
+        if (!(*config)->put(object, kNow)) ::_exit(2);
+        if (::write(pipe[1], &port, sizeof(port)) != sizeof(port)) ::_exit(3);
+      }
+    }
+    ::close(pipe[1]);
+    for (int i = 0; i <= round % 4; ++i)
+      ASSERT_EQ(::read(pipe[0], &acknowledged, sizeof(acknowledged)), static_cast<ssize_t>(sizeof(acknowledged)));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    int last = 0;
+    while (::read(pipe[0], &last, sizeof(last)) == sizeof(last)) acknowledged = last;
+    ::close(pipe[0]);
+
+    Configured c;
+    c.open({folder.path()});
+    EXPECT_GE(c.port("a"), acknowledged);  // at most one write more than was said
+    EXPECT_LE(c.port("a"), acknowledged + 1);
+    EXPECT_EQ(c.port("b"), 2);
+    EXPECT_EQ(c.config->diagnostics().errors(), 0u) << c.config->diagnostics().to_string();
+    EXPECT_EQ(folder.names(), "all.yaml");
+    acknowledged = static_cast<int>(c.port("a"));
+  }
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,113 @@
+#include "control/store/file_write.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/store/test_folder.h"
+
+namespace sluice {
+namespace {
+
+TEST(ReplaceFile, replaces_what_was_expected_and_keeps_the_mode) {
+  const TestFolder folder;
+  folder.write("a", "old");
+  ::chmod(folder.path("a").c_str(), 0640);
+  ASSERT_TRUE(replace_file(folder.path("a"), "new", content_hash("old")));
+  EXPECT_EQ(folder.read("a"), "new");
+  struct stat info{};
+  ::stat(folder.path("a").c_str(), &info);
+  EXPECT_EQ(info.st_mode & 07777, 0640u);
+  EXPECT_EQ(folder.names(), "a");
+}
+
+TEST(ReplaceFile, leaves_what_somebody_else_wrote) {
+  const TestFolder folder;
+  folder.write("a", "theirs");
+  const auto changed = replace_file(folder.path("a"), "ours", content_hash("old"));
+  ASSERT_FALSE(changed);
+  EXPECT_EQ(changed.error().kind, ErrorKind::conflict);
+  const auto appeared = replace_file(folder.path("a"), "ours", std::nullopt);
+  ASSERT_FALSE(appeared);
+  EXPECT_EQ(appeared.error().kind, ErrorKind::conflict);
+  const auto vanished = replace_file(folder.path("b"), "ours", content_hash("old"));
+  ASSERT_FALSE(vanished);
+  EXPECT_EQ(vanished.error().kind, ErrorKind::conflict);
+  const auto removed = remove_file(folder.path("a"), content_hash("old"));
+  ASSERT_FALSE(removed);
+  EXPECT_EQ(removed.error().kind, ErrorKind::conflict);
+  EXPECT_EQ(folder.read("a"), "theirs");
+  EXPECT_EQ(folder.names(), "a");
+}
+
+TEST(ReplaceFile, creates_a_file_that_is_not_there) {
+  const TestFolder folder;
+  ASSERT_TRUE(replace_file(folder.path("a"), "new", std::nullopt));
+  EXPECT_EQ(folder.read("a"), "new");
+  EXPECT_EQ(folder.names(), "a");
+}
+
+TEST(ReplaceFile, says_why_it_does_not_touch_links_and_folders) {
+  const TestFolder folder;
+  folder.write("real", "old");
+  std::filesystem::create_symlink("real", folder.path("link"));
+  std::filesystem::create_directory(folder.path("folder"));
+  for (const auto name : {"link", "folder"}) {
+    const auto done = replace_file(folder.path(name), "new", content_hash("old"));
+    ASSERT_FALSE(done) << name;
+    EXPECT_EQ(done.error().kind, ErrorKind::denied) << done.error().message;
+    EXPECT_FALSE(remove_file(folder.path(name), content_hash("old"))) << name;
+  }
+  EXPECT_EQ(folder.read("real"), "old");
+}
+
+TEST(ReplaceFile, says_when_the_folder_is_not_there) {
+  const TestFolder folder;
+  const auto done = replace_file(folder.path("none/a"), "new", std::nullopt);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, ErrorKind::not_found);
+}
+
+TEST(ReplaceFile, keeps_the_old_bytes_when_the_disk_takes_no_more) {
+  const TestFolder folder;
+  folder.write("a", "old");
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{.rlim_cur = 100, .rlim_max = before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &small);  // writing past it fails as on a full disk
+  const auto done = replace_file(folder.path("a"), std::string(1000, 'x'), content_hash("old"));
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, ErrorKind::limit);
+  EXPECT_EQ(folder.read("a"), "old");
+  EXPECT_EQ(folder.names(), "a");
+}
+
+TEST(RemoveLeftovers, takes_only_temporary_files_of_writers_that_are_gone) {
+  const TestFolder folder;
+  folder.write(".sluice-4194304999-1.tmp", "x");                    // no such process
+  folder.write(fmt::format(".sluice-{}-9.tmp", ::getpid()), "x");   // ours, from before
+  folder.write(fmt::format(".sluice-{}-9.tmp", ::getppid()), "x");  // somebody who lives
+  folder.write(".other.tmp", "x");
+  folder.write("a.yaml", "x");
+  remove_leftovers(folder.path());
+  EXPECT_EQ(folder.names(), fmt::format(".other.tmp .sluice-{}-9.tmp a.yaml", ::getppid()));
+  remove_leftovers(folder.path("none"));
+}
+
+TEST(ReadFile, is_bounded_and_reads_regular_files_only) {
+  const TestFolder folder;
+  folder.write("a", "12345");
+  ::mkfifo(folder.path("pipe").c_str(), 0600);
+  EXPECT_EQ(*read_file(folder.path("a"), 5), "12345");
+  EXPECT_EQ(read_file(folder.path("a"), 4).error().kind, ErrorKind::limit);
+  EXPECT_EQ(read_file(folder.path("none"), 5).error().kind, ErrorKind::not_found);
+  EXPECT_FALSE(read_file(folder.path("pipe"), 5));
+  EXPECT_FALSE(read_file(folder.path(), 5));
+}
+
+}  // namespace
+}  // namespace sluice

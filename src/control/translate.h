@@ -1,0 +1,73 @@
+// From objects to a snapshot: resolves references, merges levels, compiles everything a request needs, and says of each
+// object whether it is in force.
+//
+// On the control thread. Keeps what must stay the same from one snapshot to the next: clusters whose configuration did
+// not change, and the last version of each VirtualService that could be served.
+#pragma once
+
+#include <map>
+#include <set>
+#include <span>
+
+#include "config/load.h"
+#include "control/snapshot.h"
+#include "forward/dns/resolver.h"
+#include "forward/dynamic_upstream.h"
+#include "forward/static_upstream.h"
+#include "pipeline/filter.h"
+
+namespace sluice {
+
+enum class ObjectState : uint8_t { accepted, warning, rejected };
+
+// Why an object is or is not in force: what its status says.
+struct ObjectReport {
+  std::vector<std::string> errors;
+  std::vector<std::string> warnings;
+
+  ObjectState state() const;
+  // Gloo's text (gloo-core 1.3); empty when accepted.
+  std::string reason() const;
+};
+
+struct Translation {
+  std::shared_ptr<const Snapshot> snapshot;
+  std::map<ObjectKey, ObjectReport> reports;
+};
+
+struct TranslateOptions {
+  unsigned workers = 1;
+  Metrics* metrics = nullptr;
+  ResolverPool* resolvers = nullptr;
+  LogFiles* log_files = nullptr;
+  std::string default_access_log;          // a path; "" is off
+  std::vector<Endpoint> default_resolvers;  // empty: the system's
+  std::vector<uint16_t> own_ports;          // admin and API, besides those of Gateways
+  std::vector<const FilterFactory*> filters;
+};
+
+class Translator {
+ public:
+  explicit Translator(TranslateOptions options);
+
+  Translation translate(std::span<const ConfigObjectPtr> objects);
+  const TranslateOptions& options() const { return options_; }
+
+ private:
+  friend class Translating;
+
+  TranslateOptions options_;
+  KeptState kept_;
+  uint64_t last_id_ = 0;
+  std::shared_ptr<const DynamicMetrics> dynamic_metrics_;
+  std::shared_ptr<const ServerMetrics> server_metrics_;
+  Counter* routes_not_found_;
+  Gauge* snapshots_live_;
+  std::map<ObjectKey, ConfigObjectPtr> last_served_;  // VirtualServices
+  std::map<ObjectKey, ConfigObjectPtr> last_gateway_;
+};
+
+// The name under which objects without a Gateway are served: 127.0.0.1:8080 (design.md 2).
+inline constexpr std::string_view kDefaultProxy = "gateway-proxy";
+
+}  // namespace sluice
