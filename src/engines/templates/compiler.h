@@ -77,4 +77,9 @@ class Compiler {
   size_t nesting_ = 0;                 // not taken back after an error: that ends everything
 };
 
+// For both halves of it: compiler.cc has the statements, compile_expression.cc the rest.
+bool is_operator_word(std::string_view text);
+std::string_view first_part(std::string_view name);  // of "a.b" or "a/b"
+std::string list_of(std::span<const std::string_view> words);
+
 }  // namespace sluice::templates
