@@ -22,32 +22,43 @@ std::optional<std::string_view> non_empty(std::string_view text) {
   return text;
 }
 
-std::optional<std::string_view> request_header(const In& in, std::string_view name) {
-  // What the client asked for, when the path was changed since. Not the header: a client could send it.
-  if (name == "x-envoy-original-path") {
-    if (in.request && in.info.original_path == in.request->path) return std::nullopt;
-    return non_empty(in.info.original_path);
+std::optional<std::string_view> field_of(const Headers& headers, const FormatHeader& header) {
+  return header.known == Known::other ? headers.get(header.name) : headers.get(header.known);
+}
+
+std::optional<std::string_view> request_header(const In& in, const FormatHeader& header) {
+  using enum FormatHeader::Source;
+  const Request* request = in.request;
+  switch (header.source) {
+    case original_path:
+      // What the client asked for, when the path was changed since. Not the header: a client could send it.
+      if (request && in.info.original_path == request->path) return std::nullopt;
+      return non_empty(in.info.original_path);
+    case method: return non_empty(request ? request->method : in.info.method);
+    case path: return non_empty(request ? request->path : in.info.original_path);
+    case authority: return request ? std::optional(request->authority) : std::nullopt;
+    case scheme: return request ? std::optional(request->scheme) : std::nullopt;
+    case field: return request ? field_of(request->headers, header) : std::nullopt;
+    case status:
+    case none: break;
   }
-  if (in.request) return in.request->header(name);
-  if (name == ":method") return non_empty(in.info.method);
-  if (name == ":path") return non_empty(in.info.original_path);
   return std::nullopt;
 }
 
-std::optional<std::string_view> response_header(const In& in, std::string_view name) {
+std::optional<std::string_view> response_header(const In& in, const FormatHeader& header) {
   if (!in.response || !in.response->headers) return std::nullopt;
-  return in.response->headers->get(name);
+  return field_of(*in.response->headers, header);
 }
 
-std::optional<std::string_view> trailer(const In& in, std::string_view name) {
+std::optional<std::string_view> trailer(const In& in, const FormatHeader& header) {
   if (!in.response_trailers) return std::nullopt;
-  return in.response_trailers->get(name);
+  return field_of(*in.response_trailers, header);
 }
 
 template <auto kGet>
 Value header_or_alternative(const Op& op, const In& in, std::string&) {
   auto found = kGet(in, op.header);
-  if (!found && !op.alternative.empty()) found = kGet(in, op.alternative);
+  if (!found && op.alternative.source != FormatHeader::Source::none) found = kGet(in, op.alternative);
   return Value::of_optional(found);
 }
 
@@ -58,7 +69,8 @@ Value without_query(const Op& op, const In& in, std::string& scratch) {
 }
 
 Value response_field(const Op& op, const In& in, std::string& scratch) {
-  if (op.header == ":status") return in.response ? Value::of_number(in.response->status) : Value{};
+  if (op.header.source == FormatHeader::Source::status)
+    return in.response ? Value::of_number(in.response->status) : Value{};
   return header_or_alternative<response_header>(op, in, scratch);
 }
 
@@ -300,11 +312,14 @@ bool header_or_pseudo(std::string_view name) {
 
 Status read_headers(std::string_view name, std::string_view text, Op& op) {
   const size_t mark = text.find('?');
-  op.header = to_lower(text.substr(0, mark));
-  if (mark != std::string_view::npos) op.alternative = to_lower(text.substr(mark + 1));
-  if (!header_or_pseudo(op.header) || (mark != std::string_view::npos && !header_or_pseudo(op.alternative)))
+  const std::string_view header = text.substr(0, mark);
+  const bool two = mark != std::string_view::npos;
+  const std::string_view alternative = two ? text.substr(mark + 1) : std::string_view();
+  if (!header_or_pseudo(header) || (two && !header_or_pseudo(alternative)))
     return bad_arguments(name, fmt::format("{} names no header; write %{}(NAME)% or %{}(NAME?OTHER)%",
                                            json_quote(printable(text, 60)), name, name));
+  op.header = FormatHeader::of(header);
+  if (two) op.alternative = FormatHeader::of(alternative);
   return {};
 }
 
@@ -353,6 +368,21 @@ std::string host_name() {
 }
 
 }  // namespace
+
+FormatHeader FormatHeader::of(std::string_view name) {
+  constexpr std::pair<std::string_view, Source> kSources[] = {{":method", Source::method},
+                                                              {":path", Source::path},
+                                                              {":authority", Source::authority},
+                                                              {"host", Source::authority},
+                                                              {":scheme", Source::scheme},
+                                                              {":status", Source::status},
+                                                              {"x-envoy-original-path", Source::original_path}};
+  FormatHeader out{Source::field, Known::other, to_lower(name)};
+  out.known = known_header(out.name);
+  for (const auto& [source_name, source] : kSources)
+    if (out.name == source_name) out.source = source;
+  return out;
+}
 
 Result<FormatOperator> FormatOperator::compile(const Parts& parts) {
   const Row* row = TRY(find_row(parts.name));

@@ -24,6 +24,16 @@ struct FormatValue {
   static FormatValue of_number(uint64_t number) { return {Kind::number, {}, number}; }
 };
 
+// A header or pseudo header that an operator asks for, so that a record compares no names it need not.
+struct FormatHeader {
+  enum class Source : uint8_t { none, field, method, path, authority, scheme, status, original_path };
+  Source source = Source::none;
+  Known known = Known::other;  // field
+  std::string name;            // lower case
+
+  static FormatHeader of(std::string_view name);
+};
+
 class FormatOperator {
  public:
   // What stands between the percent signs: NAME, NAME(ARGUMENTS), each with or without :N.
@@ -38,8 +48,8 @@ class FormatOperator {
   FormatValue value(const FormatInput& input, std::string& scratch) const;
 
   // What the operators in the table work with.
-  std::string header;                // REQ, RESP, TRAILER: lower case
-  std::string alternative;           // looked at when `header` is missing; "" for none
+  FormatHeader header;               // REQ, RESP, TRAILER
+  FormatHeader alternative;          // looked at when `header` is missing
   std::vector<std::string> path;     // DYNAMIC_METADATA: namespace, key, keys below
   TimeFormat time;                   // START_TIME
   std::optional<std::string> fixed;  // HOSTNAME, ENVIRONMENT
