@@ -373,7 +373,7 @@ T read(const Node& node, ReadContext& context, std::string_view path = {}) {
 
 template <class T>
 Schema describe(std::span<const OptionField> option_fields = {}) {
-  const T value{};
+  T value{};
   return describe_value(kValueType<T>, &value, option_fields);
 }
 

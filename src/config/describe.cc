@@ -67,7 +67,7 @@ Schema describe_value(const ValueType& type, const void* value, std::span<const 
   }
   if (type.bind) {
     Fields fields(out, option_fields);
-    type.bind(fields, const_cast<void*>(value));  // describing writes nothing
+    type.bind(fields, const_cast<void*>(value));  // a value made for describing; bind may tidy it up
   }
   return out;
 }

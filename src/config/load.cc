@@ -17,11 +17,17 @@ constexpr std::string_view kDerivedMetadata[] = {"uid",           "resourceVersi
                                                  "managedFields", "creationTimestamp", "selfLink"};
 
 uint64_t wanted_hash(const Node& object) {
-  Node wanted = object;
-  wanted.erase("status");
-  if (Node* metadata = wanted.find("metadata"))
-    for (const std::string_view name : kDerivedMetadata) metadata->erase(name);
-  return hash_of(wanted);
+  uint64_t sum = 0;  // of the members, since their order makes no difference
+  for (const NodeMember& member : *object.map()) {
+    if (member.key == "status") continue;
+    Node metadata;
+    if (member.key == "metadata") {
+      metadata = member.value;
+      for (const std::string_view name : kDerivedMetadata) metadata.erase(name);
+    }
+    sum += hash_of(Node(member.key)) * (hash_of(metadata.is_null() ? member.value : metadata) | 1);
+  }
+  return sum;
 }
 
 // ---- Gloo's flattened form ----

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <optional>
 
@@ -19,7 +20,14 @@ Node::Node(uint64_t value) {
   else
     value_ = value;
 }
-Node::Node(double value) : value_(value) {}
+// 1.0 and 1e3 are whole: JSON does not tell them apart, so neither do we.
+Node::Node(double value) {
+  constexpr double kExact = 9007199254740992;  // 2^53
+  if (std::trunc(value) == value && std::abs(value) <= kExact)
+    value_ = static_cast<int64_t>(value);
+  else
+    value_ = value;
+}
 Node::Node(std::string value) : value_(std::move(value)) {}
 Node::Node(std::string_view value) : value_(std::string(value)) {}
 Node::Node(const char* value) : value_(std::string(value)) {}

@@ -33,7 +33,7 @@ class Node {
   Node(unsigned value);
   Node(int64_t value);
   Node(uint64_t value);  // an int64_t where it fits
-  Node(double value);
+  Node(double value);    // an int64_t when it is whole, as JSON does not tell 1.0 from 1
   Node(std::string value);
   Node(std::string_view value);
   Node(const char* value);
