@@ -14,7 +14,6 @@ pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
 # Its -pthread would not fit the precompiled header; glibc needs no such flag.
 set_property(TARGET PkgConfig::re2 PROPERTY INTERFACE_COMPILE_OPTIONS)
 pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
-pkg_check_modules(cares REQUIRED IMPORTED_TARGET libcares)
 pkg_check_modules(brotli REQUIRED IMPORTED_TARGET libbrotlidec libbrotlienc)
 
 option(SLUICE_FUZZ "instrument for libFuzzer and build the fuzz targets" OFF)

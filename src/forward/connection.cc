@@ -22,7 +22,6 @@ UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a
 UpstreamConnection::~UpstreamConnection() {
   --pool.open_;
   pool.cluster->metrics.connections_active->sub();
-  if (pool.on_free) pool.on_free();
 }
 
 void UpstreamConnection::wake() {
@@ -33,7 +32,6 @@ void UpstreamConnection::wake() {
 void UpstreamConnection::IdleExpiry::wake() { connection.wake(); }
 
 ConnectionPool::~ConnectionPool() {
-  on_free = nullptr;
   while (first_) first_->wake();
   CHECK(open_ == 0);
 }
@@ -73,7 +71,6 @@ void ConnectionPool::keep(std::unique_ptr<UpstreamConnection> connection) {
   ++idle_;
   watch.reader = kept;
   kept->idle_timer_.arm(loop, loop.now() + cluster->idle_timeout, kept->expiry_);
-  if (on_free) on_free();
 }
 
 void ConnectionPool::drop_others(std::span<const SocketAddress> allowed) {

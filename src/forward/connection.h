@@ -64,12 +64,23 @@ class ConnectionPool {
   void drop_others(std::span<const SocketAddress> allowed);
 
   size_t idle() const { return idle_; }
-  size_t in_use() const { return open_ - idle_; }
+
+  // Requests that refer to this pool: it must not end before they do.
+  class User {
+   public:
+    explicit User(ConnectionPool& pool) : pool_(pool) { ++pool_.exchanges; }
+    User(const User&) = delete;
+    User& operator=(const User&) = delete;
+    ~User() { --pool_.exchanges; }
+
+   private:
+    ConnectionPool& pool_;
+  };
+  size_t exchanges = 0;
+  size_t turn = 0;  // counts up, for whoever spreads requests over addresses
 
   Loop& loop;
   const std::shared_ptr<const Cluster> cluster;
-  // Called when a connection has been closed or kept: somebody may wait for one.
-  std::move_only_function<void()> on_free;
 
  private:
   friend class UpstreamConnection;

@@ -79,7 +79,7 @@ class HeadWriter {
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
 class Exchange {
  public:
-  Exchange(Request& request, ConnectionPool& pool) : request_(request), pool_(pool), cluster_(*pool.cluster) {
+  Exchange(Request& request, ConnectionPool& pool) : request_(request), pool_(pool), user_(pool), cluster_(*pool.cluster) {
     cluster_.metrics.requests->add();
     cluster_.metrics.requests_active->add();
   }
@@ -118,6 +118,7 @@ class Exchange {
 
   Request& request_;
   ConnectionPool& pool_;
+  const ConnectionPool::User user_;
   const Cluster& cluster_;
   std::unique_ptr<UpstreamConnection> connection_;
   std::optional<Response> failure_;  // nothing to wait for any more

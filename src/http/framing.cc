@@ -233,17 +233,17 @@ bool remove_hop_by_hop(Headers& headers) {
   return true;
 }
 
-std::optional<Target> parse_target(std::string_view method, std::string_view target, Arena& arena) {
+std::optional<RequestTarget> parse_target(std::string_view method, std::string_view target, Arena& arena) {
   if (method == "CONNECT") {
     if (!valid_host(target) || target.find(':') == std::string_view::npos) return std::nullopt;
-    return Target{.authority = target, .scheme = {}, .path = {}};
+    return RequestTarget{.authority = target, .scheme = {}, .path = {}};
   }
-  if (target.starts_with('/')) return Target{.authority = {}, .scheme = {}, .path = target.substr(0, target.find('#'))};
-  if (target == "*") return method == "OPTIONS" ? std::optional(Target{.authority = {}, .scheme = {}, .path = target}) : std::nullopt;
+  if (target.starts_with('/')) return RequestTarget{.authority = {}, .scheme = {}, .path = target.substr(0, target.find('#'))};
+  if (target == "*") return method == "OPTIONS" ? std::optional(RequestTarget{.authority = {}, .scheme = {}, .path = target}) : std::nullopt;
 
   const size_t colon = target.find("://");
   if (colon == std::string_view::npos) return std::nullopt;
-  Target out;
+  RequestTarget out;
   const std::string_view scheme = target.substr(0, colon);
   if (equals_ignoring_case(scheme, "http")) out.scheme = "http";
   else if (equals_ignoring_case(scheme, "https")) out.scheme = "https";

@@ -41,6 +41,15 @@ struct RouteHandle {
   const RouteRules* rules = nullptr;
 };
 
+// What `sluice explain` wants to know: whoever would forward fills it in, and sends nothing.
+struct Explanation {
+  bool reached = false;  // the end of the chain
+  std::string cluster;
+  std::string destination;
+  std::string address_class;
+  std::string verdict;
+};
+
 struct Request {
   Request(Arena& a, Loop& l, StreamInfo& i) : arena(a), loop(l), info(i), headers(a) {}
 
@@ -64,6 +73,8 @@ struct Request {
   // Tasks that may outlive handle() but not the exchange, such as sending the body while the answer is read. Cancelled
   // and joined before the exchange's memory goes.
   TaskGroup* background = nullptr;
+
+  Explanation* explanation = nullptr;  // set: explain, do not send
 
   RouteHandle route;
   Rerouter* rerouter = nullptr;

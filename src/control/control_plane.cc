@@ -1,0 +1,343 @@
+#include "control/control_plane.h"
+
+#include <csignal>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "control/notify_systemd.h"
+
+namespace sluice {
+namespace {
+
+constexpr int kExitConfig = 1;
+constexpr int kExitSystem = 3;
+
+// A descriptor of the control thread that calls somebody when it is readable.
+class FdWatch final : private Waiter {
+ public:
+  FdWatch(Loop& loop, int fd, std::function<void()> readable) : readable_(std::move(readable)) {
+    CHECK(watch_.attach(loop, fd).has_value());
+    watch_.readable = false;
+    watch_.reader = this;
+  }
+  ~FdWatch() { watch_.release(); }
+
+ private:
+  void wake() override {
+    watch_.readable = false;
+    watch_.reader = this;
+    readable_();
+  }
+  void cancel() override {}
+  Watch watch_;
+  std::function<void()> readable_;
+};
+
+class ControlPlane final : private Waiter {
+ public:
+  explicit ControlPlane(const RunOptions& options);
+
+  int run();
+
+ private:
+  bool load_first();
+  void open_own_ports();
+  std::optional<Listener*> open_own(const std::optional<SocketAddress>& address, std::string_view name,
+                                    std::shared_ptr<const Service> service, std::unique_ptr<Listener>& listener,
+                                    ListenerConfig& config);
+  void wake() override;  // the folder's quiet time is over
+  void cancel() override {}
+  void arm_reload();
+  void reload();
+  void store_changed();
+  void log_diagnostics();
+  void apply();
+  void write_statuses(const Translation& translation, const std::map<std::string, Error>& failed);
+  void check_object(const ConfigObject& object, Diagnostics& diagnostics);
+  std::vector<ConfigObjectPtr> objects(const ConfigObject* instead = nullptr) const;
+  void on_signal();
+  void drain();
+
+  const RunOptions& options_;
+  std::vector<OptionField> option_fields_;
+  Metrics metrics_;
+  LogFiles log_files_;
+  Loop loop_;
+  Workers workers_;
+  ResolverPool resolvers_;
+  ObjectStore store_;
+  std::unique_ptr<ConfigFolder> folder_;
+  std::unique_ptr<FdWatch> folder_watch_;
+  std::unique_ptr<FdWatch> signal_watch_;
+  int signal_fd_ = -1;
+  Timer reload_timer_;
+  std::unique_ptr<Translator> translator_;
+  ObjectStore::Subscription subscription_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  bool writing_statuses_ = false;
+  bool draining_ = false;
+  bool fatal_ = false;
+  std::map<std::string, std::string> bind_errors_;
+
+  std::unique_ptr<ApiServer> api_server_;
+  ListenerConfig api_config_;
+  ListenerConfig admin_config_;
+  std::unique_ptr<Listener> api_listener_;
+  std::unique_ptr<Listener> admin_listener_;
+};
+
+std::vector<OptionField> fields_of(std::span<const FilterFactory* const> filters) {
+  std::vector<OptionField> out;
+  for (const FilterFactory* filter : filters)
+    for (OptionField& field : filter->option_fields()) out.push_back(std::move(field));
+  return out;
+}
+
+ControlPlane::ControlPlane(const RunOptions& options)
+    : options_(options),
+      option_fields_(fields_of(options.filters)),
+      metrics_(options.workers + 1),
+      log_files_(options.workers + 1, metrics_),
+      workers_(options.workers, log_files_),
+      resolvers_(workers_.loops()),
+      store_(wall_now()) {
+  metric_slot = options.workers;
+}
+
+// --- configuration ----------------------------------------------------------------------------------------------
+
+void ControlPlane::log_diagnostics() {
+  for (const Diagnostic& diagnostic : folder_->diagnostics().all()) {
+    if (diagnostic.severity == Severity::error) log::error("config", diagnostic.to_string());
+    else log::warn("config", diagnostic.to_string());
+  }
+}
+
+bool ControlPlane::load_first() {
+  auto folder = ConfigFolder::open(store_, options_.config_paths, option_fields_);
+  if (!folder) {
+    log::error("config", folder.error().message);
+    return false;
+  }
+  folder_ = std::move(*folder);
+  folder_->reload(wall_now());
+  log_diagnostics();
+  return true;
+}
+
+std::vector<ConfigObjectPtr> ControlPlane::objects(const ConfigObject* instead) const {
+  std::vector<ConfigObjectPtr> out;
+  bool replaced = false;
+  for (const StoredObject* object : store_.list()) {
+    if (instead && object->key == instead->key) {
+      out.push_back(std::make_shared<ConfigObject>(*instead));
+      replaced = true;
+    } else {
+      out.push_back(object->config);
+    }
+  }
+  if (instead && !replaced) out.push_back(std::make_shared<ConfigObject>(*instead));
+  return out;
+}
+
+void ControlPlane::apply() {
+  const std::vector<ConfigObjectPtr> all = objects();
+  Translation translation = translator_->translate(all);
+  auto failed = workers_.publish(translation.snapshot);
+  for (const auto& [gateway, error] : failed) {
+    if (bind_errors_[gateway] != error.message) log::error("listener", error.message, {{"gateway", gateway}});
+    bind_errors_[gateway] = error.message;
+  }
+  std::erase_if(bind_errors_, [&](const auto& entry) { return !failed.contains(entry.first); });
+  snapshot_ = translation.snapshot;
+  write_statuses(translation, failed);
+  log::info("config", "serving", {{"snapshot", snapshot_->id}, {"objects", all.size()}, {"listeners", workers_.open_ports().size()}});
+}
+
+Node status_node(ObjectState state, const std::string& reason) {
+  static constexpr std::string_view kWords[] = {"Accepted", "Warning", "Rejected"};
+  Node own;
+  own.set("reportedBy", Node("gloo"));
+  own.set("state", Node(std::string(kWords[static_cast<size_t>(state)])));
+  if (!reason.empty()) own.set("reason", Node(reason));
+  Node status;
+  status.child("statuses").set("gloo-system", std::move(own));
+  return status;
+}
+
+void ControlPlane::write_statuses(const Translation& translation, const std::map<std::string, Error>& failed) {
+  writing_statuses_ = true;
+  {
+    const ObjectStore::Batch batch(store_);
+    for (const auto& [key, report] : translation.reports) {
+      if (key.kind == "Secret" || key.kind == "ConfigMap") continue;
+      ObjectReport full = report;
+      if (const auto found = failed.find(key.ns + "/" + key.name); key.kind == "Gateway" && found != failed.end())
+        full.errors.push_back("Listener Error: ProcessingError. Reason: " + found->second.message);
+      if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end())
+        full.errors.push_back(found->second);
+      const StoredObject* object = store_.find(key);
+      const Node status = status_node(full.state(), full.reason());
+      if (object && object->status == status) continue;
+      store_.set_status(key, status);
+      if (full.state() == ObjectState::rejected) log::error("config", "rejected", {{"object", key.to_string()}, {"reason", full.reason()}});
+      if (full.state() == ObjectState::warning) log::warn("config", "accepted with warnings", {{"object", key.to_string()}, {"reason", full.reason()}});
+    }
+  }
+  writing_statuses_ = false;
+}
+
+// What the API refuses at once, besides what reading finds: an object that could never be served as it is. Clashes with
+// other objects are told in statuses, as Gloo does.
+void ControlPlane::check_object(const ConfigObject& object, Diagnostics& diagnostics) {
+  Translation trial = translator_->translate(objects(&object));
+  for (const std::string& error : trial.reports[object.key].errors) {
+    if (error.find("domain conflict") != std::string::npos || error.find("DomainsNotUnique") != std::string::npos ||
+        error.find("is not unique in a proxy") != std::string::npos)
+      continue;
+    diagnostics.add({.object = object.key, .path = "spec", .message = error});
+  }
+}
+
+void ControlPlane::store_changed() {
+  if (writing_statuses_ || draining_) return;
+  apply();
+}
+
+void ControlPlane::arm_reload() {
+  if (const auto at = folder_->reload_at()) reload_timer_.arm(loop_, *at, *this);
+}
+
+void ControlPlane::wake() { reload(); }
+
+void ControlPlane::reload() {
+  if (!folder_->reload(loop_.wall())) return arm_reload();
+  log_diagnostics();
+  if (snapshot_) apply();  // also when no object changed: rejected versions change statuses
+  arm_reload();
+}
+
+// --- own ports --------------------------------------------------------------------------------------------------
+
+std::optional<Listener*> ControlPlane::open_own(const std::optional<SocketAddress>& address, std::string_view name,
+                                                std::shared_ptr<const Service> service,
+                                                std::unique_ptr<Listener>& listener, ListenerConfig& config) {
+  if (!address) return nullptr;
+  auto fd = ListenSocket::open(*address, false);
+  if (!fd) {
+    log::error(name, fd.error().message, {{"remedy", fmt::format("choose another address with --{}", name)}});
+    return std::nullopt;
+  }
+  config.name = name;
+  config.server_name = "sluice";
+  config.forwarding_headers = false;
+  config.service = std::move(service);
+  config.metrics = std::make_shared<ServerMetrics>(metrics_, std::string(name));
+  config.stream_idle_timeout = 24h;  // watches stay
+  listener = std::make_unique<Listener>(loop_, nullptr);
+  listener->configure(nullptr, &config);
+  if (!listener->start(*fd)) return std::nullopt;
+  log::info(name, "listening", {{"address", listener->address().to_string()}});
+  return listener.get();
+}
+
+// --- signals and the end ----------------------------------------------------------------------------------------
+
+void ControlPlane::on_signal() {
+  signalfd_siginfo info{};
+  while (::read(signal_fd_, &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) reload();
+    else if (info.ssi_signo == SIGUSR1) log_files_.reopen();
+    else drain();
+  }
+}
+
+void ControlPlane::drain() {
+  if (draining_) return loop_.stop();  // asked twice: now
+  draining_ = true;
+  Nanos timeout = 30s;
+  for (const StoredObject* object : store_.list("ProxySettings"))
+    timeout = std::min(timeout, object->config->as<kinds::ProxySettings>()->drain_timeout);
+  log::info("main", "draining", {{"at_most", format_duration(timeout)}});
+  notify_systemd("STOPPING=1");
+  workers_.drain(timeout, [this] { loop_.stop(); });
+}
+
+int ControlPlane::run() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before the workers start: they inherit it
+  std::signal(SIGPIPE, SIG_IGN);
+  if (!load_first()) return kExitConfig;
+
+  AdminService::Parts parts{metrics_, workers_, resolvers_, store_, [this] { return snapshot_; },
+                            [this] { return snapshot_ && !draining_; }, [this] { drain(); }};
+  const auto admin = open_own(options_.admin, "admin", std::make_shared<AdminService>(std::move(parts)), admin_listener_, admin_config_);
+  api_server_ = std::make_unique<ApiServer>(
+      store_, *folder_,
+      ApiOptions{.own_hosts = {},
+                 .option_fields = option_fields_,
+                 .check = [this](const ConfigObject& object, Diagnostics& diagnostics) { check_object(object, diagnostics); },
+                 .ready = [this] { return snapshot_ != nullptr; },
+                 .program_version = options_.version});
+  const auto api = open_own(options_.api, "api", std::make_shared<ApiService>(*api_server_), api_listener_, api_config_);
+  if (!admin || !api) return kExitSystem;
+
+  TranslateOptions translate;
+  translate.workers = options_.workers;
+  translate.metrics = &metrics_;
+  translate.resolvers = &resolvers_;
+  translate.log_files = &log_files_;
+  translate.default_access_log = options_.access_log;
+  translate.default_resolvers = options_.resolvers;
+  for (const auto& listener : {admin_listener_.get(), api_listener_.get()})
+    if (listener) translate.own_ports.push_back(listener->address().port());
+  translate.filters = options_.filters;
+  translator_ = std::make_unique<Translator>(std::move(translate));
+
+  signal_fd_ = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+  signal_watch_ = std::make_unique<FdWatch>(loop_, signal_fd_, [this] { on_signal(); });
+  if (folder_->fd() >= 0)
+    folder_watch_ = std::make_unique<FdWatch>(loop_, folder_->fd(), [this] {
+      folder_->on_readable(loop_.now());
+      arm_reload();
+    });
+  workers_.start();
+  apply();
+  subscription_ = store_.subscribe([this] { store_changed(); });
+
+  int code = 0;
+  const size_t errors = folder_->diagnostics().errors();
+  if (options_.strict && errors > 0) {
+    log::error("config", "--strict: not starting with errors", {{"errors", errors}});
+    code = kExitConfig;
+  } else if (workers_.open_ports().empty() && !bind_errors_.empty()) {
+    code = kExitSystem;
+  } else if (workers_.open_ports().empty() && errors > 0) {
+    log::error("config", "nothing can be served", {{"errors", errors}});
+    code = kExitConfig;
+  }
+  if (code == 0) {
+    notify_systemd("READY=1");
+    loop_.run();
+  }
+  subscription_.cancel();
+  workers_.stop();
+  log_files_.flush();
+  log::info("main", "stopped");
+  return code;
+}
+
+}  // namespace
+
+int run_gateway(const RunOptions& options) {
+  auto plane = std::make_unique<ControlPlane>(options);
+  const int code = plane->run();
+  // The process ends here; taking every object apart on threads that are gone would only be work.
+  static_cast<void>(plane.release());
+  return code;
+}
+
+}  // namespace sluice

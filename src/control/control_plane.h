@@ -1,0 +1,30 @@
+// The control thread: watches the configuration, translates it, has the workers swap to the result, writes statuses, and
+// serves the API and the admin port. Also what the program does with signals.
+#pragma once
+
+#include <optional>
+
+#include "control/admin_service.h"
+#include "control/api_service.h"
+#include "control/store/config_folder.h"
+#include "control/translate.h"
+#include "control/workers.h"
+
+namespace sluice {
+
+struct RunOptions {
+  std::vector<std::string> config_paths;
+  unsigned workers = 1;
+  std::optional<SocketAddress> admin;  // nothing: off
+  std::optional<SocketAddress> api;
+  std::vector<Endpoint> resolvers;
+  std::string access_log = "/dev/stdout";  // where a Gateway configures none; "" is off
+  bool strict = false;
+  std::string version;
+  std::vector<const FilterFactory*> filters;
+};
+
+// Runs until SIGTERM, SIGINT or /drain; returns the program's exit code (design.md 2).
+int run_gateway(const RunOptions& options);
+
+}  // namespace sluice

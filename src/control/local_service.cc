@@ -1,0 +1,27 @@
+#include "control/local_service.h"
+
+#include "base/strings.h"
+
+namespace sluice {
+
+std::optional<Response> refuse_foreign_caller(Request& request, std::string_view own_host) {
+  std::string_view host = request.authority;
+  if (host.starts_with('[')) {
+    host = host.substr(1, host.find(']') - 1);
+  } else {
+    host = host.substr(0, host.find(':'));
+  }
+  const bool own = host == "127.0.0.1" || host == "::1" || equals_ignoring_case(host, "localhost") || host == own_host;
+  if (!own) return local_reply(request, 403, "this Host is not mine: use localhost or the listener's address\n", "foreign_host");
+  if (request.headers.has(Known::origin))
+    return local_reply(request, 403, "requests from web pages are not served here\n", "foreign_origin");
+  return std::nullopt;
+}
+
+Response text_reply(Request& request, uint16_t status, std::string_view content_type, std::string_view body) {
+  Response response = local_reply(request, status, body, "local");
+  response.headers->set(Known::content_type, request.arena.copy(content_type));
+  return response;
+}
+
+}  // namespace sluice

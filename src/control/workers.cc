@@ -1,0 +1,171 @@
+#include "control/workers.h"
+
+#include <atomic>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace sluice {
+
+class Workers::Worker final : private Waiter {
+ public:
+  Worker(unsigned index, LogFiles& log_files) : upstreams(loop), index_(index), log_files_(log_files) {}
+
+  void start() {
+    thread_ = std::thread([this] {
+      metric_slot = index_;
+      tick();
+      loop.run();
+      log_files_.flush();
+    });
+  }
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+  // On this worker's thread, like all below.
+  void apply(const std::shared_ptr<const Snapshot>& snapshot, const std::vector<Opened>& ports) {
+    std::map<std::string, std::unique_ptr<Listener>> now;
+    for (const Opened& port : ports) {
+      auto& listener = now[port.key];
+      if (auto old = listeners_.extract(port.key)) listener = std::move(old.mapped());
+      else listener = std::make_unique<Listener>(loop, &upstreams);
+      listener->configure(snapshot, port.config);
+      if (port.fd < 0) continue;
+      if (auto started = listener->start(port.fd); !started) ::close(port.fd);
+    }
+    for (auto& [key, listener] : listeners_) {
+      listener->drain();
+      leaving_.push_back(std::move(listener));
+    }
+    listeners_ = std::move(now);
+    upstreams.sweep(snapshot->clusters_alive);
+  }
+
+  void drain(Nanos timeout, std::function<void()> done) {
+    for (auto& [key, listener] : listeners_) {
+      listener->drain();
+      leaving_.push_back(std::move(listener));
+    }
+    listeners_.clear();
+    drained_ = std::move(done);
+    abort_at_ = loop.now() + timeout;
+    look_after_leaving();
+  }
+
+  Loop loop;
+  Upstreams upstreams;
+
+ private:
+  void wake() override { tick(); }
+  void cancel() override {}
+  void tick() {
+    log_files_.flush();
+    look_after_leaving();
+    timer_.arm(loop, loop.now() + (drained_ ? Nanos(10ms) : Nanos(1s)), *this);
+  }
+  void look_after_leaving() {
+    if (loop.now() >= abort_at_)
+      for (auto& listener : leaving_) listener->abort();
+    std::erase_if(leaving_, [](const auto& listener) { return listener->connections() == 0; });
+    if (drained_ && leaving_.empty()) std::exchange(drained_, nullptr)();
+    else if (drained_) timer_.arm(loop, loop.now() + 10ms, *this);
+  }
+
+  unsigned index_;
+  LogFiles& log_files_;
+  std::thread thread_;
+  Timer timer_;
+  std::map<std::string, std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<Listener>> leaving_;
+  std::function<void()> drained_;
+  SteadyTime abort_at_ = SteadyTime::max();
+};
+
+Workers::Workers(unsigned count, LogFiles& log_files) {
+  for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_unique<Worker>(i, log_files));
+}
+
+Workers::~Workers() = default;
+
+std::vector<Loop*> Workers::loops() {
+  std::vector<Loop*> out;
+  for (auto& worker : workers_) out.push_back(&worker->loop);
+  return out;
+}
+
+void Workers::start() {
+  for (auto& worker : workers_) worker->start();
+}
+
+// One descriptor a worker; the kernel spreads connections over them. The first is tried alone: with a shared port, a
+// second sluice would get half of the first one's connections instead of an error.
+Result<std::vector<int>> Workers::open(const SocketAddress& wanted, SocketAddress& real) const {
+  const int probe = TRY(ListenSocket::open(wanted, false));
+  ::close(probe);
+  std::vector<int> fds;
+  real = wanted;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    auto fd = ListenSocket::open(real, workers_.size() > 1);
+    if (!fd) {
+      for (const int opened : fds) ::close(opened);
+      return std::unexpected(std::move(fd).error());
+    }
+    fds.push_back(*fd);
+    real.length = sizeof real.v6_address;
+    getsockname(*fd, real.get(), &real.length);
+  }
+  return fds;
+}
+
+std::map<std::string, Error> Workers::publish(std::shared_ptr<const Snapshot> snapshot) {
+  std::map<std::string, Error> failed;
+  std::map<std::string, OpenPort> open_now;
+  std::vector<std::vector<Opened>> per_worker(workers_.size());
+  for (const auto& listener : snapshot->listeners) {
+    const std::string key = listener->gateway + " " + listener->address.to_string();
+    std::vector<int> fds(workers_.size(), -1);
+    const auto before = open_.find(key);
+    OpenPort port{listener->gateway, before == open_.end() ? listener->address : before->second.address};
+    if (before == open_.end()) {
+      auto opened = open(listener->address, port.address);
+      if (!opened) {
+        failed.emplace(listener->gateway, std::move(opened).error());
+        continue;
+      }
+      fds = std::move(*opened);
+    }
+    open_now.emplace(key, std::move(port));
+    for (size_t i = 0; i < workers_.size(); ++i) per_worker[i].push_back({key, fds[i], &listener->config});
+  }
+  open_ = std::move(open_now);
+  for (size_t i = 0; i < workers_.size(); ++i)
+    workers_[i]->loop.post([worker = workers_[i].get(), snapshot, ports = std::move(per_worker[i])] { worker->apply(snapshot, ports); });
+  return failed;
+}
+
+std::vector<OpenPort> Workers::open_ports() const {
+  std::vector<OpenPort> out;
+  for (const auto& [key, port] : open_) out.push_back(port);
+  return out;
+}
+
+void Workers::on_each(const std::function<void(unsigned)>& job) {
+  for (unsigned i = 0; i < workers_.size(); ++i) workers_[i]->loop.post([job, i] { job(i); });
+}
+
+void Workers::drain(Nanos timeout, std::function<void()> done) {
+  auto left = std::make_shared<std::atomic<size_t>>(workers_.size());
+  for (auto& worker : workers_)
+    worker->loop.post([w = worker.get(), timeout, left, done] {
+      w->drain(timeout, [left, done] {
+        if (left->fetch_sub(1) == 1) done();
+      });
+    });
+}
+
+void Workers::stop() {
+  for (auto& worker : workers_) worker->loop.stop();
+  for (auto& worker : workers_) worker->join();
+}
+
+}  // namespace sluice

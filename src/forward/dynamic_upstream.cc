@@ -1,0 +1,257 @@
+#include "forward/dynamic_upstream.h"
+
+#include <algorithm>
+#include <list>
+
+#include "base/log.h"
+#include "engines/address/authority.h"
+#include "forward/exchange.h"
+#include "forward/failures.h"
+#include "forward/static_upstream.h"
+
+namespace sluice {
+namespace {
+
+constexpr MetricFamily kRefused{"sluice_dynamic_destination_refused_total", "Requests refused because of the destination's address."};
+constexpr MetricFamily kMixed{"sluice_dynamic_destination_mixed_total", "Refused although some of the name's addresses were allowed: a sign of DNS rebinding."};
+constexpr MetricFamily kShadow{"sluice_dynamic_destination_shadow_refused_total", "Requests that a shadow rule would have refused."};
+constexpr MetricFamily kInvalid{"sluice_dynamic_destination_invalid_total", "Requests whose destination is no host and port."};
+constexpr MetricFamily kUnresolved{"sluice_dynamic_destination_unresolved_total", "Requests whose destination could not be resolved."};
+
+// One host and port, as one worker knows it: its connections, and the addresses that may be connected to.
+struct Destination {
+  Destination(Loop& loop, const std::shared_ptr<const Cluster>& cluster) : pool(loop, cluster) {}
+
+  std::string text;                  // the authority as requests spell it: the key
+  std::string host;                  // canonical
+  std::optional<IpAddress> literal;
+  uint16_t port = 0;
+  std::string canonical;             // "host:port", for logs
+  ConnectionPool pool;
+
+  // The verdict over `generation` of the name's addresses under the rules with the number `guard`.
+  std::vector<SocketAddress> allowed;
+  std::optional<Verdict> refused;
+  bool mixed = false;
+  bool shadowed = false;
+  uint64_t generation = 0;
+  size_t guard = SIZE_MAX;
+
+  std::list<Destination*>::iterator place;
+};
+
+class Destinations final : public ClusterState {
+ public:
+  Destinations(Loop& loop, std::shared_ptr<const DynamicCluster> cluster) : loop_(loop), cluster_(std::move(cluster)) {}
+
+  Destination* find(std::string_view text) {
+    const auto found = by_text_.find(text);
+    if (found == by_text_.end()) return nullptr;
+    // Moving a hot one to the end each time would cost more than it tells: only when it is not near the end.
+    Destination& destination = *found->second;
+    if (++uses_ % 16 == 0) order_.splice(order_.end(), order_, destination.place);
+    return &destination;
+  }
+
+  Destination& add(std::string_view text, const Authority& authority) {
+    while (by_text_.size() >= DynamicCluster::kDestinationsMax && drop_oldest()) {
+    }
+    auto made = std::make_unique<Destination>(loop_, cluster_->cluster);
+    Destination& destination = *made;
+    destination.text = text;
+    destination.host = authority.host;
+    destination.literal = authority.address;
+    destination.port = authority.port ? authority.port : cluster_->default_port;
+    destination.canonical = authority.address ? Endpoint{*authority.address, destination.port}.to_string()
+                                              : fmt::format("{}:{}", destination.host, destination.port);
+    destination.place = order_.insert(order_.end(), &destination);
+    by_text_.emplace(text, std::move(made));
+    return destination;
+  }
+
+  bool unused() const override {
+    return std::ranges::all_of(order_, [](const Destination* d) { return d->pool.exchanges == 0; });
+  }
+
+ private:
+  bool drop_oldest() {
+    for (Destination* destination : order_) {
+      if (destination->pool.exchanges > 0) continue;
+      order_.erase(destination->place);
+      by_text_.erase(by_text_.find(destination->text));
+      return true;
+    }
+    return false;
+  }
+
+  Loop& loop_;
+  std::shared_ptr<const DynamicCluster> cluster_;
+  StringMap<std::unique_ptr<Destination>> by_text_;
+  std::list<Destination*> order_;  // used longest ago first, roughly
+  uint64_t uses_ = 0;
+};
+
+class DynamicUpstream final : public Filter {
+ public:
+  DynamicUpstream(std::shared_ptr<const DynamicCluster> cluster, std::shared_ptr<const AddressGuard> guard,
+                  DynamicRoute route, std::shared_ptr<const DynamicMetrics> metrics)
+      : cluster_(std::move(cluster)), guard_(std::move(guard)), route_(std::move(route)), metrics_(std::move(metrics)) {}
+
+  Task<Response> handle(Request& request, Next) const override {
+    request.info.upstream_cluster = cluster_->cluster->name;
+    if (!route_.host_rewrite.empty()) {
+      request.authority = route_.host_rewrite;
+    } else if (!route_.host_header.empty()) {
+      if (const auto value = request.headers.get(route_.host_header)) request.authority = *value;
+    }
+    if (request.authority.empty()) return refuse(request, 400, "Empty host header", "empty_host_header");
+
+    if (request.explanation) return explain(request);
+    Destinations& destinations = mine(request);
+    Destination* destination = destinations.find(request.authority);
+    if (!destination) {
+      HostScratch scratch;
+      const auto authority = parse_authority(request.authority, scratch);
+      if (!authority) {
+        metrics_->invalid->add();
+        return refuse(request, 400, request.arena.copy(authority.error().message), "invalid_destination");
+      }
+      if (authority->unresolvable_name) return unresolved(request, NameFailure::invalid_name);
+      destination = &destinations.add(request.authority, *authority);
+    }
+    request.info.destination = request.arena.copy(destination->canonical);
+    if (destination->literal) return go(request, *destination, nullptr);
+    if (const AddressSet* known = cluster_->resolver->mine().cached(destination->host)) return go(request, *destination, known);
+    return resolve_and_go(request, *destination);
+  }
+
+ private:
+  Response explain(Request& request) const {
+    Explanation& out = *request.explanation;
+    out.cluster = cluster_->cluster->name;
+    HostScratch scratch;
+    const auto authority = parse_authority(request.authority, scratch);
+    if (!authority) return refuse(request, 400, request.arena.copy(authority.error().message), "invalid_destination");
+    if (authority->unresolvable_name) return unresolved(request, NameFailure::invalid_name);
+    out.reached = true;
+    const uint16_t port = authority->port ? authority->port : cluster_->default_port;
+    out.destination = authority->address ? Endpoint{*authority->address, port}.to_string() : fmt::format("{}:{}", authority->host, port);
+    if (!authority->address) {
+      out.address_class = "known once the name is resolved, which explain does not do";
+      out.verdict = "by the class of each address; only global ones are allowed unless an EgressPolicy opens more";
+      return local_reply(request, 200, "", "explained");
+    }
+    const Verdict verdict = guard_->rules.decide(*authority->address, port);
+    out.address_class = class_word(verdict.address_class);
+    out.verdict = fmt::format("{} by rule {}", verdict.allowed ? "allowed" : "refused", verdict.rule);
+    return local_reply(request, 200, "", "explained");
+  }
+
+  Destinations& mine(Request& request) const {
+    return request.upstreams->get<Destinations>(
+        cluster_->id, [this](Loop& loop) { return std::make_unique<Destinations>(loop, cluster_); });
+  }
+
+  Task<Response> resolve_and_go(Request& request, Destination& destination) const {
+    // The destination must still be there when the answer comes.
+    const ConnectionPool::User user(destination.pool);
+    auto resolving = cluster_->resolver->mine().resolve(destination.host);
+    const NameState state = CO_TRY(co_await resolving);
+    if (!state.addresses || state.addresses->addresses.empty()) co_return unresolved(request, state.failure);
+    auto going = go(request, destination, state.addresses.get());
+    co_return co_await going;
+  }
+
+  // Connects to what the rules allow. `addresses` is null for a literal.
+  Task<Response> go(Request& request, Destination& destination, const AddressSet* addresses) const {
+    const uint64_t generation = addresses ? addresses->generation : 0;
+    if (destination.guard != guard_->number.value() || destination.generation != generation) [[unlikely]]
+      judge(destination, addresses);
+    if (destination.shadowed) metrics_->shadow_refused->add();
+    if (destination.refused) {
+      metrics_->refused->add();
+      if (destination.mixed) metrics_->mixed->add();
+      return refuse(request, 403, request.arena.copy(refusal_text(destination.host, *destination.refused)),
+                    request.arena.copy(refusal_details(*destination.refused)));
+    }
+    if (destination.allowed.size() == 1) [[likely]] {
+      // Most names have one address: it is kept in the arena, as the list may change while the request connects.
+      auto* one = request.arena.make<SocketAddress>(destination.allowed.front());
+      return forward(request, {destination.pool, std::span(one, 1)});
+    }
+    auto* all = request.arena.make<std::vector<SocketAddress>>(destination.allowed);
+    std::rotate(all->begin(), all->begin() + static_cast<long>(destination.pool.turn++ % all->size()), all->end());
+    return forward(request, {destination.pool, *all});
+  }
+
+  // S5-S7: every address is classified; one that is refused refuses all of the name.
+  void judge(Destination& destination, const AddressSet* addresses) const {
+    destination.guard = guard_->number.value();
+    destination.generation = addresses ? addresses->generation : 0;
+    destination.allowed.clear();
+    destination.refused.reset();
+    destination.shadowed = false;
+    const std::span<const IpAddress> all = addresses ? std::span<const IpAddress>(addresses->addresses)
+                                                     : std::span<const IpAddress>(&*destination.literal, 1);
+    for (const IpAddress& address : all) {
+      const Verdict verdict = guard_->rules.decide(address, destination.port);
+      destination.shadowed |= !verdict.shadow_rule.empty();
+      if (verdict.allowed) destination.allowed.push_back(to_socket_address(address, destination.port));
+      else if (!destination.refused) destination.refused = verdict;
+    }
+    destination.mixed = destination.refused && !destination.allowed.empty();
+    if (destination.refused) tell(destination);
+    destination.pool.drop_others(destination.refused ? std::span<const SocketAddress>() : destination.allowed);
+  }
+
+  void tell(const Destination& destination) const {
+    const Verdict& verdict = *destination.refused;
+    const std::string_view word = class_word(verdict.address_class);
+    const std::string remedy =
+        verdict.can_be_opened
+            ? fmt::format("an EgressPolicy with targetRefs to Gateway {} and a rule {{action: allow, match: {{addresses: [{}]}}}} opens it",
+                          guard_->suggestion_name, word)
+            : "no policy can open it";
+    log::warn("egress", "a destination is refused",
+              {{"destination", destination.canonical}, {"class", word}, {"rule", verdict.rule}, {"remedy", remedy}});
+  }
+
+  Response unresolved(Request& request, NameFailure failure) const {
+    metrics_->unresolved->add();
+    if (failure == NameFailure::table_full) return refuse(request, 503, "DNS cache overflow", "dns_cache_overflow");
+    if (failure == NameFailure::too_many_pending)
+      return refuse(request, 503, "Dynamic forward proxy pending request overflow",
+                    "dynamic_forward_proxy_pending_request_overflow");
+    request.info.set(ResponseFlag::dns_failure);
+    return refuse(request, 503, "DNS resolution failure",
+                  request.arena.concat(std::string_view("dns_resolution_failure{"), failure_word(failure), std::string_view("}")));
+  }
+
+  static Response refuse(Request& request, uint16_t status, std::string_view body, std::string_view details) {
+    return local_reply(request, status, body, details);
+  }
+
+  std::shared_ptr<const DynamicCluster> cluster_;
+  std::shared_ptr<const AddressGuard> guard_;
+  DynamicRoute route_;
+  std::shared_ptr<const DynamicMetrics> metrics_;
+};
+
+}  // namespace
+
+DynamicMetrics::DynamicMetrics(Metrics& metrics)
+    : refused(metrics.metric(kRefused)),
+      mixed(metrics.metric(kMixed)),
+      shadow_refused(metrics.metric(kShadow)),
+      invalid(metrics.metric(kInvalid)),
+      unresolved(metrics.metric(kUnresolved)) {}
+
+std::vector<MetricFamily> dynamic_metric_families() { return {kRefused, kMixed, kShadow, kInvalid, kUnresolved}; }
+
+std::shared_ptr<const Filter> make_dynamic_upstream(std::shared_ptr<const DynamicCluster> cluster,
+                                                    std::shared_ptr<const AddressGuard> guard, DynamicRoute route,
+                                                    std::shared_ptr<const DynamicMetrics> metrics) {
+  return std::make_shared<DynamicUpstream>(std::move(cluster), std::move(guard), std::move(route), std::move(metrics));
+}
+
+}  // namespace sluice

@@ -1,0 +1,53 @@
+// The end of a chain whose destination is made from the request: Gloo's dynamic forward proxy (gloo-core 4,
+// dynamic-forward-proxy 8).
+//
+// The authority is computed once, after the last transformation. Its name is resolved while the request waits; every
+// address is held against the rules before anything is connected to; one that is refused refuses the request.
+#pragma once
+
+#include "engines/address/rules.h"
+#include "forward/dns/resolver.h"
+#include "forward/upstreams.h"
+#include "pipeline/filter.h"
+
+namespace sluice {
+
+// What the destinations of one Gateway's forward proxy have in common; kept over snapshots.
+struct DynamicCluster {
+  std::shared_ptr<const Cluster> cluster;
+  std::shared_ptr<ResolverView> resolver;
+  uint16_t default_port = 80;
+  ClusterId id;
+
+  // Destinations that one worker remembers; over it, those that were used longest ago go, connections and all.
+  static constexpr size_t kDestinationsMax = 8192;
+};
+
+// Which addresses a route's destinations may have. Each has a number of its own, so that a verdict that was remembered
+// is known to be of these rules and no others.
+struct AddressGuard {
+  AddressRules rules;
+  std::string suggestion_name;  // of the Gateway, for the policy that the log suggests
+  ClusterId number;
+};
+
+struct DynamicRoute {
+  std::string host_rewrite;  // a literal authority; wins over the header
+  std::string host_header;   // lower case; its first value is the authority, when it is there
+};
+
+struct DynamicMetrics {
+  explicit DynamicMetrics(Metrics& metrics);
+  Counter* refused;         // an address rule said no
+  Counter* mixed;           // refused although some addresses were allowed: a sign of DNS rebinding
+  Counter* shadow_refused;  // a shadow rule would have said no
+  Counter* invalid;         // the authority is none
+  Counter* unresolved;
+};
+std::vector<MetricFamily> dynamic_metric_families();
+
+std::shared_ptr<const Filter> make_dynamic_upstream(std::shared_ptr<const DynamicCluster> cluster,
+                                                    std::shared_ptr<const AddressGuard> guard, DynamicRoute route,
+                                                    std::shared_ptr<const DynamicMetrics> metrics);
+
+}  // namespace sluice

@@ -1,0 +1,63 @@
+// One worker's connections to upstreams: the pools of every cluster that it has used.
+//
+// Belongs to the worker's thread. Pools outlive snapshots: a cluster whose configuration did not change keeps its
+// connections. Idle ones close by themselves after the cluster's idle time.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "forward/connection.h"
+
+namespace sluice {
+
+// What a worker keeps for one cluster.
+class ClusterState {
+ public:
+  virtual ~ClusterState() = default;
+  // No request uses it just now.
+  virtual bool unused() const = 0;
+};
+
+// A number for each cluster made, never used again; the index under which workers find its state.
+class ClusterId {
+ public:
+  ClusterId() : value_(next()) {}
+  size_t value() const { return value_; }
+
+ private:
+  static size_t next() {
+    static std::atomic<size_t> last{0};
+    return last++;
+  }
+  size_t value_;
+};
+
+class Upstreams {
+ public:
+  explicit Upstreams(Loop& l) : loop(l) {}
+  Upstreams(const Upstreams&) = delete;
+  Upstreams& operator=(const Upstreams&) = delete;
+
+  // The state of the cluster with that id, made by `make(loop)` at the first call.
+  template <class State, class Make>
+  State& get(const ClusterId& id, Make&& make) {
+    if (id.value() >= states_.size()) states_.resize(id.value() + 1);
+    auto& state = states_[id.value()];
+    if (!state) state = make(loop);
+    return static_cast<State&>(*state);
+  }
+  // Ends the state of clusters that no snapshot has any more, once nothing uses them. `alive[id]` tells.
+  void sweep(const std::vector<bool>& alive) {
+    for (size_t i = 0; i < states_.size(); ++i)
+      if (states_[i] && (i >= alive.size() || !alive[i]) && states_[i]->unused()) states_[i].reset();
+  }
+
+  Loop& loop;
+
+ private:
+  std::vector<std::unique_ptr<ClusterState>> states_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,75 @@
+// sluice check: reads configuration as `run` would and prints everything that is wrong with it.
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+
+#include "config/load.h"
+#include "config/schema.h"
+#include "control/store/folder_scan.h"
+#include "control/translate.h"
+#include "main/commands.h"
+#include "main/program.h"
+#include "observe/log_file.h"
+
+namespace sluice {
+namespace {
+
+struct Read {
+  std::vector<ConfigFile> files;
+  bool failed = false;
+};
+
+Read read_files(const std::vector<std::string>& paths) {
+  Read out;
+  std::vector<std::string> on_disk;
+  for (const std::string& path : paths) {
+    if (path == "-") out.files.push_back({"-", std::string(std::istreambuf_iterator<char>(std::cin), {}), 0});
+    else on_disk.push_back(path);
+  }
+  FolderScan scan = scan_folders(on_disk);
+  for (const std::string& path : scan.gone) scan.problems.push_back(fmt::format("{}: no such file or folder", path));
+  for (ScannedFile& file : scan.files) {
+    if (!file.problem.empty()) scan.problems.push_back(fmt::format("{}: {}", file.path, file.problem));
+    else out.files.push_back({file.path, std::move(file.bytes), file.size});
+  }
+  for (const std::string& problem : scan.problems) fmt::print(stderr, "sluice: {}\n", problem);
+  out.failed = !scan.problems.empty();
+  return out;
+}
+
+}  // namespace
+
+int check_command(const std::vector<std::string>& paths) {
+  const Read read = read_files(paths);
+  if (read.failed) return kSystemError;
+  const std::vector<OptionField> fields = all_option_fields();
+  LoadedConfig loaded = load_config(read.files, fields);
+
+  // What only shows when objects are put together: references, domains, expressions of filters.
+  Metrics metrics(2);
+  LogFiles log_files(2, metrics);
+  Loop loop;
+  ResolverPool resolvers({&loop});
+  {
+    TranslateOptions options;
+    options.metrics = &metrics;
+    options.resolvers = &resolvers;
+    options.log_files = &log_files;
+    options.filters = all_filters();
+    Translator translator(std::move(options));
+    const Translation translation = translator.translate(loaded.objects);
+    for (const ConfigObjectPtr& object : loaded.objects) {
+      const auto found = translation.reports.find(object->key);
+      if (found == translation.reports.end()) continue;
+      const auto tell = [&](Severity severity, const std::string& message) {
+        loaded.diagnostics.add({.severity = severity, .file = object->file, .place = object->node.place(), .object = object->key, .message = message});
+      };
+      for (const std::string& error : found->second.errors) tell(Severity::error, error);
+      for (const std::string& warning : found->second.warnings) tell(Severity::warning, warning);
+    }
+  }
+  fmt::print("{}", check_report(loaded, read.files.size()));
+  return loaded.diagnostics.errors() > 0 ? kConfigErrors : kOk;
+}
+
+}  // namespace sluice

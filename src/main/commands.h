@@ -1,0 +1,52 @@
+// The program's commands (design.md 2). Each returns the exit code: 0 ok, 1 config errors, 2 usage, 3 cannot listen, read
+// or write, 4 no running sluice at that address.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+inline constexpr int kOk = 0;
+inline constexpr int kConfigErrors = 1;
+inline constexpr int kUsage = 2;
+inline constexpr int kSystemError = 3;
+inline constexpr int kNotRunning = 4;
+
+int check_command(const std::vector<std::string>& paths);
+
+struct ProxyAddress {
+  std::string admin;
+  double wait_seconds = 0;
+};
+int proxy_command(const ProxyAddress& options, bool url);
+
+struct GetObjects {
+  std::string api;
+  std::string resource;
+  std::string name;
+  std::string ns;
+  std::string output = "table";
+};
+int get_command(const GetObjects& options);
+int kubeconfig_command(const std::string& api);
+
+struct SignToken {
+  std::string key_file;
+  std::string algorithm = "RS256";
+  std::string payload_file;
+};
+int token_command(const SignToken& options);
+
+struct ExplainRequest {
+  std::string url;
+  std::string method = "GET";
+  std::vector<std::string> headers;
+  std::vector<std::string> config;
+};
+int explain_command(const ExplainRequest& options);
+
+int filters_command();
+int docs_command(const std::string& what);
+
+}  // namespace sluice

@@ -1,0 +1,112 @@
+// sluice explain: what would happen to a request, without sending anything.
+#include <cstdio>
+
+#include "base/strings.h"
+#include "config/load.h"
+#include "control/store/folder_scan.h"
+#include "control/translate.h"
+#include "forward/dynamic_upstream.h"
+#include "http/framing.h"
+#include "main/commands.h"
+#include "main/program.h"
+#include "observe/log_file.h"
+
+namespace sluice {
+namespace {
+
+struct Explained {
+  std::optional<Response> response;
+  std::optional<Error> error;
+};
+
+Task<void> run_filters(const Router& router, Request& request, Explained& out) {
+  auto handling = router.handle(request);
+  auto handled = co_await handling;
+  if (handled) out.response = *handled;
+  else out.error = std::move(handled).error();
+  co_return Status{};
+}
+
+void print_line(std::string_view name, std::string_view value) { fmt::print("{:<12} {}\n", name, value); }
+
+void explain_listener(const SnapshotListener& listener, const ExplainRequest& options, const RequestTarget& target, Loop& loop) {
+  Arena arena;
+  StreamInfo info;
+  Request request(arena, loop, info);
+  TaskGroup background;
+  request.background = &background;
+  request.method = options.method;
+  request.path = target.path;
+  request.authority = target.authority;
+  for (const std::string& header : options.headers) {
+    const size_t colon = header.find(':');
+    if (colon == std::string::npos) continue;
+    const std::string_view value = trim(std::string_view(header).substr(colon + 1));
+    request.set_header(arena.copy(to_lower(header.substr(0, colon))), value);
+  }
+  Explanation explanation;
+  request.explanation = &explanation;
+
+  print_line("listener", fmt::format("{} (Gateway {})", listener.config.name, listener.gateway));
+  const RouteEntry* route = listener.router->table().find(request);
+  if (!route) return print_line("route", "none fits: 404, flag NR, details route_not_found");
+  print_line("route", route->generated_name);
+  std::string stages;
+  for (const StagedFilter& filter : route->chain.filters) stages += (stages.empty() ? "" : ", ") + std::string(stage_name(filter.stage));
+  print_line("filters", stages.empty() ? "none" : stages);
+
+  Explained result;
+  bool done = false;
+  Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
+  runner.start(run_filters(*listener.router, request, result));
+  if (!done) {
+    runner.cancel();
+    return print_line("answer", "depends on bytes that are not known here (a body)");
+  }
+  if (!explanation.cluster.empty()) print_line("cluster", explanation.cluster);
+  if (!explanation.destination.empty()) print_line("destination", explanation.destination);
+  if (!explanation.address_class.empty()) print_line("address", explanation.address_class);
+  if (!explanation.verdict.empty()) print_line("verdict", explanation.verdict);
+  if (result.error) print_line("answer", result.error->message);
+  else if (!explanation.reached) print_line("answer", fmt::format("{}, details {}", result.response->status, info.details));
+}
+
+}  // namespace
+
+int explain_command(const ExplainRequest& options) {
+  Arena arena;
+  const auto target = parse_target(options.method, options.url, arena);
+  if (!target || target->authority.empty()) {
+    fmt::print(stderr, "sluice: expected a URL such as http://api.example.com/path, got {}\n", options.url);
+    return kUsage;
+  }
+  const FolderScan scan = scan_folders(options.config);
+  std::vector<ConfigFile> files;
+  for (const ScannedFile& file : scan.files) files.push_back({file.path, file.bytes, file.size});
+  const std::vector<OptionField> fields = all_option_fields();
+  const LoadedConfig loaded = load_config(files, fields);
+
+  Metrics metrics(2);
+  LogFiles log_files(2, metrics);
+  Loop loop;
+  ResolverPool resolvers({&loop});
+  TranslateOptions translate;
+  translate.metrics = &metrics;
+  translate.resolvers = &resolvers;
+  translate.log_files = &log_files;
+  translate.filters = all_filters();
+  Translator translator(std::move(translate));
+  const Translation translation = translator.translate(loaded.objects);
+  if (translation.snapshot->listeners.empty()) {
+    fmt::print(stderr, "sluice: nothing is served by this configuration; `sluice check` tells why\n");
+    return kConfigErrors;
+  }
+  bool first = true;
+  for (const auto& listener : translation.snapshot->listeners) {
+    if (!std::exchange(first, false)) fmt::print("\n");
+    explain_listener(*listener, options, *target, loop);
+  }
+  return kOk;
+}
+
+}  // namespace sluice

@@ -1,0 +1,228 @@
+// The command line (design.md 2).
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <sched.h>
+
+#include "base/log.h"
+#include "config/schema.h"
+#include "control/control_plane.h"
+#include "forward/cluster.h"
+#include "main/commands.h"
+#include "main/program.h"
+#include "observe/log_file.h"
+#include "observe/prometheus.h"
+
+namespace sluice {
+namespace {
+
+constexpr const char* kAdminDefault = "127.0.0.1:19000";
+constexpr const char* kApiDefault = "127.0.0.1:19001";
+
+unsigned usable_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+}
+
+std::vector<std::string> default_config() {
+  return {std::filesystem::exists("./sluice.d") ? "./sluice.d" : "/etc/sluice"};
+}
+
+struct RunArguments {
+  std::vector<std::string> config;
+  unsigned workers = 0;
+  std::string admin = kAdminDefault;
+  std::string api = kApiDefault;
+  std::vector<std::string> resolvers;
+  std::string access_log = "stdout";
+  std::string log_level = "info";
+  std::string log_format = "text";
+  bool strict = false;
+};
+
+int usage_error(const std::string& message) {
+  fmt::print(stderr, "sluice: {}\n", message);
+  return kUsage;
+}
+
+// "off" is nothing; an address beyond loopback is refused: admin and API have no authentication yet.
+Result<std::optional<SocketAddress>> own_address(std::string_view option, const std::string& text) {
+  if (text == "off") return std::nullopt;
+  auto endpoint = Endpoint::parse(text);
+  if (!endpoint) return invalid(fmt::format("--{}: {}", option, endpoint.error().message));
+  const bool loopback = endpoint->address == IpAddress::v6(0, 1) ||
+                        (endpoint->address.is_v4() && endpoint->address.v4_bits() >> 24 == 127);
+  if (!loopback)
+    return invalid(fmt::format("--{} {}: beyond loopback it needs a token and TLS, which are not supported yet; use 127.0.0.1", option, text));
+  return SocketAddress::parse(endpoint->address.to_string(), endpoint->port);
+}
+
+int run_command(const RunArguments& arguments) {
+  RunOptions options;
+  options.config_paths = arguments.config.empty() ? default_config() : arguments.config;
+  options.workers = arguments.workers ? arguments.workers : usable_cpus();
+  options.strict = arguments.strict;
+  options.version = SLUICE_VERSION;
+  options.filters = all_filters();
+  const auto admin = own_address("admin", arguments.admin);
+  const auto api = own_address("api", arguments.api);
+  if (!admin) return usage_error(admin.error().message);
+  if (!api) return usage_error(api.error().message);
+  options.admin = *admin;
+  options.api = *api;
+  for (const std::string& text : arguments.resolvers) {
+    auto endpoint = Endpoint::parse(text, 53);
+    if (!endpoint) return usage_error("--resolver: " + endpoint.error().message);
+    options.resolvers.push_back(*endpoint);
+  }
+  options.access_log = arguments.access_log == "off" ? "" : arguments.access_log == "stdout" ? "/dev/stdout" : arguments.access_log;
+  const auto level = parse_log_level(arguments.log_level);
+  if (!level) return usage_error("--log-level takes trace, debug, info, warn or error");
+  log::set_level(*level);
+  log::set_format(arguments.log_format == "json" ? LogFormat::json : LogFormat::text);
+  return run_gateway(options);
+}
+
+std::string from_environment(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value && *value ? value : otherwise;
+}
+
+void add_run(CLI::App& app, RunArguments& arguments) {
+  app.add_option("--config", arguments.config, "files and folders to read; default ./sluice.d, else /etc/sluice");
+  app.add_option("--workers", arguments.workers, "threads that serve traffic; default: the usable CPUs")->check(CLI::Range(1, 256));
+  app.add_option("--admin", arguments.admin, "address of the admin port, or off")->capture_default_str();
+  app.add_option("--api", arguments.api, "address of the Kubernetes-style API, or off")->capture_default_str();
+  app.add_option("--resolver", arguments.resolvers, "DNS server IP[:PORT]; may be repeated; default: the system's");
+  app.add_option("--access-log", arguments.access_log, "off, stdout or a path, where a Gateway configures none")->capture_default_str();
+  app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn, error")->capture_default_str();
+  app.add_option("--log-format", arguments.log_format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  app.add_flag("--strict", arguments.strict, "do not start while anything in the configuration is wrong");
+}
+
+int run_main(int argc, char** argv) {
+  CLI::App app{"sluice: an API gateway with a dynamic forward proxy"};
+  app.require_subcommand(1);
+  int code = 0;
+
+  RunArguments run;
+  CLI::App* run_app = app.add_subcommand("run", "serve traffic by the configuration in files and folders");
+  add_run(*run_app, run);
+  run_app->callback([&] { code = run_command(run); });
+
+  std::vector<std::string> check_paths;
+  CLI::App* check = app.add_subcommand("check", "print everything that is wrong with configuration");
+  check->add_option("PATH", check_paths, "files and folders; - is standard input")->required();
+  check->callback([&] { code = check_command(check_paths); });
+
+  ProxyAddress proxy_address;
+  std::string wait = "0s";
+  CLI::App* proxy = app.add_subcommand("proxy", "where the gateway can be reached");
+  proxy->require_subcommand(1);
+  for (const bool url : {true, false}) {
+    CLI::App* which = proxy->add_subcommand(url ? "url" : "address", url ? "http://host:port" : "host:port");
+    which->add_option("--admin", proxy_address.admin, "admin address of the running sluice");
+    which->add_option("--wait", wait, "how long to wait for it, such as 5s");
+    which->callback([&, url] {
+      if (proxy_address.admin.empty()) proxy_address.admin = from_environment("SLUICE_ADMIN", kAdminDefault);
+      const auto duration = parse_duration(wait);
+      if (!duration) {
+        code = usage_error("--wait: " + duration.error().message);
+        return;
+      }
+      proxy_address.wait_seconds = static_cast<double>(duration->count()) / 1e9;
+      code = proxy_command(proxy_address, url);
+    });
+  }
+
+  GetObjects objects;
+  CLI::App* get = app.add_subcommand("get", "objects of a running sluice and their statuses");
+  get->add_option("KIND", objects.resource, "vs, gw, us, ...")->required();
+  get->add_option("NAME", objects.name);
+  get->add_option("-n,--namespace", objects.ns, "default: all, or gloo-system with a name");
+  get->add_option("-o,--output", objects.output, "table, yaml or json")->check(CLI::IsMember({"table", "yaml", "json"}));
+  get->add_option("--api", objects.api, "API address of the running sluice");
+  get->callback([&] {
+    if (objects.api.empty()) objects.api = from_environment("SLUICE_API", kApiDefault);
+    code = get_command(objects);
+  });
+
+  std::string kubeconfig_api;
+  CLI::App* kubeconfig = app.add_subcommand("kubeconfig", "print a kubeconfig for the built-in API");
+  kubeconfig->add_option("--api", kubeconfig_api, "API address of the running sluice");
+  kubeconfig->callback([&] {
+    code = kubeconfig_command(kubeconfig_api.empty() ? from_environment("SLUICE_API", kApiDefault) : kubeconfig_api);
+  });
+
+  ExplainRequest explain;
+  CLI::App* explain_app = app.add_subcommand("explain", "what would happen to a request; nothing is sent");
+  explain_app->add_option("URL", explain.url)->required();
+  explain_app->add_option("-X,--method", explain.method);
+  explain_app->add_option("-H,--header", explain.headers, "a header, as curl takes it; may be repeated");
+  explain_app->add_option("--config", explain.config, "files and folders to read");
+  explain_app->callback([&] {
+    if (explain.config.empty()) explain.config = default_config();
+    code = explain_command(explain);
+  });
+
+  SignToken sign;
+  CLI::App* token = app.add_subcommand("token", "sign a JWT, for trying things out");
+  token->add_option("--key", sign.key_file, "private key, PEM (for HS*: the secret)")->required();
+  token->add_option("--alg", sign.algorithm, "RS256, PS256, ES256, EdDSA, HS256, ...")->capture_default_str();
+  token->add_option("PAYLOAD", sign.payload_file, "JSON file, or -")->required();
+  token->callback([&] { code = token_command(sign); });
+
+  app.add_subcommand("filters", "the filter order in force")->callback([&] { code = filters_command(); });
+  app.add_subcommand("version", "print the version")->callback([] { fmt::print("sluice {}\n", SLUICE_VERSION); });
+  std::string docs_what;
+  CLI::App* docs = app.add_subcommand("docs", "print generated pages: kinds, filters, metrics");
+  docs->add_option("WHAT", docs_what)->required()->check(CLI::IsMember({"kinds", "filters", "metrics"}));
+  docs->callback([&] { code = docs_command(docs_what); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kOk : kUsage;
+  }
+  return code;
+}
+
+}  // namespace
+
+int filters_command() {
+  std::vector<std::pair<Stage, std::string>> rows;
+  for (const FilterFactory* filter : all_filters())
+    for (const Stage stage : filter->stages()) rows.emplace_back(stage, std::string(filter->name()));
+  std::ranges::stable_sort(rows, {}, &std::pair<Stage, std::string>::first);
+  for (const auto& [stage, name] : rows) fmt::print("{:<26} {}\n", stage_name(stage), name);
+  fmt::print("{:<26} {}\n", stage_name(Stage::router), "static upstreams, dynamic forward proxy, redirect, direct response");
+  return kOk;
+}
+
+int docs_command(const std::string& what) {
+  if (what == "filters") {
+    for (const FilterFactory* filter : all_filters())
+      for (const OptionField& field : filter->option_fields()) fmt::print("- `{}` ({}): {}\n", field.name(), filter->name(), field.doc());
+    return kOk;
+  }
+  if (what == "metrics") {
+    std::vector<MetricFamily> families = server_metric_families();
+    for (const auto& more : {cluster_metric_families(), dynamic_metric_families(), LogFiles::metrics()})
+      families.insert(families.end(), more.begin(), more.end());
+    for (const FilterFactory* filter : all_filters())
+      for (const MetricFamily& family : filter->metrics()) families.push_back(family);
+    fmt::print("{}", metrics_markdown(families));
+    return kOk;
+  }
+  const std::vector<OptionField> fields = all_option_fields();
+  for (const kinds::KindInfo& kind : kinds::all_kinds())
+    if (kind.supported)
+      fmt::print("## {} ({})\n\n{}\n", kind.kind, kind.api_version(), to_markdown(kind.describe(fields), kind.has_spec ? "spec" : ""));
+  return kOk;
+}
+
+}  // namespace sluice
+
+int main(int argc, char** argv) { return sluice::run_main(argc, argv); }
