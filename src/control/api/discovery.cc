@@ -206,7 +206,8 @@ std::string openapi_v2_protobuf() {
 ApiResponse openapi_v2(std::string_view accept) {
   // Older clients ask with an '@' before the version, which is no media type that they could read in an answer.
   if (accept.contains("application/com.github.proto-openapi.spec.v2"))
-    return {.content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", .body = openapi_v2_protobuf()};
+    return {.content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+            .body = openapi_v2_protobuf()};
   const Node document = Node::make_map({{"swagger", "2.0"}, {"info", openapi_info()}, {"paths", Node::make_map()}});
   return {.body = to_json(document) + "\n"};
 }

@@ -182,6 +182,14 @@ Result<std::string> ConfigFolder::read_unchanged(const std::string& path) const 
   return text;
 }
 
+std::unexpected<Error> ConfigFolder::cannot_change(const StoredObject& object) const {
+  const auto file = files_.find(object.config->file);
+  if (file == files_.end())
+    return fail(ErrorKind::conflict, fmt::format("{} is gone for now: bring it back first", object.config->file));
+  return fail(ErrorKind::conflict,
+              fmt::format("its file cannot be read as it is, mend it first: {}", file->second.broken));
+}
+
 Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
   Node body = object->node;
   normalize(body);
@@ -191,6 +199,8 @@ Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
     const std::string changed = TRY(text_with_document(text, document.begin, document.end, body, document.flattened));
     return write(place->path, changed, true, now);
   }
+  // It is in force, so it stands in a file that cannot be read now: a second file for it would be one too many.
+  if (const StoredObject* there = store_.find(object->key)) return cannot_change(*there);
   // A file of that name may hold other objects, or an older and now broken one.
   const std::string path = TRY(path_for(object->key));
   const bool known = files_.contains(path);
@@ -202,9 +212,7 @@ Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
 Status ConfigFolder::erase(const ObjectKey& key) {
   const auto place = find(key);
   if (!place) {
-    if (const StoredObject* object = store_.find(key))
-      return fail(ErrorKind::conflict,
-                  fmt::format("{} cannot be read now, and the object stays until it can", object->config->file));
+    if (const StoredObject* there = store_.find(key)) return cannot_change(*there);
     return fail(ErrorKind::not_found, "it is in no file");
   }
   const std::string text = TRY(read_unchanged(place->path));

@@ -85,6 +85,7 @@ class ConfigFolder final : public Database {
   std::optional<Place> find(const ObjectKey& key) const;
   Result<std::string> path_for(const ObjectKey& key) const;
   Result<std::string> read_unchanged(const std::string& path) const;
+  std::unexpected<Error> cannot_change(const StoredObject& object) const;
   Status write(const std::string& path, const std::string& text, bool exists, std::optional<WallTime> created);
 
   ObjectStore& store_;

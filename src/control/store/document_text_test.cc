@@ -120,7 +120,7 @@ TEST(DocumentText, keeps_the_flattened_form) {
   const std::string file = "# vs\nmetadata: {name: a, namespace: b}\nvirtualHost: # host\n  domains: [x]\n";
   Node body = node(
       "{apiVersion: gateway.solo.io/v1, kind: VirtualService, metadata: {name: a, namespace: b}, spec: {virtualHost: "
-      "{domains: [y]}}}");
+      "{domains: [z]}}}");
   const auto documents = parse(file);
   const auto text = text_with_document(file, documents[0].begin, documents[0].end, body, true);
   ASSERT_TRUE(text) << text.error().message;
