@@ -6,45 +6,16 @@
 #include <random>
 
 #include "base/strings.h"
-#include "config/documents.h"
 #include "control/api/api_server.h"
 #include "control/api/discovery.h"
-#include "control/api/json_patch.h"
 #include "control/api/object_path.h"
-#include "control/api/protobuf_object.h"
+#include "control/api/request_body.h"
 
 namespace sluice {
 namespace {
 
 constexpr size_t kWarningsMax = 20;
 constexpr size_t kUnknownFieldsMax = 1000;
-
-std::string media_type(const ApiRequest& request) {
-  const auto field = request.header("content-type");
-  return to_lower(trim(field.substr(0, std::min(field.find(';'), field.size()))));
-}
-
-Outcome<Node> parse_body(const ApiRequest& request) {
-  const std::string type = media_type(request);
-  if (type == "application/yaml") {
-    auto documents = parse_documents(request.body, {.bytes_max = ApiRequest::kBodyBytesMax});
-    if (!documents)
-      return bad_request(
-          fmt::format("the body is not YAML: line {}: {}", documents.error().place.line, documents.error().message));
-    if (documents->size() != 1) return bad_request("the body must have one YAML document");
-    return std::move(documents->front().node);
-  }
-  if (type == "application/vnd.kubernetes.protobuf") {
-    auto node = read_protobuf_object(request.body);
-    if (!node) return bad_request("the body is not a protobuf object that is known here: " + node.error().message);
-    return std::move(*node);
-  }
-  if (!type.empty() && type != "application/json")
-    return unsupported_media_type(type, "application/json, application/yaml, application/vnd.kubernetes.protobuf");
-  auto node = parse_json(request.body, {.bytes_max = ApiRequest::kBodyBytesMax});
-  if (!node) return bad_request("the body is not JSON: " + node.error().message);
-  return std::move(*node);
-}
 
 // A body for this URL: kind and apiVersion must fit; a namespace that is absent is filled in.
 Outcome<void> check_address(const Kind& kind, std::string_view ns, Node& body) {
@@ -84,6 +55,17 @@ std::string warning_field(std::string_view text) {
   return field + '"';
 }
 
+// What Kubernetes would act on and nothing here does: better said than kept without effect.
+void refuse_what_has_no_effect(const Node& body, Diagnostics& diagnostics) {
+  for (const auto field : {"finalizers", "ownerReferences"}) {
+    if (const Node* value = body.find({"metadata", field}))
+      diagnostics.add(
+          {.place = value->place(), .path = fmt::format("metadata.{}", field), .message = "not supported yet"});
+  }
+  if (const Node* fixed = body.find("immutable"); fixed && *fixed == Node(true))
+    diagnostics.add({.place = fixed->place(), .path = "immutable", .message = "true is not supported yet"});
+}
+
 Outcome<void> check_preconditions(const Kind& kind, const StoredObject& there, std::string_view uid,
                                   std::string_view version) {
   if (!uid.empty() && uid != there.uid)
@@ -94,54 +76,6 @@ Outcome<void> check_preconditions(const Kind& kind, const StoredObject& there, s
     return conflict(kind, there.key.name,
                     "the object has been modified; please apply your changes to the latest version and try again");
   return {};
-}
-
-// Merging is right for maps of text; the directives of a strategic merge ("$patch") mean more.
-bool has_directive(const Node& patch) {
-  if (patch.list()) return std::ranges::any_of(*patch.list(), has_directive);
-  if (!patch.map()) return false;
-  return std::ranges::any_of(*patch.map(), [](const NodeMember& member) {
-    return member.key == "$patch" || member.key == "$retainKeys" ||
-           member.key.starts_with("$deleteFromPrimitiveList") || has_directive(member.value);
-  });
-}
-
-// Only lists have an order, and the kinds that are merged so have none.
-void drop_element_orders(Node& patch) {
-  if (!patch.map()) return;
-  std::erase_if(*patch.map(), [](const NodeMember& member) { return member.key.starts_with("$setElementOrder/"); });
-  for (NodeMember& member : *patch.map()) drop_element_orders(member.value);
-}
-
-Outcome<Node> apply_patch(const Kind& kind, std::string_view name, const ApiRequest& request, const Node& view) {
-  const std::string type = media_type(request);
-  const bool strategic = type == "application/strategic-merge-patch+json" && is_core(kind);
-  const bool json = type == "application/json-patch+json";
-  if (!strategic && !json && type != "application/merge-patch+json") {
-    const std::string_view accepted =
-        is_core(kind)
-            ? "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"
-            : "application/json-patch+json, application/merge-patch+json";
-    return unsupported_media_type(type, accepted);
-  }
-  auto parsed = parse_json(request.body, {.bytes_max = ApiRequest::kBodyBytesMax});
-  if (!parsed) return bad_request("the patch is not JSON: " + parsed.error().message);
-  if (json) {
-    auto patched = json_patch(view, *parsed);
-    if (!patched && patched.error().kind == ErrorKind::invalid)
-      return bad_request("the patch cannot be applied: " + patched.error().message);
-    if (!patched) return invalid_object(kind, name, {{"FieldValueInvalid", patched.error().message, "patch"}});
-    return std::move(*patched);
-  }
-  if (!parsed->map()) return bad_request("a merge patch must be a map");
-  if (strategic && has_directive(*parsed))
-    return invalid_object(
-        kind, name,
-        {{"FieldValueNotSupported", "directives of a strategic merge patch are not supported yet", "patch"}});
-  if (strategic) drop_element_orders(*parsed);
-  Node patched = view;
-  merge_patch(patched, *parsed);
-  return patched;
 }
 
 }  // namespace
@@ -226,6 +160,7 @@ Outcome<ConfigObjectPtr> ApiServer::understand(Write& write, Node& body) const {
   for (;;) {
     Diagnostics diagnostics(kUnknownFieldsMax);
     ConfigObjectPtr object = read_object(body, "", options_.option_fields, diagnostics);
+    refuse_what_has_no_effect(body, diagnostics);
     if (object && !object->rejected && diagnostics.errors() == 0 && options_.check)
       options_.check(*object, diagnostics);
     bool dropped = false;

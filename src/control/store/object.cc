@@ -43,8 +43,8 @@ void normalize(Node& body) {
   if (!body.map()) return;
   body.erase("status");
   if (Node* metadata = body.find("metadata"); metadata && metadata->map()) {
-    for (const auto derived :
-         {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"})
+    for (const auto derived : {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink",
+                               "deletionTimestamp", "deletionGracePeriodSeconds"})
       metadata->erase(derived);
     for (const auto field : {"labels", "annotations", "finalizers", "ownerReferences", "generateName"})
       drop_empty(*metadata, field);

@@ -1,0 +1,20 @@
+// The bodies of write requests: objects in JSON, YAML or protobuf, and patches.
+#pragma once
+
+#include <string_view>
+
+#include "config/node.h"
+#include "control/api/failure.h"
+#include "control/api/request.h"
+#include "control/store/kinds.h"
+
+namespace sluice {
+
+// 400 when it cannot be read, 415 when its content type is none of the three; none at all is taken for JSON.
+Outcome<Node> parse_body(const ApiRequest& request);
+
+// `view` with the patch in the body applied: merge patch, JSON patch, and for Secret and ConfigMap strategic merge
+// patch, which means the same for maps of text. 415 names what is accepted.
+Outcome<Node> apply_patch(const Kind& kind, std::string_view name, const ApiRequest& request, const Node& view);
+
+}  // namespace sluice
