@@ -51,6 +51,7 @@ class ControlPlane final : private Waiter {
   void arm_reload();
   void reload();
   void store_changed();
+  std::vector<std::pair<ObjectKey, uint64_t>> fingerprint() const;
   void log_diagnostics();
   void apply();
   void write_statuses(const Translation& translation, const std::map<std::string, Error>& failed);
@@ -75,9 +76,8 @@ class ControlPlane final : private Waiter {
   std::unique_ptr<Translator> translator_;
   ObjectStore::Subscription subscription_;
   std::shared_ptr<const Snapshot> snapshot_;
-  bool writing_statuses_ = false;
+  std::vector<std::pair<ObjectKey, uint64_t>> applied_;  // what the snapshot was made from
   bool draining_ = false;
-  bool fatal_ = false;
   std::map<std::string, std::string> bind_errors_;
 
   std::unique_ptr<ApiServer> api_server_;
@@ -142,6 +142,7 @@ std::vector<ConfigObjectPtr> ControlPlane::objects(const ConfigObject* instead) 
 }
 
 void ControlPlane::apply() {
+  applied_ = fingerprint();
   const std::vector<ConfigObjectPtr> all = objects();
   Translation translation = translator_->translate(all);
   auto failed = workers_.publish(translation.snapshot);
@@ -167,25 +168,23 @@ Node status_node(ObjectState state, const std::string& reason) {
 }
 
 void ControlPlane::write_statuses(const Translation& translation, const std::map<std::string, Error>& failed) {
-  writing_statuses_ = true;
-  {
-    const ObjectStore::Batch batch(store_);
-    for (const auto& [key, report] : translation.reports) {
-      if (key.kind == "Secret" || key.kind == "ConfigMap") continue;
-      ObjectReport full = report;
-      if (const auto found = failed.find(key.ns + "/" + key.name); key.kind == "Gateway" && found != failed.end())
-        full.errors.push_back("Listener Error: ProcessingError. Reason: " + found->second.message);
-      if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end())
-        full.errors.push_back(found->second);
-      const StoredObject* object = store_.find(key);
-      const Node status = status_node(full.state(), full.reason());
-      if (object && object->status == status) continue;
-      store_.set_status(key, status);
-      if (full.state() == ObjectState::rejected) log::error("config", "rejected", {{"object", key.to_string()}, {"reason", full.reason()}});
-      if (full.state() == ObjectState::warning) log::warn("config", "accepted with warnings", {{"object", key.to_string()}, {"reason", full.reason()}});
-    }
+  const ObjectStore::Batch batch(store_);
+  for (const auto& [key, report] : translation.reports) {
+    if (key.kind == "Secret" || key.kind == "ConfigMap") continue;
+    ObjectReport full = report;
+    if (const auto found = failed.find(key.ns + "/" + key.name); key.kind == "Gateway" && found != failed.end())
+      full.errors.push_back("Listener Error: ProcessingError. Reason: " + found->second.message);
+    if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end())
+      full.errors.push_back(found->second);
+    const StoredObject* object = store_.find(key);
+    const Node status = status_node(full.state(), full.reason());
+    if (!object || object->status == status) continue;
+    store_.set_status(key, status);
+    if (full.state() == ObjectState::rejected)
+      log::error("config", "rejected", {{"object", key.to_string()}, {"reason", full.reason()}});
+    if (full.state() == ObjectState::warning)
+      log::warn("config", "accepted with warnings", {{"object", key.to_string()}, {"reason", full.reason()}});
   }
-  writing_statuses_ = false;
 }
 
 // What the API refuses at once, besides what reading finds: an object that could never be served as it is. Clashes with
@@ -201,8 +200,15 @@ void ControlPlane::check_object(const ConfigObject& object, Diagnostics& diagnos
 }
 
 void ControlPlane::store_changed() {
-  if (writing_statuses_ || draining_) return;
+  // Statuses are changes too, but not of what is served.
+  if (draining_ || fingerprint() == applied_) return;
   apply();
+}
+
+std::vector<std::pair<ObjectKey, uint64_t>> ControlPlane::fingerprint() const {
+  std::vector<std::pair<ObjectKey, uint64_t>> out;
+  for (const StoredObject* object : store_.list()) out.emplace_back(object->key, object->config->hash);
+  return out;
 }
 
 void ControlPlane::arm_reload() {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <ranges>
 
-#include "base/log.h"
+#include "control/domain_conflicts.h"
 #include "forward/cluster.h"
 #include "pipeline/format.h"
 #include "route/route_table.h"
@@ -22,10 +22,14 @@ std::string short_name(const ObjectKey& key) { return key.ns + "." + key.name; }
 
 std::string hex_hash(std::string_view text) { return fmt::format("{:016x}", std::hash<std::string_view>{}(text)); }
 
-// One object's worth of work failed: what to write into its report.
-using Problem = Result<void>;
+void add_once(std::vector<std::string>& texts, std::string text) {
+  if (std::ranges::find(texts, text) == texts.end()) texts.push_back(std::move(text));
+}
 
 }  // namespace
+
+void ObjectReport::error(std::string text) { add_once(errors, std::move(text)); }
+void ObjectReport::warning(std::string text) { add_once(warnings, std::move(text)); }
 
 ObjectState ObjectReport::state() const {
   if (!errors.empty()) return ObjectState::rejected;
@@ -49,8 +53,8 @@ std::string ObjectReport::reason() const {
 // One run over all objects.
 class Translating {
  public:
-  Translating(Translator& translator, std::span<const ConfigObjectPtr> objects)
-      : t_(translator), options_(translator.options_) {
+  Translating(Translator& translator, std::span<const ConfigObjectPtr> objects, bool trial)
+      : t_(translator), options_(translator.options_), trial_(trial) {
     for (const ConfigObjectPtr& object : objects) {
       if (object->rejected) continue;
       by_key_[object->key] = object;
@@ -74,16 +78,20 @@ class Translating {
     return found == by_key_.end() ? nullptr : found->second.get();
   }
 
-  void check_targets();
+  void check_targets(std::span<const ConfigObjectPtr> gateways);
   std::vector<ConfigObjectPtr> gateways();
   void reject_shared_ports(std::vector<ConfigObjectPtr>& gateways);
   void translate_gateway(const ConfigObjectPtr& gateway);
-  Problem build_listener(const ConfigObject& gateway, SnapshotListener& listener);
+  Status try_gateway(const ConfigObject& gateway);
+  const kinds::ProxySettings& settings_of(const ConfigObject& gateway);
+  Status build_listener(const ConfigObject& gateway, SnapshotListener& listener);
+  Status open_access_log(SnapshotListener& listener);
   void apply_settings(const Gateway& gateway, SnapshotListener& listener);
 
   std::vector<ConfigObjectPtr> select_services(const ConfigObject& gateway);
-  void resolve_domain_conflicts(const ConfigObject& gateway, std::vector<ConfigObjectPtr>& services);
+  std::vector<ConfigObjectPtr> settle_domains(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services);
   std::optional<VirtualHostEntry> build_host_or_last_good(const ConfigObjectPtr& service);
+  std::optional<VirtualHostEntry> build_last_good(const ObjectKey& key);
   Result<VirtualHostEntry> build_host(const ConfigObject& service, ObjectReport& report);
   Status build_route(const ConfigObject& service, size_t index, VirtualHostEntry& host, ObjectReport& report);
   Result<std::unique_ptr<RouteEntry>> build_entry(const ConfigObject& service, size_t route, size_t matcher,
@@ -102,15 +110,23 @@ class Translating {
   Result<std::shared_ptr<const AddressGuard>> guard_for(const ConfigObject& service);
   std::shared_ptr<const DynamicCluster> dynamic_cluster(const kinds::DynamicForwardProxyConfig& config);
   std::shared_ptr<ResolverView> resolver_view(const kinds::DnsCacheConfig& config, size_t pending_max);
-  FindHeaderSecret secret_finder() const;
+  FindHeaderSecret secret_finder();
   void note_cluster(const ClusterId& id);
+  void remember();
 
   Translator& t_;
   const TranslateOptions& options_;
+  const bool trial_;
   std::map<ObjectKey, ConfigObjectPtr> by_key_;
   Translation out_;
   std::shared_ptr<Snapshot> snapshot_;
-  std::set<ObjectKey> served_;
+  LocalAddresses local_;
+  std::map<std::string, std::shared_ptr<const AddressGuard>> guards_;  // by key, of this run
+  std::map<ObjectKey, Translator::Served> built_;  // VirtualServices that could be, and are served as they are now
+  std::set<ObjectKey> failed_;                     // and that could not, on some Gateway
+  std::map<ObjectKey, ConfigObjectPtr> gateways_built_;
+  std::map<ObjectKey, ConfigObjectPtr>* secrets_used_ = nullptr;        // where those of the host being built are noted
+  const std::map<ObjectKey, ConfigObjectPtr>* secrets_kept_ = nullptr;  // of a last good version
 
   // Of the Gateway being translated.
   const ConfigObject* gateway_ = nullptr;
@@ -124,20 +140,32 @@ class Translating {
 
 Translation Translating::run() {
   snapshot_ = std::make_shared<Snapshot>();
-  snapshot_->id = ++t_.last_id_;
-  snapshot_->live = t_.snapshots_live_;
-  t_.snapshots_live_->add();
-  check_targets();
+  snapshot_->id = trial_ ? 0 : ++t_.last_id_;
+  if (!trial_) {
+    snapshot_->live = t_.snapshots_live_;
+    t_.snapshots_live_->add();
+  }
+  local_.self = interface_addresses();
   std::vector<ConfigObjectPtr> all_gateways = gateways();
+  check_targets(all_gateways);
   reject_shared_ports(all_gateways);
-  own_ports_ = options_.own_ports;
-  for (const ConfigObjectPtr& gateway : all_gateways) own_ports_.push_back(gateway->as<Gateway>()->bind_port);
+  own_ports_ = t_.own_ports_;
+  for (const ConfigObjectPtr& gateway : all_gateways)
+    if (const uint16_t port = gateway->as<Gateway>()->bind_port; port != 0) own_ports_.push_back(port);
   for (const ConfigObjectPtr& gateway : all_gateways) translate_gateway(gateway);
-  std::erase_if(t_.last_served_, [&](const auto& entry) { return !by_key_.contains(entry.first); });
-  for (const ObjectKey& key : served_)
-    if (report(key).errors.empty()) t_.last_served_[key] = by_key_[key];
+  if (!trial_) remember();
   out_.snapshot = std::move(snapshot_);
   return std::move(out_);
+}
+
+// What stays in force should a later version be bad.
+void Translating::remember() {
+  const auto gone = [&](const auto& entry) { return !by_key_.contains(entry.first); };
+  std::erase_if(t_.last_served_, gone);
+  std::erase_if(t_.last_gateways_, gone);
+  for (auto& [key, served] : built_)
+    if (!failed_.contains(key)) t_.last_served_[key] = std::move(served);
+  for (auto& [key, gateway] : gateways_built_) t_.last_gateways_[key] = std::move(gateway);
 }
 
 std::vector<ConfigObjectPtr> Translating::gateways() {
@@ -145,7 +173,7 @@ std::vector<ConfigObjectPtr> Translating::gateways() {
   for (const ConfigObjectPtr& object : all<Gateway>()) {
     const auto& names = object->as<Gateway>()->proxy_names;
     if (std::ranges::find(names, kDefaultProxy) != names.end()) found.push_back(object);
-    else report(object->key).warnings.push_back(
+    else report(object->key).warning(
         fmt::format("this Gateway is for the proxies [{}]; this program is {}, so it is not served here", join(names, " "), kDefaultProxy));
   }
   if (!all<Gateway>().empty()) return found;
@@ -161,78 +189,114 @@ std::vector<ConfigObjectPtr> Translating::gateways() {
   return found;
 }
 
+// Those that share an address are all rejected; who served before goes on as it was, unless its place is taken.
 void Translating::reject_shared_ports(std::vector<ConfigObjectPtr>& gateways) {
-  std::map<std::pair<std::string, uint16_t>, std::vector<ConfigObjectPtr>> by_address;
-  for (const ConfigObjectPtr& object : gateways) {
-    const auto* gateway = object->as<Gateway>();
-    if (gateway->bind_port != 0) by_address[{gateway->bind_address, gateway->bind_port}].push_back(object);
-  }
+  using Address = std::pair<std::string, uint16_t>;
+  const auto address_of = [](const ConfigObjectPtr& object) {
+    return Address(object->as<Gateway>()->bind_address, object->as<Gateway>()->bind_port);
+  };
+  std::map<Address, std::vector<ConfigObjectPtr>> by_address;
+  for (const ConfigObjectPtr& object : gateways)
+    if (object->as<Gateway>()->bind_port != 0) by_address[address_of(object)].push_back(object);
+  std::set<Address> taken;
+  std::vector<ConfigObjectPtr> rejected;
   for (const auto& [address, sharing] : by_address) {
-    if (sharing.size() < 2) continue;
+    if (sharing.size() == 1) {
+      taken.insert(address);
+      continue;
+    }
     std::vector<std::string> names;
     for (const ConfigObjectPtr& object : sharing) names.push_back(short_name(object->key));
     for (const ConfigObjectPtr& object : sharing) {
-      report(object->key).errors.push_back(fmt::format("bind-address {}:{} is not unique in a proxy. gateways: {}", address.first, address.second, join(names, ",")));
+      report(object->key).error(fmt::format("bind-address {}:{} is not unique in a proxy. gateways: {}", address.first, address.second, join(names, ",")));
       std::erase(gateways, object);
+      rejected.push_back(object);
     }
+  }
+  for (const ConfigObjectPtr& object : rejected) {
+    const auto last = t_.last_gateways_.find(object->key);
+    if (last != t_.last_gateways_.end() && taken.insert(address_of(last->second)).second) gateways.push_back(last->second);
   }
 }
 
 // Own kinds name what they are for; a name that is nothing is told to its owner.
-void Translating::check_targets() {
+void Translating::check_targets(std::span<const ConfigObjectPtr> gateways) {
+  const auto known = [&](const std::string& kind, const std::string& ns, const std::string& name) {
+    if (find(kind, ns, name)) return true;
+    const ObjectKey key{kind, ns, name};  // the Gateway that is there when none is configured
+    return std::ranges::any_of(gateways, [&](const ConfigObjectPtr& gateway) { return gateway->key == key; });
+  };
   const auto check = [&](const ConfigObject& object, const std::vector<kinds::TargetRef>& targets) {
     for (const kinds::TargetRef& target : targets)
-      if (!find(target.kind, object.key.ns, target.name))
-        report(object.key).warnings.push_back(fmt::format("targetRefs: there is no {} {}/{}", target.kind, object.key.ns, target.name));
+      if (!known(target.kind, object.key.ns, target.name))
+        report(object.key).warning(fmt::format("targetRefs: there is no {} {}/{}", target.kind, object.key.ns, target.name));
   };
   for (const ConfigObjectPtr& object : all<kinds::EgressPolicy>()) check(*object, object->as<kinds::EgressPolicy>()->target_refs);
   for (const ConfigObjectPtr& object : all<kinds::ProxySettings>()) check(*object, object->as<kinds::ProxySettings>()->target_refs);
 }
 
-void Translating::translate_gateway(const ConfigObjectPtr& gateway) {
-  gateway_ = gateway.get();
-  spec_ = gateway->as<Gateway>();
+const kinds::ProxySettings& Translating::settings_of(const ConfigObject& gateway) {
   static const kinds::ProxySettings kDefaults;
-  settings_ = &kDefaults;
   const ConfigObject* chosen = nullptr;
   for (const ConfigObjectPtr& object : all<kinds::ProxySettings>()) {
-    const auto& settings = *object->as<kinds::ProxySettings>();
-    const bool meant = object->key.ns == gateway->key.ns && std::ranges::any_of(settings.target_refs, [&](const kinds::TargetRef& target) {
-      return target.kind == "Gateway" && target.name == gateway->key.name;
-    });
+    const bool meant = object->key.ns == gateway.key.ns &&
+                       std::ranges::any_of(object->as<kinds::ProxySettings>()->target_refs, [&](const kinds::TargetRef& target) {
+                         return target.kind == "Gateway" && target.name == gateway.key.name;
+                       });
     if (!meant) continue;
-    if (chosen) {
-      report(object->key).warnings.push_back(fmt::format("ProxySettings {} is for Gateway {} too and comes first by name", chosen->key.name, gateway->key.name));
-      continue;
-    }
-    chosen = object.get();
-    settings_ = &settings;
+    if (!chosen) chosen = object.get();
+    else report(object->key).warning(fmt::format("ProxySettings {} is for Gateway {} too and comes first by name", chosen->key.name, gateway.key.name));
   }
-  dynamic_ = spec_->http_gateway.options.dynamic_forward_proxy ? dynamic_cluster(*spec_->http_gateway.options.dynamic_forward_proxy)
-                                                               : nullptr;
-  auto listener = std::make_unique<SnapshotListener>();
-  if (auto built = build_listener(*gateway, *listener); !built) {
-    report(gateway->key).errors.push_back(fmt::format("Listener Error: ProcessingError. Reason: {}", built.error().message));
-    return;
-  }
-  if (listener->router) snapshot_->listeners.push_back(std::move(listener));
+  return chosen ? *chosen->as<kinds::ProxySettings>() : kDefaults;
 }
 
-Problem Translating::build_listener(const ConfigObject& gateway, SnapshotListener& listener) {
+void Translating::translate_gateway(const ConfigObjectPtr& gateway) {
+  auto built = try_gateway(*gateway);
+  if (built) {
+    gateways_built_[gateway->key] = gateway;
+    return;
+  }
+  report(gateway->key).error(fmt::format("Listener Error: ProcessingError. Reason: {}", built.error().message));
+  // gloo-core 9.2: a rejected Gateway keeps its previous listener.
+  const auto last = t_.last_gateways_.find(gateway->key);
+  if (last != t_.last_gateways_.end() && last->second != gateway) static_cast<void>(try_gateway(*last->second));
+}
+
+Status Translating::try_gateway(const ConfigObject& gateway) {
+  gateway_ = &gateway;
+  spec_ = gateway.as<Gateway>();
+  settings_ = &settings_of(gateway);
+  const auto& dynamic = spec_->http_gateway.options.dynamic_forward_proxy;
+  dynamic_ = dynamic ? dynamic_cluster(*dynamic) : nullptr;
+  auto listener = std::make_unique<SnapshotListener>();
+  TRY(build_listener(gateway, *listener));
+  if (listener->router) snapshot_->listeners.push_back(std::move(listener));
+  return {};
+}
+
+Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener& listener) {
   listener.gateway = gateway.key.ns + "/" + gateway.key.name;
   const auto address = SocketAddress::parse(spec_->bind_address, spec_->bind_port);
   if (!address) return invalid(fmt::format("bindAddress {} is not a valid IP address", spec_->bind_address));
   listener.address = *address;
-  std::vector<ConfigObjectPtr> services = select_services(gateway);
+  const std::vector<ConfigObjectPtr> services = select_services(gateway);
   if (services.empty()) return {};  // Gloo opens no port for nothing
-  resolve_domain_conflicts(gateway, services);
+  TRY(open_access_log(listener));
   std::vector<VirtualHostEntry> hosts;
-  for (const ConfigObjectPtr& service : services)
+  for (const ConfigObjectPtr& service : settle_domains(gateway, services))
     if (auto host = build_host_or_last_good(service)) hosts.push_back(std::move(*host));
   listener.router = std::make_shared<const Router>(TRY(RouteTable::create(std::move(hosts))), t_.routes_not_found_);
-  const auto& service = spec_->options.access_logging_service;
-  listener.access_log = TRY(AccessLog::create(service ? &*service : nullptr, options_.default_access_log, *options_.log_files));
   apply_settings(*spec_, listener);
+  return {};
+}
+
+Status Translating::open_access_log(SnapshotListener& listener) {
+  const auto& service = spec_->options.access_logging_service;
+  if (options_.log_files && !trial_) {
+    listener.access_log = TRY(AccessLog::create(service ? &*service : nullptr, options_.default_access_log, *options_.log_files));
+  } else if (service) {
+    TRY(AccessLog::check(*service));
+  }
   return {};
 }
 
@@ -283,7 +347,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
   to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
   to.service = std::make_shared<RouterService>(listener.router);
-  if (!listener.access_log->empty()) to.observer = std::make_shared<LogObserver>(listener.access_log);
+  if (listener.access_log && !listener.access_log->empty()) to.observer = std::make_shared<LogObserver>(listener.access_log);
   to.metrics = t_.server_metrics_;
 }
 
@@ -299,7 +363,7 @@ std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& ga
   if (http.virtual_service_selector.empty() && !http.virtual_services.empty()) {
     for (const ObjectRef& ref : http.virtual_services) {
       const auto object = by_key_.find({"VirtualService", ref.ns, ref.name});
-      if (object == by_key_.end()) report(gateway.key).errors.push_back(fmt::format("invalid virtual service ref {}.{}", ref.ns, ref.name));
+      if (object == by_key_.end()) report(gateway.key).error(fmt::format("invalid virtual service ref {}.{}", ref.ns, ref.name));
       else if (std::ranges::find(found, object->second) == found.end()) found.push_back(object->second);
     }
     return found;
@@ -315,56 +379,48 @@ std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& ga
   return found;
 }
 
-// Gloo rejects all that share a domain. What serves goes on serving: the one that served it before, else the oldest.
-void Translating::resolve_domain_conflicts(const ConfigObject& gateway, std::vector<ConfigObjectPtr>& services) {
-  std::map<std::string, std::vector<ConfigObjectPtr>> by_domain;
-  for (const ConfigObjectPtr& object : services)
-    if (const auto& host = object->as<VirtualService>()->virtual_host)
-      for (const std::string& domain : host->domains) by_domain[to_lower(domain)].push_back(object);
-  std::vector<std::string> shared;
-  std::set<ObjectKey> losers;
-  for (const auto& [domain, owners] : by_domain) {
-    if (owners.size() < 2) continue;
-    shared.push_back(domain);
-    const auto rank = [&](const ConfigObjectPtr& object) {
-      const std::string& created = object->metadata.creation_timestamp;
-      return std::tuple(!t_.last_served_.contains(object->key), created.empty(), created, object->key);
-    };
-    const ConfigObjectPtr keeper = *std::ranges::min_element(owners, {}, rank);
-    std::vector<std::string> names;
-    for (const ConfigObjectPtr& owner : owners) names.push_back(short_name(owner->key));
-    for (const ConfigObjectPtr& owner : owners) {
-      std::vector<std::string> others;
-      for (const ConfigObjectPtr& other : owners)
-        if (other != owner || owners.front() == owners.back()) others.push_back(short_name(other->key));
-      auto& errors = report(owner->key).errors;
-      errors.push_back(fmt::format("domain conflict: the [{}] domain is present in other virtual services that belong to the same Gateway as this one: [{}]", domain, join(others, " ")));
-      errors.push_back(fmt::format("VirtualHost Error: DomainsNotUniqueError. Reason: domain {} is shared by the following virtual hosts: [{}]", domain, join(names, " ")));
-      if (owner != keeper) losers.insert(owner->key);
-    }
-  }
-  if (shared.empty()) return;
-  report(gateway.key).errors.push_back(fmt::format("domain conflict: the following domains are present in more than one of the virtual services associated with this gateway: [{}]", join(shared, " ")));
-  std::erase_if(services, [&](const ConfigObjectPtr& object) { return losers.contains(object->key); });
+std::vector<ConfigObjectPtr> Translating::settle_domains(const ConfigObject& gateway,
+                                                         std::span<const ConfigObjectPtr> services) {
+  DomainChoice choice = choose_by_domain(services, [this](const ObjectKey& key) {
+    const auto last = t_.last_served_.find(key);
+    return last == t_.last_served_.end() ? nullptr : last->second.object;
+  });
+  for (auto& [key, errors] : choice.errors)
+    for (std::string& error : errors) report(key).error(std::move(error));
+  if (!choice.gateway_error.empty()) report(gateway.key).error(std::move(choice.gateway_error));
+  return std::move(choice.serving);
 }
 
 std::optional<VirtualHostEntry> Translating::build_host_or_last_good(const ConfigObjectPtr& service) {
+  if (by_key_[service->key] != service) return build_last_good(service->key);
   ObjectReport& own = report(service->key);
   if (!service->as<VirtualService>()->virtual_host) {
-    own.warnings.push_back("VirtualHost Warning: there is no virtualHost");
+    own.warning("VirtualHost Warning: there is no virtualHost");
     return std::nullopt;
   }
+  Translator::Served served{service, {}};
+  secrets_used_ = &served.secrets;
   auto built = build_host(*service, own);
+  secrets_used_ = nullptr;
   if (built) {
-    served_.insert(service->key);
+    built_[service->key].secrets.merge(served.secrets);
+    built_[service->key].object = service;
     return std::move(*built);
   }
-  own.errors.push_back(built.error().message);
-  const auto last = t_.last_served_.find(service->key);
+  own.error(built.error().message);
+  failed_.insert(service->key);
+  return build_last_good(service->key);
+}
+
+// With the Secrets it had then: also one whose Secret went away stays as it was.
+std::optional<VirtualHostEntry> Translating::build_last_good(const ObjectKey& key) {
+  const auto last = t_.last_served_.find(key);
   if (last == t_.last_served_.end()) return std::nullopt;
   ObjectReport ignored;
-  auto again = build_host(*last->second, ignored);
-  return again ? std::optional(std::move(*again)) : std::nullopt;
+  secrets_kept_ = &last->second.secrets;
+  auto built = build_host(*last->second.object, ignored);
+  secrets_kept_ = nullptr;
+  return built ? std::optional(std::move(*built)) : std::nullopt;
 }
 
 Result<VirtualHostEntry> Translating::build_host(const ConfigObject& service, ObjectReport& report) {
@@ -446,11 +502,14 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   return filters;
 }
 
-FindHeaderSecret Translating::secret_finder() const {
+FindHeaderSecret Translating::secret_finder() {
   return [this](const ObjectRef& ref) -> Result<HeaderList> {
-    const ConfigObject* object = find("Secret", ref.ns, ref.name);
-    if (!object) return invalid(fmt::format("list did not find secret {}.{}", ref.ns, ref.name));
-    const auto& data = object->as<kinds::Secret>()->data;
+    const ObjectKey key{"Secret", ref.ns, ref.name};
+    const auto& from = secrets_kept_ ? *secrets_kept_ : by_key_;
+    const auto object = from.find(key);
+    if (object == from.end()) return invalid(fmt::format("list did not find secret {}.{}", ref.ns, ref.name));
+    if (secrets_used_) secrets_used_->emplace(key, object->second);
+    const auto& data = object->second->as<kinds::Secret>()->data;
     return HeaderList(data.begin(), data.end());
   };
 }
@@ -467,7 +526,7 @@ Result<std::shared_ptr<const Filter>> Translating::build_terminal(const ConfigOb
   const auto& action = std::get<kinds::RouteAction>(route.action).destination;
   if (const auto* single = std::get_if<kinds::Destination>(&action)) return static_terminal(service, *single, report);
   if (const auto* dynamic = std::get_if<kinds::DynamicForwardProxyRoute>(&action)) return dynamic_terminal(service, *dynamic, report);
-  report.warnings.push_back("Route Warning: InvalidDestinationWarning. Reason: must specify either 'singleDestination', 'multipleDestinations' or 'upstreamGroup' for action");
+  report.warning("Route Warning: InvalidDestinationWarning. Reason: must specify either 'singleDestination', 'multipleDestinations' or 'upstreamGroup' for action");
   return make_no_cluster("");
 }
 
@@ -483,8 +542,7 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
   const ConfigObject* object = find("Upstream", ns, destination.upstream.name);
   const std::string name = destination.upstream.name + "_" + ns;
   if (!object) {
-    std::string warning = fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }} not found", ns, destination.upstream.name);
-    if (std::ranges::find(report.warnings, warning) == report.warnings.end()) report.warnings.push_back(std::move(warning));
+    report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }} not found", ns, destination.upstream.name));
     return make_no_cluster(name);
   }
   const auto& upstream = *object->as<kinds::Upstream>();
@@ -508,7 +566,7 @@ Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const Config
                                                                     const kinds::DynamicForwardProxyRoute& route,
                                                                     ObjectReport& report) {
   if (!dynamic_) {
-    report.warnings.push_back(fmt::format("Route Warning: InvalidDestinationWarning. Reason: the route forwards dynamically, but Gateway {} has no httpGateway.options.dynamicForwardProxy: requests get 503", gateway_->key.name));
+    report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: the route forwards dynamically, but Gateway {} has no httpGateway.options.dynamicForwardProxy: requests get 503", gateway_->key.name));
     return make_no_cluster("solo_io_generated_dfp");
   }
   note_cluster(dynamic_->id);
@@ -533,10 +591,11 @@ Result<std::shared_ptr<const AddressGuard>> Translating::guard_for(const ConfigO
     key += fmt::format(" {}:{:016x}", object->key.to_string(), object->hash);
   }
   for (const uint16_t port : own_ports_) key += fmt::format(" {}", port);
-  LocalAddresses local;
-  local.self = interface_addresses();
-  auto rules = TRY(AddressRules::compile(policies, std::move(local), own_ports_));
-  return t_.kept_.get<AddressGuard>(key, [&] {
+  for (const IpAddress& address : local_.self) key += " " + address.to_string();
+  auto& known = guards_[key];
+  if (known) return known;
+  auto rules = TRY(AddressRules::compile(policies, local_, own_ports_));
+  return known = t_.kept_.get<AddressGuard>(key, [&] {
     return std::make_shared<AddressGuard>(AddressGuard{std::move(rules), gateway_->key.name, ClusterId()});
   });
 }
@@ -588,8 +647,15 @@ Translator::Translator(TranslateOptions options)
       dynamic_metrics_(std::make_shared<DynamicMetrics>(*options_.metrics)),
       server_metrics_(std::make_shared<ServerMetrics>(*options_.metrics, "http")),
       routes_not_found_(options_.metrics->metric(kNoRoute)),
-      snapshots_live_(options_.metrics->metric(kSnapshotsLive)) {}
+      snapshots_live_(options_.metrics->metric(kSnapshotsLive)),
+      own_ports_(options_.own_ports) {}
 
-Translation Translator::translate(std::span<const ConfigObjectPtr> objects) { return Translating(*this, objects).run(); }
+Translation Translator::translate(std::span<const ConfigObjectPtr> objects) {
+  return Translating(*this, objects, false).run();
+}
+
+std::map<ObjectKey, ObjectReport> Translator::try_out(std::span<const ConfigObjectPtr> objects) {
+  return Translating(*this, objects, true).run().reports;
+}
 
 }  // namespace sluice

@@ -2,7 +2,7 @@
 // object whether it is in force.
 //
 // On the control thread. Keeps what must stay the same from one snapshot to the next: clusters whose configuration did
-// not change, and the last version of each VirtualService that could be served.
+// not change, and the last versions of Gateways and VirtualServices that could be served.
 #pragma once
 
 #include <map>
@@ -25,6 +25,10 @@ struct ObjectReport {
   std::vector<std::string> errors;
   std::vector<std::string> warnings;
 
+  // A text that is there already is not added again: an object may serve on several Gateways.
+  void error(std::string text);
+  void warning(std::string text);
+
   ObjectState state() const;
   // Gloo's text (gloo-core 1.3); empty when accepted.
   std::string reason() const;
@@ -39,7 +43,7 @@ struct TranslateOptions {
   unsigned workers = 1;
   Metrics* metrics = nullptr;
   ResolverPool* resolvers = nullptr;
-  LogFiles* log_files = nullptr;
+  LogFiles* log_files = nullptr;           // null: no access log is opened or written
   std::string default_access_log;          // a path; "" is off
   std::vector<Endpoint> default_resolvers;  // empty: the system's
   std::vector<uint16_t> own_ports;          // admin and API, besides those of Gateways
@@ -51,7 +55,10 @@ class Translator {
   explicit Translator(TranslateOptions options);
 
   Translation translate(std::span<const ConfigObjectPtr> objects);
-  const TranslateOptions& options() const { return options_; }
+  // What would be said of these objects. Changes nothing, opens nothing.
+  std::map<ObjectKey, ObjectReport> try_out(std::span<const ConfigObjectPtr> objects);
+  // Ports of this program, besides those that Gateways name: no dynamic destination may be one of them.
+  void set_own_ports(std::vector<uint16_t> ports) { own_ports_ = std::move(ports); }
 
  private:
   friend class Translating;
@@ -63,8 +70,14 @@ class Translator {
   std::shared_ptr<const ServerMetrics> server_metrics_;
   Counter* routes_not_found_;
   Gauge* snapshots_live_;
-  std::map<ObjectKey, ConfigObjectPtr> last_served_;  // VirtualServices
-  std::map<ObjectKey, ConfigObjectPtr> last_gateway_;
+  // A VirtualService as it was served last, with the Secrets it was made with.
+  struct Served {
+    ConfigObjectPtr object;
+    std::map<ObjectKey, ConfigObjectPtr> secrets;
+  };
+  std::vector<uint16_t> own_ports_;
+  std::map<ObjectKey, Served> last_served_;
+  std::map<ObjectKey, ConfigObjectPtr> last_gateways_;
 };
 
 // The name under which objects without a Gateway are served: 127.0.0.1:8080 (design.md 2).

@@ -38,10 +38,10 @@ class HeadWriter {
     for (const HeaderField& field : request_.headers) {
       if (field.known == Known::host) continue;
       if (field.known == Known::content_length) {
-        // In its old place, with the length that the body has now.
+        // Once, in its old place, with the length that the body has now.
+        if (std::exchange(length_written, true)) continue;
         if (request_.body.empty()) put("content-length: 0\r\n");
         else if (request_.body.length) put_length();
-        length_written = true;
         continue;
       }
       put(field.name, ": ", field.value, "\r\n");
@@ -298,7 +298,7 @@ Piece Exchange::piece(std::string_view head, Chunk chunk) const {
   return {.head = head,
           .chunk = chunk,
           .chunked = !request_.body.length,
-          .trailers = chunk.last ? request_.body.reader->trailers() : nullptr};
+          .trailers = chunk.last && request_.accepts_trailers ? request_.body.reader->trailers() : nullptr};  // F7
 }
 
 void Exchange::request_ended() {

@@ -70,14 +70,21 @@ ConnectionOptions connection_options(const Headers& headers) {
   return out;
 }
 
-constexpr std::array<bool, 256> host_bytes() {
+// RFC 3986 3.2.2 reg-name; the comma is left out: what has one is a list, and a list is no host.
+constexpr std::array<bool, 256> name_bytes() {
   std::array<bool, 256> out{};
   for (int c = 'a'; c <= 'z'; ++c) out[static_cast<size_t>(c)] = out[static_cast<size_t>(c - 32)] = true;
   for (int c = '0'; c <= '9'; ++c) out[static_cast<size_t>(c)] = true;
-  for (const char c : std::string_view("-._~%!$&'()*+,;=:[]")) out[static_cast<unsigned char>(c)] = true;
+  for (const char c : std::string_view("-._~%!$&'()*+;=")) out[static_cast<unsigned char>(c)] = true;
   return out;
 }
-constexpr auto kHostBytes = host_bytes();
+constexpr auto kNameBytes = name_bytes();
+
+bool valid_port(std::string_view port) {
+  if (port.empty()) return true;  // "a:" is legal, if odd
+  const auto number = parse_decimal(port);
+  return number && *number <= 65535;
+}
 
 bool protected_from_connection(Known known) {
   switch (known) {
@@ -124,9 +131,17 @@ std::optional<uint64_t> parse_content_length(std::string_view value) {
 }
 
 bool valid_host(std::string_view host) {
-  for (const char c : host)
-    if (!kHostBytes[static_cast<unsigned char>(c)]) return false;
-  return true;
+  if (host.starts_with('[')) {
+    const size_t end = host.find(']');
+    if (end == std::string_view::npos || end == 1) return false;
+    for (const char c : host.substr(1, end - 1))
+      if (!ascii_digit(c) && !ascii_alpha(c) && c != ':' && c != '.') return false;
+    const std::string_view rest = host.substr(end + 1);
+    return rest.empty() || (rest.front() == ':' && valid_port(rest.substr(1)));
+  }
+  size_t at = 0;
+  while (at < host.size() && kNameBytes[static_cast<unsigned char>(host[at])]) ++at;
+  return at == host.size() || (host[at] == ':' && valid_port(host.substr(at + 1)));
 }
 
 std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out) {

@@ -89,7 +89,7 @@ bool RequestMatcher::matches(const Request& request) const {
 }
 
 bool RequestMatcher::path_matches(std::string_view path) const {
-  if (any_path_) return path.starts_with('/');
+  if (any_path_) return path.starts_with('/') || path == "*";  // "/" is every path, OPTIONS * too
   return matched_bytes(path).has_value();
 }
 

@@ -426,7 +426,9 @@ Task<void> Connection::write_body(Exchange& exchange, Response& response) {
   for (;;) {
     auto chunk = co_await reading;
     if (!chunk) {
-      if (chunk.error().side == Side::upstream) exchange.info.set(ResponseFlag::upstream_connection_ended);
+      if (chunk.error().side == Side::upstream)
+        exchange.info.set(chunk.error().kind == ErrorKind::timeout ? ResponseFlag::stream_idle_timeout
+                                                                   : ResponseFlag::upstream_connection_ended);
       co_return std::unexpected(std::move(chunk).error());
     }
     auto writing = write_piece(socket_, piece(exchange, response, {}, *chunk), idle);

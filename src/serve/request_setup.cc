@@ -108,6 +108,7 @@ void set_forwarded_for(const ListenerConfig& config, const SocketAddress& peer, 
 
 void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer, Request& request) {
   set_forwarded_for(config, peer, request);
+  request.headers.remove(Known::x_envoy_original_path);  // ours to say
   const bool edge = config.use_remote_address && config.trusted_hops == 0;
   if (edge || !request.headers.has(Known::x_forwarded_proto)) request.headers.set(Known::x_forwarded_proto, "http");
   if (config.generate_request_id) {

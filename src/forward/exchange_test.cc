@@ -1,0 +1,517 @@
+#include "forward/exchange.h"
+
+#include "io/testing.h"
+#include "pipeline/message.h"
+
+namespace sluice {
+namespace {
+
+struct Rules final : RouteRules {
+  void rewrite_request(Request&) const override {}
+  void finish_response(Request&, Response& response) const override { response.finished = true; }
+};
+
+// The client's body: given piece by piece by the test, so that it can stop in the middle.
+class GivenBody final : public BodyReader {
+ public:
+  explicit GivenBody(Loop& loop) : loop_(loop) {}
+  void give(std::string piece, bool last = false) {
+    pieces_.push_back({std::move(piece), last});
+    event_.notify(loop_);
+  }
+  void break_off(Error error) {
+    error_ = std::move(error);
+    event_.notify(loop_);
+  }
+  Task<Chunk> read() override {
+    ++asked;
+    while (pieces_.empty() && !error_) {
+      auto waiting = event_.wait(loop_);
+      CO_TRY(co_await waiting);
+    }
+    if (error_) co_return std::unexpected(*error_);
+    now_ = std::move(pieces_.front());
+    pieces_.pop_front();
+    co_return Chunk{{now_.text.data(), now_.text.size()}, now_.last};
+  }
+  int asked = 0;
+
+ private:
+  struct Given {
+    std::string text;
+    bool last;
+  };
+  Loop& loop_;
+  Event event_;
+  std::deque<Given> pieces_;
+  Given now_;
+  std::optional<Error> error_;
+};
+
+struct World {
+  explicit World(const kinds::CircuitBreakers& b = {}) : breakers(b) {
+    loop.use_manual_clock(SteadyTime(1'000'000s), WallTime(0s));
+  }
+
+  Loop loop;
+  Metrics metrics{1};
+  const kinds::CircuitBreakers breakers;
+  std::shared_ptr<Cluster> cluster = std::make_shared<Cluster>("c", breakers, 1, metrics);
+  ConnectionPool pool{loop, cluster};
+  TestUpstream upstream{loop};
+  Rules rules;
+};
+
+// One request on its way, as a connection to a client would hold it.
+class Trip {
+ public:
+  explicit Trip(World& w, std::string_view method = "GET") : world(w) {
+    request.method = method;
+    request.path = "/x";
+    request.authority = "api.test";
+    request.background = &background;
+    request.route.rules = &w.rules;
+    info.start = w.loop.now();
+    addresses.push_back(w.upstream.address);
+  }
+  ~Trip() {
+    end();
+    CHECK(!runner.running());
+  }
+
+  void start(bool read_body = true) { runner.start(go(read_body)); }
+  // What a connection does behind a response, in its order.
+  void end() {
+    runner.cancel();
+    background.cancel();
+    CHECK(turn_until(world.loop, [&] { return !runner.running() && background.empty(); }));
+    arena.reset();
+  }
+  bool run() {
+    start();
+    return done();
+  }
+  bool done() {
+    return turn_until(world.loop, [&] { return !runner.running(); });
+  }
+  // The upstream's end of the n-th connection, once a request's head is there.
+  TestPeer& asked(size_t n = 0) {
+    EXPECT_TRUE(turn_until(world.loop, [&] {
+      return world.upstream.peers.size() > n && world.upstream.peers[n].hears("\r\n\r\n");
+    }));
+    return world.upstream.peers[n];
+  }
+  std::string header(std::string_view name) { return std::string(response.headers->get(name).value_or("")); }
+
+  World& world;
+  Arena arena;
+  StreamInfo info;
+  TaskGroup background;
+  Request request{arena, world.loop, info};
+  std::vector<SocketAddress> addresses;
+
+  Response response;
+  std::string body;
+  std::optional<Error> error;       // instead of a response
+  std::optional<Error> body_error;  // behind the head
+  bool body_whole = false;
+
+ private:
+  Task<void> go(bool read_body) {
+    auto forwarding = forward(request, {world.pool, addresses});
+    auto answered = co_await forwarding;
+    if (!answered) {
+      error = std::move(answered).error();
+      co_return Status{};
+    }
+    response = *answered;
+    if (!read_body) co_return Status{};
+    for (bool last = response.body.empty(); !last;) {
+      auto reading = response.body.reader->read();
+      auto chunk = co_await reading;
+      if (!chunk) {
+        body_error = std::move(chunk).error();
+        co_return Status{};
+      }
+      body.append(chunk->bytes.data(), chunk->bytes.size());
+      last = chunk->last;
+    }
+    body_whole = true;
+    co_return Status{};
+  }
+
+  Runner runner{this, [](void*, Result<void>) {}};
+};
+
+constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+TEST(Forward, keeps_a_connection_for_the_next_request) {
+  World world;
+  for (int i = 0; i < 3; ++i) {
+    Trip trip(world);
+    trip.start();
+    TestPeer& peer = trip.asked();
+    EXPECT_TRUE(peer.heard().starts_with("GET /x HTTP/1.1\r\nhost: api.test\r\n"));
+    peer.forget();
+    peer.say(kOk);
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, 200);
+    EXPECT_EQ(trip.body, "ok");
+    trip.end();
+    EXPECT_EQ(world.pool.idle(), 1U);
+  }
+  EXPECT_EQ(world.upstream.peers.size(), 1U);
+}
+
+TEST(Forward, tells_a_broken_answer_from_a_good_one) {
+  const std::vector<std::pair<std::string, uint16_t>> rows = {
+      {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200},
+      {"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204},                        // F14
+      {"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", 304},              // F14
+      {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", 200},                            // F4
+      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", 502},          // F4
+      {"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", 502},                              // F5
+      {"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\nok", 502},             // F5
+      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", 502},   // F15
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", 502},                           // F15
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 502},               // F15
+      {"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 502},               // F3
+      {"HTTP/1.1 200 OK\nContent-Length: 0\n\n", 502},                                       // F9
+      {"HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n", 502},                                // F10
+      {"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", 502},                                        // F11
+      {std::string("HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n", 27), 502},                          // F8
+      {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 502},  // F14
+      {"HTTP/2 200\r\n\r\n", 502},
+      {"HTTP/1.1 99 X\r\n\r\n", 502},
+      {"HTTP/1.1 999 X\r\n\r\n", 502},
+      {"SSH-2.0-OpenSSH_9.2\r\n", 502},
+  };
+  for (const auto& [bytes, status] : rows) {
+    World world;
+    Trip trip(world);
+    trip.start();
+    trip.asked().say(bytes);
+    ASSERT_TRUE(trip.done()) << bytes;
+    EXPECT_EQ(trip.response.status, status) << bytes;
+    if (status == 502) EXPECT_EQ(trip.info.flags_text(), "UPE") << bytes;
+    trip.end();
+    EXPECT_EQ(world.pool.idle(), status == 502 ? 0U : 1U) << bytes;
+  }
+}
+
+TEST(Forward, ends_a_flood_of_informational_answers) {
+  World world;
+  Trip trip(world);
+  trip.start();
+  TestPeer& peer = trip.asked();
+  for (int i = 0; i < 40; ++i) peer.say("HTTP/1.1 103 Early Hints\r\n\r\n");
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 502);
+}
+
+TEST(Forward, does_not_reuse_a_connection_with_bytes_nobody_asked_for) {
+  World world;
+  {
+    Trip trip(world);
+    trip.start();
+    trip.asked().say(std::string(kOk) + "HTTP/1.1 200 OK\r\n");
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.body, "ok");
+  }
+  EXPECT_EQ(world.pool.idle(), 0U);
+  {
+    Trip trip(world);
+    trip.start();
+    trip.asked(1).say(kOk);
+    ASSERT_TRUE(trip.done());
+  }
+  EXPECT_EQ(world.pool.idle(), 1U);
+  world.upstream.peers[1].say("HTTP/1.1 200 OK\r\n");  // while it lies in the pool
+  EXPECT_TRUE(turn_until(world.loop, [&] { return world.pool.idle() == 0; }));
+}
+
+TEST(Forward, says_why_a_connection_could_not_be_made) {
+  World world;
+  world.upstream.stop();
+  Trip trip(world);
+  ASSERT_TRUE(trip.run());
+  EXPECT_EQ(trip.response.status, 503);
+  EXPECT_EQ(trip.info.flags_text(), "UF");
+  EXPECT_EQ(trip.body,
+            "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, "
+            "transport failure reason: delayed connect error: Connection refused");
+}
+
+TEST(Forward, goes_on_to_the_next_address) {
+  World world;
+  TestUpstream gone(world.loop);
+  gone.stop();
+  Trip trip(world);
+  trip.addresses.insert(trip.addresses.begin(), gone.address);
+  trip.start();
+  trip.asked().say(kOk);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 200);
+}
+
+TEST(Forward, tells_that_the_upstream_closed_without_an_answer) {
+  for (const std::string_view part : {"", "HTTP/1.1 200 OK\r\nContent-Le"}) {
+    World world;
+    Trip trip(world);
+    trip.start();
+    TestPeer& peer = trip.asked();
+    peer.say(part);
+    peer.close();
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, 503);
+    EXPECT_EQ(trip.info.flags_text(), "UC");
+    EXPECT_EQ(trip.body,
+              "upstream connect error or disconnect/reset before headers. reset reason: connection termination");
+  }
+}
+
+// Connections that died in the pool without the loop having heard of it yet.
+void fill_pool(World& world, size_t connections) {
+  std::deque<Trip> trips;
+  for (size_t i = 0; i < connections; ++i) {
+    trips.emplace_back(world).start();
+    trips.back().asked(i);
+  }
+  for (size_t i = 0; i < connections; ++i) {
+    world.upstream.peers[i].say(kOk);
+    ASSERT_TRUE(trips[i].done());
+    trips[i].end();
+  }
+  ASSERT_EQ(world.pool.idle(), connections);
+}
+
+TEST(Forward, sends_a_safe_request_again_when_its_reused_connection_was_closed) {
+  for (const size_t stale : {1U, 3U}) {
+    World world;
+    fill_pool(world, stale);
+    for (TestPeer& peer : world.upstream.peers) peer.close();
+    Trip trip(world);
+    trip.start();  // before the loop sees the ends
+    trip.asked(stale).say(kOk);
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, 200) << stale;
+    EXPECT_EQ(trip.info.attempts, 2U);
+  }
+}
+
+TEST(Forward, does_not_send_a_post_again) {
+  World world;
+  fill_pool(world, 1);
+  world.upstream.peers[0].close();
+  Trip trip(world, "POST");
+  ASSERT_TRUE(trip.run());
+  EXPECT_EQ(trip.response.status, 503);
+  EXPECT_EQ(trip.info.flags_text(), "UC");
+}
+
+TEST(Forward, passes_an_early_answer_on_while_the_body_is_sent) {
+  World world;
+  Trip trip(world, "POST");
+  GivenBody body(world.loop);
+  trip.request.body = {&body, std::nullopt};
+  trip.start();
+  TestPeer& peer = trip.asked();
+  body.give("first");
+  EXPECT_TRUE(turn_until(world.loop, [&] { return peer.hears("5\r\nfirst\r\n"); }));
+  peer.say("HTTP/1.1 413 Payload Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 413);
+  peer.close();
+  body.give("second");
+  settle(world.loop);
+  body.give("third", true);
+  settle(world.loop);
+  trip.end();
+  EXPECT_EQ(world.pool.idle(), 0U);
+}
+
+// The sender of the body must not outlive the connection that it sends on.
+TEST(Forward, survives_an_upstream_that_fails_while_the_body_is_still_coming) {
+  for (const std::string_view answer : {"", "no HTTP\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"}) {
+    World world;
+    Trip trip(world, "POST");
+    GivenBody body(world.loop);
+    trip.request.body = {&body, std::nullopt};
+    trip.start();
+    TestPeer& peer = trip.asked();
+    peer.say(answer);
+    peer.close();
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, answer.empty() ? 503 : 502);
+    body.give("more of the body");
+    settle(world.loop);
+    body.give("and more", true);
+    settle(world.loop);
+  }
+}
+
+TEST(Forward, survives_an_upstream_that_fails_while_it_does_not_read_the_body) {
+  World world;
+  Trip trip(world, "POST");
+  GivenBody body(world.loop);
+  trip.request.body = {&body, std::nullopt};
+  trip.start();
+  TestPeer& peer = trip.asked();
+  body.give(std::string(16 << 20, 'x'));
+  settle(world.loop);
+  peer.say("no HTTP\r\n");
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 502);
+  world.loop.advance(10min);
+  settle(world.loop);
+}
+
+TEST(Forward, breaks_the_connection_when_the_clients_body_breaks_off) {
+  World world;
+  Trip trip(world, "POST");
+  GivenBody body(world.loop);
+  trip.request.body = {&body, 100};
+  trip.start();
+  TestPeer& peer = trip.asked();
+  body.give("part");
+  settle(world.loop);
+  body.break_off({.kind = ErrorKind::reset, .message = "gone", .side = Side::downstream});
+  ASSERT_TRUE(trip.done());
+  ASSERT_TRUE(trip.error);
+  EXPECT_EQ(trip.error->side, Side::downstream);
+  EXPECT_TRUE(turn_until(world.loop, [&] { return peer.ended(); }));
+}
+
+TEST(Forward, sends_the_body_only_after_100_or_a_second) {
+  World world;
+  for (const bool says_100 : {true, false}) {
+    Trip trip(world, "POST");
+    GivenBody body(world.loop);
+    body.give("body", true);
+    trip.request.body = {&body, 4};
+    trip.request.expects_continue = true;
+    trip.request.headers.add(Known::expect, "100-continue");
+    trip.start();
+    TestPeer& peer = trip.asked();
+    settle(world.loop);
+    EXPECT_EQ(body.asked, 0);
+    if (says_100) peer.say("HTTP/1.1 100 Continue\r\n\r\n");
+    else world.loop.advance(1s);
+    EXPECT_TRUE(turn_until(world.loop, [&] { return peer.heard().ends_with("\r\n\r\nbody"); }));
+    peer.forget();
+    peer.say(kOk);
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.body, "ok");
+  }
+}
+
+TEST(Forward, gives_up_at_the_routes_timeout) {
+  World world;
+  world.rules.timeout = 15s;
+  Trip trip(world);
+  trip.start();
+  trip.asked();
+  world.loop.advance(15s);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 504);
+  EXPECT_EQ(trip.body, "upstream request timeout");
+  EXPECT_EQ(trip.info.flags_text(), "UT");
+}
+
+// F17: what is cut off must never look like a whole answer.
+TEST(Forward, never_passes_a_cut_body_on_as_a_whole_one) {
+  const std::vector<std::string> heads = {"Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n", ""};
+  for (const std::string& framing : heads) {
+    World world;
+    world.rules.timeout = 15s;
+    Trip trip(world);
+    trip.start();
+    TestPeer& peer = trip.asked();
+    peer.say("HTTP/1.1 200 OK\r\n" + framing + "\r\n" + (framing.starts_with("T") ? "4\r\npart\r\n" : "part"));
+    EXPECT_TRUE(turn_until(world.loop, [&] { return trip.body == "part"; }));
+    world.loop.advance(15s);
+    ASSERT_TRUE(trip.done());
+    EXPECT_TRUE(trip.body_error) << framing;
+    EXPECT_FALSE(trip.body_whole) << framing;
+  }
+}
+
+TEST(Forward, never_passes_a_body_on_as_whole_when_the_clients_body_broke_off) {
+  World world;
+  Trip trip(world, "POST");
+  GivenBody body(world.loop);
+  trip.request.body = {&body, 100};
+  trip.start();
+  TestPeer& peer = trip.asked();
+  peer.say("HTTP/1.1 200 OK\r\n\r\npart");
+  EXPECT_TRUE(turn_until(world.loop, [&] { return trip.body == "part"; }));
+  body.break_off({.kind = ErrorKind::reset, .message = "gone", .side = Side::downstream});
+  ASSERT_TRUE(trip.done());
+  EXPECT_TRUE(trip.body_error);
+}
+
+TEST(Forward, reads_no_more_of_a_body_than_somebody_wants) {
+  World world;
+  Trip trip(world);
+  trip.start(false);
+  TestPeer& peer = trip.asked();
+  peer.say("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+  ASSERT_TRUE(trip.done());
+  const std::string piece(64 << 10, 'x');
+  size_t taken = 0;
+  for (int i = 0; i < 2000; ++i) {
+    taken += peer.say(piece);
+    if (i % 20 == 0) world.loop.turn(0ms);
+  }
+  EXPECT_LT(taken, 32U << 20);  // what two kernels' buffers hold
+  EXPECT_LT(trip.arena.bytes_used(), 64U << 10);
+}
+
+TEST(Forward, refuses_what_is_over_the_circuit_breakers) {
+  kinds::CircuitBreakers one_request, one_connection;
+  one_request.max_requests = 1;
+  one_connection.max_connections = 1;
+  for (const auto& breakers : {one_request, one_connection}) {
+    World world(breakers);
+    {
+      Trip first(world);
+      first.start();
+      first.asked();
+      Trip second(world);
+      ASSERT_TRUE(second.run());
+      EXPECT_EQ(second.response.status, 503);
+      EXPECT_EQ(second.info.flags_text(), "UO");
+      EXPECT_EQ(second.header("x-envoy-overloaded"), "true");
+      EXPECT_EQ(second.body, "upstream connect error or disconnect/reset before headers. reset reason: overflow");
+    }
+    Trip third(world);
+    third.start();
+    third.asked(1).say(kOk);
+    ASSERT_TRUE(third.done());
+    EXPECT_EQ(third.response.status, 200);
+  }
+}
+
+TEST(Forward, a_cancelled_request_closes_its_connection) {
+  World world;
+  {
+    Trip trip(world);
+    trip.start();
+    trip.asked();
+  }
+  EXPECT_EQ(world.pool.idle(), 0U);
+  EXPECT_TRUE(turn_until(world.loop, [&] { return world.upstream.peers[0].ended(); }));
+}
+
+TEST(Forward, closes_idle_connections_after_their_time) {
+  World world;
+  fill_pool(world, 2);
+  world.loop.advance(59s);
+  EXPECT_EQ(world.pool.idle(), 2U);
+  world.loop.advance(1s);
+  EXPECT_EQ(world.pool.idle(), 0U);
+}
+
+}  // namespace
+}  // namespace sluice
