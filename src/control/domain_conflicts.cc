@@ -24,7 +24,9 @@ bool has_domain(const ConfigObject& service, const std::string& domain) {
   return std::ranges::find(domains, domain) != domains.end();
 }
 
-std::string short_name(const ConfigObject& object) { return object.key.ns + "." + object.key.name; }
+std::string short_name(const ConfigObject& object) {
+  return object.key.ns + "." + object.key.name;
+}
 
 std::string names_of(std::span<const ConfigObjectPtr> objects, const ConfigObject* without = nullptr) {
   std::vector<std::string> names;
@@ -42,8 +44,10 @@ void tell_as_written(std::span<const ConfigObjectPtr> services, DomainChoice& ou
   Owners by_domain;
   for (const ConfigObjectPtr& service : services) {
     const auto& host = service->as<VirtualService>()->virtual_host;
-    if (host && host->domains_absent) by_domain[""].push_back(service);
-    else for (const std::string& domain : domains_of(*service)) by_domain[domain].push_back(service);
+    if (host && host->domains_absent)
+      by_domain[""].push_back(service);
+    else
+      for (const std::string& domain : domains_of(*service)) by_domain[domain].push_back(service);
   }
   std::vector<std::string> shared;
   for (const auto& [domain, owners] : by_domain) {
@@ -53,13 +57,19 @@ void tell_as_written(std::span<const ConfigObjectPtr> services, DomainChoice& ou
     for (const ConfigObjectPtr& owner : distinct) {
       const std::string others = distinct.size() == 1 ? short_name(*owner) : names_of(owners, owner.get());
       out.errors[owner->key].push_back(
-          domain.empty()
-              ? fmt::format("domain conflict: other virtual services that belong to the same Gateway as this one don't specify a domain (and thus default to '*'): [{}]", others)
-              : fmt::format("domain conflict: the [{}] domain is present in other virtual services that belong to the same Gateway as this one: [{}]", domain, others));
+          domain.empty() ? fmt::format("domain conflict: other virtual services that belong to the same Gateway as "
+                                       "this one don't specify a domain (and thus default to '*'): [{}]",
+                                       others)
+                         : fmt::format("domain conflict: the [{}] domain is present in other virtual services that "
+                                       "belong to the same Gateway as this one: [{}]",
+                                       domain, others));
     }
   }
   if (!shared.empty())
-    out.gateway_error = fmt::format("domain conflict: the following domains are present in more than one of the virtual services associated with this gateway: [{}]", join(shared, " "));
+    out.gateway_error = fmt::format(
+        "domain conflict: the following domains are present in more than one of the virtual services associated with "
+        "this gateway: [{}]",
+        join(shared, " "));
 }
 
 // The second: domains as they are served. True when there is a conflict.
@@ -72,7 +82,9 @@ bool tell_as_served(std::span<const ConfigObjectPtr> services, DomainChoice& out
     if (owners.size() < 2) continue;
     any = true;
     for (const ConfigObjectPtr& owner : std::set<ConfigObjectPtr>(owners.begin(), owners.end()))
-      out.errors[owner->key].push_back(fmt::format("VirtualHost Error: DomainsNotUniqueError. Reason: domain {} is shared by the following virtual hosts: [{}]", domain, names_of(owners)));
+      out.errors[owner->key].push_back(fmt::format(
+          "VirtualHost Error: DomainsNotUniqueError. Reason: domain {} is shared by the following virtual hosts: [{}]",
+          domain, names_of(owners)));
   }
   return any;
 }
@@ -135,8 +147,10 @@ DomainChoice choose_by_domain(std::span<const ConfigObjectPtr> services,
                               const std::function<ConfigObjectPtr(const ObjectKey&)>& last_good) {
   DomainChoice out;
   tell_as_written(services, out);
-  if (tell_as_served(services, out)) out.serving = Choosing(services, last_good).choose();
-  else out.serving.assign(services.begin(), services.end());
+  if (tell_as_served(services, out))
+    out.serving = Choosing(services, last_good).choose();
+  else
+    out.serving.assign(services.begin(), services.end());
   return out;
 }
 

@@ -16,11 +16,16 @@ using kinds::Gateway;
 using kinds::VirtualService;
 
 constexpr MetricFamily kNoRoute{"envoy_http_no_route_total", "Requests that no route fits."};
-constexpr MetricFamily kSnapshotsLive{"sluice_snapshots_live", "Snapshots that some exchange or worker still uses.", MetricType::gauge};
+constexpr MetricFamily kSnapshotsLive{"sluice_snapshots_live", "Snapshots that some exchange or worker still uses.",
+                                      MetricType::gauge};
 
-std::string short_name(const ObjectKey& key) { return key.ns + "." + key.name; }
+std::string short_name(const ObjectKey& key) {
+  return key.ns + "." + key.name;
+}
 
-std::string hex_hash(std::string_view text) { return fmt::format("{:016x}", std::hash<std::string_view>{}(text)); }
+std::string hex_hash(std::string_view text) {
+  return fmt::format("{:016x}", std::hash<std::string_view>{}(text));
+}
 
 void add_once(std::vector<std::string>& texts, std::string text) {
   if (std::ranges::find(texts, text) == texts.end()) texts.push_back(std::move(text));
@@ -28,8 +33,12 @@ void add_once(std::vector<std::string>& texts, std::string text) {
 
 }  // namespace
 
-void ObjectReport::error(std::string text) { add_once(errors, std::move(text)); }
-void ObjectReport::warning(std::string text) { add_once(warnings, std::move(text)); }
+void ObjectReport::error(std::string text) {
+  add_once(errors, std::move(text));
+}
+void ObjectReport::warning(std::string text) {
+  add_once(warnings, std::move(text));
+}
 
 ObjectState ObjectReport::state() const {
   if (!errors.empty()) return ObjectState::rejected;
@@ -172,9 +181,12 @@ std::vector<ConfigObjectPtr> Translating::gateways() {
   std::vector<ConfigObjectPtr> found;
   for (const ConfigObjectPtr& object : all<Gateway>()) {
     const auto& names = object->as<Gateway>()->proxy_names;
-    if (std::ranges::find(names, kDefaultProxy) != names.end()) found.push_back(object);
-    else report(object->key).warning(
-        fmt::format("this Gateway is for the proxies [{}]; this program is {}, so it is not served here", join(names, " "), kDefaultProxy));
+    if (std::ranges::find(names, kDefaultProxy) != names.end())
+      found.push_back(object);
+    else
+      report(object->key)
+          .warning(fmt::format("this Gateway is for the proxies [{}]; this program is {}, so it is not served here",
+                               join(names, " "), kDefaultProxy));
   }
   if (!all<Gateway>().empty()) return found;
   // No Gateway at all: one on loopback, so that a folder of VirtualServices is enough to begin with.
@@ -208,14 +220,17 @@ void Translating::reject_shared_ports(std::vector<ConfigObjectPtr>& gateways) {
     std::vector<std::string> names;
     for (const ConfigObjectPtr& object : sharing) names.push_back(short_name(object->key));
     for (const ConfigObjectPtr& object : sharing) {
-      report(object->key).error(fmt::format("bind-address {}:{} is not unique in a proxy. gateways: {}", address.first, address.second, join(names, ",")));
+      report(object->key)
+          .error(fmt::format("bind-address {}:{} is not unique in a proxy. gateways: {}", address.first, address.second,
+                             join(names, ",")));
       std::erase(gateways, object);
       rejected.push_back(object);
     }
   }
   for (const ConfigObjectPtr& object : rejected) {
     const auto last = t_.last_gateways_.find(object->key);
-    if (last != t_.last_gateways_.end() && taken.insert(address_of(last->second)).second) gateways.push_back(last->second);
+    if (last != t_.last_gateways_.end() && taken.insert(address_of(last->second)).second)
+      gateways.push_back(last->second);
   }
 }
 
@@ -229,23 +244,31 @@ void Translating::check_targets(std::span<const ConfigObjectPtr> gateways) {
   const auto check = [&](const ConfigObject& object, const std::vector<kinds::TargetRef>& targets) {
     for (const kinds::TargetRef& target : targets)
       if (!known(target.kind, object.key.ns, target.name))
-        report(object.key).warning(fmt::format("targetRefs: there is no {} {}/{}", target.kind, object.key.ns, target.name));
+        report(object.key)
+            .warning(fmt::format("targetRefs: there is no {} {}/{}", target.kind, object.key.ns, target.name));
   };
-  for (const ConfigObjectPtr& object : all<kinds::EgressPolicy>()) check(*object, object->as<kinds::EgressPolicy>()->target_refs);
-  for (const ConfigObjectPtr& object : all<kinds::ProxySettings>()) check(*object, object->as<kinds::ProxySettings>()->target_refs);
+  for (const ConfigObjectPtr& object : all<kinds::EgressPolicy>())
+    check(*object, object->as<kinds::EgressPolicy>()->target_refs);
+  for (const ConfigObjectPtr& object : all<kinds::ProxySettings>())
+    check(*object, object->as<kinds::ProxySettings>()->target_refs);
 }
 
 const kinds::ProxySettings& Translating::settings_of(const ConfigObject& gateway) {
   static const kinds::ProxySettings kDefaults;
   const ConfigObject* chosen = nullptr;
   for (const ConfigObjectPtr& object : all<kinds::ProxySettings>()) {
-    const bool meant = object->key.ns == gateway.key.ns &&
-                       std::ranges::any_of(object->as<kinds::ProxySettings>()->target_refs, [&](const kinds::TargetRef& target) {
-                         return target.kind == "Gateway" && target.name == gateway.key.name;
-                       });
+    const bool meant =
+        object->key.ns == gateway.key.ns &&
+        std::ranges::any_of(object->as<kinds::ProxySettings>()->target_refs, [&](const kinds::TargetRef& target) {
+          return target.kind == "Gateway" && target.name == gateway.key.name;
+        });
     if (!meant) continue;
-    if (!chosen) chosen = object.get();
-    else report(object->key).warning(fmt::format("ProxySettings {} is for Gateway {} too and comes first by name", chosen->key.name, gateway.key.name));
+    if (!chosen)
+      chosen = object.get();
+    else
+      report(object->key)
+          .warning(fmt::format("ProxySettings {} is for Gateway {} too and comes first by name", chosen->key.name,
+                               gateway.key.name));
   }
   return chosen ? *chosen->as<kinds::ProxySettings>() : kDefaults;
 }
@@ -293,7 +316,8 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
 Status Translating::open_access_log(SnapshotListener& listener) {
   const auto& service = spec_->options.access_logging_service;
   if (options_.log_files && !trial_) {
-    listener.access_log = TRY(AccessLog::create(service ? &*service : nullptr, options_.default_access_log, *options_.log_files));
+    listener.access_log =
+        TRY(AccessLog::create(service ? &*service : nullptr, options_.default_access_log, *options_.log_files));
   } else if (service) {
     TRY(AccessLog::check(*service));
   }
@@ -315,7 +339,8 @@ class LogObserver final : public ExchangeObserver {
  public:
   explicit LogObserver(std::shared_ptr<const AccessLog> access_log) : log_(std::move(access_log)) {}
   void finished(const Request& request, const Response& response, SteadyTime now) const override {
-    log_->write({.request = &request, .response = response.headers ? &response : nullptr, .info = request.info, .now = now});
+    log_->write(
+        {.request = &request, .response = response.headers ? &response : nullptr, .info = request.info, .now = now});
   }
 
  private:
@@ -347,7 +372,8 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
   to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
   to.service = std::make_shared<RouterService>(listener.router);
-  if (listener.access_log && !listener.access_log->empty()) to.observer = std::make_shared<LogObserver>(listener.access_log);
+  if (listener.access_log && !listener.access_log->empty())
+    to.observer = std::make_shared<LogObserver>(listener.access_log);
   to.metrics = t_.server_metrics_;
 }
 
@@ -357,14 +383,17 @@ std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& ga
   const kinds::HttpGateway& http = spec_->http_gateway;
   const auto namespace_fits = [&](const std::string& ns) {
     const auto& wanted = http.virtual_service_namespaces;
-    return wanted.empty() || std::ranges::find(wanted, "*") != wanted.end() || std::ranges::find(wanted, ns) != wanted.end();
+    return wanted.empty() || std::ranges::find(wanted, "*") != wanted.end() ||
+           std::ranges::find(wanted, ns) != wanted.end();
   };
   std::vector<ConfigObjectPtr> found;
   if (http.virtual_service_selector.empty() && !http.virtual_services.empty()) {
     for (const ObjectRef& ref : http.virtual_services) {
       const auto object = by_key_.find({"VirtualService", ref.ns, ref.name});
-      if (object == by_key_.end()) report(gateway.key).error(fmt::format("invalid virtual service ref {}.{}", ref.ns, ref.name));
-      else if (std::ranges::find(found, object->second) == found.end()) found.push_back(object->second);
+      if (object == by_key_.end())
+        report(gateway.key).error(fmt::format("invalid virtual service ref {}.{}", ref.ns, ref.name));
+      else if (std::ranges::find(found, object->second) == found.end())
+        found.push_back(object->second);
     }
     return found;
   }
@@ -433,7 +462,8 @@ Result<VirtualHostEntry> Translating::build_host(const ConfigObject& service, Ob
   return entry;
 }
 
-Status Translating::build_route(const ConfigObject& service, size_t index, VirtualHostEntry& host, ObjectReport& report) {
+Status Translating::build_route(const ConfigObject& service, size_t index, VirtualHostEntry& host,
+                                ObjectReport& report) {
   const kinds::Route& route = service.as<VirtualService>()->virtual_host->routes[index];
   const auto* action = std::get_if<kinds::RouteAction>(&route.action);
   const auto* multi = action ? std::get_if<kinds::MultiDestination>(&action->destination) : nullptr;
@@ -455,10 +485,12 @@ Result<std::unique_ptr<RouteEntry>> Translating::build_entry(const ConfigObject&
   auto entry = std::make_unique<RouteEntry>();
   entry->name = route.name;
   entry->virtual_host_name = service.key.ns + "_" + service.key.name;
-  const std::string tree = route_tree_name(gateway_->key.name, kDefaultProxy, service.key.ns, service.key.name, route.name);
+  const std::string tree =
+      route_tree_name(gateway_->key.name, kDefaultProxy, service.key.ns, service.key.name, route.name);
   entry->generated_name = route_name(entry->virtual_host_name, index, tree, matcher);
   const auto route_error = [&](Error error) {
-    return invalid(fmt::format("Route Error: ProcessingError. Reason: {}. Route Name: {}", error.message, entry->generated_name));
+    return invalid(
+        fmt::format("Route Error: ProcessingError. Reason: {}. Route Name: {}", error.message, entry->generated_name));
   };
   auto compiled = RequestMatcher::compile(route.matchers[matcher]);
   if (!compiled) return route_error(compiled.error());
@@ -516,17 +548,23 @@ FindHeaderSecret Translating::secret_finder() {
 
 // --- the ends of chains -----------------------------------------------------------------------------------------
 
-Result<std::shared_ptr<const Filter>> Translating::build_terminal(const ConfigObject& service, const kinds::Route& route,
+Result<std::shared_ptr<const Filter>> Translating::build_terminal(const ConfigObject& service,
+                                                                  const kinds::Route& route,
                                                                   const RequestMatcher& matcher,
                                                                   const kinds::WeightedDestination* destination,
                                                                   ObjectReport& report) {
-  if (const auto* redirect = std::get_if<kinds::RedirectAction>(&route.action)) return make_redirect(*redirect, matcher);
-  if (const auto* direct = std::get_if<kinds::DirectResponseAction>(&route.action)) return make_direct_response(*direct);
+  if (const auto* redirect = std::get_if<kinds::RedirectAction>(&route.action))
+    return make_redirect(*redirect, matcher);
+  if (const auto* direct = std::get_if<kinds::DirectResponseAction>(&route.action))
+    return make_direct_response(*direct);
   if (destination) return static_terminal(service, destination->destination, report);
   const auto& action = std::get<kinds::RouteAction>(route.action).destination;
   if (const auto* single = std::get_if<kinds::Destination>(&action)) return static_terminal(service, *single, report);
-  if (const auto* dynamic = std::get_if<kinds::DynamicForwardProxyRoute>(&action)) return dynamic_terminal(service, *dynamic, report);
-  report.warning("Route Warning: InvalidDestinationWarning. Reason: must specify either 'singleDestination', 'multipleDestinations' or 'upstreamGroup' for action");
+  if (const auto* dynamic = std::get_if<kinds::DynamicForwardProxyRoute>(&action))
+    return dynamic_terminal(service, *dynamic, report);
+  report.warning(
+      "Route Warning: InvalidDestinationWarning. Reason: must specify either 'singleDestination', "
+      "'multipleDestinations' or 'upstreamGroup' for action");
   return make_no_cluster("");
 }
 
@@ -536,19 +574,22 @@ void Translating::note_cluster(const ClusterId& id) {
   alive[id.value()] = true;
 }
 
-std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& service, const kinds::Destination& destination,
+std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& service,
+                                                           const kinds::Destination& destination,
                                                            ObjectReport& report) {
   const std::string& ns = destination.upstream.ns.empty() ? service.key.ns : destination.upstream.ns;
   const ConfigObject* object = find("Upstream", ns, destination.upstream.name);
   const std::string name = destination.upstream.name + "_" + ns;
   if (!object) {
-    report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }} not found", ns, destination.upstream.name));
+    report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }} not found",
+                               ns, destination.upstream.name));
     return make_no_cluster(name);
   }
   const auto& upstream = *object->as<kinds::Upstream>();
   auto cluster = t_.kept_.get<StaticCluster>("cluster " + name + fmt::format(" {:016x}", object->hash), [&] {
     auto made = std::make_shared<StaticCluster>();
-    auto common = std::make_shared<Cluster>(name, upstream.circuit_breakers.value_or(kinds::CircuitBreakers{}), options_.workers, *options_.metrics);
+    auto common = std::make_shared<Cluster>(name, upstream.circuit_breakers.value_or(kinds::CircuitBreakers{}),
+                                            options_.workers, *options_.metrics);
     common->connect_timeout = upstream.connection_config.connect_timeout;
     made->cluster = std::move(common);
     for (const kinds::StaticHost& host : upstream.static_hosts.hosts) {
@@ -566,12 +607,15 @@ Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const Config
                                                                     const kinds::DynamicForwardProxyRoute& route,
                                                                     ObjectReport& report) {
   if (!dynamic_) {
-    report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: the route forwards dynamically, but Gateway {} has no httpGateway.options.dynamicForwardProxy: requests get 503", gateway_->key.name));
+    report.warning(
+        fmt::format("Route Warning: InvalidDestinationWarning. Reason: the route forwards dynamically, but Gateway {} "
+                    "has no httpGateway.options.dynamicForwardProxy: requests get 503",
+                    gateway_->key.name));
     return make_no_cluster("solo_io_generated_dfp");
   }
   note_cluster(dynamic_->id);
-  return make_dynamic_upstream(dynamic_, TRY(guard_for(service)), {route.host_rewrite, to_lower(route.auto_host_rewrite_header)},
-                               t_.dynamic_metrics_);
+  return make_dynamic_upstream(dynamic_, TRY(guard_for(service)),
+                               {route.host_rewrite, to_lower(route.auto_host_rewrite_header)}, t_.dynamic_metrics_);
 }
 
 // The policies of the Gateway and of the VirtualService, joined.
@@ -603,11 +647,13 @@ Result<std::shared_ptr<const AddressGuard>> Translating::guard_for(const ConfigO
 std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::DynamicForwardProxyConfig& config) {
   auto resolver = resolver_view(config.dns_cache_config, 1024);
   const kinds::CircuitBreakers breakers = config.circuit_breakers.value_or(kinds::CircuitBreakers{});
-  const std::string key = fmt::format("dfp {} {} {} {}", resolver->config().key(), breakers.max_connections.value_or(1024),
-                                      breakers.max_pending_requests.value_or(1024), breakers.max_requests.value_or(1024));
+  const std::string key =
+      fmt::format("dfp {} {} {} {}", resolver->config().key(), breakers.max_connections.value_or(1024),
+                  breakers.max_pending_requests.value_or(1024), breakers.max_requests.value_or(1024));
   return t_.kept_.get<DynamicCluster>(key, [&] {
     auto made = std::make_shared<DynamicCluster>();
-    made->cluster = std::make_shared<Cluster>("solo_io_generated_dfp:" + hex_hash(key), breakers, options_.workers, *options_.metrics);
+    made->cluster = std::make_shared<Cluster>("solo_io_generated_dfp:" + hex_hash(key), breakers, options_.workers,
+                                              *options_.metrics);
     made->resolver = resolver;
     return made;
   });
@@ -630,9 +676,12 @@ std::shared_ptr<ResolverView> Translating::resolver_view(const kinds::DnsCacheCo
   if (config.cares_dns) {
     for (const kinds::DnsServer& server : config.cares_dns->resolvers)
       made.servers.list.push_back({{*IpAddress::parse(server.address), server.port},
-                                   config.cares_dns->use_tcp || server.protocol == kinds::SocketProtocol::tcp ? DnsProtocol::tcp : DnsProtocol::udp_then_tcp});
+                                   config.cares_dns->use_tcp || server.protocol == kinds::SocketProtocol::tcp
+                                       ? DnsProtocol::tcp
+                                       : DnsProtocol::udp_then_tcp});
   } else if (!options_.default_resolvers.empty()) {
-    for (const Endpoint& endpoint : options_.default_resolvers) made.servers.list.push_back({endpoint, DnsProtocol::udp_then_tcp});
+    for (const Endpoint& endpoint : options_.default_resolvers)
+      made.servers.list.push_back({endpoint, DnsProtocol::udp_then_tcp});
   } else {
     use_system_files(made);
   }

@@ -43,8 +43,8 @@ struct TranslateOptions {
   unsigned workers = 1;
   Metrics* metrics = nullptr;
   ResolverPool* resolvers = nullptr;
-  LogFiles* log_files = nullptr;           // null: no access log is opened or written
-  std::string default_access_log;          // a path; "" is off
+  LogFiles* log_files = nullptr;            // null: no access log is opened or written
+  std::string default_access_log;           // a path; "" is off
   std::vector<Endpoint> default_resolvers;  // empty: the system's
   std::vector<uint16_t> own_ports;          // admin and API, besides those of Gateways
   std::vector<const FilterFactory*> filters;

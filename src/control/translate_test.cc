@@ -1,0 +1,593 @@
+#include "control/translate.h"
+
+#include <gtest/gtest.h>
+
+#include "filters/all.h"
+#include "io/loop.h"
+#include "observe/log_file.h"
+
+namespace sluice {
+namespace {
+
+// An object in few words: `spec` is YAML in flow style.
+std::string object(std::string_view kind, std::string_view name, std::string_view spec, std::string_view meta = "") {
+  const bool own = kind == "EgressPolicy" || kind == "ProxySettings";
+  const std::string_view version = kind == "Secret"     ? "v1"
+                                   : own                ? "sluice.dev/v1alpha1"
+                                   : kind == "Upstream" ? "gloo.solo.io/v1"
+                                                        : "gateway.solo.io/v1";
+  return fmt::format("---\napiVersion: {}\nkind: {}\nmetadata: {{name: {}, namespace: gloo-system{}}}\n{}\n", version,
+                     kind, name, meta,
+                     kind == "Secret" ? fmt::format("stringData: {}", spec) : fmt::format("spec: {}", spec));
+}
+
+std::string gateway(std::string_view name, int port, std::string_view more = "") {
+  return object("Gateway", name,
+                fmt::format("{{bindAddress: 127.0.0.1, bindPort: {}, httpGateway: {{}}{}}}", port, more));
+}
+
+// One route that answers by itself.
+std::string service(std::string_view name, std::string_view domains, std::string_view meta = "") {
+  return object("VirtualService", name,
+                fmt::format("{{virtualHost: {{domains: [{}], routes: [{{matchers: [{{prefix: /}}], "
+                            "directResponseAction: {{status: 200, body: {}}}}}]}}}}",
+                            domains, name),
+                meta);
+}
+
+std::string service_with(std::string_view name, std::string_view routes) {
+  return object("VirtualService", name,
+                fmt::format("{{virtualHost: {{domains: ['{}.test'], routes: [{}]}}}}", name, routes));
+}
+
+std::string service_to(std::string_view name, std::string_view action) {
+  return service_with(name, fmt::format("{{matchers: [{{prefix: /}}], routeAction: {}}}", action));
+}
+
+std::string service_with_secret(std::string_view name, std::string_view domain) {
+  return object("VirtualService", name,
+                fmt::format("{{virtualHost: {{domains: [{}], options: {{headerManipulation: {{requestHeadersToAdd: "
+                            "[{{headerSecretRef: {{name: s, namespace: gloo-system}}}}]}}}}, routes: [{{matchers: "
+                            "[{{prefix: /}}], directResponseAction: {{status: 200}}}}]}}}}",
+                            domain));
+}
+
+const std::string kSecret = object("Secret", "s", "{x-key: hush}");
+constexpr std::string_view kDynamic = ", httpGateway: {options: {dynamicForwardProxy: {}}}";
+
+std::string dynamic_gateway(std::string_view name, int port) {
+  return object("Gateway", name, fmt::format("{{bindAddress: 127.0.0.1, bindPort: {}{}}}", port, kDynamic));
+}
+
+class Translate : public testing::Test {
+ protected:
+  Translate() {
+    for (const FilterFactory* filter : all_filters())
+      for (OptionField& field : filter->option_fields()) fields_.push_back(std::move(field));
+  }
+
+  TranslateOptions options() {
+    TranslateOptions out;
+    out.metrics = &metrics_;
+    out.resolvers = &resolvers_;
+    out.log_files = &log_files_;
+    out.filters = all_filters();
+    return out;
+  }
+
+  std::vector<ConfigObjectPtr> read(const std::string& yaml) {
+    const ConfigFile file{"test.yaml", yaml, 0};
+    LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
+    for (const Diagnostic& d : loaded.diagnostics.all())
+      if (d.severity == Severity::error) ADD_FAILURE() << d.to_string();
+    return loaded.objects;
+  }
+  const Translation& apply(const std::string& yaml) { return now_ = translator_.translate(read(yaml)); }
+
+  // "Accepted", or the state and the reason as a status shows it.
+  static std::string told(const std::map<ObjectKey, ObjectReport>& reports, std::string_view kind,
+                          std::string_view name) {
+    const auto found = reports.find(ObjectKey{std::string(kind), "gloo-system", std::string(name)});
+    if (found == reports.end()) return "nothing";
+    static constexpr std::string_view kWords[] = {"Accepted", "Warning ", "Rejected "};
+    return std::string(kWords[static_cast<size_t>(found->second.state())]) + found->second.reason();
+  }
+  std::string told(std::string_view kind, std::string_view name) const { return told(now_.reports, kind, name); }
+
+  // What is served: "127.0.0.1:8080 gloo-system_a[a.test] gloo-system_b[b.test]", a line for each listener.
+  std::string served() const {
+    std::string out;
+    for (const auto& listener : now_.snapshot->listeners) {
+      out += (out.empty() ? "" : "\n") + listener->address.to_string();
+      for (const VirtualHostEntry& host : listener->router->table().hosts())
+        out += fmt::format(" {}[{}]", host.name, join(host.domains, " "));
+    }
+    return out;
+  }
+  const RouteEntry& route(size_t index = 0) const {
+    return *now_.snapshot->listeners.at(0)->router->table().hosts()[0].routes.at(index);
+  }
+  std::string stages() const {
+    std::vector<std::string> out;
+    for (const StagedFilter& filter : route().chain.filters) out.emplace_back(stage_name(filter.stage));
+    return join(out, ", ");
+  }
+
+  // What a route that forwards dynamically says to the request's own authority; nothing is sent.
+  std::string verdict(std::string_view authority) {
+    Arena arena;
+    StreamInfo info;
+    Request request(arena, loop_, info);
+    TaskGroup background;
+    Explanation explanation;
+    request.background = &background;
+    request.explanation = &explanation;
+    request.method = "GET";
+    request.path = "/";
+    request.authority = authority;
+    bool done = false;
+    Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
+    runner.start(send(*now_.snapshot->listeners.at(0)->router, request));
+    EXPECT_TRUE(done);
+    return explanation.verdict;
+  }
+
+  Metrics metrics_{2};
+  LogFiles log_files_{2, metrics_};
+  Loop loop_;
+  ResolverPool resolvers_{{&loop_}};
+  std::vector<OptionField> fields_;
+  Translator translator_{options()};
+  Translation now_;
+
+ private:
+  static Task<void> send(const Router& router, Request& request) {
+    auto handling = router.handle(request);
+    co_await handling;
+    co_return Status{};
+  }
+};
+
+// --- references -------------------------------------------------------------------------------------------------
+
+TEST_F(Translate, warns_of_a_destination_that_is_not_there_and_serves_the_rest) {
+  struct Row {
+    std::string_view action;
+    std::string_view told;
+  };
+  const std::string missing =
+      "warning: \n  Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream { gloo-system.u } not found";
+  for (const Row& row : {
+           Row{"{single: {upstream: {name: u, namespace: gloo-system}}}", missing},
+           Row{"{single: {upstream: {name: u}}}", missing},
+           Row{"{multi: {destinations: [{weight: 1, destination: {upstream: {name: u}}}, {weight: 2, destination: "
+               "{upstream: {name: u}}}]}}",
+               missing},
+           Row{"{single: {upstream: {name: u, namespace: other}}}",
+               "warning: \n  Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream { other.u } not found"},
+           Row{"{}",
+               "warning: \n  Route Warning: InvalidDestinationWarning. Reason: must specify either "
+               "'singleDestination', 'multipleDestinations' or 'upstreamGroup' for action"},
+           Row{"{dynamicForwardProxy: {}}",
+               "warning: \n  Route Warning: InvalidDestinationWarning. Reason: the route forwards dynamically, but "
+               "Gateway gateway-proxy has no httpGateway.options.dynamicForwardProxy: requests get 503"},
+       }) {
+    apply(service_to("a", row.action));
+    EXPECT_EQ(told("VirtualService", "a"), "Warning " + std::string(row.told)) << row.action;
+    EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test]") << row.action;
+  }
+}
+
+TEST_F(Translate, tells_each_missing_destination_once_though_two_gateways_serve_the_route) {
+  apply(gateway("one", 8001) + gateway("two", 8002) +
+        service_with("a", "{matchers: [{prefix: /b}, {prefix: /c}], routeAction: {single: {upstream: {name: u}}}}"));
+  EXPECT_EQ(told("VirtualService", "a"),
+            "Warning warning: \n  Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream { gloo-system.u } not "
+            "found");
+}
+
+TEST_F(Translate, warns_of_a_service_without_virtual_host) {
+  apply(object("VirtualService", "a", "{}") + service("b", "b.test"));
+  EXPECT_EQ(told("VirtualService", "a"), "Warning warning: \n  VirtualHost Warning: there is no virtualHost");
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_b[b.test]");
+}
+
+TEST_F(Translate, rejects_a_gateway_that_names_an_unknown_service_and_serves_those_it_finds) {
+  apply(object("Gateway", "g",
+               "{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {virtualServices: [{name: gone, namespace: "
+               "gloo-system}, {name: a, namespace: gloo-system}, {name: a, namespace: gloo-system}]}}") +
+        service("a", "a.test"));
+  EXPECT_EQ(told("Gateway", "g"), "Rejected 1 error occurred:\n\t* invalid virtual service ref gloo-system.gone\n\n");
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  EXPECT_EQ(served(), "127.0.0.1:8001 gloo-system_a[a.test]");
+}
+
+TEST_F(Translate, selects_services_by_label_and_namespace) {
+  const std::string both =
+      service("a", "a.test", ", labels: {team: x}") + service("b", "b.test", ", labels: {team: w}");
+  struct Row {
+    std::string_view http;
+    std::string_view served;
+  };
+  for (const Row& row : {
+           Row{"{virtualServiceSelector: {team: x}}", "127.0.0.1:8001 gloo-system_a[a.test]"},
+           Row{"{virtualServiceSelector: {team: x, tier: z}}", ""},
+           Row{"{virtualServiceSelector: {team: w}, virtualServices: [{name: a, namespace: gloo-system}]}",
+               "127.0.0.1:8001 gloo-system_b[b.test]"},
+           Row{"{virtualServiceNamespaces: [other]}", ""},
+           Row{"{virtualServiceNamespaces: ['*']}", "127.0.0.1:8001 gloo-system_a[a.test] gloo-system_b[b.test]"},
+           Row{"{virtualServiceNamespaces: [gloo-system]}",
+               "127.0.0.1:8001 gloo-system_a[a.test] gloo-system_b[b.test]"},
+       }) {
+    apply(object("Gateway", "g", fmt::format("{{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {}}}", row.http)) +
+          both);
+    EXPECT_EQ(served(), row.served) << row.http;
+    EXPECT_EQ(told("Gateway", "g"), "Accepted") << row.http;
+  }
+}
+
+// --- domains ----------------------------------------------------------------------------------------------------
+
+TEST_F(Translate, rejects_all_that_share_a_domain_in_gloos_words) {
+  apply(service("a", "a.test, both.test") + service("b", "Both.test"));
+  for (const auto& [name, other] : {std::pair("a", "b"), std::pair("b", "a")})
+    EXPECT_EQ(told("VirtualService", name),
+              fmt::format("Rejected 2 errors occurred:\n"
+                          "\t* domain conflict: the [both.test] domain is present in other virtual services that "
+                          "belong to the same Gateway as this one: [gloo-system.{}]\n"
+                          "\t* VirtualHost Error: DomainsNotUniqueError. Reason: domain both.test is shared by the "
+                          "following virtual hosts: [gloo-system.a gloo-system.b]\n\n",
+                          other));
+  apply(gateway("g", 8001) + service("a", "a.test, both.test") + service("b", "both.test"));
+  EXPECT_EQ(told("Gateway", "g"),
+            "Rejected 1 error occurred:\n\t* domain conflict: the following domains are present in more than one of "
+            "the virtual services associated with this gateway: [both.test]\n\n");
+}
+
+TEST_F(Translate, words_conflicts_of_services_without_domains_as_gloo_does) {
+  const std::string none = "{virtualHost: {routes: []}}";
+  apply(gateway("g", 8001) + object("VirtualService", "a", none) + object("VirtualService", "b", none));
+  EXPECT_EQ(told("VirtualService", "a"),
+            "Rejected 2 errors occurred:\n"
+            "\t* domain conflict: other virtual services that belong to the same Gateway as this one don't specify a "
+            "domain (and thus default to '*'): [gloo-system.b]\n"
+            "\t* VirtualHost Error: DomainsNotUniqueError. Reason: domain * is shared by the following virtual hosts: "
+            "[gloo-system.a gloo-system.b]\n\n");
+  EXPECT_EQ(told("Gateway", "g"),
+            "Rejected 1 error occurred:\n\t* domain conflict: the following domains are present in more than one of "
+            "the virtual services associated with this gateway: [EMPTY_DOMAIN]\n\n");
+
+  apply(gateway("g", 8001) + object("VirtualService", "a", none) + service("b", "'*'"));
+  EXPECT_EQ(told("VirtualService", "a"),
+            "Rejected 1 error occurred:\n\t* VirtualHost Error: DomainsNotUniqueError. Reason: domain * is shared by "
+            "the following virtual hosts: [gloo-system.a gloo-system.b]\n\n");
+  EXPECT_EQ(told("Gateway", "g"), "Accepted");
+}
+
+TEST_F(Translate, lets_the_older_of_two_services_serve_at_start) {
+  struct Row {
+    std::string_view a, b, served;
+  };
+  for (const Row& row : {
+           Row{"", "", "gloo-system_a"},
+           Row{", creationTimestamp: '2026-01-02T00:00:00Z'", ", creationTimestamp: '2026-01-01T00:00:00Z'",
+               "gloo-system_b"},
+           Row{"", ", creationTimestamp: '2026-01-01T00:00:00Z'", "gloo-system_b"},
+       }) {
+    Translator fresh(options());
+    now_ = fresh.translate(read(service("a", "both.test", row.a) + service("b", "both.test", row.b)));
+    EXPECT_EQ(served(), fmt::format("127.0.0.1:8080 {}[both.test]", row.served));
+  }
+}
+
+TEST_F(Translate, leaves_a_domain_with_the_service_that_served_it) {
+  const std::string older = ", creationTimestamp: '2020-01-01T00:00:00Z'";
+  const std::string newer = ", creationTimestamp: '2026-01-01T00:00:00Z'";
+  apply(service("a", "a.test", newer));
+  apply(service("a", "a.test", newer) + service("b", "a.test", older));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test]");
+  // Also while the conflict lasts, and whoever comes to it.
+  apply(service("a", "a.test", newer) + service("b", "a.test", older) + service("c", "a.test", older));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test]");
+  apply(service("b", "a.test", older));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_b[a.test]");
+  EXPECT_EQ(told("VirtualService", "b"), "Accepted");
+}
+
+TEST_F(Translate, serves_the_last_good_version_of_a_service_that_claims_what_another_serves) {
+  const std::string older = ", creationTimestamp: '2020-01-01T00:00:00Z'";
+  apply(service("a", "a.test") + service("b", "b.test", older));
+  apply(service("a", "a.test") + service("b", "b.test, a.test", older));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test] gloo-system_b[b.test]");
+  // Unless somebody else has its domain by now.
+  apply(service("a", "a.test") + service("b", "a.test", older) + service("c", "b.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test] gloo-system_c[b.test]");
+}
+
+TEST_F(Translate, does_not_let_a_service_that_clashes_with_itself_stop_the_others) {
+  apply(service("a", "a.test, A.test") + service("b", "b.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_b[b.test]");
+  EXPECT_EQ(told("VirtualService", "a"),
+            "Rejected 2 errors occurred:\n"
+            "\t* domain conflict: the [a.test] domain is present in other virtual services that belong to the same "
+            "Gateway as this one: [gloo-system.a]\n"
+            "\t* VirtualHost Error: DomainsNotUniqueError. Reason: domain a.test is shared by the following virtual "
+            "hosts: [gloo-system.a gloo-system.a]\n\n");
+}
+
+// --- gateways ---------------------------------------------------------------------------------------------------
+
+TEST_F(Translate, serves_on_loopback_when_no_gateway_is_configured) {
+  apply(service("a", "a.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test]");
+  EXPECT_EQ(now_.snapshot->listeners[0]->config.name, "listener-127.0.0.1-8080");
+  EXPECT_EQ(told("Gateway", "gateway-proxy"), "nothing");
+}
+
+TEST_F(Translate, opens_no_port_for_a_gateway_without_services) {
+  apply(gateway("g", 8001));
+  EXPECT_EQ(served(), "");
+  EXPECT_EQ(told("Gateway", "g"), "Accepted");
+}
+
+TEST_F(Translate, rejects_gateways_that_share_an_address) {
+  apply(gateway("one", 8001) + gateway("two", 8001) + gateway("three", 8003) + service("a", "a.test"));
+  for (const auto name : {"one", "two"})
+    EXPECT_EQ(told("Gateway", name),
+              "Rejected 1 error occurred:\n\t* bind-address 127.0.0.1:8001 is not unique in a proxy. gateways: "
+              "gloo-system.one,gloo-system.two\n\n");
+  EXPECT_EQ(served(), "127.0.0.1:8003 gloo-system_a[a.test]");
+}
+
+TEST_F(Translate, keeps_the_gateway_open_that_had_the_address_first) {
+  apply(gateway("one", 8001) + service("a", "a.test"));
+  apply(gateway("one", 8001) + gateway("two", 8001) + service("a", "a.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8001 gloo-system_a[a.test]");
+  EXPECT_EQ(now_.snapshot->listeners[0]->gateway, "gloo-system/one");
+  // One that moved to a clash stays where it was, unless somebody else is there now.
+  apply(gateway("one", 8002) + gateway("two", 8002) + service("a", "a.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8001 gloo-system_a[a.test]");
+  apply(gateway("one", 8002) + gateway("two", 8002) + gateway("three", 8001) + service("a", "a.test"));
+  EXPECT_EQ(now_.snapshot->listeners.size(), 1U);
+  EXPECT_EQ(now_.snapshot->listeners[0]->gateway, "gloo-system/three");
+}
+
+TEST_F(Translate, lets_several_gateways_ask_for_any_port) {
+  apply(gateway("one", 0) + gateway("two", 0) + service("a", "a.test"));
+  EXPECT_EQ(now_.snapshot->listeners.size(), 2U);
+  EXPECT_EQ(told("Gateway", "one"), "Accepted");
+}
+
+TEST_F(Translate, warns_of_a_gateway_for_other_proxies) {
+  apply(gateway("g", 8001, ", proxyNames: [edge, mesh]") + service("a", "a.test"));
+  EXPECT_EQ(told("Gateway", "g"),
+            "Warning warning: \n  this Gateway is for the proxies [edge mesh]; this program is gateway-proxy, so it is "
+            "not served here");
+  EXPECT_EQ(served(), "");
+}
+
+TEST_F(Translate, keeps_the_last_listener_of_a_gateway_whose_log_cannot_be_opened) {
+  apply(gateway("g", 8001) + service("a", "a.test"));
+  apply(gateway("g", 8002, ", options: {accessLoggingService: {accessLog: [{fileSink: {path: /proc/none/log}}]}}") +
+        service("a", "a.test"));
+  EXPECT_TRUE(
+      told("Gateway", "g").starts_with("Rejected 1 error occurred:\n\t* Listener Error: ProcessingError. Reason: "))
+      << told("Gateway", "g");
+  EXPECT_EQ(served(), "127.0.0.1:8001 gloo-system_a[a.test]");
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+}
+
+TEST_F(Translate, maps_the_settings_of_a_gateway_to_its_listener) {
+  apply(object("Gateway", "g",
+               "{bindAddress: '::1', bindPort: 8001, options: {perConnectionBufferLimitBytes: 4096}, httpGateway: "
+               "{options: {httpConnectionManagerSettings: {"
+               "idleTimeout: 7s, streamIdleTimeout: 8s, requestTimeout: 9s, requestHeadersTimeout: 10s, "
+               "maxRequestHeadersKb: 12, maxHeadersCount: 13, serverName: me, via: v, "
+               "generateRequestId: false, preserveExternalRequestId: true, useRemoteAddress: true, xffNumTrustedHops: "
+               "2, stripAnyHostPort: true, normalizePath: false, mergeSlashes: true, "
+               "upgrades: [{websocket: {enabled: false}}]}}}}") +
+        object("ProxySettings", "p",
+               "{targetRefs: [{group: gateway.solo.io, kind: Gateway, name: g}], localAnswers: proxy}") +
+        service("a", "a.test"));
+  const ListenerConfig& config = now_.snapshot->listeners.at(0)->config;
+  EXPECT_EQ(config.name, "listener-::1-8001");
+  EXPECT_EQ(config.body_buffer_bytes_max, 4096U);
+  EXPECT_EQ(config.idle_timeout, 7s);
+  EXPECT_EQ(config.stream_idle_timeout, 8s);
+  EXPECT_EQ(config.request_timeout, 9s);
+  EXPECT_EQ(config.head_timeout, 10s);
+  EXPECT_EQ(config.limits.head_bytes_max, 12U * 1024);
+  EXPECT_EQ(config.limits.fields_max, 13U);
+  EXPECT_EQ(config.server_name, "me");
+  EXPECT_EQ(config.via, "v");
+  EXPECT_FALSE(config.generate_request_id);
+  EXPECT_TRUE(config.preserve_external_request_id);
+  EXPECT_TRUE(config.use_remote_address);
+  EXPECT_EQ(config.trusted_hops, 2U);
+  EXPECT_TRUE(config.strip_any_host_port);
+  EXPECT_FALSE(config.normalize_path);
+  EXPECT_TRUE(config.merge_slashes);
+  EXPECT_FALSE(config.websocket);
+  EXPECT_TRUE(config.proxy_answers);
+  EXPECT_EQ(told("ProxySettings", "p"), "Accepted");
+}
+
+TEST_F(Translate, tells_settings_and_policies_that_they_are_for_nothing) {
+  const std::string target = "targetRefs: [{group: gateway.solo.io, kind: Gateway, name: NAME}]";
+  const auto with = [&](std::string name) { return std::string(target).replace(target.find("NAME"), 4, name); };
+  apply(gateway("g", 8001) + service("a", "a.test") + object("ProxySettings", "one", "{" + with("g") + "}") +
+        object("ProxySettings", "two", "{" + with("g") + "}") + object("EgressPolicy", "e", "{" + with("gone") + "}"));
+  EXPECT_EQ(told("ProxySettings", "one"), "Accepted");
+  EXPECT_EQ(told("ProxySettings", "two"),
+            "Warning warning: \n  ProxySettings one is for Gateway g too and comes first by name");
+  EXPECT_EQ(told("EgressPolicy", "e"), "Warning warning: \n  targetRefs: there is no Gateway gloo-system/gone");
+  // The Gateway that is there when none is configured can be meant.
+  apply(service("a", "a.test") + object("EgressPolicy", "e", "{" + with("gateway-proxy") + "}"));
+  EXPECT_EQ(told("EgressPolicy", "e"), "Accepted");
+}
+
+// --- routes -----------------------------------------------------------------------------------------------------
+
+TEST_F(Translate, names_routes_as_gloo_does) {
+  apply(service_with("a",
+                     "{matchers: [{prefix: /a}, {exact: /b}], directResponseAction: {status: 200}}, {name: nn, "
+                     "matchers: [{prefix: /}], directResponseAction: {status: 200}}"));
+  EXPECT_EQ(route(0).generated_name, "gloo-system_a-route-0-matcher-0");
+  EXPECT_EQ(route(1).generated_name, "gloo-system_a-route-0-matcher-1");
+  EXPECT_EQ(route(2).generated_name,
+            "gloo-system_a-route-1-vs:gateway-proxy_gateway-proxy_gloo-system_a_route:nn-matcher-0");
+  EXPECT_EQ(route(2).name, "nn");
+}
+
+TEST_F(Translate, puts_only_the_filters_into_a_chain_that_the_route_has_in_gloos_order) {
+  const std::string transform =
+      "stagedTransformations: {early: {requestTransforms: [{requestTransformation: {transformationTemplate: {headers: "
+      "{x: {text: one}}}}}]}, "
+      "regular: {requestTransforms: [{requestTransformation: {transformationTemplate: {headers: {x: {text: two}}}}}]}}";
+  apply(service("a", "a.test"));
+  EXPECT_EQ(stages(), "");
+  apply(service_with("a", "{matchers: [{prefix: /}], directResponseAction: {status: 200}, options: {" + transform +
+                              ", dlp: {actions: [{actionType: SSN}]}}}"));
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  EXPECT_EQ(stages(), "dlp, early transformation, regular transformation");
+}
+
+TEST_F(Translate, spreads_a_route_over_destinations_by_weight) {
+  const std::string upstream = object("Upstream", "u", "{static: {hosts: [{addr: 127.0.0.1, port: 9}]}}") +
+                               object("Upstream", "v", "{static: {hosts: [{addr: 127.0.0.1, port: 9}]}}");
+  apply(upstream +
+        service_to("a",
+                   "{multi: {destinations: [{weight: 1, destination: {upstream: {name: u}}, options: "
+                   "{headerManipulation: {requestHeadersToAdd: [{header: {key: x, value: one}}]}}}, {weight: 0, "
+                   "destination: {upstream: {name: v}}}, {weight: 3, destination: {upstream: {name: v}}}]}}"));
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  const RouteEntry* first = &route().pick(0);
+  EXPECT_TRUE(first->headers.changes_requests());
+  EXPECT_NE(&route().pick(1), first);
+  EXPECT_FALSE(route().pick(1).headers.changes_requests());
+  EXPECT_EQ(&route().pick(1), &route().pick(3));
+  EXPECT_EQ(&route().pick(4), first);
+}
+
+TEST_F(Translate, adds_headers_of_a_secret_and_keeps_the_last_good_version_when_it_goes) {
+  apply(kSecret + service_with_secret("a", "a.test"));
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  EXPECT_TRUE(route().headers.changes_requests());
+
+  apply(service_with_secret("a", "a.test") + service("b", "b.test"));
+  EXPECT_EQ(told("VirtualService", "a"),
+            "Rejected 1 error occurred:\n\t* Route Error: ProcessingError. Reason: list did not find secret "
+            "gloo-system.s. Route Name: gloo-system_a-route-0-matcher-0\n\n");
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test] gloo-system_b[b.test]");
+  EXPECT_TRUE(route().headers.changes_requests());
+
+  apply(service_with_secret("a", "later.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test]");
+  apply(kSecret + service_with_secret("a", "later.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[later.test]");
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+}
+
+TEST_F(Translate, does_not_serve_a_bad_service_that_never_was_good) {
+  apply(service_with_secret("a", "a.test") + service("b", "b.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_b[b.test]");
+}
+
+TEST_F(Translate, forgets_the_last_good_version_of_an_object_that_was_removed) {
+  apply(kSecret + service_with_secret("a", "a.test") + service("b", "b.test"));
+  apply(service("b", "b.test"));
+  apply(service_with_secret("a", "a.test") + service("b", "b.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_b[b.test]");
+}
+
+// --- destinations -----------------------------------------------------------------------------------------------
+
+TEST_F(Translate, refuses_loopback_destinations_until_a_policy_of_gateway_or_service_opens_them) {
+  const std::string base =
+      dynamic_gateway("g", 8001) + object("VirtualService", "a",
+                                          "{virtualHost: {domains: ['*'], routes: [{matchers: [{prefix: /}], "
+                                          "routeAction: {dynamicForwardProxy: {}}}]}}");
+  const auto policy = [](std::string_view kind, std::string_view name) {
+    return object("EgressPolicy", "e",
+                  fmt::format("{{targetRefs: [{{group: gateway.solo.io, kind: {}, name: {}}}], rules: [{{name: lab, "
+                              "action: allow, match: {{addresses: [loopback]}}}}]}}",
+                              kind, name));
+  };
+  struct Row {
+    std::string more;
+    std::string_view verdict;
+  };
+  for (const Row& row :
+       {Row{"", "refused"}, Row{policy("Gateway", "g"), "allowed"}, Row{policy("VirtualService", "a"), "allowed"},
+        Row{policy("VirtualService", "other"), "refused"}, Row{policy("Gateway", "other"), "refused"}}) {
+    apply(base + row.more);
+    EXPECT_TRUE(verdict("127.0.0.1:9").starts_with(row.verdict)) << row.more << verdict("127.0.0.1:9");
+    // Ports of the program's own are never opened.
+    EXPECT_TRUE(verdict("127.0.0.1:8001").starts_with("refused")) << verdict("127.0.0.1:8001");
+  }
+}
+
+TEST_F(Translate, refuses_ports_as_destinations_that_were_learnt_later) {
+  const std::string all = dynamic_gateway("g", 0) +
+                          object("VirtualService", "a",
+                                 "{virtualHost: {domains: ['*'], routes: [{matchers: [{prefix: /}], routeAction: "
+                                 "{dynamicForwardProxy: {}}}]}}") +
+                          object("EgressPolicy", "e",
+                                 "{targetRefs: [{group: gateway.solo.io, kind: Gateway, name: g}], rules: [{name: lab, "
+                                 "action: allow, match: {addresses: [loopback]}}]}");
+  apply(all);
+  EXPECT_TRUE(verdict("127.0.0.1:40123").starts_with("allowed")) << verdict("127.0.0.1:40123");
+  translator_.set_own_ports({40123});
+  apply(all);
+  EXPECT_TRUE(verdict("127.0.0.1:40123").starts_with("refused")) << verdict("127.0.0.1:40123");
+}
+
+TEST_F(Translate, keeps_clusters_whose_upstream_did_not_change) {
+  const auto upstream = [](int port) {
+    return object("Upstream", "u", fmt::format("{{static: {{hosts: [{{addr: 127.0.0.1, port: {}}}]}}}}", port));
+  };
+  const std::string rest = service_to("a", "{single: {upstream: {name: u}}}");
+  const Translation first = translator_.translate(read(upstream(9) + rest));
+  const Translation again = translator_.translate(read(upstream(9) + rest + service("b", "b.test")));
+  EXPECT_EQ(first.snapshot->clusters_alive, again.snapshot->clusters_alive);
+  const Translation changed = translator_.translate(read(upstream(10) + rest));
+  EXPECT_NE(first.snapshot->clusters_alive, changed.snapshot->clusters_alive);
+  EXPECT_GT(again.snapshot->id, first.snapshot->id);
+}
+
+// --- trying out -------------------------------------------------------------------------------------------------
+
+TEST_F(Translate, tries_objects_out_without_a_trace) {
+  apply(kSecret + service("a", "a.test"));
+  // Were the trial remembered, `b` would count as the one that served b.test before.
+  const auto reports = translator_.try_out(
+      read(service("b", "b.test") + service_with_secret("c", "c.test") +
+           gateway("g", 8001, ", options: {accessLoggingService: {accessLog: [{fileSink: {path: /proc/none/log}}]}}")));
+  EXPECT_EQ(told(reports, "VirtualService", "b"), "Accepted");
+  EXPECT_TRUE(told(reports, "VirtualService", "c").starts_with("Rejected")) << told(reports, "VirtualService", "c");
+  EXPECT_EQ(told(reports, "Gateway", "g"), "Accepted");
+  const uint64_t id = now_.snapshot->id;
+  apply(service("a0", "b.test") + service("b", "b.test", ", creationTimestamp: '2030-01-01T00:00:00Z'") +
+        service("a2", "b.test", ", creationTimestamp: '2026-01-01T00:00:00Z'"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a2[b.test]");
+  EXPECT_EQ(now_.snapshot->id, id + 1);
+}
+
+TEST_F(Translate, counts_the_snapshots_that_somebody_holds) {
+  const auto live = [&] {
+    for (const Metrics::Family& family : metrics_.collect())
+      if (family.name == "sluice_snapshots_live") return family.samples.at(0).value;
+    return int64_t{-1};
+  };
+  now_ = {};
+  EXPECT_EQ(live(), 0);
+  apply(service("a", "a.test"));
+  const auto held = now_.snapshot;
+  apply(service("a", "b.test"));
+  EXPECT_EQ(live(), 2);
+  now_ = {};
+  EXPECT_EQ(live(), 1);
+}
+
+}  // namespace
+}  // namespace sluice
