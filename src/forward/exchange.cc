@@ -133,6 +133,7 @@ class Exchange {
   Timer timeout_timer_;
   bool timed_out_ = false;
   bool request_sent_ = false;
+  bool sending_ = false;  // send_rest() runs, and uses the connection
   bool upgraded_ = false;
   std::optional<Error> body_error_;  // of the client's body
   Event may_send_;                   // the upstream said 100
@@ -168,7 +169,10 @@ void Exchange::RouteTimeout::wake() {
 
 Response Exchange::fail(UpstreamFailure failure, std::string_view transport) {
   failure_ = upstream_failure(request_, failure, transport);
-  connection_.reset();
+  timeout_timer_.disarm();
+  // The sender of the body may be writing just now: it meets the end, and the connection goes with the exchange.
+  if (sending_) ::shutdown(connection_->socket.fd(), SHUT_RDWR);
+  else connection_.reset();
   if (request_.route.rules) request_.route.rules->finish_response(request_, *failure_);
   return *failure_;
 }
@@ -263,11 +267,17 @@ Task<void> Exchange::write_with_body(std::string_view head) {
     auto writing = connection_->socket.write_all(head, idle_max());
     CO_TRY(co_await writing);
   }
+  sending_ = true;
   request_.background->spawn(send_rest(std::move(first)));
   co_return Status{};
 }
 
 Task<void> Exchange::send_rest(std::optional<Task<Chunk>> first) {
+  struct AtEnd {
+    ~AtEnd() { sending = false; }
+    bool& sending;
+  };
+  const AtEnd at_end{sending_};
   if (request_.expects_continue) {
     // F24: an upstream that never says 100 gets the body after a second.
     auto waiting = may_send_.wait(request_.loop, request_.loop.now() + kContinueWait);

@@ -1,5 +1,7 @@
 #include "forward/exchange.h"
 
+#include <gtest/gtest.h>
+
 #include "io/testing.h"
 #include "pipeline/message.h"
 
@@ -96,9 +98,8 @@ class Trip {
   }
   // The upstream's end of the n-th connection, once a request's head is there.
   TestPeer& asked(size_t n = 0) {
-    EXPECT_TRUE(turn_until(world.loop, [&] {
-      return world.upstream.peers.size() > n && world.upstream.peers[n].hears("\r\n\r\n");
-    }));
+    EXPECT_TRUE(turn_until(
+        world.loop, [&] { return world.upstream.peers.size() > n && world.upstream.peers[n].hears("\r\n\r\n"); }));
     return world.upstream.peers[n];
   }
   std::string header(std::string_view name) { return std::string(response.headers->get(name).value_or("")); }
@@ -166,21 +167,21 @@ TEST(Forward, keeps_a_connection_for_the_next_request) {
 TEST(Forward, tells_a_broken_answer_from_a_good_one) {
   const std::vector<std::pair<std::string, uint16_t>> rows = {
       {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200},
-      {"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204},                        // F14
-      {"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", 304},              // F14
+      {"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204},             // F14
+      {"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", 304},  // F14
       {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200},
-      {"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", 200},                            // F4
-      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", 502},          // F4
-      {"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", 502},                              // F5
-      {"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\nok", 502},             // F5
-      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", 502},   // F15
-      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", 502},                           // F15
-      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 502},               // F15
-      {"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 502},               // F3
-      {"HTTP/1.1 200 OK\nContent-Length: 0\n\n", 502},                                       // F9
-      {"HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n", 502},                                // F10
-      {"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", 502},                                        // F11
-      {std::string("HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n", 27), 502},                          // F8
+      {"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", 200},                              // F4
+      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", 502},            // F4
+      {"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", 502},                                // F5
+      {"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\nok", 502},               // F5
+      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", 502},     // F15
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", 502},                             // F15
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 502},                 // F15
+      {"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 502},                 // F3
+      {"HTTP/1.1 200 OK\nContent-Length: 0\n\n", 502},                                         // F9
+      {"HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n", 502},                                  // F10
+      {"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", 502},                                          // F11
+      {std::string("HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n", 27), 502},                            // F8
       {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 502},  // F14
       {"HTTP/2 200\r\n\r\n", 502},
       {"HTTP/1.1 99 X\r\n\r\n", 502},
@@ -396,8 +397,10 @@ TEST(Forward, sends_the_body_only_after_100_or_a_second) {
     TestPeer& peer = trip.asked();
     settle(world.loop);
     EXPECT_EQ(body.asked, 0);
-    if (says_100) peer.say("HTTP/1.1 100 Continue\r\n\r\n");
-    else world.loop.advance(1s);
+    if (says_100)
+      peer.say("HTTP/1.1 100 Continue\r\n\r\n");
+    else
+      world.loop.advance(1s);
     EXPECT_TRUE(turn_until(world.loop, [&] { return peer.heard().ends_with("\r\n\r\nbody"); }));
     peer.forget();
     peer.say(kOk);

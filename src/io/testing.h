@@ -1,12 +1,12 @@
 // For tests: the other end of a connection, played by hand on the same thread as the loop under test.
 #pragma once
 
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cerrno>
 #include <deque>
 #include <string>
 #include <string_view>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "io/socket.h"
 
@@ -49,9 +49,12 @@ class TestPeer {
     char buffer[16384];
     while (fd_ >= 0 && !ended_) {
       const ssize_t got = ::recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT);
-      if (got > 0) heard_.append(buffer, static_cast<size_t>(got));
-      else if (got == 0 || (errno != EAGAIN && errno != EINTR)) ended_ = true;
-      else break;
+      if (got > 0)
+        heard_.append(buffer, static_cast<size_t>(got));
+      else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+        ended_ = true;
+      else
+        break;
     }
     return heard_;
   }
@@ -85,7 +88,8 @@ class TestUpstream {
   explicit TestUpstream(Loop& loop) {
     auto fd = ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false);
     CHECK(fd.has_value());
-    CHECK(socket_.start(loop, *fd, [this](int accepted, const SocketAddress&) { peers.emplace_back(accepted); }).has_value());
+    CHECK(socket_.start(loop, *fd, [this](int accepted, const SocketAddress&) { peers.emplace_back(accepted); })
+              .has_value());
     address = socket_.local();
   }
   void stop() { socket_.close(); }
