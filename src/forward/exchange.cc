@@ -164,6 +164,10 @@ Nanos Exchange::idle_max() const {
 void Exchange::RouteTimeout::wake() {
   exchange.timed_out_ = true;
   exchange.cluster_.metrics.request_timeouts->add();
+  if (exchange.body_ && !exchange.body_->complete()) {
+    exchange.request_.info.set(ResponseFlag::upstream_timeout);
+    exchange.body_->break_off({.kind = ErrorKind::timeout, .message = "the route's timeout cut the response off", .side = Side::upstream});
+  }
   if (exchange.connection_) ::shutdown(exchange.connection_->socket.fd(), SHUT_RDWR);
 }
 
@@ -321,6 +325,7 @@ void Exchange::request_ended() {
 // The client's body broke off: the upstream must not take what it has for the whole.
 void Exchange::body_failed(Error error) {
   if (error.kind == ErrorKind::cancelled) return;
+  if (body_) body_->break_off(error);  // F17: an answer that lasts until the end must not look whole
   body_error_ = std::move(error);
   ::shutdown(connection_->socket.fd(), SHUT_RDWR);
 }

@@ -29,6 +29,7 @@ MessageBody::Step MessageBody::counted(std::span<char> bytes, bool last) {
 
 Result<MessageBody::Step> MessageBody::next() {
   if (complete_) return Step{{{}, true}, true};
+  if (broken_off_) return std::unexpected(*broken_off_);
   if (kind_ == BodyKind::chunked) return next_chunked();
   if (pending_.empty() && !ended_) return Step{};
   if (kind_ == BodyKind::until_close) return counted(std::exchange(pending_, {}), ended_);

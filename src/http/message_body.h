@@ -37,6 +37,8 @@ class MessageBody final : public BodyReader {
   void set_deadline(SteadyTime deadline) { deadline_ = deadline; }
   // Bytes to write to the socket before the first read that waits: "100 Continue".
   void say_first(std::string_view bytes) { say_first_ = bytes; }
+  // What is still missing will not come, though the connection may end in good order: reads give this from now on.
+  void break_off(Error why) { broken_off_ = std::move(why); }
   // When bytes last came.
   SteadyTime last_read() const { return last_read_; }
 
@@ -64,6 +66,7 @@ class MessageBody final : public BodyReader {
   bool complete_ = false;
   bool ended_ = false;  // the peer sends no more
   uint64_t bytes_read_ = 0;
+  std::optional<Error> broken_off_;
   SteadyTime deadline_ = SteadyTime::max();
   SteadyTime last_read_{};
   std::string_view say_first_;

@@ -33,6 +33,12 @@ Response downstream_answer(Request& request, const Error& error) {
 
 // Of the upstream's side, behind its head: the response can no longer be trusted.
 Response upstream_answer(Request& request, const Error& error) {
+  if (error.kind == ErrorKind::timeout && request.info.has(ResponseFlag::upstream_timeout))
+    return local_reply(request, 504, "upstream request timeout", "response_timeout");
+  if (error.kind == ErrorKind::timeout) {
+    request.info.set(ResponseFlag::stream_idle_timeout);
+    return local_reply(request, 504, "stream timeout", "stream_idle_timeout");
+  }
   request.info.set(error.kind == ErrorKind::invalid ? ResponseFlag::upstream_protocol_error
                                                     : ResponseFlag::upstream_connection_ended);
   if (error.kind == ErrorKind::limit) return local_reply(request, 500, "Internal Server Error", "response_payload_too_large");
