@@ -12,6 +12,8 @@ namespace {
 
 constexpr int kExitConfig = 1;
 constexpr int kExitSystem = 3;
+constexpr Nanos kBindRetryFirst = 100ms;
+constexpr Nanos kBindRetryMax = 5s;
 
 // A descriptor of the control thread that calls somebody when it is readable.
 class FdWatch final : private Waiter {
@@ -46,6 +48,14 @@ class ControlPlane final : private Waiter {
   std::optional<Listener*> open_own(const std::optional<SocketAddress>& address, std::string_view name,
                                     std::shared_ptr<const Service> service, std::unique_ptr<Listener>& listener,
                                     ListenerConfig& config);
+  struct BindRetry final : Waiter {
+    explicit BindRetry(ControlPlane& p) : plane(p) {}
+    void wake() override { plane.retry_binds(); }
+    void cancel() override {}
+    ControlPlane& plane;
+    Timer timer;
+    Nanos delay = kBindRetryFirst;
+  };
   void wake() override;  // the folder's quiet time is over
   void cancel() override {}
   void arm_reload();
@@ -54,7 +64,11 @@ class ControlPlane final : private Waiter {
   std::vector<std::pair<ObjectKey, uint64_t>> fingerprint() const;
   void log_diagnostics();
   void apply();
-  void write_statuses(const Translation& translation, const std::map<std::string, Error>& failed);
+  void publish();
+  void retry_binds();
+  bool learn_ports();
+  size_t errors() const;
+  void write_statuses(const std::map<std::string, Error>& failed);
   void check_object(const ConfigObject& object, Diagnostics& diagnostics);
   std::vector<ConfigObjectPtr> objects(const ConfigObject* instead = nullptr) const;
   void on_signal();
@@ -76,6 +90,9 @@ class ControlPlane final : private Waiter {
   std::unique_ptr<Translator> translator_;
   ObjectStore::Subscription subscription_;
   std::shared_ptr<const Snapshot> snapshot_;
+  Translation translation_;  // that the snapshot came from
+  std::vector<uint16_t> chosen_ports_;  // by the system, for Gateways that ask for any
+  BindRetry bind_retry_{*this};
   std::vector<std::pair<ObjectKey, uint64_t>> applied_;  // what the snapshot was made from
   bool draining_ = false;
   std::map<std::string, std::string> bind_errors_;
@@ -144,16 +161,49 @@ std::vector<ConfigObjectPtr> ControlPlane::objects(const ConfigObject* instead) 
 void ControlPlane::apply() {
   applied_ = fingerprint();
   const std::vector<ConfigObjectPtr> all = objects();
-  Translation translation = translator_->translate(all);
-  auto failed = workers_.publish(translation.snapshot);
+  translation_ = translator_->translate(all);
+  publish();
+  if (learn_ports()) {
+    translation_ = translator_->translate(all);
+    publish();
+  }
+  log::info("config", "serving", {{"snapshot", snapshot_->id}, {"objects", all.size()}, {"listeners", workers_.open_ports().size()}});
+}
+
+// What the system chose is known only once it is open, and must be refused as a destination too.
+bool ControlPlane::learn_ports() {
+  std::vector<uint16_t> chosen;
+  for (const OpenPort& port : workers_.open_ports())
+    if (port.any_port) chosen.push_back(port.address.port());
+  if (chosen == chosen_ports_) return false;
+  chosen_ports_ = chosen;
+  translator_->set_chosen_ports(std::move(chosen));
+  return true;
+}
+
+// A port that somebody else has may become free; one of our own that overlaps will.
+void ControlPlane::retry_binds() {
+  if (draining_ || bind_errors_.empty()) return;
+  publish();
+}
+
+void ControlPlane::publish() {
+  auto failed = workers_.publish(translation_.snapshot);
   for (const auto& [gateway, error] : failed) {
     if (bind_errors_[gateway] != error.message) log::error("listener", error.message, {{"gateway", gateway}});
     bind_errors_[gateway] = error.message;
   }
   std::erase_if(bind_errors_, [&](const auto& entry) { return !failed.contains(entry.first); });
-  snapshot_ = translation.snapshot;
-  write_statuses(translation, failed);
-  log::info("config", "serving", {{"snapshot", snapshot_->id}, {"objects", all.size()}, {"listeners", workers_.open_ports().size()}});
+  snapshot_ = translation_.snapshot;
+  write_statuses(failed);
+  bind_retry_.delay = failed.empty() ? kBindRetryFirst : std::min(2 * bind_retry_.delay, kBindRetryMax);
+  if (!failed.empty()) bind_retry_.timer.arm(loop_, loop_.now() + bind_retry_.delay, bind_retry_);
+}
+
+size_t ControlPlane::errors() const {
+  size_t errors = folder_->diagnostics().errors();
+  for (const auto& [key, report] : translation_.reports) errors += report.errors.size();
+  return errors;
 }
 
 Node status_node(ObjectState state, const std::string& reason) {
@@ -167,15 +217,15 @@ Node status_node(ObjectState state, const std::string& reason) {
   return status;
 }
 
-void ControlPlane::write_statuses(const Translation& translation, const std::map<std::string, Error>& failed) {
+void ControlPlane::write_statuses(const std::map<std::string, Error>& failed) {
   const ObjectStore::Batch batch(store_);
-  for (const auto& [key, report] : translation.reports) {
+  for (const auto& [key, report] : translation_.reports) {
     if (key.kind == "Secret" || key.kind == "ConfigMap") continue;
     ObjectReport full = report;
     if (const auto found = failed.find(key.ns + "/" + key.name); key.kind == "Gateway" && found != failed.end())
-      full.errors.push_back("Listener Error: ProcessingError. Reason: " + found->second.message);
+      full.error("Listener Error: ProcessingError. Reason: " + found->second.message);
     if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end())
-      full.errors.push_back(found->second);
+      full.error(found->second);
     const StoredObject* object = store_.find(key);
     const Node status = status_node(full.state(), full.reason());
     if (!object || object->status == status) continue;
@@ -190,8 +240,10 @@ void ControlPlane::write_statuses(const Translation& translation, const std::map
 // What the API refuses at once, besides what reading finds: an object that could never be served as it is. Clashes with
 // other objects are told in statuses, as Gloo does.
 void ControlPlane::check_object(const ConfigObject& object, Diagnostics& diagnostics) {
-  Translation trial = translator_->translate(objects(&object));
-  for (const std::string& error : trial.reports[object.key].errors) {
+  const auto reports = translator_->try_out(objects(&object));
+  const auto report = reports.find(object.key);
+  if (report == reports.end()) return;
+  for (const std::string& error : report->second.errors) {
     if (error.find("domain conflict") != std::string::npos || error.find("DomainsNotUnique") != std::string::npos ||
         error.find("is not unique in a proxy") != std::string::npos)
       continue;
@@ -218,9 +270,12 @@ void ControlPlane::arm_reload() {
 void ControlPlane::wake() { reload(); }
 
 void ControlPlane::reload() {
+  if (draining_) return;
+  const uint64_t id = snapshot_ ? snapshot_->id : 0;
   if (!folder_->reload(loop_.wall())) return arm_reload();
   log_diagnostics();
-  if (snapshot_) apply();  // also when no object changed: rejected versions change statuses
+  // When no object changed: a version that was rejected changes a status.
+  if (snapshot_ && snapshot_->id == id) publish();
   arm_reload();
 }
 
@@ -243,7 +298,10 @@ std::optional<Listener*> ControlPlane::open_own(const std::optional<SocketAddres
   config.stream_idle_timeout = 24h;  // watches stay
   listener = std::make_unique<Listener>(loop_, nullptr);
   listener->configure(nullptr, &config);
-  if (!listener->start(*fd)) return std::nullopt;
+  if (auto started = listener->start(*fd); !started) {
+    log::error(name, started.error().message);
+    return std::nullopt;
+  }
   log::info(name, "listening", {{"address", listener->address().to_string()}});
   return listener.get();
 }
@@ -262,9 +320,8 @@ void ControlPlane::on_signal() {
 void ControlPlane::drain() {
   if (draining_) return loop_.stop();  // asked twice: now
   draining_ = true;
-  Nanos timeout = 30s;
-  for (const StoredObject* object : store_.list("ProxySettings"))
-    timeout = std::min(timeout, object->config->as<kinds::ProxySettings>()->drain_timeout);
+  Nanos timeout{};
+  for (const auto& listener : snapshot_->listeners) timeout = std::max(timeout, listener->drain_timeout);
   log::info("main", "draining", {{"at_most", format_duration(timeout)}});
   notify_systemd("STOPPING=1");
   workers_.drain(timeout, [this] { loop_.stop(); });
@@ -315,14 +372,13 @@ int ControlPlane::run() {
   subscription_ = store_.subscribe([this] { store_changed(); });
 
   int code = 0;
-  const size_t errors = folder_->diagnostics().errors();
-  if (options_.strict && errors > 0) {
-    log::error("config", "--strict: not starting with errors", {{"errors", errors}});
+  if (options_.strict && errors() > 0) {
+    log::error("config", "--strict: not starting with errors", {{"errors", errors()}});
     code = kExitConfig;
   } else if (workers_.open_ports().empty() && !bind_errors_.empty()) {
     code = kExitSystem;
-  } else if (workers_.open_ports().empty() && errors > 0) {
-    log::error("config", "nothing can be served", {{"errors", errors}});
+  } else if (workers_.open_ports().empty() && errors() > 0) {
+    log::error("config", "nothing can be served", {{"errors", errors()}});
     code = kExitConfig;
   }
   if (code == 0) {

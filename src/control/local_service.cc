@@ -1,5 +1,6 @@
 #include "control/local_service.h"
 
+#include "base/ip.h"
 #include "base/strings.h"
 
 namespace sluice {
@@ -11,7 +12,10 @@ std::optional<Response> refuse_foreign_caller(Request& request, std::string_view
   } else {
     host = host.substr(0, host.find(':'));
   }
-  const bool own = host == "127.0.0.1" || host == "::1" || equals_ignoring_case(host, "localhost") || host == own_host;
+  // A literal cannot be made to point here by somebody else's DNS.
+  const auto literal = IpAddress::parse(host);
+  const bool loopback = literal && (*literal == IpAddress::v6(0, 1) || (literal->is_v4() && literal->v4_bits() >> 24 == 127));
+  const bool own = loopback || equals_ignoring_case(host, "localhost") || (!own_host.empty() && host == own_host);
   if (!own) return local_reply(request, 403, "this Host is not mine: use localhost or the listener's address\n", "foreign_host");
   if (request.headers.has(Known::origin))
     return local_reply(request, 403, "requests from web pages are not served here\n", "foreign_origin");

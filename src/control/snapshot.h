@@ -16,6 +16,7 @@ namespace sluice {
 struct SnapshotListener {
   std::string gateway;    // "gloo-system/gateway-proxy"
   SocketAddress address;  // as configured; port 0 is any
+  Nanos drain_timeout = 30s;
   ListenerConfig config;
   std::shared_ptr<const Router> router;
   std::shared_ptr<const AccessLog> access_log;

@@ -158,7 +158,8 @@ Translation Translating::run() {
   std::vector<ConfigObjectPtr> all_gateways = gateways();
   check_targets(all_gateways);
   reject_shared_ports(all_gateways);
-  own_ports_ = t_.own_ports_;
+  own_ports_ = options_.own_ports;
+  own_ports_.insert(own_ports_.end(), t_.chosen_ports_.begin(), t_.chosen_ports_.end());
   for (const ConfigObjectPtr& gateway : all_gateways)
     if (const uint16_t port = gateway->as<Gateway>()->bind_port; port != 0) own_ports_.push_back(port);
   for (const ConfigObjectPtr& gateway : all_gateways) translate_gateway(gateway);
@@ -302,6 +303,7 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
   const auto address = SocketAddress::parse(spec_->bind_address, spec_->bind_port);
   if (!address) return invalid(fmt::format("bindAddress {} is not a valid IP address", spec_->bind_address));
   listener.address = *address;
+  listener.drain_timeout = settings_->drain_timeout;
   const std::vector<ConfigObjectPtr> services = select_services(gateway);
   if (services.empty()) return {};  // Gloo opens no port for nothing
   TRY(open_access_log(listener));
@@ -696,8 +698,7 @@ Translator::Translator(TranslateOptions options)
       dynamic_metrics_(std::make_shared<DynamicMetrics>(*options_.metrics)),
       server_metrics_(std::make_shared<ServerMetrics>(*options_.metrics, "http")),
       routes_not_found_(options_.metrics->metric(kNoRoute)),
-      snapshots_live_(options_.metrics->metric(kSnapshotsLive)),
-      own_ports_(options_.own_ports) {}
+      snapshots_live_(options_.metrics->metric(kSnapshotsLive)) {}
 
 Translation Translator::translate(std::span<const ConfigObjectPtr> objects) {
   return Translating(*this, objects, false).run();

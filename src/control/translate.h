@@ -57,8 +57,9 @@ class Translator {
   Translation translate(std::span<const ConfigObjectPtr> objects);
   // What would be said of these objects. Changes nothing, opens nothing.
   std::map<ObjectKey, ObjectReport> try_out(std::span<const ConfigObjectPtr> objects);
-  // Ports of this program, besides those that Gateways name: no dynamic destination may be one of them.
-  void set_own_ports(std::vector<uint16_t> ports) { own_ports_ = std::move(ports); }
+  // Open ports that neither the options nor Gateways name, because the system chose them: no dynamic destination may be
+  // one of them.
+  void set_chosen_ports(std::vector<uint16_t> ports) { chosen_ports_ = std::move(ports); }
 
  private:
   friend class Translating;
@@ -75,7 +76,7 @@ class Translator {
     ConfigObjectPtr object;
     std::map<ObjectKey, ConfigObjectPtr> secrets;
   };
-  std::vector<uint16_t> own_ports_;
+  std::vector<uint16_t> chosen_ports_;
   std::map<ObjectKey, Served> last_served_;
   std::map<ObjectKey, ConfigObjectPtr> last_gateways_;
 };

@@ -122,17 +122,21 @@ std::map<std::string, Error> Workers::publish(std::shared_ptr<const Snapshot> sn
   std::map<std::string, OpenPort> open_now;
   std::vector<std::vector<Opened>> per_worker(workers_.size());
   for (const auto& listener : snapshot->listeners) {
-    const std::string key = listener->gateway + " " + listener->address.to_string();
+    const bool any_port = listener->address.port() == 0;
+    std::string key = listener->address.to_string();
+    if (any_port) key = listener->gateway + " " + key;
     std::vector<int> fds(workers_.size(), -1);
-    const auto before = open_.find(key);
-    OpenPort port{listener->gateway, before == open_.end() ? listener->address : before->second.address};
-    if (before == open_.end()) {
-      auto opened = open(listener->address, port.address);
-      if (!opened) {
-        failed.emplace(listener->gateway, std::move(opened).error());
-        continue;
-      }
+    OpenPort port{listener->gateway, listener->address, any_port};
+    if (const auto before = open_.find(key); before != open_.end()) {
+      port.address = before->second.address;
+    } else if (auto opened = open(listener->address, port.address)) {
       fds = std::move(*opened);
+    } else {
+      failed.emplace(listener->gateway, std::move(opened).error());
+      const auto* kept = port_before(*listener);
+      if (!kept || open_now.contains(kept->first)) continue;
+      key = kept->first;
+      port = kept->second;
     }
     open_now.emplace(key, std::move(port));
     for (size_t i = 0; i < workers_.size(); ++i) per_worker[i].push_back({key, fds[i], &listener->config});
@@ -141,6 +145,13 @@ std::map<std::string, Error> Workers::publish(std::shared_ptr<const Snapshot> sn
   for (size_t i = 0; i < workers_.size(); ++i)
     workers_[i]->loop.post([worker = workers_[i].get(), snapshot, ports = std::move(per_worker[i])] { worker->apply(snapshot, ports); });
   return failed;
+}
+
+// The Gateway's port until now; nothing when it is the one that the new address needs.
+const std::pair<const std::string, OpenPort>* Workers::port_before(const SnapshotListener& listener) const {
+  for (const auto& entry : open_)
+    if (entry.second.gateway == listener.gateway && entry.second.address.port() != listener.address.port()) return &entry;
+  return nullptr;
 }
 
 std::vector<OpenPort> Workers::open_ports() const {

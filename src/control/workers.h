@@ -12,10 +12,11 @@
 
 namespace sluice {
 
-// A port that is open, and what became of it.
+// A port that is open.
 struct OpenPort {
   std::string gateway;
   SocketAddress address;  // with the real port
+  bool any_port = false;  // the Gateway asks for port 0
 };
 
 class Workers {
@@ -30,7 +31,9 @@ class Workers {
   void start();
 
   // From the control thread. Opens ports that are new, and has every worker serve by the snapshot; requests under way
-  // finish by the one they began with. Gives what could not be opened: gateway -> error.
+  // finish by the one they began with. Ports belong to addresses: a Gateway that takes over another's address takes its
+  // open port. Gives what could not be opened: gateway -> error; such a Gateway goes on with the port it had before.
+  // An address that overlaps one of our own that closes just now can be opened a moment later: publish again.
   std::map<std::string, Error> publish(std::shared_ptr<const Snapshot> snapshot);
   std::vector<OpenPort> open_ports() const;
 
@@ -50,9 +53,10 @@ class Workers {
   };
 
   Result<std::vector<int>> open(const SocketAddress& wanted, SocketAddress& real) const;
+  const std::pair<const std::string, OpenPort>* port_before(const SnapshotListener& listener) const;
 
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::map<std::string, OpenPort> open_;  // by "gateway address"
+  std::map<std::string, OpenPort> open_;  // by address; of any port by "gateway address"
 };
 
 }  // namespace sluice

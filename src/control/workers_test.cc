@@ -1,0 +1,163 @@
+#include "control/workers.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <semaphore>
+
+#include "base/metrics.h"
+
+namespace sluice {
+namespace {
+
+// Answers with the name it was given.
+class Named final : public Service {
+ public:
+  explicit Named(std::string name) : name_(std::move(name)) {}
+  Task<Response> handle(Request& request) const override { return local_reply(request, 200, name_, "test"); }
+
+ private:
+  std::string name_;
+};
+
+// A client's side of a port of this machine; blocking.
+class Client {
+ public:
+  explicit Client(uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    const timeval patience{5, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    sockaddr_in address{
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    connected = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+  ~Client() { ::close(fd_); }
+
+  // The body of the answer, or what went wrong.
+  std::string ask() {
+    constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    if (!connected) return "refused";
+    if (::send(fd_, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) < 0) return "closed";
+    std::string got;
+    while (got.find("\r\n\r\n") == std::string::npos || !got.ends_with('.')) {
+      char bytes[4096];
+      const ssize_t n = ::recv(fd_, bytes, sizeof bytes, 0);
+      if (n <= 0) return "closed";
+      got.append(bytes, static_cast<size_t>(n));
+    }
+    return got.substr(got.find("\r\n\r\n") + 4);
+  }
+  bool connected = false;
+
+ private:
+  int fd_;
+};
+
+std::string ask(uint16_t port) {
+  return Client(port).ask();
+}
+
+class WorkersTest : public testing::Test {
+ protected:
+  WorkersTest() { workers_.start(); }
+  ~WorkersTest() override {
+    // Listeners end when their connections have; only then may their threads.
+    workers_.publish(std::make_shared<Snapshot>());
+    workers_.drain(Nanos(0), [this] { drained_.release(); });
+    drained_.acquire();
+    workers_.stop();
+  }
+
+  struct Port {
+    std::string gateway;
+    std::string address;
+    uint16_t port;
+  };
+  std::map<std::string, Error> publish(const std::vector<Port>& ports, std::string_view suffix = ".") {
+    auto snapshot = std::make_shared<Snapshot>();
+    for (const Port& port : ports) {
+      auto listener = std::make_unique<SnapshotListener>();
+      listener->gateway = port.gateway;
+      listener->address = *SocketAddress::parse(port.address, port.port);
+      listener->config.service = std::make_shared<Named>(port.gateway + std::string(suffix));
+      listener->config.metrics = server_metrics_;
+      snapshot->listeners.push_back(std::move(listener));
+    }
+    return workers_.publish(std::move(snapshot));
+  }
+  uint16_t port(std::string_view gateway) const {
+    for (const OpenPort& open : workers_.open_ports())
+      if (open.gateway == gateway) return open.address.port();
+    return 0;
+  }
+
+  Metrics metrics_{3};
+  LogFiles log_files_{3, metrics_};
+  std::shared_ptr<const ServerMetrics> server_metrics_ = std::make_shared<ServerMetrics>(metrics_, "http");
+  Workers workers_{2, log_files_};
+  std::counting_semaphore<> drained_{0};
+};
+
+TEST_F(WorkersTest, opens_the_port_that_the_system_chose_and_keeps_it_over_snapshots) {
+  ASSERT_TRUE(publish({{"g", "127.0.0.1", 0}}).empty());
+  const uint16_t chosen = port("g");
+  ASSERT_NE(chosen, 0);
+  EXPECT_TRUE(workers_.open_ports()[0].any_port);
+  EXPECT_EQ(ask(chosen), "g.");
+  ASSERT_TRUE(publish({{"g", "127.0.0.1", 0}}, "2.").empty());
+  EXPECT_EQ(port("g"), chosen);
+}
+
+TEST_F(WorkersTest, hands_an_open_port_to_the_gateway_that_takes_over_its_address) {
+  ASSERT_TRUE(publish({{"first", "127.0.0.1", 0}}).empty());
+  const uint16_t free = port("first");
+  publish({});
+  while (ask(free) != "refused") continue;  // ends as soon as both workers have heard of it
+  ASSERT_TRUE(publish({{"one", "127.0.0.1", free}}).empty());
+  Client stays(free);
+  EXPECT_EQ(stays.ask(), "one.");
+  ASSERT_TRUE(publish({{"two", "127.0.0.1", free}}).empty());
+  while (stays.ask() != "two.") continue;  // the same connection: nothing was dropped
+  EXPECT_EQ(port("two"), free);
+}
+
+TEST_F(WorkersTest, tells_of_a_port_that_is_taken_and_goes_on_with_the_one_before) {
+  ASSERT_TRUE(publish({{"other", "127.0.0.1", 0}, {"g", "127.0.0.1", 0}}).empty());
+  const uint16_t before = port("g");
+  const int taken = *ListenSocket::open(*SocketAddress::parse("127.0.0.1", 0), false);
+  SocketAddress real = *SocketAddress::parse("127.0.0.1", 0);
+  ::getsockname(taken, real.get(), &real.length);
+  const auto failed = publish({{"other", "127.0.0.1", 0}, {"g", "127.0.0.1", real.port()}});
+  ASSERT_TRUE(failed.contains("g"));
+  EXPECT_NE(failed.at("g").message.find(std::to_string(real.port())), std::string::npos) << failed.at("g").message;
+  EXPECT_EQ(port("g"), before);
+  EXPECT_EQ(ask(before), "g.");
+
+  ::close(taken);
+  EXPECT_TRUE(publish({{"other", "127.0.0.1", 0}, {"g", "127.0.0.1", real.port()}}).empty());
+  EXPECT_EQ(port("g"), real.port());
+  EXPECT_EQ(ask(real.port()), "g.");
+}
+
+TEST_F(WorkersTest, opens_an_address_that_overlaps_an_own_one_once_that_is_closed) {
+  ASSERT_TRUE(publish({{"g", "127.0.0.1", 0}}).empty());
+  const uint16_t number = port("g");
+  ASSERT_TRUE(publish({{"h", "127.0.0.1", 0}}).empty());
+  while (ask(number) != "refused") continue;
+  ASSERT_TRUE(publish({{"g", "127.0.0.1", number}}).empty());
+  // The narrow one is let go at the first try, so a later one succeeds.
+  while (!publish({{"g", "0.0.0.0", number}}).empty()) continue;
+  EXPECT_EQ(ask(number), "g.");
+}
+
+TEST_F(WorkersTest, ends_draining_once_no_connection_is_left) {
+  ASSERT_TRUE(publish({{"g", "127.0.0.1", 0}}).empty());
+  Client idle(port("g"));
+  EXPECT_EQ(idle.ask(), "g.");
+  workers_.drain(1h, [this] { drained_.release(); });
+  drained_.acquire();
+  EXPECT_EQ(idle.ask(), "closed");
+}
+
+}  // namespace
+}  // namespace sluice
