@@ -186,8 +186,10 @@ Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
     cluster_.metrics.pending_overflow->add();
     co_return fail(UpstreamFailure::overflow);
   }
-  for (bool may_repeat = safe_to_send_again(request_);; may_repeat = false) {
-    connection_ = pool_.take(addresses);
+  const bool may_repeat = safe_to_send_again(request_);
+  for (bool repeated = false;; repeated = true) {
+    // The second time on a fresh one: what else lies in the pool may have been closed with the first.
+    connection_ = repeated ? nullptr : pool_.take(addresses);
     const bool reused = connection_ != nullptr;
     if (!reused) {
       auto connecting = connect(addresses);
