@@ -182,7 +182,8 @@ Task<void> Connection::serve() {
       socket_.close();
       co_return Status{};
     }
-    if (memory_->filled == 0) co_return Status{};
+    // What came meanwhile has been told already, and will not be told again: look before parking.
+    if (memory_->filled == 0 && !socket_.watch().readable) co_return Status{};
   }
 }
 

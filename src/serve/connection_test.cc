@@ -1,0 +1,584 @@
+#include "serve/connection.h"
+
+#include <gtest/gtest.h>
+
+#include "io/testing.h"
+#include "serve/listener.h"
+
+namespace sluice {
+namespace {
+
+Response respond(Request& request, uint16_t status, std::string_view body) {
+  Response response;
+  response.status = status;
+  response.headers = request.arena.make<Headers>(request.arena);
+  response.body = text_body(request.arena, body);
+  return response;
+}
+
+// Pieces as the test gives them; `length` unknown.
+class GivenBody final : public BodyReader {
+ public:
+  GivenBody(Loop& loop, std::vector<Result<std::string>> pieces) : loop_(loop), pieces_(std::move(pieces)) {}
+  Task<Chunk> read() override {
+    auto nap = sleep_for(loop_, 1ms);
+    CO_TRY(co_await nap);
+    if (at_ == pieces_.size()) co_return Chunk{{}, true};
+    auto& piece = pieces_[at_++];
+    if (!piece) co_return std::unexpected(piece.error());
+    co_return Chunk{{piece->data(), piece->size()}, false};
+  }
+  const Headers* trailers() const override { return trailing; }
+  const Headers* trailing = nullptr;
+
+ private:
+  Loop& loop_;
+  std::vector<Result<std::string>> pieces_;
+  size_t at_ = 0;
+};
+
+// A gateway on a port of its own whose service is a function of the test.
+struct Gateway {
+  using Handler = std::function<Task<Response>(Request&)>;
+
+  struct Calls final : Service {
+    explicit Calls(Gateway& g) : gateway(g) {}
+    Task<Response> handle(Request& request) const override {
+      ++gateway.handled;
+      return gateway.handler(request);
+    }
+    Gateway& gateway;
+  };
+  struct Log final : ExchangeObserver {
+    explicit Log(Gateway& g) : gateway(g) {}
+    void finished(const Request& request, const Response&, SteadyTime) const override {
+      gateway.log.push_back(
+          fmt::format("{} {} {}", request.info.code, request.info.flags_text(), request.info.details));
+    }
+    Gateway& gateway;
+  };
+
+  explicit Gateway(const std::function<void(ListenerConfig&)>& change = {}) {
+    loop.use_manual_clock(SteadyTime(1'000'000s), *parse_iso("2030-01-01T00:00:00Z"));
+    config.service = std::make_shared<Calls>(*this);
+    config.observer = std::make_shared<Log>(*this);
+    config.metrics = std::make_shared<ServerMetrics>(metrics, "test");
+    if (change) change(config);
+    listener.configure(nullptr, &config);
+    auto fd = ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false);
+    CHECK(fd.has_value() && listener.start(*fd).has_value());
+  }
+  ~Gateway() {
+    listener.drain();
+    listener.abort();
+    CHECK(all_gone());
+    CHECK(config.metrics->connections_active->value() == 0 && config.metrics->requests_active->value() == 0);
+  }
+  bool all_gone() {
+    return turn_until(loop, [&] { return listener.connections() == 0; });
+  }
+  bool says(TestPeer& peer, std::string_view text) {
+    return turn_until(loop, [&] { return peer.hears(text); });
+  }
+  bool ends(TestPeer& peer) {
+    return turn_until(loop, [&] { return peer.ended(); });
+  }
+
+  // "METHOD path body": the body read whole.
+  static Task<Response> echo(Request& request) {
+    auto reading = read_all(request.body, request.arena, 1 << 20);
+    const std::string_view body = CO_TRY(co_await reading);
+    const std::string_view space = " ";
+    co_return respond(request, 200, request.arena.concat(request.method, space, request.path, space, body));
+  }
+  // Waits until the test lets it go on, then answers without a look at the body.
+  Task<Response> held(Request& request) {
+    auto waiting = release.wait(loop);
+    auto waited = co_await waiting;
+    if (!waited) ++cancelled;
+    CO_TRY(std::move(waited));
+    co_return respond(request, 200, request.arena.concat(std::string_view("held "), request.path));
+  }
+  void hold() {
+    handler = [this](Request& request) { return held(request); };
+  }
+
+  Loop loop;
+  Metrics metrics{1};
+  ListenerConfig config;
+  Listener listener{loop, nullptr};
+  Handler handler = echo;
+  Event release;
+  int handled = 0;
+  int cancelled = 0;
+  std::vector<std::string> log;
+};
+
+size_t count(std::string_view text, std::string_view what) {
+  size_t n = 0;
+  for (size_t at = text.find(what); at != std::string_view::npos; at = text.find(what, at + what.size())) ++n;
+  return n;
+}
+
+TEST(Connection, answers_requests_one_after_another) {
+  Gateway gateway;
+  TestPeer client(gateway.listener.address());
+  for (const std::string_view path : {"/a", "/b", "/c"}) {
+    client.say(fmt::format("GET {} HTTP/1.1\r\nHost: h\r\n\r\n", path));
+    EXPECT_TRUE(gateway.says(client, fmt::format("GET {} ", path)));
+  }
+  EXPECT_EQ(gateway.listener.connections(), 1U);
+  EXPECT_TRUE(client.hears("date: Tue, 01 Jan 2030 00:00:00 GMT\r\n"));
+  EXPECT_TRUE(client.hears("server: envoy\r\n"));
+}
+
+TEST(Connection, answers_pipelined_requests_in_their_order) {
+  Gateway gateway;
+  TestPeer client(gateway.listener.address());
+  client.say(
+      "POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none"
+      "POST /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n"
+      "GET /3 HTTP/1.1\r\nHost: h\r\n\r\nGET /4 HTTP/1.1\r\nHo");
+  EXPECT_TRUE(gateway.says(client, "GET /3 "));
+  client.say("st: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "GET /4 "));
+  const std::string& all = client.heard();
+  EXPECT_LT(all.find("POST /1 one"), all.find("POST /2 two"));
+  EXPECT_LT(all.find("POST /2 two"), all.find("GET /3 "));
+  EXPECT_EQ(count(all, "HTTP/1.1 200 OK"), 4U);
+}
+
+TEST(Connection, understands_a_request_that_comes_byte_by_byte) {
+  Gateway gateway;
+  TestPeer client(gateway.listener.address());
+  const std::string_view bytes =
+      "POST /slow HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n6\r\n world\r\n0\r\nT: "
+      "v\r\n\r\n"
+      "POST /next HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nok";
+  for (const char byte : bytes) {
+    client.say({&byte, 1});
+    gateway.loop.turn(0ms);
+    gateway.loop.turn(0ms);
+  }
+  EXPECT_TRUE(gateway.says(client, "POST /slow hello world"));
+  EXPECT_TRUE(gateway.says(client, "POST /next ok"));
+}
+
+// The event of its coming has been told while nobody listened for it.
+TEST(Connection, does_not_forget_a_request_that_came_while_the_one_before_was_answered) {
+  Gateway gateway;
+  gateway.hold();
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
+  client.say("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n");
+  settle(gateway.loop);
+  gateway.handler = Gateway::echo;
+  gateway.release.notify(gateway.loop);
+  EXPECT_TRUE(gateway.says(client, "held /1"));
+  EXPECT_TRUE(gateway.says(client, "GET /2 "));
+}
+
+TEST(Connection, ends_when_the_client_ended_while_it_was_answered) {
+  Gateway gateway;
+  gateway.hold();
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
+  client.end_sending();
+  settle(gateway.loop);
+  gateway.release.notify(gateway.loop);
+  EXPECT_TRUE(gateway.says(client, "held /1"));  // half a close is legal
+  EXPECT_TRUE(gateway.all_gone());
+}
+
+TEST(Connection, answers_a_client_that_ends_its_sending_with_the_request) {
+  Gateway gateway;
+  TestPeer client(gateway.listener.address());
+  client.say("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none");
+  client.end_sending();
+  EXPECT_TRUE(gateway.says(client, "POST /1 one"));
+  EXPECT_TRUE(gateway.all_gone());
+}
+
+TEST(Connection, refuses_what_is_no_request_and_closes) {
+  const std::string host = "Host: h\r\n";
+  const std::vector<std::pair<std::string, int>> rows = {
+      {"GET / HTTP/1.1\r\n\r\n", 400},                                                                  // F13
+      {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400},                                            // F13
+      {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400},                                                     // F13
+      {"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400},                                                     // F13
+      {"POST / HTTP/1.1\r\n" + host + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400},  // F1
+      {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked, chunked\r\n\r\n", 400},              // F2
+      {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n", 501},                          // F2
+      {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: \r\n\r\n", 400},                              // F2
+      {"POST / HTTP/1.0\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n", 400},                       // F3
+      {"POST / HTTP/1.1\r\n" + host + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n", 400},           // F4
+      {"POST / HTTP/1.1\r\n" + host + "Content-Length: 3, 4\r\n\r\n", 400},                             // F4
+      {"POST / HTTP/1.1\r\n" + host + "Content-Length: +3\r\n\r\n", 400},                               // F5
+      {"POST / HTTP/1.1\r\n" + host + "Content-Length: \r\n\r\n", 400},                                 // F5
+      {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400},                // F6
+      {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n", 400},          // F6
+      {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n3\nabc\r\n", 400},             // F6
+      {"GET / HTTP/1.1\r\n" + host + "A: b\rc\r\n\r\n", 400},                                           // F8
+      {"GET / HTTP/1.1\n" + host + "\n", 400},                                                          // F9
+      {"GET / HTTP/1.1\r\n" + host + "A : b\r\n\r\n", 400},                                             // F10
+      {"GET / HTTP/1.1\r\n" + host + ": b\r\n\r\n", 400},                                               // F10
+      {"GET / HTTP/1.1\r\n" + host + "A: b\r\n c\r\n\r\n", 400},                                        // F11
+      {"GET / HTTP/1.1\r\n " + host + "\r\n", 400},                                                     // F12
+      {"CONNECT h:443 HTTP/1.1\r\n" + host + "\r\n", 403},                                              // F22
+      {"TRACE / HTTP/1.1\r\n" + host + "\r\n", 403},                                                    // F22
+      {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n" + host + "\r\n", 414},                        // F23
+      {"GET / HTTP/1.1\r\n" + host + "A: " + std::string(17000, 'a') + "\r\n\r\n", 431},                // F23
+      {"POST / HTTP/1.1\r\n" + host + "Expect: 200-ok\r\nContent-Length: 1\r\n\r\n", 417},              // F24
+      {"GET / HTTP/1.1\r\n" + host + "Connection: upgrade\r\nUpgrade: tcp\r\n\r\n", 403},               // F25
+      {"GET / HTTP/1.0\r\n" + host + "\r\n", 426},
+      {"GET / HTTP/2.0\r\n" + host + "\r\n", 400},
+      {"GET /\r\n\r\n", 400},
+      {"GET  / HTTP/1.1\r\n" + host + "\r\n", 400},
+      {"GET ftp://h/ HTTP/1.1\r\n" + host + "\r\n", 400},
+      {"GET h HTTP/1.1\r\n" + host + "\r\n", 400},
+      {"GET * HTTP/1.1\r\n" + host + "\r\n", 400},
+      {std::string("\x16\x03\x01\x02\0\x01", 6), 400},  // TLS on a plain port
+  };
+  for (const auto& [bytes, status] : rows) {
+    Gateway gateway;
+    TestPeer client(gateway.listener.address());
+    client.say(bytes);
+    EXPECT_TRUE(gateway.ends(client)) << bytes;
+    EXPECT_TRUE(client.heard().starts_with(fmt::format("HTTP/1.1 {} ", status))) << bytes << client.heard();
+    EXPECT_EQ(count(client.heard(), "HTTP/1.1 "), 1U) << bytes;
+    EXPECT_TRUE(client.hears("connection: close\r\n")) << bytes;
+    client.close();
+    EXPECT_TRUE(gateway.all_gone()) << bytes;
+  }
+}
+
+TEST(Connection, refuses_a_head_with_too_many_fields_or_bytes) {
+  std::string many = "GET / HTTP/1.1\r\nHost: h\r\n", long_one = many;
+  for (int i = 0; i < 100; ++i) many += fmt::format("f{}: x\r\n", i);
+  for (int i = 0; i < 5; ++i) long_one += fmt::format("f{}: {}\r\n", i, std::string(15000, 'x'));
+  for (const std::string& head : {many, long_one}) {
+    Gateway gateway;
+    TestPeer client(gateway.listener.address());
+    for (size_t at = 0; at < head.size();) {
+      at += client.say(std::string_view(head).substr(at, 1000));
+      gateway.loop.turn(0ms);
+      if (client.ended()) break;
+    }
+    client.say("\r\n");
+    EXPECT_TRUE(gateway.says(client, "HTTP/1.1 431 "));
+  }
+}
+
+TEST(Connection, gives_a_head_its_time_and_no_more) {
+  Gateway gateway;
+  TestPeer client(gateway.listener.address());
+  client.say("GET / HT");
+  settle(gateway.loop);
+  gateway.loop.advance(29s);
+  client.say("TP/1.1\r\n");
+  settle(gateway.loop);
+  gateway.loop.advance(1s);
+  EXPECT_TRUE(gateway.says(client, "HTTP/1.1 408 Request Timeout\r\n"));
+  EXPECT_EQ(gateway.log, std::vector<std::string>{"408 - request_header_timeout"});
+}
+
+TEST(Connection, ends_when_it_was_idle_for_too_long) {
+  Gateway gateway([](ListenerConfig& config) { config.idle_timeout = 10s; });
+  TestPeer client(gateway.listener.address());
+  client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "GET / "));
+  settle(gateway.loop);
+  gateway.loop.advance(10s);
+  EXPECT_TRUE(gateway.ends(client));
+  EXPECT_EQ(gateway.config.metrics->connections_idle_timeout->value(), 1);
+}
+
+TEST(Connection, says_100_when_somebody_wants_the_body) {
+  Gateway gateway;
+  TestPeer client(gateway.listener.address());
+  client.say("POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "HTTP/1.1 100 Continue\r\n\r\n"));
+  client.say("body");
+  EXPECT_TRUE(gateway.says(client, "POST /x body"));
+}
+
+// What comes behind the answer would be taken for the answer to the next request.
+TEST(Connection, never_says_100_behind_an_answer) {
+  Gateway gateway;
+  gateway.handler = [](Request& request) -> Task<Response> { return respond(request, 401, "who are you"); };
+  TestPeer client(gateway.listener.address());
+  client.say("POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "who are you"));
+  gateway.loop.advance(500ms);
+  settle(gateway.loop);
+  EXPECT_FALSE(client.hears("100 Continue"));
+  EXPECT_TRUE(client.hears("connection: close"));
+  client.close();
+}
+
+// A sender in the background may ask for the body's bytes at any time.
+Task<void> read_later(Loop& loop, Request& request) {
+  auto nap = sleep_for(loop, 1s);
+  CO_TRY(co_await nap);
+  auto reading = request.body.reader->read();
+  CO_TRY(co_await reading);
+  co_return Status{};
+}
+
+TEST(Connection, never_says_100_in_the_middle_of_an_answer) {
+  Gateway gateway;
+  gateway.handler = [&](Request& request) -> Task<Response> {
+    request.background->spawn(read_later(gateway.loop, request));
+    Response response = respond(request, 200, "");
+    std::vector<Result<std::string>> pieces;
+    for (int i = 0; i < 3000; ++i) pieces.emplace_back("x");
+    response.body = {request.arena.make<GivenBody>(gateway.loop, std::move(pieces)), 3000};
+    return response;
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+  for (int i = 0; i < 1500; ++i) {
+    gateway.loop.turn(0ms);
+    gateway.loop.advance(1ms);
+  }
+  EXPECT_TRUE(client.hears("HTTP/1.1 200 OK"));
+  EXPECT_FALSE(client.hears("100 Continue"));
+}
+
+TEST(Connection, answers_head_without_a_body) {
+  Gateway gateway;
+  TestPeer client(gateway.listener.address());
+  client.say("HEAD /x HTTP/1.1\r\nHost: h\r\n\r\nGET /y HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "GET /y "));
+  EXPECT_TRUE(client.hears("content-length: 8\r\n"));
+  EXPECT_FALSE(client.hears("HEAD /x"));
+}
+
+TEST(Connection, sends_a_body_of_unknown_length_in_chunks_and_trailers_to_whom_they_were_asked_by) {
+  for (const bool wanted : {false, true}) {
+    Gateway gateway;
+    gateway.handler = [&](Request& request) -> Task<Response> {
+      Response response = respond(request, 200, "");
+      auto* body = request.arena.make<GivenBody>(gateway.loop, std::vector<Result<std::string>>{"one", "three"});
+      auto* trailers = request.arena.make<Headers>(request.arena);
+      trailers->add("x-sum", "8");
+      body->trailing = trailers;
+      response.body = {body, std::nullopt};
+      return response;
+    };
+    TestPeer client(gateway.listener.address());
+    client.say(fmt::format("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", wanted ? "TE: trailers\r\nConnection: TE\r\n" : ""));
+    settle(gateway.loop);
+    for (int i = 0; i < 5; ++i) gateway.loop.advance(2ms);
+    EXPECT_TRUE(gateway.says(client, wanted ? "\r\n0\r\nx-sum: 8\r\n\r\n" : "\r\n0\r\n\r\n"));
+    EXPECT_TRUE(client.hears("transfer-encoding: chunked\r\n"));
+    EXPECT_TRUE(client.hears("\r\n\r\n3\r\none\r\n5\r\nthree\r\n0\r\n"));
+  }
+}
+
+TEST(Connection, reads_past_a_short_body_that_nobody_read) {
+  Gateway gateway;
+  gateway.hold();
+  TestPeer client(gateway.listener.address());
+  client.say("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf.");
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
+  gateway.release.notify(gateway.loop);
+  EXPECT_TRUE(gateway.says(client, "held /1"));
+  gateway.handler = Gateway::echo;
+  client.say("half!POST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\ntwo");
+  EXPECT_TRUE(gateway.says(client, "POST /2 two"));
+}
+
+TEST(Connection, closes_behind_a_body_that_nobody_reads_and_that_does_not_end) {
+  Gateway gateway;
+  gateway.hold();
+  TestPeer client(gateway.listener.address());
+  client.say("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nhalf");
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
+  gateway.release.notify(gateway.loop);
+  EXPECT_TRUE(gateway.says(client, "held /1"));
+  settle(gateway.loop);
+  gateway.loop.advance(1s);
+  EXPECT_TRUE(gateway.ends(client));
+}
+
+TEST(Connection, cancels_the_request_of_a_client_that_is_gone) {
+  Gateway gateway;
+  gateway.hold();
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
+  client.reset();
+  EXPECT_TRUE(gateway.all_gone());
+  EXPECT_EQ(gateway.cancelled, 1);
+  EXPECT_EQ(gateway.log, std::vector<std::string>{"0 DC downstream_remote_disconnect"});
+}
+
+TEST(Connection, gives_a_client_that_sends_no_more_a_few_seconds) {
+  Gateway gateway;
+  gateway.hold();
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
+  client.end_sending();
+  settle(gateway.loop);
+  gateway.loop.advance(4900ms);
+  EXPECT_EQ(gateway.cancelled, 0);
+  gateway.loop.advance(200ms);
+  EXPECT_TRUE(gateway.all_gone());
+  EXPECT_EQ(gateway.cancelled, 1);
+}
+
+TEST(Connection, survives_a_client_that_is_gone_at_any_byte_of_its_upload) {
+  const std::string bytes =
+      "POST /1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nhello\r\n0\r\n\r\n";
+  for (const bool hard : {true, false}) {
+    for (size_t at = 0; at < bytes.size(); at += 3) {
+      Gateway gateway;
+      TestPeer client(gateway.listener.address());
+      client.say(std::string_view(bytes).substr(0, at));
+      settle(gateway.loop);
+      if (hard)
+        client.reset();
+      else
+        client.close();
+      EXPECT_TRUE(gateway.all_gone()) << at;
+    }
+  }
+}
+
+TEST(Connection, cuts_an_answer_whose_body_fails_behind_its_head) {
+  Gateway gateway;
+  gateway.handler = [&](Request& request) -> Task<Response> {
+    Response response = respond(request, 200, "");
+    std::vector<Result<std::string>> pieces{"part", fail(ErrorKind::reset, "gone", Side::upstream)};
+    response.body = {request.arena.make<GivenBody>(gateway.loop, std::move(pieces)), std::nullopt};
+    return response;
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  settle(gateway.loop);
+  for (int i = 0; i < 5; ++i) gateway.loop.advance(2ms);
+  EXPECT_TRUE(gateway.ends(client));
+  EXPECT_TRUE(client.hears("4\r\npart\r\n"));
+  EXPECT_FALSE(client.hears("0\r\n\r\n"));
+  EXPECT_EQ(gateway.log, std::vector<std::string>{"200 UC "});
+}
+
+class FailsAtOnce final : public BodyReader {
+ public:
+  Task<Chunk> read() override { return fail(ErrorKind::reset, "gone", Side::upstream); }
+};
+
+TEST(Connection, answers_properly_when_a_body_fails_before_its_head_has_gone) {
+  Gateway gateway;
+  gateway.handler = [](Request& request) -> Task<Response> {
+    Response response = respond(request, 200, "");
+    response.body = {request.arena.make<FailsAtOnce>(), 5};
+    return response;
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "HTTP/1.1 502 Bad Gateway\r\n"));
+  EXPECT_EQ(count(client.heard(), "HTTP/1.1 "), 1U);
+}
+
+TEST(Connection, ends_an_upload_at_its_deadline_however_fast_it_comes) {
+  Gateway gateway([](ListenerConfig& config) { config.request_timeout = 10s; });
+  gateway.handler = [](Request& request) -> Task<Response> {
+    while (true) {
+      auto reading = request.body.reader->read();
+      const Chunk chunk = CO_TRY(co_await reading);
+      if (chunk.last) co_return respond(request, 200, "all");
+    }
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n");
+  const std::string piece(1 << 20, 'x');
+  for (int second = 0; second < 30 && client.heard().empty(); ++second) {
+    for (int i = 0; i < 4; ++i) {
+      client.say(piece);
+      gateway.loop.turn(0ms);
+    }
+    client.say(piece);
+    gateway.loop.advance(1s);
+  }
+  EXPECT_TRUE(gateway.says(client, "HTTP/1.1 408 "));
+}
+
+TEST(Connection, asks_for_no_more_of_an_answer_than_its_client_takes) {
+  Gateway gateway;
+  struct Endless final : BodyReader {
+    Task<Chunk> read() override {
+      bytes += piece.size();
+      return Chunk{{piece.data(), piece.size()}, false};
+    }
+    std::string piece = std::string(64 << 10, 'x');
+    size_t bytes = 0;
+  } endless;
+  gateway.handler = [&](Request& request) -> Task<Response> {
+    Response response = respond(request, 200, "");
+    response.body = {&endless, std::nullopt};
+    return response;
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  settle(gateway.loop);
+  EXPECT_LT(endless.bytes, 32U << 20);
+  gateway.loop.advance(6min);  // streamIdleTimeout
+  EXPECT_TRUE(gateway.all_gone() || (gateway.loop.advance(2s), gateway.all_gone()));
+}
+
+TEST(Listener, finishes_what_is_under_way_when_it_drains) {
+  Gateway gateway;
+  gateway.hold();
+  TestPeer busy(gateway.listener.address()), idle(gateway.listener.address());
+  busy.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1 && gateway.listener.connections() == 2; }));
+  gateway.listener.drain();
+  EXPECT_TRUE(gateway.ends(idle));
+  EXPECT_EQ(gateway.listener.connections(), 1U);
+  gateway.release.notify(gateway.loop);
+  EXPECT_TRUE(gateway.says(busy, "held /1"));
+  EXPECT_TRUE(busy.hears("connection: close\r\n"));
+  busy.close();
+  EXPECT_TRUE(gateway.all_gone());
+}
+
+TEST(Listener, ends_everything_when_it_aborts) {
+  Gateway gateway;
+  gateway.hold();
+  std::deque<TestPeer> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.emplace_back(gateway.listener.address());
+    if (i % 2) clients.back().say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    if (i % 3 == 0) clients.back().say("GET /1 HT");
+  }
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.listener.connections() == 20; }));
+  gateway.listener.drain();
+  gateway.listener.abort();
+  EXPECT_TRUE(gateway.all_gone());
+}
+
+TEST(Listener, serves_requests_with_the_configuration_of_their_time) {
+  Gateway gateway;
+  gateway.hold();
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
+  ListenerConfig next = gateway.config;
+  next.server_name = "other";
+  gateway.listener.configure(nullptr, &next);
+  gateway.release.notify(gateway.loop);
+  EXPECT_TRUE(gateway.says(client, "held /1"));
+  EXPECT_TRUE(client.hears("server: envoy\r\n"));
+  gateway.handler = Gateway::echo;
+  client.say("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "server: other\r\n"));
+  gateway.listener.configure(nullptr, &gateway.config);
+}
+
+}  // namespace
+}  // namespace sluice
