@@ -61,7 +61,7 @@ class Workers::Worker final : private Waiter {
   void tick() {
     log_files_.flush();
     look_after_leaving();
-    timer_.arm(loop, loop.now() + (drained_ ? Nanos(10ms) : Nanos(1s)), *this);
+    timer_.arm(loop, loop.now() + (drained_ ? Nanos(10ms) : Nanos(100ms)), *this);
   }
   void look_after_leaving() {
     if (loop.now() >= abort_at_)

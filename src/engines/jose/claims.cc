@@ -77,13 +77,14 @@ std::optional<dom::element> find(const dom::object& root, std::string_view name)
   }
 }
 
+bool is_control_byte(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
+
 // RFC 9110 5.5: no control bytes, no space at the ends (the next reader would cut it off and see another value).
 bool fits_header_value(std::string_view text) {
   if (text.empty() || text.front() == ' ' || text.front() == '\t' || text.back() == ' ' || text.back() == '\t') {
     return false;
   }
-  return std::ranges::none_of(text,
-                              [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; });
+  return std::ranges::none_of(text, is_control_byte);
 }
 
 std::string number_text(double number) {
@@ -148,6 +149,13 @@ const RegisteredClaims& Claims::registered() const {
 std::optional<std::string> Claims::header_value(std::string_view name) const {
   const auto value = find(document_->root, name);
   return value ? render(*value) : std::nullopt;
+}
+
+bool Claims::has_control_bytes(std::string_view name) const {
+  const auto value = find(document_->root, name);
+  std::string_view text;
+  if (!value || value->get(text) != simdjson::SUCCESS) return false;
+  return std::ranges::any_of(text, is_control_byte);
 }
 
 }  // namespace sluice::jose

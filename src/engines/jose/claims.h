@@ -44,6 +44,8 @@ class Claims {
   //
   // A top-level claim with exactly this name wins; otherwise dots lead into nested objects.
   std::optional<std::string> header_value(std::string_view name) const;
+  // A text claim with control bytes (line breaks among them): somebody tries to smuggle fields into a head.
+  bool has_control_bytes(std::string_view name) const;
 
  private:
   struct Document;

@@ -48,6 +48,8 @@ class Provider {
 struct VerifiedToken {
   Claims claims;
   std::vector<std::string> header_values;  // beside Provider::claims(); empty: no header
+  // The first of those claims whose text no head can carry; the token is good, but what it asks for is not.
+  std::string control_bytes_in;
 };
 
 }  // namespace sluice::jose

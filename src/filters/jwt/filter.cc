@@ -85,6 +85,11 @@ Task<Response> JwtFilter::handle(Request& request, Next next) const {
   bool changed = remove_claim_headers(request);
   const Verdict verdict = judge(request);
   if (verdict) {
+    if (const std::string_view claim = unusable_claim(*verdict); !claim.empty()) {
+      counters_.denied->add();
+      return local_reply(request, 400, request.arena.concat(std::string_view("the claim "), claim, std::string_view(" of the token has bytes that no header can carry")),
+                         "jwt_authn_claim_refused");
+    }
     changed |= accept(request, *verdict);
   } else if (!passes(verdict.error())) {
     counters_.denied->add();
@@ -94,6 +99,13 @@ Task<Response> JwtFilter::handle(Request& request, Next next) const {
   // Routes may match on claim headers. Also when one of the client's was removed: it may have chosen this route.
   if (changed) request.choose_route_again();
   return next(request);
+}
+
+// A claim with a line break is no mistake: without its header the request would go on as somebody else's.
+std::string_view JwtFilter::unusable_claim(const Accepted& accepted) const {
+  for (size_t i = 0; i < accepted.tokens.all().size(); ++i)
+    if (!accepted.verified[i]->control_bytes_in.empty()) return accepted.verified[i]->control_bytes_in;
+  return {};
 }
 
 // Before anything else, and whatever the verdict will be: nobody but us sets these (anti-spoofing).

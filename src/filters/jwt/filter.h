@@ -60,6 +60,7 @@ class JwtFilter final : public Filter {
   std::expected<std::shared_ptr<const jose::VerifiedToken>, jose::Failure> verify(const Issuer& issuer,
                                                                                   std::string_view token,
                                                                                   int64_t now) const;
+  std::string_view unusable_claim(const Accepted& accepted) const;
   bool remove_claim_headers(Request& request) const;
   bool accept(Request& request, const Accepted& accepted) const;
   bool passes(jose::Failure failure) const;
