@@ -56,6 +56,7 @@ class Demo:
         self.parts = []            # whatever has a stop(), in the order of starting
         self.failures = []
         self.step_number = 0
+        self.refusals = 0          # each such request has a path of its own, by which its line in the log is found
         self.environment = dict(os.environ)
 
     # ---------------------------------------------------------------- printing
@@ -88,11 +89,11 @@ class Demo:
             self.show(done.stdout + done.stderr)
         return done.returncode, done.stdout, done.stderr
 
-    def curl(self, token="$token", headers=(), show=True):
+    def curl(self, token="$token", headers=(), show=True, path="/"):
         """curl -v with the demo's Host and a token: (status, head, body)."""
         more = "".join(f' -H "{h}"' for h in headers)
         bearer = f' -H "Authorization: Bearer {token}"' if token else ""
-        text = f'curl -sv --noproxy "*" $(sluice proxy url)/ -H "Host: api.mypaas.test"{bearer}{more}'
+        text = f'curl -sv --noproxy "*" $(sluice proxy url){path} -H "Host: api.mypaas.test"{bearer}{more}'
         code, body, talk = self.command(text, quiet=True)
         head = "\n".join(line for line in talk.splitlines() if line[:1] in "<>")
         if show:
@@ -165,9 +166,11 @@ class Demo:
 
     # ------------------------------------------------------------ observations
 
-    def queries(self):
-        """How many questions the DNS server was asked; what it logged a moment ago may still be on its way."""
-        return len(re.findall(r"query\[(?:A|AAAA)\]", self.dns.stderr()))
+    def queries(self, others=False):
+        """How many questions the DNS server was asked; `others`: not counting the two tenants' names, which may be
+        refreshed at any time because they were used."""
+        names = re.findall(r"query\[(?:A|AAAA)\] (\S+)", self.dns.stderr())
+        return len([name for name in names if not others or name.removesuffix(".mypaas.test") not in TENANTS])
 
     def connections(self):
         return sum(tenant.accepted for tenant in self.tenants.values())
@@ -175,25 +178,25 @@ class Demo:
     def last_request(self, tenant="tenant-1"):
         return self.tenants[tenant].requests[-1] if self.tenants[tenant].requests else None
 
-    def log_line(self, number):
-        """Access-log line `number` (from 0); it is written right after the answer."""
-        return until(lambda: (self.gateway.stdout().splitlines()[number:] or [None])[0], "the access-log line")
-
-    def log_count(self):
-        return len(self.gateway.stdout().splitlines())
+    def log_line(self, marker):
+        """The access-log line of the request whose path is `marker`; it is written a moment after the answer."""
+        return until(lambda: next((line for line in self.gateway.stdout().splitlines() if f" {marker} " in line), None),
+                     "the access-log line")
 
     def refused(self, title, token, status, body, log, headers=()):
         """One request that must not get anywhere: no DNS packet, no connection."""
-        queries, connections, logged = self.queries(), self.connections(), self.log_count()
-        got, _, text = self.curl(token, headers, show=False)
-        line = self.log_line(logged)
+        queries, connections = self.queries(others=True), self.connections()
+        self.refusals += 1
+        path = f"/{self.refusals}"
+        got, _, text = self.curl(token, headers, show=False, path=path)
+        line = self.log_line(path)
         self.show(f"{got} {text.strip()!r}\n{line}")
         self.check(f"{title}: {status}{f', body {body!r}' if body is not None else ''}",
                    got == status and (body is None or text == body), f"{got} {text!r}")
         if log:
             self.check(f"the access log says {log[0]} {log[1]}", f" {status} {log[0]} " in line and log[1] in line, line)
-        self.check("no DNS packet, no connection", (self.queries(), self.connections()) == (queries, connections),
-                   f"{self.queries() - queries} queries, {self.connections() - connections} connections")
+        self.check("no DNS packet, no connection", (self.queries(others=True), self.connections()) == (queries, connections),
+                   f"{self.queries(others=True) - queries} queries, {self.connections() - connections} connections")
 
     # ------------------------------------------------------------------- steps
 

@@ -45,8 +45,9 @@ class ByDefault(Case):
     @rows({address: (address, word) for address, word in CLASSES.items()})
     def name(self, address, word):
         label = "x" + address.replace(":", "-").replace(".", "-")
-        self.dns.set(f"{label}.test", **({"aaaa": [address]} if ":" in address else {"a": None}))
-        if ":" not in address:
+        if ":" in address:
+            self.dns.set(f"{label}.test", aaaa=[address])
+        else:
             self.dns.set(f"{label}.test", address)
         response = self.refused(f"{label}.test:{self.backend.port}", word, f"/name-{label}")
         self.assertIn(f"{label}.test", response.text())

@@ -27,7 +27,7 @@ class Matching(Case):
                   direct("prefix: /h, headers: [{name: x-d, invertMatch: true}, {name: x-e}]", "absent") +
                   direct("prefix: /q, queryParameters: [{name: k, value: v}]", "query") +
                   direct("prefix: /q, queryParameters: [{name: only}]", "query-present") +
-                  direct("prefix: /q, queryParameters: [{name: n, value: '[0-9]+', regex: true}]", "query-regex") +
+                  direct("prefix: /q, queryParameters: [{name: num, value: '[0-9]+', regex: true}]", "query-regex") +
                   "- matchers: [{exact: /two}, {exact: /deux}]\n  directResponseAction: {status: 200, body: two}\n" +
                   direct("prefix: /", "rest"))
         hosts = {"any": "['*']", "exact": "[a.test]", "suffix": "['*.a.test']", "longer": "['*.b.a.test']", "prefix": "['www.*']"}
@@ -40,8 +40,8 @@ class Matching(Case):
            "case": ("/NoCaSe/x", "nocase"), "prefix is plain text": ("/nocasexyz", "nocase"), "regex": ("/r/12", "regex"),
            "regex with query": ("/r/12?x", "regex"), "regex must match all": ("/r/12/", "rest"), "second of two matchers": ("/deux", "two"),
            "query": ("/q?k=v", "query"), "query, first value only": ("/q?k=x&k=v", "rest"), "query present": ("/q?only", "query-present"),
-           "query present with a value": ("/q?only=1", "query-present"), "query regex": ("/q?n=12", "query-regex"),
-           "query regex must match all": ("/q?n=12a", "rest"), "query is case-sensitive": ("/q?K=v", "rest"), "nothing": ("/", "rest")})
+           "query present with a value": ("/q?only=1", "query-present"), "query regex": ("/q?num=12", "query-regex"),
+           "query regex must match all": ("/q?num=12a", "rest"), "query is case-sensitive": ("/q?K=v", "rest"), "nothing": ("/", "rest")})
     def path(self, path, name):
         self.assertEqual(self.gateway.fetch(path, host="routes.test").text(), name)
 
