@@ -37,6 +37,8 @@ class MessageBody final : public BodyReader {
   void set_deadline(SteadyTime deadline) { deadline_ = deadline; }
   // Bytes to write to the socket before the first read that waits: "100 Continue".
   void say_first(std::string_view bytes) { say_first_ = bytes; }
+  // Takes that back; true when it had not been said yet.
+  bool say_nothing() { return !std::exchange(say_first_, {}).empty(); }
   // What is still missing will not come, though the connection may end in good order: reads give this from now on.
   void break_off(Error why) { broken_off_ = std::move(why); }
   // When bytes last came.

@@ -372,6 +372,9 @@ Task<void> Connection::answer(Exchange& exchange, Response& response) {
   if (client_gone_) co_return cancelled_error();
   if (response.local && exchange.config->proxy_answers) answer_as_proxy(exchange.request, response);
   if (response.close || draining_) exchange.keep_alive = false;
+  // From here on "100 Continue" would be part of the answer. A client that was not told to go on may send its body or
+  // not: where the next request would begin nobody knows.
+  if (exchange.body && exchange.body->say_nothing()) exchange.keep_alive = false;
   // A body that nobody will read, and that is too long to read past.
   if (response.local && exchange.body && !exchange.body->complete() &&
       (exchange.framing.expects_continue || !exchange.request.body.length ||
