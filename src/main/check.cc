@@ -9,7 +9,6 @@
 #include "control/translate.h"
 #include "main/commands.h"
 #include "main/program.h"
-#include "observe/log_file.h"
 
 namespace sluice {
 namespace {
@@ -47,14 +46,12 @@ int check_command(const std::vector<std::string>& paths) {
 
   // What only shows when objects are put together: references, domains, expressions of filters.
   Metrics metrics(2);
-  LogFiles log_files(2, metrics);
   Loop loop;
   ResolverPool resolvers({&loop});
   {
     TranslateOptions options;
     options.metrics = &metrics;
     options.resolvers = &resolvers;
-    options.log_files = &log_files;
     options.filters = all_filters();
     Translator translator(std::move(options));
     const Translation translation = translator.translate(loaded.objects);

@@ -9,7 +9,6 @@
 #include "http/framing.h"
 #include "main/commands.h"
 #include "main/program.h"
-#include "observe/log_file.h"
 
 namespace sluice {
 namespace {
@@ -87,13 +86,11 @@ int explain_command(const ExplainRequest& options) {
   const LoadedConfig loaded = load_config(files, fields);
 
   Metrics metrics(2);
-  LogFiles log_files(2, metrics);
   Loop loop;
   ResolverPool resolvers({&loop});
   TranslateOptions translate;
   translate.metrics = &metrics;
   translate.resolvers = &resolvers;
-  translate.log_files = &log_files;
   translate.filters = all_filters();
   Translator translator(std::move(translate));
   const Translation translation = translator.translate(loaded.objects);
