@@ -1,5 +1,7 @@
 #include "control/admin_service.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "config/kinds/secret.h"
 #include "control/local_service.h"

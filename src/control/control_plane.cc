@@ -193,7 +193,11 @@ void ControlPlane::publish() {
     if (bind_errors_[gateway] != error.message) log::error("listener", error.message, {{"gateway", gateway}});
     bind_errors_[gateway] = error.message;
   }
-  std::erase_if(bind_errors_, [&](const auto& entry) { return !failed.contains(entry.first); });
+  std::erase_if(bind_errors_, [&](const auto& entry) {
+    if (failed.contains(entry.first)) return false;
+    log::info("listener", "the port could be opened now, or is not wanted any more", {{"gateway", entry.first}});
+    return true;
+  });
   snapshot_ = translation_.snapshot;
   write_statuses(failed);
   bind_retry_.delay = failed.empty() ? kBindRetryFirst : std::min(2 * bind_retry_.delay, kBindRetryMax);
