@@ -141,7 +141,7 @@ bool valid_host(std::string_view host) {
   }
   size_t at = 0;
   while (at < host.size() && kNameBytes[static_cast<unsigned char>(host[at])]) ++at;
-  return at == host.size() || (host[at] == ':' && valid_port(host.substr(at + 1)));
+  return at == host.size() || (at > 0 && host[at] == ':' && valid_port(host.substr(at + 1)));
 }
 
 std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out) {
@@ -250,7 +250,10 @@ bool remove_hop_by_hop(Headers& headers) {
 
 std::optional<RequestTarget> parse_target(std::string_view method, std::string_view target, Arena& arena) {
   if (method == "CONNECT") {
-    if (!valid_host(target) || target.find(':') == std::string_view::npos) return std::nullopt;
+    // RFC 9110 9.3.6: a host and a port, and there is no port to fall back on.
+    const size_t colon = target.rfind(':');
+    if (!valid_host(target) || colon == std::string_view::npos || !ascii_digit(target.back())) return std::nullopt;
+    if (colon == 0 || (target.front() == '[' && target[colon - 1] != ']')) return std::nullopt;
     return RequestTarget{.authority = target, .scheme = {}, .path = {}};
   }
   if (target.starts_with('/')) return RequestTarget{.authority = {}, .scheme = {}, .path = target.substr(0, target.find('#'))};
