@@ -74,7 +74,7 @@ class HotSwap(Case):
         until(lambda: gateway.fetch("/", host="main.test").text() == "better", "the mended file")
 
     def test_removed_objects_are_gone(self):
-        gateway = self.use(Gateway({"vs.yaml": direct("here")}))
+        gateway = self.use(Gateway({"vs.yaml": direct("here"), "other.yaml": direct("other", "other.test")}))
         gateway.remove("vs.yaml")
         until(lambda: gateway.fetch("/", host="main.test").status == 404, "the route to be gone")
 

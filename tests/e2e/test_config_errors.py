@@ -59,7 +59,7 @@ class Check(Case):
         "a list for a map": (GOOD.replace("{status: 200}", "[status]"), r"0\.yaml:9: .*directResponseAction: "),
         "no action": (GOOD.replace("      directResponseAction: {status: 200}\n", ""), r"route must specify an action"),
         "two actions": (GOOD.replace("      directResponseAction", "      redirectAction: {}\n      directResponseAction"), r"0\.yaml:\d+: .*(directResponseAction|redirectAction)"),
-        "no path in the matcher": (GOOD.replace("{prefix: /}", "{methods: [GET]}"), r"no path specifier provided"),
+        "no path in the matcher": (GOOD.replace("{prefix: /}", "{methods: [GET]}"), r"0\.yaml:8: .*matchers\[0\]: .*prefix, exact, regex"),
         "bad regex": (GOOD.replace("prefix: /", "regex: '[a'"), r"0\.yaml:8: .*matchers\[0\]\.regex: "),
         "look-ahead": (GOOD.replace("prefix: /", "regex: '(?=a)'"), r"0\.yaml:8: .*regex: "),
         "unknown kind": (GOOD.replace("kind: VirtualService", "kind: VirtualServce"), r'0\.yaml:2: .*did you mean "VirtualService"'),
@@ -74,8 +74,8 @@ class Check(Case):
         "bad key": (GOOD + "    options: {jwt: {providers: {p: {jwks: {local: {key: nonsense}}}}}}\n", r"0\.yaml:11: .*providers\.p\.jwks\.local\.key: "),
         "private key": (GOOD + "    options: {jwt: {providers: {p: {jwks: {local: {key: '-----BEGIN PRIVATE KEY-----'}}}}}}\n", r"0\.yaml:11: .*key: "),
         "bad dlp regex": (GOOD.replace("{timeout: 5s}", "{dlp: {actions: [{customAction: {name: a, regex: ['(']}}]}}"), r"0\.yaml:10: .*regex"),
-        "tab": ("a:\n\tb: c\n", r"0\.yaml:2: "), "open bracket": ("a: [b\n", r"0\.yaml:\d+: "), "duplicate key": (GOOD + "spec: {}\n", r"0\.yaml:11: .*spec.*(twice|duplicate|again)"),
-        "not utf-8": (GOOD.encode().replace(b"name: all", b"name: \xff"), r"0\.yaml:3: .*UTF-8"),
+        "tab": ("a:\n\tb: c\n", r"0\.yaml:2: "), "open bracket": ("a: [b\n", r"0\.yaml:\d+: "), "duplicate key": (GOOD + "spec: {}\n", r'0\.yaml:11: duplicate key "spec".*line 4'),
+        "not utf-8": (GOOD.encode().replace(b"name: all", b"name: \xff"), r"0\.yaml: not UTF-8"),
         "deep": ("[" * 100 + "]" * 100, r"0\.yaml:1: .*deep"), "an alias to itself": ("a: &a [*a]\n", r"0\.yaml:1: "),
         "scalar": ("hello\n", r"0\.yaml:1: "), "an unknown alias": ("a: *b\n", r"0\.yaml:1: "),
         "gateway without address": (GATEWAY.replace("  bindAddress: 127.0.0.1\n", ""), r"bindAddress: .*127\.0\.0\.1.*::"),
@@ -85,7 +85,7 @@ class Check(Case):
         "policy, network": (configs.LOOPBACK_POLICY.replace("[loopback]", "[10.0.0.0/33]"), r"addresses.*10\.0\.0\.0/33"),
         "policy, action": (configs.LOOPBACK_POLICY.replace("allow", "alow"), r'action: .*alow.*'),
         "upstream without hosts": (configs.BACKEND.replace("[{addr: 127.0.0.1, port: @{backend}}]", "[]"), r"hosts"),
-        "upstream without port": (configs.BACKEND.replace(", port: @{backend}", ""), r"port cannot be empty for host"),
+        "upstream without port": (configs.BACKEND.replace(", port: @{backend}", ""), r"hosts\[0\]\.port: is required"),
         "upstream with tls": (configs.BACKEND.replace("@{backend}", "443") + "  sslConfig: {}\n", r"sslConfig: .*not supported yet"),
         "upstream, another type": ("apiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata: {name: a, namespace: b}\nspec: {kube: {serviceName: x}}\n", r"kube: .*not supported yet"),
     })
@@ -124,7 +124,7 @@ class Check(Case):
         self.assertLess(time.monotonic() - began, 2)
         self.assertEqual(code, 1)
         self.assertIn("big.yaml", said)
-        self.assertIn("8 MiB", said)
+        self.assertIn("8388608", said)
 
     def test_a_bomb_of_aliases_is_refused_at_once(self):
         lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"] + [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 10) + "]" for n in range(1, 10)]
@@ -132,7 +132,7 @@ class Check(Case):
         code, said = self.check("\n".join(lines) + "\n")
         self.assertEqual(code, 1)
         self.assertLess(time.monotonic() - began, 5)
-        self.assertRegex(said, r"0\.yaml:\d+: .*nodes")
+        self.assertRegex(said, r"0\.yaml:\d+: more than 1000000 values")
 
     def test_documents_come_from_standard_input(self):
         self.assertEqual(run_sluice("check", "-", stdin=GOOD)[0], 0)
