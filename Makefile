@@ -69,7 +69,7 @@ tidy: build/dev/build.ninja ## clang-tidy over the sources changed since the las
 	@tools/tidy.sh $(if $(ALL),--all)
 
 docs: build/release/sluice ## write the pages that are generated from the code (kinds, filters, metrics)
-	@build/release/sluice docs docs
+	@$(PYTHON) tools/write_docs.py build/release/sluice
 
 clean: ## remove everything built (installed packages stay)
 	rm -rf build

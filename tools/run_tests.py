@@ -220,13 +220,15 @@ def run_check(name, argv):
 
 
 def check_jobs(options):
-    del options
     sources = [str(f.relative_to(ROOT)) for end in ("*.h", "*.cc") for f in sorted((ROOT / "src").rglob(end))]
     checks = {
         "includes_point_downwards": [sys.executable, "tools/check_layers.py"],
         "sources_are_formatted": ["clang-format-19", "--dry-run", "-Werror", *sources],
         "shell_scripts_parse": ["bash", "-n", "tools/setup.sh", "tools/tidy.sh", ".ci/run"],
     }
+    program = os.environ.get("SLUICE_BIN", str(options.build / "sluice"))
+    if os.path.exists(program):
+        checks["generated_docs_are_up_to_date"] = [sys.executable, "tools/write_docs.py", "--check", program]
     return [Job(name, lambda name=name, argv=argv: run_check(name, argv)) for name, argv in checks.items()]
 
 

@@ -89,7 +89,8 @@ std::string AdminService::config_dump() const {
 std::string AdminService::routes() const {
   Node::List listeners;
   const auto snapshot = parts_.snapshot();
-  for (const auto& listener : snapshot ? std::span(snapshot->listeners) : std::span<const std::unique_ptr<SnapshotListener>>()) {
+  for (const auto& listener :
+       snapshot ? std::span(snapshot->listeners) : std::span<const std::unique_ptr<SnapshotListener>>()) {
     Node::List hosts;
     for (const VirtualHostEntry& host : listener->router->table().hosts()) {
       Node::List routes;
@@ -135,7 +136,8 @@ std::string AdminService::clusters() const {
   for (const Metrics::Family& family : parts_.metrics.collect()) {
     if (!family.name.starts_with("envoy_cluster_")) continue;
     for (const Metrics::Sample& sample : family.samples) {
-      const auto name = std::ranges::find(sample.labels, "envoy_cluster_name", &std::pair<std::string, std::string>::first);
+      const auto name =
+          std::ranges::find(sample.labels, "envoy_cluster_name", &std::pair<std::string, std::string>::first);
       if (name == sample.labels.end() || sample.histogram) continue;
       std::string key = family.name.substr(std::string_view("envoy_cluster_").size());
       for (const auto& [label, value] : sample.labels)
@@ -169,7 +171,8 @@ Task<Response> AdminService::dns(Request& request) const {
     Node node;
     node.set("name", Node(row.name));
     node.set("addresses", Node(std::move(addresses)));
-    if (row.state.failure != dns::NameFailure::none) node.set("failure", Node(std::string(failure_word(row.state.failure))));
+    if (row.state.failure != dns::NameFailure::none)
+      node.set("failure", Node(std::string(failure_word(row.state.failure))));
     node.set("stale", Node(row.state.stale));
     out.push_back(std::move(node));
   }

@@ -41,8 +41,10 @@ Response to_response(Request& request, ApiAnswer answer) {
   response.headers->add(Known::content_type, request.arena.copy(answer.response.content_type));
   for (const auto& [name, value] : answer.response.headers)
     response.headers->add(request.arena.copy(to_lower(name)), request.arena.copy(value));
-  if (answer.watch) response.body.reader = request.arena.make<WatchBody>(request.loop, std::move(answer.watch));
-  else response.body = text_body(request.arena, answer.response.body);
+  if (answer.watch)
+    response.body.reader = request.arena.make<WatchBody>(request.loop, std::move(answer.watch));
+  else
+    response.body = text_body(request.arena, answer.response.body);
   request.info.details = "api";
   return response;
 }

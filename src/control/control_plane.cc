@@ -1,9 +1,9 @@
 #include "control/control_plane.h"
 
-#include <atomic>
-#include <csignal>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include <atomic>
+#include <csignal>
 
 #include "base/log.h"
 #include "control/notify_systemd.h"
@@ -91,7 +91,7 @@ class ControlPlane final : private Waiter {
   std::unique_ptr<Translator> translator_;
   ObjectStore::Subscription subscription_;
   std::shared_ptr<const Snapshot> snapshot_;
-  Translation translation_;  // that the snapshot came from
+  Translation translation_;             // that the snapshot came from
   std::vector<uint16_t> chosen_ports_;  // by the system, for Gateways that ask for any
   BindRetry bind_retry_{*this};
   std::vector<std::pair<ObjectKey, uint64_t>> applied_;  // what the snapshot was made from
@@ -127,8 +127,10 @@ ControlPlane::ControlPlane(const RunOptions& options)
 
 void ControlPlane::log_diagnostics() {
   for (const Diagnostic& diagnostic : folder_->diagnostics().all()) {
-    if (diagnostic.severity == Severity::error) log::error("config", diagnostic.to_string());
-    else log::warn("config", diagnostic.to_string());
+    if (diagnostic.severity == Severity::error)
+      log::error("config", diagnostic.to_string());
+    else
+      log::warn("config", diagnostic.to_string());
   }
 }
 
@@ -168,7 +170,8 @@ void ControlPlane::apply() {
     translation_ = translator_->translate(all);
     publish();
   }
-  log::info("config", "serving", {{"snapshot", snapshot_->id}, {"objects", all.size()}, {"listeners", workers_.open_ports().size()}});
+  log::info("config", "serving",
+            {{"snapshot", snapshot_->id}, {"objects", all.size()}, {"listeners", workers_.open_ports().size()}});
 }
 
 // What the system chose is known only once it is open, and must be refused as a destination too.
@@ -229,8 +232,7 @@ void ControlPlane::write_statuses(const std::map<std::string, Error>& failed) {
     ObjectReport full = report;
     if (const auto found = failed.find(key.ns + "/" + key.name); key.kind == "Gateway" && found != failed.end())
       full.error("Listener Error: ProcessingError. Reason: " + found->second.message);
-    if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end())
-      full.error(found->second);
+    if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end()) full.error(found->second);
     const StoredObject* object = store_.find(key);
     const Node status = status_node(full.state(), full.reason());
     if (!object || object->status == status) continue;
@@ -272,7 +274,9 @@ void ControlPlane::arm_reload() {
   if (const auto at = folder_->reload_at()) reload_timer_.arm(loop_, *at, *this);
 }
 
-void ControlPlane::wake() { reload(); }
+void ControlPlane::wake() {
+  reload();
+}
 
 void ControlPlane::reload() {
   if (draining_) return;
@@ -316,9 +320,12 @@ std::optional<Listener*> ControlPlane::open_own(const std::optional<SocketAddres
 void ControlPlane::on_signal() {
   signalfd_siginfo info{};
   while (::read(signal_fd_, &info, sizeof info) == sizeof info) {
-    if (info.ssi_signo == SIGHUP) reload();
-    else if (info.ssi_signo == SIGUSR1) log_files_.reopen();
-    else drain();
+    if (info.ssi_signo == SIGHUP)
+      reload();
+    else if (info.ssi_signo == SIGUSR1)
+      log_files_.reopen();
+    else
+      drain();
   }
 }
 
@@ -340,17 +347,25 @@ int ControlPlane::run() {
   std::signal(SIGPIPE, SIG_IGN);
   if (!load_first()) return kExitConfig;
 
-  AdminService::Parts parts{metrics_, workers_, resolvers_, store_, [this] { return snapshot_; },
-                            [this] { return snapshot_ && !draining_; }, [this] { drain(); }};
-  const auto admin = open_own(options_.admin, "admin", std::make_shared<AdminService>(std::move(parts)), admin_listener_, admin_config_);
+  AdminService::Parts parts{metrics_,
+                            workers_,
+                            resolvers_,
+                            store_,
+                            [this] { return snapshot_; },
+                            [this] { return snapshot_ && !draining_; },
+                            [this] { drain(); }};
+  const auto admin = open_own(options_.admin, "admin", std::make_shared<AdminService>(std::move(parts)),
+                              admin_listener_, admin_config_);
   api_server_ = std::make_unique<ApiServer>(
       store_, *folder_,
-      ApiOptions{.own_hosts = {},
-                 .option_fields = option_fields_,
-                 .check = [this](const ConfigObject& object, Diagnostics& diagnostics) { check_object(object, diagnostics); },
-                 .ready = [this] { return snapshot_ != nullptr; },
-                 .program_version = options_.version});
-  const auto api = open_own(options_.api, "api", std::make_shared<ApiService>(*api_server_), api_listener_, api_config_);
+      ApiOptions{
+          .own_hosts = {},
+          .option_fields = option_fields_,
+          .check = [this](const ConfigObject& object, Diagnostics& diagnostics) { check_object(object, diagnostics); },
+          .ready = [this] { return snapshot_ != nullptr; },
+          .program_version = options_.version});
+  const auto api =
+      open_own(options_.api, "api", std::make_shared<ApiService>(*api_server_), api_listener_, api_config_);
   if (!admin || !api) return kExitSystem;
 
   TranslateOptions translate;

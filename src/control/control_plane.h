@@ -1,5 +1,5 @@
-// The control thread: watches the configuration, translates it, has the workers swap to the result, writes statuses, and
-// serves the API and the admin port. Also what the program does with signals.
+// The control thread: watches the configuration, translates it, has the workers swap to the result, writes statuses,
+// and serves the API and the admin port. Also what the program does with signals.
 #pragma once
 
 #include <optional>

@@ -1,10 +1,10 @@
 #include "control/notify_systemd.h"
 
-#include <cstdlib>
-#include <cstring>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <cstdlib>
+#include <cstring>
 
 namespace sluice {
 

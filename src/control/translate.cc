@@ -691,6 +691,10 @@ std::shared_ptr<ResolverView> Translating::resolver_view(const kinds::DnsCacheCo
   return t_.kept_.get<ResolverView>(key, [&] { return options_.resolvers->make(std::move(made)); });
 }
 
+std::vector<MetricFamily> translation_metric_families() {
+  return {kNoRoute, kSnapshotsLive};
+}
+
 // --- Translator -------------------------------------------------------------------------------------------------
 
 Translator::Translator(TranslateOptions options)

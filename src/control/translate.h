@@ -81,6 +81,8 @@ class Translator {
   std::map<ObjectKey, ConfigObjectPtr> last_gateways_;
 };
 
+std::vector<MetricFamily> translation_metric_families();
+
 // The name under which objects without a Gateway are served: 127.0.0.1:8080 (design.md 2).
 inline constexpr std::string_view kDefaultProxy = "gateway-proxy";
 

@@ -1,8 +1,8 @@
 #include "control/workers.h"
 
-#include <atomic>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <atomic>
 
 namespace sluice {
 
@@ -27,8 +27,10 @@ class Workers::Worker final : private Waiter {
     std::map<std::string, std::unique_ptr<Listener>> now;
     for (const Opened& port : ports) {
       auto& listener = now[port.key];
-      if (auto old = listeners_.extract(port.key)) listener = std::move(old.mapped());
-      else listener = std::make_unique<Listener>(loop, &upstreams);
+      if (auto old = listeners_.extract(port.key))
+        listener = std::move(old.mapped());
+      else
+        listener = std::make_unique<Listener>(loop, &upstreams);
       listener->configure(snapshot, port.config);
       if (port.fd < 0) continue;
       if (auto started = listener->start(port.fd); !started) ::close(port.fd);
@@ -67,8 +69,10 @@ class Workers::Worker final : private Waiter {
     if (loop.now() >= abort_at_)
       for (auto& listener : leaving_) listener->abort();
     std::erase_if(leaving_, [](const auto& listener) { return listener->connections() == 0; });
-    if (drained_ && leaving_.empty()) std::exchange(drained_, nullptr)();
-    else if (drained_) timer_.arm(loop, loop.now() + 10ms, *this);
+    if (drained_ && leaving_.empty())
+      std::exchange(drained_, nullptr)();
+    else if (drained_)
+      timer_.arm(loop, loop.now() + 10ms, *this);
   }
 
   unsigned index_;
@@ -143,14 +147,16 @@ std::map<std::string, Error> Workers::publish(std::shared_ptr<const Snapshot> sn
   }
   open_ = std::move(open_now);
   for (size_t i = 0; i < workers_.size(); ++i)
-    workers_[i]->loop.post([worker = workers_[i].get(), snapshot, ports = std::move(per_worker[i])] { worker->apply(snapshot, ports); });
+    workers_[i]->loop.post(
+        [worker = workers_[i].get(), snapshot, ports = std::move(per_worker[i])] { worker->apply(snapshot, ports); });
   return failed;
 }
 
 // The Gateway's port until now; nothing when it is the one that the new address needs.
 const std::pair<const std::string, OpenPort>* Workers::port_before(const SnapshotListener& listener) const {
   for (const auto& entry : open_)
-    if (entry.second.gateway == listener.gateway && entry.second.address.port() != listener.address.port()) return &entry;
+    if (entry.second.gateway == listener.gateway && entry.second.address.port() != listener.address.port())
+      return &entry;
   return nullptr;
 }
 

@@ -1,17 +1,14 @@
 // The command line (design.md 2).
+#include <sched.h>
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <sched.h>
 
 #include "base/log.h"
-#include "config/schema.h"
 #include "control/control_plane.h"
-#include "forward/cluster.h"
 #include "main/commands.h"
 #include "main/program.h"
-#include "observe/log_file.h"
-#include "observe/prometheus.h"
 
 namespace sluice {
 namespace {
@@ -55,7 +52,8 @@ Result<std::optional<SocketAddress>> own_address(std::string_view option, const 
   const bool loopback = endpoint->address == IpAddress::v6(0, 1) ||
                         (endpoint->address.is_v4() && endpoint->address.v4_bits() >> 24 == 127);
   if (!loopback)
-    return invalid(fmt::format("--{} {}: beyond loopback it needs a token and TLS, which are not supported yet; use 127.0.0.1", option, text));
+    return invalid(fmt::format(
+        "--{} {}: beyond loopback it needs a token and TLS, which are not supported yet; use 127.0.0.1", option, text));
   return SocketAddress::parse(endpoint->address.to_string(), endpoint->port);
 }
 
@@ -77,7 +75,9 @@ int run_command(const RunArguments& arguments) {
     if (!endpoint) return usage_error("--resolver: " + endpoint.error().message);
     options.resolvers.push_back(*endpoint);
   }
-  options.access_log = arguments.access_log == "off" ? "" : arguments.access_log == "stdout" ? "/dev/stdout" : arguments.access_log;
+  options.access_log = arguments.access_log == "off"      ? ""
+                       : arguments.access_log == "stdout" ? "/dev/stdout"
+                                                          : arguments.access_log;
   const auto level = parse_log_level(arguments.log_level);
   if (!level) return usage_error("--log-level takes trace, debug, info, warn or error");
   log::set_level(*level);
@@ -92,13 +92,17 @@ std::string from_environment(const char* name, const char* otherwise) {
 
 void add_run(CLI::App& app, RunArguments& arguments) {
   app.add_option("--config", arguments.config, "files and folders to read; default ./sluice.d, else /etc/sluice");
-  app.add_option("--workers", arguments.workers, "threads that serve traffic; default: the usable CPUs")->check(CLI::Range(1, 256));
+  app.add_option("--workers", arguments.workers, "threads that serve traffic; default: the usable CPUs")
+      ->check(CLI::Range(1, 256));
   app.add_option("--admin", arguments.admin, "address of the admin port, or off")->capture_default_str();
   app.add_option("--api", arguments.api, "address of the Kubernetes-style API, or off")->capture_default_str();
   app.add_option("--resolver", arguments.resolvers, "DNS server IP[:PORT]; may be repeated; default: the system's");
-  app.add_option("--access-log", arguments.access_log, "off, stdout or a path, where a Gateway configures none")->capture_default_str();
+  app.add_option("--access-log", arguments.access_log, "off, stdout or a path, where a Gateway configures none")
+      ->capture_default_str();
   app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn, error")->capture_default_str();
-  app.add_option("--log-format", arguments.log_format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  app.add_option("--log-format", arguments.log_format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   app.add_flag("--strict", arguments.strict, "do not start while anything in the configuration is wrong");
 }
 
@@ -142,7 +146,8 @@ int run_main(int argc, char** argv) {
   get->add_option("KIND", objects.resource, "vs, gw, us, ...")->required();
   get->add_option("NAME", objects.name);
   get->add_option("-n,--namespace", objects.ns, "default: all, or gloo-system with a name");
-  get->add_option("-o,--output", objects.output, "table, yaml or json")->check(CLI::IsMember({"table", "yaml", "json"}));
+  get->add_option("-o,--output", objects.output, "table, yaml or json")
+      ->check(CLI::IsMember({"table", "yaml", "json"}));
   get->add_option("--api", objects.api, "API address of the running sluice");
   get->callback([&] {
     if (objects.api.empty()) objects.api = from_environment("SLUICE_API", kApiDefault);
@@ -197,32 +202,13 @@ int filters_command() {
     for (const Stage stage : filter->stages()) rows.emplace_back(stage, std::string(filter->name()));
   std::ranges::stable_sort(rows, {}, &std::pair<Stage, std::string>::first);
   for (const auto& [stage, name] : rows) fmt::print("{:<26} {}\n", stage_name(stage), name);
-  fmt::print("{:<26} {}\n", stage_name(Stage::router), "static upstreams, dynamic forward proxy, redirect, direct response");
-  return kOk;
-}
-
-int docs_command(const std::string& what) {
-  if (what == "filters") {
-    for (const FilterFactory* filter : all_filters())
-      for (const OptionField& field : filter->option_fields()) fmt::print("- `{}` ({}): {}\n", field.name(), filter->name(), field.doc());
-    return kOk;
-  }
-  if (what == "metrics") {
-    std::vector<MetricFamily> families = server_metric_families();
-    for (const auto& more : {cluster_metric_families(), dynamic_metric_families(), LogFiles::metrics()})
-      families.insert(families.end(), more.begin(), more.end());
-    for (const FilterFactory* filter : all_filters())
-      for (const MetricFamily& family : filter->metrics()) families.push_back(family);
-    fmt::print("{}", metrics_markdown(families));
-    return kOk;
-  }
-  const std::vector<OptionField> fields = all_option_fields();
-  for (const kinds::KindInfo& kind : kinds::all_kinds())
-    if (kind.supported)
-      fmt::print("## {} ({})\n\n{}\n", kind.kind, kind.api_version(), to_markdown(kind.describe(fields), kind.has_spec ? "spec" : ""));
+  fmt::print("{:<26} {}\n", stage_name(Stage::router),
+             "static upstreams, dynamic forward proxy, redirect, direct response");
   return kOk;
 }
 
 }  // namespace sluice
 
-int main(int argc, char** argv) { return sluice::run_main(argc, argv); }
+int main(int argc, char** argv) {
+  return sluice::run_main(argc, argv);
+}
