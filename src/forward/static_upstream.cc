@@ -76,6 +76,8 @@ class StaticUpstream final : public Filter {
   }
 
   Task<Response> resolve_and_forward(Request& request, StaticPools::Host& host) const {
+    // The pools must still be there when the answer comes, though no snapshot has the cluster any more.
+    const ConnectionPool::User user(host.pool);
     auto resolving = cluster_->resolver->mine().resolve(host.config.name);
     const NameState state = CO_TRY(co_await resolving);
     if (!state.addresses || state.addresses->addresses.empty()) {
