@@ -189,7 +189,7 @@ Task<void> Socket::write_all(std::string_view bytes, Nanos idle) {
 
 Task<void> Socket::write_rest(std::string_view bytes, Nanos idle) {
   while (!bytes.empty()) {
-    auto ready = writable(loop_->now() + idle);
+    auto ready = writable(idle.count() > 0 ? loop_->now() + idle : SteadyTime::max());
     CO_TRY(co_await ready);
     if (auto put = try_write(bytes)) bytes.remove_prefix(CO_TRY(std::move(*put)));
   }
@@ -224,7 +224,7 @@ Task<void> Socket::write_all(std::span<iovec> parts, Nanos idle) {
 
 Task<void> Socket::write_rest(std::span<iovec> parts, Nanos idle) {
   while (!parts.empty()) {
-    auto ready = writable(loop_->now() + idle);
+    auto ready = writable(idle.count() > 0 ? loop_->now() + idle : SteadyTime::max());
     CO_TRY(co_await ready);
     if (auto put = try_write(parts)) parts = advance(parts, CO_TRY(std::move(*put)));
   }

@@ -112,7 +112,7 @@ class Socket {
 
   // At least one byte, or 0 at the end.
   Task<size_t> read(std::span<char> into, SteadyTime deadline = SteadyTime::max());
-  // All of it. `idle`: the longest time without progress.
+  // All of it. `idle`: the longest time without progress; 0: no limit.
   Task<void> write_all(std::string_view bytes, Nanos idle);
   Task<void> write_all(std::span<iovec> parts, Nanos idle);  // changes the parts as it goes
 

@@ -335,7 +335,8 @@ std::string_view Connection::write_head(Exchange& exchange, Response& response) 
   bool length_done = false;
   for (const HeaderField& field : headers) {
     if (field.known == Known::content_length) {
-      if (length_done) continue;
+      // RFC 9110 8.6: never with 1xx and 204.
+      if (length_done || response.status < 200 || response.status == 204) continue;
       if (!bodiless || !response.body.empty()) {
         if (!response.body.empty() && !response.body.length) continue;
         put("content-length: ");

@@ -531,6 +531,30 @@ TEST(Connection, asks_for_no_more_of_an_answer_than_its_client_takes) {
   EXPECT_TRUE(gateway.all_gone() || (gateway.loop.advance(2s), gateway.all_gone()));
 }
 
+TEST(Connection, waits_for_a_slow_client_without_a_streamIdleTimeout) {
+  Gateway gateway([](ListenerConfig& config) { config.stream_idle_timeout = Nanos(0); });
+  const std::string text(16 << 20, 'x');
+  gateway.handler = [&](Request& request) -> Task<Response> { return respond(request, 200, text); };
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  settle(gateway.loop);
+  gateway.loop.advance(1h);
+  EXPECT_TRUE(turn_until(gateway.loop, [&] { return client.heard().size() > text.size(); }));
+}
+
+TEST(Connection, says_no_length_where_there_can_be_none) {
+  Gateway gateway;
+  gateway.handler = [](Request& request) -> Task<Response> {
+    Response response = respond(request, 204, "");
+    response.headers->add(Known::content_length, "5");
+    return response;
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "\r\n\r\n"));
+  EXPECT_FALSE(client.hears("content-length"));
+}
+
 TEST(Listener, finishes_what_is_under_way_when_it_drains) {
   Gateway gateway;
   gateway.hold();
