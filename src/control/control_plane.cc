@@ -332,7 +332,7 @@ void ControlPlane::on_signal() {
 void ControlPlane::drain() {
   if (draining_) return loop_.stop();  // asked twice: now
   draining_ = true;
-  Nanos timeout{};
+  Nanos timeout = snapshot_->listeners.empty() ? SnapshotListener().drain_timeout : Nanos(0);
   for (const auto& listener : snapshot_->listeners) timeout = std::max(timeout, listener->drain_timeout);
   log::info("main", "draining", {{"at_most", format_duration(timeout)}});
   notify_systemd("STOPPING=1");

@@ -22,14 +22,18 @@ Read read_files(const std::vector<std::string>& paths) {
   Read out;
   std::vector<std::string> on_disk;
   for (const std::string& path : paths) {
-    if (path == "-") out.files.push_back({"-", std::string(std::istreambuf_iterator<char>(std::cin), {}), 0});
-    else on_disk.push_back(path);
+    if (path == "-")
+      out.files.push_back({"-", std::string(std::istreambuf_iterator<char>(std::cin), {}), 0});
+    else
+      on_disk.push_back(path);
   }
   FolderScan scan = scan_folders(on_disk);
   for (const std::string& path : scan.gone) scan.problems.push_back(fmt::format("{}: no such file or folder", path));
   for (ScannedFile& file : scan.files) {
-    if (!file.problem.empty()) scan.problems.push_back(fmt::format("{}: {}", file.path, file.problem));
-    else out.files.push_back({file.path, std::move(file.bytes), file.size});
+    if (!file.problem.empty())
+      scan.problems.push_back(fmt::format("{}: {}", file.path, file.problem));
+    else
+      out.files.push_back({file.path, std::move(file.bytes), file.size});
   }
   for (const std::string& problem : scan.problems) fmt::print(stderr, "sluice: {}\n", problem);
   out.failed = !scan.problems.empty();
@@ -59,7 +63,11 @@ int check_command(const std::vector<std::string>& paths) {
       const auto found = translation.reports.find(object->key);
       if (found == translation.reports.end()) continue;
       const auto tell = [&](Severity severity, const std::string& message) {
-        loaded.diagnostics.add({.severity = severity, .file = object->file, .place = object->node.place(), .object = object->key, .message = message});
+        loaded.diagnostics.add({.severity = severity,
+                                .file = object->file,
+                                .place = object->node.place(),
+                                .object = object->key,
+                                .message = message});
       };
       for (const std::string& error : found->second.errors) tell(Severity::error, error);
       for (const std::string& warning : found->second.warnings) tell(Severity::warning, warning);

@@ -1,5 +1,5 @@
-// The program's commands (design.md 2). Each returns the exit code: 0 ok, 1 config errors, 2 usage, 3 cannot listen, read
-// or write, 4 no running sluice at that address.
+// The program's commands (design.md 2). Each returns the exit code: 0 ok, 1 config errors, 2 usage, 3 cannot listen,
+// read or write, 4 no running sluice at that address.
 #pragma once
 
 #include <string>

@@ -21,14 +21,19 @@ struct Explained {
 Task<void> run_filters(const Router& router, Request& request, Explained& out) {
   auto handling = router.handle(request);
   auto handled = co_await handling;
-  if (handled) out.response = *handled;
-  else out.error = std::move(handled).error();
+  if (handled)
+    out.response = *handled;
+  else
+    out.error = std::move(handled).error();
   co_return Status{};
 }
 
-void print_line(std::string_view name, std::string_view value) { fmt::print("{:<12} {}\n", name, value); }
+void print_line(std::string_view name, std::string_view value) {
+  fmt::print("{:<12} {}\n", name, value);
+}
 
-void explain_listener(const SnapshotListener& listener, const ExplainRequest& options, const RequestTarget& target, Loop& loop) {
+void explain_listener(const SnapshotListener& listener, const ExplainRequest& options, const RequestTarget& target,
+                      Loop& loop) {
   Arena arena;
   StreamInfo info;
   Request request(arena, loop, info);
@@ -51,7 +56,8 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   if (!route) return print_line("route", "none fits: 404, flag NR, details route_not_found");
   print_line("route", route->generated_name);
   std::string stages;
-  for (const StagedFilter& filter : route->chain.filters) stages += (stages.empty() ? "" : ", ") + std::string(stage_name(filter.stage));
+  for (const StagedFilter& filter : route->chain.filters)
+    stages += (stages.empty() ? "" : ", ") + std::string(stage_name(filter.stage));
   print_line("filters", stages.empty() ? "none" : stages);
 
   Explained result;
@@ -66,8 +72,10 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   if (!explanation.destination.empty()) print_line("destination", explanation.destination);
   if (!explanation.address_class.empty()) print_line("address", explanation.address_class);
   if (!explanation.verdict.empty()) print_line("verdict", explanation.verdict);
-  if (result.error) print_line("answer", result.error->message);
-  else if (!explanation.reached) print_line("answer", fmt::format("{}, details {}", result.response->status, info.details));
+  if (result.error)
+    print_line("answer", result.error->message);
+  else if (!explanation.reached)
+    print_line("answer", fmt::format("{}, details {}", result.response->status, info.details));
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 #include "main/http_get.h"
 
-#include <cerrno>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+#include <cerrno>
 
 #include "base/ip.h"
 #include "base/strings.h"
@@ -62,14 +62,16 @@ Result<HttpAnswer> http_get(const std::string& address, const std::string& path,
   setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   if (::connect(fd.get(), target->get(), target->length) != 0)
     return std::unexpected(errno_error(errno, fmt::format("no running sluice at {}", address)));
-  const std::string ask = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: {}\r\nConnection: close\r\n\r\n", path, address, accept);
+  const std::string ask =
+      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: {}\r\nConnection: close\r\n\r\n", path, address, accept);
   if (::send(fd.get(), ask.data(), ask.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(ask.size()))
     return std::unexpected(errno_error(errno, "sending"));
   std::string answer = TRY(read_all_of(fd.get()));
   Arena arena;
   Headers headers(arena);
   ResponseHeadParser head(HeadLimits{});
-  if (head.parse(answer, headers) != HeadProgress::done) return invalid(fmt::format("what answers at {} is no sluice", address));
+  if (head.parse(answer, headers) != HeadProgress::done)
+    return invalid(fmt::format("what answers at {} is no sluice", address));
   std::string body = answer.substr(head.size());
   if (headers.has(Known::transfer_encoding)) body = unchunk(std::move(body));
   return HttpAnswer{head.status, std::move(body)};

@@ -22,7 +22,8 @@ int tell(const Error& error) {
 Result<std::string> first_gateway(const std::string& admin) {
   const HttpAnswer answer = TRY(http_get(admin, "/listeners"));
   const auto list = parse_json(answer.body);
-  if (answer.status != 200 || !list || !list->list()) return invalid(fmt::format("what answers at {} is no sluice", admin));
+  if (answer.status != 200 || !list || !list->list())
+    return invalid(fmt::format("what answers at {} is no sluice", admin));
   if (list->list()->empty()) return std::string();
   const Node& first = list->list()->front();
   std::string host(first.text_at({"address"}));
@@ -55,7 +56,8 @@ void print_table(const Node& table) {
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   for (const auto& row : rows) {
     std::string line;
-    for (size_t i = 0; i < row.size(); ++i) line += i + 1 < row.size() ? fmt::format("{:<{}}   ", row[i], widths[i]) : row[i];
+    for (size_t i = 0; i < row.size(); ++i)
+      line += i + 1 < row.size() ? fmt::format("{:<{}}   ", row[i], widths[i]) : row[i];
     fmt::print("{}\n", line);
   }
 }
@@ -82,7 +84,9 @@ int proxy_command(const ProxyAddress& options, bool url) {
 int get_command(const GetObjects& options) {
   const kinds::KindInfo* kind = kinds::find_resource(options.resource);
   if (!kind || !kind->supported) {
-    fmt::print(stderr, "sluice: there is no kind \"{}\"; try vs, gw, us, secret, configmap, egresspolicies, proxysettings\n", options.resource);
+    fmt::print(stderr,
+               "sluice: there is no kind \"{}\"; try vs, gw, us, secret, configmap, egresspolicies, proxysettings\n",
+               options.resource);
     return kUsage;
   }
   std::string path = kind->group.empty() ? "/api/v1" : fmt::format("/apis/{}/{}", kind->group, kind->version);
@@ -91,7 +95,8 @@ int get_command(const GetObjects& options) {
   path += fmt::format("/{}", kind->plural);
   if (!options.name.empty()) path += "/" + options.name;
   const bool table = options.output == "table";
-  const auto answer = http_get(options.api, path, table ? "application/json;as=Table;v=v1;g=meta.k8s.io" : "application/json");
+  const auto answer =
+      http_get(options.api, path, table ? "application/json;as=Table;v=v1;g=meta.k8s.io" : "application/json");
   if (!answer) return tell(answer.error());
   const auto node = parse_json(answer->body);
   if (!node) return tell(Error{.kind = ErrorKind::invalid, .message = "what answers is no sluice API"});
@@ -99,9 +104,12 @@ int get_command(const GetObjects& options) {
     fmt::print(stderr, "sluice: {}\n", node->text_at({"message"}));
     return answer->status == 404 ? kConfigErrors : kSystemError;
   }
-  if (table) print_table(*node);
-  else if (options.output == "yaml") fmt::print("{}", to_yaml(*node));
-  else fmt::print("{}\n", to_json(*node, JsonStyle::indented));
+  if (table)
+    print_table(*node);
+  else if (options.output == "yaml")
+    fmt::print("{}", to_yaml(*node));
+  else
+    fmt::print("{}\n", to_json(*node, JsonStyle::indented));
   return kOk;
 }
 
