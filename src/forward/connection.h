@@ -64,6 +64,7 @@ class ConnectionPool {
   void drop_others(std::span<const SocketAddress> allowed);
 
   size_t idle() const { return idle_; }
+  size_t open() const { return open_; }  // idle or in use
 
   // Requests that refer to this pool: it must not end before they do.
   class User {

@@ -15,6 +15,7 @@ namespace {
 
 constexpr unsigned kInformationalMax = 16;       // F14
 constexpr Nanos kContinueWait = 1s;              // F24
+constexpr size_t kAtOnceMax = 16 * 1024;         // of a body: what a socket takes without waiting
 constexpr HeadLimits kResponseLimits{.line_bytes_max = 16 * 1024};
 
 // A request that may be sent twice without harm (RFC 9110 9.2.2), when none of its body has been given away.
@@ -102,7 +103,7 @@ class Exchange {
   Task<void> connect(std::span<const SocketAddress> addresses);
   Task<void> write_request();
   Task<void> write_with_body(std::string_view head);
-  Task<void> send_rest(std::optional<Task<Chunk>> first);
+  Task<void> send_rest(std::optional<Task<Chunk>> first, std::string_view head);
   Piece piece(std::string_view head, Chunk chunk) const;
   void request_ended();
   void body_failed(Error error);
@@ -222,7 +223,8 @@ Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
 // --- connecting -------------------------------------------------------------------------------------------------
 
 Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
-  if (!cluster_.fits(*cluster_.metrics.connections_active, cluster_.connections_max)) {
+  // As Envoy: a destination without any connection may have one, or idle ones to other places would shut it out.
+  if (pool_.open() > 0 && !cluster_.fits(*cluster_.metrics.connections_active, cluster_.connections_max)) {
     cluster_.metrics.connections_overflow->add();
     cluster_.metrics.pending_overflow->add();
     fail(UpstreamFailure::overflow);
@@ -247,7 +249,8 @@ Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
 
 // --- sending ----------------------------------------------------------------------------------------------------
 
-// The head, and as much of the body as is at hand, in one write; the rest is sent while the answer is read.
+// The head, and what little of the body is at hand, in one write; the rest is sent while the answer is read: an upstream
+// that refuses a body does not always read it.
 Task<void> Exchange::write_request() {
   const std::string_view head = HeadWriter(request_).write();
   ++connection_->uses;
@@ -262,23 +265,29 @@ Task<void> Exchange::write_with_body(std::string_view head) {
   if (!request_.expects_continue) first.emplace(request_.body.reader->read());
   if (first && first->ready()) {
     const Chunk chunk = CO_TRY(first->take());
-    auto writing = write_piece(connection_->socket, piece(head, chunk), idle_max());
-    CO_TRY(co_await writing);
-    if (chunk.last) {
-      request_ended();
-      co_return Status{};
-    }
     first.reset();
+    if (chunk.bytes.size() > kAtOnceMax) {
+      first.emplace(chunk);
+    } else {
+      auto writing = write_piece(connection_->socket, piece(head, chunk), idle_max());
+      CO_TRY(co_await writing);
+      if (chunk.last) {
+        request_ended();
+        co_return Status{};
+      }
+      head = {};
+    }
   } else {
     auto writing = connection_->socket.write_all(head, idle_max());
     CO_TRY(co_await writing);
+    head = {};
   }
   sending_ = true;
-  request_.background->spawn(send_rest(std::move(first)));
+  request_.background->spawn(send_rest(std::move(first), head));
   co_return Status{};
 }
 
-Task<void> Exchange::send_rest(std::optional<Task<Chunk>> first) {
+Task<void> Exchange::send_rest(std::optional<Task<Chunk>> first, std::string_view head) {
   struct AtEnd {
     ~AtEnd() { sending = false; }
     bool& sending;
@@ -299,7 +308,7 @@ Task<void> Exchange::send_rest(std::optional<Task<Chunk>> first) {
       co_return Status{};
     }
     const bool last = chunk->last;
-    auto writing = write_piece(connection_->socket, piece({}, *chunk), idle_max());
+    auto writing = write_piece(connection_->socket, piece(std::exchange(head, {}), *chunk), idle_max());
     auto written = co_await writing;
     if (!written) co_return Status{};  // the one who reads the answer meets the same end
     last_sent_ = request_.loop.now();

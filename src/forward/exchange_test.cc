@@ -105,6 +105,7 @@ class Trip {
   std::string header(std::string_view name) { return std::string(response.headers->get(name).value_or("")); }
 
   World& world;
+  ConnectionPool* pool = &world.pool;
   Arena arena;
   StreamInfo info;
   TaskGroup background;
@@ -119,7 +120,7 @@ class Trip {
 
  private:
   Task<void> go(bool read_body) {
-    auto forwarding = forward(request, {world.pool, addresses});
+    auto forwarding = forward(request, {*pool, addresses});
     auto answered = co_await forwarding;
     if (!answered) {
       error = std::move(answered).error();
@@ -368,6 +369,36 @@ TEST(Forward, survives_an_upstream_that_fails_while_it_does_not_read_the_body) {
   settle(world.loop);
 }
 
+// A body that a filter has collected is at hand whole, and more than the upstream takes without reading.
+TEST(Forward, hears_an_answer_while_a_long_body_waits_to_be_taken) {
+  World world;
+  Trip trip(world, "POST");
+  trip.request.body = text_body(trip.arena, std::string(16 << 20, 'x'));
+  trip.start();
+  TestPeer* peer = nullptr;
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.upstream.peers.size() == 1; }));
+  peer = &world.upstream.peers[0];
+  settle(world.loop);
+  peer->say("HTTP/1.1 413 Payload Too Large\r\nContent-Length: 0\r\n\r\n");
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 413);
+}
+
+TEST(Forward, sends_a_long_body_whole) {
+  World world;
+  Trip trip(world, "POST");
+  trip.request.body = text_body(trip.arena, std::string(16 << 20, 'x'));
+  trip.start();
+  TestPeer& peer = trip.asked();
+  ASSERT_TRUE(turn_until(world.loop, [&] { return peer.heard().size() > 16 << 20; }));
+  peer.say(kOk);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.body, "ok");
+  EXPECT_TRUE(peer.heard().ends_with("\r\n\r\n" + std::string(16 << 20, 'x')));
+  trip.end();
+  EXPECT_EQ(world.pool.idle(), 1U);
+}
+
 TEST(Forward, breaks_the_connection_when_the_clients_body_breaks_off) {
   World world;
   Trip trip(world, "POST");
@@ -494,6 +525,22 @@ TEST(Forward, refuses_what_is_over_the_circuit_breakers) {
     ASSERT_TRUE(third.done());
     EXPECT_EQ(third.response.status, 200);
   }
+}
+
+// Else a thousand idle connections to other places would close the way to a new one; Envoy does the same.
+TEST(Forward, gives_every_destination_one_connection_whatever_the_others_have) {
+  kinds::CircuitBreakers one_connection;
+  one_connection.max_connections = 1;
+  World world(one_connection);
+  fill_pool(world, 1);
+  ConnectionPool other(world.loop, world.cluster);
+  Trip trip(world);
+  trip.pool = &other;
+  trip.start();
+  trip.asked(1).say(kOk);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 200);
+  trip.end();
 }
 
 TEST(Forward, a_cancelled_request_closes_its_connection) {
