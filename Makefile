@@ -59,7 +59,8 @@ bench: ## compare CPU time per request with nginx, HAProxy and Envoy, and judge 
 interop: ## the tests of the Kubernetes API again, with a current kubectl (KUBECTL_NEW=PATH names one)
 	@tools/setup.sh build test demo interop
 	@$(MAKE) --no-print-directory dev
-	@SLUICE_KUBECTL=$(or $(KUBECTL_NEW),$(CURDIR)/build/tools/kubectl-new/kubectl) $(PYTHON) tools/run_tests.py e2e --only kubectl,mypaas
+	@export KUBECTL_NEW=$(or $(KUBECTL_NEW),$(CURDIR)/build/tools/kubectl-new/kubectl); \
+	  SLUICE_KUBECTL=$$KUBECTL_NEW $(PYTHON) tools/run_tests.py unit e2e --only control_api,kubectl,mypaas
 
 format: ## clang-format every source in place
 	@git ls-files -co --exclude-standard 'src/*.h' 'src/*.cc' | xargs -r clang-format-19 -i

@@ -92,13 +92,19 @@ def timed(function):
 
 # ------------------------------------------------------------------------ unit
 
+def kubectls():
+    """Debian's kubectl and, where `make interop` has brought one, a current one: for the tests of the API."""
+    found = {"KUBECTL": ROOT / "build/tools/kubernetes-client/usr/bin/kubectl", "KUBECTL_NEW": ROOT / "build/tools/kubectl-new/kubectl"}
+    return {name: str(path) for name, path in found.items() if path.exists() and name not in os.environ}
+
+
 @timed
 def run_gtest(program):
     outcome = Outcome(f"unit {program.name}")
     with tempfile.TemporaryDirectory(prefix="sluice-unit-") as scratch:
         report = pathlib.Path(scratch, "report.json")
         code, outcome.output = run_program([program, f"--gtest_output=json:{report}"], UNIT_TIMEOUT,
-                                           {"TMPDIR": scratch})
+                                                           {"TMPDIR": scratch, **kubectls()})
         try:
             suites = json.loads(report.read_text())["testsuites"]
         except (OSError, ValueError):
@@ -131,7 +137,11 @@ def skip_reason(output, name):
 
 def unit_jobs(options):
     programs = sorted(p for p in options.build.rglob("*_test") if p.is_file() and os.access(p, os.X_OK))
-    return [Job(p.name, lambda p=p: run_gtest(p), p.stat().st_size) for p in programs]
+    return [Job(p.name, lambda p=p: run_gtest(p), p.stat().st_size) for p in chosen(programs, options)]
+
+
+def chosen(files, options):
+    return [f for f in files if not options.only or any(part in f.stem for part in options.only.split(","))]
 
 
 # ------------------------------------------------------------------------ fuzz
@@ -166,7 +176,7 @@ def run_fuzz_target(program, options):
 def fuzz_jobs(options):
     folder = options.build / "fuzz"
     programs = sorted(p for p in folder.glob("*") if p.is_file() and os.access(p, os.X_OK)) if folder.is_dir() else []
-    return [Job(p.name, lambda p=p: run_fuzz_target(p, options), 1e9) for p in programs]
+    return [Job(p.name, lambda p=p: run_fuzz_target(p, options), 1e9) for p in chosen(programs, options)]
 
 
 # ------------------------------------------------------- Python and tree checks
@@ -201,9 +211,7 @@ def run_script(file, label, options):
 
 def script_jobs(folder, label, pattern="test_*.py"):
     def jobs(options):
-        files = sorted((ROOT / folder).glob(pattern))
-        if options.only:
-            files = [f for f in files if any(part in f.stem for part in options.only.split(","))]
+        files = chosen(sorted((ROOT / folder).glob(pattern)), options)
         return [Job(f.stem, lambda f=f: run_script(f, label, options), f.stat().st_size * 1e3) for f in files]
     return jobs
 
@@ -260,7 +268,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(JOBS)}")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/dev")
-    parser.add_argument("--only", help="e2e, scenarios, soak: only the files whose names hold one of these, comma list")
+    parser.add_argument("--only", help="only the programs and files whose names hold one of these, comma list")
     parser.add_argument("--fuzz-seconds", type=int, default=10)
     parser.add_argument("--keep-finds", type=pathlib.Path, help="where inputs that failed are kept")
     parser.add_argument("--jobs", type=int, default=2, help="how many programs run at a time")

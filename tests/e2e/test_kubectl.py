@@ -191,7 +191,7 @@ class Verbs(Case):
     def invalid(self, good, bad, words):
         text = configs.virtual_service("- matchers: [{prefix: /}]\n  directResponseAction: {status: 200}", name="invalid", domains="[invalid.test]")
         self.assertIn(good, text)
-        code, _, err = self.tool.run(*NS, "create", "--validate=false", "-f", "-", stdin=text.replace(good, bad))
+        code, _, err = self.tool.run(*NS, "create", "-f", "-", stdin=text.replace(good, bad))
         self.assertEqual(code, 1)
         self.assertIn(words, err)
         self.assertEqual(self.tool.run(*NS, "get", "vs/invalid")[0], 1, "it was stored all the same")

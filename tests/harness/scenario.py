@@ -58,6 +58,7 @@ class Scenario:
         self.spec = yaml.safe_load(file.read_text())
         known(file.name, self.spec, KEYS)
         self.parts = []
+        self.sent = 0      # requests so far: each has one line in the access log
 
     def run(self):
         spec, values = self.spec, {}
@@ -105,7 +106,7 @@ class Scenario:
         send, expect = step["send"], step["expect"]
         known("expect", expect, EXPECT_KEYS)
         before = {name: len(backend.requests) for name, backend in self.backends.items()}
-        logged = len(self.gateway.log_lines())
+        self.sent += 1
         body = send.get("body")
         headers = [(name, self.fill(value)) for name, value in (send.get("headers") or {}).items()]
         response = raw.fetch(self.gateway.port, send.get("method", "GET"), self.fill(send.get("path", "/")),
@@ -119,7 +120,7 @@ class Scenario:
             self.compare_upstream(expect["upstream"], before)
         if "log" in expect:
             words = [self.fill(word) for word in expect["log"]]
-            line = until(lambda: (self.gateway.log_lines()[logged:] or [None])[0], "the access-log line")
+            line = until(lambda: (self.gateway.log_lines()[self.sent - 1:] or [None])[0], "the access-log line")
             for word in words:
                 if word not in line:
                     raise AssertionError(f"log: {word!r} is not in {line!r}")
