@@ -404,6 +404,57 @@ TEST(Connection, closes_behind_a_body_that_nobody_reads_and_that_does_not_end) {
   EXPECT_TRUE(gateway.ends(client));
 }
 
+TEST(Connection, finds_the_next_request_behind_a_body_that_filled_larger_buffers) {
+  const std::string text(300'000, 'x');
+  const std::string plain =
+      fmt::format("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{}", text.size(), text);
+  const std::string chunked = fmt::format(
+      "POST /1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n", text.size(), text);
+  for (const std::string& first : {plain, chunked}) {
+    Gateway gateway;
+    TestPeer client(gateway.listener.address());
+    std::string bytes = first;
+    for (int i = 2; i < 40; ++i)
+      bytes += fmt::format("GET /{} HTTP/1.1\r\nHost: h\r\nPad: {}\r\n\r\n", i, std::string(900, 'p'));
+    for (size_t at = 0; at < bytes.size();) {
+      at += client.say(std::string_view(bytes).substr(at));
+      gateway.loop.turn(0ms);
+      client.heard();
+    }
+    EXPECT_TRUE(gateway.says(client, "GET /39 "));
+    EXPECT_EQ(count(client.heard(), "HTTP/1.1 200 OK"), 39U);
+    EXPECT_TRUE(client.hears("POST /1 " + text + "HTTP/1.1 200"));
+  }
+}
+
+Task<void> read_on(Request& request, std::string& read) {
+  for (bool last = false; !last;) {
+    auto reading = request.body.reader->read();
+    const Chunk chunk = CO_TRY(co_await reading);
+    read.append(chunk.bytes.data(), chunk.bytes.size());
+    last = chunk.last;
+  }
+  co_return Status{};
+}
+
+TEST(Connection, takes_the_body_over_from_a_sender_in_the_background) {
+  Gateway gateway;
+  std::string read;
+  gateway.handler = [&](Request& request) -> Task<Response> {
+    request.background->spawn(read_on(request, read));
+    return respond(request, 200, "early");
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\nfour");
+  EXPECT_TRUE(gateway.says(client, "early"));
+  gateway.handler = Gateway::echo;
+  client.say("more");
+  settle(gateway.loop);
+  client.say("lastPOST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\ntwo");
+  EXPECT_TRUE(gateway.says(client, "POST /2 two"));
+  EXPECT_EQ(read, "four");
+}
+
 TEST(Connection, cancels_the_request_of_a_client_that_is_gone) {
   Gateway gateway;
   gateway.hold();
