@@ -1,0 +1,103 @@
+#include "serve/tunnel.h"
+
+#include <gtest/gtest.h>
+
+#include "io/testing.h"
+
+namespace sluice {
+namespace {
+
+// Two raw ends with a tunnel between them.
+struct World {
+  explicit World(Nanos idle = 5min) : idle_max(idle) {
+    loop.use_manual_clock(SteadyTime(1000s), WallTime(0s));
+    runner.start(run());
+    CHECK(turn_until(loop, [&] { return far_client.peers.size() == 1 && far_upstream.peers.size() == 1; }));
+  }
+  ~World() {
+    runner.cancel();
+    CHECK(over());
+  }
+  Task<void> run() {
+    Socket client, upstream;
+    auto first = connect(client, loop, far_client.address, 1s);
+    CO_TRY(co_await first);
+    auto second = connect(upstream, loop, far_upstream.address, 1s);
+    CO_TRY(co_await second);
+    Tunnel tunnel(client, upstream, idle_max);
+    auto relaying = tunnel.run("from client ", "from upstream ");
+    auto relayed = co_await relaying;
+    to_upstream = tunnel.bytes_to_upstream;
+    to_client = tunnel.bytes_to_client;
+    co_return relayed;
+  }
+  bool over() {
+    return turn_until(loop, [&] { return !runner.running(); });
+  }
+  bool hears(TestPeer& peer, std::string_view text) {
+    return turn_until(loop, [&] { return peer.hears(text); });
+  }
+  TestPeer& client() { return far_client.peers[0]; }
+  TestPeer& upstream() { return far_upstream.peers[0]; }
+
+  Loop loop;
+  const Nanos idle_max;
+  TestUpstream far_client{loop}, far_upstream{loop};
+  uint64_t to_upstream = 0, to_client = 0;
+  Runner runner{this, [](void*, Result<void>) {}};
+};
+
+TEST(Tunnel, carries_bytes_both_ways_and_passes_ends_on) {
+  World world;
+  EXPECT_TRUE(world.hears(world.client(), "from upstream "));
+  world.client().say("ping");
+  EXPECT_TRUE(world.hears(world.upstream(), "from client ping"));
+  world.client().end_sending();
+  EXPECT_TRUE(turn_until(world.loop, [&] { return world.upstream().ended(); }));
+  world.upstream().say("pong");  // half a close leaves the other way open
+  EXPECT_TRUE(world.hears(world.client(), "from upstream pong"));
+  world.upstream().close();
+  EXPECT_TRUE(world.over());
+  EXPECT_EQ(world.to_upstream, 16U);
+  EXPECT_EQ(world.to_client, 18U);
+}
+
+TEST(Tunnel, ends_whole_when_one_side_breaks) {
+  for (const bool client : {true, false}) {
+    World world;
+    settle(world.loop);
+    (client ? world.client() : world.upstream()).reset();
+    EXPECT_TRUE(world.over());
+    EXPECT_TRUE((client ? world.upstream() : world.client()).ended());
+  }
+}
+
+TEST(Tunnel, ends_when_nothing_moved_for_too_long) {
+  World world(10s);
+  settle(world.loop);
+  for (int i = 0; i < 5; ++i) {
+    world.loop.advance(8s);
+    world.upstream().say("x");  // one way is enough
+    settle(world.loop);
+    EXPECT_TRUE(world.runner.running()) << i;
+  }
+  world.loop.advance(8s);
+  EXPECT_TRUE(world.runner.running());
+  world.loop.advance(2s);
+  EXPECT_TRUE(world.over());
+}
+
+TEST(Tunnel, takes_no_more_from_one_side_than_the_other_takes) {
+  World world;
+  const std::string piece(64 << 10, 'x');
+  size_t taken = 0;
+  for (int i = 0; i < 1000; ++i) {
+    taken += world.client().say(piece);
+    if (i % 10 == 0) world.loop.turn(0ms);
+  }
+  EXPECT_LT(taken, 32U << 20);
+  EXPECT_TRUE(turn_until(world.loop, [&] { return world.upstream().heard().size() == taken + 12; }));
+}
+
+}  // namespace
+}  // namespace sluice
