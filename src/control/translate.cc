@@ -650,13 +650,15 @@ std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::
   auto resolver = resolver_view(config.dns_cache_config, 1024);
   const kinds::CircuitBreakers breakers = config.circuit_breakers.value_or(kinds::CircuitBreakers{});
   const std::string key =
-      fmt::format("dfp {} {} {} {}", resolver->config().key(), breakers.max_connections.value_or(1024),
-                  breakers.max_pending_requests.value_or(1024), breakers.max_requests.value_or(1024));
+      fmt::format("dfp {} {} {} {} {} {} {}", resolver->config().key(), breakers.max_connections.value_or(1024),
+                  breakers.max_pending_requests.value_or(1024), breakers.max_requests.value_or(1024),
+                  breakers.max_retries.value_or(3), breakers.track_remaining, config.save_upstream_address);
   return t_.kept_.get<DynamicCluster>(key, [&] {
     auto made = std::make_shared<DynamicCluster>();
     made->cluster = std::make_shared<Cluster>("solo_io_generated_dfp:" + hex_hash(key), breakers, options_.workers,
                                               *options_.metrics);
     made->resolver = resolver;
+    made->save_upstream_address = config.save_upstream_address;
     return made;
   });
 }

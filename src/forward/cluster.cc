@@ -20,6 +20,11 @@ constexpr MetricFamily kConnectionsActive{"envoy_cluster_upstream_cx_active", "C
 constexpr MetricFamily kConnectFail{"envoy_cluster_upstream_cx_connect_fail_total", "Connections that could not be opened."};
 constexpr MetricFamily kConnectTimeout{"envoy_cluster_upstream_cx_connect_timeout_total", "Connections that were not open in time."};
 constexpr MetricFamily kOverflow{"envoy_cluster_upstream_cx_overflow_total", "Times the limit of connections was reached."};
+constexpr MetricFamily kRetriesActive{"sluice_cluster_upstream_rq_retry_active", "Requests that are being sent once more.", gauge};
+constexpr MetricFamily kRemainingConnections{"envoy_cluster_circuit_breakers_default_remaining_cx", "Connections left of maxConnections (trackRemaining).", gauge};
+constexpr MetricFamily kRemainingRequests{"envoy_cluster_circuit_breakers_default_remaining_rq", "Requests left of maxRequests (trackRemaining).", gauge};
+constexpr MetricFamily kRemainingPending{"envoy_cluster_circuit_breakers_default_remaining_pending", "Requests left of maxPendingRequests (trackRemaining).", gauge};
+constexpr MetricFamily kRemainingRetries{"envoy_cluster_circuit_breakers_default_remaining_retries", "Retries left of maxRetries (trackRemaining).", gauge};
 constexpr MetricFamily kReceived{"envoy_cluster_upstream_cx_rx_bytes_total", "Bytes received from upstreams."};
 constexpr MetricFamily kSent{"envoy_cluster_upstream_cx_tx_bytes_total", "Bytes sent to upstreams."};
 
@@ -27,7 +32,7 @@ constexpr MetricFamily kSent{"envoy_cluster_upstream_cx_tx_bytes_total", "Bytes 
 
 std::vector<MetricFamily> cluster_metric_families() {
   return {kRequests, kResponses, kTimeouts, kRetries,           kReset,       kCancelled,      kPendingOverflow, kActive, kPending,
-          kTime,     kConnections, kConnectionsActive, kConnectFail, kConnectTimeout, kOverflow, kReceived, kSent};
+          kTime,     kConnections, kConnectionsActive, kConnectFail, kConnectTimeout, kOverflow, kReceived, kSent, kRetriesActive, kRemainingConnections, kRemainingRequests, kRemainingPending, kRemainingRetries};
 }
 
 ClusterMetrics::ClusterMetrics(Metrics& metrics, const std::string& cluster) {
@@ -51,6 +56,7 @@ ClusterMetrics::ClusterMetrics(Metrics& metrics, const std::string& cluster) {
   connections_overflow = count(kOverflow);
   bytes_received = count(kReceived);
   bytes_sent = count(kSent);
+  retries_active = count(kRetriesActive);
 }
 
 Cluster::Cluster(std::string cluster_name, const kinds::CircuitBreakers& breakers, unsigned thread_count, Metrics& registry)
@@ -58,8 +64,19 @@ Cluster::Cluster(std::string cluster_name, const kinds::CircuitBreakers& breaker
       connections_max(breakers.max_connections.value_or(1024)),
       pending_max(breakers.max_pending_requests.value_or(1024)),
       requests_max(breakers.max_requests.value_or(1024)),
+      retries_max(breakers.max_retries.value_or(3)),
       threads(thread_count),
-      metrics(registry, name) {}
+      metrics(registry, name) {
+  if (!breakers.track_remaining) return;
+  const auto remaining = [&](const MetricFamily& family, uint32_t limit) {
+    Gauge* gauge = registry.metric(family, {{"envoy_cluster_name", name}});
+    gauge->add(int64_t{limit} - gauge->value());  // also when a cluster of this name had another limit before
+    return gauge;
+  };
+  metrics.remaining = {remaining(kRemainingConnections, connections_max), remaining(kRemainingRequests, requests_max),
+                       remaining(kRemainingRetries, retries_max)};
+  remaining(kRemainingPending, pending_max);
+}
 
 bool Cluster::fits(const Gauge& active, uint32_t limit) const {
   return active.mine() < limit / threads || active.value() < limit;

@@ -33,6 +33,15 @@ struct ClusterMetrics {
   Counter* connections_overflow;
   Counter* bytes_received;
   Counter* bytes_sent;
+  Gauge* retries_active;
+
+  // What is left of each limit; null unless circuitBreakers.trackRemaining asks for it.
+  struct Remaining {
+    Gauge* connections = nullptr;
+    Gauge* requests = nullptr;
+    Gauge* retries = nullptr;
+  };
+  Remaining remaining;
 };
 
 struct Cluster {
@@ -42,13 +51,25 @@ struct Cluster {
   uint32_t connections_max = 1024;
   uint32_t pending_max = 1024;
   uint32_t requests_max = 1024;
+  uint32_t retries_max = 3;
   unsigned threads = 1;  // that share these limits
   ClusterMetrics metrics;
 
   Cluster(std::string cluster_name, const kinds::CircuitBreakers& breakers, unsigned thread_count, Metrics& registry);
 
+  // Counts one more or one less of something that is limited.
+  void connection(int change) const { count(metrics.connections_active, metrics.remaining.connections, change); }
+  void request(int change) const { count(metrics.requests_active, metrics.remaining.requests, change); }
+  void retry(int change) const { count(metrics.retries_active, metrics.remaining.retries, change); }
+
   // Whether one more fits under `limit`. A thread looks at its own count first: only near the limit are all added up.
   bool fits(const Gauge& active, uint32_t limit) const;
+
+ private:
+  static void count(Gauge* active, Gauge* remaining, int change) {
+    active->add(change);
+    if (remaining) remaining->add(-change);
+  }
 };
 
 // The families above, for docs and /metrics.

@@ -16,12 +16,12 @@ bool same_address(const SocketAddress& a, const SocketAddress& b) {
 UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a) : address(a), address_text(a.to_string()), pool(p) {
   ++pool.open_;
   pool.cluster->metrics.connections->add();
-  pool.cluster->metrics.connections_active->add();
+  pool.cluster->connection(1);
 }
 
 UpstreamConnection::~UpstreamConnection() {
   --pool.open_;
-  pool.cluster->metrics.connections_active->sub();
+  pool.cluster->connection(-1);
 }
 
 void UpstreamConnection::wake() {

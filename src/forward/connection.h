@@ -25,6 +25,7 @@ class UpstreamConnection final : private Waiter {
 
   const SocketAddress address;
   const std::string address_text;
+  std::string local_text;  // this end's "ip:port", once connected
   Socket socket;
   Block block;          // only while a request is under way
   uint64_t uses = 0;    // requests sent on it

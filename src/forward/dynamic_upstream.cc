@@ -167,6 +167,7 @@ class DynamicUpstream final : public Filter {
     const uint64_t generation = addresses ? addresses->generation : 0;
     if (destination.guard != guard_->number.value() || destination.generation != generation) [[unlikely]]
       judge(destination, addresses);
+    request.info.upstream_address_saved = cluster_->save_upstream_address;
     if (destination.shadowed) metrics_->shadow_refused->add();
     if (destination.refused) {
       metrics_->refused->add();

@@ -17,6 +17,7 @@ struct DynamicCluster {
   std::shared_ptr<const Cluster> cluster;
   std::shared_ptr<ResolverView> resolver;
   uint16_t default_port = 80;
+  bool save_upstream_address = false;
   ClusterId id;
 
   // Destinations that one worker remembers; over it, those that were used longest ago go, connections and all.

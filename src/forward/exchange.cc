@@ -82,7 +82,7 @@ class Exchange {
  public:
   Exchange(Request& request, ConnectionPool& pool) : request_(request), pool_(pool), user_(pool), cluster_(*pool.cluster) {
     cluster_.metrics.requests->add();
-    cluster_.metrics.requests_active->add();
+    cluster_.request(1);
   }
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -136,6 +136,7 @@ class Exchange {
   bool request_sent_ = false;
   bool sending_ = false;  // send_rest() runs, and uses the connection
   bool upgraded_ = false;
+  bool retrying_ = false;
   std::optional<Error> body_error_;  // of the client's body
   Event may_send_;                   // the upstream said 100
   SteadyTime last_sent_{};
@@ -143,7 +144,8 @@ class Exchange {
 
 Exchange::~Exchange() {
   timeout_timer_.disarm();
-  cluster_.metrics.requests_active->sub();
+  cluster_.request(-1);
+  if (retrying_) cluster_.retry(-1);
   if (!connection_) return;
   if (body_) cluster_.metrics.bytes_received->add(static_cast<int64_t>(body_->bytes_read()));
   if (headers_) cluster_.metrics.request_time->record_nanos((request_.loop.now() - request_.info.start).count());
@@ -198,6 +200,7 @@ Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
       if (failure_) co_return *failure_;
     }
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
+    request_.info.upstream_local_address = request_.arena.copy(connection_->local_text);
     ++request_.info.attempts;
 
     auto writing = write_request();
@@ -208,9 +211,12 @@ Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
     auto read = co_await reading;
     if (read) co_return answered();
     const bool ended = read.error().kind == ErrorKind::reset || read.error().kind == ErrorKind::io;
-    if (reused && ended && may_repeat && filled_ == 0 && !timed_out_) {
+    if (reused && ended && may_repeat && filled_ == 0 && !timed_out_ &&
+        cluster_.fits(*cluster_.metrics.retries_active, cluster_.retries_max)) {
       // It was closed while it lay in the pool: nothing of this request has been looked at.
       cluster_.metrics.request_retries->add();
+      cluster_.retry(1);
+      retrying_ = true;
       connection_.reset();
       timeout_timer_.disarm();
       continue;
@@ -236,7 +242,10 @@ Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
     auto connecting = sluice::connect(connection_->socket, request_.loop, address, cluster_.connect_timeout);
     auto connected = co_await connecting;
-    if (connected) co_return Status{};
+    if (connected) {
+      connection_->local_text = connection_->socket.local_address().to_string();
+      co_return Status{};
+    }
     last = std::move(connected).error();
     connection_.reset();
     if (last.kind == ErrorKind::cancelled) co_return std::unexpected(std::move(last));

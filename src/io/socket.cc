@@ -100,6 +100,13 @@ void Socket::reset() {
   close();
 }
 
+SocketAddress Socket::local_address() const {
+  SocketAddress out;
+  out.length = sizeof out.v6_address;
+  getsockname(fd_, out.get(), &out.length);
+  return out;
+}
+
 void Socket::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
 
 Status Socket::start_connect(Loop& loop, const SocketAddress& address) {

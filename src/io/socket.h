@@ -117,6 +117,7 @@ class Socket {
   Task<void> write_all(std::span<iovec> parts, Nanos idle);  // changes the parts as it goes
 
   void shutdown_write();
+  SocketAddress local_address() const;
 
  private:
   Task<void> write_rest(std::span<iovec> parts, Nanos idle);

@@ -138,7 +138,7 @@ Value fixed(const Op& op, const In&, std::string&) {
 
 // ---- The table ----
 
-enum class Arguments : uint8_t { none, header, time, variable, metadata, typed_metadata };
+enum class Arguments : uint8_t { none, header, time, variable, metadata, typed_metadata, filter_state };
 
 struct Row {
   std::string_view name;
@@ -202,6 +202,8 @@ constexpr Row kRows[] = {
     {"CONNECTION_ID", Arguments::none, SLUICE_VALUE(Value::of_number(in.info.connection_id))},
     {"DYNAMIC_METADATA", Arguments::metadata,
      [](const Op& op, const In& in, std::string& scratch) { return metadata_value(in.info, op.path, scratch); }},
+    {"FILTER_STATE", Arguments::filter_state,
+     SLUICE_VALUE(in.info.upstream_address_saved ? text_address<Part::all>(in.info.upstream_host) : Value{})},
     {"METADATA", Arguments::typed_metadata,
      [](const Op& op, const In& in, std::string& scratch) { return metadata_value(in.info, op.path, scratch); }},
 };
@@ -242,7 +244,6 @@ constexpr std::string_view kNotYet[] = {
     "EMIT_TIME",
     "EMIT_TIME_LOCAL",
     "FILTER_CHAIN_NAME",
-    "FILTER_STATE",
     "GRPC_STATUS",
     "GRPC_STATUS_NUMBER",
     "LOCAL_REPLY_BODY",
@@ -338,6 +339,16 @@ Status read_typed_path(std::string_view name, std::string_view text, Op& op) {
   return read_path(name, text.substr(colon + 1), op);
 }
 
+// The one key there is: the address that saveUpstreamAddress of a dynamic forward proxy keeps.
+Status read_state_key(std::string_view name, std::string_view text) {
+  const size_t colon = text.find(':');
+  const std::string_view form = colon == std::string_view::npos ? "" : text.substr(colon + 1);
+  if (text.substr(0, colon) != "envoy.stream.upstream_address") return not_supported(fmt::format("{}({})", name, printable(text, 60)));
+  if (colon != std::string_view::npos && form != "PLAIN" && form != "TYPED")
+    return bad_arguments(name, "write PLAIN or TYPED behind the key");
+  return {};
+}
+
 Status read_arguments(const Row& row, const std::optional<std::string_view>& text, Op& op) {
   switch (row.arguments) {
     case Arguments::none:
@@ -357,6 +368,9 @@ Status read_arguments(const Row& row, const std::optional<std::string_view>& tex
     case Arguments::typed_metadata:
       if (!text) return bad_arguments(row.name, "needs a type: %METADATA(DYNAMIC:namespace:key)%");
       return read_typed_path(row.name, *text, op);
+    case Arguments::filter_state:
+      if (!text) return bad_arguments(row.name, "needs a key: %FILTER_STATE(envoy.stream.upstream_address)%");
+      return read_state_key(row.name, *text);
   }
   return {};
 }
