@@ -25,8 +25,10 @@ std::string encode(std::string_view bytes, std::string_view alphabet, bool padde
     uint32_t group = 0;
     for (size_t j = 0; j < 3; ++j) group = group << 8 | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0);
     for (size_t j = 0; j < 4; ++j) {
-      if (j <= count) out += alphabet[group >> (18 - 6 * j) & 63];
-      else if (padded) out += '=';
+      if (j <= count)
+        out += alphabet[group >> (18 - 6 * j) & 63];
+      else if (padded)
+        out += '=';
     }
   }
   return out;
@@ -68,8 +70,12 @@ int hex_value(char c) {
 
 }  // namespace
 
-std::string base64_encode(std::string_view bytes) { return encode(bytes, kStandard, true); }
-std::string base64url_encode(std::string_view bytes) { return encode(bytes, kUrl, false); }
+std::string base64_encode(std::string_view bytes) {
+  return encode(bytes, kStandard, true);
+}
+std::string base64url_encode(std::string_view bytes) {
+  return encode(bytes, kUrl, false);
+}
 
 std::optional<std::string> base64_decode(std::string_view text) {
   static constexpr auto kTable = reverse(kStandard);

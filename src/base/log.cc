@@ -1,7 +1,7 @@
 #include "base/log.h"
 
-#include <array>
 #include <unistd.h>
+#include <array>
 
 #include "base/strings.h"
 #include "base/time.h"
@@ -22,7 +22,8 @@ std::string text_line(LogLevel level, std::string_view component, std::string_vi
   std::string line =
       fmt::format("{} {} {} {}", format_iso(wall_now()), log_level_name(level), component, printable(message, 4096));
   for (const LogField& field : fields)
-    line += fmt::format(" {}={}", field.key, plain(field.value) ? printable(field.value, 4096) : json_quote(field.value));
+    line +=
+        fmt::format(" {}={}", field.key, plain(field.value) ? printable(field.value, 4096) : json_quote(field.value));
   return line;
 }
 
@@ -35,7 +36,9 @@ std::string json_line(LogLevel level, std::string_view component, std::string_vi
 
 }  // namespace
 
-std::string_view log_level_name(LogLevel level) { return kLevels[static_cast<size_t>(level)]; }
+std::string_view log_level_name(LogLevel level) {
+  return kLevels[static_cast<size_t>(level)];
+}
 
 std::optional<LogLevel> parse_log_level(std::string_view name) {
   for (size_t i = 0; i < kLevels.size(); ++i)
@@ -45,9 +48,15 @@ std::optional<LogLevel> parse_log_level(std::string_view name) {
 
 namespace log {
 
-void set_level(LogLevel level) { level_now.store(level, std::memory_order_relaxed); }
-void set_format(LogFormat format) { format_now.store(format); }
-void set_sink(void (*sink)(std::string_view)) { sink_now.store(sink); }
+void set_level(LogLevel level) {
+  level_now.store(level, std::memory_order_relaxed);
+}
+void set_format(LogFormat format) {
+  format_now.store(format);
+}
+void set_sink(void (*sink)(std::string_view)) {
+  sink_now.store(sink);
+}
 
 void write(LogLevel level, std::string_view component, std::string_view message, Fields fields) {
   std::string line = format_now.load() == LogFormat::json ? json_line(level, component, message, fields)

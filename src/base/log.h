@@ -5,8 +5,8 @@
 // Any thread may log; a line is one write. A level that is off costs one relaxed load. Never log a secret.
 #pragma once
 
-#include <atomic>
 #include <fmt/format.h>
+#include <atomic>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -30,7 +30,9 @@ struct LogField {
 namespace log {
 
 inline std::atomic<LogLevel> level_now{LogLevel::info};
-inline bool enabled(LogLevel level) { return level >= level_now.load(std::memory_order_relaxed); }
+inline bool enabled(LogLevel level) {
+  return level >= level_now.load(std::memory_order_relaxed);
+}
 void set_level(LogLevel level);
 void set_format(LogFormat format);
 

@@ -15,16 +15,16 @@ enum class ErrorKind : uint8_t {
   invalid,      // bytes or values that break a rule
   unsupported,  // understood, and not to be had yet
   not_found,
-  conflict,     // somebody else changed it first
-  limit,        // a bound of ours was reached
+  conflict,  // somebody else changed it first
+  limit,     // a bound of ours was reached
   timeout,
-  cancelled,    // the owner of the task asked it to end
-  closed,       // the other side ended in good order, or went away between two messages
-  reset,        // the connection broke in the middle of something
-  refused,      // nobody accepts connections there
+  cancelled,  // the owner of the task asked it to end
+  closed,     // the other side ended in good order, or went away between two messages
+  reset,      // the connection broke in the middle of something
+  refused,    // nobody accepts connections there
   unreachable,
-  denied,       // a policy said no
-  io,           // a system call failed otherwise
+  denied,  // a policy said no
+  io,      // a system call failed otherwise
   internal,
 };
 
@@ -33,10 +33,10 @@ enum class Side : uint8_t { ours, downstream, upstream };
 
 struct Error {
   ErrorKind kind = ErrorKind::internal;
-  std::string message;          // a sentence for a human: what, where, which value, what to do
+  std::string message;  // a sentence for a human: what, where, which value, what to do
   Side side = Side::ours;
-  bool retryable = false;       // trying again, elsewhere or later, may help
-  int code = 0;                 // an errno or a status, where there is one
+  bool retryable = false;  // trying again, elsewhere or later, may help
+  int code = 0;            // an errno or a status, where there is one
 
   // The same error with the place put in front: "reading JWKS for provider `okta`: connection refused".
   Error in(std::string_view where) && {
@@ -54,23 +54,25 @@ inline std::unexpected<Error> fail(ErrorKind kind, std::string message, Side sid
   return std::unexpected(Error{.kind = kind, .message = std::move(message), .side = side});
 }
 
-inline std::unexpected<Error> invalid(std::string message) { return fail(ErrorKind::invalid, std::move(message)); }
+inline std::unexpected<Error> invalid(std::string message) {
+  return fail(ErrorKind::invalid, std::move(message));
+}
 
 }  // namespace sluice
 
 // TRY(expression): its value, or return its error from this function. CO_TRY: the same in a coroutine.
-#define TRY(...)                                                                        \
-  ({                                                                                    \
-    auto sluice_result = (__VA_ARGS__);                                                 \
-    if (!sluice_result) [[unlikely]]                                                    \
-      return std::unexpected(std::move(sluice_result).error());                         \
-    *std::move(sluice_result);                                                          \
+#define TRY(...)                                                \
+  ({                                                            \
+    auto sluice_result = (__VA_ARGS__);                         \
+    if (!sluice_result) [[unlikely]]                            \
+      return std::unexpected(std::move(sluice_result).error()); \
+    *std::move(sluice_result);                                  \
   })
 
-#define CO_TRY(...)                                                                     \
-  ({                                                                                    \
-    auto sluice_result = (__VA_ARGS__);                                                 \
-    if (!sluice_result) [[unlikely]]                                                    \
-      co_return std::unexpected(std::move(sluice_result).error());                      \
-    *std::move(sluice_result);                                                          \
+#define CO_TRY(...)                                                \
+  ({                                                               \
+    auto sluice_result = (__VA_ARGS__);                            \
+    if (!sluice_result) [[unlikely]]                               \
+      co_return std::unexpected(std::move(sluice_result).error()); \
+    *std::move(sluice_result);                                     \
   })

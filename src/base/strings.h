@@ -11,10 +11,18 @@
 
 namespace sluice {
 
-constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-constexpr bool ascii_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr bool ascii_alpha(char c) { return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'; }
-constexpr bool ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+constexpr char ascii_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+constexpr bool ascii_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+constexpr bool ascii_alpha(char c) {
+  return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+}
+constexpr bool ascii_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 std::string to_lower(std::string_view text);
 std::string to_upper(std::string_view text);

@@ -1,9 +1,9 @@
 #include "base/time.h"
 
+#include <fmt/format.h>
 #include <charconv>
 #include <cmath>
 #include <ctime>
-#include <fmt/format.h>
 
 #include "base/strings.h"
 
@@ -31,7 +31,8 @@ std::optional<double> unit_nanos(std::string_view unit) {
 
 Result<Nanos> parse_duration(std::string_view text) {
   const auto bad = [&] {
-    return invalid(fmt::format("expected a duration such as \"250ms\" or \"5s\", got {}", json_quote(printable(text, 60))));
+    return invalid(
+        fmt::format("expected a duration such as \"250ms\" or \"5s\", got {}", json_quote(printable(text, 60))));
   };
   std::string_view rest = text;
   const bool negative = rest.starts_with('-');

@@ -20,9 +20,15 @@ using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, Nanos>;
 using WallTime = std::chrono::time_point<std::chrono::system_clock, Nanos>;
 using namespace std::chrono_literals;
 
-inline SteadyTime steady_now() { return std::chrono::steady_clock::now(); }
-inline WallTime wall_now() { return std::chrono::time_point_cast<Nanos>(std::chrono::system_clock::now()); }
-inline int64_t unix_seconds(WallTime t) { return std::chrono::floor<Seconds>(t).time_since_epoch().count(); }
+inline SteadyTime steady_now() {
+  return std::chrono::steady_clock::now();
+}
+inline WallTime wall_now() {
+  return std::chrono::time_point_cast<Nanos>(std::chrono::system_clock::now());
+}
+inline int64_t unix_seconds(WallTime t) {
+  return std::chrono::floor<Seconds>(t).time_since_epoch().count();
+}
 
 // A duration in Go's spelling: "250ms", "1m30s", "0.5s", "0s", "-1s". Units ns, us, ms, s, m, h.
 Result<Nanos> parse_duration(std::string_view text);

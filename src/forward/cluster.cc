@@ -7,39 +7,75 @@ using enum MetricType;
 
 constexpr MetricFamily kRequests{"envoy_cluster_upstream_rq_total", "Requests sent to the cluster."};
 constexpr MetricFamily kResponses{"envoy_cluster_upstream_rq_xx_total", "Responses by class of status code."};
-constexpr MetricFamily kTimeouts{"envoy_cluster_upstream_rq_timeout_total", "Requests that ran into the route's timeout."};
-constexpr MetricFamily kRetries{"envoy_cluster_upstream_rq_retry_total", "Requests sent once more on a fresh connection."};
-constexpr MetricFamily kReset{"envoy_cluster_upstream_rq_rx_reset_total", "Requests whose connection the upstream ended or broke."};
-constexpr MetricFamily kCancelled{"envoy_cluster_upstream_rq_cancelled_total", "Requests given up because the client went away."};
-constexpr MetricFamily kPendingOverflow{"envoy_cluster_upstream_rq_pending_overflow_total", "Requests refused by a circuit breaker."};
+constexpr MetricFamily kTimeouts{"envoy_cluster_upstream_rq_timeout_total",
+                                 "Requests that ran into the route's timeout."};
+constexpr MetricFamily kRetries{"envoy_cluster_upstream_rq_retry_total",
+                                "Requests sent once more on a fresh connection."};
+constexpr MetricFamily kReset{"envoy_cluster_upstream_rq_rx_reset_total",
+                              "Requests whose connection the upstream ended or broke."};
+constexpr MetricFamily kCancelled{"envoy_cluster_upstream_rq_cancelled_total",
+                                  "Requests given up because the client went away."};
+constexpr MetricFamily kPendingOverflow{"envoy_cluster_upstream_rq_pending_overflow_total",
+                                        "Requests refused by a circuit breaker."};
 constexpr MetricFamily kActive{"envoy_cluster_upstream_rq_active", "Requests under way.", gauge};
-constexpr MetricFamily kPending{"envoy_cluster_upstream_rq_pending_active", "Requests waiting for a connection.", gauge};
-constexpr MetricFamily kTime{"envoy_cluster_upstream_rq_time_seconds", "From the request to the end of the response.", histogram};
+constexpr MetricFamily kPending{"envoy_cluster_upstream_rq_pending_active", "Requests waiting for a connection.",
+                                gauge};
+constexpr MetricFamily kTime{"envoy_cluster_upstream_rq_time_seconds", "From the request to the end of the response.",
+                             histogram};
 constexpr MetricFamily kConnections{"envoy_cluster_upstream_cx_total", "Connections opened."};
 constexpr MetricFamily kConnectionsActive{"envoy_cluster_upstream_cx_active", "Connections open.", gauge};
-constexpr MetricFamily kConnectFail{"envoy_cluster_upstream_cx_connect_fail_total", "Connections that could not be opened."};
-constexpr MetricFamily kConnectTimeout{"envoy_cluster_upstream_cx_connect_timeout_total", "Connections that were not open in time."};
-constexpr MetricFamily kOverflow{"envoy_cluster_upstream_cx_overflow_total", "Times the limit of connections was reached."};
-constexpr MetricFamily kRetriesActive{"sluice_cluster_upstream_rq_retry_active", "Requests that are being sent once more.", gauge};
-constexpr MetricFamily kRemainingConnections{"envoy_cluster_circuit_breakers_default_remaining_cx", "Connections left of maxConnections (trackRemaining).", gauge};
-constexpr MetricFamily kRemainingRequests{"envoy_cluster_circuit_breakers_default_remaining_rq", "Requests left of maxRequests (trackRemaining).", gauge};
-constexpr MetricFamily kRemainingPending{"envoy_cluster_circuit_breakers_default_remaining_pending", "Requests left of maxPendingRequests (trackRemaining).", gauge};
-constexpr MetricFamily kRemainingRetries{"envoy_cluster_circuit_breakers_default_remaining_retries", "Retries left of maxRetries (trackRemaining).", gauge};
+constexpr MetricFamily kConnectFail{"envoy_cluster_upstream_cx_connect_fail_total",
+                                    "Connections that could not be opened."};
+constexpr MetricFamily kConnectTimeout{"envoy_cluster_upstream_cx_connect_timeout_total",
+                                       "Connections that were not open in time."};
+constexpr MetricFamily kOverflow{"envoy_cluster_upstream_cx_overflow_total",
+                                 "Times the limit of connections was reached."};
+constexpr MetricFamily kRetriesActive{"sluice_cluster_upstream_rq_retry_active",
+                                      "Requests that are being sent once more.", gauge};
+constexpr MetricFamily kRemainingConnections{"envoy_cluster_circuit_breakers_default_remaining_cx",
+                                             "Connections left of maxConnections (trackRemaining).", gauge};
+constexpr MetricFamily kRemainingRequests{"envoy_cluster_circuit_breakers_default_remaining_rq",
+                                          "Requests left of maxRequests (trackRemaining).", gauge};
+constexpr MetricFamily kRemainingPending{"envoy_cluster_circuit_breakers_default_remaining_pending",
+                                         "Requests left of maxPendingRequests (trackRemaining).", gauge};
+constexpr MetricFamily kRemainingRetries{"envoy_cluster_circuit_breakers_default_remaining_retries",
+                                         "Retries left of maxRetries (trackRemaining).", gauge};
 constexpr MetricFamily kReceived{"envoy_cluster_upstream_cx_rx_bytes_total", "Bytes received from upstreams."};
 constexpr MetricFamily kSent{"envoy_cluster_upstream_cx_tx_bytes_total", "Bytes sent to upstreams."};
 
 }  // namespace
 
 std::vector<MetricFamily> cluster_metric_families() {
-  return {kRequests, kResponses, kTimeouts, kRetries,           kReset,       kCancelled,      kPendingOverflow, kActive, kPending,
-          kTime,     kConnections, kConnectionsActive, kConnectFail, kConnectTimeout, kOverflow, kReceived, kSent, kRetriesActive, kRemainingConnections, kRemainingRequests, kRemainingPending, kRemainingRetries};
+  return {kRequests,
+          kResponses,
+          kTimeouts,
+          kRetries,
+          kReset,
+          kCancelled,
+          kPendingOverflow,
+          kActive,
+          kPending,
+          kTime,
+          kConnections,
+          kConnectionsActive,
+          kConnectFail,
+          kConnectTimeout,
+          kOverflow,
+          kReceived,
+          kSent,
+          kRetriesActive,
+          kRemainingConnections,
+          kRemainingRequests,
+          kRemainingPending,
+          kRemainingRetries};
 }
 
 ClusterMetrics::ClusterMetrics(Metrics& metrics, const std::string& cluster) {
   const Labels labels{{"envoy_cluster_name", cluster}};
   const auto count = [&](const MetricFamily& family) { return metrics.metric(family, labels); };
   for (size_t i = 0; i < responses.size(); ++i)
-    responses[i] = metrics.metric(kResponses, {{"envoy_cluster_name", cluster}, {"envoy_response_code_class", std::to_string(i + 1)}});
+    responses[i] = metrics.metric(
+        kResponses, {{"envoy_cluster_name", cluster}, {"envoy_response_code_class", std::to_string(i + 1)}});
   requests = count(kRequests);
   request_timeouts = count(kTimeouts);
   request_retries = count(kRetries);
@@ -59,7 +95,8 @@ ClusterMetrics::ClusterMetrics(Metrics& metrics, const std::string& cluster) {
   retries_active = count(kRetriesActive);
 }
 
-Cluster::Cluster(std::string cluster_name, const kinds::CircuitBreakers& breakers, unsigned thread_count, Metrics& registry)
+Cluster::Cluster(std::string cluster_name, const kinds::CircuitBreakers& breakers, unsigned thread_count,
+                 Metrics& registry)
     : name(std::move(cluster_name)),
       connections_max(breakers.max_connections.value_or(1024)),
       pending_max(breakers.max_pending_requests.value_or(1024)),

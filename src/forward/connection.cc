@@ -8,12 +8,14 @@ namespace sluice {
 bool same_address(const SocketAddress& a, const SocketAddress& b) {
   if (a.family() != b.family()) return false;
   if (a.family() == AF_INET)
-    return a.v4_address.sin_port == b.v4_address.sin_port && a.v4_address.sin_addr.s_addr == b.v4_address.sin_addr.s_addr;
+    return a.v4_address.sin_port == b.v4_address.sin_port &&
+           a.v4_address.sin_addr.s_addr == b.v4_address.sin_addr.s_addr;
   return a.v6_address.sin6_port == b.v6_address.sin6_port &&
          std::memcmp(&a.v6_address.sin6_addr, &b.v6_address.sin6_addr, sizeof(in6_addr)) == 0;
 }
 
-UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a) : address(a), address_text(a.to_string()), pool(p) {
+UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a)
+    : address(a), address_text(a.to_string()), pool(p) {
   ++pool.open_;
   pool.cluster->metrics.connections->add();
   pool.cluster->connection(1);
@@ -29,7 +31,9 @@ void UpstreamConnection::wake() {
   delete this;
 }
 
-void UpstreamConnection::IdleExpiry::wake() { connection.wake(); }
+void UpstreamConnection::IdleExpiry::wake() {
+  connection.wake();
+}
 
 ConnectionPool::~ConnectionPool() {
   while (first_) first_->wake();

@@ -27,8 +27,8 @@ class UpstreamConnection final : private Waiter {
   const std::string address_text;
   std::string local_text;  // this end's "ip:port", once connected
   Socket socket;
-  Block block;          // only while a request is under way
-  uint64_t uses = 0;    // requests sent on it
+  Block block;        // only while a request is under way
+  uint64_t uses = 0;  // requests sent on it
   ConnectionPool& pool;
 
  private:

@@ -12,21 +12,26 @@
 namespace sluice {
 namespace {
 
-constexpr MetricFamily kRefused{"sluice_dynamic_destination_refused_total", "Requests refused because of the destination's address."};
-constexpr MetricFamily kMixed{"sluice_dynamic_destination_mixed_total", "Refused although some of the name's addresses were allowed: a sign of DNS rebinding."};
-constexpr MetricFamily kShadow{"sluice_dynamic_destination_shadow_refused_total", "Requests that a shadow rule would have refused."};
-constexpr MetricFamily kInvalid{"sluice_dynamic_destination_invalid_total", "Requests whose destination is no host and port."};
-constexpr MetricFamily kUnresolved{"sluice_dynamic_destination_unresolved_total", "Requests whose destination could not be resolved."};
+constexpr MetricFamily kRefused{"sluice_dynamic_destination_refused_total",
+                                "Requests refused because of the destination's address."};
+constexpr MetricFamily kMixed{"sluice_dynamic_destination_mixed_total",
+                              "Refused although some of the name's addresses were allowed: a sign of DNS rebinding."};
+constexpr MetricFamily kShadow{"sluice_dynamic_destination_shadow_refused_total",
+                               "Requests that a shadow rule would have refused."};
+constexpr MetricFamily kInvalid{"sluice_dynamic_destination_invalid_total",
+                                "Requests whose destination is no host and port."};
+constexpr MetricFamily kUnresolved{"sluice_dynamic_destination_unresolved_total",
+                                   "Requests whose destination could not be resolved."};
 
 // One host and port, as one worker knows it: its connections, and the addresses that may be connected to.
 struct Destination {
   Destination(Loop& loop, const std::shared_ptr<const Cluster>& cluster) : pool(loop, cluster) {}
 
-  std::string text;                  // the authority as requests spell it: the key
-  std::string host;                  // canonical
+  std::string text;  // the authority as requests spell it: the key
+  std::string host;  // canonical
   std::optional<IpAddress> literal;
   uint16_t port = 0;
-  std::string canonical;             // "host:port", for logs
+  std::string canonical;  // "host:port", for logs
   ConnectionPool pool;
 
   // The verdict over `generation` of the name's addresses under the rules with the number `guard`.
@@ -95,7 +100,10 @@ class DynamicUpstream final : public Filter {
  public:
   DynamicUpstream(std::shared_ptr<const DynamicCluster> cluster, std::shared_ptr<const AddressGuard> guard,
                   DynamicRoute route, std::shared_ptr<const DynamicMetrics> metrics)
-      : cluster_(std::move(cluster)), guard_(std::move(guard)), route_(std::move(route)), metrics_(std::move(metrics)) {}
+      : cluster_(std::move(cluster)),
+        guard_(std::move(guard)),
+        route_(std::move(route)),
+        metrics_(std::move(metrics)) {}
 
   Task<Response> handle(Request& request, Next) const override {
     request.info.upstream_cluster = cluster_->cluster->name;
@@ -121,7 +129,8 @@ class DynamicUpstream final : public Filter {
     }
     request.info.destination = request.arena.copy(destination->canonical);
     if (destination->literal) return go(request, *destination, nullptr);
-    if (const AddressSet* known = cluster_->resolver->mine().cached(destination->host)) return go(request, *destination, known);
+    if (const AddressSet* known = cluster_->resolver->mine().cached(destination->host))
+      return go(request, *destination, known);
     return resolve_and_go(request, *destination);
   }
 
@@ -135,7 +144,8 @@ class DynamicUpstream final : public Filter {
     if (authority->unresolvable_name) return unresolved(request, NameFailure::invalid_name);
     out.reached = true;
     const uint16_t port = authority->port ? authority->port : cluster_->default_port;
-    out.destination = authority->address ? Endpoint{*authority->address, port}.to_string() : fmt::format("{}:{}", authority->host, port);
+    out.destination = authority->address ? Endpoint{*authority->address, port}.to_string()
+                                         : fmt::format("{}:{}", authority->host, port);
     if (!authority->address) {
       out.address_class = "known once the name is resolved, which explain does not do";
       out.verdict = "by the class of each address; only global ones are allowed unless an EgressPolicy opens more";
@@ -197,8 +207,10 @@ class DynamicUpstream final : public Filter {
     for (const IpAddress& address : all) {
       const Verdict verdict = guard_->rules.decide(address, destination.port);
       destination.shadowed |= !verdict.shadow_rule.empty();
-      if (verdict.allowed) destination.allowed.push_back(to_socket_address(address, destination.port));
-      else if (!destination.refused) destination.refused = verdict;
+      if (verdict.allowed)
+        destination.allowed.push_back(to_socket_address(address, destination.port));
+      else if (!destination.refused)
+        destination.refused = verdict;
     }
     destination.mixed = destination.refused && !destination.allowed.empty();
     if (destination.refused) tell(destination);
@@ -208,11 +220,11 @@ class DynamicUpstream final : public Filter {
   void tell(const Destination& destination) const {
     const Verdict& verdict = *destination.refused;
     const std::string_view word = class_word(verdict.address_class);
-    const std::string remedy =
-        verdict.can_be_opened
-            ? fmt::format("an EgressPolicy with targetRefs to Gateway {} and a rule {{action: allow, match: {{addresses: [{}]}}}} opens it",
-                          guard_->suggestion_name, word)
-            : "no policy can open it";
+    const std::string remedy = verdict.can_be_opened ? fmt::format(
+                                                           "an EgressPolicy with targetRefs to Gateway {} and a rule "
+                                                           "{{action: allow, match: {{addresses: [{}]}}}} opens it",
+                                                           guard_->suggestion_name, word)
+                                                     : "no policy can open it";
     log::warn("egress", "a destination is refused",
               {{"destination", destination.canonical}, {"class", word}, {"rule", verdict.rule}, {"remedy", remedy}});
   }
@@ -225,7 +237,8 @@ class DynamicUpstream final : public Filter {
                     "dynamic_forward_proxy_pending_request_overflow");
     request.info.set(ResponseFlag::dns_failure);
     return refuse(request, 503, "DNS resolution failure",
-                  request.arena.concat(std::string_view("dns_resolution_failure{"), failure_word(failure), std::string_view("}")));
+                  request.arena.concat(std::string_view("dns_resolution_failure{"), failure_word(failure),
+                                       std::string_view("}")));
   }
 
   static Response refuse(Request& request, uint16_t status, std::string_view body, std::string_view details) {
@@ -247,7 +260,9 @@ DynamicMetrics::DynamicMetrics(Metrics& metrics)
       invalid(metrics.metric(kInvalid)),
       unresolved(metrics.metric(kUnresolved)) {}
 
-std::vector<MetricFamily> dynamic_metric_families() { return {kRefused, kMixed, kShadow, kInvalid, kUnresolved}; }
+std::vector<MetricFamily> dynamic_metric_families() {
+  return {kRefused, kMixed, kShadow, kInvalid, kUnresolved};
+}
 
 std::shared_ptr<const Filter> make_dynamic_upstream(std::shared_ptr<const DynamicCluster> cluster,
                                                     std::shared_ptr<const AddressGuard> guard, DynamicRoute route,

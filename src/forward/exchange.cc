@@ -1,7 +1,7 @@
 #include "forward/exchange.h"
 
-#include <charconv>
 #include <sys/socket.h>
+#include <charconv>
 
 #include "base/strings.h"
 #include "forward/failures.h"
@@ -13,9 +13,9 @@
 namespace sluice {
 namespace {
 
-constexpr unsigned kInformationalMax = 16;       // F14
-constexpr Nanos kContinueWait = 1s;              // F24
-constexpr size_t kAtOnceMax = 16 * 1024;         // of a body: what a socket takes without waiting
+constexpr unsigned kInformationalMax = 16;  // F14
+constexpr Nanos kContinueWait = 1s;         // F24
+constexpr size_t kAtOnceMax = 16 * 1024;    // of a body: what a socket takes without waiting
 constexpr HeadLimits kResponseLimits{.line_bytes_max = 16 * 1024};
 
 // A request that may be sent twice without harm (RFC 9110 9.2.2), when none of its body has been given away.
@@ -41,18 +41,24 @@ class HeadWriter {
       if (field.known == Known::content_length) {
         // Once, in its old place, with the length that the body has now.
         if (std::exchange(length_written, true)) continue;
-        if (request_.body.empty()) put("content-length: 0\r\n");
-        else if (request_.body.length) put_length();
+        if (request_.body.empty())
+          put("content-length: 0\r\n");
+        else if (request_.body.length)
+          put_length();
         continue;
       }
       put(field.name, ": ", field.value, "\r\n");
     }
     if (!request_.body.empty()) {
-      if (!request_.body.length) put("transfer-encoding: chunked\r\n");
-      else if (!length_written) put_length();
+      if (!request_.body.length)
+        put("transfer-encoding: chunked\r\n");
+      else if (!length_written)
+        put_length();
     }
-    if (request_.upgrade) put("connection: upgrade\r\nupgrade: websocket\r\n");
-    else if (request_.accepts_trailers) put("te: trailers\r\nconnection: te\r\n");
+    if (request_.upgrade)
+      put("connection: upgrade\r\nupgrade: websocket\r\n");
+    else if (request_.accepts_trailers)
+      put("te: trailers\r\nconnection: te\r\n");
     put("\r\n");
     return {begin_, static_cast<size_t>(at_ - begin_)};
   }
@@ -80,7 +86,8 @@ class HeadWriter {
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
 class Exchange {
  public:
-  Exchange(Request& request, ConnectionPool& pool) : request_(request), pool_(pool), user_(pool), cluster_(*pool.cluster) {
+  Exchange(Request& request, ConnectionPool& pool)
+      : request_(request), pool_(pool), user_(pool), cluster_(*pool.cluster) {
     cluster_.metrics.requests->add();
     cluster_.request(1);
   }
@@ -169,7 +176,8 @@ void Exchange::RouteTimeout::wake() {
   exchange.cluster_.metrics.request_timeouts->add();
   if (exchange.body_ && !exchange.body_->complete()) {
     exchange.request_.info.set(ResponseFlag::upstream_timeout);
-    exchange.body_->break_off({.kind = ErrorKind::timeout, .message = "the route's timeout cut the response off", .side = Side::upstream});
+    exchange.body_->break_off(
+        {.kind = ErrorKind::timeout, .message = "the route's timeout cut the response off", .side = Side::upstream});
   }
   if (exchange.connection_) ::shutdown(exchange.connection_->socket.fd(), SHUT_RDWR);
 }
@@ -178,8 +186,10 @@ Response Exchange::fail(UpstreamFailure failure, std::string_view transport) {
   failure_ = upstream_failure(request_, failure, transport);
   timeout_timer_.disarm();
   // The sender of the body may be writing just now: it meets the end, and the connection goes with the exchange.
-  if (sending_) ::shutdown(connection_->socket.fd(), SHUT_RDWR);
-  else connection_.reset();
+  if (sending_)
+    ::shutdown(connection_->socket.fd(), SHUT_RDWR);
+  else
+    connection_.reset();
   if (request_.route.rules) request_.route.rules->finish_response(request_, *failure_);
   return *failure_;
 }
@@ -251,15 +261,17 @@ Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
     if (last.kind == ErrorKind::cancelled) co_return std::unexpected(std::move(last));
     (last.kind == ErrorKind::timeout ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
   }
-  if (last.kind == ErrorKind::timeout) fail(UpstreamFailure::connect_timeout);
-  else fail(UpstreamFailure::connect, request_.arena.copy(last.message));
+  if (last.kind == ErrorKind::timeout)
+    fail(UpstreamFailure::connect_timeout);
+  else
+    fail(UpstreamFailure::connect, request_.arena.copy(last.message));
   co_return Status{};
 }
 
 // --- sending ----------------------------------------------------------------------------------------------------
 
-// The head, and what little of the body is at hand, in one write; the rest is sent while the answer is read: an upstream
-// that refuses a body does not always read it.
+// The head, and what little of the body is at hand, in one write; the rest is sent while the answer is read: an
+// upstream that refuses a body does not always read it.
 Task<void> Exchange::write_request() {
   const std::string_view head = HeadWriter(request_).write();
   ++connection_->uses;
@@ -360,7 +372,8 @@ Task<void> Exchange::read_head() {
   for (unsigned informational = 0;;) {
     const HeadProgress progress =
         filled_ == 0 ? HeadProgress::more : head_.parse(connection_->block.span().first(filled_), *headers_);
-    if (progress == HeadProgress::failed) co_return sluice::fail(ErrorKind::invalid, "no HTTP response", Side::upstream);
+    if (progress == HeadProgress::failed)
+      co_return sluice::fail(ErrorKind::invalid, "no HTTP response", Side::upstream);
     if (progress == HeadProgress::more) {
       auto reading = read_more();
       CO_TRY(co_await reading);
@@ -381,7 +394,8 @@ Task<void> Exchange::read_more() {
   Block& block = connection_->block;
   if (filled_ == block.size()) {
     Block larger(Block::kLarge);
-    if (block.size() >= larger.size()) co_return sluice::fail(ErrorKind::invalid, "the response head is too large", Side::upstream);
+    if (block.size() >= larger.size())
+      co_return sluice::fail(ErrorKind::invalid, "the response head is too large", Side::upstream);
     std::memcpy(larger.data(), block.data(), filled_);
     block = std::move(larger);
     head_.restart(*headers_);
@@ -436,8 +450,7 @@ Response Exchange::answered() {
   const auto waited = std::chrono::floor<Millis>(now - info.request_end.value_or(info.start)).count();
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, waited).ptr;
-  headers_->set(Known::x_envoy_upstream_service_time,
-                request_.arena.copy({digits, static_cast<size_t>(end - digits)}));
+  headers_->set(Known::x_envoy_upstream_service_time, request_.arena.copy({digits, static_cast<size_t>(end - digits)}));
   const std::span<char> behind = connection_->block.span().first(filled_).subspan(head_.size());
   if (head_.status == 101) {
     upgraded_ = true;

@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::string_view kReset = "upstream connect error or disconnect/reset before headers. reset reason: ";
 
-Response reset(Request& request, uint16_t status, ResponseFlag flag, std::string_view reason, std::string_view transport) {
+Response reset(Request& request, uint16_t status, ResponseFlag flag, std::string_view reason,
+               std::string_view transport) {
   request.info.set(flag);
   Arena& arena = request.arena;
   std::string_view body = arena.concat(kReset, reason);

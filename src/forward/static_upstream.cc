@@ -70,7 +70,8 @@ class StaticUpstream final : public Filter {
     out.cluster = cluster_->cluster->name;
     for (const StaticCluster::Host& host : cluster_->hosts) {
       if (!out.destination.empty()) out.destination += ", ";
-      out.destination += host.address ? Endpoint{*host.address, host.port}.to_string() : fmt::format("{}:{}", host.name, host.port);
+      out.destination +=
+          host.address ? Endpoint{*host.address, host.port}.to_string() : fmt::format("{}:{}", host.name, host.port);
     }
     return local_reply(request, 200, "", "explained");
   }

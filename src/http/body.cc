@@ -1,7 +1,7 @@
 #include "http/body.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace sluice {
 

@@ -29,8 +29,8 @@ class BodyReader {
 
 // A body as a message carries it: nothing, or a reader with or without a length known beforehand.
 struct Body {
-  BodyReader* reader = nullptr;     // nullptr: no body
-  std::optional<uint64_t> length;   // for a reader: exact when present
+  BodyReader* reader = nullptr;    // nullptr: no body
+  std::optional<uint64_t> length;  // for a reader: exact when present
   bool empty() const { return reader == nullptr; }
 };
 

@@ -43,8 +43,7 @@ bool forbidden_in_trailers(const HeaderField& field) {
     case Known::x_forwarded_for:
     case Known::x_forwarded_host:
     case Known::x_forwarded_proto:
-    case Known::x_request_id:
-      return true;
+    case Known::x_request_id: return true;
     default:
       return field.name.starts_with("content-") || field.name == "set-cookie" || field.name == "cache-control" ||
              field.name == "max-forwards" || field.name == "range" || field.name.starts_with("if-");
@@ -75,10 +74,8 @@ ChunkedDecoder::State ChunkedDecoder::on_byte(char c) {
       if (c != '\n') return State::broken;
       digits_ = 0;
       return left_ == 0 ? State::trailer : State::data;
-    case State::data_cr:
-      return c == '\r' ? State::data_lf : State::broken;
-    case State::data_lf:
-      return c == '\n' ? State::size : State::broken;
+    case State::data_cr: return c == '\r' ? State::data_lf : State::broken;
+    case State::data_lf: return c == '\n' ? State::size : State::broken;
     case State::trailer:
       if (trailers_.size() >= kTrailerBytesMax) return State::broken;
       trailers_ += c;
@@ -93,8 +90,7 @@ ChunkedDecoder::State ChunkedDecoder::on_byte(char c) {
       return State::trailer;
     case State::data:
     case State::done:
-    case State::broken:
-      break;
+    case State::broken: break;
   }
   return State::broken;
 }

@@ -32,7 +32,7 @@ class ChunkedDecoder {
   State on_byte(char c);
 
   State state_ = State::size;
-  uint64_t left_ = 0;     // of the chunk
+  uint64_t left_ = 0;  // of the chunk
   unsigned digits_ = 0;
   unsigned extension_bytes_ = 0;
   std::string trailers_;

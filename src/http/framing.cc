@@ -43,8 +43,10 @@ Coding transfer_coding(const Headers& headers) {
     present = true;
     empty |= trim(field.value).empty();
     for_each_token(field.value, [&](std::string_view token) {
-      if (equals_ignoring_case(token, "chunked")) ++chunked;
-      else unknown = true;
+      if (equals_ignoring_case(token, "chunked"))
+        ++chunked;
+      else
+        unknown = true;
     });
   }
   if (!present) return Coding::none;
@@ -62,9 +64,12 @@ ConnectionOptions connection_options(const Headers& headers) {
   for (const HeaderField& field : headers) {
     if (field.known != Known::connection) continue;
     for_each_token(field.value, [&](std::string_view token) {
-      if (equals_ignoring_case(token, "close")) out.close = true;
-      else if (equals_ignoring_case(token, "keep-alive")) out.keep_alive = true;
-      else if (equals_ignoring_case(token, "upgrade")) out.upgrade = true;
+      if (equals_ignoring_case(token, "close"))
+        out.close = true;
+      else if (equals_ignoring_case(token, "keep-alive"))
+        out.keep_alive = true;
+      else if (equals_ignoring_case(token, "upgrade"))
+        out.upgrade = true;
     });
   }
   return out;
@@ -97,10 +102,8 @@ bool protected_from_connection(Known known) {
     case Known::x_forwarded_for:
     case Known::x_forwarded_host:
     case Known::x_forwarded_proto:
-    case Known::x_request_id:
-      return true;
-    default:
-      return false;
+    case Known::x_request_id: return true;
+    default: return false;
   }
 }
 
@@ -115,10 +118,8 @@ bool hop_by_hop(Known known) {
     case Known::trailer:
     case Known::transfer_encoding:
     case Known::upgrade:
-    case Known::http2_settings:
-      return true;
-    default:
-      return false;
+    case Known::http2_settings: return true;
+    default: return false;
   }
 }
 
@@ -160,8 +161,8 @@ std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers&
 
   if (has(Known::transfer_encoding)) {
     const Coding coding = transfer_coding(headers);
-    if (head.minor_version == 0) return broken;                   // F3
-    if (has(Known::content_length)) return broken;                // F1
+    if (head.minor_version == 0) return broken;                           // F3
+    if (has(Known::content_length)) return broken;                        // F1
     if (coding == Coding::unknown) return HeadFailure{501, kCodecError};  // F2
     if (coding != Coding::chunked) return broken;
     out.body = BodyKind::chunked;
@@ -233,8 +234,10 @@ bool remove_hop_by_hop(Headers& headers) {
   for (const HeaderField& field : headers) {
     if (field.known != Known::connection) continue;
     for_each_token(field.value, [&](std::string_view token) {
-      if (count < named.size()) named[count++] = token;
-      else fits = false;
+      if (count < named.size())
+        named[count++] = token;
+      else
+        fits = false;
     });
   }
   if (!fits) return false;
@@ -256,16 +259,22 @@ std::optional<RequestTarget> parse_target(std::string_view method, std::string_v
     if (colon == 0 || (target.front() == '[' && target[colon - 1] != ']')) return std::nullopt;
     return RequestTarget{.authority = target, .scheme = {}, .path = {}};
   }
-  if (target.starts_with('/')) return RequestTarget{.authority = {}, .scheme = {}, .path = target.substr(0, target.find('#'))};
-  if (target == "*") return method == "OPTIONS" ? std::optional(RequestTarget{.authority = {}, .scheme = {}, .path = target}) : std::nullopt;
+  if (target.starts_with('/'))
+    return RequestTarget{.authority = {}, .scheme = {}, .path = target.substr(0, target.find('#'))};
+  if (target == "*")
+    return method == "OPTIONS" ? std::optional(RequestTarget{.authority = {}, .scheme = {}, .path = target})
+                               : std::nullopt;
 
   const size_t colon = target.find("://");
   if (colon == std::string_view::npos) return std::nullopt;
   RequestTarget out;
   const std::string_view scheme = target.substr(0, colon);
-  if (equals_ignoring_case(scheme, "http")) out.scheme = "http";
-  else if (equals_ignoring_case(scheme, "https")) out.scheme = "https";
-  else return std::nullopt;
+  if (equals_ignoring_case(scheme, "http"))
+    out.scheme = "http";
+  else if (equals_ignoring_case(scheme, "https"))
+    out.scheme = "https";
+  else
+    return std::nullopt;
   std::string_view rest = target.substr(colon + 3);
   rest = rest.substr(0, rest.find('#'));
   const size_t end = std::min(rest.find_first_of("/?"), rest.size());
@@ -273,8 +282,10 @@ std::optional<RequestTarget> parse_target(std::string_view method, std::string_v
   if (out.authority.empty() || !valid_host(out.authority)) return std::nullopt;
   out.path = rest.substr(end);
   // RFC 9112 3.2.4: OPTIONS of a whole server; elsewhere an empty path is "/".
-  if (out.path.empty()) out.path = method == "OPTIONS" ? "*" : "/";
-  else if (out.path.front() == '?') out.path = arena.concat(std::string_view("/"), out.path);
+  if (out.path.empty())
+    out.path = method == "OPTIONS" ? "*" : "/";
+  else if (out.path.front() == '?')
+    out.path = arena.concat(std::string_view("/"), out.path);
   return out;
 }
 

@@ -16,8 +16,8 @@ struct RequestFraming {
   uint64_t length = 0;
   bool keep_alive = true;
   bool expects_continue = false;
-  bool upgrade = false;             // Connection: upgrade with an Upgrade field
-  bool accepts_trailers = false;    // TE: trailers
+  bool upgrade = false;           // Connection: upgrade with an Upgrade field
+  bool accepts_trailers = false;  // TE: trailers
 };
 
 // Looks at a request's fields; a failure says with which status to refuse it. Fields are left as they are.

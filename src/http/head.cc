@@ -14,7 +14,8 @@ constexpr std::array<char, 256> token_table() {
   std::array<char, 256> out{};
   for (int c = 1; c < 128; ++c) {
     const char byte = static_cast<char>(c);
-    if (byte >= 'A' && byte <= 'Z') out[static_cast<size_t>(c)] = static_cast<char>(byte + 32);
+    if (byte >= 'A' && byte <= 'Z')
+      out[static_cast<size_t>(c)] = static_cast<char>(byte + 32);
     else if ((byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') ||
              std::string_view("!#$%&'*+-.^_`|~").find(byte) != std::string_view::npos)
       out[static_cast<size_t>(c)] = byte;
@@ -58,7 +59,8 @@ HeadParser::LineProgress HeadParser::next_line(std::span<char> bytes, Line& line
   if (!found) {
     scanned_ = bytes.size();
     const size_t pending = bytes.size() - position_;
-    if (!start_line_done_ && pending > limits_.line_bytes_max) fail(414, kHeadersTooLarge);
+    if (!start_line_done_ && pending > limits_.line_bytes_max)
+      fail(414, kHeadersTooLarge);
     else if (bytes.size() > limits_.head_bytes_max || (start_line_done_ && pending > limits_.field_bytes_max))
       fail(431, kHeadersTooLarge);
     return failure_.status ? LineProgress::failed : LineProgress::more;
@@ -125,7 +127,8 @@ HeadProgress RequestHeadParser::parse(std::span<char> bytes, Headers& headers) {
     Line line;
     const LineProgress progress = next_line(bytes, line);
     if (progress == LineProgress::more) return HeadProgress::more;
-    if (progress == LineProgress::failed || parse_request_line(line) == HeadProgress::failed) return HeadProgress::failed;
+    if (progress == LineProgress::failed || parse_request_line(line) == HeadProgress::failed)
+      return HeadProgress::failed;
     start_line_done_ = true;
   }
   return parse_fields(bytes, headers);
@@ -140,10 +143,14 @@ HeadProgress RequestHeadParser::parse_request_line(Line line) {
   method = text.substr(0, first);
   target = text.substr(first + 1, text.size() - first - 10);
   const std::string_view version = text.substr(text.size() - 8);
-  if (!is_token(method.data(), method.size()) || !is_target(target.data(), target.size())) return fail(400, kCodecError);
-  if (version == "HTTP/1.1") minor_version = 1;
-  else if (version == "HTTP/1.0") minor_version = 0;
-  else return fail(400, kCodecError);
+  if (!is_token(method.data(), method.size()) || !is_target(target.data(), target.size()))
+    return fail(400, kCodecError);
+  if (version == "HTTP/1.1")
+    minor_version = 1;
+  else if (version == "HTTP/1.0")
+    minor_version = 0;
+  else
+    return fail(400, kCodecError);
   return HeadProgress::done;
 }
 
@@ -152,7 +159,8 @@ HeadProgress ResponseHeadParser::parse(std::span<char> bytes, Headers& headers) 
     Line line;
     const LineProgress progress = next_line(bytes, line);
     if (progress == LineProgress::more) return HeadProgress::more;
-    if (progress == LineProgress::failed || parse_status_line(line) == HeadProgress::failed) return HeadProgress::failed;
+    if (progress == LineProgress::failed || parse_status_line(line) == HeadProgress::failed)
+      return HeadProgress::failed;
     start_line_done_ = true;
   }
   return parse_fields(bytes, headers);

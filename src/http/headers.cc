@@ -68,8 +68,9 @@ constexpr Table kTable;
 constexpr std::array<bool, 256> token_bytes() {
   std::array<bool, 256> out{};
   for (int c = 0; c < 256; ++c)
-    out[static_cast<size_t>(c)] = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                                  (c != 0 && std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos);
+    out[static_cast<size_t>(c)] =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+        (c != 0 && std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos);
   return out;
 }
 constexpr auto kTokenBytes = token_bytes();
@@ -85,7 +86,9 @@ Known known_header(std::string_view lower_name) {
   return Known::other;
 }
 
-std::string_view header_name(Known known) { return kNames[static_cast<size_t>(known)]; }
+std::string_view header_name(Known known) {
+  return kNames[static_cast<size_t>(known)];
+}
 
 std::optional<std::string_view> Headers::get(Known known) const {
   for (const HeaderField& field : *this)
@@ -130,7 +133,9 @@ void Headers::add(std::string_view lower_name, std::string_view value) {
   push({lower_name, value, known_header(lower_name)});
 }
 
-void Headers::add(Known known, std::string_view value) { push({header_name(known), value, known}); }
+void Headers::add(Known known, std::string_view value) {
+  push({header_name(known), value, known});
+}
 
 void Headers::set(std::string_view lower_name, std::string_view value) {
   bool placed = false;
@@ -143,7 +148,9 @@ void Headers::set(std::string_view lower_name, std::string_view value) {
   if (!placed) add(lower_name, value);
 }
 
-void Headers::set(Known known, std::string_view value) { set(header_name(known), value); }
+void Headers::set(Known known, std::string_view value) {
+  set(header_name(known), value);
+}
 
 size_t Headers::remove(std::string_view lower_name) {
   return remove_if([&](const HeaderField& field) { return field.name == lower_name; });

@@ -79,7 +79,8 @@ class Headers {
   std::optional<std::string_view> get(Known known) const;
   std::optional<std::string_view> get(std::string_view lower_name) const;
   bool has(Known known) const { return get(known).has_value(); }
-  // All values of that name, joined with ",", as matchers and logs see repeated fields. In the arena when there are several.
+  // All values of that name, joined with ",", as matchers and logs see repeated fields. In the arena when there are
+  // several.
   std::optional<std::string_view> joined(std::string_view lower_name) const;
   size_t count(Known known) const;
 

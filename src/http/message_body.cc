@@ -7,6 +7,24 @@ namespace {
 
 constexpr size_t kSpaceMin = 2048;
 
+// So many reads may find bytes at once before others on this loop get their turn: about 1 MiB.
+constexpr unsigned kReadsInARowMax = 16;
+
+// Waits for the next turn of the loop.
+class NextTurn final : public Wait<NextTurn, void> {
+ public:
+  explicit NextTurn(Loop& loop) : loop_(loop) {}
+  bool start() {
+    loop_.defer(*this);
+    return false;
+  }
+  void stop() { loop_.undefer(*this); }
+  Result<void> result() { return {}; }
+
+ private:
+  Loop& loop_;
+};
+
 }  // namespace
 
 MessageBody::MessageBody(const Source& source, BodyKind kind, uint64_t length)
@@ -83,6 +101,7 @@ Task<Chunk> MessageBody::read() {
   if (!step) return std::unexpected(std::move(step).error());
   if (step->have) return step->chunk;
   if (say_first_.empty() && source_.socket.watch().readable) {
+    if (++reads_in_a_row_ > kReadsInARowMax) return read_after_others();
     const std::span<char> into = space();
     if (auto got = source_.socket.try_read(into)) {
       if (!*got) return std::unexpected(std::move(*got).error());
@@ -95,7 +114,17 @@ Task<Chunk> MessageBody::read() {
   return read_waiting();
 }
 
+Task<Chunk> MessageBody::read_after_others() {
+  reads_in_a_row_ = 0;
+  if (source_.socket.loop().now() >= deadline_) co_return fail(ErrorKind::timeout, "timed out", source_.side);
+  NextTurn turn(source_.socket.loop());
+  CO_TRY(co_await turn);
+  auto reading = read();
+  co_return co_await reading;
+}
+
 Task<Chunk> MessageBody::read_waiting() {
+  reads_in_a_row_ = 0;
   if (!say_first_.empty()) {
     const std::string_view words = std::exchange(say_first_, {});
     auto writing = source_.socket.write_all(words, source_.idle_max);
@@ -103,7 +132,8 @@ Task<Chunk> MessageBody::read_waiting() {
   }
   for (;;) {
     const SteadyTime now = source_.socket.loop().now();
-    const SteadyTime until = std::min(deadline_, source_.idle_max.count() > 0 ? now + source_.idle_max : SteadyTime::max());
+    const SteadyTime until =
+        std::min(deadline_, source_.idle_max.count() > 0 ? now + source_.idle_max : SteadyTime::max());
     const std::span<char> into = space();
     auto reading = source_.socket.read(into, until);
     const size_t got = CO_TRY(co_await reading);

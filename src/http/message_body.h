@@ -17,10 +17,10 @@ class MessageBody final : public BodyReader {
   struct Source {
     Socket& socket;
     Block& block;
-    size_t reserved = 0;     // bytes of the block in front that must stay
-    std::span<char> early;   // bytes of the block behind the head that have come already
+    size_t reserved = 0;    // bytes of the block in front that must stay
+    std::span<char> early;  // bytes of the block behind the head that have come already
     Side side = Side::downstream;
-    Nanos idle_max{};        // longest wait for the next bytes; ErrorKind::timeout after it
+    Nanos idle_max{};  // longest wait for the next bytes; ErrorKind::timeout after it
     Arena& arena;
   };
   MessageBody(const Source& source, BodyKind kind, uint64_t length);
@@ -55,6 +55,7 @@ class MessageBody final : public BodyReader {
   std::span<char> space();
   void accept(std::span<char> into, size_t got);
   Task<Chunk> read_waiting();
+  Task<Chunk> read_after_others();
 
   Source source_;
   Block own_;  // instead of the connection's block: when that is full of head, or the body is large
@@ -68,6 +69,7 @@ class MessageBody final : public BodyReader {
   bool complete_ = false;
   bool ended_ = false;  // the peer sends no more
   uint64_t bytes_read_ = 0;
+  unsigned reads_in_a_row_ = 0;  // that did not wait
   std::optional<Error> broken_off_;
   SteadyTime deadline_ = SteadyTime::max();
   SteadyTime last_read_{};

@@ -7,7 +7,9 @@
 namespace sluice {
 namespace {
 
-iovec part(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+iovec part(std::string_view text) {
+  return {const_cast<char*>(text.data()), text.size()};
+}
 
 std::string trailer_lines(const Headers& trailers) {
   std::string out = "0\r\n";
@@ -31,8 +33,10 @@ Task<void> write_piece(Socket& socket, Piece piece, Nanos idle_max) {
   }
   if (piece.chunked && piece.chunk.last) {
     if (!bytes.empty()) trailers = "\r\n";
-    if (piece.trailers) trailers += trailer_lines(*piece.trailers);
-    else trailers += "0\r\n\r\n";
+    if (piece.trailers)
+      trailers += trailer_lines(*piece.trailers);
+    else
+      trailers += "0\r\n\r\n";
     parts[count++] = part(trailers);
   }
   if (count == 0) co_return Status{};

@@ -42,9 +42,12 @@ Block::Block(size_t bytes_min) {
 void Block::release() {
   if (!data_) return;
   char* block = std::exchange(data_, nullptr);
-  if (size_ == kSmall && kept.small.size() < kKeptSmall) kept.small.push_back(block);
-  else if (size_ == kLarge && kept.large.size() < kKeptLarge) kept.large.push_back(block);
-  else ::operator delete(block);
+  if (size_ == kSmall && kept.small.size() < kKeptSmall)
+    kept.small.push_back(block);
+  else if (size_ == kLarge && kept.large.size() < kKeptLarge)
+    kept.large.push_back(block);
+  else
+    ::operator delete(block);
   size_ = 0;
 }
 

@@ -1,11 +1,11 @@
 #include "io/loop.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 namespace sluice {
 namespace {
@@ -101,7 +101,8 @@ void Loop::run_timers() {
 Status Watch::attach(Loop& loop, int fd) {
   epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = this}};
   if (epoll_ctl(loop.epoll_, EPOLL_CTL_ADD, fd, &event) != 0)
-    return std::unexpected(Error{.kind = ErrorKind::io, .message = std::string("epoll: ") + std::strerror(errno), .code = errno});
+    return std::unexpected(
+        Error{.kind = ErrorKind::io, .message = std::string("epoll: ") + std::strerror(errno), .code = errno});
   loop_ = &loop;
   fd_ = fd;
   readable = writable = true;
@@ -114,7 +115,8 @@ void Watch::release() {
   epoll_ctl(loop_->epoll_, EPOLL_CTL_DEL, fd_, nullptr);
   // Events of this turn that have not been handled yet must not find us.
   for (int i = loop_->event_at_; i < loop_->event_count_; ++i)
-    if (loop_->events_[static_cast<size_t>(i)].data.ptr == this) loop_->events_[static_cast<size_t>(i)].data.ptr = nullptr;
+    if (loop_->events_[static_cast<size_t>(i)].data.ptr == this)
+      loop_->events_[static_cast<size_t>(i)].data.ptr = nullptr;
   loop_ = nullptr;
   reader = writer = on_hangup = nullptr;
 }
@@ -226,7 +228,8 @@ void Loop::post(std::move_only_function<void()> job) {
     wake = !std::exchange(wake_pending_, true);
   }
   const uint64_t one = 1;
-  if (wake) [[maybe_unused]] const ssize_t written = write(wakeup_, &one, sizeof one);
+  if (wake) [[maybe_unused]]
+    const ssize_t written = write(wakeup_, &one, sizeof one);
 }
 
 void Loop::stop() {
@@ -248,12 +251,11 @@ void Loop::run_posted() {
 }
 
 void Loop::run_deferred() {
-  while (!deferred_.empty()) {
-    deferred_running_.swap(deferred_);
-    for (size_t i = 0; i < deferred_running_.size(); ++i)
-      if (Waiter* waiter = std::exchange(deferred_running_[i], nullptr)) waiter->wake();
-    deferred_running_.clear();
-  }
+  // One batch a turn: what is deferred meanwhile waits until others have had theirs.
+  deferred_running_.swap(deferred_);
+  for (size_t i = 0; i < deferred_running_.size(); ++i)
+    if (Waiter* waiter = std::exchange(deferred_running_[i], nullptr)) waiter->wake();
+  deferred_running_.clear();
 }
 
 void Loop::undefer(Waiter& waiter) {

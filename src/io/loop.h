@@ -5,12 +5,12 @@
 // The loop reads both clocks once a turn; everybody asks it for the time.
 #pragma once
 
+#include <sys/epoll.h>
 #include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <sys/epoll.h>
 #include <vector>
 
 #include "base/time.h"
@@ -158,8 +158,12 @@ class SleepUntil final : public Wait<SleepUntil, void> {
   SteadyTime when_;
   Timer timer_;
 };
-inline SleepUntil sleep_until(Loop& loop, SteadyTime when) { return {loop, when}; }
-inline SleepUntil sleep_for(Loop& loop, Nanos duration) { return {loop, loop.now() + duration}; }
+inline SleepUntil sleep_until(Loop& loop, SteadyTime when) {
+  return {loop, when};
+}
+inline SleepUntil sleep_for(Loop& loop, Nanos duration) {
+  return {loop, loop.now() + duration};
+}
 
 // A signal from one task to another on the same loop: notify() wakes the one that waits, or is remembered for the next.
 class Event {

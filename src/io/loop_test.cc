@@ -1,7 +1,7 @@
 #include "io/loop.h"
 
-#include <deque>
 #include <gtest/gtest.h>
+#include <deque>
 #include <thread>
 
 #include "io/socket.h"
@@ -169,7 +169,8 @@ TEST(Socket, connects_writes_and_reads) {
   ASSERT_TRUE(fd) << fd.error().message;
   ListenSocket listener;
   TaskGroup group;
-  ASSERT_TRUE(listener.start(loop, *fd, [&](int client, const SocketAddress&) { group.spawn(echo_once(loop, client)); }));
+  ASSERT_TRUE(
+      listener.start(loop, *fd, [&](int client, const SocketAddress&) { group.spawn(echo_once(loop, client)); }));
   std::string answer;
   group.spawn(ask(loop, listener.local(), answer));
   loop.run();

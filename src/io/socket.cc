@@ -1,12 +1,12 @@
 #include "io/socket.h"
 
 #include <arpa/inet.h>
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 
 #include "base/log.h"
 
@@ -43,8 +43,7 @@ std::optional<SocketAddress> SocketAddress::parse(std::string_view ip, uint16_t 
 }
 
 uint16_t SocketAddress::port() const {
-  return family() == AF_INET6 ? ntohs(v6_address.sin6_port)
-                                       : ntohs(v4_address.sin_port);
+  return family() == AF_INET6 ? ntohs(v6_address.sin6_port) : ntohs(v4_address.sin_port);
 }
 
 std::string SocketAddress::ip() const {
@@ -54,8 +53,10 @@ std::string SocketAddress::ip() const {
   } else if (family() == AF_INET6) {
     const in6_addr& address = v6_address.sin6_addr;
     // A dual-stack listener shows IPv4 clients as mapped addresses; people know them by the short form.
-    if (IN6_IS_ADDR_V4MAPPED(&address)) inet_ntop(AF_INET, address.s6_addr + 12, text, sizeof text);
-    else inet_ntop(AF_INET6, &address, text, sizeof text);
+    if (IN6_IS_ADDR_V4MAPPED(&address))
+      inet_ntop(AF_INET, address.s6_addr + 12, text, sizeof text);
+    else
+      inet_ntop(AF_INET6, &address, text, sizeof text);
   }
   return text;
 }
@@ -72,7 +73,8 @@ Error errno_error(int code, std::string_view what, Side side) {
   if (code == ETIMEDOUT) kind = ErrorKind::timeout;
   if (code == EHOSTUNREACH || code == ENETUNREACH) kind = ErrorKind::unreachable;
   const std::string reason = std::strerror(code);
-  return {.kind = kind, .message = what.empty() ? reason : fmt::format("{}: {}", what, reason), .side = side, .code = code};
+  return {
+      .kind = kind, .message = what.empty() ? reason : fmt::format("{}: {}", what, reason), .side = side, .code = code};
 }
 
 // --- Socket -----------------------------------------------------------------------------------------------------
@@ -107,7 +109,9 @@ SocketAddress Socket::local_address() const {
   return out;
 }
 
-void Socket::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
+void Socket::shutdown_write() {
+  ::shutdown(fd_, SHUT_WR);
+}
 
 Status Socket::start_connect(Loop& loop, const SocketAddress& address) {
   const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -304,8 +308,9 @@ void ListenSocket::accept_some() {
       if (fd_ < 0) return;  // closed by what it told
       continue;
     }
-    if (errno == EINTR || errno == ECONNABORTED) continue;
-    if ((errno == EMFILE || errno == ENFILE) && spare_ >= 0) {
+    const int code = errno;
+    if (code == EINTR || code == ECONNABORTED) continue;
+    if ((code == EMFILE || code == ENFILE) && spare_ >= 0) {
       // No descriptors: take one connection with the spare and close it, so that its client knows.
       ::close(spare_);
       const int refused = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
@@ -314,6 +319,8 @@ void ListenSocket::accept_some() {
       log::warn("listener", "no file descriptors left, connections are refused; raise LimitNOFILE");
       if (refused >= 0) continue;
     }
+    // Whatever it was, those who wait in the queue make no new edge: look again soon.
+    if (code != EAGAIN) retry_.arm(*loop_, loop_->now() + 100ms, *this);
     watch_.readable = false;
     return;
   }

@@ -4,11 +4,11 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <optional>
 #include <span>
 #include <string>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "io/loop.h"
 #include "io/task.h"
@@ -31,8 +31,8 @@ struct SocketAddress {
   // An IP literal without brackets; nothing otherwise.
   static std::optional<SocketAddress> parse(std::string_view ip, uint16_t port);
   uint16_t port() const;
-  std::string ip() const;          // "127.0.0.1", "::1"
-  std::string to_string() const;   // "127.0.0.1:80", "[::1]:80"
+  std::string ip() const;         // "127.0.0.1", "::1"
+  std::string to_string() const;  // "127.0.0.1:80", "[::1]:80"
 };
 
 Error errno_error(int code, std::string_view what, Side side = Side::ours);

@@ -42,7 +42,9 @@ class Waiter {
   ~Waiter() = default;
 };
 
-inline std::unexpected<Error> cancelled_error() { return fail(ErrorKind::cancelled, "cancelled"); }
+inline std::unexpected<Error> cancelled_error() {
+  return fail(ErrorKind::cancelled, "cancelled");
+}
 
 // Frames come from per-thread free lists: a request allocates a few of a few sizes.
 void* allocate_frame(size_t bytes);
@@ -102,15 +104,14 @@ class [[nodiscard]] Task {
   using Handle = std::coroutine_handle<promise_type>;
 
   // A task that is done already.
-  Task(Result<T> value) : ready_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Task(Result<T> value) : ready_(std::move(value)) {}               // NOLINT(google-explicit-constructor)
   Task(std::unexpected<Error> error) : ready_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
   template <class U>
     requires(!std::is_void_v<T> && std::is_convertible_v<U &&, T> && !std::is_same_v<std::remove_cvref_t<U>, Task>)
   Task(U&& value) : ready_(Result<T>(std::forward<U>(value))) {}  // NOLINT(google-explicit-constructor)
 
   explicit Task(Handle handle) : handle_(handle) {}
-  Task(Task&& other) noexcept
-      : handle_(std::exchange(other.handle_, nullptr)), ready_(std::move(other.ready_)) {}
+  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)), ready_(std::move(other.ready_)) {}
   Task& operator=(Task&& other) noexcept {
     if (this != &other) {
       destroy();

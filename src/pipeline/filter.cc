@@ -5,14 +5,26 @@
 namespace sluice {
 namespace {
 
-constexpr std::array<std::string_view, 14> kStageNames = {
-    "dlp",  "early transformation",   "cors",       "waf",                   "jwt before external auth",
-    "external auth", "jwt after external auth", "rbac", "regular transformation", "rate limit",
-    "dynamic forward proxy", "buffer", "csrf", "router"};
+constexpr std::array<std::string_view, 14> kStageNames = {"dlp",
+                                                          "early transformation",
+                                                          "cors",
+                                                          "waf",
+                                                          "jwt before external auth",
+                                                          "external auth",
+                                                          "jwt after external auth",
+                                                          "rbac",
+                                                          "regular transformation",
+                                                          "rate limit",
+                                                          "dynamic forward proxy",
+                                                          "buffer",
+                                                          "csrf",
+                                                          "router"};
 
 }  // namespace
 
-std::string_view stage_name(Stage stage) { return kStageNames[static_cast<size_t>(stage)]; }
+std::string_view stage_name(Stage stage) {
+  return kStageNames[static_cast<size_t>(stage)];
+}
 
 Task<Response> Next::operator()(Request& request) const {
   const Chain* chain = chain_;
@@ -27,6 +39,8 @@ Task<Response> Next::operator()(Request& request) const {
   return chain->filters[at].filter->handle(request, Next(*chain, at + 1));
 }
 
-Task<Response> run_chain(Request& request) { return Next(*request.route.chain, 0)(request); }
+Task<Response> run_chain(Request& request) {
+  return Next(*request.route.chain, 0)(request);
+}
 
 }  // namespace sluice

@@ -123,7 +123,7 @@ struct FilterBuild {
   const OptionSet* listener = nullptr;
   const OptionSet* virtual_host = nullptr;
   const OptionSet* route = nullptr;
-  const OptionSet* destination = nullptr;     // weighted destination
+  const OptionSet* destination = nullptr;          // weighted destination
   const kinds::ProxySettings* settings = nullptr;  // never null in a real build
   size_t body_buffer_bytes_max = 1 << 20;
   unsigned threads = 1;

@@ -343,7 +343,8 @@ Status read_typed_path(std::string_view name, std::string_view text, Op& op) {
 Status read_state_key(std::string_view name, std::string_view text) {
   const size_t colon = text.find(':');
   const std::string_view form = colon == std::string_view::npos ? "" : text.substr(colon + 1);
-  if (text.substr(0, colon) != "envoy.stream.upstream_address") return not_supported(fmt::format("{}({})", name, printable(text, 60)));
+  if (text.substr(0, colon) != "envoy.stream.upstream_address")
+    return not_supported(fmt::format("{}({})", name, printable(text, 60)));
   if (colon != std::string_view::npos && form != "PLAIN" && form != "TYPED")
     return bad_arguments(name, "write PLAIN or TYPED behind the key");
   return {};

@@ -184,7 +184,8 @@ TEST_F(Formats, refuse_what_they_cannot_fill_in_and_say_why) {
       {"%METADATA(DYNAMIC)%", "operator %METADATA%: write %METADATA(DYNAMIC:namespace:key)%"},
       {"%METADATA(ROUTE:a:b)%", "operator %METADATA(ROUTE)% is not supported yet"},
       {"%FILTER_STATE(a:PLAIN)%", "operator %FILTER_STATE(a:PLAIN)% is not supported yet"},
-      {"%FILTER_STATE(envoy.stream.upstream_address:X)%", "operator %FILTER_STATE%: write PLAIN or TYPED behind the key"},
+      {"%FILTER_STATE(envoy.stream.upstream_address:X)%",
+       "operator %FILTER_STATE%: write PLAIN or TYPED behind the key"},
       {"%REQUESTED_SERVER_NAME%", "operator %REQUESTED_SERVER_NAME% is not supported yet"},
       {"%DOWNSTREAM_TLS_VERSION%", "operator %DOWNSTREAM_TLS_VERSION% is not supported yet"},
   };

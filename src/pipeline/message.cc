@@ -4,7 +4,9 @@
 
 namespace sluice {
 
-bool Request::choose_route_again() { return rerouter && rerouter->choose(*this); }
+bool Request::choose_route_again() {
+  return rerouter && rerouter->choose(*this);
+}
 
 std::optional<std::string_view> Request::header(std::string_view lower_name) const {
   if (lower_name == "host") return authority;
@@ -18,11 +20,16 @@ std::optional<std::string_view> Request::header(std::string_view lower_name) con
 
 void Request::set_header(std::string_view lower_name, std::string_view value) {
   const std::string_view copy = arena.copy(value);
-  if (lower_name == "host" || lower_name == ":authority") authority = copy;
-  else if (lower_name == ":path") path = copy;
-  else if (lower_name == ":method") method = copy;
-  else if (lower_name == ":scheme") scheme = copy;
-  else headers.set(lower_name, copy);
+  if (lower_name == "host" || lower_name == ":authority")
+    authority = copy;
+  else if (lower_name == ":path")
+    path = copy;
+  else if (lower_name == ":method")
+    method = copy;
+  else if (lower_name == ":scheme")
+    scheme = copy;
+  else
+    headers.set(lower_name, copy);
 }
 
 std::optional<std::string_view> Response::header(Request& request, std::string_view lower_name) const {

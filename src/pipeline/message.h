@@ -53,9 +53,9 @@ struct Explanation {
 struct Request {
   Request(Arena& a, Loop& l, StreamInfo& i) : arena(a), loop(l), info(i), headers(a) {}
 
-  Arena& arena;      // for everything that must live as long as the exchange
-  Loop& loop;        // the worker's; loop.now() and loop.wall() are the time
-  Upstreams* upstreams = nullptr;  // the worker's connections to upstreams (forward/)
+  Arena& arena;                      // for everything that must live as long as the exchange
+  Loop& loop;                        // the worker's; loop.now() and loop.wall() are the time
+  Upstreams* upstreams = nullptr;    // the worker's connections to upstreams (forward/)
   Nanos stream_idle_timeout = 5min;  // the listener's; 0: none
   StreamInfo& info;
 
@@ -63,10 +63,10 @@ struct Request {
   std::string_view path;       // ":path": with its query; begins with "/", or is "*"
   std::string_view authority;  // ":authority": what Host said, as it will be sent upstream
   std::string_view scheme = "http";
-  Headers headers;             // without Host: that is `authority`
+  Headers headers;  // without Host: that is `authority`
   Body body;
   bool expects_continue = false;  // the client waits for 100 before it sends the body
-  bool upgrade = false;        // a WebSocket handshake: no body, no buffering
+  bool upgrade = false;           // a WebSocket handshake: no body, no buffering
   // The client may send trailers on and waits for them ("TE: trailers").
   bool accepts_trailers = false;
 

@@ -20,8 +20,7 @@ Response downstream_answer(Request& request, const Error& error) {
       response.close = true;
       return response;
     }
-    case ErrorKind::limit:
-      return local_reply(request, 413, "Payload Too Large", "request_payload_too_large");
+    case ErrorKind::limit: return local_reply(request, 413, "Payload Too Large", "request_payload_too_large");
     default: {  // it went away: nobody will read this
       request.info.set(ResponseFlag::downstream_connection_ended);
       Response response = local_reply(request, 400, "", "downstream_remote_disconnect");
@@ -41,8 +40,10 @@ Response upstream_answer(Request& request, const Error& error) {
   }
   request.info.set(error.kind == ErrorKind::invalid ? ResponseFlag::upstream_protocol_error
                                                     : ResponseFlag::upstream_connection_ended);
-  if (error.kind == ErrorKind::limit) return local_reply(request, 500, "Internal Server Error", "response_payload_too_large");
-  return local_reply(request, 502, "the upstream's response broke off or could not be read", "upstream_response_broken");
+  if (error.kind == ErrorKind::limit)
+    return local_reply(request, 500, "Internal Server Error", "response_payload_too_large");
+  return local_reply(request, 502, "the upstream's response broke off or could not be read",
+                     "upstream_response_broken");
 }
 
 }  // namespace
@@ -55,7 +56,8 @@ Response rescue(Request& request, const Error& error) {
   }
   if (error.side == Side::downstream) return downstream_answer(request, error);
   if (error.side == Side::upstream) return upstream_answer(request, error);
-  if (error.kind == ErrorKind::limit) return local_reply(request, 500, "Internal Server Error", "response_payload_too_large");
+  if (error.kind == ErrorKind::limit)
+    return local_reply(request, 500, "Internal Server Error", "response_payload_too_large");
   log::error("request", "failed inside the gateway", {{"path", request.path}, {"error", error.message}});
   return local_reply(request, 500, "Internal Server Error", "internal_error");
 }

@@ -16,25 +16,25 @@ namespace sluice {
 
 // Envoy's response flags, as %RESPONSE_FLAGS% prints them (gloo-policies 9.1).
 enum class ResponseFlag : uint8_t {
-  no_healthy_upstream,             // UH
-  upstream_connection_failure,     // UF
-  upstream_overflow,               // UO
-  no_route,                        // NR
-  upstream_timeout,                // UT
-  upstream_connection_ended,       // UC
-  upstream_remote_reset,           // UR
-  local_reset,                     // LR
-  retry_limit,                     // URX
-  no_cluster,                      // NC
-  duration_timeout,                // DT
-  downstream_connection_ended,     // DC
-  stream_idle_timeout,             // SI
-  downstream_protocol_error,       // DPE
-  upstream_protocol_error,         // UPE
-  dns_failure,                     // DF
-  rate_limited,                    // RL
-  unauthorized,                    // UAEX
-  overload,                        // OM
+  no_healthy_upstream,          // UH
+  upstream_connection_failure,  // UF
+  upstream_overflow,            // UO
+  no_route,                     // NR
+  upstream_timeout,             // UT
+  upstream_connection_ended,    // UC
+  upstream_remote_reset,        // UR
+  local_reset,                  // LR
+  retry_limit,                  // URX
+  no_cluster,                   // NC
+  duration_timeout,             // DT
+  downstream_connection_ended,  // DC
+  stream_idle_timeout,          // SI
+  downstream_protocol_error,    // DPE
+  upstream_protocol_error,      // UPE
+  dns_failure,                  // DF
+  rate_limited,                 // RL
+  unauthorized,                 // UAEX
+  overload,                     // OM
   count,
 };
 std::string_view response_flag_name(ResponseFlag flag);
@@ -50,8 +50,8 @@ struct MetadataEntry {
 struct StreamInfo {
   WallTime start_wall{};
   SteadyTime start{};
-  std::optional<SteadyTime> request_end;           // the last byte of the request has arrived
-  std::optional<SteadyTime> upstream_first_byte;   // of the response
+  std::optional<SteadyTime> request_end;          // the last byte of the request has arrived
+  std::optional<SteadyTime> upstream_first_byte;  // of the response
   std::optional<SteadyTime> upstream_last_byte;
 
   uint32_t flags = 0;
@@ -60,18 +60,18 @@ struct StreamInfo {
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
 
-  std::string_view method;           // as it came
-  std::string_view original_path;    // path and query as they came
+  std::string_view method;         // as it came
+  std::string_view original_path;  // path and query as they came
   std::string_view protocol = "HTTP/1.1";
   std::string_view request_id;
   std::string_view route_name;
   std::string_view virtual_host_name;
   std::string_view upstream_cluster;
-  std::string_view upstream_host;            // "127.0.0.1:80", empty when none was chosen
+  std::string_view upstream_host;  // "127.0.0.1:80", empty when none was chosen
   std::string_view upstream_local_address;
-  bool upstream_address_saved = false;       // dynamicForwardProxy.saveUpstreamAddress: FILTER_STATE shows upstream_host
+  bool upstream_address_saved = false;  // dynamicForwardProxy.saveUpstreamAddress: FILTER_STATE shows upstream_host
   std::string_view upstream_transport_failure;
-  std::string_view destination;              // of a dynamic route: canonical host:port
+  std::string_view destination;  // of a dynamic route: canonical host:port
   uint32_t attempts = 0;
 
   const SocketAddress* downstream_peer = nullptr;     // who is at the other end of the connection

@@ -29,8 +29,7 @@ Response make_response(Request& request, uint16_t status, std::vector<std::pair<
   Response response;
   response.status = status;
   response.headers = request.arena.make<Headers>(request.arena);
-  for (const auto& [name, value] : headers)
-    response.headers->add(request.arena.copy(name), request.arena.copy(value));
+  for (const auto& [name, value] : headers) response.headers->add(request.arena.copy(name), request.arena.copy(value));
   if (body_pieces.empty()) return response;
   size_t length = 0;
   for (const std::string& piece : body_pieces) length += piece.size();

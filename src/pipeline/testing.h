@@ -54,7 +54,7 @@ class FilterHarness {
     std::string flags;
     std::optional<Error> error;  // an Error left the chain, or the body
     bool reached_upstream = false;
-    std::string upstream_body;   // what the upstream read, when it read
+    std::string upstream_body;  // what the upstream read, when it read
 
     std::optional<std::string> header(std::string_view name) const;
   };

@@ -1,5 +1,5 @@
-// The configuration that one worker's listener uses now, and older ones for as long as exchanges hold them. Plain counts:
-// all on the worker's thread.
+// The configuration that one worker's listener uses now, and older ones for as long as exchanges hold them. Plain
+// counts: all on the worker's thread.
 #pragma once
 
 #include <memory>

@@ -42,7 +42,9 @@ Response refuse(Request& request, const HeadFailure& failure) {
   return response;
 }
 
-bool status_without_body(uint16_t status) { return status < 200 || status == 204 || status == 304; }
+bool status_without_body(uint16_t status) {
+  return status < 200 || status == 204 || status == 304;
+}
 
 }  // namespace
 
@@ -117,8 +119,10 @@ void Connection::wake() {
 
 void Connection::on_served(void* self, Result<void> result) {
   auto& connection = *static_cast<Connection*>(self);
-  if (result && connection.socket_.open()) connection.park();
-  else delete &connection;
+  if (result && connection.socket_.open())
+    connection.park();
+  else
+    delete &connection;
 }
 
 void Connection::drain() {
@@ -128,8 +132,10 @@ void Connection::drain() {
 
 void Connection::abort() {
   draining_ = true;
-  if (idle()) delete this;
-  else runner_.cancel();
+  if (idle())
+    delete this;
+  else
+    runner_.cancel();
 }
 
 void Connection::IdleExpiry::wake() {
@@ -142,6 +148,10 @@ void Connection::IdleExpiry::wake() {
 void Connection::Hangup::wake() {
   Watch& watch = connection.socket_.watch();
   const bool waited = grace_begun && !grace.armed();
+  if (!watch.broken && answering) {
+    watch.on_hangup = this;
+    return;
+  }
   if (!watch.broken && !waited) {
     if (!std::exchange(grace_begun, true))
       grace.arm(connection.listener_.loop, connection.listener_.loop.now() + kHalfCloseGrace, *this);
@@ -168,7 +178,7 @@ Task<void> Connection::serve() {
     Watch& watch = socket_.watch();
     watch.on_hangup = nullptr;
     hangup_.grace.disarm();
-    hangup_.grace_begun = false;
+    hangup_.grace_begun = hangup_.answering = false;
     exchange.background.cancel();
     auto joining = exchange.background.join();
     auto joined = co_await joining;
@@ -313,7 +323,8 @@ std::string_view Connection::write_head(Exchange& exchange, Response& response) 
   if (!headers.has(Known::date)) headers.add(Known::date, arena.copy(date_now(listener_.loop.wall())));
   if (!config.via.empty() && !response.local) {
     const auto via = headers.joined("via");
-    headers.set(Known::via, via ? arena.concat(*via, std::string_view(", "), config.via) : std::string_view(config.via));
+    headers.set(Known::via,
+                via ? arena.concat(*via, std::string_view(", "), config.via) : std::string_view(config.via));
   }
   const std::string_view phrase = reason_phrase(response.status);
   size_t size = phrase.size() + 128;
@@ -363,8 +374,10 @@ std::string_view Connection::write_head(Exchange& exchange, Response& response) 
       put("transfer-encoding: chunked\r\n");
     }
   }
-  if (response.tunnel) put("connection: upgrade\r\nupgrade: websocket\r\n");
-  else if (!exchange.keep_alive) put("connection: close\r\n");
+  if (response.tunnel)
+    put("connection: upgrade\r\nupgrade: websocket\r\n");
+  else if (!exchange.keep_alive)
+    put("connection: close\r\n");
   put("\r\n");
   return {begin, static_cast<size_t>(at - begin)};
 }
@@ -382,6 +395,8 @@ Task<void> Connection::answer(Exchange& exchange, Response& response) {
        *exchange.request.body.length > kDrainBytesMax))
     exchange.keep_alive = false;
   exchange.info.code = response.status;
+  hangup_.answering = true;
+  hangup_.grace.disarm();
   if (response.tunnel) {
     auto relaying = relay(exchange, response);
     co_return co_await relaying;
@@ -431,7 +446,7 @@ Task<void> Connection::write_body(Exchange& exchange, Response& response) {
   for (;;) {
     auto chunk = co_await reading;
     if (!chunk) {
-      if (chunk.error().side == Side::upstream)
+      if (chunk.error().side == Side::upstream && !exchange.info.has(ResponseFlag::upstream_timeout))
         exchange.info.set(chunk.error().kind == ErrorKind::timeout ? ResponseFlag::stream_idle_timeout
                                                                    : ResponseFlag::upstream_connection_ended);
       co_return std::unexpected(std::move(chunk).error());
@@ -531,9 +546,9 @@ void Connection::finish(Exchange& exchange, const Response& response) {
 // What has come of the next request moves to the front.
 void Connection::keep_rest(const Exchange& exchange) {
   ConnectionMemory& memory = *memory_;
-  const std::span<char> rest = exchange.body ? exchange.body->rest()
-                                             : memory.block.span().first(memory.filled).subspan(
-                                                   std::min(exchange.head.size(), memory.filled));
+  const std::span<char> rest =
+      exchange.body ? exchange.body->rest()
+                    : memory.block.span().first(memory.filled).subspan(std::min(exchange.head.size(), memory.filled));
   if (rest.size() > memory.block.size()) {
     Block larger(rest.size());
     std::memcpy(larger.data(), rest.data(), rest.size());

@@ -57,6 +57,7 @@ class Connection final : private Waiter {
     Connection& connection;
     Timer grace;
     bool grace_begun = false;
+    bool answering = false;  // the response is on its way: only a reset ends it
   };
   enum class HeadRead : uint8_t { request, nothing, refused };
 

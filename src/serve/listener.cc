@@ -4,7 +4,9 @@
 
 namespace sluice {
 
-Listener::~Listener() { CHECK(count_ == 0); }
+Listener::~Listener() {
+  CHECK(count_ == 0);
+}
 
 Status Listener::start(int fd) {
   TRY(socket_.start(loop, fd, [this](int client, const SocketAddress& peer) { accept(client, peer); }));

@@ -18,8 +18,11 @@ class Listener {
 
   // Takes over a listening descriptor (ListenSocket::open). configure() must have been called.
   Status start(int fd);
-  // From now on requests are served by this; those under way keep what they began with. `config` lives as long as `keep`.
-  void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) { config_.set(std::move(keep), config); }
+  // From now on requests are served by this; those under way keep what they began with. `config` lives as long as
+  // `keep`.
+  void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {
+    config_.set(std::move(keep), config);
+  }
   // Accepts no more; idle connections end, busy ones after their response.
   void drain();
   void abort();

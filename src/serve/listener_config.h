@@ -46,10 +46,10 @@ std::vector<MetricFamily> server_metric_families();
 struct ListenerConfig {
   std::string name;  // "listener-::-8080"
   HeadLimits limits;
-  Nanos idle_timeout = 1h;         // between requests; 0: none
-  Nanos head_timeout = 30s;        // from a head's first byte to its last; 0: none
+  Nanos idle_timeout = 1h;   // between requests; 0: none
+  Nanos head_timeout = 30s;  // from a head's first byte to its last; 0: none
   Nanos stream_idle_timeout = 5min;
-  Nanos request_timeout{};         // from the first byte to the end of the body; 0: none
+  Nanos request_timeout{};            // from the first byte to the end of the body; 0: none
   std::string server_name = "envoy";  // the `server` field of every response; empty: as the upstream said
   std::string via;
   bool generate_request_id = true;

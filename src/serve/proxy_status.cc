@@ -26,7 +26,8 @@ Answer answer_for(const StreamInfo& info, uint16_t status) {
                                                                         : Answer{502, "connection_refused"};
   if (info.has(ResponseFlag::upstream_connection_ended)) return {502, "connection_terminated"};
   if (info.has(ResponseFlag::upstream_protocol_error)) return {502, "http_protocol_error"};
-  if (info.has(ResponseFlag::no_cluster) || info.has(ResponseFlag::no_healthy_upstream)) return {503, "destination_unavailable"};
+  if (info.has(ResponseFlag::no_cluster) || info.has(ResponseFlag::no_healthy_upstream))
+    return {503, "destination_unavailable"};
   if (status == 400) return {0, "http_request_error"};
   if (status == 401 || status == 403) return {0, "http_request_denied"};
   return {0, {}};

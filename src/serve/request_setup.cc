@@ -16,13 +16,16 @@ int hex_value(char c) {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-bool unreserved(char c) { return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '.' || c == '_' || c == '~'; }
+bool unreserved(char c) {
+  return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
+}
 
 // Nearly every path is normal already; one look tells.
 bool may_need_work(std::string_view path, bool merge_slashes) {
   for (size_t i = 0; i < path.size(); ++i) {
     if (path[i] == '%' || path[i] == '\\') return true;
-    if (path[i] == '/' && i + 1 < path.size() && (path[i + 1] == '.' || (merge_slashes && path[i + 1] == '/'))) return true;
+    if (path[i] == '/' && i + 1 < path.size() && (path[i + 1] == '.' || (merge_slashes && path[i + 1] == '/')))
+      return true;
   }
   return false;
 }
@@ -149,9 +152,12 @@ std::optional<HeadFailure> set_upgrade(const ListenerConfig& config, const Reque
   if (!framing.upgrade) return std::nullopt;
   bool websocket = false, h2c = false, other = false;
   for_each_token(*request.headers.joined("upgrade"), [&](std::string_view token) {
-    if (equals_ignoring_case(token, "websocket")) websocket = true;
-    else if (equals_ignoring_case(token, "h2c")) h2c = true;
-    else other = true;
+    if (equals_ignoring_case(token, "websocket"))
+      websocket = true;
+    else if (equals_ignoring_case(token, "h2c"))
+      h2c = true;
+    else
+      other = true;
   });
   if (h2c && !websocket && !other) return std::nullopt;  // RFC 9110 7.8: an offer that is not taken is no error
   if (!websocket || !config.websocket || framing.body != BodyKind::none || request.method != "GET")

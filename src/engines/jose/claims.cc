@@ -77,7 +77,9 @@ std::optional<dom::element> find(const dom::object& root, std::string_view name)
   }
 }
 
-bool is_control_byte(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
+bool is_control_byte(char c) {
+  return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;
+}
 
 // RFC 9110 5.5: no control bytes, no space at the ends (the next reader would cut it off and see another value).
 bool fits_header_value(std::string_view text) {

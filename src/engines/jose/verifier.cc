@@ -16,7 +16,8 @@ std::expected<std::shared_ptr<const VerifiedToken>, Failure> Verifier::verify(st
   std::string control_bytes_in;
   for (const std::string& claim : provider_->claims())
     if (control_bytes_in.empty() && token->claims.has_control_bytes(claim)) control_bytes_in = claim;
-  return std::make_shared<const VerifiedToken>(std::move(token->claims), std::move(values), std::move(control_bytes_in));
+  return std::make_shared<const VerifiedToken>(std::move(token->claims), std::move(values),
+                                               std::move(control_bytes_in));
 }
 
 }  // namespace sluice::jose

@@ -87,7 +87,9 @@ Task<Response> JwtFilter::handle(Request& request, Next next) const {
   if (verdict) {
     if (const std::string_view claim = unusable_claim(*verdict); !claim.empty()) {
       counters_.denied->add();
-      return local_reply(request, 400, request.arena.concat(std::string_view("the claim "), claim, std::string_view(" of the token has bytes that no header can carry")),
+      return local_reply(request, 400,
+                         request.arena.concat(std::string_view("the claim "), claim,
+                                              std::string_view(" of the token has bytes that no header can carry")),
                          "jwt_authn_claim_refused");
     }
     changed |= accept(request, *verdict);

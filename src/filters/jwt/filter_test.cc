@@ -216,8 +216,8 @@ TEST(JwtFilter, claims_become_headers_and_the_clients_own_are_removed) {
   EXPECT_EQ(gateway.upstream_saw("x-n"), "1|2");
   EXPECT_EQ(gateway.upstream_saw("x-other"), "o");
 
-  for (const std::string& text : {std::string(), std::string("x"), token(R"({"sub":"joe"})", std::string(40, 'x')),
-                                  token(R"({"sub":""})")}) {
+  for (const std::string& text :
+       {std::string(), std::string("x"), token(R"({"sub":"joe"})", std::string(40, 'x')), token(R"({"sub":""})")}) {
     EXPECT_EQ(gateway.send(with(text)).status, 200);
     EXPECT_EQ(gateway.upstream_saw("x-sub"), "-") << text;
     EXPECT_EQ(gateway.upstream_saw("x-org"), "-") << text;
