@@ -111,8 +111,7 @@ Cluster::Cluster(std::string cluster_name, const kinds::CircuitBreakers& breaker
     return gauge;
   };
   metrics.remaining = {remaining(kRemainingConnections, connections_max), remaining(kRemainingRequests, requests_max),
-                       remaining(kRemainingRetries, retries_max)};
-  remaining(kRemainingPending, pending_max);
+                       remaining(kRemainingPending, pending_max), remaining(kRemainingRetries, retries_max)};
 }
 
 bool Cluster::fits(const Gauge& active, uint32_t limit) const {

@@ -39,6 +39,7 @@ struct ClusterMetrics {
   struct Remaining {
     Gauge* connections = nullptr;
     Gauge* requests = nullptr;
+    Gauge* pending = nullptr;
     Gauge* retries = nullptr;
   };
   Remaining remaining;
@@ -60,6 +61,7 @@ struct Cluster {
   // Counts one more or one less of something that is limited.
   void connection(int change) const { count(metrics.connections_active, metrics.remaining.connections, change); }
   void request(int change) const { count(metrics.requests_active, metrics.remaining.requests, change); }
+  void pending(int change) const { count(metrics.pending_active, metrics.remaining.pending, change); }
   void retry(int change) const { count(metrics.retries_active, metrics.remaining.retries, change); }
 
   // Whether one more fits under `limit`. A thread looks at its own count first: only near the limit are all added up.

@@ -24,6 +24,7 @@ UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a
 UpstreamConnection::~UpstreamConnection() {
   --pool.open_;
   pool.cluster->connection(-1);
+  pool.tell_next();
 }
 
 void UpstreamConnection::wake() {
@@ -75,6 +76,30 @@ void ConnectionPool::keep(std::unique_ptr<UpstreamConnection> connection) {
   ++idle_;
   watch.reader = kept;
   kept->idle_timer_.arm(loop, loop.now() + cluster->idle_timeout, kept->expiry_);
+  tell_next();
+}
+
+void ConnectionPool::tell_next() {
+  const auto next = std::ranges::find(pending_, false, &Pending::told_);
+  if (next == pending_.end()) return;
+  (*next)->told_ = true;
+  (*next)->freed_.notify(loop);
+}
+
+ConnectionPool::Pending::Pending(ConnectionPool& pool)
+    : pool_(pool), place_(pool.pending_.insert(pool.pending_.end(), this)) {
+  pool_.cluster->pending(1);
+}
+
+ConnectionPool::Pending::~Pending() {
+  pool_.cluster->pending(-1);
+  pool_.pending_.erase(place_);
+  if (told_) pool_.tell_next();  // it may have left without using what it was told of
+}
+
+Event::Await ConnectionPool::Pending::until_free(SteadyTime deadline) {
+  told_ = false;
+  return freed_.wait(pool_.loop, deadline);
 }
 
 void ConnectionPool::drop_others(std::span<const SocketAddress> allowed) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <span>
 
@@ -78,6 +79,23 @@ class ConnectionPool {
    private:
     ConnectionPool& pool_;
   };
+  // A request that waits for a connection of this pool, because the cluster may have no more. First come, first told.
+  class Pending {
+   public:
+    explicit Pending(ConnectionPool& pool);
+    Pending(const Pending&) = delete;
+    Pending& operator=(const Pending&) = delete;
+    ~Pending();
+    // ErrorKind::timeout after `deadline`. Then look again: somebody may have been quicker; wait again if so.
+    Event::Await until_free(SteadyTime deadline);
+
+   private:
+    friend class ConnectionPool;
+    ConnectionPool& pool_;
+    Event freed_;
+    bool told_ = false;
+    std::list<Pending*>::iterator place_;
+  };
   size_t exchanges = 0;
   size_t turn = 0;  // counts up, for whoever spreads requests over addresses
 
@@ -87,7 +105,10 @@ class ConnectionPool {
  private:
   friend class UpstreamConnection;
   void unlink(UpstreamConnection& connection);
+  // A connection has become idle or is gone.
+  void tell_next();
 
+  std::list<Pending*> pending_;
   UpstreamConnection* first_ = nullptr;
   size_t idle_ = 0;
   size_t open_ = 0;

@@ -107,6 +107,8 @@ class Exchange {
   };
   enum class Attempt : uint8_t { answered, failed, again };
 
+  bool may_connect() const;
+  Task<void> wait_for_connection(std::span<const SocketAddress> addresses);
   Task<void> connect(std::span<const SocketAddress> addresses);
   Task<void> write_request();
   Task<void> write_with_body(std::string_view head);
@@ -203,6 +205,11 @@ Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
   for (bool repeated = false;; repeated = true) {
     // The second time on a fresh one: what else lies in the pool may have been closed with the first.
     connection_ = repeated ? nullptr : pool_.take(addresses);
+    if (!connection_ && !may_connect()) {
+      auto waiting = wait_for_connection(addresses);
+      CO_TRY(co_await waiting);
+      if (failure_) co_return *failure_;
+    }
     const bool reused = connection_ != nullptr;
     if (!reused) {
       auto connecting = connect(addresses);
@@ -221,7 +228,7 @@ Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
     auto read = co_await reading;
     if (read) co_return answered();
     const bool ended = read.error().kind == ErrorKind::reset || read.error().kind == ErrorKind::io;
-    if (reused && ended && may_repeat && filled_ == 0 && !timed_out_ &&
+    if (reused && !repeated && ended && may_repeat && filled_ == 0 && !timed_out_ &&
         cluster_.fits(*cluster_.metrics.retries_active, cluster_.retries_max)) {
       // It was closed while it lay in the pool: nothing of this request has been looked at.
       cluster_.metrics.request_retries->add();
@@ -238,14 +245,37 @@ Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
 
 // --- connecting -------------------------------------------------------------------------------------------------
 
-Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
-  // As Envoy: a destination without any connection may have one, or idle ones to other places would shut it out.
-  if (pool_.open() > 0 && !cluster_.fits(*cluster_.metrics.connections_active, cluster_.connections_max)) {
-    cluster_.metrics.connections_overflow->add();
+// As Envoy: a destination without any connection may have one, or idle ones to other places would shut it out.
+bool Exchange::may_connect() const {
+  return pool_.open() == 0 || cluster_.fits(*cluster_.metrics.connections_active, cluster_.connections_max);
+}
+
+// The pool has connections, so one of them will become free: idle with the next response, or closed.
+Task<void> Exchange::wait_for_connection(std::span<const SocketAddress> addresses) {
+  cluster_.metrics.connections_overflow->add();
+  if (!cluster_.fits(*cluster_.metrics.pending_active, cluster_.pending_max)) {
     cluster_.metrics.pending_overflow->add();
     fail(UpstreamFailure::overflow);
     co_return Status{};
   }
+  const Nanos timeout = request_.route.rules ? request_.route.rules->timeout : Nanos(0);
+  const SteadyTime deadline = timeout.count() > 0 ? request_.loop.now() + timeout : SteadyTime::max();
+  ConnectionPool::Pending pending(pool_);
+  while (!connection_ && !may_connect()) {
+    auto waiting = pending.until_free(deadline);
+    auto freed = co_await waiting;
+    if (!freed && freed.error().kind == ErrorKind::timeout) {
+      cluster_.metrics.request_timeouts->add();
+      fail(UpstreamFailure::timeout);
+      co_return Status{};
+    }
+    CO_TRY(std::move(freed));
+    connection_ = pool_.take(addresses);
+  }
+  co_return Status{};
+}
+
+Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
   Error last;
   for (const SocketAddress& address : addresses) {
     connection_ = std::make_unique<UpstreamConnection>(pool_, address);

@@ -506,6 +506,7 @@ TEST(Forward, refuses_what_is_over_the_circuit_breakers) {
   kinds::CircuitBreakers one_request, one_connection;
   one_request.max_requests = 1;
   one_connection.max_connections = 1;
+  one_connection.max_pending_requests = 0;
   for (const auto& breakers : {one_request, one_connection}) {
     World world(breakers);
     {
@@ -525,6 +526,62 @@ TEST(Forward, refuses_what_is_over_the_circuit_breakers) {
     ASSERT_TRUE(third.done());
     EXPECT_EQ(third.response.status, 200);
   }
+}
+
+TEST(Forward, lets_maxPendingRequests_wait_for_a_connection_in_their_order) {
+  kinds::CircuitBreakers breakers;
+  breakers.max_connections = 1;
+  breakers.max_pending_requests = 2;
+  breakers.track_remaining = true;
+  World world(breakers);
+  Trip first(world), second(world), third(world), fourth(world);
+  first.start();
+  first.asked();
+  second.start();
+  third.start();
+  ASSERT_TRUE(fourth.run());
+  EXPECT_EQ(fourth.info.flags_text(), "UO");
+  EXPECT_EQ(world.cluster->metrics.pending_active->value(), 2);
+  EXPECT_EQ(world.cluster->metrics.remaining.pending->value(), 0);
+  for (Trip* trip : {&first, &second, &third}) {
+    trip->asked().forget();
+    world.upstream.peers[0].say(kOk);
+    ASSERT_TRUE(trip->done());
+    EXPECT_EQ(trip->response.status, 200);
+    trip->end();
+  }
+  EXPECT_EQ(world.upstream.peers.size(), 1U);  // one connection served them all
+  EXPECT_EQ(world.cluster->metrics.pending_active->value(), 0);
+}
+
+TEST(Forward, gives_the_place_of_one_who_left_to_the_next) {
+  kinds::CircuitBreakers breakers;
+  breakers.max_connections = 1;
+  World world(breakers);
+  world.rules.timeout = 0s;
+  Trip first(world), left(world), late(world), next(world);
+  first.start();
+  first.asked();
+  world.rules.timeout = 5s;
+  left.start();
+  late.start();
+  world.loop.advance(1s);
+  next.start();
+  left.end();  // its client went away
+  EXPECT_EQ(left.error->kind, ErrorKind::cancelled);
+  world.loop.advance(4s);
+  ASSERT_TRUE(late.done());
+  EXPECT_EQ(late.response.status, 504);
+  EXPECT_EQ(late.info.flags_text(), "UT");
+
+  TestPeer& peer = first.asked();
+  peer.forget();
+  peer.say(kOk);
+  ASSERT_TRUE(first.done());
+  first.end();
+  next.asked().say(kOk);
+  ASSERT_TRUE(next.done());
+  EXPECT_EQ(next.response.status, 200);
 }
 
 // Else a thousand idle connections to other places would close the way to a new one; Envoy does the same.
