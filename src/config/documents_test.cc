@@ -63,6 +63,7 @@ TEST(Documents, read_plain_scalars_as_kubectl_does) {
       {"|\n  a\n  b\n", "\"a\\nb\\n\""},
       {">-\n  a\n  b", "\"a b\""},
       {"\"\\u00e4\\n\"", "\"\xC3\xA4\\n\""},
+      {"\"\xC3\xA4\\N\\_\\x85\\L\"", "\"\xC3\xA4\xC2\x85\xC2\xA0\xC2\x85\xE2\x80\xA8\""},
   };
   for (const auto& row : rows)
     EXPECT_EQ(as_json(fmt::format("v: {}", row.yaml)), fmt::format("{{\"v\":{}}}", row.json)) << row.yaml;

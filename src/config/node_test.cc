@@ -77,6 +77,7 @@ TEST(Node, prints_yaml_that_reads_back_the_same) {
       R"({"a":"x: y","b":"x #y","c":"x:","d":"- x","e":"#x","f":"{x}","g":"*x","h":"a\tb","i":"<<","j":"---"})",
       R"({"pem":"-----BEGIN-----\nab\n\ncd\n-----END-----\n","one":"a\nb","two":"a\n\n","lead":" a\nb","tail":"a \nb"})",
       R"({"u":"\u00e4\u0001\u007f","<<":"x","a b":"c","":"d"})",
+      R"({"q\u0085":"\u0085a\u009f\u00a0","b":"x\u2028y\u2029","c":"\ufeffz","\ufeff":"\u2027\u202a"})",
       R"([[1,[2]],[],[{"a":[{"b":[]}]}]])",
       R"("text")",
       R"({"a":{"b":[[{"c":1,"d":"x\ny"}]]}})",
@@ -92,6 +93,14 @@ TEST(Node, prints_yaml_that_reads_back_the_same) {
     EXPECT_EQ(back->front().node, node) << printed;
     EXPECT_EQ(*parse_json(to_json(node, JsonStyle::indented)), node);
   }
+}
+
+TEST(Node, prints_keys_of_any_length) {
+  const Node inner = Node::make_map({{std::string(2000, ' '), Node("x")}, {"b", Node(1)}});
+  const Node node = Node::make_map({{std::string(1500, '"'), inner}, {std::string(1100, '\t'), *parse_json("[{}]")}});
+  const auto back = parse_documents(to_yaml(node));
+  ASSERT_TRUE(back.has_value()) << back.error().message;
+  EXPECT_EQ(back->front().node, node);
 }
 
 TEST(Node, prints_yaml_as_kubectl_does) {

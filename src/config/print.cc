@@ -96,13 +96,51 @@ void append_block(std::string& out, std::string_view text, size_t indent) {
   }
 }
 
+// JSON's quotes, and escapes for what YAML readers take for line breaks or drop: U+0080..U+009F, U+2028, U+2029,
+// U+FEFF.
+void append_yaml_quoted(std::string& out, std::string_view text) {
+  std::string quoted;
+  append_json_quoted(quoted, text);
+  for (size_t i = 0; i < quoted.size(); ++i) {
+    const std::string_view rest = std::string_view(quoted).substr(i);
+    if (rest.starts_with('\xC2') && static_cast<unsigned char>(rest[1]) < 0xA0) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(rest[1]));
+      i += 1;
+    } else if (rest.starts_with("\xE2\x80\xA8") || rest.starts_with("\xE2\x80\xA9")) {
+      out += rest[2] == '\xA8' ? "\\u2028" : "\\u2029";
+      i += 2;
+    } else if (rest.starts_with("\xEF\xBB\xBF")) {
+      out += "\\ufeff";
+      i += 2;
+    } else {
+      out += rest.front();
+    }
+  }
+}
+
+// With its colon. Readers look for that within 1024 characters (YAML 1.2.2 section 7.4.2) of a key that is not marked.
+void append_yaml_key(std::string& out, std::string_view key, size_t indent) {
+  if (is_plain_text(key)) {
+    out += key;
+  } else {
+    std::string quoted;
+    append_yaml_quoted(quoted, key);
+    if (quoted.size() > 1000) {
+      out += "? ";
+      (quoted += '\n').append(indent, ' ');
+    }
+    out += quoted;
+  }
+  out += ':';
+}
+
 void append_yaml_text(std::string& out, std::string_view text, size_t indent) {
   if (is_plain_text(text))
     out += text;
   else if (is_block_text(text))
     append_block(out, text, indent);
   else
-    append_json_quoted(out, text);
+    append_yaml_quoted(out, text);
 }
 
 bool is_inline(const Node& node) {
@@ -142,11 +180,7 @@ void append_yaml(std::string& out, const Node& node, size_t indent) {
   } else if (const auto* map = node.map()) {
     for (const NodeMember& member : *map) {
       begin_line();
-      if (is_plain_text(member.key))
-        out += member.key;
-      else
-        append_json_quoted(out, member.key);
-      out += ':';
+      append_yaml_key(out, member.key, indent);
       if (is_inline(member.value)) {
         out += ' ';
         append_inline(out, member.value, indent + 2);

@@ -48,6 +48,24 @@ class GuardedInput final : public std::streambuf {
   size_t marks_ = 0;
 };
 
+// yaml-cpp reads the escapes \N and \_ as one byte each, U+0085 and U+00A0 in Latin-1. The file is UTF-8, so no other
+// byte can stand alone.
+std::string mend_escapes(const std::string& value) {
+  if (valid_utf8(value)) return value;
+  std::string mended;
+  for (std::string_view rest = value; !rest.empty();) {
+    size_t length = 1;
+    while (length <= 4 && !valid_utf8(rest.substr(0, length))) ++length;
+    if (length > 4) {
+      mended += '\xC2';
+      length = 1;
+    }
+    mended += rest.substr(0, length);
+    rest.remove_prefix(length);
+  }
+  return mended;
+}
+
 class Handler final : public YAML::EventHandler {
  public:
   Handler(TreeBuilder& builder, GuardedInput& input, uint32_t first_line)
@@ -61,7 +79,8 @@ class Handler final : public YAML::EventHandler {
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override { next(builder_.alias(anchor, place(mark))); }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                const std::string& value) override {
+                const std::string& read) override {
+    const std::string value = mend_escapes(read);
     if (!builder_.wants_key()) return next(add_value(place(mark), tag, anchor, value));
     if (anchor != 0) return next(builder_.refuse(place(mark), "an anchor on a key is not supported"));
     if (tag == "?" && value == "<<") return next(builder_.merge_key(place(mark)));
