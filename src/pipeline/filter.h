@@ -104,11 +104,18 @@ class KeptState {
  public:
   template <class T, class Make>
   std::shared_ptr<T> get(const std::string& key, Make&& make) {
-    if (auto found = std::static_pointer_cast<T>(items_[key].lock())) return found;
+    const auto known = items_.find(key);
+    if (known != items_.end())
+      if (auto found = std::static_pointer_cast<T>(known->second.lock())) return found;
     std::shared_ptr<T> made = make();
     items_[key] = made;
     return made;
   }
+  // Drops the keys of what nobody uses any more.
+  void forget_unused() {
+    std::erase_if(items_, [](const auto& item) { return item.second.expired(); });
+  }
+  size_t size() const { return items_.size(); }
 
  private:
   std::map<std::string, std::weak_ptr<void>> items_;

@@ -59,6 +59,17 @@ TEST(Chain, goes_on_in_the_new_route_at_the_first_filter_of_a_later_stage) {
   EXPECT_EQ(gateway.send({}).body, "az");
 }
 
+TEST(KeptState, keeps_what_is_used_and_forgets_the_rest) {
+  KeptState kept;
+  const auto make = [] { return std::make_shared<int>(1); };
+  const auto used = kept.get<int>("used", make);
+  for (int i = 0; i < 100; ++i) kept.get<int>(fmt::format("unused {}", i), make);
+  EXPECT_EQ(kept.get<int>("used", make), used);
+  kept.forget_unused();
+  EXPECT_EQ(kept.size(), 1U);
+  EXPECT_EQ(kept.get<int>("used", make), used);
+}
+
 TEST(FilterHarness, says_what_is_wrong_with_options) {
   Tags tags;
   FilterHarness gateway(tags);

@@ -1,0 +1,159 @@
+// The ends of chains: where the requests of a route go, with the clusters, address rules and resolvers they share.
+#include <algorithm>
+
+#include "control/translating.h"
+#include "route/terminals.h"
+
+namespace sluice {
+namespace {
+
+std::string hex_hash(std::string_view text) {
+  return fmt::format("{:016x}", std::hash<std::string_view>{}(text));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Filter>> Translating::build_terminal(const ConfigObject& service,
+                                                                  const kinds::Route& route,
+                                                                  const RequestMatcher& matcher,
+                                                                  const kinds::WeightedDestination* destination,
+                                                                  ObjectReport& report) {
+  if (const auto* redirect = std::get_if<kinds::RedirectAction>(&route.action))
+    return make_redirect(*redirect, matcher);
+  if (const auto* direct = std::get_if<kinds::DirectResponseAction>(&route.action))
+    return make_direct_response(*direct);
+  if (destination) return static_terminal(service, destination->destination, report);
+  const auto& action = std::get<kinds::RouteAction>(route.action).destination;
+  if (const auto* single = std::get_if<kinds::Destination>(&action)) return static_terminal(service, *single, report);
+  if (const auto* dynamic = std::get_if<kinds::DynamicForwardProxyRoute>(&action))
+    return dynamic_terminal(service, *dynamic, report);
+  report.warning(
+      "Route Warning: InvalidDestinationWarning. Reason: must specify either 'singleDestination', "
+      "'multipleDestinations' or 'upstreamGroup' for action");
+  return make_no_cluster("");
+}
+
+void Translating::note_cluster(const ClusterId& id) {
+  auto& alive = snapshot_->clusters_alive;
+  if (alive.size() <= id.value()) alive.resize(id.value() + 1);
+  alive[id.value()] = true;
+}
+
+std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& service,
+                                                           const kinds::Destination& destination,
+                                                           ObjectReport& report) {
+  const std::string& ns = destination.upstream.ns.empty() ? service.key.ns : destination.upstream.ns;
+  const ConfigObject* object = find("Upstream", ns, destination.upstream.name);
+  const std::string name = destination.upstream.name + "_" + ns;
+  if (!object) {
+    report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }} not found",
+                               ns, destination.upstream.name));
+    return make_no_cluster(name);
+  }
+  const auto& upstream = *object->as<kinds::Upstream>();
+  auto cluster = t_.kept_.get<StaticCluster>("cluster " + name + fmt::format(" {:016x}", object->hash), [&] {
+    auto made = std::make_shared<StaticCluster>();
+    auto common = std::make_shared<Cluster>(name, upstream.circuit_breakers.value_or(kinds::CircuitBreakers{}),
+                                            options_.workers, *options_.metrics);
+    common->connect_timeout = upstream.connection_config.connect_timeout;
+    made->cluster = std::move(common);
+    for (const kinds::StaticHost& host : upstream.static_hosts.hosts) {
+      const auto address = IpAddress::parse(host.addr);
+      made->hosts.push_back({address ? "" : to_lower(host.addr), address, host.port, host.load_balancing_weight});
+      if (!address && !made->resolver) made->resolver = resolver_view({}, 1024);
+    }
+    return made;
+  });
+  note_cluster(cluster->id);
+  return make_static_upstream(std::move(cluster));
+}
+
+Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const ConfigObject& service,
+                                                                    const kinds::DynamicForwardProxyRoute& route,
+                                                                    ObjectReport& report) {
+  if (!dynamic_) {
+    report.warning(
+        fmt::format("Route Warning: InvalidDestinationWarning. Reason: the route forwards dynamically, but Gateway {} "
+                    "has no httpGateway.options.dynamicForwardProxy: requests get 503",
+                    gateway_->key.name));
+    return make_no_cluster("solo_io_generated_dfp");
+  }
+  note_cluster(dynamic_->id);
+  return make_dynamic_upstream(dynamic_, TRY(guard_for(service)),
+                               {route.host_rewrite, to_lower(route.auto_host_rewrite_header)}, t_.dynamic_metrics_);
+}
+
+// The policies of the Gateway and of the VirtualService, joined.
+Result<std::shared_ptr<const AddressGuard>> Translating::guard_for(const ConfigObject& service) {
+  std::vector<AddressPolicy> policies;
+  std::string key = "guard " + gateway_->key.to_string();
+  for (const ConfigObjectPtr& object : all<kinds::EgressPolicy>()) {
+    const auto& policy = *object->as<kinds::EgressPolicy>();
+    const bool meant = std::ranges::any_of(policy.target_refs, [&](const kinds::TargetRef& target) {
+      const ObjectKey& own = target.kind == "Gateway" ? gateway_->key : service.key;
+      return target.kind == own.kind && target.name == own.name && object->key.ns == own.ns;
+    });
+    if (!meant) continue;
+    AddressPolicy& made = policies.emplace_back(AddressPolicy{object->key.name, {}});
+    for (const kinds::EgressRule& rule : policy.rules)
+      made.rules.push_back({rule.name, static_cast<RuleAction>(rule.action), rule.match.addresses});
+    key += fmt::format(" {}:{:016x}", object->key.to_string(), object->hash);
+  }
+  for (const uint16_t port : own_ports_) key += fmt::format(" {}", port);
+  for (const IpAddress& address : local_.self) key += " " + address.to_string();
+  auto& known = guards_[key];
+  if (known) return known;
+  auto rules = TRY(AddressRules::compile(policies, local_, own_ports_));
+  return known = t_.kept_.get<AddressGuard>(key, [&] {
+    return std::make_shared<AddressGuard>(AddressGuard{std::move(rules), gateway_->key.name, ClusterId()});
+  });
+}
+
+std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::DynamicForwardProxyConfig& config) {
+  auto resolver = resolver_view(config.dns_cache_config, 1024);
+  const kinds::CircuitBreakers breakers = config.circuit_breakers.value_or(kinds::CircuitBreakers{});
+  const std::string key =
+      fmt::format("dfp {} {} {} {} {} {} {}", resolver->config().key(), breakers.max_connections.value_or(1024),
+                  breakers.max_pending_requests.value_or(1024), breakers.max_requests.value_or(1024),
+                  breakers.max_retries.value_or(3), breakers.track_remaining, config.save_upstream_address);
+  return t_.kept_.get<DynamicCluster>(key, [&] {
+    auto made = std::make_shared<DynamicCluster>();
+    made->cluster = std::make_shared<Cluster>("solo_io_generated_dfp:" + hex_hash(key), breakers, options_.workers,
+                                              *options_.metrics);
+    made->resolver = resolver;
+    made->save_upstream_address = config.save_upstream_address;
+    return made;
+  });
+}
+
+std::shared_ptr<ResolverView> Translating::resolver_view(const kinds::DnsCacheConfig& config, size_t pending_max) {
+  ResolverConfig made;
+  made.pending_max = pending_max;
+  made.names.family = static_cast<dns::LookupFamily>(config.dns_lookup_family);
+  made.names.host_ttl = config.host_ttl;
+  made.names.hosts_max = config.max_hosts;
+  made.names.query_timeout = config.dns_query_timeout;
+  if (config.dns_failure_refresh_rate) {
+    made.names.failure_base = config.dns_failure_refresh_rate->base_interval;
+    made.names.failure_max = config.dns_failure_refresh_rate->max_interval.value_or(10 * made.names.failure_base);
+  } else {
+    made.names.failure_max = std::min(made.names.failure_max, config.dns_refresh_rate);
+    made.names.failure_base = std::min(made.names.failure_base, made.names.failure_max);
+  }
+  if (config.cares_dns) {
+    for (const kinds::DnsServer& server : config.cares_dns->resolvers)
+      made.servers.list.push_back({{*IpAddress::parse(server.address), server.port},
+                                   config.cares_dns->use_tcp || server.protocol == kinds::SocketProtocol::tcp
+                                       ? DnsProtocol::tcp
+                                       : DnsProtocol::udp_then_tcp});
+  } else if (!options_.default_resolvers.empty()) {
+    for (const Endpoint& endpoint : options_.default_resolvers)
+      made.servers.list.push_back({endpoint, DnsProtocol::udp_then_tcp});
+  } else {
+    use_system_files(made);
+  }
+  const std::string key = "dns " + made.key();
+  return t_.kept_.get<ResolverView>(key, [&] { return options_.resolvers->make(std::move(made)); });
+}
+
+}  // namespace sluice

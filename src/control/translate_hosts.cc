@@ -1,0 +1,179 @@
+// From VirtualServices to virtual hosts: which serve on a Gateway, their routes, and each route's chain of filters.
+#include <algorithm>
+#include <ranges>
+
+#include "control/domain_conflicts.h"
+#include "control/translating.h"
+
+namespace sluice {
+
+using kinds::VirtualService;
+
+std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& gateway) {
+  const kinds::HttpGateway& http = spec_->http_gateway;
+  const auto namespace_fits = [&](const std::string& ns) {
+    const auto& wanted = http.virtual_service_namespaces;
+    return wanted.empty() || std::ranges::find(wanted, "*") != wanted.end() ||
+           std::ranges::find(wanted, ns) != wanted.end();
+  };
+  std::vector<ConfigObjectPtr> found;
+  if (http.virtual_service_selector.empty() && !http.virtual_services.empty()) {
+    for (const ObjectRef& ref : http.virtual_services) {
+      const auto object = by_key_.find({"VirtualService", ref.ns, ref.name});
+      if (object == by_key_.end())
+        report(gateway.key).error(fmt::format("invalid virtual service ref {}.{}", ref.ns, ref.name));
+      else if (std::ranges::find(found, object->second) == found.end())
+        found.push_back(object->second);
+    }
+    return found;
+  }
+  for (const ConfigObjectPtr& object : all<VirtualService>()) {
+    if (!namespace_fits(object->key.ns)) continue;
+    const bool labels_fit = std::ranges::all_of(http.virtual_service_selector, [&](const auto& wanted) {
+      const auto label = object->metadata.labels.find(wanted.first);
+      return label != object->metadata.labels.end() && label->second == wanted.second;
+    });
+    if (labels_fit) found.push_back(object);
+  }
+  return found;
+}
+
+std::vector<ConfigObjectPtr> Translating::settle_domains(const ConfigObject& gateway,
+                                                         std::span<const ConfigObjectPtr> services) {
+  DomainChoice choice = choose_by_domain(services, [this](const ObjectKey& key) {
+    const auto last = t_.last_served_.find(key);
+    return last == t_.last_served_.end() ? nullptr : last->second.object;
+  });
+  for (auto& [key, errors] : choice.errors)
+    for (std::string& error : errors) report(key).error(std::move(error));
+  if (!choice.gateway_error.empty()) report(gateway.key).error(std::move(choice.gateway_error));
+  return std::move(choice.serving);
+}
+
+std::optional<VirtualHostEntry> Translating::build_host_or_last_good(const ConfigObjectPtr& service) {
+  if (by_key_[service->key] != service) return build_last_good(service->key);
+  ObjectReport& own = report(service->key);
+  if (!service->as<VirtualService>()->virtual_host) {
+    own.warning("VirtualHost Warning: there is no virtualHost");
+    return std::nullopt;
+  }
+  Translator::Served served{service, {}};
+  secrets_used_ = &served.secrets;
+  auto built = build_host(*service, own);
+  secrets_used_ = nullptr;
+  if (built) {
+    built_[service->key].secrets.merge(served.secrets);
+    built_[service->key].object = service;
+    return std::move(*built);
+  }
+  own.error(built.error().message);
+  failed_.insert(service->key);
+  return build_last_good(service->key);
+}
+
+// With the Secrets it had then: also one whose Secret went away stays as it was.
+std::optional<VirtualHostEntry> Translating::build_last_good(const ObjectKey& key) {
+  const auto last = t_.last_served_.find(key);
+  if (last == t_.last_served_.end()) return std::nullopt;
+  ObjectReport ignored;
+  secrets_kept_ = &last->second.secrets;
+  auto built = build_host(*last->second.object, ignored);
+  secrets_kept_ = nullptr;
+  return built ? std::optional(std::move(*built)) : std::nullopt;
+}
+
+Result<VirtualHostEntry> Translating::build_host(const ConfigObject& service, ObjectReport& report) {
+  const kinds::VirtualHost& host = *service.as<VirtualService>()->virtual_host;
+  VirtualHostEntry entry;
+  entry.name = service.key.ns + "_" + service.key.name;
+  std::ranges::replace(entry.name, '.', '_');
+  entry.domains = host.domains;
+  for (size_t i = 0; i < host.routes.size(); ++i) TRY(build_route(service, i, entry, report));
+  return entry;
+}
+
+Status Translating::build_route(const ConfigObject& service, size_t index, VirtualHostEntry& host,
+                                ObjectReport& report) {
+  const kinds::Route& route = service.as<VirtualService>()->virtual_host->routes[index];
+  const auto* action = std::get_if<kinds::RouteAction>(&route.action);
+  const auto* multi = action ? std::get_if<kinds::MultiDestination>(&action->destination) : nullptr;
+  for (size_t matcher = 0; matcher < route.matchers.size(); ++matcher) {
+    auto entry = TRY(build_entry(service, index, matcher, multi ? &multi->destinations.front() : nullptr, report));
+    if (multi)
+      for (const kinds::WeightedDestination& destination : multi->destinations)
+        entry->add_weighted(destination.weight, TRY(build_entry(service, index, matcher, &destination, report)));
+    host.routes.push_back(std::move(entry));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<RouteEntry>> Translating::build_entry(const ConfigObject& service, size_t index, size_t matcher,
+                                                             const kinds::WeightedDestination* destination,
+                                                             ObjectReport& report) {
+  const kinds::VirtualHost& host = *service.as<VirtualService>()->virtual_host;
+  const kinds::Route& route = host.routes[index];
+  auto entry = std::make_unique<RouteEntry>();
+  entry->name = route.name;
+  entry->virtual_host_name = service.key.ns + "_" + service.key.name;
+  const std::string tree =
+      route_tree_name(gateway_->key.name, kDefaultProxy, service.key.ns, service.key.name, route.name);
+  entry->generated_name = route_name(entry->virtual_host_name, index, tree, matcher);
+  const auto route_error = [&](Error error) {
+    return invalid(
+        fmt::format("Route Error: ProcessingError. Reason: {}. Route Name: {}", error.message, entry->generated_name));
+  };
+  auto compiled = RequestMatcher::compile(route.matchers[matcher]);
+  if (!compiled) return route_error(compiled.error());
+  entry->matcher = std::move(*compiled);
+  entry->timeout = route.options.timeout.value_or(15s);
+  entry->idle_timeout = route.options.idle_timeout;
+  entry->prefix_rewrite = route.options.prefix_rewrite;
+  entry->host_rewrite = route.options.host_rewrite;
+  const kinds::HeaderManipulation* levels[] = {destination ? &destination->options.header_manipulation : nullptr,
+                                               &route.options.header_manipulation, &host.options.header_manipulation};
+  auto mutations = HeaderMutations::compile(levels, secret_finder());
+  if (!mutations) return route_error(mutations.error());
+  entry->headers = std::move(*mutations);
+  auto filters = build_filters(service, index, destination);
+  if (!filters) return route_error(filters.error());
+  entry->chain.filters = std::move(*filters);
+  auto terminal = build_terminal(service, route, entry->matcher, destination, report);
+  if (!terminal) return route_error(terminal.error());
+  entry->chain.terminal = std::move(*terminal);
+  return entry;
+}
+
+Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject& service, size_t index,
+                                                             const kinds::WeightedDestination* destination) {
+  const kinds::VirtualHost& host = *service.as<VirtualService>()->virtual_host;
+  FilterBuild build;
+  build.listener = &spec_->http_gateway.options.filters;
+  build.virtual_host = &host.options.filters;
+  build.route = &host.routes[index].options.filters;
+  build.destination = destination ? &destination->options.filters : nullptr;
+  build.settings = settings_;
+  build.body_buffer_bytes_max = spec_->options.per_connection_buffer_limit_bytes;
+  build.threads = options_.workers + 1;
+  build.metrics = options_.metrics;
+  build.kept = &t_.kept_;
+  build.name = fmt::format("{} route {}", short_name(service.key), index);
+  std::vector<StagedFilter> filters;
+  for (const FilterFactory* factory : options_.filters)
+    for (StagedFilter& filter : TRY(factory->build(build))) filters.push_back(std::move(filter));
+  std::ranges::stable_sort(filters, {}, &StagedFilter::stage);
+  return filters;
+}
+
+FindHeaderSecret Translating::secret_finder() {
+  return [this](const ObjectRef& ref) -> Result<HeaderList> {
+    const ObjectKey key{"Secret", ref.ns, ref.name};
+    const auto& from = secrets_kept_ ? *secrets_kept_ : by_key_;
+    const auto object = from.find(key);
+    if (object == from.end()) return invalid(fmt::format("list did not find secret {}.{}", ref.ns, ref.name));
+    if (secrets_used_) secrets_used_->emplace(key, object->second);
+    const auto& data = object->second->as<kinds::Secret>()->data;
+    return HeaderList(data.begin(), data.end());
+  };
+}
+
+}  // namespace sluice

@@ -1,0 +1,100 @@
+// One run of the translator over all objects; only for the files beside it. A run goes from Gateways (translate.cc) to
+// VirtualServices and their routes (translate_hosts.cc) to where requests go (translate_ends.cc).
+#pragma once
+
+#include "control/translate.h"
+#include "forward/cluster.h"
+#include "route/route_table.h"
+
+namespace sluice {
+
+inline std::string short_name(const ObjectKey& key) {
+  return key.ns + "." + key.name;
+}
+
+class Translating {
+ public:
+  Translating(Translator& translator, std::span<const ConfigObjectPtr> objects, bool trial)
+      : t_(translator), options_(translator.options_), trial_(trial) {
+    for (const ConfigObjectPtr& object : objects) {
+      if (object->rejected) continue;
+      by_key_[object->key] = object;
+      out_.reports[object->key];
+    }
+  }
+
+  Translation run();
+
+ private:
+  ObjectReport& report(const ObjectKey& key) { return out_.reports[key]; }
+  template <class T>
+  std::vector<ConfigObjectPtr> all() const {
+    std::vector<ConfigObjectPtr> found;
+    for (const auto& [key, object] : by_key_)
+      if (object->as<T>()) found.push_back(object);
+    return found;
+  }
+  const ConfigObject* find(std::string_view kind, std::string_view ns, std::string_view name) const {
+    const auto found = by_key_.find(ObjectKey{std::string(kind), std::string(ns), std::string(name)});
+    return found == by_key_.end() ? nullptr : found->second.get();
+  }
+
+  void check_targets(std::span<const ConfigObjectPtr> gateways);
+  std::vector<ConfigObjectPtr> gateways();
+  void reject_shared_ports(std::vector<ConfigObjectPtr>& gateways);
+  void translate_gateway(const ConfigObjectPtr& gateway);
+  Status try_gateway(const ConfigObject& gateway);
+  const kinds::ProxySettings& settings_of(const ConfigObject& gateway);
+  Status build_listener(const ConfigObject& gateway, SnapshotListener& listener);
+  Status open_access_log(SnapshotListener& listener);
+  void apply_settings(const kinds::Gateway& gateway, SnapshotListener& listener);
+
+  std::vector<ConfigObjectPtr> select_services(const ConfigObject& gateway);
+  std::vector<ConfigObjectPtr> settle_domains(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services);
+  std::optional<VirtualHostEntry> build_host_or_last_good(const ConfigObjectPtr& service);
+  std::optional<VirtualHostEntry> build_last_good(const ObjectKey& key);
+  Result<VirtualHostEntry> build_host(const ConfigObject& service, ObjectReport& report);
+  Status build_route(const ConfigObject& service, size_t index, VirtualHostEntry& host, ObjectReport& report);
+  Result<std::unique_ptr<RouteEntry>> build_entry(const ConfigObject& service, size_t route, size_t matcher,
+                                                  const kinds::WeightedDestination* destination, ObjectReport& report);
+  Result<std::shared_ptr<const Filter>> build_terminal(const ConfigObject& service, const kinds::Route& route,
+                                                       const RequestMatcher& matcher,
+                                                       const kinds::WeightedDestination* destination,
+                                                       ObjectReport& report);
+  Result<std::vector<StagedFilter>> build_filters(const ConfigObject& service, size_t route,
+                                                  const kinds::WeightedDestination* destination);
+  std::shared_ptr<const Filter> static_terminal(const ConfigObject& service, const kinds::Destination& destination,
+                                                ObjectReport& report);
+  Result<std::shared_ptr<const Filter>> dynamic_terminal(const ConfigObject& service,
+                                                         const kinds::DynamicForwardProxyRoute& route,
+                                                         ObjectReport& report);
+  Result<std::shared_ptr<const AddressGuard>> guard_for(const ConfigObject& service);
+  std::shared_ptr<const DynamicCluster> dynamic_cluster(const kinds::DynamicForwardProxyConfig& config);
+  std::shared_ptr<ResolverView> resolver_view(const kinds::DnsCacheConfig& config, size_t pending_max);
+  FindHeaderSecret secret_finder();
+  void note_cluster(const ClusterId& id);
+  void remember();
+
+  Translator& t_;
+  const TranslateOptions& options_;
+  const bool trial_;
+  std::map<ObjectKey, ConfigObjectPtr> by_key_;
+  Translation out_;
+  std::shared_ptr<Snapshot> snapshot_;
+  LocalAddresses local_;
+  std::map<std::string, std::shared_ptr<const AddressGuard>> guards_;  // by key, of this run
+  std::map<ObjectKey, Translator::Served> built_;  // VirtualServices that could be, and are served as they are now
+  std::set<ObjectKey> failed_;                     // and that could not, on some Gateway
+  std::map<ObjectKey, ConfigObjectPtr> gateways_built_;
+  std::map<ObjectKey, ConfigObjectPtr>* secrets_used_ = nullptr;        // where those of the host being built are noted
+  const std::map<ObjectKey, ConfigObjectPtr>* secrets_kept_ = nullptr;  // of a last good version
+
+  // Of the Gateway being translated.
+  const ConfigObject* gateway_ = nullptr;
+  const kinds::Gateway* spec_ = nullptr;
+  const kinds::ProxySettings* settings_ = nullptr;
+  std::shared_ptr<const DynamicCluster> dynamic_;
+  std::vector<uint16_t> own_ports_;
+};
+
+}  // namespace sluice
