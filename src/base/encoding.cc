@@ -34,9 +34,12 @@ std::string encode(std::string_view bytes, std::string_view alphabet, bool padde
   return out;
 }
 
-std::optional<std::string> decode(std::string_view text, const std::array<uint8_t, 256>& table) {
+std::optional<std::string> decode(std::string_view text, const std::array<uint8_t, 256>& table, size_t spare = 0) {
   if (text.size() % 4 == 1) return std::nullopt;
-  std::string out(text.size() / 4 * 3 + (text.size() % 4 == 0 ? 0 : text.size() % 4 - 1), '\0');
+  const size_t size = text.size() / 4 * 3 + (text.size() % 4 == 0 ? 0 : text.size() % 4 - 1);
+  std::string out;
+  out.reserve(size + spare);
+  out.resize(size);
   const auto value = [&text, &table](size_t i) { return table[static_cast<unsigned char>(text[i])]; };
   char* at = out.data();
   size_t i = 0;
@@ -86,8 +89,12 @@ std::optional<std::string> base64_decode(std::string_view text) {
 }
 
 std::optional<std::string> base64url_decode(std::string_view text) {
+  return base64url_decode_with_room(text, 0);
+}
+
+std::optional<std::string> base64url_decode_with_room(std::string_view text, size_t spare) {
   static constexpr auto kTable = reverse(kUrl);
-  return decode(text, kTable);
+  return decode(text, kTable, spare);
 }
 
 std::optional<std::string> percent_decode(std::string_view text) {

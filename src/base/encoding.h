@@ -14,6 +14,8 @@ std::string base64url_encode(std::string_view bytes);  // URL alphabet, no paddi
 std::optional<std::string> base64_decode(std::string_view text);
 // Strict: no padding allowed.
 std::optional<std::string> base64url_decode(std::string_view text);
+// The same with room for `spare` more bytes, for readers that want some behind the text.
+std::optional<std::string> base64url_decode_with_room(std::string_view text, size_t spare);
 
 // Nothing when a % is not followed by two hex digits. A '+' stays.
 std::optional<std::string> percent_decode(std::string_view text);

@@ -134,7 +134,8 @@ Claims::~Claims() = default;
 std::expected<Claims, Failure> Claims::parse(std::string payload) {
   auto document = std::make_unique<Document>();
   document->json = std::move(payload);
-  const auto root = parse_object(document->json, document->tree, kDepthMax);
+  thread_local dom::parser parser;
+  const auto root = parse_object(document->json, document->tree, parser, kDepthMax);
   if (!root) return std::unexpected(Failure::payload_bad_json);
   document->root = root->get_object().value_unsafe();
   if (const auto failure = read_registered(document->root, document->registered)) return std::unexpected(*failure);

@@ -11,9 +11,12 @@ namespace {
 
 Verifier& verifier() {
   static const std::string secret(32, 's');
-  static const auto keys =
-      KeySet::parse(R"({"keys":[{"kty":"oct","k":")" + base64url_encode(secret) +
-                    R"("},{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]})");
+  static const auto keys = KeySet::parse(
+      R"({"keys":[{"kty":"oct","k":")" + base64url_encode(secret) +
+      R"("},{"kty":"RSA","e":"AQAB","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw)"
+      R"(-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf6)"
+      R"(3kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJ)"
+      R"(H7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ"},{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]})");
   static Verifier one(
       std::make_shared<Provider>(ProviderRules{.audiences = {"a"}, .claims = {"a", "a.b", "exp"}, .keys = *keys}));
   return one;

@@ -75,12 +75,12 @@ std::string with_large_integers_as_doubles(std::string_view text) {
 
 }  // namespace
 
-std::optional<dom::element> parse_object(std::string& text, dom::document& document, size_t depth_max) {
-  thread_local dom::parser parser;
+std::optional<dom::element> parse_object(std::string& text, dom::document& document, dom::parser& parser,
+                                         size_t depth_max) {
   if (text.size() + 1 > parser.capacity() || parser.max_depth() != depth_max) {
     if (parser.allocate(text.size() + 1, depth_max) != simdjson::SUCCESS) return std::nullopt;
   }
-  const auto parse = [&document](std::string& bytes) {
+  const auto parse = [&](std::string& bytes) {
     bytes.reserve(bytes.size() + simdjson::SIMDJSON_PADDING);
     return parser.parse_into_document(document, bytes.data(), bytes.size(), /*realloc_if_needed=*/false);
   };

@@ -22,8 +22,9 @@ Result<std::string> compact(std::string_view json) {
                 fmt::format("the payload has {} bytes, at most {} are signed", json.size(), kPayloadBytesMax));
   }
   std::string text(json);
+  simdjson::dom::parser parser;
   simdjson::dom::document document;
-  if (!parse_object(text, document, kPayloadDepthMax)) {
+  if (!parse_object(text, document, parser, kPayloadDepthMax)) {
     return invalid("the payload must be a valid JSON object, each name only once");
   }
   std::string out(text.size() + simdjson::SIMDJSON_PADDING, '\0');

@@ -65,7 +65,10 @@ bool may_try(const Key& key, const Token& token) {
 SignatureCheck::SignatureCheck(std::shared_ptr<const KeySet> keys)
     : keys_(std::move(keys)), contexts_(keys_->keys().size()), eddsa_(EVP_MD_CTX_new()) {
   for (size_t i = 0; i < contexts_.size(); ++i) {
-    if (EVP_PKEY* pkey = keys_->keys()[i].pkey.get()) contexts_[i].pkey.reset(EVP_PKEY_dup(pkey));
+    EVP_PKEY* const pkey = keys_->keys()[i].pkey.get();
+    if (!pkey) continue;
+    contexts_[i].pkey.reset(EVP_PKEY_dup(pkey));
+    contexts_[i].rsa = RsaSignature::create(pkey);
   }
 }
 
@@ -100,11 +103,14 @@ bool SignatureCheck::made_by(size_t key, const Token& token) {
 
 bool SignatureCheck::check_public(KeyContexts& contexts, const Token& token, std::string_view signature) {
   const size_t index = static_cast<size_t>(token.algorithm);
-  PkeyContext& context = contexts.verify[index];
-  if (!context) context = make_verify_context(contexts.pkey.get(), token.algorithm);
   DigestBytes hash;
   const auto size = digest(digests_[index], token.algorithm, token.signing_input, hash);
-  if (!context || !size) return false;
+  if (!size) return false;
+  if (contexts.rsa && facts(token.algorithm).scheme == Scheme::rsa_pkcs1)
+    return contexts.rsa->matches(signature, token.algorithm, {reinterpret_cast<const char*>(hash.data()), *size});
+  PkeyContext& context = contexts.verify[index];
+  if (!context) context = make_verify_context(contexts.pkey.get(), token.algorithm);
+  if (!context) return false;
   return EVP_PKEY_verify(context.get(), bytes_of(signature), signature.size(), hash.data(), *size) == 1;
 }
 

@@ -14,10 +14,11 @@ struct Header {
 };
 
 std::expected<Header, Failure> parse_header(std::string_view text) {
-  auto json = base64url_decode(text);
+  auto json = base64url_decode_with_room(text, kJsonSpare);
   if (!json) return std::unexpected(Failure::header_bad_base64);
-  thread_local dom::document document;  // reused: nothing of it is kept
-  const auto root = parse_object(*json, document, kHeaderDepthMax);
+  thread_local dom::parser parser;
+  thread_local dom::document document;  // nothing of it is kept
+  const auto root = parse_object(*json, document, parser, kHeaderDepthMax);
   if (!root) return std::unexpected(Failure::header_bad_json);
 
   std::string_view name;
@@ -34,7 +35,7 @@ std::expected<Header, Failure> parse_header(std::string_view text) {
 }
 
 std::expected<Claims, Failure> parse_payload(std::string_view text) {
-  auto json = base64url_decode(text);
+  auto json = base64url_decode_with_room(text, kJsonSpare);
   if (!json) return std::unexpected(Failure::payload_bad_base64);
   return Claims::parse(*std::move(json));
 }
