@@ -3,12 +3,10 @@
 #include <iostream>
 #include <iterator>
 
-#include "config/load.h"
 #include "config/schema.h"
 #include "control/store/folder_scan.h"
-#include "control/translate.h"
 #include "main/commands.h"
-#include "main/program.h"
+#include "main/offline.h"
 
 namespace sluice {
 namespace {
@@ -45,33 +43,22 @@ Read read_files(const std::vector<std::string>& paths) {
 int check_command(const std::vector<std::string>& paths) {
   const Read read = read_files(paths);
   if (read.failed) return kSystemError;
-  const std::vector<OptionField> fields = all_option_fields();
-  LoadedConfig loaded = load_config(read.files, fields);
+  Offline offline(read.files);
 
   // What only shows when objects are put together: references, domains, expressions of filters.
-  Metrics metrics(2);
-  Loop loop;
-  ResolverPool resolvers({&loop});
-  {
-    TranslateOptions options;
-    options.metrics = &metrics;
-    options.resolvers = &resolvers;
-    options.filters = all_filters();
-    Translator translator(std::move(options));
-    const Translation translation = translator.translate(loaded.objects);
-    for (const ConfigObjectPtr& object : loaded.objects) {
-      const auto found = translation.reports.find(object->key);
-      if (found == translation.reports.end()) continue;
-      const auto tell = [&](Severity severity, const std::string& message) {
-        loaded.diagnostics.add({.severity = severity,
-                                .file = object->file,
-                                .place = object->node.place(),
-                                .object = object->key,
-                                .message = message});
-      };
-      for (const std::string& error : found->second.errors) tell(Severity::error, error);
-      for (const std::string& warning : found->second.warnings) tell(Severity::warning, warning);
-    }
+  LoadedConfig& loaded = offline.loaded;
+  for (const ConfigObjectPtr& object : loaded.objects) {
+    const auto found = offline.translation.reports.find(object->key);
+    if (found == offline.translation.reports.end()) continue;
+    const auto tell = [&](Severity severity, const std::string& message) {
+      loaded.diagnostics.add({.severity = severity,
+                              .file = object->file,
+                              .place = object->node.place(),
+                              .object = object->key,
+                              .message = message});
+    };
+    for (const std::string& error : found->second.errors) tell(Severity::error, error);
+    for (const std::string& warning : found->second.warnings) tell(Severity::warning, warning);
   }
   fmt::print("{}", check_report(loaded, read.files.size()));
   return loaded.diagnostics.errors() > 0 ? kConfigErrors : kOk;

@@ -2,13 +2,11 @@
 #include <cstdio>
 
 #include "base/strings.h"
-#include "config/load.h"
 #include "control/store/folder_scan.h"
-#include "control/translate.h"
 #include "forward/dynamic_upstream.h"
 #include "http/framing.h"
 #include "main/commands.h"
-#include "main/program.h"
+#include "main/offline.h"
 
 namespace sluice {
 namespace {
@@ -90,26 +88,16 @@ int explain_command(const ExplainRequest& options) {
   const FolderScan scan = scan_folders(options.config);
   std::vector<ConfigFile> files;
   for (const ScannedFile& file : scan.files) files.push_back({file.path, file.bytes, file.size});
-  const std::vector<OptionField> fields = all_option_fields();
-  const LoadedConfig loaded = load_config(files, fields);
-
-  Metrics metrics(2);
-  Loop loop;
-  ResolverPool resolvers({&loop});
-  TranslateOptions translate;
-  translate.metrics = &metrics;
-  translate.resolvers = &resolvers;
-  translate.filters = all_filters();
-  Translator translator(std::move(translate));
-  const Translation translation = translator.translate(loaded.objects);
-  if (translation.snapshot->listeners.empty()) {
+  Offline offline(files);
+  const Snapshot& snapshot = *offline.translation.snapshot;
+  if (snapshot.listeners.empty()) {
     fmt::print(stderr, "sluice: nothing is served by this configuration; `sluice check` tells why\n");
     return kConfigErrors;
   }
   bool first = true;
-  for (const auto& listener : translation.snapshot->listeners) {
+  for (const auto& listener : snapshot.listeners) {
     if (!std::exchange(first, false)) fmt::print("\n");
-    explain_listener(*listener, options, *target, loop);
+    explain_listener(*listener, options, *target, offline.loop());
   }
   return kOk;
 }

@@ -1,0 +1,28 @@
+// Configuration put together as `run` would, but not served: what `check` and `explain` look at.
+#pragma once
+
+#include <span>
+
+#include "config/load.h"
+#include "control/translate.h"
+
+namespace sluice {
+
+class Offline {
+ public:
+  explicit Offline(std::span<const ConfigFile> files);
+
+ private:
+  std::vector<OptionField> fields_;
+  Metrics metrics_{2};
+  Loop loop_;
+  ResolverPool resolvers_{{&loop_}};
+  Translator translator_;
+
+ public:
+  LoadedConfig loaded;
+  const Translation translation;  // of what could be loaded
+  Loop& loop() { return loop_; }
+};
+
+}  // namespace sluice
