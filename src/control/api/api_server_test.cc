@@ -375,8 +375,11 @@ TEST(ApiServer, deletes_one_or_all_that_match) {
   EXPECT_EQ(api.send("DELETE", std::string(kUpstreams) + "?labelSelector=x%3D%3D%3D1").status, 400);
   EXPECT_EQ(api.send("DELETE", kUpstreams, R"({"dryRun":["All"]})").names(), "c d");
   EXPECT_EQ(api.get(kUpstreams).names(), "c d");
+  int told = 0;
+  const auto subscription = api.store.subscribe([&] { ++told; });
   EXPECT_EQ(api.send("DELETE", kUpstreams).status, 200);
   EXPECT_EQ(api.get(kUpstreams).names(), "");
+  EXPECT_EQ(told, 1) << "all at once: one new snapshot";
 }
 
 TEST(ApiServer, says_why_the_database_refused) {

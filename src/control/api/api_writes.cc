@@ -237,10 +237,12 @@ Outcome<ApiAnswer> ApiServer::remove_all(Write& write) {
   selection.fields = std::move(*fields);
   TRY(read_delete_options(write, nullptr));
   ListPage page{.items = select(kind, selection)};
-  for (const View& view : page.items) {
-    if (write.dry_run) break;
-    const ObjectKey key = key_of(*view);
-    if (auto erased = database_.erase(key); !erased) return write_failed(kind, key.name, erased.error());
+  if (!write.dry_run) {
+    const ObjectStore::Batch batch(store_);  // one new snapshot for all
+    for (const View& view : page.items) {
+      const ObjectKey key = key_of(*view);
+      if (auto erased = database_.erase(key); !erased) return write_failed(kind, key.name, erased.error());
+    }
   }
   page.version = fmt::to_string(store_.version());
   return ApiAnswer{.response = {.body = to_json(represent_list({}, kind, page, write.request.now)) + "\n"}};
