@@ -35,8 +35,7 @@ struct Error {
   ErrorKind kind = ErrorKind::internal;
   std::string message;  // a sentence for a human: what, where, which value, what to do
   Side side = Side::ours;
-  bool retryable = false;  // trying again, elsewhere or later, may help
-  int code = 0;            // an errno or a status, where there is one
+  int code = 0;  // an errno or a status, where there is one
 
   // The same error with the place put in front: "reading JWKS for provider `okta`: connection refused".
   Error in(std::string_view where) && {
