@@ -152,6 +152,13 @@ void Headers::set(Known known, std::string_view value) {
   set(header_name(known), value);
 }
 
+void Headers::own_bytes() {
+  for (HeaderField& field : *this) {
+    field.name = arena_->copy(field.name);
+    field.value = arena_->copy(field.value);
+  }
+}
+
 size_t Headers::remove(std::string_view lower_name) {
   return remove_if([&](const HeaderField& field) { return field.name == lower_name; });
 }

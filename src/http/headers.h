@@ -102,6 +102,8 @@ class Headers {
     return removed;
   }
   void clear() { size_ = 0; }
+  // Copies every name and value into the arena: what they pointed into may go.
+  void own_bytes();
 
   Arena& arena() const { return *arena_; }
   // As add(), for parsers that know the number already.

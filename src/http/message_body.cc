@@ -114,6 +114,14 @@ Task<Chunk> MessageBody::read() {
   return read_waiting();
 }
 
+Task<void> MessageBody::said() {
+  while (saying_) {
+    auto waiting = said_.wait(source_.socket.loop());
+    CO_TRY(co_await waiting);
+  }
+  co_return Status{};
+}
+
 Task<Chunk> MessageBody::read_after_others() {
   reads_in_a_row_ = 0;
   if (source_.socket.loop().now() >= deadline_) co_return fail(ErrorKind::timeout, "timed out", source_.side);
@@ -127,8 +135,12 @@ Task<Chunk> MessageBody::read_waiting() {
   reads_in_a_row_ = 0;
   if (!say_first_.empty()) {
     const std::string_view words = std::exchange(say_first_, {});
+    saying_ = true;
     auto writing = source_.socket.write_all(words, source_.idle_max);
-    CO_TRY(co_await writing);
+    auto written = co_await writing;
+    saying_ = false;
+    said_.notify(source_.socket.loop());
+    CO_TRY(std::move(written));
   }
   for (;;) {
     const SteadyTime now = source_.socket.loop().now();

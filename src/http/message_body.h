@@ -39,6 +39,8 @@ class MessageBody final : public BodyReader {
   void say_first(std::string_view bytes) { say_first_ = bytes; }
   // Takes that back; true when it had not been said yet.
   bool say_nothing() { return !std::exchange(say_first_, {}).empty(); }
+  // Waits while it is being said: whoever else writes to the socket must not write into the middle of it.
+  Task<void> said();
   // What is still missing will not come, though the connection may end in good order: reads give this from now on.
   void break_off(Error why) { broken_off_ = std::move(why); }
   // When bytes last came.
@@ -74,6 +76,8 @@ class MessageBody final : public BodyReader {
   SteadyTime deadline_ = SteadyTime::max();
   SteadyTime last_read_{};
   std::string_view say_first_;
+  bool saying_ = false;
+  Event said_;
 };
 
 }  // namespace sluice

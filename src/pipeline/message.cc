@@ -8,6 +8,14 @@ bool Request::choose_route_again() {
   return rerouter && rerouter->choose(*this);
 }
 
+void Request::own_bytes() {
+  for (std::string_view* text : {&method, &path, &authority, &scheme}) *text = arena.copy(*text);
+  headers.own_bytes();
+  info.own_bytes(arena);
+  route = {};
+  rerouter = nullptr;
+}
+
 std::optional<std::string_view> Request::header(std::string_view lower_name) const {
   if (lower_name == "host") return authority;
   if (!lower_name.starts_with(':')) return headers.get(lower_name);

@@ -32,7 +32,6 @@ class RouteRules {
 
   Nanos timeout = 15s;                // from the end of the request to the end of the response; 0: none
   std::optional<Nanos> idle_timeout;  // without any byte; nothing: the listener's streamIdleTimeout; 0: none
-  bool websocket = true;              // upgrades are allowed
 };
 
 // The route's part of the snapshot as the pipeline sees it.
@@ -83,6 +82,9 @@ struct Request {
   // Chooses the route again from the present headers and path: what follows runs in the new route's chain, from its
   // first filter of a later stage. Returns false when no route fits now (the old one stays).
   bool choose_route_again();
+
+  // Lets go of the snapshot: copies what points into it, and forgets the route.
+  void own_bytes();
 
   // A header by its name, or one of ":method", ":path", ":authority", ":scheme", or "host". First value.
   std::optional<std::string_view> header(std::string_view lower_name) const;

@@ -26,6 +26,18 @@ std::string StreamInfo::flags_text() const {
   return out;
 }
 
+void StreamInfo::own_bytes(Arena& arena) {
+  for (std::string_view* text :
+       {&details, &method, &original_path, &protocol, &request_id, &route_name, &virtual_host_name, &upstream_cluster,
+        &upstream_host, &upstream_local_address, &upstream_transport_failure, &destination, &downstream_remote})
+    *text = arena.copy(*text);
+  for (MetadataEntry& entry : metadata) {
+    entry.filter_namespace = arena.copy(entry.filter_namespace);
+    entry.key = arena.copy(entry.key);
+    if (!entry.owner) entry.json = arena.copy(entry.json);
+  }
+}
+
 const MetadataEntry* StreamInfo::find_metadata(std::string_view filter_namespace, std::string_view key) const {
   for (const MetadataEntry& entry : metadata)
     if (entry.filter_namespace == filter_namespace && entry.key == key) return &entry;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/arena.h"
 #include "base/time.h"
 #include "io/socket.h"
 
@@ -80,6 +81,9 @@ struct StreamInfo {
   uint64_t connection_id = 0;
 
   std::vector<MetadataEntry> metadata;
+
+  // Copies every text into `arena`: what they pointed into may go.
+  void own_bytes(Arena& arena);
 
   void set(ResponseFlag flag) { flags |= 1U << static_cast<unsigned>(flag); }
   bool has(ResponseFlag flag) const { return flags >> static_cast<unsigned>(flag) & 1; }

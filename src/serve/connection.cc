@@ -62,7 +62,22 @@ struct Connection::Exchange {
     request.upstreams = connection.listener_.upstreams;
   }
 
+  // A tunnel may last for days: it holds on to what is needed at its end, and lets the snapshot go.
+  void let_go_of_config(Response& response) {
+    kept.emplace(config->metrics, config->observer);
+    request.own_bytes();
+    response.headers->own_bytes();
+    config.release();
+  }
+  const ServerMetrics& metrics() const { return kept ? *kept->metrics : *config->metrics; }
+  const ExchangeObserver* observer() const { return kept ? kept->observer.get() : config->observer.get(); }
+
+  struct Kept {
+    std::shared_ptr<const ServerMetrics> metrics;
+    std::shared_ptr<const ExchangeObserver> observer;
+  };
   ConfigSlot::Lease config;
+  std::optional<Kept> kept;  // set: `config` has been given back
   StreamInfo info;
   TaskGroup background;
   Request request;
@@ -388,7 +403,11 @@ Task<void> Connection::answer(Exchange& exchange, Response& response) {
   if (response.close || draining_) exchange.keep_alive = false;
   // From here on "100 Continue" would be part of the answer. A client that was not told to go on may send its body or
   // not: where the next request would begin nobody knows.
-  if (exchange.body && exchange.body->say_nothing()) exchange.keep_alive = false;
+  if (exchange.body && exchange.framing.expects_continue) {
+    if (exchange.body->say_nothing()) exchange.keep_alive = false;
+    auto saying = exchange.body->said();
+    CO_TRY(co_await saying);
+  }
   // A body that nobody will read, and that is too long to read past.
   if (response.local && exchange.body && !exchange.body->complete() &&
       (exchange.framing.expects_continue || !exchange.request.body.length ||
@@ -470,7 +489,6 @@ Piece Connection::piece(const Exchange& exchange, const Response& response, std:
 }
 
 Task<void> Connection::relay(Exchange& exchange, Response& response) {
-  const ServerMetrics& metrics = *exchange.config->metrics;
   const Nanos idle = exchange.config->stream_idle_timeout;
   const std::string_view head = write_head(exchange, response);
   exchange.head_sent = true;
@@ -478,6 +496,8 @@ Task<void> Connection::relay(Exchange& exchange, Response& response) {
   auto writing = socket_.write_all(head, idle);
   CO_TRY(co_await writing);
   socket_.watch().on_hangup = nullptr;
+  exchange.let_go_of_config(response);
+  const ServerMetrics& metrics = exchange.metrics();
   metrics.upgrades->add();
   metrics.upgrades_active->add();
   const std::string_view early(memory_->block.data() + exchange.head.size(), memory_->filled - exchange.head.size());
@@ -523,7 +543,7 @@ Task<void> Connection::linger() {
 }
 
 void Connection::finish(Exchange& exchange, const Response& response) {
-  const ServerMetrics& metrics = *exchange.config->metrics;
+  const ServerMetrics& metrics = exchange.metrics();
   StreamInfo& info = exchange.info;
   metrics.requests_active->sub();
   if (exchange.body) info.bytes_received = exchange.body->bytes_read();
@@ -540,7 +560,7 @@ void Connection::finish(Exchange& exchange, const Response& response) {
   const SteadyTime now = listener_.loop.now();
   info.upstream_last_byte = now;
   metrics.request_time->record_nanos((now - info.start).count());
-  if (exchange.config->observer) exchange.config->observer->finished(exchange.request, response, now);
+  if (const ExchangeObserver* observer = exchange.observer()) observer->finished(exchange.request, response, now);
 }
 
 // What has come of the next request moves to the front.

@@ -606,6 +606,50 @@ TEST(Connection, says_no_length_where_there_can_be_none) {
   EXPECT_FALSE(client.hears("content-length"));
 }
 
+// Whatever the answer's head and the log need of it at the end has been copied; the sanitizer watches.
+TEST(Connection, lets_its_configuration_go_once_it_is_a_tunnel) {
+  Gateway gateway;
+  const std::weak_ptr<const void> gone = [&] {
+    struct Snapshot {
+      ListenerConfig config;
+      std::string text = "a text of the configuration";
+    };
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->config = gateway.config;
+    snapshot->config.server_name = "a server name that is long enough to lie on the heap";
+    gateway.listener.configure(snapshot, &snapshot->config);
+    return std::weak_ptr<const void>(snapshot);
+  }();
+  int fds[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+  TestPeer upstream(fds[0]);
+  Socket tunnel;
+  ASSERT_TRUE(tunnel.adopt(gateway.loop, fds[1], Side::upstream));
+  std::string text = "details of the configuration, long enough to lie on the heap";
+  gateway.handler = [&](Request& request) -> Task<Response> {
+    Response response = respond(request, 101, "");
+    response.body = {};
+    response.tunnel = &tunnel;
+    request.info.details = text;
+    request.headers.add("x-from-config", text);
+    return response;
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("GET /ws HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nfirst");
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return upstream.hears("first"); }));
+  EXPECT_TRUE(client.hears("HTTP/1.1 101 Switching Protocols\r\n"));
+  gateway.listener.configure(nullptr, &gateway.config);
+  EXPECT_TRUE(gone.expired());
+  text.assign(text.size(), '?');
+  upstream.say("still there");
+  EXPECT_TRUE(gateway.says(client, "still there"));
+  client.close();
+  upstream.close();
+  ASSERT_TRUE(gateway.all_gone());
+  EXPECT_EQ(gateway.log,
+            std::vector<std::string>{"101 - details of the configuration, long enough to lie on the heap"});
+}
+
 TEST(Listener, finishes_what_is_under_way_when_it_drains) {
   Gateway gateway;
   gateway.hold();

@@ -62,6 +62,36 @@ class HotSwap(Case):
         self.assertGreater(count[0], 200)
         until(lambda: gateway.metric("^sluice_snapshots_live") <= 2, "old snapshots to go")
 
+    def test_a_websocket_lets_old_snapshots_go(self):
+        def behaviour(connection, request):
+            connection.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            while True:
+                connection.more()
+                data, connection.data = connection.data, b""
+                connection.send(data.upper())
+        backend = self.use(Backend())
+        backend.on("/ws", behaviour)
+        route = ("- matchers: [{{prefix: /}}]\n  name: r{n}\n"
+                 "  options: {{headerManipulation: {{responseHeadersToAdd: [{{header: {{key: x-version, value: v{n}}}}}]}}}}\n"
+                 "  routeAction: {{single: {{upstream: {{name: backend, namespace: gloo-system}}}}}}")
+        version = lambda n: configs.virtual_service(route.format(n=n), domains="['*']")
+        gateway = self.use(Gateway({"backend.yaml": configs.BACKEND, "vs.yaml": version(0)}, values={"backend": backend.port},
+                                   access_log="stdout"))
+        until(lambda: gateway.fetch("/").header("x-version") == "v0", "the first version")
+        rest = gateway.metric("^sluice_snapshots_live")
+        with gateway.client() as client:
+            client.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            self.assert_status(client.read_response(), 101)
+            for n in (1, 2, 3):
+                gateway.write("vs.yaml", version(n))
+                until(lambda n=n: gateway.fetch("/").header("x-version") == f"v{n}", f"version {n}")
+            until(lambda: gateway.metric("^sluice_snapshots_live") <= rest, "old snapshots to go")
+            client.send("still")
+            self.assertEqual(client.read_exactly(5), b"STILL")
+            client.end_sending()
+            self.assertTrue(client.closed())
+        until(lambda: '"GET /ws HTTP/1.1" 101 -' in gateway.process.stdout(), "the line of the access log")
+
     def test_a_bad_change_keeps_what_was_served(self):
         gateway = self.use(Gateway({"vs.yaml": direct("good"), "other.yaml": direct("other", "other.test")}))
         for bad in ("kind: [", direct("bad").replace("status", "stauts"), "\xff\xfe", "a: &a [*a]"):

@@ -1,0 +1,51 @@
+#include "http/message_body.h"
+
+#include <gtest/gtest.h>
+
+#include "io/testing.h"
+
+namespace sluice {
+namespace {
+
+TEST(MessageBody, tells_when_its_words_have_gone_out_whole) {
+  Loop loop;
+  int fds[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+  TestPeer client(fds[0]);
+  Socket socket;
+  ASSERT_TRUE(socket.adopt(loop, fds[1], Side::downstream));
+  const std::string filler(1024, 'x');
+  while (::send(socket.fd(), filler.data(), filler.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+  }
+  Arena arena;
+  Block block(Block::kSmall);
+  MessageBody body({.socket = socket, .block = block, .arena = arena}, BodyKind::length, 3);
+  body.say_first("go on");
+  std::string got;
+  bool told = false;
+  const auto read = [&]() -> Task<void> {
+    auto reading = body.read();
+    const Chunk chunk = CO_TRY(co_await reading);
+    got = std::string(chunk.bytes.data(), chunk.bytes.size());
+    co_return Status{};
+  };
+  const auto wait = [&]() -> Task<void> {
+    auto saying = body.said();
+    CO_TRY(co_await saying);
+    told = true;
+    co_return Status{};
+  };
+  TaskGroup tasks;
+  tasks.spawn(read());
+  tasks.spawn(wait());
+  settle(loop);
+  EXPECT_FALSE(told);
+  EXPECT_FALSE(body.say_nothing()) << "it has begun";
+  EXPECT_TRUE(turn_until(loop, [&] { return client.hears("go on"); }));
+  EXPECT_TRUE(turn_until(loop, [&] { return told; }));
+  client.say("abc");
+  EXPECT_TRUE(turn_until(loop, [&] { return got == "abc"; }));
+}
+
+}  // namespace
+}  // namespace sluice
