@@ -161,7 +161,8 @@ class Verbs(Case):
         self.assertIn("virtualservices", self.kubectl("api-resources"))
         code, out, err = self.tool.run("explain", "virtualservice.spec")
         if code:
-            self.skipTest(f"explain needs the definitions of the kinds in /openapi, a later step: {err.strip()}")
+            self.assertIn("couldn't find resource", err)
+            self.skipTest("this kubectl reads /openapi/v2 only, which has no definitions (docs/decisions/0014); make interop runs a current one")
         self.assertIn("virtualHost", out)
 
     def test_secrets_and_configmaps(self):
