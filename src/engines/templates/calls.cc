@@ -50,12 +50,12 @@ Result<Value> smallest_or_largest(Run& run, Value& list, std::string_view name, 
 Result<Value> at_index(Value& container, Value& index) {
   const Json& json = container.json();
   if (json.is_object()) return element(container, json.at(index.json().get<std::string>()));
-  return element(container, json.at(static_cast<size_t>(index.json().get<int64_t>())));
+  return element(container, json.at(static_cast<size_t>(whole_number(index.json()))));
 }
 
 Result<Value> divisible(Value& number, Value& by) {
-  const auto divisor = by.json().get<int64_t>();
-  const auto dividend = number.json().get<int64_t>();
+  const auto divisor = whole_number(by.json());
+  const auto dividend = whole_number(number.json());
   if (divisor == 0) return Value::boolean(false);
   return Value::boolean(divisor == -1 || dividend % divisor == 0);
 }
@@ -91,16 +91,17 @@ Result<Value> join(Run& run, Value& list, Value& separator) {
 }
 
 Result<Value> range(Run& run, Value& count) {
-  const auto n = count.json().get<int64_t>();
+  const auto n = whole_number(count.json());
   if (n < 0) return invalid(fmt::format("range of {}: it must be 0 or more", n));
-  TRY(run.charge(static_cast<size_t>(n) * sizeof(Json)));
+  constexpr size_t kMost = std::numeric_limits<size_t>::max();
+  TRY(run.charge(static_cast<size_t>(n) > kMost / sizeof(Json) ? kMost : static_cast<size_t>(n) * sizeof(Json)));
   Json list = Json::array();
   for (int64_t i = 0; i < n; ++i) list.push_back(i);
   return list;
 }
 
 Result<Value> round(Value& number, Value& digits) {
-  const auto places = digits.json().get<int64_t>();
+  const auto places = whole_number(digits.json());
   const double factor = std::pow(10.0, static_cast<double>(places));
   const double rounded = std::round(number.json().get<double>() * factor) / factor;
   const bool whole = places == 0 && std::abs(rounded) < 9e18;
@@ -126,8 +127,8 @@ Result<Value> substring(std::span<Value> arguments) {
   const bool whole_numbers =
       std::ranges::all_of(arguments.subspan(1), [](Value& v) { return v.json().is_number_integer(); });
   if (!whole_numbers) return std::string_view();
-  const auto start = arguments[1].json().get<int64_t>();
-  const auto wanted = arguments.size() == 3 ? arguments[2].json().get<int64_t>() : 0;
+  const auto start = whole_number(arguments[1].json());
+  const auto wanted = arguments.size() == 3 ? whole_number(arguments[2].json()) : 0;
   if (start < 0 || static_cast<uint64_t>(start) >= text.size()) return std::string_view();
   const std::string_view rest = text.substr(static_cast<size_t>(start));
   if (wanted <= 0 || static_cast<uint64_t>(wanted) > rest.size()) return piece(arguments[0], rest);
@@ -264,8 +265,8 @@ Result<Value> call(Run& run, Function function, std::span<Value> arguments) {
   switch (function) {
     case Function::at: return at_index(arguments[0], arguments[1]);
     case Function::divisible_by: return divisible(arguments[0], arguments[1]);
-    case Function::even: return Value::boolean(argument().json().get<int64_t>() % 2 == 0);
-    case Function::odd: return Value::boolean(argument().json().get<int64_t>() % 2 != 0);
+    case Function::even: return Value::boolean(whole_number(argument().json()) % 2 == 0);
+    case Function::odd: return Value::boolean(whole_number(argument().json()) % 2 != 0);
     case Function::exists: return exists(run.input, argument());
     case Function::exists_in: return exists_in(arguments[0], arguments[1]);
     case Function::first:

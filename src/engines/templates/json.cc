@@ -1,5 +1,8 @@
 #include "engines/templates/json.h"
 
+#include <cmath>
+#include <limits>
+
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
@@ -95,6 +98,16 @@ const Json* find(const Json& root, const Path& path) {
     }
   }
   return at;
+}
+
+int64_t whole_number(const Json& value) {
+  constexpr double kEdge = 9223372036854775808.0;  // 2^63
+  if (!value.is_number_float()) return value.get<int64_t>();
+  const auto number = value.get<double>();
+  if (std::isnan(number)) return 0;
+  if (number >= kEdge) return std::numeric_limits<int64_t>::max();
+  if (number < -kEdge) return std::numeric_limits<int64_t>::min();
+  return static_cast<int64_t>(number);
 }
 
 Weight weigh(const Json& value) {

@@ -35,6 +35,10 @@ Result<Path> slashed_path(std::string_view name);
 // Nothing when a key is missing, an index is no plain number within the array, or the way leads through a scalar.
 const Json* find(const Json& root, const Path& path);
 
+// A number without its fraction, at most as far as 64 bits go; 0 for what is no number at all (NaN). Throws the
+// library's type error for anything else. Json::get<int64_t>() has no defined result for such doubles.
+int64_t whole_number(const Json& value);
+
 // What copying or comparing the value costs, in bytes, roughly; and how many levels it has.
 struct Weight {
   size_t bytes = 0;

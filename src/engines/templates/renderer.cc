@@ -222,7 +222,7 @@ double floating(Op op, double a, double b) {
 }
 
 Json power(const Json& base, const Json& exponent) {
-  const auto times = exponent.get<int64_t>();
+  const auto times = whole_number(exponent);
   const double result = std::pow(base.get<double>(), static_cast<double>(times));
   const bool stays_whole = base.is_number_integer() && times >= 0 && std::abs(result) < 9e18;
   return stays_whole ? Json(static_cast<int64_t>(result)) : Json(result);
@@ -240,7 +240,7 @@ Status Renderer::arithmetic(const Instruction& instruction, Value& left, Value& 
       return {};
     }
     case Op::op_modulo: {
-      const auto dividend = a.get<int64_t>(), divisor = b.get<int64_t>();
+      const auto dividend = whole_number(a), divisor = whole_number(b);
       if (divisor == 0) return error(instruction.position, "division by zero");
       stack_.emplace_back(Json(divisor == -1 ? 0 : dividend % divisor));
       return {};
@@ -248,7 +248,7 @@ Status Renderer::arithmetic(const Instruction& instruction, Value& left, Value& 
     case Op::op_power: stack_.emplace_back(power(a, b)); return {};
     default:
       if (a.is_number_integer() && b.is_number_integer()) {
-        stack_.emplace_back(Json(whole(instruction.op, a.get<int64_t>(), b.get<int64_t>())));
+        stack_.emplace_back(Json(whole(instruction.op, whole_number(a), whole_number(b))));
       } else {
         stack_.emplace_back(Json(floating(instruction.op, a.get<double>(), b.get<double>())));
       }

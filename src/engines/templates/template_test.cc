@@ -434,6 +434,9 @@ TEST(Template, answers_errors_of_a_run_with_the_texts_of_gloo) {
       {"{{ int(5) }}", "[json.exception.type_error.303]"},
       {"{{ 1 / 0 }}", "(at 1:6) division by zero"},
       {"{{ 1 % 0 }}", "(at 1:6) division by zero"},
+      {"{{ 7 % (0 ^ -1) }}{{ 1 / 0 }}", "division by zero"},  // infinity is the largest whole number there is
+      {"{{ range(1152921504606846976) }}", "bytes of work"},
+      {"{{ range(1e300) }}", "bytes of work"},
       {"{{ at(l, 9) }}", "[json.exception.out_of_range.401] array index 9 is out of range"},
       {"{{ at(l, -1) }}", "[json.exception.out_of_range.401]"},
       {"{{ at(o, \"x\") }}", "[json.exception.out_of_range.403] key 'x' not found"},
