@@ -110,6 +110,17 @@ class Names(Case):
         self.assertLess(time.monotonic() - began, 4)
         self.assertIn("resolve_timeout", self.gateway.log_line("/mute"))
 
+    @rows({"a second try runs": 1.3, "a third try runs": 3.3})
+    def an_answer_is_used_when_it_comes_though(self, delay):
+        self.set_up()
+        self.dns.set("late.test", "127.0.0.2", delay=delay)
+        began = time.monotonic()
+        response = self.get("late.test")
+        took = time.monotonic() - began
+        self.assertEqual((response.status, response.text()), (200, "127.0.0.2"))
+        self.assertGreaterEqual(took, delay)
+        self.assertLess(took, delay + 0.8, "the answer to the first try was not taken")
+
     def test_slow_and_failing_names_delay_nobody_else(self):
         self.set_up()
         self.dns.set("slow.test", "127.0.0.2", delay=2)

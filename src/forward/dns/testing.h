@@ -61,6 +61,13 @@ class FakeDns final : private Waiter {
     ::close(udp_);
   }
 
+  // Says something to whoever asked over UDP, at any time.
+  void say(const DnsQuestion& to, const dns::MessageBuilder& reply) {
+    sockaddr_storage peer;
+    const socklen_t length = Endpoint{IpAddress::v4(127, 0, 0, 1), to.source_port}.to_sockaddr(peer);
+    ::sendto(udp_, reply.bytes.data(), reply.bytes.size(), 0, reinterpret_cast<sockaddr*>(&peer), length);
+  }
+
   Endpoint endpoint() const { return {IpAddress::v4(127, 0, 0, 1), port_}; }
   size_t count(std::string_view text) const { return static_cast<size_t>(std::ranges::count(seen, text)); }
 

@@ -131,26 +131,85 @@ bool is_final(const Answer& answer) {
   return answer.rcode == Rcode::no_error || answer.rcode == Rcode::name_does_not_exist;
 }
 
+// One question while it is being asked, and what its tries share. A server that lets its patience pass is not hung up
+// on: the next one is asked, and whoever answers first, to any of the tries, has answered.
+class Inquiry {
+ public:
+  Inquiry(Loop& loop, const DnsServers& servers, DatagramBuffer& buffer, std::string name, RecordType type)
+      : loop_(loop), servers_(servers), buffer_(buffer), name_(std::move(name)), type_(type) {}
+
+  // Waits until all tries have ended.
+  Task<Answer> run() {
+    auto asking = ask_in_rounds();
+    const Status asked = co_await asking;
+    tries_.cancel();
+    auto ending = tries_.join();
+    CO_TRY(co_await ending);
+    if (!asked) co_return std::unexpected(asked.error());
+    co_return std::move(outcome_);
+  }
+
+ private:
+  Task<void> ask_in_rounds() {
+    for (unsigned round = 0; round < DnsServers::kRoundsMax; ++round)
+      for (size_t i = 0; i < servers_.list.size(); ++i) {
+        if (given_up_[i]) continue;
+        tries_.spawn(try_server(i));
+        auto waiting = wait_for(i, loop_.now() + servers_.patience * (1 << round));
+        CO_TRY(co_await waiting);
+        if (answered_) co_return Status{};
+      }
+    co_return Status{};
+  }
+
+  Task<void> try_server(size_t server) {
+    auto asking = ask_server(loop_, servers_.list[server], buffer_, name_, type_, deadline_);
+    take(server, co_await asking);
+    co_return Status{};
+  }
+
+  // Until there is an answer, this server is given up, or the patience with it is over.
+  Task<void> wait_for(size_t server, SteadyTime patience_ends) {
+    while (!answered_ && !given_up_[server] && loop_.now() < patience_ends) {
+      auto waiting = news_.wait(loop_, patience_ends);
+      const Status heard = co_await waiting;
+      if (!heard && heard.error().kind != ErrorKind::timeout) co_return heard;
+    }
+    // That another refused says more than that this one is silent.
+    if (!outcome_ && !given_up_[server]) outcome_ = fail(ErrorKind::timeout, "timed out", Side::upstream);
+    co_return Status{};
+  }
+
+  void take(size_t server, Result<Answer> answer) {
+    if (answered_ || (!answer && answer.error().kind == ErrorKind::cancelled)) return;
+    answered_ = answer && is_final(*answer);
+    given_up_[server] = given_up_[server] || answer || answer.error().kind != ErrorKind::timeout;
+    if (answer || !outcome_) outcome_ = std::move(answer);
+    news_.notify(loop_);
+  }
+
+  Loop& loop_;
+  const DnsServers& servers_;
+  DatagramBuffer& buffer_;
+  std::string name_;
+  RecordType type_;
+  // No try need outlast the last round's patience with the last server.
+  SteadyTime deadline_ =
+      loop_.now() + servers_.patience * ((1 << DnsServers::kRoundsMax) - 1) * static_cast<int>(servers_.list.size());
+  Result<Answer> outcome_ = fail(ErrorKind::unreachable, "there is no DNS server to ask");
+  bool answered_ = false;  // `outcome_` is final
+  std::vector<bool> given_up_ = std::vector<bool>(servers_.list.size());
+  Event news_;  // a try has ended
+  TaskGroup tries_;
+};
+
 }  // namespace
 
 Task<Answer> ask_servers(Loop& loop, const DnsServers& servers, DatagramBuffer& buffer, std::string name,
                          RecordType type) {
-  Result<Answer> last = fail(ErrorKind::unreachable, "there is no DNS server to ask");
-  std::vector<bool> given_up(servers.list.size());
-  for (unsigned round = 0; round < DnsServers::kRoundsMax; ++round) {
-    for (size_t i = 0; i < servers.list.size(); ++i) {
-      if (given_up[i]) continue;
-      const SteadyTime deadline = loop.now() + servers.patience * (1 << round);
-      auto asking = ask_server(loop, servers.list[i], buffer, name, type, deadline);
-      Result<Answer> answer = co_await asking;
-      if (!answer && answer.error().kind == ErrorKind::cancelled) co_return answer;
-      if (answer && is_final(*answer)) co_return answer;
-      given_up[i] = answer || answer.error().kind != ErrorKind::timeout;
-      // That one refused says more than that another is silent.
-      if (answer || !last) last = std::move(answer);
-    }
-  }
-  co_return last;
+  Inquiry inquiry(loop, servers, buffer, std::move(name), type);
+  auto running = inquiry.run();
+  co_return co_await running;
 }
 
 }  // namespace sluice

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <set>
 
 #include "forward/dns/testing.h"
@@ -20,6 +21,7 @@ class DnsTransport : public testing::Test {
 
   struct Ask {
     explicit Ask(DnsTransport& t) : test(t) {}
+    ~Ask() { runner.cancel(); }
     void start(const DnsServers& servers, std::string name, RecordType type) { runner.start(run(servers, name, type)); }
     Task<void> run(const DnsServers& servers, std::string name, RecordType type) {
       auto asking = ask_servers(test.loop, servers, test.buffer, std::move(name), type);
@@ -156,6 +158,115 @@ TEST_F(DnsTransport, asks_the_next_server_when_one_is_silent_and_comes_back_with
   EXPECT_EQ(text(one), "error timed out");
 }
 
+TEST_F(DnsTransport, takes_an_answer_to_an_earlier_try_as_soon_as_it_comes) {
+  FakeDns server(loop);
+  const DnsServers servers{{{server.endpoint()}}};
+  Ask one(*this);
+  one.start(servers, "a.test", RecordType::a);
+  flow();
+  loop.advance(1s);  // its patience; the second try begins
+  flow();
+  loop.advance(200ms);
+  ASSERT_EQ(server.seen.size(), 2u);
+  const DnsQuestion &first = server.questions[0], &second = server.questions[1];
+  EXPECT_NE(first.source_port, second.source_port);
+
+  DnsQuestion wrong_id = first;
+  wrong_id.id = static_cast<uint16_t>(first.id + 1);
+  server.say(wrong_id, wrong_id.addresses({"6.6.6.6"}));
+  flow();
+  EXPECT_EQ(text(one), "waits");
+  server.say(first, first.addresses({"10.0.0.1"}));
+  flow();
+  EXPECT_EQ(text(one), "rcode 0 10.0.0.1");
+  EXPECT_EQ(server.seen.size(), 2u);
+}
+
+TEST_F(DnsTransport, takes_a_late_answer_of_any_server_in_any_round) {
+  struct Row {
+    size_t server, question;
+    Nanos after;
+  };
+  const Row rows[] = {{0, 0, 1s}, {1, 0, 3s}, {0, 1, 5s}, {1, 3, 29s}};
+  for (const Row& row : rows) {
+    FakeDns first(loop), second(loop);
+    const DnsServers servers{{{first.endpoint()}, {second.endpoint()}}};
+    Ask one(*this);
+    one.start(servers, "a.test", RecordType::a);
+    for (Nanos passed{}; passed < row.after; passed += 1s) {
+      flow();
+      loop.advance(1s);
+    }
+    flow();
+    FakeDns& server = row.server == 0 ? first : second;
+    ASSERT_LT(row.question, server.questions.size());
+    EXPECT_EQ(text(one), "waits");
+    server.say(server.questions[row.question], server.questions[row.question].addresses({"10.0.0.1"}));
+    flow();
+    EXPECT_EQ(text(one), "rcode 0 10.0.0.1") << row.server << " " << row.question;
+  }
+}
+
+TEST_F(DnsTransport, asks_over_tcp_when_a_late_answer_was_truncated) {
+  FakeDns server(loop, [](const DnsQuestion& q) {
+    return q.tcp ? std::vector{q.addresses({"10.0.0.1"})} : std::vector<dns::MessageBuilder>{};
+  });
+  const DnsServers servers{{{server.endpoint()}}};
+  Ask one(*this);
+  one.start(servers, "a.test", RecordType::a);
+  flow();
+  loop.advance(1s);
+  flow();
+  const DnsQuestion first = server.questions[0];
+  server.say(first, first.truncated());
+  flow();
+  EXPECT_EQ(text(one), "rcode 0 10.0.0.1");
+  EXPECT_EQ(server.seen, (std::vector<std::string>{"a.test A", "a.test A", "a.test A tcp"}));
+}
+
+TEST_F(DnsTransport, gives_a_server_up_that_refuses_late) {
+  FakeDns refuses(loop), silent(loop);
+  const DnsServers servers{{{refuses.endpoint()}, {silent.endpoint()}}};
+  Ask one(*this);
+  one.start(servers, "a.test", RecordType::a);
+  flow();
+  loop.advance(1s);  // now the second is asked
+  flow();
+  const DnsQuestion first = refuses.questions[0];
+  refuses.say(first, first.failure(Rcode::refused));
+  flow();
+  EXPECT_EQ(text(one), "waits");
+  for (const Nanos wait : {1s, 2s, 4s, 8s}) {
+    loop.advance(wait);
+    flow();
+  }
+  EXPECT_EQ(text(one), "rcode 5");
+  EXPECT_EQ(refuses.seen.size(), 1u);
+  EXPECT_EQ(silent.seen.size(), 4u);
+}
+
+TEST_F(DnsTransport, has_a_socket_for_each_try_and_none_in_the_end) {
+  const auto open_descriptors = [] {
+    return std::ranges::distance(std::filesystem::directory_iterator("/proc/self/fd"));
+  };
+  FakeDns first(loop), second(loop);
+  const DnsServers servers{{{first.endpoint()}, {second.endpoint()}}};
+  const auto before = open_descriptors();
+  Ask one(*this);
+  one.start(servers, "a.test", RecordType::a);
+  flow();
+  EXPECT_EQ(open_descriptors(), before + 1);
+  for (const Nanos wait : {1s, 1s, 2s, 2s, 4s, 4s, 8s}) {
+    loop.advance(wait);
+    flow();
+  }
+  EXPECT_EQ(open_descriptors(), before + 8);
+  second.say(second.questions[0], second.questions[0].addresses({"10.0.0.1"}));
+  flow();
+  EXPECT_EQ(text(one), "rcode 0 10.0.0.1");
+  EXPECT_EQ(open_descriptors(), before);
+}
+
 TEST_F(DnsTransport, says_that_nobody_is_there) {
   Endpoint nobody;
   {
@@ -182,6 +293,9 @@ TEST_F(DnsTransport, ends_when_it_is_cancelled) {
   Ask one(*this);
   one.start(servers, "a.test", RecordType::a);
   flow();
+  loop.advance(1s);
+  flow();
+  EXPECT_EQ(server.seen.size(), 2u);
   one.runner.cancel();
   EXPECT_EQ(text(one), "error cancelled");
 }
