@@ -180,7 +180,8 @@ class Fields {
   // Every option of the level: those that filters provide go into the set, other known names are "not supported yet".
   void options(OptionSet& set, OptionLevel level);
 
-  // After the fields are named: at most one, or exactly one of them may be set.
+  // After the fields are named: at most one, or exactly one of them may be set. One that is not supported yet has its
+  // own error and does not count against another.
   void one_of(std::initializer_list<std::string_view> names);
   void exactly_one(std::initializer_list<std::string_view> names);
 
@@ -226,8 +227,9 @@ class Fields {
  private:
   struct Declared {
     std::string_view name;
-    const NodeMember* member;
-    bool good;
+    const NodeMember* member = nullptr;
+    bool good = true;
+    bool refused = false;  // "not supported yet"
   };
   bool field(std::string_view name, const ValueType& type, void* value, std::string_view doc, bool is_required,
              std::string_view hint);

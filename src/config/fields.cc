@@ -53,7 +53,7 @@ const NodeMember* Fields::declare(std::string_view name) {
     found = &members[i];
   }
   if (found && found->value.is_null()) found = nullptr;
-  declared_.push_back({name, found, true});
+  declared_.push_back({.name = name, .member = found});
   return found;
 }
 
@@ -88,6 +88,7 @@ void Fields::unsupported(std::string_view name, std::string_view doc) {
     const Reader::Step step(*reader_, name);
     reader_->error(member->place, "not supported yet");
     declared_.back().good = false;
+    declared_.back().refused = true;
   }
 }
 
@@ -224,10 +225,10 @@ void Fields::one_of(std::initializer_list<std::string_view> names) {
     schema_->one_ofs.emplace_back(names.begin(), names.end());
     return;
   }
-  if (count_present(names) < 2) return;
-  std::vector<std::string_view> set;
+  std::vector<std::string_view> set;  // without what is refused anyway: one error each is enough
   for (const std::string_view name : names)
-    if (present(name)) set.push_back(name);
+    if (present(name) && !declared(name)->refused) set.push_back(name);
+  if (set.size() < 2) return;
   error(set[1], fmt::format("only one of {} may be set", fmt::join(set, ", ")));
 }
 

@@ -200,8 +200,7 @@ TEST(Load, gives_secrets_away_in_no_message) {
 }
 
 TEST(Load, refuses_an_oversized_file_at_once) {
-  std::vector<ConfigFile> files = {{"big.yaml", std::string((8 << 20) + 1, 'a')},
-                                   {"huge.yaml", "", uint64_t{1} << 40}};
+  std::vector<ConfigFile> files = {{"big.yaml", std::string((8 << 20) + 1, 'a')}, {"huge.yaml", "", uint64_t{1} << 40}};
   const auto begin = std::chrono::steady_clock::now();
   const LoadedConfig config = load(std::move(files));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(100));

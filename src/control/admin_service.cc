@@ -18,7 +18,7 @@ constexpr std::string_view kIndex =
     "/metrics      counters, for Prometheus\n"
     "/healthz      200 while the process lives\n"
     "/readyz       200 once traffic is served, 503 in drain\n"
-    "/config_dump  objects and their statuses (secrets are left out)\n"
+    "/config_dump  objects and their statuses (secrets and private keys are left out)\n"
     "/listeners    open ports\n"
     "/routes       virtual hosts, routes and their filters\n"
     "/clusters     upstream clusters and their counters\n"

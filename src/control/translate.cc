@@ -18,6 +18,18 @@ void add_once(std::vector<std::string>& texts, std::string text) {
   if (std::ranges::find(texts, text) == texts.end()) texts.push_back(std::move(text));
 }
 
+// When there is no Gateway at all: one on loopback, so that a folder of VirtualServices is enough to begin with.
+ConfigObjectPtr make_default_gateway() {
+  auto made = std::make_shared<ConfigObject>();
+  made->key = {"Gateway", "gloo-system", "gateway-proxy"};
+  made->metadata.name = made->key.name;
+  Gateway gateway;
+  gateway.bind_address = "127.0.0.1";
+  gateway.bind_port = 8080;
+  made->spec = std::move(gateway);
+  return made;
+}
+
 }  // namespace
 
 void ObjectReport::error(std::string text) {
@@ -63,7 +75,9 @@ Translation Translating::run() {
   own_ports_.insert(own_ports_.end(), t_.chosen_ports_.begin(), t_.chosen_ports_.end());
   for (const ConfigObjectPtr& gateway : all_gateways)
     if (const uint16_t port = gateway->as<Gateway>()->bind_port; port != 0) own_ports_.push_back(port);
+  for (const ConfigObjectPtr& gateway : all<Gateway>()) check_log_formats(*gateway);
   for (const ConfigObjectPtr& gateway : all_gateways) translate_gateway(gateway);
+  check_unserved();
   if (!trial_) remember();
   out_.snapshot = std::move(snapshot_);
   return std::move(out_);
@@ -92,15 +106,7 @@ std::vector<ConfigObjectPtr> Translating::gateways() {
                                join(names, " "), kDefaultProxy));
   }
   if (!all<Gateway>().empty()) return found;
-  // No Gateway at all: one on loopback, so that a folder of VirtualServices is enough to begin with.
-  auto made = std::make_shared<ConfigObject>();
-  made->key = {"Gateway", "gloo-system", "gateway-proxy"};
-  made->metadata.name = made->key.name;
-  Gateway gateway;
-  gateway.bind_address = "127.0.0.1";
-  gateway.bind_port = 8080;
-  made->spec = std::move(gateway);
-  found.push_back(std::move(made));
+  found.push_back(make_default_gateway());
   return found;
 }
 
@@ -176,16 +182,41 @@ const kinds::ProxySettings& Translating::settings_of(const ConfigObject& gateway
   return chosen ? *chosen->as<kinds::ProxySettings>() : kDefaults;
 }
 
+// All that is wrong with them is told, also of a Gateway that serves nothing (yet).
+bool Translating::check_log_formats(const ConfigObject& gateway) {
+  const auto& service = gateway.as<Gateway>()->options.access_logging_service;
+  if (!service) return true;
+  const std::vector<std::string> problems = AccessLog::check(*service);
+  for (const std::string& problem : problems) report(gateway.key).error("spec.options.accessLoggingService." + problem);
+  return problems.empty();
+}
+
 void Translating::translate_gateway(const ConfigObjectPtr& gateway) {
-  auto built = try_gateway(*gateway);
-  if (built) {
-    gateways_built_[gateway->key] = gateway;
-    return;
+  if (check_log_formats(*gateway)) {
+    auto built = try_gateway(*gateway);
+    if (built) {
+      gateways_built_[gateway->key] = gateway;
+      return;
+    }
+    report(gateway->key).error(fmt::format("Listener Error: ProcessingError. Reason: {}", built.error().message));
   }
-  report(gateway->key).error(fmt::format("Listener Error: ProcessingError. Reason: {}", built.error().message));
   // gloo-core 9.2: a rejected Gateway keeps its previous listener.
   const auto last = t_.last_gateways_.find(gateway->key);
   if (last != t_.last_gateways_.end() && last->second != gateway) static_cast<void>(try_gateway(*last->second));
+}
+
+// A VirtualService that no Gateway selects is as wrong as one that is served, and its owner should hear it before it
+// is. It is put together for a Gateway of defaults; what depends on the Gateway is left out.
+void Translating::check_unserved() {
+  static const ConfigObjectPtr kNobody = make_default_gateway();
+  static const kinds::ProxySettings kDefaults;
+  gateway_ = kNobody.get();
+  spec_ = kNobody->as<Gateway>();
+  settings_ = &kDefaults;
+  dynamic_ = nullptr;
+  unserved_ = true;
+  for (const ConfigObjectPtr& service : all<kinds::VirtualService>())
+    if (!built_.contains(service->key) && !failed_.contains(service->key)) check_host(*service);
 }
 
 Status Translating::try_gateway(const ConfigObject& gateway) {
@@ -218,13 +249,10 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
 }
 
 Status Translating::open_access_log(SnapshotListener& listener) {
+  if (!options_.log_files || trial_) return {};
   const auto& service = spec_->options.access_logging_service;
-  if (options_.log_files && !trial_) {
-    listener.access_log =
-        TRY(AccessLog::create(service ? &*service : nullptr, options_.default_access_log, *options_.log_files));
-  } else if (service) {
-    TRY(AccessLog::check(*service));
-  }
+  listener.access_log =
+      TRY(AccessLog::create(service ? &*service : nullptr, options_.default_access_log, *options_.log_files));
   return {};
 }
 

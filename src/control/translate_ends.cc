@@ -50,6 +50,7 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
                                ns, destination.upstream.name));
     return make_no_cluster(name);
   }
+  if (unserved_) return make_no_cluster(name);  // a cluster that nobody uses is none
   const auto& upstream = *object->as<kinds::Upstream>();
   auto cluster = t_.kept_.get<StaticCluster>("cluster " + name + fmt::format(" {:016x}", object->hash), [&] {
     auto made = std::make_shared<StaticCluster>();
@@ -71,6 +72,7 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
 Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const ConfigObject& service,
                                                                     const kinds::DynamicForwardProxyRoute& route,
                                                                     ObjectReport& report) {
+  if (unserved_) return make_no_cluster("solo_io_generated_dfp");
   if (!dynamic_) {
     report.warning(
         fmt::format("Route Warning: InvalidDestinationWarning. Reason: the route forwards dynamically, but Gateway {} "

@@ -50,13 +50,23 @@ std::vector<ConfigObjectPtr> Translating::settle_domains(const ConfigObject& gat
   return std::move(choice.serving);
 }
 
+// Whether there is something to build; tells when there is not.
+bool Translating::has_host(const ConfigObject& service) {
+  if (service.as<VirtualService>()->virtual_host) return true;
+  report(service.key).warning("VirtualHost Warning: there is no virtualHost");
+  return false;
+}
+
+void Translating::check_host(const ConfigObject& service) {
+  if (!has_host(service)) return;
+  ObjectReport& own = report(service.key);
+  if (auto built = build_host(service, own); !built) own.error(built.error().message);
+}
+
 std::optional<VirtualHostEntry> Translating::build_host_or_last_good(const ConfigObjectPtr& service) {
   if (by_key_[service->key] != service) return build_last_good(service->key);
+  if (!has_host(*service)) return std::nullopt;
   ObjectReport& own = report(service->key);
-  if (!service->as<VirtualService>()->virtual_host) {
-    own.warning("VirtualHost Warning: there is no virtualHost");
-    return std::nullopt;
-  }
   Translator::Served served{service, {}};
   secrets_used_ = &served.secrets;
   auto built = build_host(*service, own);

@@ -377,6 +377,33 @@ TEST_F(Translate, keeps_the_last_listener_of_a_gateway_whose_log_cannot_be_opene
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
 }
 
+constexpr std::string_view kBadLogs =
+    ", options: {accessLoggingService: {accessLog: [{fileSink: {path: /dev/null, stringFormat: '%NOPE%'}}, "
+    "{fileSink: {path: /dev/null, stringFormat: '%PROTOCOL%'}}, {fileSink: {path: /dev/null, jsonFormat: {a: '%'}}}]}}";
+constexpr std::string_view kBadLogsTold =
+    "Rejected 2 errors occurred:\n"
+    "\t* spec.options.accessLoggingService.accessLog[0].fileSink.stringFormat: unknown operator %NOPE%\n"
+    "\t* spec.options.accessLoggingService.accessLog[2].fileSink.jsonFormat: a: a lone % at byte 0: write %% for a "
+    "percent sign\n\n";
+
+TEST_F(Translate, tells_every_bad_log_format_of_a_gateway_whether_or_not_it_serves) {
+  for (const std::string& others : {std::string(), service("a", "a.test")}) {
+    apply(gateway("g", 8001, kBadLogs) + others);
+    EXPECT_EQ(told("Gateway", "g"), kBadLogsTold) << others;
+    EXPECT_EQ(served(), "") << others;
+    EXPECT_EQ(told(translator_.try_out(read(gateway("g", 8001, kBadLogs) + others)), "Gateway", "g"), kBadLogsTold);
+  }
+  apply(gateway("g", 8001, fmt::format("{}, proxyNames: [edge]", kBadLogs)));
+  EXPECT_TRUE(told("Gateway", "g").starts_with(kBadLogsTold)) << told("Gateway", "g");
+}
+
+TEST_F(Translate, keeps_the_last_listener_of_a_gateway_with_a_bad_log_format) {
+  apply(gateway("g", 8001) + service("a", "a.test"));
+  apply(gateway("g", 8002, kBadLogs) + service("a", "a.test"));
+  EXPECT_EQ(told("Gateway", "g"), kBadLogsTold);
+  EXPECT_EQ(served(), "127.0.0.1:8001 gloo-system_a[a.test]");
+}
+
 TEST_F(Translate, maps_the_settings_of_a_gateway_to_its_listener) {
   apply(object("Gateway", "g",
                "{bindAddress: '::1', bindPort: 8001, options: {perConnectionBufferLimitBytes: 4096}, httpGateway: "
@@ -553,6 +580,64 @@ TEST_F(Translate, keeps_clusters_whose_upstream_did_not_change) {
   const Translation changed = translator_.translate(read(upstream(10) + rest));
   EXPECT_NE(first.snapshot->clusters_alive, changed.snapshot->clusters_alive);
   EXPECT_GT(again.snapshot->id, first.snapshot->id);
+}
+
+// --- served by nobody -------------------------------------------------------------------------------------------
+
+std::string selective_gateway() {
+  return object("Gateway", "g",
+                "{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {virtualServiceSelector: {team: x}}}");
+}
+
+TEST_F(Translate, looks_at_services_that_no_gateway_selects) {
+  const auto options = [](std::string_view on_host) {
+    return object("VirtualService", "a",
+                  fmt::format("{{virtualHost: {{domains: [a.test], options: {{headerManipulation: {}}}, routes: "
+                              "[{{matchers: [{{prefix: /}}], directResponseAction: {{status: 200}}}}]}}}}",
+                              on_host));
+  };
+  struct Row {
+    std::string service;
+    std::string_view told;  // a part of it
+  };
+  for (const Row& row : {
+           Row{options("{requestHeadersToAdd: [{header: {key: x, value: '%NOPE%'}}]}"), "unknown operator %NOPE%"},
+           Row{options("{requestHeadersToAdd: [{headerSecretRef: {name: s, namespace: gloo-system}}]}"),
+               "list did not find secret gloo-system.s"},
+       }) {
+    for (const std::string& gateways : {selective_gateway(), gateway("g", 8001, ", proxyNames: [edge]")}) {
+      apply(gateways + row.service);
+      EXPECT_TRUE(told("VirtualService", "a").starts_with("Rejected 1 error occurred:\n"))
+          << told("VirtualService", "a");
+      EXPECT_TRUE(told("VirtualService", "a").contains(row.told)) << told("VirtualService", "a");
+      EXPECT_EQ(served(), "");
+    }
+  }
+}
+
+TEST_F(Translate, warns_of_services_that_no_gateway_selects_only_what_is_their_own_fault) {
+  struct Row {
+    std::string service;
+    std::string_view told;
+  };
+  const std::string upstream = object("Upstream", "u", "{static: {hosts: [{addr: 127.0.0.1, port: 9}]}}");
+  const std::string_view to_upstream = "{single: {upstream: {name: u}}}";
+  for (const Row& row : {
+           Row{service("a", "a.test"), "Accepted"},
+           Row{service_to("a", "{dynamicForwardProxy: {}}"), "Accepted"},
+           Row{upstream + service_to("a", to_upstream), "Accepted"},
+           Row{service_to("a", to_upstream),
+               "Warning warning: \n  Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream { gloo-system.u } "
+               "not found"},
+           Row{object("VirtualService", "a", "{}"),
+               "Warning warning: \n  VirtualHost Warning: there is no virtualHost"},
+       }) {
+    apply(selective_gateway() + row.service);
+    EXPECT_EQ(told("VirtualService", "a"), row.told) << row.service;
+    EXPECT_EQ(told("Gateway", "g"), "Accepted") << row.service;
+    EXPECT_EQ(served(), "") << row.service;
+    EXPECT_TRUE(now_.snapshot->clusters_alive.empty()) << row.service;
+  }
 }
 
 // --- trying out -------------------------------------------------------------------------------------------------

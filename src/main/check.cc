@@ -38,6 +38,16 @@ Read read_files(const std::vector<std::string>& paths) {
   return out;
 }
 
+// A report that begins with a path, as in "spec.options...: unknown operator %X%", is about that place.
+void find_place(Diagnostic& diagnostic, const Node& object) {
+  std::string& message = diagnostic.message;
+  const size_t end = message.find(": ");
+  if (!message.starts_with("spec.") || end == std::string::npos || message.find(' ') < end) return;
+  diagnostic.path = message.substr(0, end);
+  diagnostic.place = place_at(object, diagnostic.path);
+  message.erase(0, end + 2);
+}
+
 }  // namespace
 
 int check_command(const std::vector<std::string>& paths) {
@@ -51,11 +61,15 @@ int check_command(const std::vector<std::string>& paths) {
     const auto found = offline.translation.reports.find(object->key);
     if (found == offline.translation.reports.end()) continue;
     const auto tell = [&](Severity severity, const std::string& message) {
-      loaded.diagnostics.add({.severity = severity,
-                              .file = object->file,
-                              .place = object->node.place(),
-                              .object = object->key,
-                              .message = message});
+      Diagnostic diagnostic{.severity = severity,
+                            .file = object->file,
+                            .place = object->node.place(),
+                            .object = object->key,
+                            .path = {},
+                            .message = message,
+                            .suggestion = {}};
+      find_place(diagnostic, object->node);
+      loaded.diagnostics.add(std::move(diagnostic));
     };
     for (const std::string& error : found->second.errors) tell(Severity::error, error);
     for (const std::string& warning : found->second.warnings) tell(Severity::warning, warning);

@@ -25,32 +25,35 @@ Result<AccessLog::AnyFormat> AccessLog::compile(const kinds::FileSink& sink) {
   return *std::move(format);
 }
 
-Status AccessLog::add(const kinds::FileSink& sink, LogFiles* files) {
+Status AccessLog::add(const kinds::FileSink& sink, LogFiles& files) {
   AnyFormat format = TRY(compile(sink));
-  if (!files) return {};
-  std::shared_ptr<LogFile> file = TRY(files->open(sink.path));
+  std::shared_ptr<LogFile> file = TRY(files.open(sink.path));
   sinks_.push_back({std::move(file), std::move(format)});
   return {};
 }
 
-Status AccessLog::add_all(const kinds::AccessLoggingService& service, LogFiles* files) {
+Status AccessLog::add_all(const kinds::AccessLoggingService& service, LogFiles& files) {
   for (size_t i = 0; i < service.access_log.size(); ++i)
     if (Status added = add(service.access_log[i].file_sink, files); !added)
       return std::unexpected(std::move(added).error().in(fmt::format("accessLog[{}].fileSink", i)));
   return {};
 }
 
-Status AccessLog::check(const kinds::AccessLoggingService& service) {
-  return AccessLog().add_all(service, nullptr);
+std::vector<std::string> AccessLog::check(const kinds::AccessLoggingService& service) {
+  std::vector<std::string> problems;
+  for (size_t i = 0; i < service.access_log.size(); ++i)
+    if (const auto format = compile(service.access_log[i].file_sink); !format)
+      problems.push_back(fmt::format("accessLog[{}].fileSink.{}", i, format.error().message));
+  return problems;
 }
 
 Result<std::shared_ptr<const AccessLog>> AccessLog::create(const kinds::AccessLoggingService* service,
                                                            const std::string& default_path, LogFiles& files) {
   std::shared_ptr<AccessLog> out(new AccessLog);
   if (service)
-    TRY(out->add_all(*service, &files));
+    TRY(out->add_all(*service, files));
   else if (!default_path.empty())
-    TRY(out->add({.path = default_path, .string_format = std::string(kDefaultLogFormat)}, &files));
+    TRY(out->add({.path = default_path, .string_format = std::string(kDefaultLogFormat)}, files));
   return out;
 }
 

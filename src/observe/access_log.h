@@ -21,8 +21,9 @@ extern const std::string_view kDefaultLogFormat;
 
 class AccessLog {
  public:
-  // Whether the formats compile, without opening a file; the error begins with the field: "accessLog[0].fileSink...".
-  static Status check(const kinds::AccessLoggingService& service);
+  // What is wrong with the formats, without opening a file: for each sink its first error, which begins with the path
+  // of the field, as in "accessLog[0].fileSink.stringFormat: ...". Empty when all of them compile.
+  static std::vector<std::string> check(const kinds::AccessLoggingService& service);
 
   // `service` is null when the Gateway configures nothing: then `default_path` is written in kDefaultLogFormat; ""
   // means no log.
@@ -41,9 +42,8 @@ class AccessLog {
   };
   AccessLog() = default;
   static Result<AnyFormat> compile(const kinds::FileSink& sink);
-  // `files` null: only to see whether it is good.
-  Status add(const kinds::FileSink& sink, LogFiles* files);
-  Status add_all(const kinds::AccessLoggingService& service, LogFiles* files);
+  Status add(const kinds::FileSink& sink, LogFiles& files);
+  Status add_all(const kinds::AccessLoggingService& service, LogFiles& files);
 
   std::vector<Sink> sinks_;
 };

@@ -102,13 +102,17 @@ TEST_F(AccessLogs, write_nothing_when_the_default_log_is_off) {
   log->write(record());
 }
 
-TEST_F(AccessLogs, name_the_sink_whose_format_is_bad) {
-  const auto bad_text = service({{path, "ok", {}}, {path, "%NOPE_NOPE_NOPE%", {}}});
-  EXPECT_EQ(AccessLog::check(bad_text).error().message,
-            "accessLog[1].fileSink: stringFormat: unknown operator %NOPE_NOPE_NOPE%");
-  const auto bad_json = service({{path, "", Node::make_map({{"a", "%"}})}});
-  EXPECT_EQ(AccessLog::check(bad_json).error().message,
-            "accessLog[0].fileSink: jsonFormat: a: a lone % at byte 0: write %% for a percent sign");
+TEST_F(AccessLogs, name_every_sink_whose_format_is_bad) {
+  const auto bad = service({{path, "%NOPE%", {}},
+                            {path, "%RESPONSE_CODE%", {}},
+                            {path, "", Node::make_map({{"a", "%"}})},
+                            {path, "%NOPE_NOPE_NOPE%", {}}});
+  EXPECT_EQ(
+      AccessLog::check(bad),
+      (std::vector<std::string>{"accessLog[0].fileSink.stringFormat: unknown operator %NOPE%",
+                                "accessLog[2].fileSink.jsonFormat: a: a lone % at byte 0: write %% for a percent sign",
+                                "accessLog[3].fileSink.stringFormat: unknown operator %NOPE_NOPE_NOPE%"}));
+  EXPECT_TRUE(AccessLog::check(service({{path, "ok", {}}})).empty());
   EXPECT_FALSE(fs::exists(path));
 }
 

@@ -114,3 +114,23 @@ spec:
             for host in ("127.0.0.1", "127.0.0.9", "self.test"):
                 response = self.get(f"{host}:{port}", path="/config_dump")
                 self.assert_status(response, 403)
+
+
+class WithABadPolicy(Case):
+    BAD = """\
+apiVersion: sluice.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: bad, namespace: gloo-system}
+spec:
+  targetRefs: [{group: gateway.solo.io, kind: Gateway, name: gateway-proxy}]
+  rules:
+  - {name: closed, action: allow, match: {addresses: [@{range}]}}
+"""
+
+    @rows({"multicast": "224.0.0.0/4", "unspecified": "0.0.0.0/32", "unspecified v6": "'::/128'", "multicast v6": "'ff00::/8'", "wrapped": "'::ffff:224.0.0.0/100'"})
+    def the_policy_is_refused_and_routes_stay(self, text):
+        backend = self.use(Backend())
+        files = configs.dynamic()
+        gateway = self.use(Gateway(files | {"bad.yaml": self.BAD.replace("@{range}", text)}))
+        gateway.says(r"error .*bad\.yaml:7: EgressPolicy gloo-system/bad: spec\.rules\[0\]\.match\.addresses\[0\]: .*never opened")
+        self.assert_status(raw.fetch(gateway.port, host=f"127.0.0.1:{backend.port}"), 200)

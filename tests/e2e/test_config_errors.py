@@ -74,6 +74,7 @@ class Check(Case):
         "bad key": (GOOD + "    options: {jwt: {providers: {p: {jwks: {local: {key: nonsense}}}}}}\n", r"0\.yaml:11: .*providers\.p\.jwks\.local\.key: "),
         "private key": (GOOD + "    options: {jwt: {providers: {p: {jwks: {local: {key: '-----BEGIN PRIVATE KEY-----'}}}}}}\n", r"0\.yaml:11: .*key: "),
         "bad dlp regex": (GOOD.replace("{timeout: 5s}", "{dlp: {actions: [{customAction: {name: a, regex: ['(']}}]}}"), r"0\.yaml:10: .*regex"),
+        "mask that breaks JSON": (GOOD.replace("{timeout: 5s}", "{dlp: {actions: [{customAction: {regexActions: [{regex: a}], maskChar: '\\'}}]}}"), r"0\.yaml:10: .*maskChar: must not be"),
         "tab": ("a:\n\tb: c\n", r"0\.yaml:2: "), "open bracket": ("a: [b\n", r"0\.yaml:\d+: "), "duplicate key": (GOOD + "spec: {}\n", r'0\.yaml:11: duplicate key "spec".*line 4'),
         "not utf-8": (GOOD.encode().replace(b"name: all", b"name: \xff"), r"0\.yaml: not UTF-8"),
         "deep": ("[" * 100 + "]" * 100, r"0\.yaml:1: .*deep"), "an alias to itself": ("a: &a [*a]\n", r"0\.yaml:1: "),
@@ -81,8 +82,12 @@ class Check(Case):
         "gateway without address": (GATEWAY.replace("  bindAddress: 127.0.0.1\n", ""), r"bindAddress: .*127\.0\.0\.1.*::"),
         "gateway, bad address": (GATEWAY.replace("127.0.0.1", "300.0.0.1"), r"0\.yaml:5: .*bindAddress: .*300\.0\.0\.1"),
         "gateway, bad port": (GATEWAY.replace("8080", "80800"), r"0\.yaml:6: .*bindPort: .*80800"),
-        "policy, class": (configs.LOOPBACK_POLICY.replace("[loopback]", "[lopback]"), r'addresses.*lopback.*did you mean "loopback"'),
+        "policy, class": (configs.LOOPBACK_POLICY.replace("[loopback]", "[lopback]"), r"rules\[0\]\.match\.addresses\[0\]: .*lopback.*did you mean .loopback."),
         "policy, network": (configs.LOOPBACK_POLICY.replace("[loopback]", "[10.0.0.0/33]"), r"addresses.*10\.0\.0\.0/33"),
+        "policy, never opened": (configs.LOOPBACK_POLICY.replace("[loopback]", "[loopback, 224.0.0.0/4]"), r"0\.yaml:\d+: EgressPolicy .*: spec\.rules\[0\]\.match\.addresses\[1\]: .*224\.0\.0\.0/4.*never opened"),
+        "policy, never opened when wrapped": (configs.LOOPBACK_POLICY.replace("[loopback]", "['::ffff:224.0.0.0/100']"), r"addresses\[0\]: .*never opened"),
+        "policy, bits behind the prefix": (configs.LOOPBACK_POLICY.replace("[loopback]", "[10.1.0.0/8]"), r"addresses\[0\]: .*did you mean .10\.0\.0\.0/8."),
+        "policy, cluster": (configs.LOOPBACK_POLICY.replace("[loopback]", "[cluster]"), r"addresses\[0\]: .*cluster.*not supported yet"),
         "policy, action": (configs.LOOPBACK_POLICY.replace("allow", "alow"), r'action: .*alow.*'),
         "upstream without hosts": (configs.BACKEND.replace("[{addr: 127.0.0.1, port: @{backend}}]", "[]"), r"hosts"),
         "upstream without port": (configs.BACKEND.replace(", port: @{backend}", ""), r"hosts\[0\]\.port: is required"),
@@ -94,6 +99,37 @@ class Check(Case):
         self.assertEqual(code, 1, said)
         self.assertTrue(any(re.search(pattern, line) for line in said.splitlines()), f"nothing like {pattern} in:\n{said}")
         self.assertNotRegex(said, r"AddressSanitizer|Assertion|terminate called|runtime error")
+
+    def test_every_bad_log_format_stands_at_its_line_though_the_gateway_serves_nothing(self):
+        code, said = self.check(GATEWAY + """\
+  options:
+    accessLoggingService:
+      accessLog:
+      - fileSink: {path: /dev/stdout, stringFormat: '%NOPE%'}
+      - fileSink: {path: /dev/stdout}
+      - fileSink:
+          path: /dev/stdout
+          jsonFormat: {a: '%'}
+""")
+        self.assertEqual(code, 1, said)
+        path = r"Gateway gloo-system/gateway-proxy: spec\.options\.accessLoggingService\.accessLog"
+        self.assertRegex(said, r"0\.yaml:11: " + path + r"\[0\]\.fileSink\.stringFormat: unknown operator %NOPE%")
+        self.assertRegex(said, r"0\.yaml:15: " + path + r"\[2\]\.fileSink\.jsonFormat: a: a lone %")
+
+    def test_a_virtual_service_that_no_gateway_selects_is_looked_at(self):
+        gateway = GATEWAY.replace("httpGateway: {}", "httpGateway: {virtualServiceSelector: {team: x}}")
+        service = GOOD.replace("{timeout: 5s}", "{headerManipulation: {requestHeadersToAdd: [{header: {key: a, value: '%NOPE%'}}]}}")
+        code, said = self.check(service, gateway)
+        self.assertEqual(code, 1, said)
+        self.assertIn("unknown operator %NOPE%", said)
+        code, said = self.check(GOOD, gateway)
+        self.assertEqual(code, 0, said)
+
+    def test_a_kind_of_upstream_that_is_not_supported_yet_is_one_error(self):
+        code, said = self.check(configs.BACKEND.replace("@{backend}", "80") + "  kube: {serviceName: x}\n")
+        self.assertEqual(code, 1, said)
+        self.assertRegex(said, r"kube: not supported yet")
+        self.assertNotIn("only one of", said)
 
     def test_all_errors_of_all_files_come_at_once(self):
         code, said = self.check(GOOD.replace("timeout", "timout").replace("status: 200", "status: many"), GATEWAY.replace("8080", "0x"))

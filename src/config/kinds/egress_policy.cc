@@ -7,32 +7,41 @@
 #include "base/strings.h"
 #include "config/kinds/metadata.h"
 #include "config/kinds/paths.h"
+#include "engines/address/rules.h"
 
 namespace sluice::kinds {
 namespace {
 
 constexpr EnumName kActions[] = {{"allow", 0}, {"deny", 1}, {"shadow", 2}};
-constexpr std::string_view kClassWords[] = {
-    "unspecified",  "loopback", "self",    "private",   "shared",   "link-local", "metadata", "ietf",  "documentation",
-    "benchmarking", "relay",    "discard", "multicast", "reserved", "transition", "cluster",  "global"};
+// At each entry that is not good. Nothing is said of entries that are no text: the reader said it.
+void check_addresses(Fields& f, const EgressRule& rule) {
+  const Node* match = f.node("match");
+  const Node* written = match ? match->find("addresses") : nullptr;
+  if (!written || !written->list()) return;
+  const Reader::Step in_match(f.reader(), "match");
+  const Reader::Step in_addresses(f.reader(), "addresses");
+  for (size_t i = 0; i < written->list()->size(); ++i) {
+    const Node& entry = (*written->list())[i];
+    if (!entry.text()) continue;
+    const Reader::Step in_entry(f.reader(), i);
+    if (auto good = check_address(*entry.text(), static_cast<RuleAction>(rule.action)); !good)
+      f.reader().error(entry.place(), std::move(good).error().message);
+    else if (parse_class_word(*entry.text()) == AddressClass::cluster)
+      f.reader().error(entry.place(), "the class word `cluster` is not supported yet: write the ranges it stands for");
+  }
+}
 
-// An address, or an address with a prefix length that fits its family.
-bool is_cidr(std::string_view text) {
-  const size_t slash = text.find('/');
-  const std::string_view address = text.substr(0, slash);
-  if (!is_ip_literal(address)) return false;
-  if (slash == std::string_view::npos) return true;
-  const auto length = parse_decimal(text.substr(slash + 1));
-  return length && *length <= (address.contains(':') ? 128u : 32u);
+size_t count_ranges(const EgressPolicy& policy) {
+  size_t count = 0;
+  for (const EgressRule& rule : policy.rules)
+    for (const std::string& text : rule.match.addresses) count += parse_class_word(text) ? 0 : 1;
+  return count;
 }
 
 }  // namespace
 
 std::span<const EnumName> enum_names(EgressAction) {
   return kActions;
-}
-std::span<const std::string_view> address_class_words() {
-  return kClassWords;
 }
 
 void bind(Fields& f, TargetRef& r) {
@@ -46,19 +55,13 @@ void bind(Fields& f, TargetRef& r) {
 }
 
 void bind(Fields& f, EgressMatch& m) {
-  f.required("addresses", m.addresses, "Class words (such as `loopback`, `private`) or CIDRs.");
+  f.required("addresses", m.addresses,
+             "Ranges such as `10.0.0.0/8`, addresses, or class words: `unspecified`, `loopback`, `self`, `private`, "
+             "`shared`, `link-local`, `metadata`, `ietf`, `documentation`, `benchmarking`, `relay`, `discard`, "
+             "`multicast`, `reserved`, `transition`, `global`. The word `cluster` is not supported yet. No rule can "
+             "allow `unspecified` or `multicast`, nor a range that lies in one of them.");
   f.unsupported({"identities", "names", "ports", "methods", "tls", "times"});
   if (f.present("addresses")) f.check(!m.addresses.empty(), "addresses", "must name at least one class word or CIDR");
-  for (size_t i = 0; i < m.addresses.size(); ++i) {
-    const std::string& text = m.addresses[i];
-    if (!f.good("addresses") || is_cidr(text) || std::ranges::find(kClassWords, text) != std::end(kClassWords))
-      continue;
-    const auto near = nearest(text, kClassWords);
-    f.error("addresses", i,
-            fmt::format("expected a CIDR such as \"10.0.0.0/8\" or one of {}, got {}{}", fmt::join(kClassWords, ", "),
-                        json_quote(printable(text, 60)),
-                        near ? fmt::format("; did you mean {}?", json_quote(*near)) : std::string()));
-  }
 }
 
 void bind(Fields& f, EgressRule& r) {
@@ -67,10 +70,7 @@ void bind(Fields& f, EgressRule& r) {
   f.required("match", r.match, "What it is about.");
   if (f.present("name"))
     if (auto why = dns_label_error(r.name); !why.empty()) f.check(false, "name", why);
-  if (r.action != EgressAction::allow) return;
-  for (const std::string_view word : {"unspecified", "multicast"})
-    if (std::ranges::find(r.match.addresses, word) != r.match.addresses.end())
-      f.check(false, "match", fmt::format("{} addresses are never opened", word));
+  if (f.reading()) check_addresses(f, r);
 }
 
 void bind(Fields& f, EgressPolicy& p) {
@@ -84,6 +84,8 @@ void bind(Fields& f, EgressPolicy& p) {
         (ref.group != "gateway.solo.io" || (ref.kind != "Gateway" && ref.kind != "VirtualService")))
       f.error("targetRefs", i, "expected a Gateway or a VirtualService of group gateway.solo.io");
   }
+  if (const size_t ranges = count_ranges(p); ranges > AddressRules::kEntriesMax)
+    f.check(false, "rules", fmt::format("name {} ranges: {} is the most", ranges, AddressRules::kEntriesMax));
   std::set<std::string_view> names;
   for (size_t i = 0; i < p.rules.size(); ++i)
     if (!p.rules[i].name.empty() && !names.insert(p.rules[i].name).second)

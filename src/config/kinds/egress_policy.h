@@ -21,7 +21,7 @@ enum class EgressAction : uint8_t { allow, deny, shadow };
 std::span<const EnumName> enum_names(EgressAction);
 
 struct EgressMatch {
-  std::vector<std::string> addresses;  // class words or CIDRs, each checked; at least one
+  std::vector<std::string> addresses;  // each one that AddressRules takes; at least one
 };
 void bind(Fields& f, EgressMatch& match);
 
@@ -37,8 +37,5 @@ struct EgressPolicy {
   std::vector<EgressRule> rules;
 };
 void bind(Fields& f, EgressPolicy& policy);
-
-// The words for classes of addresses (design.md 2).
-std::span<const std::string_view> address_class_words();
 
 }  // namespace sluice::kinds

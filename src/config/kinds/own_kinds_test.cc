@@ -1,4 +1,5 @@
 #include "config/kinds/testing.h"
+#include "engines/address/rules.h"
 
 namespace sluice::kinds {
 namespace {
@@ -39,20 +40,96 @@ TEST(EgressPolicy, with_a_mistake_is_refused) {
           {rule("name: a, action: allow, match: {addresses: [global], ports: [80]}"),
            "rules[0].match.ports: not supported yet"},
           {addresses(""), "rules[0].match.addresses: must name at least one"},
-          {addresses("lopback"),
-           "rules[0].match.addresses[0]: expected a CIDR such as \"10.0.0.0/8\" or one of unspecified"},
-          {addresses("10.0.0.0/33"), "rules[0].match.addresses[0]: expected a CIDR"},
-          {addresses("'::/129'"), "rules[0].match.addresses[0]: expected a CIDR"},
-          {addresses("10.0.0/8"), "rules[0].match.addresses[0]: expected a CIDR"},
-          {addresses("10.0.0.0/"), "rules[0].match.addresses[0]: expected a CIDR"},
-          {addresses("multicast"), "rules[0].match: multicast addresses are never opened"},
-          {addresses("unspecified"), "rules[0].match: unspecified addresses are never opened"},
+          {addresses("lopback"), "rules[0].match.addresses[0]: `lopback` is no class word; did you mean `loopback`?"},
+          {addresses("everything"),
+           "rules[0].match.addresses[0]: `everything` is no range such as 10.0.0.0/8 and none of the class words "},
+          {addresses("10.0.0.0/33"), "rules[0].match.addresses[0]: `10.0.0.0/33`: the prefix length must be 0 to 32"},
+          {addresses("'::/129'"), "rules[0].match.addresses[0]: `::/129`: the prefix length must be 0 to 128"},
+          {addresses("10.0.0/8"), "rules[0].match.addresses[0]: `10.0.0/8` is no address and no range"},
+          {addresses("10.0.0.0/"), "rules[0].match.addresses[0]: `10.0.0.0/`: the prefix length must be 0 to 32"},
+          {addresses("10.1.0.0/8"),
+           "rules[0].match.addresses[0]: `10.1.0.0/8` has bits set behind the prefix; did you mean `10.0.0.0/8`?"},
+          {addresses("global, ~, 3, everything"),
+           "rules[0].match.addresses[1]: expected a value, got null\n"
+           "rules[0].match.addresses[2]: expected text, got 3; put it in quotes\n"
+           "rules[0].match.addresses[3]: `everything` is no range such as 10.0.0.0/8"},
+          {addresses("global, multicast"), "rules[0].match.addresses[1]: `multicast` is never opened: remove it"},
+          {addresses("unspecified"), "rules[0].match.addresses[0]: `unspecified` is never opened: remove it"},
+          {addresses("loopback, 224.0.0.0/4"),
+           "rules[0].match.addresses[1]: `224.0.0.0/4` is multicast, which is never opened: remove it"},
+          {addresses("cluster"), "rules[0].match.addresses[0]: the class word `cluster` is not supported yet"},
+          {rule("name: a, action: deny, match: {addresses: [cluster]}"),
+           "rules[0].match.addresses[0]: the class word `cluster` is not supported yet"},
+          {rule("name: a, action: alow, match: {addresses: [10.0.0.0/33]}"),
+           "rules[0].action: expected one of allow, deny, shadow, got \"alow\"; did you mean \"allow\"?\n"
+           "rules[0].match.addresses[0]: `10.0.0.0/33`: the prefix length must be 0 to 32"},
           {fmt::format("{}rules: [{{name: a, action: deny, match: {{addresses: [global]}}}}, {{name: a, action: deny, "
                        "match: {{addresses: [global]}}}}]",
                        kTarget),
            "rules[1]: another rule is called \"a\""},
           {fmt::format("{}limits: {{}}", kTarget), "limits: not supported yet"},
       });
+}
+
+// What reading lets through, compiling takes: else one bad policy would take every route down that forwards
+// dynamically.
+TEST(EgressPolicy, and_the_engine_agree_on_what_an_address_is) {
+  const char* entries[] = {"global",
+                           "multicast",
+                           "unspecified",
+                           "metadata",
+                           "10.0.0.0/8",
+                           "10.1.0.0/8",
+                           "0.0.0.0/32",
+                           "0.0.0.0/0",
+                           "224.0.0.0/4",
+                           "224.1.2.3",
+                           "224.0.0.0/3",
+                           "::/128",
+                           "::/0",
+                           "::1",
+                           "ff00::/8",
+                           "ff02::1",
+                           "::ffff:224.0.0.0/100",
+                           "::ffff:0:0/96",
+                           "::ffff:0.0.0.0",
+                           "::224.0.0.0/100",
+                           "64:ff9b::/96",
+                           "64:ff9b::e000:0/100",
+                           "2002:e000::/20",
+                           "2002::/16",
+                           "2001::/32",
+                           "2001:0:e000::/36",
+                           "::ffff:10.0.0.0/104",
+                           "fe80::5efe:e000:1",
+                           "lopback",
+                           "10.0.0.0/33",
+                           "",
+                           "1.2.3.4/",
+                           "10.0.0.0/08",
+                           "[::1]",
+                           "::1%eth0"};
+  for (const char* entry : entries)
+    for (const char* action : {"allow", "deny", "shadow"}) {
+      const Outcome read = read_kind(
+          "egp",
+          fmt::format("{}rules: [{{name: a, action: {}, match: {{addresses: ['{}']}}}}]", kTarget, action, entry));
+      const EgressRule& rule = std::get<EgressPolicy>(read.spec).rules.at(0);
+      const auto compiled = AddressRules::compile(
+          {{.name = "p", .rules = {{rule.name, static_cast<RuleAction>(rule.action), rule.match.addresses}}}}, {}, {});
+      EXPECT_EQ(read.said.empty(), compiled.has_value()) << action << " " << entry << ": " << read.said;
+    }
+}
+
+TEST(EgressPolicy, of_more_ranges_than_the_engine_holds_is_refused) {
+  const auto policy = [](size_t ranges) {
+    std::string list;
+    for (size_t i = 0; i < ranges; ++i) list += fmt::format("10.{}.{}.0/24, ", i / 256 % 256, i % 256);
+    return fmt::format("{}rules: [{{name: a, action: deny, match: {{addresses: [{}loopback]}}}}]", kTarget, list);
+  };
+  EXPECT_EQ(read_kind("egp", policy(AddressRules::kEntriesMax)).said, "");
+  EXPECT_EQ(read_kind("egp", policy(AddressRules::kEntriesMax + 1)).said,
+            "rules: name 16385 ranges: 16384 is the most");
 }
 
 TEST(ProxySettings, has_defaults_and_limits) {

@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "base/strings.h"
+#include "config/documents.h"
 
 namespace sluice::kinds {
 namespace {
@@ -50,9 +51,63 @@ size_t bytes_in(const std::map<std::string, std::string>& data) {
   return bytes;
 }
 
+constexpr std::string_view kRedacted = "[redacted]";
+
 void redact_values(Node* values) {
   if (!values || !values->map()) return;
-  for (NodeMember& member : *values->map()) member.value = Node("[redacted]");
+  for (NodeMember& member : *values->map()) member.value = Node(kRedacted);
+}
+
+// The members of a JWK that are not for everybody: the key of an HMAC, and what makes a key a private one (RFC 7518 6).
+constexpr std::string_view kPrivateMembers[] = {"k", "d", "p", "q", "dp", "dq", "qi"};
+
+// Every key that has one of the others has `d`, too.
+bool has_private_member(const Node& key) {
+  return !key.text_at({"k"}).empty() || !key.text_at({"d"}).empty();
+}
+
+bool is_private_jwk_or_set(const Node& json) {
+  if (has_private_member(json)) return true;
+  const Node* keys = json.find("keys");
+  return keys && keys->list() && std::ranges::any_of(*keys->list(), has_private_member);
+}
+
+void redact_keys(Node& node);
+
+bool holds_private_key(std::string_view text) {
+  if (text.contains("-----BEGIN") && text.contains("PRIVATE KEY")) return true;
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos || (text[begin] != '{' && text[begin] != '[')) return false;
+  auto json = parse_json(text);
+  if (!json) return text.contains("\"k\"") || text.contains("\"d\"");  // it may be a key with a slip in it
+  if (is_private_jwk_or_set(*json)) return true;
+  const Node before = *json;  // kubectl's copy of an object holds a key in a text in its text
+  redact_keys(*json);
+  return *json != before;
+}
+
+void redact_keys(Node& node) {
+  if (const std::string* text = node.text()) {
+    if (holds_private_key(*text)) node = Node(kRedacted);
+  } else if (Node::List* list = node.list()) {
+    for (Node& item : *list) redact_keys(item);
+  } else if (Node::Map* map = node.map()) {
+    const bool is_jwk = node.find("kty") != nullptr;
+    for (NodeMember& member : *map)
+      if (is_jwk && std::ranges::find(kPrivateMembers, member.key) != std::end(kPrivateMembers))
+        member.value = Node(kRedacted);
+      else
+        redact_keys(member.value);
+  }
+}
+
+void redact_secret(Node& secret) {
+  redact_values(secret.find("data"));
+  redact_values(secret.find("stringData"));
+  if (Node* metadata = secret.find("metadata"))
+    if (Node* annotations = metadata->find("annotations"))
+      if (Node* applied = annotations->find("kubectl.kubernetes.io/last-applied-configuration"))
+        *applied = Node(kRedacted);
 }
 
 }  // namespace
@@ -83,14 +138,9 @@ void bind(Fields& f, ConfigMap& m) {
 }
 
 Node redacted(const Node& object) {
-  if (object.text_at({"kind"}) != "Secret") return object;
   Node out = object;
-  redact_values(out.find("data"));
-  redact_values(out.find("stringData"));
-  if (Node* metadata = out.find("metadata"))
-    if (Node* annotations = metadata->find("annotations"))
-      if (Node* applied = annotations->find("kubectl.kubernetes.io/last-applied-configuration"))
-        *applied = Node("[redacted]");
+  if (object.text_at({"kind"}) == "Secret") redact_secret(out);
+  redact_keys(out);
   return out;
 }
 

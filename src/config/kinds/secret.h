@@ -20,8 +20,9 @@ struct ConfigMap {
 };
 void bind(Fields& f, ConfigMap& map);
 
-// The object with every value of a Secret's data and stringData (and of kubectl's copy of it in the annotations) as
-// "[redacted]"; other objects as they are.
+// The object as it may be shown: "[redacted]" stands for every value of a Secret's data and stringData (and kubectl's
+// copy of it in the annotations), and in an object of any kind for every text that holds a private key: a PEM block, a
+// JWK or a JWK set with `k` or `d`, also inside another text. Public keys stay.
 Node redacted(const Node& object);
 
 }  // namespace sluice::kinds

@@ -37,8 +37,6 @@ TEST(Upstream, with_a_mistake_is_refused) {
           {"static: {hosts: [{addr: a, port: 1}], useTls: true}", "static.useTls: not supported yet"},
           {"static: {hosts: [{addr: a, port: 1, sniAddr: b}]}", "static.hosts[0].sniAddr: not supported yet"},
           {"static: {hosts: [{addr: a, port: 1}], serviceSpec: {}}", "static.serviceSpec: not supported yet"},
-          {"static: {hosts: [{addr: a, port: 1}]}\nkube: {}",
-           "kube: not supported yet\nkube: only one of static, kube may be set"},
           {"kube: {}", "kube: not supported yet"},
           {"static: {hosts: [{addr: a, port: 1}]}\nsslConfig: {}", "sslConfig: not supported yet"},
           {"static: {hosts: [{addr: a, port: 1}]}\nuseHttp2: true", "useHttp2: not supported yet"},
@@ -50,6 +48,13 @@ TEST(Upstream, with_a_mistake_is_refused) {
            "connectionConfig.tcpKeepalive: not supported yet"},
           {"upstreamSpec: {}", ": one of static"},
       });
+}
+
+TEST(Upstream, of_a_type_that_is_not_supported_yet_has_one_error_for_it) {
+  EXPECT_EQ(read_kind("upstream", "kube: {}").said, "kube: not supported yet");
+  EXPECT_EQ(read_kind("upstream", "static: {hosts: [{addr: a, port: 1}]}\nkube: {}").said, "kube: not supported yet");
+  EXPECT_EQ(read_kind("upstream", "static: {hosts: [{addr: a, port: 1}]}\nkube: {}\nconsul: {}").said,
+            "kube: not supported yet\nconsul: not supported yet");
 }
 
 }  // namespace

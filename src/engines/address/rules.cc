@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <variant>
 
 #include "base/strings.h"
 
@@ -24,11 +25,33 @@ bool never_opened(AddressClass address_class) {
   return address_class == unspecified || address_class == multicast;
 }
 
-// A range in which every address is of a class that nothing opens.
-bool never_opened(const Cidr& range) {
+IpAddress last_of(const Cidr& range) {
+  const auto fill = [](uint64_t bits, unsigned kept) { return kept >= 64 ? bits : bits | ~uint64_t{0} >> kept; };
+  const uint64_t high = fill(range.network.high(), range.length);
+  if (range.network.is_v4()) return IpAddress::v4(static_cast<uint32_t>(high >> 32));
+  return IpAddress::v6(high, fill(range.network.low(), range.length <= 64 ? 0 : range.length - 64u));
+}
+
+// The class that nothing opens, when every address from `first` to `last` is of it.
+std::optional<AddressClass> closed_class(const IpAddress& first, const IpAddress& last) {
   static constexpr std::array kClosed = {Cidr{IpAddress::v4(0, 0, 0, 0), 8}, Cidr{IpAddress::v4(224, 0, 0, 0), 4},
                                          Cidr{IpAddress(), 128}, Cidr{IpAddress::v6(0xff00'0000'0000'0000, 0), 8}};
-  return std::ranges::any_of(kClosed, [&](const Cidr& closed) { return closed.contains(range); });
+  const bool closed =
+      std::ranges::any_of(kClosed, [&](const Cidr& range) { return range.contains(first) && range.contains(last); });
+  return closed ? std::optional(classify_outer(first, {})) : std::nullopt;
+}
+
+// The same of a range, which is closed, too, when what it wraps is: an address needs every form of it to be allowed.
+// What is wrapped in a range lies between what its first and its last address wrap.
+std::optional<AddressClass> closed_class(const Cidr& range) {
+  const IpAddress last = last_of(range);
+  if (const auto closed = closed_class(range.network, last)) return closed;
+  const Unwrapped inner_first = unwrap(range.network, {});
+  const Unwrapped inner_last = unwrap(last, {});
+  if (inner_first.count != inner_last.count) return std::nullopt;  // its ends are not wrapped in the same way
+  for (size_t i = 0; i < inner_first.count; ++i)
+    if (const auto closed = closed_class(inner_first.inner[i], inner_last.inner[i])) return closed;
+  return std::nullopt;
 }
 
 std::string address_error(std::string_view text) {
@@ -39,7 +62,28 @@ std::string address_error(std::string_view text) {
                      fmt::join(class_words(), ", "));
 }
 
+using AddressEntry = std::variant<AddressClass, Cidr>;
+
+Result<AddressEntry> parse_entry(std::string_view text, RuleAction action) {
+  if (const auto word = parse_class_word(text)) {
+    if (action == RuleAction::allow && never_opened(*word))
+      return invalid(fmt::format("`{}` is never opened: remove it", text));
+    return *word;
+  }
+  const auto range = Cidr::parse(text);
+  if (!range) return invalid(address_error(text));
+  if (action == RuleAction::allow)
+    if (const auto closed = closed_class(*range))
+      return invalid(fmt::format("`{}` is {}, which is never opened: remove it", text, class_word(*closed)));
+  return *range;
+}
+
 }  // namespace
+
+Status check_address(std::string_view text, RuleAction action) {
+  TRY(parse_entry(text, action));
+  return {};
+}
 
 AddressRules::AddressRules(LocalAddresses local, std::vector<uint16_t> own_ports)
     : local_(std::move(local)), own_ports_(std::move(own_ports)) {
@@ -52,29 +96,30 @@ Result<AddressRules> AddressRules::compile(const std::vector<AddressPolicy>& pol
     if (prefix.network.is_v4() || std::ranges::find(kNat64Lengths, prefix.length) == kNat64Lengths.end())
       return invalid(fmt::format("NAT64 prefix `{}`: its length must be 32, 40, 48, 56, 64 or 96", prefix.to_string()));
   AddressRules out(std::move(local), std::move(own_ports));
-  for (const AddressPolicy& policy : policies)
-    for (const AddressRule& rule : policy.rules) TRY(out.add(policy, rule));
+  for (const AddressPolicy& policy : policies) {
+    const size_t entries_max = out.entries_.size() + kEntriesMax;
+    for (const AddressRule& rule : policy.rules) TRY(out.add(policy, rule, entries_max));
+  }
   out.sort_entries();
   return out;
 }
 
-Status AddressRules::add(const AddressPolicy& policy, const AddressRule& rule) {
+Status AddressRules::add(const AddressPolicy& policy, const AddressRule& rule, size_t entries_max) {
   const auto id = static_cast<uint32_t>(rules_.size());
   rules_.push_back(fmt::format("{}/{}", policy.name, rule.name));
   const auto where = [&] { return fmt::format("rule `{}`: addresses", rules_[id]); };
   if (rule.addresses.empty())
     return invalid(where() + ": is empty: name at least one class word or range such as 10.0.0.0/8");
   for (const std::string& text : rule.addresses) {
-    Status added = add_address(rule, text, id);
+    Status added = add_address(rule, text, id, entries_max);
     if (!added) return std::unexpected(std::move(added).error().in(where()));
   }
   return {};
 }
 
-Status AddressRules::add_address(const AddressRule& rule, std::string_view text, uint32_t id) {
-  if (const auto word = parse_class_word(text)) {
-    if (rule.action == RuleAction::allow && never_opened(*word))
-      return invalid(fmt::format("`{}` is never opened: remove it", text));
+Status AddressRules::add_address(const AddressRule& rule, std::string_view text, uint32_t id, size_t entries_max) {
+  const AddressEntry entry = TRY(parse_entry(text, rule.action));
+  if (const auto* word = std::get_if<AddressClass>(&entry)) {
     ClassRules& rules = classes_[static_cast<size_t>(*word)];
     uint32_t& slot = rule.action == RuleAction::allow  ? rules.allow
                      : rule.action == RuleAction::deny ? rules.deny
@@ -82,14 +127,9 @@ Status AddressRules::add_address(const AddressRule& rule, std::string_view text,
     if (slot == kNoRule) slot = id;  // the first that says so gives the name
     return {};
   }
-  const auto range = Cidr::parse(text);
-  if (!range) return invalid(address_error(text));
-  if (rule.action == RuleAction::allow && never_opened(*range))
-    return invalid(fmt::format("`{}` is {}, which is never opened: remove it", text,
-                               class_word(classify_outer(range->network, local_))));
-  if (entries_.size() == kEntriesMax)
+  if (entries_.size() == entries_max)
     return fail(ErrorKind::limit, fmt::format("`{}` is one range too many: {} is the most", text, kEntriesMax));
-  entries_.push_back({.range = *range, .action = rule.action, .rule = id});
+  entries_.push_back({.range = std::get<Cidr>(entry), .action = rule.action, .rule = id});
   return {};
 }
 

@@ -7,6 +7,8 @@
 //     no match                             -> default/<class>: only `global` is allowed
 //   metadata is opened only by its own word or by a range of exactly one address.
 //
+// What check_address() takes, entry by entry, and what stays within kEntriesMax, compile() takes, too.
+//
 // Immutable after compile(); a decision allocates nothing. Any thread may decide.
 #pragma once
 
@@ -43,9 +45,12 @@ struct Verdict {
   std::string_view shadow_rule;
 };
 
+// What is wrong with one entry of a rule's `addresses`, and what to write instead.
+Status check_address(std::string_view text, RuleAction action);
+
 class AddressRules {
  public:
-  static constexpr size_t kEntriesMax = 16384;  // over all policies
+  static constexpr size_t kEntriesMax = 16384;  // ranges of one policy; class words cost nothing
 
   // Without policies: the defaults of every class.
   AddressRules() : AddressRules(LocalAddresses{}, {}) {}
@@ -79,8 +84,8 @@ class AddressRules {
   };
 
   AddressRules(LocalAddresses local, std::vector<uint16_t> own_ports);
-  Status add(const AddressPolicy& policy, const AddressRule& rule);
-  Status add_address(const AddressRule& rule, std::string_view text, uint32_t id);
+  Status add(const AddressPolicy& policy, const AddressRule& rule, size_t entries_max);
+  Status add_address(const AddressRule& rule, std::string_view text, uint32_t id, size_t entries_max);
   void sort_entries();
 
   Verdict decide_one(const IpAddress& form, uint16_t port) const;

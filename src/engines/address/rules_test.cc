@@ -93,9 +93,26 @@ TEST(AddressRules, never_open_unspecified_and_multicast) {
   EXPECT_EQ(decide(lab, "ff02::1"), "denied multicast default/multicast");
   EXPECT_EQ(decide(lab, "64:ff9b::e000:1"), "denied multicast default/multicast");
   EXPECT_EQ(decide(lab, "127.0.0.1"), "allowed loopback lab/all");
-  for (const char* closed : {"unspecified", "multicast", "0.0.0.0/8", "0.0.0.0", "::", "224.0.0.0/24", "ff00::/8"})
+  for (const char* closed : {"unspecified", "multicast", "0.0.0.0/8", "0.0.0.0/32", "0.0.0.0", "::", "::/128",
+                             "224.0.0.0/4", "224.0.0.0/24", "239.255.255.255", "ff00::/8", "ff02::1"})
     EXPECT_NE(compile_error({{"r", kAllow, {closed}}}), "accepted") << closed;
-  EXPECT_EQ(compile_error({{"r", kDeny, {"multicast", "0.0.0.0/8"}}}), "accepted");
+  for (const char* open : {"224.0.0.0/3", "::/0", "::/127", "0.0.0.0/7", "fe00::/7", "0.0.0.0/0"})
+    EXPECT_EQ(compile_error({{"r", kAllow, {open}}}), "accepted") << open;
+  EXPECT_EQ(compile_error({{"r", kDeny, {"multicast", "0.0.0.0/8", "::ffff:224.0.0.0/100"}}}), "accepted");
+  EXPECT_EQ(compile_error({{"r", kShadow, {"multicast", "0.0.0.0/8"}}}), "accepted");
+}
+
+TEST(AddressRules, never_open_a_range_that_wraps_only_closed_addresses) {
+  for (const char* closed :
+       {"::ffff:224.0.0.0/100", "::ffff:224.0.0.1", "::ffff:0.0.0.0/104", "::ffff:0:224.0.0.0/100", "::224.0.0.0/100",
+        "::0.0.0.2", "64:ff9b::e000:0/100", "64:ff9b::/104", "2002:e000::/20", "2002::/24", "2001:0:e000::/36",
+        "2001:0:808:808::1fff:ffff", "64:ff9b:1:e000::1", "2600::5efe:e000:0/100"})
+    EXPECT_TRUE(compile_error({{"r", kAllow, {closed}}}).contains("never opened")) << closed;
+  for (const char* open : {"::ffff:0:0/96", "::ffff:224.0.0.0/99", "::ffff:10.0.0.0/104", "::/96", "::1", "::/104",
+                           "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2002:808::/32", "2001::/32", "2600::/16"})
+    EXPECT_EQ(compile_error({{"r", kAllow, {open}}}), "accepted") << open;
+  EXPECT_EQ(compile_error({{"r", kAllow, {"::ffff:224.0.0.0/100"}}}),
+            "rule `lab/r`: addresses: `::ffff:224.0.0.0/100` is multicast, which is never opened: remove it");
 }
 
 TEST(AddressRules, open_metadata_only_by_its_word_or_a_full_address) {
@@ -172,6 +189,16 @@ TEST(AddressRules, find_one_of_very_many_ranges) {
   many.addresses.push_back("10.64.0.0/24");
   EXPECT_EQ(compile_error({many}),
             "rule `lab/many`: addresses: `10.64.0.0/24` is one range too many: 16384 is the most");
+}
+
+TEST(AddressRules, hold_as_many_ranges_of_each_of_several_policies) {
+  AddressRule many{.name = "many", .action = kAllow};
+  for (int i = 0; i < 16384; ++i) many.addresses.push_back(fmt::format("10.{}.{}.0/24", i / 256, i % 256));
+  const auto joined = AddressRules::compile(
+      {{.name = "vs", .rules = {many}}, {.name = "gw", .rules = {{"a", kDeny, {"10.0.0.0/25"}}}}}, {}, {});
+  ASSERT_TRUE(joined) << joined.error().message;
+  EXPECT_EQ(decide(*joined, "10.0.0.1"), "denied private gw/a");
+  EXPECT_EQ(decide(*joined, "10.0.1.1"), "allowed private vs/many");
 }
 
 TEST(AddressRules, name_the_wrong_value_and_what_was_meant) {

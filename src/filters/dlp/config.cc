@@ -20,6 +20,12 @@ constexpr EnumName kActionTypes[] = {{"CUSTOM", 0},
 
 constexpr EnumName kEnabledFor[] = {{"RESPONSE_BODY", 0}, {"ACCESS_LOGS", 1}, {"ALL", 2}};
 
+// What would end a text in JSON or a line of an event stream, or begin an escape in it.
+bool breaks_out_of_text(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7F || c == '"' || c == '\\';
+}
+
 // A regex by itself, so that its message stands at its line.
 std::optional<std::string> problem_of(const std::string& regex, size_t subgroup) {
   const auto stage = masking::CustomStage::create(regex, subgroup, {}, 0, false);
@@ -83,9 +89,13 @@ void bind(Fields& f, CustomAction& action) {
   f.optional("name", action.name, "Its matches are counted under this name; `custom` when absent.");
   f.optional("regex", action.regex, "Deprecated: expressions whose whole matches are masked, before regexActions.");
   f.optional("regexActions", action.regex_actions, "Expressions to mask, in order, each on what the former left.");
-  f.optional("maskChar", action.mask_char, "What letters and digits become: one byte; X when absent.");
+  f.optional("maskChar", action.mask_char,
+             "What letters and digits become: one byte, but no control character, `\"` or `\\`; X when absent.");
   f.optional("percent", action.percent, "How much of a match is masked, from its start, rounded; 75 when absent.");
   f.check(action.mask_char.size() <= 1, "maskChar", "must be a single byte such as \"*\"");
+  if (action.mask_char.size() == 1)
+    f.check(!breaks_out_of_text(action.mask_char[0]), "maskChar",
+            "must not be a control character, '\"' or '\\': masked JSON or a masked event stream would not parse");
   if (!f.reading()) return;
   for (size_t i = 0; i < action.regex.size(); ++i) {
     if (const auto problem = problem_of(action.regex[i], 0)) f.error("regex", i, *problem);

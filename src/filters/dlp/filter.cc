@@ -29,7 +29,7 @@ bool is_plain(const Headers& headers) {
 
 // What a HEAD answer says about a body is left alone; and who only counts changes nothing, not even a coding.
 bool DlpFilter::concerns(const Request& request, const Response& response) const {
-  if (response.body.empty() || request.method == "HEAD") return false;
+  if (response.body.empty() || request.info.method == "HEAD") return false;
   return !rules_->only_counts() || is_plain(*response.headers);
 }
 
