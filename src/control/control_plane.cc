@@ -45,10 +45,14 @@ class ControlPlane final : private Waiter {
 
  private:
   bool load_first();
-  void open_own_ports();
-  std::optional<Listener*> open_own(const std::optional<SocketAddress>& address, std::string_view name,
-                                    std::shared_ptr<const Service> service, std::unique_ptr<Listener>& listener,
-                                    ListenerConfig& config);
+  bool open_own_ports();
+  void make_translator();
+  bool is_free_of_errors();
+  void watch_folder();
+  void watch_signals(const sigset_t& signals);
+  int serve();
+  bool open_own(const std::optional<SocketAddress>& address, std::string_view name,
+                std::shared_ptr<const Service> service, std::unique_ptr<Listener>& listener, ListenerConfig& config);
   struct BindRetry final : Waiter {
     explicit BindRetry(ControlPlane& p) : plane(p) {}
     void wake() override { plane.retry_binds(); }
@@ -57,7 +61,7 @@ class ControlPlane final : private Waiter {
     Timer timer;
     Nanos delay = kBindRetryFirst;
   };
-  void wake() override;  // the folder's quiet time is over
+  void wake() override;  // the folder's quiet time is over, or something is to be tried again
   void cancel() override {}
   void arm_reload();
   void reload();
@@ -72,6 +76,7 @@ class ControlPlane final : private Waiter {
   void write_statuses(const std::map<std::string, Error>& failed);
   void check_object(const ConfigObject& object, Diagnostics& diagnostics);
   std::vector<ConfigObjectPtr> objects(const ConfigObject* instead = nullptr) const;
+  std::vector<ObjectKey> rejected_gateways() const;
   void on_signal();
   void drain();
 
@@ -146,6 +151,19 @@ bool ControlPlane::load_first() {
   return true;
 }
 
+// For a Gateway that could not be read: a Gateway of no proxy. Nothing is served by it, nor by the one on loopback that
+// is made where there is no Gateway at all: that one would serve what the owner meant for another address.
+ConfigObjectPtr stand_in(const ObjectKey& gateway) {
+  auto made = std::make_shared<ConfigObject>();
+  made->key = gateway;
+  made->metadata.name = gateway.name;
+  made->metadata.ns = gateway.ns;
+  kinds::Gateway spec;
+  spec.proxy_names.clear();
+  made->spec = std::move(spec);
+  return made;
+}
+
 std::vector<ConfigObjectPtr> ControlPlane::objects(const ConfigObject* instead) const {
   std::vector<ConfigObjectPtr> out;
   bool replaced = false;
@@ -158,12 +176,29 @@ std::vector<ConfigObjectPtr> ControlPlane::objects(const ConfigObject* instead) 
     }
   }
   if (instead && !replaced) out.push_back(std::make_shared<ConfigObject>(*instead));
+  const bool any =
+      std::ranges::any_of(out, [](const ConfigObjectPtr& object) { return object->key.kind == "Gateway"; });
+  if (!any)
+    for (const ObjectKey& key : rejected_gateways()) out.push_back(stand_in(key));
+  return out;
+}
+
+// Gateways that stand in the files when none of those is in force.
+std::vector<ObjectKey> ControlPlane::rejected_gateways() const {
+  std::vector<ObjectKey> out;
+  if (!store_.list("Gateway").empty()) return out;
+  for (const auto& [key, why] : folder_->rejected())
+    if (key.kind == "Gateway") out.push_back(key);
   return out;
 }
 
 void ControlPlane::apply() {
   applied_ = fingerprint();
   const std::vector<ConfigObjectPtr> all = objects();
+  for (const ObjectKey& key : rejected_gateways())
+    log::error("config",
+               "this Gateway is rejected and no other is there: no port is opened, the default 127.0.0.1:8080 neither",
+               {{"object", key.to_string()}});
   translation_ = translator_->translate(all);
   publish();
   if (learn_ports()) {
@@ -177,6 +212,8 @@ void ControlPlane::apply() {
 // What the system chose is known only once it is open, and must be refused as a destination too.
 bool ControlPlane::learn_ports() {
   std::vector<uint16_t> chosen;
+  for (const auto& listener : {admin_listener_.get(), api_listener_.get()})
+    if (listener) chosen.push_back(listener->address().port());
   for (const OpenPort& port : workers_.open_ports())
     if (port.any_port) chosen.push_back(port.address.port());
   if (chosen == chosen_ports_) return false;
@@ -256,6 +293,8 @@ void ControlPlane::check_object(const ConfigObject& object, Diagnostics& diagnos
       continue;
     diagnostics.add({.object = object.key, .path = "spec", .message = error});
   }
+  for (const std::string& warning : report->second.warnings)
+    diagnostics.add({.severity = Severity::warning, .object = object.key, .message = warning});
 }
 
 void ControlPlane::store_changed() {
@@ -267,11 +306,23 @@ void ControlPlane::store_changed() {
 std::vector<std::pair<ObjectKey, uint64_t>> ControlPlane::fingerprint() const {
   std::vector<std::pair<ObjectKey, uint64_t>> out;
   for (const StoredObject* object : store_.list()) out.emplace_back(object->key, object->config->hash);
+  for (ObjectKey& key : rejected_gateways()) out.emplace_back(std::move(key), 0);
   return out;
 }
 
 void ControlPlane::arm_reload() {
-  if (const auto at = folder_->reload_at()) reload_timer_.arm(loop_, *at, *this);
+  std::optional<SteadyTime> at = folder_->reload_at();
+  if (!at && folder_->incomplete()) at = loop_.now() + ConfigFolder::kRetryEvery;
+  if (at) reload_timer_.arm(loop_, *at, *this);
+}
+
+// Again after each reload: the system may have had nothing to watch with before.
+void ControlPlane::watch_folder() {
+  if (folder_watch_ || folder_->fd() < 0) return;
+  folder_watch_ = std::make_unique<FdWatch>(loop_, folder_->fd(), [this] {
+    folder_->on_readable(loop_.now());
+    if (folder_->reload_at()) arm_reload();
+  });
 }
 
 void ControlPlane::wake() {
@@ -281,23 +332,29 @@ void ControlPlane::wake() {
 void ControlPlane::reload() {
   if (draining_) return;
   const uint64_t id = snapshot_ ? snapshot_->id : 0;
-  if (!folder_->reload(loop_.wall())) return arm_reload();
-  log_diagnostics();
-  // When no object changed: a version that was rejected changes a status.
-  if (snapshot_ && snapshot_->id == id) publish();
+  const bool changed = folder_->reload(loop_.wall());
+  watch_folder();
   arm_reload();
+  if (!changed) return;
+  log_diagnostics();
+  if (!snapshot_ || snapshot_->id != id) return;
+  // No object changed: a version that was rejected changes a status, and whether there is a Gateway at all.
+  if (fingerprint() == applied_)
+    publish();
+  else
+    apply();
 }
 
 // --- own ports --------------------------------------------------------------------------------------------------
 
-std::optional<Listener*> ControlPlane::open_own(const std::optional<SocketAddress>& address, std::string_view name,
-                                                std::shared_ptr<const Service> service,
-                                                std::unique_ptr<Listener>& listener, ListenerConfig& config) {
-  if (!address) return nullptr;
+bool ControlPlane::open_own(const std::optional<SocketAddress>& address, std::string_view name,
+                            std::shared_ptr<const Service> service, std::unique_ptr<Listener>& listener,
+                            ListenerConfig& config) {
+  if (!address) return true;
   auto fd = ListenSocket::open(*address, false);
   if (!fd) {
     log::error(name, fd.error().message, {{"remedy", fmt::format("choose another address with --{}", name)}});
-    return std::nullopt;
+    return false;
   }
   config.name = name;
   config.server_name = "sluice";
@@ -309,10 +366,34 @@ std::optional<Listener*> ControlPlane::open_own(const std::optional<SocketAddres
   listener->configure(nullptr, &config);
   if (auto started = listener->start(*fd); !started) {
     log::error(name, started.error().message);
-    return std::nullopt;
+    return false;
   }
   log::info(name, "listening", {{"address", listener->address().to_string()}});
-  return listener.get();
+  return true;
+}
+
+bool ControlPlane::open_own_ports() {
+  AdminService::Parts parts{metrics_,
+                            workers_,
+                            resolvers_,
+                            store_,
+                            [this] { return snapshot_; },
+                            [this] { return snapshot_ && !draining_; },
+                            [this] { drain(); }};
+  api_server_ = std::make_unique<ApiServer>(
+      store_, *folder_,
+      ApiOptions{
+          .own_hosts = {},
+          .option_fields = option_fields_,
+          .check = [this](const ConfigObject& object, Diagnostics& diagnostics) { check_object(object, diagnostics); },
+          .ready = [this] { return snapshot_ != nullptr; },
+          .program_version = options_.version});
+  const bool admin = open_own(options_.admin, "admin", std::make_shared<AdminService>(std::move(parts)),
+                              admin_listener_, admin_config_);
+  const bool api =
+      open_own(options_.api, "api", std::make_shared<ApiService>(*api_server_), api_listener_, api_config_);
+  learn_ports();
+  return admin && api;
 }
 
 // --- signals and the end ----------------------------------------------------------------------------------------
@@ -339,35 +420,12 @@ void ControlPlane::drain() {
   workers_.drain(timeout, [this] { loop_.stop(); });
 }
 
-int ControlPlane::run() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, number);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before the workers start: they inherit it
-  std::signal(SIGPIPE, SIG_IGN);
-  if (!load_first()) return kExitConfig;
+void ControlPlane::watch_signals(const sigset_t& signals) {
+  signal_fd_ = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+  signal_watch_ = std::make_unique<FdWatch>(loop_, signal_fd_, [this] { on_signal(); });
+}
 
-  AdminService::Parts parts{metrics_,
-                            workers_,
-                            resolvers_,
-                            store_,
-                            [this] { return snapshot_; },
-                            [this] { return snapshot_ && !draining_; },
-                            [this] { drain(); }};
-  const auto admin = open_own(options_.admin, "admin", std::make_shared<AdminService>(std::move(parts)),
-                              admin_listener_, admin_config_);
-  api_server_ = std::make_unique<ApiServer>(
-      store_, *folder_,
-      ApiOptions{
-          .own_hosts = {},
-          .option_fields = option_fields_,
-          .check = [this](const ConfigObject& object, Diagnostics& diagnostics) { check_object(object, diagnostics); },
-          .ready = [this] { return snapshot_ != nullptr; },
-          .program_version = options_.version});
-  const auto api =
-      open_own(options_.api, "api", std::make_shared<ApiService>(*api_server_), api_listener_, api_config_);
-  if (!admin || !api) return kExitSystem;
-
+void ControlPlane::make_translator() {
   TranslateOptions translate;
   translate.workers = options_.workers;
   translate.metrics = &metrics_;
@@ -375,41 +433,56 @@ int ControlPlane::run() {
   translate.log_files = &log_files_;
   translate.default_access_log = options_.access_log;
   translate.default_resolvers = options_.resolvers;
-  for (const auto& listener : {admin_listener_.get(), api_listener_.get()})
-    if (listener) translate.own_ports.push_back(listener->address().port());
+  for (const auto& address : {options_.admin, options_.api})  // port 0: learn_ports() says what it became
+    if (address) translate.own_ports.push_back(address->port());
   translate.filters = options_.filters;
   translator_ = std::make_unique<Translator>(std::move(translate));
+}
 
-  signal_fd_ = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-  signal_watch_ = std::make_unique<FdWatch>(loop_, signal_fd_, [this] { on_signal(); });
-  if (folder_->fd() >= 0)
-    folder_watch_ = std::make_unique<FdWatch>(loop_, folder_->fd(), [this] {
-      folder_->on_readable(loop_.now());
-      arm_reload();
-    });
+// Nothing is opened for it.
+bool ControlPlane::is_free_of_errors() {
+  translation_ = translator_->translate(objects());
+  for (const auto& [key, report] : translation_.reports)
+    for (const std::string& error : report.errors)
+      log::error("config", "rejected", {{"object", key.to_string()}, {"reason", error}});
+  if (errors() == 0) return true;
+  log::error("config", "--strict: not starting with errors", {{"errors", errors()}});
+  return false;
+}
+
+int ControlPlane::run() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before the workers start: they inherit it
+  std::signal(SIGPIPE, SIG_IGN);
+  if (!load_first()) return kExitConfig;
+  make_translator();
+  if (options_.strict && !is_free_of_errors()) return kExitConfig;
+  if (!open_own_ports()) return kExitSystem;
+  watch_signals(signals);
+  watch_folder();
+  arm_reload();
   workers_.start();
   apply();
   subscription_ = store_.subscribe([this] { store_changed(); });
-
-  int code = 0;
-  if (options_.strict && errors() > 0) {
-    log::error("config", "--strict: not starting with errors", {{"errors", errors()}});
-    code = kExitConfig;
-  } else if (workers_.open_ports().empty() && !bind_errors_.empty()) {
-    code = kExitSystem;
-  } else if (workers_.open_ports().empty() && errors() > 0) {
-    log::error("config", "nothing can be served", {{"errors", errors()}});
-    code = kExitConfig;
-  }
-  if (code == 0) {
-    notify_systemd("READY=1");
-    loop_.run();
-  }
+  const int code = serve();
   subscription_.cancel();
   workers_.stop();
   log_files_.flush();
   log::info("main", "stopped");
   return code;
+}
+
+int ControlPlane::serve() {
+  if (workers_.open_ports().empty() && !bind_errors_.empty()) return kExitSystem;
+  if (workers_.open_ports().empty() && errors() > 0) {
+    log::error("config", "nothing can be served", {{"errors", errors()}});
+    return kExitConfig;
+  }
+  notify_systemd("READY=1");
+  loop_.run();
+  return 0;
 }
 
 }  // namespace

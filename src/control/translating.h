@@ -42,6 +42,7 @@ class Translating {
   void check_targets(std::span<const ConfigObjectPtr> gateways);
   std::vector<ConfigObjectPtr> gateways();
   void reject_shared_ports(std::vector<ConfigObjectPtr>& gateways);
+  bool check_log_formats(const ConfigObject& gateway);
   void translate_gateway(const ConfigObjectPtr& gateway);
   Status try_gateway(const ConfigObject& gateway);
   const kinds::ProxySettings& settings_of(const ConfigObject& gateway);
@@ -51,6 +52,9 @@ class Translating {
 
   std::vector<ConfigObjectPtr> select_services(const ConfigObject& gateway);
   std::vector<ConfigObjectPtr> settle_domains(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services);
+  void check_unserved();
+  void check_host(const ConfigObject& service);
+  bool has_host(const ConfigObject& service);
   std::optional<VirtualHostEntry> build_host_or_last_good(const ConfigObjectPtr& service);
   std::optional<VirtualHostEntry> build_last_good(const ObjectKey& key);
   Result<VirtualHostEntry> build_host(const ConfigObject& service, ObjectReport& report);
@@ -95,6 +99,7 @@ class Translating {
   const kinds::ProxySettings* settings_ = nullptr;
   std::shared_ptr<const DynamicCluster> dynamic_;
   std::vector<uint16_t> own_ports_;
+  bool unserved_ = false;  // it stands for none: what is built is thrown away, only the report counts
 };
 
 }  // namespace sluice

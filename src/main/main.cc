@@ -188,6 +188,13 @@ int run_main(int argc, char** argv) {
 
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    // What is missing may be there under a wrong name.
+    const std::vector<std::string> unknown = app.remaining(true);
+    if (unknown.empty()) return app.exit(error) == 0 ? kOk : kUsage;
+    return usage_error(fmt::format("unknown {} {}; sluice --help says what there is",
+                                   unknown.front().starts_with('-') ? "option" : "command",
+                                   json_quote(printable(unknown.front(), 80))));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kOk : kUsage;
   }

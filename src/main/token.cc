@@ -1,7 +1,8 @@
+#include <array>
+#include <cerrno>
 #include <cstdio>
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <cstring>
+#include <memory>
 
 #include "engines/jose/sign.h"
 #include "main/commands.h"
@@ -9,12 +10,20 @@
 namespace sluice {
 namespace {
 
+// Not a stream of the library: it throws when it reads a folder.
 Result<std::string> read_file(const std::string& path) {
-  if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
-  std::ifstream file(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file && text.empty()) return fail(ErrorKind::io, fmt::format("cannot read {}", path));
-  return text;
+  const std::unique_ptr<FILE, int (*)(FILE*)> opened(path == "-" ? nullptr : std::fopen(path.c_str(), "rbe"),
+                                                     [](FILE* file) { return std::fclose(file); });
+  FILE* file = path == "-" ? stdin : opened.get();
+  std::string text;
+  std::array<char, 4096> chunk;
+  while (file) {
+    const size_t got = std::fread(chunk.data(), 1, chunk.size(), file);
+    text.append(chunk.data(), got);
+    if (got < chunk.size() && !std::ferror(file)) return text;
+    if (got < chunk.size()) break;
+  }
+  return fail(ErrorKind::io, fmt::format("cannot read {}: {}", path, std::strerror(errno)));
 }
 
 }  // namespace

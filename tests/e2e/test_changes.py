@@ -103,6 +103,27 @@ class HotSwap(Case):
         gateway.write("vs.yaml", direct("better"))
         until(lambda: gateway.fetch("/", host="main.test").text() == "better", "the mended file")
 
+    def test_a_write_does_not_destroy_an_edit_that_is_not_in_force(self):
+        gateway = self.use(Gateway({"vs.yaml": direct("good")}))
+        bad = direct("bad").replace("status", "stauts")
+        gateway.write("vs.yaml", bad)
+        gateway.says("stauts")
+        path = "/apis/gateway.solo.io/v1/namespaces/gloo-system/virtualservices/main"
+        response = gateway.api(path, "PATCH", [("Content-Type", "application/merge-patch+json")], b'{"metadata":{"labels":{"a":"b"}}}')
+        self.assert_status(response, 409)
+        self.assertRegex(json.loads(response.body)["message"], "(?s)edit of it that is not in force, mend it first.*stauts")
+        self.assertEqual((gateway.folder / "vs.yaml").read_text(), bad)
+        self.assertEqual(gateway.fetch("/", host="main.test").text(), "good")
+
+    def test_a_second_copy_stays_out_of_force_when_its_neighbour_is_written(self):
+        gateway = self.use(Gateway({"a.yaml": direct("first"), "b.yaml": direct("second") + "---\n" + direct("other", "other.test")}))
+        path = "/apis/gateway.solo.io/v1/namespaces/gloo-system/virtualservices"
+        response = gateway.api(f"{path}/other", "PATCH", [("Content-Type", "application/merge-patch+json")], b'{"metadata":{"labels":{"a":"b"}}}')
+        self.assert_status(response, 200)
+        self.assertEqual(gateway.fetch("/", host="main.test").text(), "first")
+        self.assert_status(gateway.api(f"{path}/main", "DELETE"), 200)
+        until(lambda: gateway.fetch("/", host="main.test").text() == "second", "the other copy")
+
     def test_removed_objects_are_gone(self):
         gateway = self.use(Gateway({"vs.yaml": direct("here"), "other.yaml": direct("other", "other.test")}))
         gateway.remove("vs.yaml")

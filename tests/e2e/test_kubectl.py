@@ -213,6 +213,11 @@ class Verbs(Case):
         code, out, err = self.tool.run(*NS, "apply", "-f", "-", stdin=text)
         self.assertEqual(code, 0, err)
         self.assertEqual(self.gateway.status("virtualservices", "dangling")[0], "Warning")
+        path = "/apis/gateway.solo.io/v1/namespaces/gloo-system/virtualservices"
+        for target in (f"{path}?dryRun=All", path):
+            response = self.gateway.api(target, "POST", [("Content-Type", "application/yaml")], text.replace("dangling", "loose").encode())
+            self.assert_status(response, 201)
+            self.assertRegex(response.header("warning") or "", '^299 - ".*gloo-system.nobody.*not found')
 
     def test_delete_by_label(self):
         self.kubectl(*NS, "apply", "-f", "-", stdin=direct("waited", "x"))
@@ -241,6 +246,10 @@ class Wire(Case):
     def test_an_old_watch_is_410(self):
         response = self.gateway.api("/apis/gateway.solo.io/v1/virtualservices?watch=true&resourceVersion=1")
         self.assertTrue(response.status == 410 or '"code":410' in response.text().replace(" ", ""), f"{response}")
+
+    def test_nothing_is_deleted_in_all_namespaces_at_once(self):
+        self.assert_status(self.gateway.api("/apis/gateway.solo.io/v1/virtualservices", "DELETE"), 405)
+        self.assert_status(self.gateway.api("/apis/gateway.solo.io/v1/namespaces/gloo-system/virtualservices/one"), 200)
 
     def test_a_stale_write_is_409(self):
         path = "/apis/gateway.solo.io/v1/namespaces/gloo-system/virtualservices/one"

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -70,6 +71,21 @@ class Surroundings(Case):
         gateway.write("vs.yaml", DIRECT.replace("here", "back"))
         until(lambda: gateway.fetch("/").text() == "back", "the folder to be watched again")
 
+    def test_a_config_folder_that_cannot_be_listed_keeps_what_is_served_and_is_tried_again(self):
+        gateway = self.use(Gateway({"vs.yaml": DIRECT}))
+        with gateway.client() as client:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assert_status(client.read_response(), 200)
+            pid = gateway.process.popen.pid
+            before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+            gateway.write("vs.yaml", DIRECT.replace("here", "later"))
+            gateway.says("cannot list .*Too many open files")
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertEqual(client.read_response().text(), "here")
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        until(lambda: gateway.fetch("/").text() == "later", "the folder to be read without another change")
+
     @unittest.skipUnless(os.getuid() == 0, "mounting needs root")
     def test_a_read_only_folder_refuses_writes_and_says_why(self):
         self.on_a_file_system("ro", (403,), "(?i)read-only")
@@ -131,6 +147,14 @@ class Surroundings(Case):
         self.assertIn(code, (2, 3), err)
         self.assertEqual(out, "")
         self.assertRegex(err, words)
+
+    @rows({"key": (".", "payload.json"), "payload": ("key.pem", ".")})
+    def a_folder_is_no(self, key, payload):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "payload.json").write_text("{}")
+            pathlib.Path(folder, "key.pem").write_text(Key("ec-256").path.read_text())
+            code, out, err = run_sluice("token", "--key", pathlib.Path(folder, key), "--alg", "ES256", pathlib.Path(folder, payload))
+        self.assertEqual((code, out, err), (3, "", f"sluice: cannot read {folder}: Is a directory\n"))
 
 
 class Signals(Case):
@@ -280,6 +304,34 @@ class Admin(Case):
 
 
 class Start(Case):
+    def test_strict_opens_no_port_while_there_are_errors(self):
+        """All its ports are taken: an attempt to open one would be exit 3."""
+        taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+        for sock in taken:
+            self.addCleanup(sock.close)
+        gateway, admin, api = (sock.getsockname()[1] for sock in taken)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in {"gateway": Gateway.PLAIN.replace("@{port}", str(gateway)), "vs": DIRECT,
+                               "bad": DIRECT.replace("name: all", "name: bad").replace("status", "stauts")}.items():
+                pathlib.Path(folder, f"{name}.yaml").write_text(text)
+            code, _, err = run_sluice("run", "--strict", "--config", folder, "--admin", f"127.0.0.1:{admin}", "--api", f"127.0.0.1:{api}")
+        self.assertEqual(code, 1, err)
+        self.assertIn("--strict: not starting with errors", err)
+        self.assertNotRegex(err, "(?i)in use|listening")
+
+    def test_a_rejected_gateway_is_not_replaced_by_the_one_on_loopback(self):
+        gateway = Gateway({"gateway.yaml": Gateway.PLAIN.replace("@{port}", "many"), "vs.yaml": DIRECT}, wait=False)
+        gateway.process.popen.wait(30)
+        self.assertRegex(gateway.process.stderr(), r"error config .*rejected.*127\.0\.0\.1:8080.*object=.*Gateway gloo-system/gateway-proxy")
+        gateway.stop(1)        # nothing else can serve
+
+    @rows({"command": (["bogus"], "unknown command .bogus"), "command of proxy": (["proxy", "bogus"], "unknown command .bogus"),
+           "option": (["get", "--bogus"], "unknown option .--bogus"), "": ([], "subcommand is required")})
+    def unknown(self, arguments, words):
+        code, _, err = run_sluice(*arguments)
+        self.assertEqual(code, 2)
+        self.assertRegex(err, words)
+
     def test_json_logs_are_json(self):
         gateway = self.use(Gateway({"vs.yaml": DIRECT}, arguments=["--log-format", "json"]))
         gateway.fetch("/")

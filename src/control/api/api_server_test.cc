@@ -259,12 +259,16 @@ TEST(ApiServer, asks_the_check_it_was_given) {
     if (object.key.name == "bad") diagnostics.add({.path = "spec.x", .message = "must not be \"bad\""});
     if (object.key.name == "odd")
       diagnostics.add({.severity = Severity::warning, .path = "spec.y", .message = "is odd\nindeed"});
+    if (object.key.name == "alone") diagnostics.add({.severity = Severity::warning, .message = "nobody is there"});
   }});
   EXPECT_EQ(api.send("POST", kUpstreams, upstream("bad", 1)).status, 422);
   const auto odd = api.send("POST", kUpstreams, upstream("odd", 1));
   EXPECT_EQ(odd.status, 201);
   EXPECT_TRUE(odd.warnings().starts_with("299 - \"spec.y: is odd")) << odd.warnings();
   EXPECT_EQ(odd.warnings().find('\n'), odd.warnings().size() - 1);  // no header splitting
+  for (const std::string& target : {std::string(kUpstreams) + "?dryRun=All", std::string(kUpstreams)})
+    EXPECT_EQ(api.send("POST", target, upstream("alone", 1)).warnings(), "299 - \"nobody is there\"\n");
+  EXPECT_EQ(api.send("PUT", api.one("alone"), upstream("alone", 2)).warnings(), "299 - \"nobody is there\"\n");
 }
 
 TEST(ApiServer, updates_only_the_version_that_was_read) {
@@ -374,6 +378,7 @@ TEST(ApiServer, deletes_one_or_all_that_match) {
   EXPECT_EQ(api.send("DELETE", std::string(kUpstreams) + "?labelSelector=x%3D1").names(), "b");
   EXPECT_EQ(api.send("DELETE", std::string(kUpstreams) + "?labelSelector=x%3D%3D%3D1").status, 400);
   EXPECT_EQ(api.send("DELETE", kUpstreams, R"({"dryRun":["All"]})").names(), "c d");
+  EXPECT_EQ(api.send("DELETE", "/apis/gloo.solo.io/v1/upstreams").status, 405) << "no namespace is not all of them";
   EXPECT_EQ(api.get(kUpstreams).names(), "c d");
   int told = 0;
   const auto subscription = api.store.subscribe([&] { ++told; });

@@ -100,7 +100,8 @@ Outcome<ApiAnswer> ApiServer::write(const ApiRequest& request, const Query& quer
   }
   const bool collection = write.resource.name.empty();
   if (request.method == "POST" && collection && !write.resource.ns.empty()) return create(write);
-  if (request.method == "DELETE" && collection) return remove_all(write);
+  // As in Kubernetes: nobody deletes in all namespaces by leaving one word out.
+  if (request.method == "DELETE" && collection && !write.resource.ns.empty()) return remove_all(write);
   if (request.method == "PUT" && !collection) return update(write);
   if (request.method == "PATCH" && !collection) return patch(write);
   if (request.method == "DELETE" && !collection) return remove(write);
@@ -174,7 +175,8 @@ Outcome<ConfigObjectPtr> ApiServer::understand(Write& write, Node& body) const {
     if (dropped) continue;
     if (diagnostics.errors() > 0 || !object || object->rejected)
       return invalid_object(*write.resource.kind, write.resource.name, diagnostics);
-    for (const Diagnostic& one : diagnostics.all()) write.warnings.push_back(one.path + ": " + one.sentence());
+    for (const Diagnostic& one : diagnostics.all())
+      write.warnings.push_back(one.path.empty() ? one.sentence() : one.path + ": " + one.sentence());
     return object;
   }
 }

@@ -191,7 +191,8 @@ Node openapi_v3_index() {
 }
 
 // The protobuf form of an OpenAPI 2 document (openapi_v2.Document of gnostic): swagger = 1, info = 2 {title = 1,
-// version = 2}. kubectl apply wants the document; what it does not find in there it does not check (docs/decisions/0014).
+// version = 2}. kubectl apply wants the document; what it does not find in there it does not check
+// (docs/decisions/0014).
 std::string openapi_v2_protobuf() {
   const auto field = [](char number, std::string_view bytes) {
     std::string out;

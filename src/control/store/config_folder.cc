@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "base/strings.h"
@@ -26,6 +27,14 @@ bool is_below(std::string_view path, std::string_view root) {
   return path == root || (path.starts_with(root) && path.substr(root.size()).starts_with('/'));
 }
 
+bool is_among(const std::string& text, const std::vector<std::string>& texts) {
+  return std::ranges::find(texts, text) != texts.end();
+}
+
+bool is_below_any(std::string_view path, const std::vector<std::string>& roots) {
+  return std::ranges::any_of(roots, [path](const std::string& root) { return is_below(path, root); });
+}
+
 // A file that cannot be read is to the loader like one that cannot be parsed: it must not lose its objects.
 std::vector<ConfigFile> files_to_load(std::vector<ScannedFile>& scanned) {
   std::vector<ConfigFile> files;
@@ -43,20 +52,28 @@ Result<std::unique_ptr<ConfigFolder>> ConfigFolder::open(ObjectStore& store, std
     if (!exists(path)) return fail(ErrorKind::not_found, fmt::format("config path {} is not there", path));
     remove_leftovers(is_folder(path) ? path : parent_of(path));
   }
-  for (const std::string& folder : config_folders(paths)) remove_leftovers(folder);
+  for (const std::string& folder : config_folders(paths).paths) remove_leftovers(folder);
   std::unique_ptr<ConfigFolder> made(new ConfigFolder(store, std::move(paths), option_fields));
-  if (auto watch = FolderWatch::create()) {
-    made->watch_.emplace(std::move(*watch));
-    made->follow();
-  } else {
-    log::warn("config", watch.error().message);
-  }
+  made->follow();
   return made;
 }
 
 void ConfigFolder::follow() {
-  if (!watch_) return;
-  for (const std::string& problem : watch_->follow(config_folders(paths_), paths_)) log::warn("config", problem);
+  std::vector<std::string> problems;
+  if (!watch_) {
+    if (auto watch = FolderWatch::create())
+      watch_.emplace(std::move(*watch));
+    else
+      problems.push_back(watch.error().message);
+  }
+  if (watch_) {
+    const ConfigFolders folders = config_folders(paths_);
+    problems = watch_->follow(folders.paths, paths_);
+    watched_all_ = folders.complete && problems.empty();
+  }
+  for (const std::string& problem : problems)
+    if (!is_among(problem, watch_problems_)) log::warn("config", problem);
+  watch_problems_ = std::move(problems);
 }
 
 void ConfigFolder::on_readable(SteadyTime now) {
@@ -70,19 +87,28 @@ bool ConfigFolder::reload(WallTime now) {
   first_event_.reset();
   follow();  // before reading: what changes while we read is noticed
   FolderScan scan = scan_folders(paths_);
-  const bool same = loaded_once_ && scan.gone == gone_ && scan.problems == problems_ &&
-                    scan.files.size() == files_.size() &&
-                    std::ranges::all_of(scan.files, [this](const ScannedFile& file) {
-                      const auto known = files_.find(file.path);
-                      return known != files_.end() && known->second.hash == file.hash;
-                    });
-  if (same) return false;
+  if (loaded_once_ && is_known(scan)) return std::exchange(untold_, false);
+  load(std::move(scan), now);
+  untold_ = false;
+  return true;
+}
+
+bool ConfigFolder::is_known(const FolderScan& scan) const {
+  return scan.gone == gone_ && scan.unlisted == unlisted_ && scan.problems == problems_ &&
+         scan.files.size() == files_.size() && std::ranges::all_of(scan.files, [this](const ScannedFile& file) {
+           const auto known = files_.find(file.path);
+           return known != files_.end() && known->second.hash == file.hash;
+         });
+}
+
+void ConfigFolder::load(FolderScan scan, WallTime now) {
   loaded_once_ = true;
-  for (const std::string& path : scan.gone)
-    if (std::ranges::find(gone_, path) == gone_.end())
-      log::warn("config", "the path is gone; what it held stays in force until it is back", {{"path", path}});
+  tell_missing(scan);
   gone_ = scan.gone;
+  unlisted_ = scan.unlisted;
   problems_ = scan.problems;
+  unread_ = !unlisted_.empty() ||
+            std::ranges::any_of(scan.files, [](const ScannedFile& file) { return !file.problem.empty(); });
 
   const std::vector<ConfigFile> files = files_to_load(scan.files);
   LoadedConfig loaded = load_config(files, option_fields_);
@@ -93,7 +119,15 @@ bool ConfigFolder::reload(WallTime now) {
   note_files(scan.files, loaded);
   note_rejected(loaded);
   take_in(loaded, now);
-  return true;
+}
+
+void ConfigFolder::tell_missing(const FolderScan& scan) const {
+  for (const std::string& path : scan.gone)
+    if (!is_among(path, gone_))
+      log::warn("config", "the path is gone; what it held stays in force until it is back", {{"path", path}});
+  for (const std::string& path : scan.unlisted)
+    if (!is_among(path, unlisted_))
+      log::warn("config", "the folder cannot be listed; what it held stays in force until it can", {{"path", path}});
 }
 
 void ConfigFolder::note_files(const std::vector<ScannedFile>& scanned, const LoadedConfig& loaded) {
@@ -136,7 +170,11 @@ void ConfigFolder::take_in(const LoadedConfig& loaded, WallTime now) {
   std::map<ObjectKey, bool> there;
   for (const ConfigObjectPtr& object : loaded.objects) {
     there.emplace(object->key, true);
-    if (!object->rejected) store_.put(object, creation_of(*object, now));
+    if (object->rejected) continue;
+    // A second copy does not come into force because the file of the first cannot be read for a moment.
+    const StoredObject* in_force = store_.find(object->key);
+    if (in_force && in_force->config->file != object->file && is_unread(*in_force)) continue;
+    store_.put(object, creation_of(*object, now));
   }
   for (const StoredObject* object : store_.list()) {
     if (!there.contains(object->key) && !keeps(*object)) store_.erase(ObjectKey(object->key));
@@ -145,9 +183,13 @@ void ConfigFolder::take_in(const LoadedConfig& loaded, WallTime now) {
 
 // Whether an object that was not found may still be where it was, unreadable for now.
 bool ConfigFolder::keeps(const StoredObject& object) const {
+  return is_unread(object) || is_below_any(object.config->file, gone_);
+}
+
+bool ConfigFolder::is_unread(const StoredObject& object) const {
   const auto file = files_.find(object.config->file);
-  if (file != files_.end() && !file->second.broken.empty()) return true;
-  return std::ranges::any_of(gone_, [&](const std::string& path) { return is_below(object.config->file, path); });
+  if (file != files_.end()) return !file->second.broken.empty();
+  return is_below_any(object.config->file, unlisted_);
 }
 
 std::optional<ConfigFolder::Place> ConfigFolder::find(const ObjectKey& key) const {
@@ -183,24 +225,30 @@ Result<std::string> ConfigFolder::read_unchanged(const std::string& path) const 
 }
 
 std::unexpected<Error> ConfigFolder::cannot_change(const StoredObject& object) const {
-  const auto file = files_.find(object.config->file);
-  if (file == files_.end())
-    return fail(ErrorKind::conflict, fmt::format("{} is gone for now: bring it back first", object.config->file));
-  return fail(ErrorKind::conflict,
-              fmt::format("its file cannot be read as it is, mend it first: {}", file->second.broken));
+  const std::string& path = object.config->file;
+  if (const auto file = files_.find(path); file != files_.end())
+    return fail(ErrorKind::conflict,
+                fmt::format("its file cannot be read as it is, mend it first: {}", file->second.broken));
+  if (is_below_any(path, unlisted_))
+    return fail(ErrorKind::conflict, fmt::format("the folder of {} cannot be listed for now: mend that first", path));
+  return fail(ErrorKind::conflict, fmt::format("{} is gone for now: bring it back first", path));
 }
 
 Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
+  // Where it stands in a file that cannot be read now, a second file for it would be one too many.
+  if (const StoredObject* there = store_.find(object->key); there && keeps(*there)) return cannot_change(*there);
   Node body = object->node;
   normalize(body);
   if (const auto place = find(object->key)) {
+    // What is in force, and the writer has seen, is not what stands there: somebody's edit would be lost.
+    if (const auto rejected = rejected_.find(object->key); rejected != rejected_.end())
+      return fail(ErrorKind::conflict, fmt::format("{} has an edit of it that is not in force, mend it first: {}",
+                                                   place->path, rejected->second));
     const std::string text = TRY(read_unchanged(place->path));
     const KnownDocument& document = files_.at(place->path).documents[place->document];
     const std::string changed = TRY(text_with_document(text, document.begin, document.end, body, document.flattened));
     return write(place->path, changed, true, now);
   }
-  // It is in force, so it stands in a file that cannot be read now: a second file for it would be one too many.
-  if (const StoredObject* there = store_.find(object->key)) return cannot_change(*there);
   // A file of that name may hold other objects, or an older and now broken one.
   const std::string path = TRY(path_for(object->key));
   const bool known = files_.contains(path);
@@ -210,36 +258,49 @@ Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
 }
 
 Status ConfigFolder::erase(const ObjectKey& key) {
+  if (const StoredObject* there = store_.find(key); there && keeps(*there)) return cannot_change(*there);
   const auto place = find(key);
-  if (!place) {
-    if (const StoredObject* there = store_.find(key)) return cannot_change(*there);
-    return fail(ErrorKind::not_found, "it is in no file");
-  }
+  if (!place) return fail(ErrorKind::not_found, "it is in no file");
   const std::string text = TRY(read_unchanged(place->path));
   const KnownFile& file = files_.at(place->path);
   const KnownDocument& document = file.documents[place->document];
   const auto changed = TRY(text_without_document(text, document.begin, document.end));
-  if (changed) {
-    TRY(write(place->path, *changed, true, std::nullopt));
-  } else {
+  if (changed)
+    TRY(replace_file(place->path, *changed, file.hash));
+  else
     TRY(remove_file(place->path, file.hash));
-    files_.erase(place->path);
-  }
-  rejected_.erase(key);
-  store_.erase(key);
+  const ObjectStore::Batch batch(store_);
+  store_.erase(key);  // before another copy of it is found: that is another object
+  take_in_written(place->path, changed, wall_now());
   return {};
 }
 
-// Puts the text in place, and takes in what it says: its objects stand at other bytes and lines now.
-Status ConfigFolder::write(const std::string& path, const std::string& text, bool exists,
-                           std::optional<WallTime> created) {
+Status ConfigFolder::write(const std::string& path, const std::string& text, bool exists, WallTime now) {
   if (text.size() > kConfigFileBytesMax)
     return fail(ErrorKind::denied,
                 fmt::format("{} would be over {} bytes: put the object into another file", path, kConfigFileBytesMax));
   TRY(replace_file(path, text, exists ? std::optional(files_.at(path).hash) : std::nullopt));
-  files_[path] = {.hash = content_hash(text)};
-  const ConfigFile file{.path = path, .bytes = text};
-  const LoadedConfig loaded = load_config(std::span(&file, 1), option_fields_);
+  take_in_written(path, text, now);
+  return {};
+}
+
+// Takes in what the file says now (no text: it was removed): its objects stand at other bytes and lines.
+void ConfigFolder::take_in_written(const std::string& path, const std::optional<std::string>& text, WallTime now) {
+  // With errors anywhere, only all files together say what counts: one may be the second copy of an object, or be left
+  // out since all are too large.
+  const bool alone = diagnostics_.errors() == 0;
+  if (text)
+    files_[path] = {.hash = content_hash(*text)};
+  else
+    files_.erase(path);
+  if (!alone) {
+    FolderScan scan = scan_folders(paths_);
+    untold_ = untold_ || !is_known(scan);
+    return load(std::move(scan), now);
+  }
+  std::vector<ConfigFile> files;
+  if (text) files.push_back({.path = path, .bytes = *text});
+  const LoadedConfig loaded = load_config(files, option_fields_);
   note_documents(loaded);
 
   Diagnostics others;
@@ -249,12 +310,8 @@ Status ConfigFolder::write(const std::string& path, const std::string& text, boo
   diagnostics_ = std::move(others);
 
   const ObjectStore::Batch batch(store_);
-  for (const ConfigObjectPtr& object : loaded.objects) {
-    if (object->rejected) continue;
-    rejected_.erase(object->key);
-    store_.put(object, created ? *created : creation_of(*object, wall_now()));
-  }
-  return {};
+  for (const ConfigObjectPtr& object : loaded.objects)
+    if (!object->rejected) store_.put(object, now);
 }
 
 }  // namespace sluice

@@ -2,13 +2,15 @@
 //
 // The unit is the object. What is in force changes only to versions that read well: a file that cannot be parsed keeps
 // all its objects as they were, an object with an error keeps its last good version, an object that is no longer there
-// is gone, and when a whole configured path is gone, everything stays until it is back.
+// is gone, and when a whole configured path is gone, or a folder cannot be listed, everything stays until it is back.
 //
 // A write replaces the bytes of its own document and no other; comments and other documents stay. The file must be as
 // it was read (else `conflict`), and the new bytes are parsed before they are put in place: a write that would change
-// anything else is refused. Objects that stand in no file go to `<kind>.<namespace>.<name>.yaml` in the first folder.
+// anything else is refused, and so is one over an edit that has errors and is not in force. Objects that stand in no
+// file go to `<kind>.<namespace>.<name>.yaml` in the first folder.
 //
-// Belongs to the control thread. Wait for fd() to be readable, call on_readable(); at reload_at() call reload().
+// Belongs to the control thread. Wait for fd() to be readable, call on_readable(); at reload_at(), and every
+// kRetryEvery while incomplete(), call reload().
 #pragma once
 
 #include <map>
@@ -32,18 +34,22 @@ class ConfigFolder final : public Database {
   // Changes are read when nothing more happened for kQuietFor, and after kWaitMax at the latest.
   static constexpr Nanos kQuietFor = 30ms;
   static constexpr Nanos kWaitMax = 1s;
+  static constexpr Nanos kRetryEvery = 1s;
 
   // Checks that the paths are there, removes what writers that crashed left behind, and begins to watch. Reads nothing
   // yet: call reload(). Store and option fields must outlive it.
   static Result<std::unique_ptr<ConfigFolder>> open(ObjectStore& store, std::vector<std::string> paths,
                                                     std::span<const OptionField> option_fields);
 
-  // Reads all files and brings the store up to date, in one batch. False when no file has changed since the last time.
+  // Reads all files and brings the store up to date, in one batch. False when no file has changed since the last time
+  // but by our own writes.
   bool reload(WallTime now);
 
-  int fd() const { return watch_ ? watch_->fd() : -1; }  // -1: changes are not noticed, only reload() reads them
+  int fd() const { return watch_ ? watch_->fd() : -1; }  // -1: changes are not noticed; reload() tries to again
   void on_readable(SteadyTime now);
   std::optional<SteadyTime> reload_at() const { return reload_at_; }
+  // Something could not be listed, read or watched: nobody tells when it can be.
+  bool incomplete() const { return unread_ || !watch_ || !watched_all_; }
 
   // Everything that is wrong with the files as they were read last, warnings too.
   const Diagnostics& diagnostics() const { return diagnostics_; }
@@ -76,17 +82,22 @@ class ConfigFolder final : public Database {
       : store_(store), paths_(std::move(paths)), option_fields_(option_fields) {}
 
   void follow();
+  bool is_known(const FolderScan& scan) const;
+  void load(FolderScan scan, WallTime now);
+  void tell_missing(const FolderScan& scan) const;
   void take_in(const LoadedConfig& loaded, WallTime now);
   void note_files(const std::vector<ScannedFile>& scanned, const LoadedConfig& loaded);
   void note_documents(const LoadedConfig& loaded);
   void note_rejected(const LoadedConfig& loaded);
   bool keeps(const StoredObject& object) const;
+  bool is_unread(const StoredObject& object) const;
 
   std::optional<Place> find(const ObjectKey& key) const;
   Result<std::string> path_for(const ObjectKey& key) const;
   Result<std::string> read_unchanged(const std::string& path) const;
   std::unexpected<Error> cannot_change(const StoredObject& object) const;
-  Status write(const std::string& path, const std::string& text, bool exists, std::optional<WallTime> created);
+  Status write(const std::string& path, const std::string& text, bool exists, WallTime now);
+  void take_in_written(const std::string& path, const std::optional<std::string>& text, WallTime now);
 
   ObjectStore& store_;
   std::vector<std::string> paths_;
@@ -95,9 +106,14 @@ class ConfigFolder final : public Database {
   std::optional<SteadyTime> reload_at_;
   std::optional<SteadyTime> first_event_;
   bool loaded_once_ = false;
+  bool untold_ = false;  // a write took in what others changed, too
+  bool unread_ = false;  // a file or a folder
+  bool watched_all_ = false;
+  std::vector<std::string> watch_problems_;
 
   std::map<std::string, KnownFile> files_;
   std::vector<std::string> gone_;
+  std::vector<std::string> unlisted_;
   std::vector<std::string> problems_;
   Diagnostics diagnostics_;
   std::map<ObjectKey, std::string> rejected_;

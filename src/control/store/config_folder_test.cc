@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -136,11 +137,172 @@ TEST(ConfigFolder, keeps_the_last_good_version_of_a_rejected_object) {
   EXPECT_EQ(c.port("b"), 6);
   ASSERT_TRUE(c.config->rejected().contains(key("a")));
   EXPECT_TRUE(c.config->rejected().at(key("a")).contains("nonsense")) << c.config->rejected().at(key("a"));
-  // A write of the whole object mends it.
-  ASSERT_TRUE(c.put(upstream("a", 8)));
+}
+
+TEST(ConfigFolder, does_not_write_over_an_edit_that_is_not_in_force) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1) + "---\n" + upstream("b", 2));
+  c.open();
+  const std::string edited = upstream("a", 5) + "  nonsense: 1\n---\n" + upstream("b", 2);
+  c.folder.write("a.yaml", edited);
+  c.reload();
+  const auto refused = c.put(upstream("a", 8));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::conflict);
+  for (const auto words : {"a.yaml has an edit of it that is not in force, mend it first", "nonsense"})
+    EXPECT_TRUE(refused.error().message.contains(words)) << refused.error().message;
+  EXPECT_EQ(c.folder.read("a.yaml"), edited);
+  EXPECT_EQ(c.port("a"), 1);
+  ASSERT_TRUE(c.put(upstream("b", 3)));  // its neighbour keeps the edit
+  EXPECT_TRUE(c.folder.read("a.yaml").contains("nonsense"));
+  EXPECT_TRUE(c.config->rejected().contains(key("a")));
+  c.folder.write("a.yaml", upstream("a", 5));
+  c.reload();
+  EXPECT_TRUE(c.put(upstream("a", 8)));
   EXPECT_EQ(c.port("a"), 8);
-  EXPECT_TRUE(c.config->rejected().empty());
+}
+
+// In both orders of names: it is the order of the configured paths that says which copy counts.
+TEST(ConfigFolder, keeps_to_the_copy_that_counts_whatever_is_written) {
+  for (const auto& [first, second] : {std::pair("a", "b"), std::pair("b", "a")}) {
+    Configured c;
+    const std::string good = fmt::format("{}/x.yaml", first), other = fmt::format("{}/x.yaml", second);
+    c.folder.write(good, upstream("x", 1));
+    c.folder.write(other, upstream("x", 2) + "---\n" + upstream("z", 3));
+    c.open({c.folder.path(first), c.folder.path(second)});
+    EXPECT_EQ(c.port("x"), 1);
+    ASSERT_TRUE(c.put(upstream("z", 4)));
+    EXPECT_EQ(c.port("x"), 1) << "a neighbour of the other copy was written";
+    ASSERT_TRUE(c.put(upstream("x", 7)));
+    EXPECT_EQ(c.port("x"), 7);
+    EXPECT_EQ(c.folder.read(good), upstream("x", 7));
+    EXPECT_EQ(c.folder.read(other), upstream("x", 2) + "---\n" + upstream("z", 4));
+    const uint64_t version = c.store.version();
+    ASSERT_TRUE(c.config->erase(key("x")));
+    EXPECT_FALSE(c.folder.has(good));
+    EXPECT_EQ(c.port("x"), 2) << "as after a restart";
+    EXPECT_EQ(c.store.change_at(*c.store.changes_after(version))->type, ChangeType::deleted) << "it is another object";
+    ASSERT_TRUE(c.config->erase(key("z")));
+    EXPECT_EQ(c.folder.read(other), upstream("x", 2));
+    ASSERT_TRUE(c.config->erase(key("x")));
+    EXPECT_EQ(c.names(), "");
+    EXPECT_FALSE(c.reload());
+  }
+}
+
+TEST(ConfigFolder, says_at_the_next_reload_what_a_write_took_in_beside) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.folder.write("b.yaml", upstream("b", 1));
+  c.folder.write("bad.yaml", "kind: [\n");
+  c.open();
+  c.folder.write("b.yaml", upstream("b", 1) + "  nonsense: 1\n");
+  ASSERT_TRUE(c.put(upstream("a", 2)));
+  EXPECT_TRUE(c.config->rejected().contains(key("b")));
+  EXPECT_TRUE(c.reload()) << "nobody was told of b";
   EXPECT_FALSE(c.reload());
+}
+
+TEST(ConfigFolder, keeps_the_copy_in_force_while_its_file_cannot_be_read) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("x", 1));
+  c.folder.write("b.yaml", upstream("x", 2));
+  c.open();
+  c.folder.write("a.yaml", "kind: [\n");
+  c.reload();
+  EXPECT_EQ(c.port("x"), 1);
+  EXPECT_FALSE(c.put(upstream("x", 3)));
+  EXPECT_FALSE(c.config->erase(key("x")));
+  c.folder.remove("a.yaml");
+  c.reload();
+  EXPECT_EQ(c.port("x"), 2);
+}
+
+// No file and no folder can be opened while it lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before_.rlim_max};
+    CHECK(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+// Root may read everything: while it lives, the test is somebody else.
+class Unprivileged {
+ public:
+  Unprivileged() { CHECK(::geteuid() != 0 || ::seteuid(65534) == 0); }
+  ~Unprivileged() { CHECK(::seteuid(::getuid()) == 0); }
+};
+
+TEST(ConfigFolder, keeps_everything_while_a_folder_cannot_be_listed_and_asks_to_be_tried_again) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.folder.write("upstreams/ns/b.yaml", "metadata: {name: b, namespace: ns}\nstatic: {hosts: [{addr: x, port: 1}]}\n");
+  c.open();
+  EXPECT_FALSE(c.config->incomplete());
+  c.folder.write("a.yaml", upstream("a", 2));
+  {
+    const NoDescriptors none;
+    EXPECT_TRUE(c.reload());
+    EXPECT_FALSE(c.reload()) << "it is told once";
+  }
+  EXPECT_EQ(c.names(), "a b");
+  EXPECT_EQ(c.port("a"), 1);
+  EXPECT_TRUE(c.config->diagnostics().to_string().contains("cannot list")) << c.config->diagnostics().to_string();
+  EXPECT_TRUE(c.config->incomplete());
+  for (const auto& done : {c.put(upstream("a", 3)), c.config->erase(key("a"))}) {
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().kind, ErrorKind::conflict);
+    EXPECT_TRUE(done.error().message.contains("cannot be listed")) << done.error().message;
+  }
+  EXPECT_TRUE(c.reload());
+  EXPECT_EQ(c.port("a"), 2);
+  EXPECT_EQ(c.config->diagnostics().errors(), 0u) << c.config->diagnostics().to_string();
+  EXPECT_FALSE(c.config->incomplete());
+}
+
+TEST(ConfigFolder, keeps_what_a_folder_below_held_while_that_cannot_be_listed) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.folder.write("upstreams/gloo-system/b.yaml", upstream("b", 1));
+  std::filesystem::permissions(c.folder.path(), std::filesystem::perms(0755));
+  c.open();
+  c.folder.write("a.yaml", upstream("a", 2));
+  for (const auto locked : {"upstreams/gloo-system", "upstreams"}) {
+    std::filesystem::permissions(c.folder.path(locked), std::filesystem::perms(0));
+    const Unprivileged somebody;
+    c.reload();
+    EXPECT_EQ(c.port("a"), 2) << "what can be read is taken in";
+    EXPECT_EQ(c.port("b"), 1) << locked;
+    EXPECT_TRUE(c.config->incomplete()) << locked;
+  }
+  for (const auto locked : {"upstreams", "upstreams/gloo-system"})
+    std::filesystem::permissions(c.folder.path(locked), std::filesystem::perms(0755));
+  c.folder.remove("upstreams/gloo-system/b.yaml");
+  c.reload();
+  EXPECT_EQ(c.names(), "a");
+  EXPECT_FALSE(c.config->incomplete());
+}
+
+TEST(ConfigFolder, tries_again_to_watch) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  std::unique_ptr<ConfigFolder> config;
+  {
+    const NoDescriptors none;
+    config = std::move(*ConfigFolder::open(c.store, {c.folder.path()}, {}));
+  }
+  EXPECT_EQ(config->fd(), -1);
+  EXPECT_TRUE(config->incomplete());
+  config->reload(kNow);
+  EXPECT_GE(config->fd(), 0);
+  EXPECT_FALSE(config->incomplete());
+  EXPECT_EQ(c.port("a"), 1);
 }
 
 TEST(ConfigFolder, does_not_have_an_object_that_never_was_good) {

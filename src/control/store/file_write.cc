@@ -54,7 +54,10 @@ class Temporary {
 std::unexpected<Error> failed(std::string_view what, const std::string& path, int error) {
   ErrorKind kind = ErrorKind::io;
   std::string_view remedy;
-  if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
+  if (what == "read" && (error == EACCES || error == EPERM)) {
+    kind = ErrorKind::denied;
+    remedy = ": make it readable for sluice";
+  } else if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
     kind = ErrorKind::limit;
     remedy = ": nothing was changed; free some space and try again";
   } else if (error == EROFS || error == EACCES || error == EPERM) {

@@ -83,8 +83,9 @@ class Scanner {
       scan_.problems.push_back(fmt::format("more than {} files; the others are not read", FolderScan::kFilesMax));
   }
 
-  void problem(std::string text) {
-    if (!text.empty()) scan_.problems.push_back(std::move(text));
+  void unlisted(const std::string& path, std::string problem) {
+    scan_.unlisted.push_back(path);
+    scan_.problems.push_back(std::move(problem));
   }
   void gone(const std::string& path) { scan_.gone.push_back(path); }
   FolderScan take() { return std::move(scan_); }
@@ -101,11 +102,14 @@ bool is_config_file_name(std::string_view name) {
   return name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json");
 }
 
-std::vector<std::string> config_folders(const std::vector<std::string>& paths) {
-  std::vector<std::string> folders;
+ConfigFolders config_folders(const std::vector<std::string>& paths) {
+  ConfigFolders folders;
   for (const std::string& path : paths) {
     if (!is_folder(path)) continue;
-    visit_folder(path, [&](const std::string& folder, const Listing&) { folders.push_back(folder); });
+    visit_folder(path, [&](const std::string& folder, const Listing& listing) {
+      folders.paths.push_back(folder);
+      folders.complete = folders.complete && listing.problem.empty();
+    });
   }
   return folders;
 }
@@ -113,13 +117,17 @@ std::vector<std::string> config_folders(const std::vector<std::string>& paths) {
 FolderScan scan_folders(const std::vector<std::string>& paths) {
   Scanner scanner;
   for (const std::string& path : paths) {
-    if (!exists(path)) {
+    std::error_code error;
+    const fs::file_status status = fs::status(path, error);
+    if (status.type() == fs::file_type::not_found) {
       scanner.gone(path);
-    } else if (!is_folder(path)) {
+    } else if (!fs::status_known(status)) {
+      scanner.unlisted(path, fmt::format("cannot look at {}: {}", path, error.message()));
+    } else if (!fs::is_directory(status)) {
       scanner.add(path);
     } else {
       visit_folder(path, [&](const std::string& folder, const Listing& listing) {
-        scanner.problem(listing.problem);
+        if (!listing.problem.empty()) scanner.unlisted(folder, listing.problem);
         for (const std::string& name : listing.files) scanner.add(folder + "/" + name);
       });
     }

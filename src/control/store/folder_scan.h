@@ -26,13 +26,18 @@ struct FolderScan {
 
   std::vector<ScannedFile> files;     // sorted by configured path, then by name; each path once
   std::vector<std::string> gone;      // configured paths that are not there
+  std::vector<std::string> unlisted;  // folders, and configured paths, whose files are unknown for now
   std::vector<std::string> problems;  // folders that cannot be listed, too many files
 };
 
 bool is_config_file_name(std::string_view name);
 
 // The folders that files are taken from; those that are not there are left out.
-std::vector<std::string> config_folders(const std::vector<std::string>& paths);
+struct ConfigFolders {
+  std::vector<std::string> paths;
+  bool complete = true;  // false: one could not be listed, there may be more below it
+};
+ConfigFolders config_folders(const std::vector<std::string>& paths);
 FolderScan scan_folders(const std::vector<std::string>& paths);
 
 bool is_folder(const std::string& path);

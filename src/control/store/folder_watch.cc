@@ -28,7 +28,7 @@ Result<FolderWatch> FolderWatch::create() {
   if (fd < 0)
     return fail(
         ErrorKind::limit,
-        fmt::format("cannot watch for changes: {}; raise fs.inotify.max_user_instances, or send SIGHUP after a change",
+        fmt::format("cannot watch for changes: {}; raise fs.inotify.max_user_instances, or the limit of open files",
                     std::strerror(errno)));
   return FolderWatch(fd);
 }
