@@ -23,31 +23,24 @@ class TrailerParser : public HeadParser {
   bool parse(std::span<char> bytes, Headers& headers) { return parse_fields(bytes, headers) == HeadProgress::done; }
 };
 
+// RFC 9110 6.5.1: what would have been acted on before the body came, or is believed only because a gateway checked it.
+constexpr std::string_view kForbiddenInTrailers[] = {
+    // framing and the connection
+    "connection", "http2-settings", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+    // routing
+    "alt-svc", "cdn-loop", "forwarded", "host", "via", "x-real-ip", "x-request-id",
+    // authentication
+    "authentication-info", "authorization", "cookie", "set-cookie", "www-authenticate",
+    // what modifies a request
+    "cache-control", "expect", "max-forwards", "pragma", "range",
+    // what controls a response
+    "age", "date", "expires", "location", "retry-after", "vary", "warning"};
+constexpr std::string_view kForbiddenPrefixes[] = {"content-", "if-", "proxy-", "x-envoy-", "x-forwarded-"};
+
 bool forbidden_in_trailers(const HeaderField& field) {
-  switch (field.known) {
-    case Known::host:
-    case Known::authorization:
-    case Known::connection:
-    case Known::cookie:
-    case Known::expect:
-    case Known::http2_settings:
-    case Known::keep_alive:
-    case Known::proxy_authenticate:
-    case Known::proxy_authorization:
-    case Known::proxy_connection:
-    case Known::te:
-    case Known::trailer:
-    case Known::transfer_encoding:
-    case Known::upgrade:
-    case Known::www_authenticate:
-    case Known::x_forwarded_for:
-    case Known::x_forwarded_host:
-    case Known::x_forwarded_proto:
-    case Known::x_request_id: return true;
-    default:
-      return field.name.starts_with("content-") || field.name == "set-cookie" || field.name == "cache-control" ||
-             field.name == "max-forwards" || field.name == "range" || field.name.starts_with("if-");
-  }
+  return std::ranges::find(kForbiddenInTrailers, field.name) != std::end(kForbiddenInTrailers) ||
+         std::ranges::any_of(kForbiddenPrefixes,
+                             [&](std::string_view prefix) { return field.name.starts_with(prefix); });
 }
 
 }  // namespace

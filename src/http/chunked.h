@@ -41,8 +41,8 @@ class ChunkedDecoder {
 // "1f\r\n" in front of a chunk of that many bytes; at most 18 bytes.
 size_t write_chunk_size(char* out, uint64_t size);
 
-// Fields behind a body that may be sent on (F7): framing, routing, authentication and content fields are dropped.
-// False when they are no fields.
+// Fields behind a body that may be sent on (F7): those for framing, routing and authentication, modifiers of requests,
+// controls of responses and content-* are dropped. False when they are no fields.
 bool parse_trailers(std::string& text, Headers& headers);
 
 }  // namespace sluice

@@ -91,19 +91,17 @@ bool valid_port(std::string_view port) {
   return number && *number <= 65535;
 }
 
-bool protected_from_connection(Known known) {
-  switch (known) {
+// What Connection cannot take away (reference 6.3); asked only of fields that it names.
+bool protected_from_connection(const HeaderField& field) {
+  switch (field.known) {
     case Known::host:
     case Known::content_length:
     case Known::content_type:
     case Known::authorization:
     case Known::cookie:
     case Known::via:
-    case Known::x_forwarded_for:
-    case Known::x_forwarded_host:
-    case Known::x_forwarded_proto:
     case Known::x_request_id: return true;
-    default: return false;
+    default: return field.name == "forwarded" || field.name.starts_with("x-forwarded-");
   }
 }
 
@@ -241,12 +239,13 @@ bool remove_hop_by_hop(Headers& headers) {
     });
   }
   if (!fits) return false;
-  headers.remove_if([&](const HeaderField& field) {
-    if (hop_by_hop(field.known)) return true;
-    if (protected_from_connection(field.known)) return false;
+  const auto is_named = [&](const HeaderField& field) {
     for (size_t i = 0; i < count; ++i)
       if (equals_ignoring_case(named[i], field.name)) return true;
     return false;
+  };
+  headers.remove_if([&](const HeaderField& field) {
+    return hop_by_hop(field.known) || (is_named(field) && !protected_from_connection(field));
   });
   return true;
 }

@@ -268,7 +268,9 @@ TEST(HopByHop, takes_out_what_is_for_this_hop_only) {
   Arena arena;
   Headers headers(arena);
   for (const auto& [name, value] : std::vector<std::pair<std::string_view, std::string_view>>{
-           {"connection", "X-Mine, close, Authorization, cookie, x-forwarded-for, content-length"},
+           {"connection",
+            "X-Mine, close, Authorization, cookie, x-forwarded-for, content-length, Content-Type, host, via"},
+           {"connection", "Forwarded, x-forwarded-port, X-Forwarded-Client-Cert, x-request-id, x-forwarded"},
            {"x-mine", "1"},
            {"keep-alive", "5"},
            {"proxy-authorization", "secret"},
@@ -282,12 +284,21 @@ TEST(HopByHop, takes_out_what_is_for_this_hop_only) {
            {"cookie", "keep"},
            {"x-forwarded-for", "keep"},
            {"content-length", "3"},
+           {"content-type", "keep"},
+           {"via", "keep"},
+           {"forwarded", "keep"},
+           {"x-forwarded-port", "keep"},
+           {"x-forwarded-client-cert", "keep"},
+           {"x-forwarded", "1"},
+           {"x-request-id", "keep"},
            {"x-other", "keep"}})
     headers.add(name, value);
   EXPECT_TRUE(remove_hop_by_hop(headers));
   std::string left;
   for (const HeaderField& field : headers) (left += field.name) += " ";
-  EXPECT_EQ(left, "authorization cookie x-forwarded-for content-length x-other ");
+  EXPECT_EQ(left,
+            "authorization cookie x-forwarded-for content-length content-type via forwarded x-forwarded-port "
+            "x-forwarded-client-cert x-request-id x-other ");
 
   std::string many;
   for (int i = 0; i < 33; ++i) many += fmt::format("a{},", i);

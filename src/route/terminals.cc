@@ -36,6 +36,9 @@ class Redirect final : public Filter {
   }
 
   Task<Response> handle(Request& request, Next) const override {
+    // A client's empty Host, as the dynamic forward proxy answers it: there is no Location without a host.
+    if (action_.host_redirect.empty() && request.authority.empty())
+      return finish(request, local_reply(request, 400, "Empty host header", "empty_host_header"));
     Response response = local_reply(request, action_.status(), "", kDetails);
     response.headers->add(Known::location, location(request));
     return finish(request, std::move(response));
@@ -66,6 +69,7 @@ class Redirect final : public Filter {
       return request.arena.concat(action_.path_redirect, keep ? query : std::string_view());
     }
     const std::string_view changed = changed_path(request);
+    if (changed == "*") return {};  // RFC 9112 3.2.4: a whole server has a URI without a path
     return action_.strip_query ? changed.substr(0, changed.find('?')) : changed;
   }
 

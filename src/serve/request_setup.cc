@@ -21,11 +21,10 @@ bool unreserved(char c) {
 }
 
 // Nearly every path is normal already; one look tells.
-bool may_need_work(std::string_view path, bool merge_slashes) {
+bool may_need_work(std::string_view path) {
   for (size_t i = 0; i < path.size(); ++i) {
     if (path[i] == '%' || path[i] == '\\') return true;
-    if (path[i] == '/' && i + 1 < path.size() && (path[i + 1] == '.' || (merge_slashes && path[i + 1] == '/')))
-      return true;
+    if (path[i] == '/' && i + 1 < path.size() && path[i + 1] == '.') return true;
   }
   return false;
 }
@@ -49,7 +48,7 @@ std::string unescape_unreserved(std::string_view path) {
 }
 
 // RFC 3986 5.2.4; going above the root stays at the root. An empty last segment is the trailing slash.
-std::string remove_dot_segments(std::string_view path, bool merge_slashes) {
+std::string remove_dot_segments(std::string_view path) {
   std::vector<std::string_view> kept;
   const std::vector<std::string_view> segments = split(path.substr(1), '/');
   for (size_t i = 0; i < segments.size(); ++i) {
@@ -57,8 +56,7 @@ std::string remove_dot_segments(std::string_view path, bool merge_slashes) {
     const bool dots = segments[i] == "." || segments[i] == "..";
     if (segments[i] == ".." && !kept.empty()) kept.pop_back();
     if (dots && last) kept.push_back({});
-    if (dots || (merge_slashes && segments[i].empty() && !last)) continue;
-    kept.push_back(segments[i]);
+    if (!dots) kept.push_back(segments[i]);
   }
   std::string out;
   for (const std::string_view segment : kept) (out += '/') += segment;
@@ -111,8 +109,11 @@ void set_forwarded_for(const ListenerConfig& config, const SocketAddress& peer, 
 
 void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer, Request& request) {
   set_forwarded_for(config, peer, request);
-  request.headers.remove(Known::x_envoy_original_path);  // ours to say
   const bool edge = config.use_remote_address && config.trusted_hops == 0;
+  // The path is ours to say. Behind nobody, so is all that Envoys tell one another: who is internal, timeouts, retries.
+  request.headers.remove_if([edge](const HeaderField& field) {
+    return field.known == Known::x_envoy_original_path || (edge && field.name.starts_with("x-envoy-"));
+  });
   if (edge || !request.headers.has(Known::x_forwarded_proto)) request.headers.set(Known::x_forwarded_proto, "http");
   if (config.generate_request_id) {
     const bool keep = request.headers.has(Known::x_request_id) && (!edge || config.preserve_external_request_id);
@@ -142,8 +143,8 @@ std::optional<HeadFailure> set_target(const RequestHeadParser& head, const Liste
   request.authority = target->authority.empty() ? request.headers.get(Known::host).value_or("") : target->authority;
   if (config.strip_any_host_port) request.authority = without_port(request.authority);
   request.headers.remove(Known::host);
-  if (config.normalize_path || config.merge_slashes)
-    request.path = normalize_path(request.path, config.merge_slashes, request.arena);
+  if (config.normalize_path) request.path = normalize_path(request.path, request.arena);
+  if (config.merge_slashes) request.path = merge_slashes(request.path, request.arena);
   return std::nullopt;
 }
 
@@ -168,11 +169,19 @@ std::optional<HeadFailure> set_upgrade(const ListenerConfig& config, const Reque
 
 }  // namespace
 
-std::string_view normalize_path(std::string_view path, bool merge_slashes, Arena& arena) {
-  const size_t query = std::min(path.find('?'), path.size());
-  const std::string_view only_path = path.substr(0, query);
-  if (!only_path.starts_with('/') || !may_need_work(only_path, merge_slashes)) return path;
-  return arena.concat(remove_dot_segments(unescape_unreserved(only_path), merge_slashes), path.substr(query));
+std::string_view normalize_path(std::string_view path, Arena& arena) {
+  const std::string_view only_path = path.substr(0, path.find('?'));
+  if (!only_path.starts_with('/') || !may_need_work(only_path)) return path;
+  return arena.concat(remove_dot_segments(unescape_unreserved(only_path)), path.substr(only_path.size()));
+}
+
+std::string_view merge_slashes(std::string_view path, Arena& arena) {
+  const std::string_view only_path = path.substr(0, path.find('?'));
+  if (!only_path.contains("//")) return path;
+  std::string merged;
+  for (const char c : only_path)
+    if (c != '/' || !merged.ends_with('/')) merged += c;
+  return arena.concat(merged, path.substr(only_path.size()));
 }
 
 std::optional<HeadFailure> set_up_request(const RequestHeadParser& head, const ListenerConfig& config,

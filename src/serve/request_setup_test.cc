@@ -1,0 +1,93 @@
+#include "serve/request_setup.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice {
+namespace {
+
+// A head and the request that is made from it.
+struct Prepared {
+  Prepared(std::string head_text, const ListenerConfig& config) : text(std::move(head_text)) {
+    RequestHeadParser parser{HeadLimits{}};
+    CHECK(parser.parse(text, request.headers) == HeadProgress::done);
+    RequestFraming framing;
+    failure = set_up_request(parser, config, *SocketAddress::parse("203.0.113.7", 4711), request, framing);
+  }
+
+  std::string names() const {
+    std::string out;
+    for (const HeaderField& field : request.headers) (out += out.empty() ? "" : " ") += field.name;
+    return out;
+  }
+
+  std::string text;
+  Loop loop;
+  Arena arena;
+  StreamInfo info;
+  Request request{arena, loop, info};
+  std::optional<HeadFailure> failure;
+};
+
+TEST(Path, is_normalised_and_merged_each_only_when_asked_for) {
+  struct Row {
+    std::string_view asked, untouched_but_for_slashes, normalised, both;
+  };
+  const Row rows[] = {
+      {"/a/b?c", "/a/b?c", "/a/b?c", "/a/b?c"},
+      {"/a//b///c?x//y/../z", "/a/b/c?x//y/../z", "/a//b///c?x//y/../z", "/a/b/c?x//y/../z"},
+      {"//", "/", "//", "/"},
+      {"/a//", "/a/", "/a//", "/a/"},
+      {"/a/./b/../c", "/a/./b/../c", "/a/c", "/a/c"},
+      {"/%61/%2F%2f", "/%61/%2F%2f", "/a/%2F%2f", "/a/%2F%2f"},
+      {"/a\\b\\..\\c", "/a\\b\\..\\c", "/a/c", "/a/c"},
+      {"/a\\/b", "/a\\/b", "/a//b", "/a/b"},
+      {"/a//../b", "/a/../b", "/a/b", "/a/b"},  // the empty segment is the one above
+      {"/a//%2e%2e/b", "/a/%2e%2e/b", "/a/b", "/a/b"},
+      {"/../..//a/..", "/../../a/..", "//", "/"},
+  };
+  for (const Row& row : rows)
+    for (const bool normalize : {false, true})
+      for (const bool merge : {false, true}) {
+        const ListenerConfig config{.normalize_path = normalize, .merge_slashes = merge};
+        const Prepared done(fmt::format("GET {} HTTP/1.1\r\nHost: h\r\n\r\n", row.asked), config);
+        ASSERT_FALSE(done.failure) << row.asked;
+        EXPECT_EQ(done.request.path,
+                  normalize ? (merge ? row.both : row.normalised) : (merge ? row.untouched_but_for_slashes : row.asked))
+            << row.asked << " " << normalize << merge;
+        EXPECT_EQ(done.info.original_path, row.asked);
+      }
+}
+
+TEST(Path, of_the_whole_server_stays) {
+  const Prepared done("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", {.merge_slashes = true});
+  EXPECT_EQ(done.request.path, "*");
+}
+
+TEST(GatewayFields, of_other_gateways_are_taken_from_clients_on_the_edge_only) {
+  const std::string head =
+      "GET / HTTP/1.1\r\nHost: h\r\nX-Envoy-Internal: true\r\nX-Envoy-External-Address: 10.0.0.1\r\n"
+      "x-envoy-attempt-count: 1\r\nx-envoy-upstream-rq-timeout-ms: 1\r\nx-envoy-expected-rq-timeout-ms: 1\r\n"
+      "x-envoy-retry-on: 5xx\r\nx-envoy-max-retries: 9\r\nx-envoy-decorator-operation: o\r\n"
+      "x-envoy-original-path: /p\r\nx-mine: 1\r\n\r\n";
+  const Prepared edge(head, {.generate_request_id = false, .use_remote_address = true});
+  EXPECT_EQ(edge.names(), "x-mine x-forwarded-for x-forwarded-proto");
+
+  const std::string passed =
+      "x-envoy-internal x-envoy-external-address x-envoy-attempt-count x-envoy-upstream-rq-timeout-ms "
+      "x-envoy-expected-rq-timeout-ms x-envoy-retry-on x-envoy-max-retries x-envoy-decorator-operation x-mine";
+  const Prepared behind_another(head, {.generate_request_id = false, .use_remote_address = true, .trusted_hops = 1});
+  EXPECT_EQ(behind_another.names(), passed + " x-forwarded-for x-forwarded-proto");
+  const Prepared inside(head, {.generate_request_id = false});
+  EXPECT_EQ(inside.names(), passed + " x-forwarded-proto");
+}
+
+TEST(GatewayFields, cannot_be_taken_away_by_connection) {
+  const Prepared done(
+      "GET / HTTP/1.1\r\nHost: h\r\nConnection: forwarded, x-forwarded-port, x-mine\r\nForwarded: for=a\r\n"
+      "X-Forwarded-Port: 81\r\nX-Mine: 1\r\n\r\n",
+      {.generate_request_id = false});
+  EXPECT_EQ(done.names(), "forwarded x-forwarded-port x-forwarded-proto");
+}
+
+}  // namespace
+}  // namespace sluice
