@@ -14,6 +14,14 @@ bool same_address(const SocketAddress& a, const SocketAddress& b) {
          std::memcmp(&a.v6_address.sin6_addr, &b.v6_address.sin6_addr, sizeof(in6_addr)) == 0;
 }
 
+namespace {
+
+bool is_among(std::span<const SocketAddress> addresses, const SocketAddress& wanted) {
+  return std::ranges::any_of(addresses, [&](const SocketAddress& address) { return same_address(address, wanted); });
+}
+
+}  // namespace
+
 UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a)
     : address(a), address_text(a.to_string()), pool(p) {
   ++pool.open_;
@@ -52,9 +60,7 @@ void ConnectionPool::unlink(UpstreamConnection& connection) {
 
 std::unique_ptr<UpstreamConnection> ConnectionPool::take(std::span<const SocketAddress> allowed) {
   for (UpstreamConnection* connection = first_; connection; connection = connection->next_) {
-    const bool wanted =
-        std::ranges::any_of(allowed, [&](const SocketAddress& a) { return same_address(a, connection->address); });
-    if (!wanted) continue;
+    if (!is_among(allowed, connection->address)) continue;
     unlink(*connection);
     return std::unique_ptr<UpstreamConnection>(connection);
   }
@@ -64,6 +70,7 @@ std::unique_ptr<UpstreamConnection> ConnectionPool::take(std::span<const SocketA
 void ConnectionPool::keep(std::unique_ptr<UpstreamConnection> connection) {
   Watch& watch = connection->socket.watch();
   if (watch.peer_closed || watch.broken) return;
+  if (allowed_ && !is_among(*allowed_, connection->address)) return;
   if (watch.readable) {  // perhaps: the last read filled its buffer
     char byte;
     if (connection->socket.try_read({&byte, 1})) return;  // F16: bytes nobody asked for, or its end
@@ -103,11 +110,10 @@ Event::Await ConnectionPool::Pending::until_free(SteadyTime deadline) {
 }
 
 void ConnectionPool::drop_others(std::span<const SocketAddress> allowed) {
+  allowed_.emplace(allowed.begin(), allowed.end());
   for (UpstreamConnection* connection = first_; connection;) {
     UpstreamConnection* next = connection->next_;
-    const bool wanted =
-        std::ranges::any_of(allowed, [&](const SocketAddress& a) { return same_address(a, connection->address); });
-    if (!wanted) connection->wake();
+    if (!is_among(allowed, connection->address)) connection->wake();
     connection = next;
   }
 }

@@ -60,9 +60,9 @@ class ConnectionPool {
 
   // The one that was used last, to an address in `allowed`; nullptr when there is none.
   std::unique_ptr<UpstreamConnection> take(std::span<const SocketAddress> allowed);
-  // Keeps it for the next request.
+  // Keeps it for the next request, unless its address has been withdrawn meanwhile.
   void keep(std::unique_ptr<UpstreamConnection> connection);
-  // Closes those to other addresses.
+  // From now on only these addresses: closes idle connections to others, and those in use when they would be kept.
   void drop_others(std::span<const SocketAddress> allowed);
 
   size_t idle() const { return idle_; }
@@ -108,6 +108,7 @@ class ConnectionPool {
   // A connection has become idle or is gone.
   void tell_next();
 
+  std::optional<std::vector<SocketAddress>> allowed_;  // nothing: all
   std::list<Pending*> pending_;
   UpstreamConnection* first_ = nullptr;
   size_t idle_ = 0;

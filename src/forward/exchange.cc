@@ -16,13 +16,20 @@ namespace {
 constexpr unsigned kInformationalMax = 16;  // F14
 constexpr Nanos kContinueWait = 1s;         // F24
 constexpr size_t kAtOnceMax = 16 * 1024;    // of a body: what a socket takes without waiting
-constexpr HeadLimits kResponseLimits{.line_bytes_max = 16 * 1024};
+constexpr HeadLimits kResponseLimits{.line_bytes_max = 16 * 1024, .field_bytes_max = Block::kLarge};
 
 // A request that may be sent twice without harm (RFC 9110 9.2.2), when none of its body has been given away.
 bool safe_to_send_again(const Request& request) {
   if (!request.body.empty()) return false;
   return request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS" ||
          request.method == "PUT" || request.method == "DELETE";
+}
+
+// Whether a 101 switches to what was asked for, and nothing else speaks against it (RFC 9110 7.8, 8.6).
+bool becomes_websocket(const Headers& headers) {
+  const auto upgrade = headers.joined(header_name(Known::upgrade));
+  return upgrade && equals_ignoring_case(trim(*upgrade), "websocket") && !headers.has(Known::content_length) &&
+         !headers.has(Known::transfer_encoding);
 }
 
 // Writes a request's head into the arena. Host first, then the fields in their order, then what frames the body.
@@ -109,11 +116,14 @@ class Exchange {
 
   bool may_connect() const;
   Task<void> wait_for_connection(std::span<const SocketAddress> addresses);
+  SteadyTime after_timeout() const;
+  void begin_timeout();
   Task<void> connect(std::span<const SocketAddress> addresses);
   Task<void> write_request();
   Task<void> write_with_body(std::string_view head);
   Task<void> send_rest(std::optional<Task<Chunk>> first, std::string_view head);
   Piece piece(std::string_view head, Chunk chunk) const;
+  const Headers* trailers() const;
   void request_ended();
   void body_failed(Error error);
 
@@ -139,6 +149,7 @@ class Exchange {
   size_t filled_ = 0;  // bytes in the connection's block
   std::optional<MessageBody> body_;
 
+  SteadyTime deadline_ = SteadyTime::max();  // the route's timeout, counted from the end of the request
   RouteTimeout on_timeout_{*this};
   Timer timeout_timer_;
   bool timed_out_ = false;
@@ -201,6 +212,7 @@ Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
     cluster_.metrics.pending_overflow->add();
     co_return fail(UpstreamFailure::overflow);
   }
+  if (request_.body.empty()) begin_timeout();
   const bool may_repeat = safe_to_send_again(request_);
   for (bool repeated = false;; repeated = true) {
     // The second time on a fresh one: what else lies in the pool may have been closed with the first.
@@ -245,6 +257,16 @@ Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
 
 // --- connecting -------------------------------------------------------------------------------------------------
 
+// What a request that is complete now may take.
+SteadyTime Exchange::after_timeout() const {
+  const Nanos timeout = request_.route.rules ? request_.route.rules->timeout : Nanos(0);
+  return timeout.count() > 0 ? request_.loop.now() + timeout : SteadyTime::max();
+}
+
+void Exchange::begin_timeout() {
+  if (deadline_ == SteadyTime::max()) deadline_ = after_timeout();
+}
+
 // As Envoy: a destination without any connection may have one, or idle ones to other places would shut it out.
 bool Exchange::may_connect() const {
   return pool_.open() == 0 || cluster_.fits(*cluster_.metrics.connections_active, cluster_.connections_max);
@@ -258,11 +280,10 @@ Task<void> Exchange::wait_for_connection(std::span<const SocketAddress> addresse
     fail(UpstreamFailure::overflow);
     co_return Status{};
   }
-  const Nanos timeout = request_.route.rules ? request_.route.rules->timeout : Nanos(0);
-  const SteadyTime deadline = timeout.count() > 0 ? request_.loop.now() + timeout : SteadyTime::max();
+  const SteadyTime latest = std::min(deadline_, after_timeout());  // a body that waits with it has no deadline yet
   ConnectionPool::Pending pending(pool_);
   while (!connection_ && !may_connect()) {
-    auto waiting = pending.until_free(deadline);
+    auto waiting = pending.until_free(latest);
     auto freed = co_await waiting;
     if (!freed && freed.error().kind == ErrorKind::timeout) {
       cluster_.metrics.request_timeouts->add();
@@ -280,7 +301,9 @@ Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
   for (const SocketAddress& address : addresses) {
     connection_ = std::make_unique<UpstreamConnection>(pool_, address);
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
-    auto connecting = sluice::connect(connection_->socket, request_.loop, address, cluster_.connect_timeout);
+    const Nanos left = deadline_ - request_.loop.now();
+    auto connecting =
+        sluice::connect(connection_->socket, request_.loop, address, std::min(cluster_.connect_timeout, left));
     auto connected = co_await connecting;
     if (connected) {
       connection_->local_text = connection_->socket.local_address().to_string();
@@ -289,6 +312,11 @@ Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
     last = std::move(connected).error();
     connection_.reset();
     if (last.kind == ErrorKind::cancelled) co_return std::unexpected(std::move(last));
+    if (request_.loop.now() >= deadline_) {
+      cluster_.metrics.request_timeouts->add();
+      fail(UpstreamFailure::timeout);
+      co_return Status{};
+    }
     (last.kind == ErrorKind::timeout ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
   }
   if (last.kind == ErrorKind::timeout)
@@ -374,14 +402,25 @@ Piece Exchange::piece(std::string_view head, Chunk chunk) const {
   return {.head = head,
           .chunk = chunk,
           .chunked = !request_.body.length,
-          .trailers = chunk.last && request_.accepts_trailers ? request_.body.reader->trailers() : nullptr};  // F7
+          .trailers = chunk.last && request_.accepts_trailers ? trailers() : nullptr};
+}
+
+// F7; without what the client may not say.
+const Headers* Exchange::trailers() const {
+  const Headers* const came = request_.body.reader->trailers();
+  if (!came || request_.kept_from_trailers.empty()) return came;
+  auto* left = request_.arena.make<Headers>(request_.arena);
+  for (const HeaderField& field : *came)
+    if (std::ranges::find(request_.kept_from_trailers, field.name) == request_.kept_from_trailers.end())
+      left->push(field);
+  return left;
 }
 
 void Exchange::request_ended() {
   request_sent_ = true;
   request_.info.request_end = request_.loop.now();
-  const Nanos timeout = request_.route.rules ? request_.route.rules->timeout : Nanos(0);
-  if (timeout.count() > 0) timeout_timer_.arm(request_.loop, request_.loop.now() + timeout, on_timeout_);
+  begin_timeout();
+  if (deadline_ != SteadyTime::max()) timeout_timer_.arm(request_.loop, deadline_, on_timeout_);
 }
 
 // The client's body broke off: the upstream must not take what it has for the whole.
@@ -456,7 +495,8 @@ Task<Response> Exchange::not_answered(const Error& error) {
   }
   if (body_error_) return std::unexpected(*body_error_);
   if (timed_out_) return fail(UpstreamFailure::timeout);
-  if (error.kind == ErrorKind::timeout) return fail(UpstreamFailure::idle);
+  if (error.kind == ErrorKind::timeout)
+    return fail(request_sent_ ? UpstreamFailure::idle : UpstreamFailure::idle_client);
   if (error.kind == ErrorKind::invalid) return fail(UpstreamFailure::protocol);
   cluster_.metrics.requests_reset_by_upstream->add();
   return fail(UpstreamFailure::ended);
@@ -465,7 +505,8 @@ Task<Response> Exchange::not_answered(const Error& error) {
 Response Exchange::answered() {
   const bool to_head = request_.method == "HEAD";
   if (!frame_response(head_, *headers_, to_head, framing_)) return fail(UpstreamFailure::protocol);
-  if (head_.status == 101 && !request_.upgrade) return fail(UpstreamFailure::protocol);  // F14
+  if (head_.status == 101 && (!request_.upgrade || !becomes_websocket(*headers_)))
+    return fail(UpstreamFailure::protocol);  // F14, F25
   if (!remove_hop_by_hop(*headers_)) return fail(UpstreamFailure::protocol);
 
   const SteadyTime now = request_.loop.now();

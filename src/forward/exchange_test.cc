@@ -36,7 +36,9 @@ class GivenBody final : public BodyReader {
     pieces_.pop_front();
     co_return Chunk{{now_.text.data(), now_.text.size()}, now_.last};
   }
+  const Headers* trailers() const override { return trailing; }
   int asked = 0;
+  const Headers* trailing = nullptr;
 
  private:
   struct Given {
@@ -454,6 +456,96 @@ TEST(Forward, gives_up_at_the_routes_timeout) {
 }
 
 // F17: what is cut off must never look like a whole answer.
+TEST(Forward, counts_connecting_to_the_routes_timeout) {
+  World world;
+  world.rules.timeout = 3s;
+  // A listener whose queue is full answers no further connection.
+  const int full = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  SocketAddress address = SocketAddress::v4(INADDR_LOOPBACK, 0);
+  ASSERT_EQ(::bind(full, address.get(), address.length), 0);
+  ASSERT_EQ(::listen(full, 0), 0);
+  ASSERT_EQ(::getsockname(full, address.get(), &address.length), 0);
+  std::deque<TestPeer> filling;
+  for (int i = 0; i < 4; ++i) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    static_cast<void>(::connect(fd, address.get(), address.length));
+    filling.emplace_back(fd);
+  }
+  Trip trip(world);
+  trip.addresses = {address, address};
+  trip.start();
+  settle(world.loop);
+  world.loop.advance(3s);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 504);
+  EXPECT_EQ(trip.info.flags_text(), "UT");
+  EXPECT_EQ(trip.info.details, "response_timeout");
+  ::close(full);
+}
+
+TEST(Forward, becomes_a_tunnel_only_for_what_was_asked_for) {
+  const struct {
+    std::string_view fields;
+    int status;
+  } rows[] = {
+      {"Upgrade: WebSocket\r\nConnection: Upgrade\r\n", 101},
+      {"Upgrade: foo\r\nConnection: Upgrade\r\n", 502},
+      {"Upgrade: websocket, foo\r\n", 502},
+      {"", 502},
+      {"Upgrade: websocket\r\nContent-Length: 3\r\n", 502},
+      {"Upgrade: websocket\r\nTransfer-Encoding: chunked\r\n", 502},
+  };
+  for (const auto& row : rows) {
+    World world;
+    Trip trip(world);
+    trip.request.upgrade = true;
+    trip.start();
+    trip.asked().say(fmt::format("HTTP/1.1 101 Switching Protocols\r\n{}\r\n", row.fields));
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, row.status) << row.fields;
+  }
+}
+
+TEST(Forward, leaves_out_of_trailers_what_the_client_may_not_say) {
+  World world;
+  GivenBody body(world.loop);
+  Trip trip(world, "POST");
+  Headers trailers(trip.arena);
+  trailers.add("x-tenant", "evil");
+  trailers.add("x-checksum", "1");
+  body.trailing = &trailers;
+  trip.request.body.reader = &body;
+  trip.request.accepts_trailers = true;
+  trip.request.kept_from_trailers = {"x-tenant"};
+  body.give("hello", true);
+  trip.start();
+  TestPeer& peer = trip.asked();
+  ASSERT_TRUE(turn_until(world.loop, [&] { return peer.hears("0\r\n"); }));
+  EXPECT_TRUE(turn_until(world.loop, [&] { return peer.hears("x-checksum: 1\r\n\r\n"); }));
+  EXPECT_FALSE(peer.hears("x-tenant"));
+  peer.say(kOk);
+  ASSERT_TRUE(trip.done());
+}
+
+TEST(Forward, blames_the_client_for_a_request_that_does_not_go_on) {
+  World world;
+  GivenBody body(world.loop);
+  Trip trip(world, "POST");
+  trip.request.stream_idle_timeout = 2s;
+  trip.request.body.reader = &body;
+  body.give("a part");
+  trip.start();
+  trip.asked();
+  settle(world.loop);
+  world.loop.advance(2s);
+  settle(world.loop);
+  world.loop.advance(2s);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 408);
+  EXPECT_EQ(trip.info.flags_text(), "SI");
+  EXPECT_TRUE(trip.response.close);
+}
+
 TEST(Forward, never_passes_a_cut_body_on_as_a_whole_one) {
   const std::vector<std::string> heads = {"Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n", ""};
   for (const std::string& framing : heads) {
@@ -582,6 +674,28 @@ TEST(Forward, gives_the_place_of_one_who_left_to_the_next) {
   next.asked().say(kOk);
   ASSERT_TRUE(next.done());
   EXPECT_EQ(next.response.status, 200);
+}
+
+// The busy one's address is withdrawn: it must not lie in the pool, of no use to anybody, and count.
+TEST(Forward, does_not_keep_a_connection_to_an_address_that_was_withdrawn_while_it_was_in_use) {
+  kinds::CircuitBreakers breakers;
+  breakers.max_connections = 1;
+  World world(breakers);
+  TestUpstream moved(world.loop);
+  Trip first(world), second(world);
+  first.start();
+  TestPeer& peer = first.asked();
+  world.pool.drop_others(std::span(&moved.address, 1));
+  second.addresses = {moved.address};
+  second.start();
+  peer.say(kOk);
+  ASSERT_TRUE(first.done());
+  first.end();
+  EXPECT_EQ(world.pool.idle(), 0U);
+  ASSERT_TRUE(turn_until(world.loop, [&] { return moved.peers.size() == 1 && moved.peers[0].hears("\r\n\r\n"); }));
+  moved.peers[0].say(kOk);
+  ASSERT_TRUE(second.done());
+  EXPECT_EQ(second.response.status, 200);
 }
 
 // Else a thousand idle connections to other places would close the way to a new one; Envoy does the same.

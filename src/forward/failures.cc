@@ -47,6 +47,12 @@ Response upstream_failure(Request& request, UpstreamFailure failure, std::string
     case UpstreamFailure::idle:
       request.info.set(ResponseFlag::stream_idle_timeout);
       return local_reply(request, 504, "stream timeout", "stream_idle_timeout");
+    case UpstreamFailure::idle_client: {
+      request.info.set(ResponseFlag::stream_idle_timeout);
+      Response response = local_reply(request, 408, "stream timeout", "stream_idle_timeout");
+      response.close = true;
+      return response;
+    }
     case UpstreamFailure::no_host:
       request.info.set(ResponseFlag::no_healthy_upstream);
       return local_reply(request, 503, "no healthy upstream", "no_healthy_upstream");

@@ -31,9 +31,9 @@ std::optional<std::string_view> request_header(const In& in, const FormatHeader&
   const Request* request = in.request;
   switch (header.source) {
     case original_path:
-      // What the client asked for, when the path was changed since. Not the header: a client could send it.
-      if (request && in.info.original_path == request->path) return std::nullopt;
-      return non_empty(in.info.original_path);
+      // What a rewrite left behind. Not the header, which a client could send; nor the path as it came, which may hold
+      // a token that the JWT filter took out.
+      return non_empty(in.info.rewritten_path);
     case method: return non_empty(request ? request->method : in.info.method);
     case path: return non_empty(request ? request->path : in.info.original_path);
     case authority: return request ? std::optional(request->authority) : std::nullopt;

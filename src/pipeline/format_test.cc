@@ -200,7 +200,10 @@ TEST_F(Formats, say_that_an_operator_is_not_supported_by_the_kind_of_the_error) 
   EXPECT_EQ(Format::compile("%FILTER_STAT(a)%").error().kind, ErrorKind::invalid);
 }
 
-TEST_F(Formats, show_the_path_the_client_asked_for_after_it_was_changed) {
+TEST_F(Formats, show_the_path_before_a_rewrite_and_not_what_a_filter_took_out_before) {
+  request.path = "/shop";
+  EXPECT_EQ(text("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"), "/shop");
+  info.rewritten_path = "/shop?q=1";
   request.path = "/rewritten";
   request.headers.add(Known::x_envoy_original_path, "/a lie of the client");
   EXPECT_EQ(text("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %REQ(:PATH)%"), "/shop?q=1 /rewritten");

@@ -68,6 +68,9 @@ struct Request {
   bool upgrade = false;           // a WebSocket handshake: no body, no buffering
   // The client may send trailers on and waits for them ("TE: trailers").
   bool accepts_trailers = false;
+  // Names whose fields were removed from the head because the client may not say them; in its trailers neither. They
+  // live as long as the snapshot.
+  std::vector<std::string_view> kept_from_trailers;
 
   // Tasks that may outlive handle() but not the exchange, such as sending the body while the answer is read. Cancelled
   // and joined before the exchange's memory goes.

@@ -28,8 +28,9 @@ std::string StreamInfo::flags_text() const {
 
 void StreamInfo::own_bytes(Arena& arena) {
   for (std::string_view* text :
-       {&details, &method, &original_path, &protocol, &request_id, &route_name, &virtual_host_name, &upstream_cluster,
-        &upstream_host, &upstream_local_address, &upstream_transport_failure, &destination, &downstream_remote})
+       {&details, &method, &original_path, &rewritten_path, &protocol, &request_id, &route_name, &virtual_host_name,
+        &upstream_cluster, &upstream_host, &upstream_local_address, &upstream_transport_failure, &destination,
+        &downstream_remote})
     *text = arena.copy(*text);
   for (MetadataEntry& entry : metadata) {
     entry.filter_namespace = arena.copy(entry.filter_namespace);

@@ -61,8 +61,9 @@ struct StreamInfo {
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
 
-  std::string_view method;         // as it came
-  std::string_view original_path;  // path and query as they came
+  std::string_view method;          // as it came
+  std::string_view original_path;   // path and query as they came
+  std::string_view rewritten_path;  // the path before the route rewrote it; empty when it did not
   std::string_view protocol = "HTTP/1.1";
   std::string_view request_id;
   std::string_view route_name;

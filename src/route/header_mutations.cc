@@ -72,6 +72,9 @@ void HeaderMutations::apply_request(Request& request) const {
   if (request_.empty()) return;
   apply(request_, request.headers, request.arena,
         {.request = &request, .info = request.info, .now = request.loop.now()});
+  if (!request.accepts_trailers) return;
+  for (const Change& change : request_)
+    if (change.action == Action::remove) request.kept_from_trailers.push_back(change.name);
 }
 
 void HeaderMutations::apply_response(Request& request, Response& response) const {

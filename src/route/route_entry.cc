@@ -32,6 +32,7 @@ void RouteEntry::rewrite_request(Request& request) const {
   if (!host_rewrite.empty()) request.authority = host_rewrite;
   if (prefix_rewrite.empty()) return;
   if (const auto path = replace_matched(request, matcher, prefix_rewrite)) {
+    request.info.rewritten_path = request.path;
     request.headers.set(Known::x_envoy_original_path, request.path);
     request.path = *path;
   }

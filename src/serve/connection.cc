@@ -42,6 +42,25 @@ Response refuse(Request& request, const HeadFailure& failure) {
   return response;
 }
 
+// A response that began and could not be sent whole, for the log. False: it was the client's end that broke.
+bool note_cut(StreamInfo& info, const Error& error) {
+  constexpr std::string_view kEnded = "upstream_reset_after_response_started{connection_termination}";
+  constexpr std::string_view kBroken = "upstream_reset_after_response_started{protocol_error}";
+  if (info.has(ResponseFlag::upstream_timeout)) {
+    info.details = "response_timeout";
+  } else if (error.kind == ErrorKind::timeout) {
+    info.set(ResponseFlag::stream_idle_timeout);
+    info.details = "stream_idle_timeout";
+  } else if (error.side == Side::upstream) {
+    const bool broken = error.kind == ErrorKind::invalid;
+    info.set(broken ? ResponseFlag::upstream_protocol_error : ResponseFlag::upstream_connection_ended);
+    info.details = broken ? kBroken : kEnded;
+  } else {
+    return false;
+  }
+  return true;
+}
+
 bool status_without_body(uint16_t status) {
   return status < 200 || status == 204 || status == 304;
 }
@@ -88,6 +107,7 @@ struct Connection::Exchange {
   bool keep_alive = false;
   bool head_sent = false;
   bool complete = false;  // the response has gone out whole
+  bool cut = false;       // it has not, and the log says why
 };
 
 // --- life of a connection ---------------------------------------------------------------------------------------
@@ -278,7 +298,10 @@ Task<Response> Connection::handle(Exchange& exchange) {
   auto answering = answer(exchange, response);
   auto answered = co_await answering;
   if (!answered && answered.error().kind == ErrorKind::cancelled) client_gone_ = true;
-  if (!answered) exchange.keep_alive = false;
+  if (!answered) {
+    exchange.keep_alive = false;
+    exchange.cut = note_cut(exchange.info, answered.error());
+  }
   if (exchange.keep_alive && exchange.body && !exchange.body->complete()) {
     // F18: what nobody read must go before the next request can be found.
     exchange.background.cancel();
@@ -357,7 +380,7 @@ std::string_view Connection::write_head(Exchange& exchange, Response& response) 
   put(phrase);
   put("\r\n");
   // The length is that of the body as it is now; in answers without one (HEAD, 304) what was said stands.
-  const bool bodiless = status_without_body(response.status) || exchange.request.method == "HEAD";
+  const bool bodiless = status_without_body(response.status) || exchange.info.method == "HEAD";
   bool length_done = false;
   for (const HeaderField& field : headers) {
     if (field.known == Known::content_length) {
@@ -420,7 +443,7 @@ Task<void> Connection::answer(Exchange& exchange, Response& response) {
     auto relaying = relay(exchange, response);
     co_return co_await relaying;
   }
-  const bool bodiless = status_without_body(response.status) || exchange.request.method == "HEAD";
+  const bool bodiless = status_without_body(response.status) || exchange.info.method == "HEAD";
   if (bodiless || response.body.empty()) {
     const std::string_view head = write_head(exchange, response);
     exchange.head_sent = true;
@@ -464,12 +487,7 @@ Task<void> Connection::write_body(Exchange& exchange, Response& response) {
   }
   for (;;) {
     auto chunk = co_await reading;
-    if (!chunk) {
-      if (chunk.error().side == Side::upstream && !exchange.info.has(ResponseFlag::upstream_timeout))
-        exchange.info.set(chunk.error().kind == ErrorKind::timeout ? ResponseFlag::stream_idle_timeout
-                                                                   : ResponseFlag::upstream_connection_ended);
-      co_return std::unexpected(std::move(chunk).error());
-    }
+    if (!chunk) co_return std::unexpected(std::move(chunk).error());
     auto writing = write_piece(socket_, piece(exchange, response, {}, *chunk), idle);
     CO_TRY(co_await writing);
     exchange.info.bytes_sent += chunk->bytes.size();
@@ -507,7 +525,7 @@ Task<void> Connection::relay(Exchange& exchange, Response& response) {
   metrics.upgrades_active->sub();
   exchange.info.bytes_received += tunnel.bytes_to_upstream;
   exchange.info.bytes_sent += tunnel.bytes_to_client;
-  exchange.complete = true;
+  exchange.complete = relayed.has_value();
   memory_->filled = exchange.head.size();
   co_return relayed;
 }
@@ -547,7 +565,7 @@ void Connection::finish(Exchange& exchange, const Response& response) {
   StreamInfo& info = exchange.info;
   metrics.requests_active->sub();
   if (exchange.body) info.bytes_received = exchange.body->bytes_read();
-  if (!exchange.complete && (client_gone_ || !socket_.open() || socket_.watch().broken)) {
+  if (!exchange.complete && !exchange.cut && (client_gone_ || !socket_.open() || socket_.watch().broken)) {
     info.set(ResponseFlag::downstream_connection_ended);
     info.details = "downstream_remote_disconnect";
     metrics.requests_reset->add();

@@ -10,12 +10,15 @@ Task<void> Tunnel::run(std::string_view early_from_client, std::string_view earl
   group.spawn(pump(client, upstream, early_from_client, bytes_to_upstream));
   group.spawn(pump(upstream, client, early_from_upstream, bytes_to_client));
   auto joining = group.join();
-  co_return co_await joining;
+  CO_TRY(co_await joining);
+  if (broken_) co_return std::unexpected(*broken_);
+  co_return Status{};
 }
 
 Task<void> Tunnel::pump(Socket& from, Socket& to, std::string_view early, uint64_t& count) {
   // When one way breaks, the other must not wait for ever.
-  const auto give_up = [&] {
+  const auto give_up = [&](const Error& why) {
+    if (!broken_) broken_ = why;
     ::shutdown(from.fd(), SHUT_RDWR);
     ::shutdown(to.fd(), SHUT_RDWR);
   };
@@ -24,7 +27,7 @@ Task<void> Tunnel::pump(Socket& from, Socket& to, std::string_view early, uint64
     auto writing = to.write_all(early, write_max);
     auto written = co_await writing;
     if (!written) {
-      give_up();
+      give_up(written.error());
       co_return written;
     }
     count += early.size();
@@ -36,7 +39,7 @@ Task<void> Tunnel::pump(Socket& from, Socket& to, std::string_view early, uint64
     auto got = co_await reading;
     if (!got && got.error().kind == ErrorKind::timeout && last_moved_ > since) continue;  // the other way moves
     if (!got) {
-      give_up();
+      give_up(got.error());
       co_return std::unexpected(std::move(got).error());
     }
     if (*got == 0) {
@@ -46,7 +49,7 @@ Task<void> Tunnel::pump(Socket& from, Socket& to, std::string_view early, uint64
     auto writing = to.write_all(std::string_view(block.data(), *got), write_max);
     auto written = co_await writing;
     if (!written) {
-      give_up();
+      give_up(written.error());
       co_return written;
     }
     count += *got;

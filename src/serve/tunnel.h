@@ -17,12 +17,14 @@ class Tunnel {
   uint64_t bytes_to_upstream = 0;
   uint64_t bytes_to_client = 0;
 
-  // Early bytes: what each side sent before the tunnel stood.
+  // Early bytes: what each side sent before the tunnel stood. Gives the Error that broke it first: `timeout` when
+  // nothing moved, else with the side that was at fault.
   Task<void> run(std::string_view early_from_client, std::string_view early_from_upstream);
 
  private:
   Task<void> pump(Socket& from, Socket& to, std::string_view early, uint64_t& count);
   SteadyTime last_moved_{};
+  std::optional<Error> broken_;
 };
 
 }  // namespace sluice

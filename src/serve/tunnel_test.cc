@@ -44,7 +44,8 @@ struct World {
   const Nanos idle_max;
   TestUpstream far_client{loop}, far_upstream{loop};
   uint64_t to_upstream = 0, to_client = 0;
-  Runner runner{this, [](void*, Result<void>) {}};
+  Result<void> result;
+  Runner runner{this, [](void* self, Result<void> r) { static_cast<World*>(self)->result = std::move(r); }};
 };
 
 TEST(Tunnel, carries_bytes_both_ways_and_passes_ends_on) {
@@ -69,6 +70,8 @@ TEST(Tunnel, ends_whole_when_one_side_breaks) {
     (client ? world.client() : world.upstream()).reset();
     EXPECT_TRUE(world.over());
     EXPECT_TRUE((client ? world.upstream() : world.client()).ended());
+    ASSERT_FALSE(world.result.has_value());
+    EXPECT_EQ(world.result.error().kind, ErrorKind::reset);
   }
 }
 
@@ -85,6 +88,8 @@ TEST(Tunnel, ends_when_nothing_moved_for_too_long) {
   EXPECT_TRUE(world.runner.running());
   world.loop.advance(2s);
   EXPECT_TRUE(world.over());
+  ASSERT_FALSE(world.result.has_value());
+  EXPECT_EQ(world.result.error().kind, ErrorKind::timeout);
 }
 
 TEST(Tunnel, takes_no_more_from_one_side_than_the_other_takes) {

@@ -51,6 +51,18 @@ class Tokens(Case):
         return self.gateway.fetch(path, headers=headers)
 
 
+class Trailers(Tokens):
+    options = jwt(provider("p", "me", RSA.public_pem), more="  allowMissingOrFailedJwt: true\n")
+
+    def test_a_claim_header_cannot_be_forged_in_a_trailer(self):
+        with self.gateway.client() as client:
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\nX-Sub: head\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        "1\r\nx\r\n0\r\nX-Sub: evil\r\nx-sum: 7\r\n\r\n")
+            seen = echo_of(client.read_response())
+        self.assertNotIn("x-sub", {name.lower() for name, _ in seen["headers"]})
+        self.assertEqual([(name.lower(), value) for name, value in seen["trailers"]], [("x-sum", "7")])
+
+
 class OneProvider(Tokens):
     options = jwt(provider("p", "me", RSA.public_pem))
 

@@ -1,5 +1,6 @@
 """Every limit has a status, a body and a line in the access log."""
 
+import socket
 import threading
 
 from harness import configs
@@ -83,6 +84,42 @@ httpConnectionManagerSettings:
             self.assert_status(client.read_head(), 200)
             self.assertEqual(client.read_to_end(), b"hello")
         self.assertIn(" SI ", self.gateway.log_line("/stall"))
+
+
+    def test_a_websocket_that_idles_is_cut_and_the_log_says_so(self):
+        def behaviour(connection, request):
+            connection.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            connection.socket.recv(1)
+            return CLOSE
+        self.backend.on("/ws", behaviour)
+        with self.gateway.client() as client:
+            client.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            self.assert_status(client.read_head(), 101)
+            self.assertEqual(client.read_to_end(), b"")
+        line = self.gateway.log_line("/ws")
+        self.assertIn(" 101 SI ", line)
+        self.assertIn("stream_idle_timeout", line)
+
+    def test_a_route_timeout_counts_connecting(self):
+        """A listener with a full queue answers no further connection; connectTimeout is 5 s."""
+        full = socket.socket()
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        try:
+            gateway = self.use(Gateway(
+                {"upstream.yaml": configs.BACKEND,
+                 "vs.yaml": configs.virtual_service(f"- matchers: [{{prefix: /}}]\n  options: {{timeout: 0.4s}}\n  {configs.TO_BACKEND}")},
+                values={"backend": full.getsockname()[1]}))
+            response = gateway.fetch("/full")
+            self.assertEqual((response.status, response.text()), (504, "upstream request timeout"))
+            self.assertIn(" 504 UT ", gateway.log_line("/full"))
+        finally:
+            for one in [full, *waiting]:
+                one.close()
 
 
 class Sizes(Case):

@@ -113,7 +113,10 @@ std::string_view JwtFilter::unusable_claim(const Accepted& accepted) const {
 // Before anything else, and whatever the verdict will be: nobody but us sets these (anti-spoofing).
 bool JwtFilter::remove_claim_headers(Request& request) const {
   size_t removed = 0;
-  for (const std::string& name : claim_headers_) removed += request.headers.remove(name);
+  for (const std::string& name : claim_headers_) {
+    removed += request.headers.remove(name);
+    if (request.accepts_trailers) request.kept_from_trailers.push_back(name);
+  }
   return removed > 0;
 }
 
