@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -50,6 +53,24 @@ class TestFolder {
 
  private:
   std::string path_;
+};
+
+// Root may read everything: while it lives, this thread may not.
+class BoundByModes {
+ public:
+  BoundByModes() {
+    CHECK(::syscall(SYS_capget, &header_, before_) == 0);
+    __user_cap_data_struct now[2] = {before_[0], before_[1]};
+    now[0].effective &= ~(1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH);
+    CHECK(::syscall(SYS_capset, &header_, now) == 0);
+  }
+  BoundByModes(const BoundByModes&) = delete;
+  BoundByModes& operator=(const BoundByModes&) = delete;
+  ~BoundByModes() { CHECK(::syscall(SYS_capset, &header_, before_) == 0); }
+
+ private:
+  __user_cap_header_struct header_{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct before_[2];
 };
 
 }  // namespace sluice
