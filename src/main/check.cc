@@ -1,42 +1,12 @@
 // sluice check: reads configuration as `run` would and prints everything that is wrong with it.
 #include <cstdio>
-#include <iostream>
-#include <iterator>
 
 #include "config/schema.h"
-#include "control/store/folder_scan.h"
 #include "main/commands.h"
 #include "main/offline.h"
 
 namespace sluice {
 namespace {
-
-struct Read {
-  std::vector<ConfigFile> files;
-  bool failed = false;
-};
-
-Read read_files(const std::vector<std::string>& paths) {
-  Read out;
-  std::vector<std::string> on_disk;
-  for (const std::string& path : paths) {
-    if (path == "-")
-      out.files.push_back({"-", std::string(std::istreambuf_iterator<char>(std::cin), {}), 0});
-    else
-      on_disk.push_back(path);
-  }
-  FolderScan scan = scan_folders(on_disk);
-  for (const std::string& path : scan.gone) scan.problems.push_back(fmt::format("{}: no such file or folder", path));
-  for (ScannedFile& file : scan.files) {
-    if (!file.problem.empty())
-      scan.problems.push_back(fmt::format("{}: {}", file.path, file.problem));
-    else
-      out.files.push_back({file.path, std::move(file.bytes), file.size});
-  }
-  for (const std::string& problem : scan.problems) fmt::print(stderr, "sluice: {}\n", problem);
-  out.failed = !scan.problems.empty();
-  return out;
-}
 
 // A report that begins with a path, as in "spec.options...: unknown operator %X%", is about that place.
 void find_place(Diagnostic& diagnostic, const Node& object) {
@@ -51,9 +21,9 @@ void find_place(Diagnostic& diagnostic, const Node& object) {
 }  // namespace
 
 int check_command(const std::vector<std::string>& paths) {
-  const Read read = read_files(paths);
-  if (read.failed) return kSystemError;
-  Offline offline(read.files);
+  const auto files = read_files(paths);
+  if (!files) return kSystemError;
+  Offline offline(*files);
 
   // What only shows when objects are put together: references, domains, expressions of filters.
   LoadedConfig& loaded = offline.loaded;
@@ -74,7 +44,7 @@ int check_command(const std::vector<std::string>& paths) {
     for (const std::string& error : found->second.errors) tell(Severity::error, error);
     for (const std::string& warning : found->second.warnings) tell(Severity::warning, warning);
   }
-  fmt::print("{}", check_report(loaded, read.files.size()));
+  fmt::print("{}", check_report(loaded, files->size()));
   return loaded.diagnostics.errors() > 0 ? kConfigErrors : kOk;
 }
 

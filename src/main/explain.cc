@@ -2,7 +2,6 @@
 #include <cstdio>
 
 #include "base/strings.h"
-#include "control/store/folder_scan.h"
 #include "forward/dynamic_upstream.h"
 #include "http/framing.h"
 #include "main/commands.h"
@@ -85,10 +84,9 @@ int explain_command(const ExplainRequest& options) {
     fmt::print(stderr, "sluice: expected a URL such as http://api.example.com/path, got {}\n", options.url);
     return kUsage;
   }
-  const FolderScan scan = scan_folders(options.config);
-  std::vector<ConfigFile> files;
-  for (const ScannedFile& file : scan.files) files.push_back({file.path, file.bytes, file.size});
-  Offline offline(files);
+  const auto files = read_files(options.config);
+  if (!files) return kSystemError;
+  Offline offline(*files);
   const Snapshot& snapshot = *offline.translation.snapshot;
   if (snapshot.listeners.empty()) {
     fmt::print(stderr, "sluice: nothing is served by this configuration; `sluice check` tells why\n");

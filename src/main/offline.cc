@@ -1,5 +1,10 @@
 #include "main/offline.h"
 
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+
+#include "control/store/folder_scan.h"
 #include "main/program.h"
 
 namespace sluice {
@@ -14,6 +19,28 @@ TranslateOptions options(Metrics& metrics, ResolverPool& resolvers) {
 }
 
 }  // namespace
+
+std::optional<std::vector<ConfigFile>> read_files(const std::vector<std::string>& paths) {
+  std::vector<ConfigFile> files;
+  std::vector<std::string> on_disk;
+  for (const std::string& path : paths) {
+    if (path == "-")
+      files.push_back({"-", std::string(std::istreambuf_iterator<char>(std::cin), {}), 0});
+    else
+      on_disk.push_back(path);
+  }
+  FolderScan scan = scan_folders(on_disk);
+  for (const std::string& path : scan.gone) scan.problems.push_back(fmt::format("{}: no such file or folder", path));
+  for (ScannedFile& file : scan.files) {
+    if (!file.problem.empty())
+      scan.problems.push_back(fmt::format("{}: {}", file.path, file.problem));
+    else
+      files.push_back({file.path, std::move(file.bytes), file.size});
+  }
+  for (const std::string& problem : scan.problems) fmt::print(stderr, "sluice: {}\n", problem);
+  if (!scan.problems.empty()) return std::nullopt;
+  return files;
+}
 
 Offline::Offline(std::span<const ConfigFile> files)
     : fields_(all_option_fields()),

@@ -8,6 +8,10 @@
 
 namespace sluice {
 
+// The files at these paths; `-` is standard input. Nothing, and a line on standard error for each, when one cannot be
+// read.
+std::optional<std::vector<ConfigFile>> read_files(const std::vector<std::string>& paths);
+
 class Offline {
  public:
   explicit Offline(std::span<const ConfigFile> files);

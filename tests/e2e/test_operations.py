@@ -301,6 +301,10 @@ class Admin(Case):
         code, out, err = run_sluice("explain", "http://api.test/x", "--config", self.gateway.folder)
         self.assertEqual(code, 0, err)
         self.assertIn("backend", out)
+        for command in (["explain", "http://api.test/x", "--config"], ["check"]):
+            code, _, err = run_sluice(*command, "/nowhere")
+            self.assertEqual(code, 3, err)
+            self.assertIn("/nowhere: no such file or folder", err)
 
 
 class Start(Case):
