@@ -103,10 +103,14 @@ bool SignatureCheck::made_by(size_t key, const Token& token) {
 
 bool SignatureCheck::check_public(KeyContexts& contexts, const Token& token, std::string_view signature) {
   const size_t index = static_cast<size_t>(token.algorithm);
+  const Scheme scheme = facts(token.algorithm).scheme;
+  // RFC 8017 8.1.2 step 1: as long as the modulus. OpenSSL takes one whose leading zero was cut off, too.
+  const bool rsa = scheme == Scheme::rsa_pss || scheme == Scheme::rsa_pkcs1;
+  if (rsa && signature.size() != static_cast<size_t>(EVP_PKEY_get_size(contexts.pkey.get()))) return false;
   DigestBytes hash;
   const auto size = digest(digests_[index], token.algorithm, token.signing_input, hash);
   if (!size) return false;
-  if (contexts.rsa && facts(token.algorithm).scheme == Scheme::rsa_pkcs1)
+  if (contexts.rsa && scheme == Scheme::rsa_pkcs1)
     return contexts.rsa->matches(signature, token.algorithm, {reinterpret_cast<const char*>(hash.data()), *size});
   PkeyContext& context = contexts.verify[index];
   if (!context) context = make_verify_context(contexts.pkey.get(), token.algorithm);

@@ -107,6 +107,19 @@ TEST(Verifier, refuses_changed_cut_and_extended_tokens_of_every_algorithm) {
   }
 }
 
+// One in 256 begins with a zero, which says nothing about the number.
+TEST(Verifier, refuses_an_rsa_signature_whose_leading_zero_was_cut_off) {
+  const std::string keys = public_text("PS256");
+  for (int i = 0; i < 5000; ++i) {
+    const std::string token = signed_token(kPayload, "PS256"), signature = signature_of(token);
+    if (signature.front() != '\0') continue;
+    EXPECT_EQ(verdict(keys, token), "ok");
+    EXPECT_EQ(verdict(keys, with_signature(token, signature.substr(1))), kBad);
+    return;
+  }
+  FAIL() << "no signature began with a zero";
+}
+
 TEST(Verifier, refuses_a_token_that_somebody_else_signed) {
   const auto token = sign(kPayload, "RS256", test_key("RSA-2048/other").private_pem);
   EXPECT_EQ(verdict(test_key("RSA-2048").public_pem, *token), kBad);
