@@ -1,4 +1,5 @@
 // Commands that ask a running sluice: proxy, get, kubeconfig.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <thread>
@@ -23,7 +24,7 @@ Result<std::string> first_gateway(const std::string& admin) {
   const HttpAnswer answer = TRY(http_get(admin, "/listeners"));
   const auto list = parse_json(answer.body);
   if (answer.status != 200 || !list || !list->list())
-    return invalid(fmt::format("what answers at {} is no sluice", admin));
+    return fail(ErrorKind::refused, fmt::format("what answers at {} is no sluice", admin));
   if (list->list()->empty()) return std::string();
   const Node& first = list->list()->front();
   std::string host(first.text_at({"address"}));
@@ -62,6 +63,13 @@ void print_table(const Node& table) {
   }
 }
 
+// As far as it decides what the path of a request means.
+bool is_object_name(std::string_view name) {
+  return std::ranges::all_of(
+             name, [](char c) { return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '.' || c == '_'; }) &&
+         name != "." && name != "..";
+}
+
 }  // namespace
 
 int proxy_command(const ProxyAddress& options, bool url) {
@@ -83,7 +91,16 @@ int proxy_command(const ProxyAddress& options, bool url) {
 
 int get_command(const GetObjects& options) {
   const kinds::KindInfo* kind = kinds::find_resource(options.resource);
-  if (!kind || !kind->supported) {
+  if (kind && !kind->supported) {
+    fmt::print(stderr, "sluice: {} is not supported yet\n", kind->kind);
+    return kUsage;
+  }
+  for (const std::string& name : {options.name, options.ns}) {
+    if (is_object_name(name)) continue;
+    fmt::print(stderr, "sluice: no object or namespace can be called {}\n", json_quote(printable(name, 60)));
+    return kUsage;
+  }
+  if (!kind) {
     fmt::print(stderr,
                "sluice: there is no kind \"{}\"; try vs, gw, us, secret, configmap, egresspolicies, proxysettings\n",
                options.resource);
@@ -99,7 +116,7 @@ int get_command(const GetObjects& options) {
       http_get(options.api, path, table ? "application/json;as=Table;v=v1;g=meta.k8s.io" : "application/json");
   if (!answer) return tell(answer.error());
   const auto node = parse_json(answer->body);
-  if (!node) return tell(Error{.kind = ErrorKind::invalid, .message = "what answers is no sluice API"});
+  if (!node) return tell(Error{.kind = ErrorKind::refused, .message = "what answers is no sluice API"});
   if (answer->status != 200) {
     fmt::print(stderr, "sluice: {}\n", node->text_at({"message"}));
     return answer->status == 404 ? kConfigErrors : kSystemError;

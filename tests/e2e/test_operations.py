@@ -301,6 +301,13 @@ class Admin(Case):
         code, out, err = run_sluice("explain", "http://api.test/x", "--config", self.gateway.folder)
         self.assertEqual(code, 0, err)
         self.assertIn("backend", out)
+        for name, said in (("rt", "RouteTable is not supported yet"), ("bogus", "there is no kind")):
+            code, _, err = run_sluice("get", name, environment=where)
+            self.assertEqual(code, 2)
+            self.assertIn(said, err)
+        code, _, err = run_sluice("get", "vs", "all?watch=/x", environment=where)
+        self.assertEqual(code, 2)
+        self.assertIn("can be called", err)
         for command in (["explain", "http://api.test/x", "--config"], ["check"]):
             code, _, err = run_sluice(*command, "/nowhere")
             self.assertEqual(code, 3, err)
