@@ -36,6 +36,8 @@ ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=1:quarantine_size_mb=8:strict_string_checks=1:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
     "LC_ALL": "C.UTF-8",
+    # promtool, where tools/setup.sh unpacked it.
+    "PATH": f"{ROOT}/build/tools/prometheus/usr/bin:{os.environ.get('PATH', os.defpath)}",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 

@@ -10,7 +10,8 @@ namespace {
 constexpr MetricFamily kAllowed{"envoy_http_jwt_authn_allowed_total", "Requests that the JWT check let through"};
 constexpr MetricFamily kDenied{"envoy_http_jwt_authn_denied_total", "Requests that the JWT check refused"};
 constexpr MetricFamily kRemembered{"sluice_jwt_cache_hits_total", "Tokens that were known to be valid"};
-constexpr MetricFamily kVerified{"sluice_jwt_cache_misses_total", "Tokens whose signature had to be verified"};
+constexpr MetricFamily kVerified{"sluice_jwt_cache_misses_total",
+                                 "Tokens that were not known, and were read and verified"};
 constexpr MetricFamily kEntries{"sluice_jwt_cache_entries", "Valid tokens remembered", MetricType::gauge};
 
 constexpr std::string_view kNamespace = "envoy.filters.http.jwt_authn";
