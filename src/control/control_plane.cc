@@ -97,7 +97,7 @@ class ControlPlane final : private Waiter {
   ObjectStore::Subscription subscription_;
   std::shared_ptr<const Snapshot> snapshot_;
   Translation translation_;             // that the snapshot came from
-  std::vector<uint16_t> chosen_ports_;  // by the system, for Gateways that ask for any
+  std::vector<uint16_t> learnt_ports_;  // by the system, for Gateways that ask for any
   BindRetry bind_retry_{*this};
   std::vector<std::pair<ObjectKey, uint64_t>> applied_;  // what the snapshot was made from
   bool draining_ = false;
@@ -209,16 +209,16 @@ void ControlPlane::apply() {
             {{"snapshot", snapshot_->id}, {"objects", all.size()}, {"listeners", workers_.open_ports().size()}});
 }
 
-// What the system chose is known only once it is open, and must be refused as a destination too.
+// Ports that no Gateway names; what the system chose is known only once it is open. True when there are others now.
 bool ControlPlane::learn_ports() {
-  std::vector<uint16_t> chosen;
+  std::vector<uint16_t> open;
   for (const auto& listener : {admin_listener_.get(), api_listener_.get()})
-    if (listener) chosen.push_back(listener->address().port());
+    if (listener) open.push_back(listener->address().port());
   for (const OpenPort& port : workers_.open_ports())
-    if (port.any_port) chosen.push_back(port.address.port());
-  if (chosen == chosen_ports_) return false;
-  chosen_ports_ = chosen;
-  translator_->set_chosen_ports(std::move(chosen));
+    if (port.any_port) open.push_back(port.address.port());
+  if (open == learnt_ports_) return false;
+  learnt_ports_ = open;
+  translator_->set_open_ports(std::move(open));
   return true;
 }
 
@@ -433,8 +433,6 @@ void ControlPlane::make_translator() {
   translate.log_files = &log_files_;
   translate.default_access_log = options_.access_log;
   translate.default_resolvers = options_.resolvers;
-  for (const auto& address : {options_.admin, options_.api})  // port 0: learn_ports() says what it became
-    if (address) translate.own_ports.push_back(address->port());
   translate.filters = options_.filters;
   translator_ = std::make_unique<Translator>(std::move(translate));
 }

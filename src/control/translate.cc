@@ -71,12 +71,12 @@ Translation Translating::run() {
   std::vector<ConfigObjectPtr> all_gateways = gateways();
   check_targets(all_gateways);
   reject_shared_ports(all_gateways);
-  own_ports_ = options_.own_ports;
-  own_ports_.insert(own_ports_.end(), t_.chosen_ports_.begin(), t_.chosen_ports_.end());
+  own_ports_ = t_.open_ports_;
   for (const ConfigObjectPtr& gateway : all_gateways)
     if (const uint16_t port = gateway->as<Gateway>()->bind_port; port != 0) own_ports_.push_back(port);
-  for (const ConfigObjectPtr& gateway : all<Gateway>()) check_log_formats(*gateway);
   for (const ConfigObjectPtr& gateway : all_gateways) translate_gateway(gateway);
+  for (const ConfigObjectPtr& gateway : all<Gateway>())  // also of those that are not served here
+    if (std::ranges::find(all_gateways, gateway) == all_gateways.end()) check_log_formats(*gateway);
   check_unserved();
   if (!trial_) remember();
   out_.snapshot = std::move(snapshot_);

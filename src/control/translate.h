@@ -46,7 +46,6 @@ struct TranslateOptions {
   LogFiles* log_files = nullptr;            // null: no access log is opened or written
   std::string default_access_log;           // a path; "" is off
   std::vector<Endpoint> default_resolvers;  // empty: the system's
-  std::vector<uint16_t> own_ports;          // admin and API, besides those of Gateways
   std::vector<const FilterFactory*> filters;
 };
 
@@ -57,9 +56,9 @@ class Translator {
   Translation translate(std::span<const ConfigObjectPtr> objects);
   // What would be said of these objects. Changes nothing, opens nothing.
   std::map<ObjectKey, ObjectReport> try_out(std::span<const ConfigObjectPtr> objects);
-  // Open ports that neither the options nor Gateways name, because the system chose them: no dynamic destination may be
-  // one of them.
-  void set_chosen_ports(std::vector<uint16_t> ports) { chosen_ports_ = std::move(ports); }
+  // Open ports that no Gateway names: admin, API, and those that the system chose. No dynamic destination may be one of
+  // them.
+  void set_open_ports(std::vector<uint16_t> ports) { open_ports_ = std::move(ports); }
 
  private:
   friend class Translating;
@@ -76,7 +75,7 @@ class Translator {
     ConfigObjectPtr object;
     std::map<ObjectKey, ConfigObjectPtr> secrets;
   };
-  std::vector<uint16_t> chosen_ports_;
+  std::vector<uint16_t> open_ports_;
   std::map<ObjectKey, Served> last_served_;
   std::map<ObjectKey, ConfigObjectPtr> last_gateways_;
 };

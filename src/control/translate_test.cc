@@ -564,7 +564,7 @@ TEST_F(Translate, refuses_ports_as_destinations_that_were_learnt_later) {
                                  "action: allow, match: {addresses: [loopback]}}]}");
   apply(all);
   EXPECT_TRUE(verdict("127.0.0.1:40123").starts_with("allowed")) << verdict("127.0.0.1:40123");
-  translator_.set_chosen_ports({40123});
+  translator_.set_open_ports({40123});
   apply(all);
   EXPECT_TRUE(verdict("127.0.0.1:40123").starts_with("refused")) << verdict("127.0.0.1:40123");
 }

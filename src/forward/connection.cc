@@ -5,6 +5,8 @@
 
 namespace sluice {
 
+namespace {
+
 bool same_address(const SocketAddress& a, const SocketAddress& b) {
   if (a.family() != b.family()) return false;
   if (a.family() == AF_INET)
@@ -13,8 +15,6 @@ bool same_address(const SocketAddress& a, const SocketAddress& b) {
   return a.v6_address.sin6_port == b.v6_address.sin6_port &&
          std::memcmp(&a.v6_address.sin6_addr, &b.v6_address.sin6_addr, sizeof(in6_addr)) == 0;
 }
-
-namespace {
 
 bool is_among(std::span<const SocketAddress> addresses, const SocketAddress& wanted) {
   return std::ranges::any_of(addresses, [&](const SocketAddress& address) { return same_address(address, wanted); });

@@ -115,6 +115,4 @@ class ConnectionPool {
   size_t open_ = 0;
 };
 
-bool same_address(const SocketAddress& a, const SocketAddress& b);
-
 }  // namespace sluice

@@ -5,6 +5,7 @@
 
 #include "base/strings.h"
 #include "forward/failures.h"
+#include "forward/request_head.h"
 #include "http/head.h"
 #include "http/message_body.h"
 #include "http/write.h"
@@ -31,64 +32,6 @@ bool becomes_websocket(const Headers& headers) {
   return upgrade && equals_ignoring_case(trim(*upgrade), "websocket") && !headers.has(Known::content_length) &&
          !headers.has(Known::transfer_encoding);
 }
-
-// Writes a request's head into the arena. Host first, then the fields in their order, then what frames the body.
-class HeadWriter {
- public:
-  explicit HeadWriter(const Request& request) : request_(request) {}
-
-  std::string_view write() {
-    size_t size = request_.method.size() + request_.path.size() + request_.authority.size() + 256;
-    for (const HeaderField& field : request_.headers) size += field.name.size() + field.value.size() + 4;
-    begin_ = at_ = static_cast<char*>(request_.arena.allocate(size, 1));
-    put(request_.method, " ", request_.path, " HTTP/1.1\r\nhost: ", request_.authority, "\r\n");
-    bool length_written = false;
-    for (const HeaderField& field : request_.headers) {
-      if (field.known == Known::host) continue;
-      if (field.known == Known::content_length) {
-        // Once, in its old place, with the length that the body has now.
-        if (std::exchange(length_written, true)) continue;
-        if (request_.body.empty())
-          put("content-length: 0\r\n");
-        else if (request_.body.length)
-          put_length();
-        continue;
-      }
-      put(field.name, ": ", field.value, "\r\n");
-    }
-    if (!request_.body.empty()) {
-      if (!request_.body.length)
-        put("transfer-encoding: chunked\r\n");
-      else if (!length_written)
-        put_length();
-    }
-    if (request_.upgrade)
-      put("connection: upgrade\r\nupgrade: websocket\r\n");
-    else if (request_.accepts_trailers)
-      put("te: trailers\r\nconnection: te\r\n");
-    put("\r\n");
-    return {begin_, static_cast<size_t>(at_ - begin_)};
-  }
-
- private:
-  void put_length() {
-    char digits[24];
-    const auto end = std::to_chars(digits, digits + sizeof digits, *request_.body.length).ptr;
-    put("content-length: ", std::string_view(digits, static_cast<size_t>(end - digits)), "\r\n");
-  }
-  template <class... Parts>
-  void put(const Parts&... parts) {
-    (put_one(parts), ...);
-  }
-  void put_one(std::string_view text) {
-    std::memcpy(at_, text.data(), text.size());
-    at_ += text.size();
-  }
-
-  const Request& request_;
-  char* begin_ = nullptr;
-  char* at_ = nullptr;
-};
 
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
 class Exchange {
@@ -118,6 +61,7 @@ class Exchange {
   Task<void> wait_for_connection(std::span<const SocketAddress> addresses);
   SteadyTime after_timeout() const;
   void begin_timeout();
+  void fail_late();
   Task<void> connect(std::span<const SocketAddress> addresses);
   Task<void> write_request();
   Task<void> write_with_body(std::string_view head);
@@ -267,6 +211,12 @@ void Exchange::begin_timeout() {
   if (deadline_ == SteadyTime::max()) deadline_ = after_timeout();
 }
 
+// The route's timeout ended before there was a connection to break.
+void Exchange::fail_late() {
+  cluster_.metrics.request_timeouts->add();
+  fail(UpstreamFailure::timeout);
+}
+
 // As Envoy: a destination without any connection may have one, or idle ones to other places would shut it out.
 bool Exchange::may_connect() const {
   return pool_.open() == 0 || cluster_.fits(*cluster_.metrics.connections_active, cluster_.connections_max);
@@ -286,8 +236,7 @@ Task<void> Exchange::wait_for_connection(std::span<const SocketAddress> addresse
     auto waiting = pending.until_free(latest);
     auto freed = co_await waiting;
     if (!freed && freed.error().kind == ErrorKind::timeout) {
-      cluster_.metrics.request_timeouts->add();
-      fail(UpstreamFailure::timeout);
+      fail_late();
       co_return Status{};
     }
     CO_TRY(std::move(freed));
@@ -313,8 +262,7 @@ Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
     connection_.reset();
     if (last.kind == ErrorKind::cancelled) co_return std::unexpected(std::move(last));
     if (request_.loop.now() >= deadline_) {
-      cluster_.metrics.request_timeouts->add();
-      fail(UpstreamFailure::timeout);
+      fail_late();
       co_return Status{};
     }
     (last.kind == ErrorKind::timeout ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
@@ -331,7 +279,7 @@ Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
 // The head, and what little of the body is at hand, in one write; the rest is sent while the answer is read: an
 // upstream that refuses a body does not always read it.
 Task<void> Exchange::write_request() {
-  const std::string_view head = HeadWriter(request_).write();
+  const std::string_view head = write_request_head(request_);
   ++connection_->uses;
   cluster_.metrics.bytes_sent->add(static_cast<int64_t>(head.size()));
   if (!request_.body.empty()) return write_with_body(head);

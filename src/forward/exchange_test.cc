@@ -204,6 +204,24 @@ TEST(Forward, tells_a_broken_answer_from_a_good_one) {
   }
 }
 
+TEST(Forward, takes_a_field_that_a_client_could_not_send) {
+  for (const auto& [bytes, status] : {std::pair(17'000, 200), std::pair(70'000, 502)}) {
+    World world;
+    Trip trip(world);
+    trip.start();
+    TestPeer& peer = trip.asked();
+    const std::string answer =
+        fmt::format("HTTP/1.1 200 OK\r\nx: {}\r\nContent-Length: 0\r\n\r\n", std::string(size_t(bytes), 'x'));
+    for (size_t said = 0; said < answer.size(); settle(world.loop)) {
+      const size_t put = peer.say(std::string_view(answer).substr(said));
+      if (put == 0) break;
+      said += put;
+    }
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, status);
+  }
+}
+
 TEST(Forward, ends_a_flood_of_informational_answers) {
   World world;
   Trip trip(world);

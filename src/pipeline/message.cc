@@ -12,6 +12,7 @@ void Request::own_bytes() {
   for (std::string_view* text : {&method, &path, &authority, &scheme}) *text = arena.copy(*text);
   headers.own_bytes();
   info.own_bytes(arena);
+  kept_from_trailers.clear();
   route = {};
   rerouter = nullptr;
 }

@@ -203,6 +203,17 @@ TEST_F(Routers, remove_before_they_add_in_one_level) {
   EXPECT_EQ(values(request.headers, "x-a"), std::vector<std::string>{"new"});
 }
 
+TEST_F(Routers, keep_what_they_remove_out_of_trailers) {
+  kinds::HeaderManipulation level;
+  level.request_headers_to_remove = {"X-A"};
+  const HeaderMutations changes = mutations({level});
+  changes.apply_request(request);
+  EXPECT_TRUE(request.kept_from_trailers.empty()) << "there will be none";
+  request.accepts_trailers = true;
+  changes.apply_request(request);
+  EXPECT_EQ(request.kept_from_trailers, std::vector<std::string_view>{"x-a"});
+}
+
 TEST_F(Routers, fill_in_operators_of_header_values) {
   kinds::HeaderManipulation level;
   const auto add_header = [&](const char* key, const char* value, bool append) {

@@ -601,6 +601,7 @@ TEST(Connection, asks_for_no_more_of_an_answer_than_its_client_takes) {
   EXPECT_LT(endless.bytes, 32U << 20);
   gateway.loop.advance(6min);  // streamIdleTimeout
   EXPECT_TRUE(gateway.all_gone() || (gateway.loop.advance(2s), gateway.all_gone()));
+  EXPECT_EQ(gateway.log, std::vector<std::string>{"200 SI stream_idle_timeout"});
 }
 
 TEST(Connection, waits_for_a_slow_client_without_a_streamIdleTimeout) {
@@ -630,17 +631,10 @@ TEST(Connection, says_no_length_where_there_can_be_none) {
 // Whatever the answer's head and the log need of it at the end has been copied; the sanitizer watches.
 TEST(Connection, lets_its_configuration_go_once_it_is_a_tunnel) {
   Gateway gateway;
-  const std::weak_ptr<const void> gone = [&] {
-    struct Snapshot {
-      ListenerConfig config;
-      std::string text = "a text of the configuration";
-    };
-    auto snapshot = std::make_shared<Snapshot>();
-    snapshot->config = gateway.config;
-    snapshot->config.server_name = "a server name that is long enough to lie on the heap";
-    gateway.listener.configure(snapshot, &snapshot->config);
-    return std::weak_ptr<const void>(snapshot);
-  }();
+  auto snapshot = std::make_shared<ListenerConfig>(gateway.config);
+  snapshot->server_name = "a server name that is long enough to lie on the heap";
+  gateway.listener.configure(snapshot, snapshot.get());
+  const std::weak_ptr<const void> gone = std::exchange(snapshot, nullptr);
   int fds[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
   TestPeer upstream(fds[0]);

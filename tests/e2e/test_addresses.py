@@ -117,15 +117,7 @@ spec:
 
 
 class WithABadPolicy(Case):
-    BAD = """\
-apiVersion: sluice.dev/v1alpha1
-kind: EgressPolicy
-metadata: {name: bad, namespace: gloo-system}
-spec:
-  targetRefs: [{group: gateway.solo.io, kind: Gateway, name: gateway-proxy}]
-  rules:
-  - {name: closed, action: allow, match: {addresses: [@{range}]}}
-"""
+    BAD = configs.LOOPBACK_POLICY.replace("name: lab, namespace", "name: bad, namespace").replace("[loopback]", "[@{range}]")
 
     @rows({"multicast": "224.0.0.0/4", "unspecified": "0.0.0.0/32", "unspecified v6": "'::/128'", "multicast v6": "'ff00::/8'", "wrapped": "'::ffff:224.0.0.0/100'"})
     def the_policy_is_refused_and_routes_stay(self, text):

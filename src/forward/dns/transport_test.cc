@@ -51,6 +51,13 @@ class DnsTransport : public testing::Test {
   void flow() {
     for (int i = 0; i < 10; ++i) loop.turn(1ms);
   }
+  // Asks, and lets the first try's patience pass.
+  void begin_second_try(Ask& one, const DnsServers& servers) {
+    one.start(servers, "a.test", RecordType::a);
+    flow();
+    loop.advance(1s);
+    flow();
+  }
 
   Loop loop;
   DatagramBuffer buffer;
@@ -162,10 +169,7 @@ TEST_F(DnsTransport, takes_an_answer_to_an_earlier_try_as_soon_as_it_comes) {
   FakeDns server(loop);
   const DnsServers servers{{{server.endpoint()}}};
   Ask one(*this);
-  one.start(servers, "a.test", RecordType::a);
-  flow();
-  loop.advance(1s);  // its patience; the second try begins
-  flow();
+  begin_second_try(one, servers);
   loop.advance(200ms);
   ASSERT_EQ(server.seen.size(), 2u);
   const DnsQuestion &first = server.questions[0], &second = server.questions[1];
@@ -213,10 +217,7 @@ TEST_F(DnsTransport, asks_over_tcp_when_a_late_answer_was_truncated) {
   });
   const DnsServers servers{{{server.endpoint()}}};
   Ask one(*this);
-  one.start(servers, "a.test", RecordType::a);
-  flow();
-  loop.advance(1s);
-  flow();
+  begin_second_try(one, servers);
   const DnsQuestion first = server.questions[0];
   server.say(first, first.truncated());
   flow();
@@ -228,10 +229,7 @@ TEST_F(DnsTransport, gives_a_server_up_that_refuses_late) {
   FakeDns refuses(loop), silent(loop);
   const DnsServers servers{{{refuses.endpoint()}, {silent.endpoint()}}};
   Ask one(*this);
-  one.start(servers, "a.test", RecordType::a);
-  flow();
-  loop.advance(1s);  // now the second is asked
-  flow();
+  begin_second_try(one, servers);
   const DnsQuestion first = refuses.questions[0];
   refuses.say(first, first.failure(Rcode::refused));
   flow();
@@ -291,10 +289,7 @@ TEST_F(DnsTransport, ends_when_it_is_cancelled) {
   FakeDns server(loop);
   const DnsServers servers{{{server.endpoint()}}};
   Ask one(*this);
-  one.start(servers, "a.test", RecordType::a);
-  flow();
-  loop.advance(1s);
-  flow();
+  begin_second_try(one, servers);
   EXPECT_EQ(server.seen.size(), 2u);
   one.runner.cancel();
   EXPECT_EQ(text(one), "error cancelled");
