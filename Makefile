@@ -50,11 +50,11 @@ fuzz: build/fuzz/build.ninja ## long fuzzing of every target in turn; FUZZ_SECON
 	@cmake --build build/fuzz
 	@$(PYTHON) tools/run_tests.py fuzz --build build/fuzz --fuzz-seconds $(FUZZ_SECONDS) --keep-finds build/fuzz/finds
 
-bench: ## compare CPU time per request with nginx, HAProxy and Envoy, and judge it; SCENARIOS, ROUNDS, BENCH_SECONDS
+bench: ## compare CPU time per request with nginx, HAProxy and Envoy, and judge it; SCENARIOS, ROUNDS, BENCH_SECONDS, PEER_DIRS
 	@tools/setup.sh build bench
 	@$(MAKE) --no-print-directory build/release/sluice
 	@$(PYTHON) bench/judge.py $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
-	  $(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS))
+	  $(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS)) $(addprefix --peer-dir ,$(PEER_DIRS))
 
 interop: ## the tests of the Kubernetes API again, with a current kubectl (KUBECTL_NEW=PATH names one)
 	@tools/setup.sh build test demo interop

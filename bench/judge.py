@@ -83,17 +83,22 @@ def envoy_program():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenarios", default="s1,s2,s4,s10a,s11")
-    parser.add_argument("--peers", default="sluice,sluice-busy,nginx,haproxy,envoy")
+    parser.add_argument("--peers", default="sluice,sluice-busy,nginx,haproxy,envoy",
+                        help="those of --peer-dir come besides these")
+    parser.add_argument("--peer-dir", action="append", default=[], help="a further peer's directory (repeatable)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--json", help="where every sample goes; default: a temporary file")
     parser.add_argument("--dns", default="127.0.0.54:5354")
     options = parser.parse_args()
 
+    further = [json.loads(pathlib.Path(d, "peer.json").read_text())["name"] for d in options.peer_dir]
+    peers = [*options.peers.split(","), *(name for name in further if name not in options.peers.split(","))]
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
         result = pathlib.Path(options.json or pathlib.Path(scratch, "result.json")).resolve()
         code = subprocess.run(
-            [sys.executable, str(HERE / "compare.py"), "--peers", options.peers, "--scenarios", options.scenarios,
+            [sys.executable, str(HERE / "compare.py"), "--peers", ",".join(peers), "--scenarios", options.scenarios,
+             *(f"--peer-dir={d}" for d in options.peer_dir),
              "--rounds", str(options.rounds), "--seconds", str(options.seconds), "--proxy-core", "0", "--load-core", "0",
              "--dns", options.dns, "--json", str(result)],
             env=dict(os.environ, ENVOY_BIN=envoy_program()), check=False).returncode
