@@ -106,9 +106,24 @@ void add_run(CLI::App& app, RunArguments& arguments) {
   app.add_flag("--strict", arguments.strict, "do not start while anything in the configuration is wrong");
 }
 
+int help_command(const CLI::App& app, const std::string& about) {
+  const CLI::App* command = &app;
+  if (!about.empty()) {
+    const auto named = app.get_subcommands([&](const CLI::App* each) { return each->check_name(about); });
+    command = named.empty() ? nullptr : named.front();
+  }
+  if (!command) return usage_error(fmt::format("there is no command {}; sluice help lists them", json_quote(about)));
+  // Not App::help(): that would tell of the command which was parsed, and it is `help`.
+  const std::string name = command == &app ? "sluice" : "sluice " + command->get_name();
+  fmt::print("{}", command->get_formatter()->make_help(command, name, CLI::AppFormatMode::Normal));
+  return kOk;
+}
+
 int run_main(int argc, char** argv) {
   CLI::App app{"sluice: an API gateway with a dynamic forward proxy"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", fmt::format("sluice {}", SLUICE_VERSION), "print the version");
+  app.footer("sluice COMMAND --help, or sluice help COMMAND, says more of one command.");
   int code = 0;
 
   RunArguments run;
@@ -181,6 +196,10 @@ int run_main(int argc, char** argv) {
 
   app.add_subcommand("filters", "the filter order in force")->callback([&] { code = filters_command(); });
   app.add_subcommand("version", "print the version")->callback([] { fmt::print("sluice {}\n", SLUICE_VERSION); });
+  std::string help_about;
+  CLI::App* help = app.add_subcommand("help", "print what there is, or what one command takes");
+  help->add_option("COMMAND", help_about);
+  help->callback([&] { code = help_command(app, help_about); });
   std::string docs_what;
   CLI::App* docs = app.add_subcommand("docs", "print generated pages: kinds, filters, metrics");
   docs->add_option("WHAT", docs_what)->required()->check(CLI::IsMember({"kinds", "filters", "metrics"}));

@@ -23,6 +23,30 @@ from harness.waiting import free_ports, until
 DIRECT = configs.virtual_service("- matchers: [{prefix: /}]\n  directResponseAction: {status: 200, body: here}")
 
 
+class CommandLine(Case):
+    @rows({"flag": "--version", "command": "version"})
+    def the_version_is_told(self, word):
+        code, text, _ = run_sluice(word)
+        self.assertEqual(code, 0)
+        self.assertRegex(text, r"^sluice \d+\.\d+\.\d+\n$")
+
+    def test_help_lists_the_commands_and_tells_of_one(self):
+        code, text, _ = run_sluice("help")
+        self.assertEqual(code, 0)
+        for command in ("run", "check", "explain", "kubeconfig"):
+            self.assertRegex(text, rf"(?m)^  {command} ")
+        self.assertEqual(run_sluice("--help")[0], 0)
+        code, text, _ = run_sluice("help", "run")
+        self.assertEqual(code, 0)
+        self.assertIn("Usage: sluice run ", text)
+        self.assertIn("--resolver", text)
+
+    def test_help_of_no_command_is_wrong_use(self):
+        code, _, text = run_sluice("help", "nonsense")
+        self.assertEqual(code, 2)
+        self.assertIn('there is no command "nonsense"; sluice help lists them', text)
+
+
 class Ports(Case):
     def listener(self):
         sock = socket.socket()
