@@ -149,6 +149,10 @@ class Demo:
         for name in ("token-payload.json", "gateway-patch.yaml"):
             shutil.copy(mypaas.EXAMPLE / name, WORK / name)
 
+        kept = {name: self.environment[name] for name in ("PATH", "KUBECONFIG", "SLUICE_ADMIN", "SLUICE_API")}
+        kept["PATH"] = f"{WORK / 'bin'}:$PATH"
+        (WORK / "env").write_text("".join(f'export {name}="{value}"\n' for name, value in kept.items()))
+
         arguments = ["run", "--config", "config", "--resolver", self.resolver, "--admin", f"127.0.0.1:{admin}",
                      "--api", f"127.0.0.1:{api}"]
         print(paint("36", f"   $ sluice {shlex.join(arguments)} &"), flush=True)
@@ -357,8 +361,7 @@ def main():
         if not options.once and not demo.failures:
             print(f"""
 The gateway serves on http://127.0.0.1:{GATEWAY_PORT} until Ctrl-C. In another terminal:
-  cd {WORK} && export PATH={WORK}/bin:$PATH KUBECONFIG={WORK}/kubeconfig \\
-      SLUICE_ADMIN={demo.environment['SLUICE_ADMIN']} SLUICE_API={demo.environment['SLUICE_API']}
+  cd {WORK} && source ./env
   token=$(sluice token --key private.pem --alg RS256 token-payload.json)
   curl -v $(sluice proxy url)/ -H "Host: api.mypaas.test" -H "Authorization: Bearer $token"
   kubectl -n gloo-system edit vs/httpbin
