@@ -11,8 +11,8 @@ int64_t Metric::value() const {
 }
 
 void Histogram::record_nanos(int64_t nanos) {
-  const double seconds = static_cast<double>(nanos) / 1e9;
-  const auto at = std::ranges::lower_bound(kBounds, seconds) - kBounds.begin();
+  const double milliseconds = static_cast<double>(nanos) / 1e6;
+  const auto at = std::ranges::lower_bound(kBounds, milliseconds) - kBounds.begin();
   buckets_[static_cast<size_t>(at)]->add();
   sum_->add(nanos);
 }

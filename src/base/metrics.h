@@ -31,7 +31,7 @@ enum class MetricType : uint8_t { counter, gauge, histogram };
 
 // What is told of a metric to people; keep these as constants so that docs/metrics.md can list them.
 struct MetricFamily {
-  std::string_view name;  // counters end in _total
+  std::string_view name;  // Envoy's where it has the metric; else sluice_..., counters end in _total
   std::string_view help;
   MetricType type = MetricType::counter;
 };
@@ -63,14 +63,14 @@ class Metric {
 using Counter = Metric;
 using Gauge = Metric;
 
-// Durations in seconds over fixed bounds.
+// Durations in milliseconds over Envoy's bounds, so that quantiles of its dashboards come out the same.
 class Histogram {
  public:
-  static constexpr std::array<double, 17> kBounds = {0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-                                                     1,      2.5,   5,     10,   30,    60,   300, 600};
+  static constexpr std::array<double, 19> kBounds = {
+      0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 600000, 1800000, 3600000};
   void record_nanos(int64_t nanos);
   int64_t bucket(size_t i) const { return buckets_[i]->value(); }  // not cumulative; the last is "above all bounds"
-  double sum_seconds() const { return static_cast<double>(sum_->value()) / 1e9; }
+  double sum_milliseconds() const { return static_cast<double>(sum_->value()) / 1e6; }
 
  private:
   friend class Metrics;

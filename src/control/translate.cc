@@ -10,7 +10,7 @@ namespace {
 
 using kinds::Gateway;
 
-constexpr MetricFamily kNoRoute{"envoy_http_no_route_total", "Requests that no route fits."};
+constexpr MetricFamily kNoRoute{"envoy_http_no_route", "Requests that no route fits."};
 constexpr MetricFamily kSnapshotsLive{"sluice_snapshots_live", "Snapshots that some exchange or worker still uses.",
                                       MetricType::gauge};
 
@@ -319,7 +319,7 @@ Translator::Translator(TranslateOptions options)
     : options_(std::move(options)),
       dynamic_metrics_(std::make_shared<DynamicMetrics>(*options_.metrics)),
       server_metrics_(std::make_shared<ServerMetrics>(*options_.metrics, "http")),
-      routes_not_found_(options_.metrics->metric(kNoRoute)),
+      routes_not_found_(options_.metrics->metric(kNoRoute, {{"envoy_http_conn_manager_prefix", "http"}})),
       snapshots_live_(options_.metrics->metric(kSnapshotsLive)) {}
 
 Translation Translator::translate(std::span<const ConfigObjectPtr> objects) {

@@ -6,30 +6,26 @@ namespace {
 using enum MetricType;
 
 constexpr MetricFamily kRequests{"envoy_cluster_upstream_rq_total", "Requests sent to the cluster."};
-constexpr MetricFamily kResponses{"envoy_cluster_upstream_rq_xx_total", "Responses by class of status code."};
-constexpr MetricFamily kTimeouts{"envoy_cluster_upstream_rq_timeout_total",
-                                 "Requests that ran into the route's timeout."};
-constexpr MetricFamily kRetries{"envoy_cluster_upstream_rq_retry_total",
-                                "Requests sent once more on a fresh connection."};
-constexpr MetricFamily kReset{"envoy_cluster_upstream_rq_rx_reset_total",
+constexpr MetricFamily kResponses{"envoy_cluster_upstream_rq_xx", "Responses by class of status code."};
+constexpr MetricFamily kTimeouts{"envoy_cluster_upstream_rq_timeout", "Requests that ran into the route's timeout."};
+constexpr MetricFamily kRetries{"envoy_cluster_upstream_rq_retry", "Requests sent once more on a fresh connection."};
+constexpr MetricFamily kReset{"envoy_cluster_upstream_rq_rx_reset",
                               "Requests whose connection the upstream ended or broke."};
-constexpr MetricFamily kCancelled{"envoy_cluster_upstream_rq_cancelled_total",
+constexpr MetricFamily kCancelled{"envoy_cluster_upstream_rq_cancelled",
                                   "Requests given up because the client went away."};
-constexpr MetricFamily kPendingOverflow{"envoy_cluster_upstream_rq_pending_overflow_total",
+constexpr MetricFamily kPendingOverflow{"envoy_cluster_upstream_rq_pending_overflow",
                                         "Requests refused by a circuit breaker."};
 constexpr MetricFamily kActive{"envoy_cluster_upstream_rq_active", "Requests under way.", gauge};
 constexpr MetricFamily kPending{"envoy_cluster_upstream_rq_pending_active", "Requests waiting for a connection.",
                                 gauge};
-constexpr MetricFamily kTime{"envoy_cluster_upstream_rq_time_seconds", "From the request to the end of the response.",
+constexpr MetricFamily kTime{"envoy_cluster_upstream_rq_time", "From the request to the end of the response.",
                              histogram};
 constexpr MetricFamily kConnections{"envoy_cluster_upstream_cx_total", "Connections opened."};
 constexpr MetricFamily kConnectionsActive{"envoy_cluster_upstream_cx_active", "Connections open.", gauge};
-constexpr MetricFamily kConnectFail{"envoy_cluster_upstream_cx_connect_fail_total",
-                                    "Connections that could not be opened."};
-constexpr MetricFamily kConnectTimeout{"envoy_cluster_upstream_cx_connect_timeout_total",
+constexpr MetricFamily kConnectFail{"envoy_cluster_upstream_cx_connect_fail", "Connections that could not be opened."};
+constexpr MetricFamily kConnectTimeout{"envoy_cluster_upstream_cx_connect_timeout",
                                        "Connections that were not open in time."};
-constexpr MetricFamily kOverflow{"envoy_cluster_upstream_cx_overflow_total",
-                                 "Times the limit of connections was reached."};
+constexpr MetricFamily kOverflow{"envoy_cluster_upstream_cx_overflow", "Times the limit of connections was reached."};
 constexpr MetricFamily kRetriesActive{"sluice_cluster_upstream_rq_retry_active",
                                       "Requests that are being sent once more.", gauge};
 constexpr MetricFamily kRemainingConnections{"envoy_cluster_circuit_breakers_default_remaining_cx",

@@ -93,12 +93,12 @@ void print_metrics() {
   print_head("Metrics",
              "`GET /metrics` of the admin port, for Prometheus. Names are Envoy's where Envoy has the metric; our own "
              "begin with `sluice_`.\n"
-             "Counters end in `_total`; durations are in seconds (Envoy: milliseconds).\n\n"
+             "Durations are in milliseconds over Envoy's buckets; counters of our own end in `_total`.\n\n"
              "| names that begin with | labels |\n| --- | --- |\n"
              "| `envoy_http_downstream_` | `envoy_http_conn_manager_prefix`: `http` for Gateways, `admin`, `api` |\n"
              "| `envoy_cluster_` | `envoy_cluster_name`: `<upstream>_<namespace>`, or `solo_io_generated_dfp:<hash>` "
              "for dynamic destinations |\n"
-             "| ..`_xx_total` | `envoy_response_code_class`: `1` to `5` |\n");
+             "| ..`_xx` | `envoy_response_code_class`: `1` to `5` |\n");
   std::vector<MetricFamily> families = server_metric_families();
   for (const auto& more :
        {cluster_metric_families(), dynamic_metric_families(), translation_metric_families(), LogFiles::metrics()})

@@ -68,7 +68,7 @@ void append_histogram(std::string& out, std::string_view name, const Metrics::Sa
   }
   below += sample.histogram->bucket(Histogram::kBounds.size());
   append_line(out, name, "_bucket", sample.labels, "+Inf", below);
-  append_line(out, name, "_sum", sample.labels, "", sample.histogram->sum_seconds());
+  append_line(out, name, "_sum", sample.labels, "", sample.histogram->sum_milliseconds());
   append_line(out, name, "_count", sample.labels, "", below);
 }
 

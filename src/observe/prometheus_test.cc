@@ -21,17 +21,17 @@ TEST(PrometheusText, writes_counters_and_gauges_with_their_labels_escaped) {
             "b_total 3\n");
 }
 
-TEST(PrometheusText, writes_histograms_cumulative_and_in_seconds) {
+TEST(PrometheusText, writes_histograms_cumulative_and_in_milliseconds_as_envoy) {
   Metrics metrics(1);
-  Histogram* histogram = metrics.histogram({"t_seconds", "Time.", MetricType::histogram}, {{"x", "1"}});
+  Histogram* histogram = metrics.histogram({"t_ms", "Time.", MetricType::histogram}, {{"x", "1"}});
   histogram->record_nanos(1'000'000);  // on a bound: below it
   histogram->record_nanos(2'000'000);
-  histogram->record_nanos(700'000'000'000);  // above all
+  histogram->record_nanos(4'000'000'000'000);  // above all
   const std::string text = prometheus_text(metrics.collect());
-  for (const char* line : {"t_seconds_bucket{x=\"1\",le=\"0.0005\"} 0\n", "t_seconds_bucket{x=\"1\",le=\"0.001\"} 1\n",
-                           "t_seconds_bucket{x=\"1\",le=\"0.005\"} 2\n", "t_seconds_bucket{x=\"1\",le=\"600\"} 2\n",
-                           "t_seconds_bucket{x=\"1\",le=\"+Inf\"} 3\n", "t_seconds_sum{x=\"1\"} 700.003\n",
-                           "t_seconds_count{x=\"1\"} 3\n", "# TYPE t_seconds histogram\n"})
+  for (const char* line :
+       {"t_ms_bucket{x=\"1\",le=\"0.5\"} 0\n", "t_ms_bucket{x=\"1\",le=\"1\"} 1\n", "t_ms_bucket{x=\"1\",le=\"5\"} 2\n",
+        "t_ms_bucket{x=\"1\",le=\"3600000\"} 2\n", "t_ms_bucket{x=\"1\",le=\"+Inf\"} 3\n",
+        "t_ms_sum{x=\"1\"} 4000003\n", "t_ms_count{x=\"1\"} 3\n", "# TYPE t_ms histogram\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
 }
 

@@ -107,7 +107,7 @@ class Routers : public testing::Test {
   StreamInfo info;
   Request request{arena, loop, info};
   Metrics metrics{1};
-  Counter* not_found = metrics.metric({"envoy_http_no_route_total", "Requests without a route."});
+  Counter* not_found = metrics.metric({"envoy_http_no_route", "Requests without a route."});
   VirtualHostEntry host{"vh", {"api.test"}, {}};
   std::unique_ptr<Router> router;
 };

@@ -7,23 +7,22 @@ using enum MetricType;
 
 constexpr MetricFamily kConnections{"envoy_http_downstream_cx_total", "Client connections accepted."};
 constexpr MetricFamily kConnectionsActive{"envoy_http_downstream_cx_active", "Client connections open.", gauge};
-constexpr MetricFamily kIdle{"envoy_http_downstream_cx_idle_timeout_total",
+constexpr MetricFamily kIdle{"envoy_http_downstream_cx_idle_timeout",
                              "Client connections closed because nothing came."};
 constexpr MetricFamily kRequests{"envoy_http_downstream_rq_total", "Requests received."};
 constexpr MetricFamily kActive{"envoy_http_downstream_rq_active", "Requests under way.", gauge};
-constexpr MetricFamily kResponses{"envoy_http_downstream_rq_xx_total", "Responses sent, by class of status code."};
+constexpr MetricFamily kResponses{"envoy_http_downstream_rq_xx", "Responses sent, by class of status code."};
 constexpr MetricFamily kMalformed{"sluice_http_downstream_rq_malformed_total",
                                   "Requests refused because they break HTTP's rules."};
-constexpr MetricFamily kTooLarge{"envoy_http_downstream_rq_too_large_total",
+constexpr MetricFamily kTooLarge{"envoy_http_downstream_rq_too_large",
                                  "Requests refused because head or body is too large."};
-constexpr MetricFamily kTimeout{"envoy_http_downstream_rq_timeout_total", "Requests that did not arrive in time."};
-constexpr MetricFamily kReset{"envoy_http_downstream_rq_rx_reset_total",
-                              "Requests whose client went away before the end."};
+constexpr MetricFamily kTimeout{"envoy_http_downstream_rq_timeout", "Requests that did not arrive in time."};
+constexpr MetricFamily kReset{"envoy_http_downstream_rq_rx_reset", "Requests whose client went away before the end."};
 constexpr MetricFamily kUpgrades{"envoy_http_downstream_cx_upgrades_total",
                                  "WebSocket handshakes that became tunnels."};
 constexpr MetricFamily kUpgradesActive{"envoy_http_downstream_cx_upgrades_active", "WebSocket tunnels open.", gauge};
-constexpr MetricFamily kTime{"envoy_http_downstream_rq_time_seconds",
-                             "From the request's first byte to the response's last.", histogram};
+constexpr MetricFamily kTime{"envoy_http_downstream_rq_time", "From the request's first byte to the response's last.",
+                             histogram};
 
 }  // namespace
 

@@ -7,12 +7,13 @@
 namespace sluice::jwt {
 namespace {
 
-constexpr MetricFamily kAllowed{"envoy_http_jwt_authn_allowed_total", "Requests that the JWT check let through"};
-constexpr MetricFamily kDenied{"envoy_http_jwt_authn_denied_total", "Requests that the JWT check refused"};
-constexpr MetricFamily kRemembered{"sluice_jwt_cache_hits_total", "Tokens that were known to be valid"};
-constexpr MetricFamily kVerified{"sluice_jwt_cache_misses_total",
+constexpr MetricFamily kAllowed{"envoy_http_jwt_authn_allowed", "Requests that the JWT check let through"};
+constexpr MetricFamily kDenied{"envoy_http_jwt_authn_denied", "Requests that the JWT check refused"};
+constexpr MetricFamily kRemembered{"envoy_http_jwt_authn_jwt_cache_hit", "Tokens that were known to be valid"};
+constexpr MetricFamily kVerified{"envoy_http_jwt_authn_jwt_cache_miss",
                                  "Tokens that were not known, and were read and verified"};
 constexpr MetricFamily kEntries{"sluice_jwt_cache_entries", "Valid tokens remembered", MetricType::gauge};
+const Labels kLabels = {{"envoy_http_conn_manager_prefix", "http"}};
 
 constexpr std::string_view kNamespace = "envoy.filters.http.jwt_authn";
 constexpr std::string_view kPayloadKey = "principal";
@@ -58,8 +59,9 @@ jose::Failure more_telling(jose::Failure sofar, jose::Failure next) {
 JwtFilter::JwtFilter(const Check& check, const FilterBuild& build)
     : policy_(check.policy()),
       remembered_(remembered_tokens(build)),
-      counters_{build.metrics->metric(kAllowed), build.metrics->metric(kDenied), build.metrics->metric(kRemembered),
-                build.metrics->metric(kVerified), build.metrics->metric(kEntries)} {
+      counters_{build.metrics->metric(kAllowed, kLabels), build.metrics->metric(kDenied, kLabels),
+                build.metrics->metric(kRemembered, kLabels), build.metrics->metric(kVerified, kLabels),
+                build.metrics->metric(kEntries)} {
   for (const auto& [name, provider] : check.providers) {
     issuers_.push_back(make_issuer(provider, build));
     for (const ClaimToHeader& claim : provider.claims_to_headers) {

@@ -70,7 +70,7 @@ TEST(JwtFilter, lets_a_valid_token_through_and_takes_it_out) {
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(gateway.upstream_saw("authorization"), "-");
   EXPECT_EQ(gateway.payload, kJoe);
-  EXPECT_EQ(gateway.count("envoy_http_jwt_authn_allowed_total"), 1);
+  EXPECT_EQ(gateway.count("envoy_http_jwt_authn_allowed"), 1);
 }
 
 TEST(JwtFilter, keeps_the_token_when_told) {
@@ -89,7 +89,7 @@ TEST(JwtFilter, answers_a_missing_token_like_envoy) {
   EXPECT_EQ(answer.header("www-authenticate"), R"(Bearer realm="http://api.test/a?b=c")");
   EXPECT_EQ(answer.details, "jwt_authn_access_denied{Jwt_is_missing}");
   EXPECT_FALSE(answer.reached_upstream);
-  EXPECT_EQ(gateway.count("envoy_http_jwt_authn_denied_total"), 1);
+  EXPECT_EQ(gateway.count("envoy_http_jwt_authn_denied"), 1);
 }
 
 TEST(JwtFilter, answers_a_bad_token_with_the_reason) {
@@ -314,7 +314,7 @@ TEST(JwtFilter, verifies_a_token_once_and_remembers_it_over_a_new_configuration)
   gateway.listener("{}");  // makes the filters anew
   EXPECT_EQ(gateway.send_bearer(text).status, 200);
   EXPECT_EQ(gateway.send_bearer("x").status, 401);
-  EXPECT_EQ(gateway.count("sluice_jwt_cache_misses_total"), 2);
+  EXPECT_EQ(gateway.count("envoy_http_jwt_authn_jwt_cache_miss"), 2);
   EXPECT_EQ(gateway.count("sluice_jwt_cache_entries"), 1);
 }
 
@@ -335,7 +335,7 @@ TEST(JwtFilter, remembers_nothing_when_the_settings_say_so) {
   const std::string text = token(kJoe);
   EXPECT_EQ(gateway.send_bearer(text).status, 200);
   EXPECT_EQ(gateway.send_bearer(text).status, 200);
-  EXPECT_EQ(gateway.count("sluice_jwt_cache_hits_total"), 0);
+  EXPECT_EQ(gateway.count("envoy_http_jwt_authn_jwt_cache_hit"), 0);
   EXPECT_EQ(gateway.count("sluice_jwt_cache_entries"), 0);
 }
 

@@ -10,17 +10,17 @@ namespace {
 
 const Labels kLabels = {{"envoy_http_conn_manager_prefix", "http"}};
 
-constexpr MetricFamily kRequestHeaders{.name = "envoy_http_transformation_request_header_transformations_total",
+constexpr MetricFamily kRequestHeaders{.name = "envoy_http_transformation_request_header_transformations",
                                        .help = "Requests transformed without reading a body."};
-constexpr MetricFamily kRequestBodies{.name = "envoy_http_transformation_request_body_transformations_total",
+constexpr MetricFamily kRequestBodies{.name = "envoy_http_transformation_request_body_transformations",
                                       .help = "Requests transformed after reading their body."};
-constexpr MetricFamily kRequestErrors{.name = "envoy_http_transformation_request_error_total",
+constexpr MetricFamily kRequestErrors{.name = "envoy_http_transformation_request_error",
                                       .help = "Requests answered with 400 or 413 because their transformation failed."};
-constexpr MetricFamily kResponseHeaders{.name = "envoy_http_transformation_response_header_transformations_total",
+constexpr MetricFamily kResponseHeaders{.name = "envoy_http_transformation_response_header_transformations",
                                         .help = "Responses transformed without reading a body."};
-constexpr MetricFamily kResponseBodies{.name = "envoy_http_transformation_response_body_transformations_total",
+constexpr MetricFamily kResponseBodies{.name = "envoy_http_transformation_response_body_transformations",
                                        .help = "Responses transformed after reading their body."};
-constexpr MetricFamily kResponseErrors{.name = "envoy_http_transformation_response_error_total",
+constexpr MetricFamily kResponseErrors{.name = "envoy_http_transformation_response_error",
                                        .help = "Responses turned into 400 or 413 because their transformation failed."};
 
 std::shared_ptr<const templates::Environment> capture_environment() {

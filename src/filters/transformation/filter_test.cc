@@ -569,7 +569,7 @@ TEST(Transformation, counts_what_it_does) {
   gateway.send({});
   const auto count = [&gateway](std::string_view name) {
     for (const auto& family : gateway.metrics.collect()) {
-      if (family.name == fmt::format("envoy_http_transformation_{}_total", name)) return family.samples.at(0).value;
+      if (family.name == fmt::format("envoy_http_transformation_{}", name)) return family.samples.at(0).value;
     }
     return int64_t{-1};
   };
