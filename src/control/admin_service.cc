@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "config/kinds/secret.h"
 #include "control/local_service.h"
-#include "observe/prometheus.h"
 
 namespace sluice {
 namespace {
@@ -51,13 +50,9 @@ Task<Response> AdminService::handle(Request& request) const {
     parts_.drain();
     return text_reply(request, 200, kText, "draining\n");
   }
+  if (auto page = parts_.probes.answer(request)) return *page;
   if (!reads) return text_reply(request, 405, kText, "only GET here\n");
   if (path == "/") return text_reply(request, 200, kText, kIndex);
-  if (path == "/metrics" || path == "/stats/prometheus")
-    return text_reply(request, 200, kPrometheusContentType, prometheus_text(parts_.metrics.collect()));
-  if (path == "/healthz") return text_reply(request, 200, kText, "ok\n");
-  if (path == "/readyz" || path == "/ready")
-    return parts_.ready() ? text_reply(request, 200, kText, "ready\n") : text_reply(request, 503, kText, "not ready\n");
   if (path == "/config_dump") return text_reply(request, 200, kJson, config_dump());
   if (path == "/routes") return text_reply(request, 200, kJson, routes());
   if (path == "/listeners") return text_reply(request, 200, kJson, listeners());

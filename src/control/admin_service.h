@@ -1,6 +1,7 @@
 // The admin port: metrics, health, what is in force, log level, drain (design.md 2, "Admin port").
 #pragma once
 
+#include "control/probes.h"
 #include "control/store/object_store.h"
 #include "control/workers.h"
 #include "forward/dns/resolver.h"
@@ -11,12 +12,12 @@ namespace sluice {
 class AdminService final : public Service {
  public:
   struct Parts {
-    Metrics& metrics;
+    Metrics& metrics;  // for /clusters
     Workers& workers;
     ResolverPool& resolvers;
     ObjectStore& store;
     std::function<std::shared_ptr<const Snapshot>()> snapshot;
-    std::function<bool()> ready;
+    Probes probes;
     std::function<void()> drain;
   };
   explicit AdminService(Parts parts) : parts_(std::move(parts)) {}

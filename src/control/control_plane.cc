@@ -7,6 +7,8 @@
 
 #include "base/log.h"
 #include "control/notify_systemd.h"
+#include "observe/process.h"
+#include "observe/prometheus.h"
 
 namespace sluice {
 namespace {
@@ -71,7 +73,9 @@ class ControlPlane final : private Waiter {
   void apply();
   void publish();
   void retry_binds();
+  void tell_ports();
   bool learn_ports();
+  Probes probes();
   size_t errors() const;
   void write_statuses(const std::map<std::string, Error>& failed);
   void check_object(const ConfigObject& object, Diagnostics& diagnostics);
@@ -100,14 +104,18 @@ class ControlPlane final : private Waiter {
   std::vector<uint16_t> learnt_ports_;  // by the system, for Gateways that ask for any
   BindRetry bind_retry_{*this};
   std::vector<std::pair<ObjectKey, uint64_t>> applied_;  // what the snapshot was made from
+  const SteadyTime started_ = steady_now();
   bool draining_ = false;
   std::map<std::string, std::string> bind_errors_;
+  std::map<std::string, std::string> ports_told_;  // address -> Gateway, as the log said last
 
   std::unique_ptr<ApiServer> api_server_;
   ListenerConfig api_config_;
   ListenerConfig admin_config_;
   std::unique_ptr<Listener> api_listener_;
   std::unique_ptr<Listener> admin_listener_;
+  ListenerConfig probes_config_;
+  std::unique_ptr<Listener> probes_listener_;
 };
 
 std::vector<OptionField> fields_of(std::span<const FilterFactory* const> filters) {
@@ -212,7 +220,7 @@ void ControlPlane::apply() {
 // Ports that no Gateway names; what the system chose is known only once it is open. True when there are others now.
 bool ControlPlane::learn_ports() {
   std::vector<uint16_t> open;
-  for (const auto& listener : {admin_listener_.get(), api_listener_.get()})
+  for (const auto& listener : {admin_listener_.get(), api_listener_.get(), probes_listener_.get()})
     if (listener) open.push_back(listener->address().port());
   for (const OpenPort& port : workers_.open_ports())
     if (port.any_port) open.push_back(port.address.port());
@@ -239,10 +247,24 @@ void ControlPlane::publish() {
     log::info("listener", "the port could be opened now, or is not wanted any more", {{"gateway", entry.first}});
     return true;
   });
+  tell_ports();
   snapshot_ = translation_.snapshot;
   write_statuses(failed);
   bind_retry_.delay = failed.empty() ? kBindRetryFirst : std::min(2 * bind_retry_.delay, kBindRetryMax);
   if (!failed.empty()) bind_retry_.timer.arm(loop_, loop_.now() + bind_retry_.delay, bind_retry_);
+}
+
+// Which addresses are open is the first thing to know of a gateway that does not answer.
+void ControlPlane::tell_ports() {
+  std::map<std::string, std::string> now;
+  for (const OpenPort& port : workers_.open_ports()) now.emplace(port.address.to_string(), port.gateway);
+  for (const auto& [address, gateway] : now)
+    if (!ports_told_.contains(address))
+      log::info("listener", "listening", {{"address", address}, {"gateway", gateway}});
+  for (const auto& [address, gateway] : ports_told_)
+    if (!now.contains(address))
+      log::info("listener", "no longer listening", {{"address", address}, {"gateway", gateway}});
+  ports_told_ = std::move(now);
 }
 
 size_t ControlPlane::errors() const {
@@ -361,7 +383,6 @@ bool ControlPlane::open_own(const std::optional<SocketAddress>& address, std::st
   config.forwarding_headers = false;
   config.service = std::move(service);
   config.metrics = std::make_shared<ServerMetrics>(metrics_, std::string(name));
-  config.stream_idle_timeout = 24h;  // watches stay
   listener = std::make_unique<Listener>(loop_, nullptr);
   listener->configure(nullptr, &config);
   if (auto started = listener->start(*fd); !started) {
@@ -372,14 +393,23 @@ bool ControlPlane::open_own(const std::optional<SocketAddress>& address, std::st
   return true;
 }
 
+Probes ControlPlane::probes() {
+  return {.metrics =
+              [this] {
+                const ServerState state = draining_   ? ServerState::draining
+                                          : snapshot_ ? ServerState::live
+                                                      : ServerState::initializing;
+                return prometheus_text(metrics_.collect()) + process_text({.version = options_.version,
+                                                                           .state = state,
+                                                                           .workers = options_.workers,
+                                                                           .uptime = loop_.now() - started_});
+              },
+          .ready = [this] { return snapshot_ && !draining_; }};
+}
+
 bool ControlPlane::open_own_ports() {
-  AdminService::Parts parts{metrics_,
-                            workers_,
-                            resolvers_,
-                            store_,
-                            [this] { return snapshot_; },
-                            [this] { return snapshot_ && !draining_; },
-                            [this] { drain(); }};
+  AdminService::Parts parts{metrics_, workers_,           resolvers_, store_, [this] { return snapshot_; },
+                            probes(), [this] { drain(); }};
   api_server_ = std::make_unique<ApiServer>(
       store_, *folder_,
       ApiOptions{
@@ -388,12 +418,15 @@ bool ControlPlane::open_own_ports() {
           .check = [this](const ConfigObject& object, Diagnostics& diagnostics) { check_object(object, diagnostics); },
           .ready = [this] { return snapshot_ != nullptr; },
           .program_version = options_.version});
+  api_config_.stream_idle_timeout = 24h;  // watches stay
   const bool admin = open_own(options_.admin, "admin", std::make_shared<AdminService>(std::move(parts)),
                               admin_listener_, admin_config_);
   const bool api =
       open_own(options_.api, "api", std::make_shared<ApiService>(*api_server_), api_listener_, api_config_);
+  const bool probes_port =
+      open_own(options_.metrics, "metrics", std::make_shared<ProbeService>(probes()), probes_listener_, probes_config_);
   learn_ports();
-  return admin && api;
+  return admin && api && probes_port;
 }
 
 // --- signals and the end ----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ struct RunOptions {
   unsigned workers = 1;
   std::optional<SocketAddress> admin;  // nothing: off
   std::optional<SocketAddress> api;
+  std::optional<SocketAddress> metrics;  // /metrics, /healthz and /readyz alone; may be beyond loopback
   std::vector<Endpoint> resolvers;
   std::string access_log = "/dev/stdout";  // where a Gateway configures none; "" is off
   bool strict = false;

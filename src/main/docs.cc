@@ -9,6 +9,7 @@
 #include "main/commands.h"
 #include "main/program.h"
 #include "observe/log_file.h"
+#include "observe/process.h"
 #include "observe/prometheus.h"
 #include "serve/listener_config.h"
 
@@ -100,8 +101,8 @@ void print_metrics() {
              "for dynamic destinations |\n"
              "| ..`_xx` | `envoy_response_code_class`: `1` to `5` |\n");
   std::vector<MetricFamily> families = server_metric_families();
-  for (const auto& more :
-       {cluster_metric_families(), dynamic_metric_families(), translation_metric_families(), LogFiles::metrics()})
+  for (const auto& more : {cluster_metric_families(), dynamic_metric_families(), translation_metric_families(),
+                           LogFiles::metrics(), process_metric_families()})
     families.insert(families.end(), more.begin(), more.end());
   for (const FilterFactory* filter : all_filters())
     for (const MetricFamily& family : filter->metrics()) families.push_back(family);

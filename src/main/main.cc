@@ -32,6 +32,7 @@ struct RunArguments {
   unsigned workers = 0;
   std::string admin = kAdminDefault;
   std::string api = kApiDefault;
+  std::string metrics = "off";
   std::vector<std::string> resolvers;
   std::string access_log = "stdout";
   std::string log_level = "info";
@@ -44,17 +45,25 @@ int usage_error(const std::string& message) {
   return kUsage;
 }
 
-// "off" is nothing; an address beyond loopback is refused: admin and API have no authentication yet.
-Result<std::optional<SocketAddress>> own_address(std::string_view option, const std::string& text) {
+// Any address; "off" is nothing.
+Result<std::optional<SocketAddress>> open_address(std::string_view option, const std::string& text) {
   if (text == "off") return std::nullopt;
   auto endpoint = Endpoint::parse(text);
   if (!endpoint) return invalid(fmt::format("--{}: {}", option, endpoint.error().message));
-  const bool loopback = endpoint->address == IpAddress::v6(0, 1) ||
-                        (endpoint->address.is_v4() && endpoint->address.v4_bits() >> 24 == 127);
-  if (!loopback)
-    return invalid(fmt::format(
-        "--{} {}: beyond loopback it needs a token and TLS, which are not supported yet; use 127.0.0.1", option, text));
   return SocketAddress::parse(endpoint->address.to_string(), endpoint->port);
+}
+
+// An address beyond loopback is refused: admin and API have no authentication yet.
+Result<std::optional<SocketAddress>> own_address(std::string_view option, const std::string& text) {
+  const auto address = TRY(open_address(option, text));
+  const auto ip = address ? IpAddress::parse(address->ip()) : std::nullopt;
+  const bool loopback = !ip || *ip == IpAddress::v6(0, 1) || (ip->is_v4() && ip->v4_bits() >> 24 == 127);
+  if (!loopback)
+    return invalid(
+        fmt::format("--{} {}: beyond loopback it needs a token and TLS, which are not supported yet; use 127.0.0.1 "
+                    "(--metrics opens /metrics and the health pages alone)",
+                    option, text));
+  return address;
 }
 
 int run_command(const RunArguments& arguments) {
@@ -66,9 +75,12 @@ int run_command(const RunArguments& arguments) {
   options.filters = all_filters();
   const auto admin = own_address("admin", arguments.admin);
   const auto api = own_address("api", arguments.api);
+  const auto metrics = open_address("metrics", arguments.metrics);
   if (!admin) return usage_error(admin.error().message);
   if (!api) return usage_error(api.error().message);
+  if (!metrics) return usage_error(metrics.error().message);
   options.admin = *admin;
+  options.metrics = *metrics;
   options.api = *api;
   for (const std::string& text : arguments.resolvers) {
     auto endpoint = Endpoint::parse(text, 53);
@@ -96,6 +108,9 @@ void add_run(CLI::App& app, RunArguments& arguments) {
       ->check(CLI::Range(1, 256));
   app.add_option("--admin", arguments.admin, "address of the admin port, or off")->capture_default_str();
   app.add_option("--api", arguments.api, "address of the Kubernetes-style API, or off")->capture_default_str();
+  app.add_option("--metrics", arguments.metrics,
+                 "address of a port with /metrics, /healthz and /readyz alone, which may be beyond loopback")
+      ->capture_default_str();
   app.add_option("--resolver", arguments.resolvers, "DNS server IP[:PORT]; may be repeated; default: the system's");
   app.add_option("--access-log", arguments.access_log, "off, stdout or a path, where a Gateway configures none")
       ->capture_default_str();

@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from harness import configs
+from harness import configs, raw
 from harness.backend import Backend
 from harness.case import Case, rows
 from harness.gateway import ROOT, Gateway, run_sluice
@@ -259,6 +259,57 @@ class Signals(Case):
             self.assertIn(b"READY=1", notify.recv(4096))
             gateway.process.popen.send_signal(signal.SIGTERM)
             self.assertIn(b"STOPPING=1", notify.recv(4096))
+
+
+class MetricsPort(Case):
+    """--metrics: a port that may be opened to others, with what machines ask for and nothing else."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.port = free_ports(1)[0]
+        cls.gateway = cls.share(Gateway({"vs.yaml": DIRECT}, arguments=["--metrics", f"0.0.0.0:{cls.port}"]))
+
+    def get(self, path, method="GET", host="10.1.2.3:8081", headers=()):
+        return raw.fetch(self.port, method, path, host, headers)
+
+    @rows({path: path for path in ("/metrics", "/healthz", "/readyz", "/stats/prometheus", "/ready")})
+    def answers_whatever_it_is_called(self, path):
+        self.assert_status(self.get(path), 200)
+        self.assert_status(self.get(path, host="gateway-proxy.gloo-system.svc"), 200)
+
+    @rows({path: path for path in ("/", "/config_dump", "/routes", "/clusters", "/dns", "/logging", "/listeners")})
+    def has_no_other_page(self, path):
+        self.assert_status(self.get(path), 404)
+
+    @rows({"drain": "/drain", "level": "/logging?level=trace"})
+    def changes_nothing(self, path):
+        self.assert_status(self.get(path, "POST"), 404)
+        self.assert_status(self.gateway.admin("/readyz"), 200)
+
+    def test_refuses_web_pages_and_other_methods(self):
+        self.assert_status(self.get("/metrics", headers=[("Origin", "http://evil.test")]), 403)
+        self.assert_status(self.get("/metrics", "DELETE"), 405)
+
+    def test_is_no_destination(self):
+        self.gateway.write("gateway.yaml", self.gateway.PLAIN.replace("httpGateway: {}", "httpGateway: {options: {dynamicForwardProxy: {}}}"))
+        self.gateway.write("vs.yaml", configs.virtual_service("- matchers: [{prefix: /}]\n  routeAction: {dynamicForwardProxy: {}}"))
+        self.gateway.write("policy.yaml", configs.LOOPBACK_POLICY)
+        answer = until(lambda: (a := self.gateway.fetch("/metrics", host=f"127.0.0.1:{self.port}")).status == 403 and a, "the refusal")
+        self.assertIn("own", answer.text())
+
+    def test_says_what_the_process_is_and_uses(self):
+        text = self.get("/metrics").text()
+        for line in (r"envoy_server_live 1", r"envoy_server_state 0", r"envoy_server_concurrency 1", r"envoy_server_uptime \d+",
+                     r"envoy_server_version \d+", r'sluice_build_info\{version="\d+\.\d+\.\d+"\} 1', r"process_cpu_seconds_total \d+\.\d+",
+                     r"process_resident_memory_bytes [1-9]\d{6,}", r"process_open_fds [1-9]\d*", r"process_max_fds [1-9]\d+",
+                     r"process_threads [2-9]", r"process_virtual_memory_bytes [1-9]\d+", r"envoy_server_memory_allocated \d+"):
+            self.assertRegex(text, rf"(?m)^{line}$")
+        began = float(re.search(r"^process_start_time_seconds (\d+)$", text, re.M)[1])
+        self.assertLess(abs(time.time() - began), 600)
+
+    def test_the_log_names_the_addresses(self):
+        for name, port in (("metrics", self.port), ("admin", self.gateway.admin_port), ("listener", self.gateway.port)):
+            self.gateway.says(rf"info {name} listening address=\S+:{port}\b")
 
 
 class Admin(Case):
