@@ -4,64 +4,12 @@
 #include <random>
 
 #include "base/strings.h"
+#include "http/path.h"
 
 namespace sluice {
 namespace {
 
 constexpr std::string_view kCodecError = "http1.codec_error";
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-bool unreserved(char c) {
-  return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-// Nearly every path is normal already; one look tells.
-bool may_need_work(std::string_view path) {
-  for (size_t i = 0; i < path.size(); ++i) {
-    if (path[i] == '%' || path[i] == '\\') return true;
-    if (path[i] == '/' && i + 1 < path.size() && path[i + 1] == '.') return true;
-  }
-  return false;
-}
-
-std::string unescape_unreserved(std::string_view path) {
-  std::string out;
-  out.reserve(path.size());
-  for (size_t i = 0; i < path.size(); ++i) {
-    if (path[i] == '%' && i + 2 < path.size()) {
-      const int high = hex_value(path[i + 1]), low = hex_value(path[i + 2]);
-      const char byte = static_cast<char>(high * 16 + low);
-      if (high >= 0 && low >= 0 && unreserved(byte)) {
-        out += byte;
-        i += 2;
-        continue;
-      }
-    }
-    out += path[i] == '\\' ? '/' : path[i];
-  }
-  return out;
-}
-
-// RFC 3986 5.2.4; going above the root stays at the root. An empty last segment is the trailing slash.
-std::string remove_dot_segments(std::string_view path) {
-  std::vector<std::string_view> kept;
-  const std::vector<std::string_view> segments = split(path.substr(1), '/');
-  for (size_t i = 0; i < segments.size(); ++i) {
-    const bool last = i + 1 == segments.size();
-    const bool dots = segments[i] == "." || segments[i] == "..";
-    if (segments[i] == ".." && !kept.empty()) kept.pop_back();
-    if (dots && last) kept.push_back({});
-    if (!dots) kept.push_back(segments[i]);
-  }
-  std::string out;
-  for (const std::string_view segment : kept) (out += '/') += segment;
-  return out.empty() ? "/" : out;
-}
 
 // A version 4 UUID. Not a secret: its randomness only has to avoid clashes.
 std::string_view make_request_id(Arena& arena) {
@@ -168,21 +116,6 @@ std::optional<HeadFailure> set_upgrade(const ListenerConfig& config, const Reque
 }
 
 }  // namespace
-
-std::string_view normalize_path(std::string_view path, Arena& arena) {
-  const std::string_view only_path = path.substr(0, path.find('?'));
-  if (!only_path.starts_with('/') || !may_need_work(only_path)) return path;
-  return arena.concat(remove_dot_segments(unescape_unreserved(only_path)), path.substr(only_path.size()));
-}
-
-std::string_view merge_slashes(std::string_view path, Arena& arena) {
-  const std::string_view only_path = path.substr(0, path.find('?'));
-  if (!only_path.contains("//")) return path;
-  std::string merged;
-  for (const char c : only_path)
-    if (c != '/' || !merged.ends_with('/')) merged += c;
-  return arena.concat(merged, path.substr(only_path.size()));
-}
 
 std::optional<HeadFailure> set_up_request(const RequestHeadParser& head, const ListenerConfig& config,
                                           const SocketAddress& peer, Request& request, RequestFraming& framing) {

@@ -44,6 +44,9 @@ TEST(Path, is_normalised_and_merged_each_only_when_asked_for) {
       {"/a//../b", "/a/../b", "/a/b", "/a/b"},  // the empty segment is the one above
       {"/a//%2e%2e/b", "/a/%2e%2e/b", "/a/b", "/a/b"},
       {"/../..//a/..", "/../../a/..", "//", "/"},
+      {"/a/;x=1/b", "/a/b", "/a/;x=1/b", "/a/b"},  // an empty segment, too, to a servlet container
+      {"/;/a/%3bx//;y", "/a/;y", "/;/a/%3bx//;y", "/a/;y"},
+      {"/;x", "/;x", "/;x", "/;x"},
   };
   for (const Row& row : rows)
     for (const bool normalize : {false, true})

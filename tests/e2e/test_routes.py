@@ -67,7 +67,9 @@ class Matching(Case):
         else:
             self.assertEqual(response.text(), name)
 
-    @rows({"dots": ("/x/../exact", "exact"), "escaped dots": ("/x/%2e%2e/exact", "exact"), "single dot": ("/./exact", "exact")})
+    @rows({"dots": ("/x/../exact", "exact"), "escaped dots": ("/x/%2e%2e/exact", "exact"), "single dot": ("/./exact", "exact"),
+           "dots with parameters": ("/x/..;a=1/exact", "exact"), "with escaped dots": ("/x/%2e%2e;/exact", "exact"),
+           "dots and escaped slashes": ("/x%2f..%2fexact", "exact")})
     def paths_are_normalised_before_matching(self, path, name):
         self.assertEqual(self.gateway.fetch(path, host="routes.test").text(), name)
 
