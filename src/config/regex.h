@@ -1,9 +1,20 @@
-// RE2 regular expressions as the configuration may hold them.
+// RE2 regular expressions as the configuration may hold them, over bytes.
+//
+// In UTF-8 mode RE2 matches no text that is not UTF-8: `admin.*` would not match `admin` with 0xFF behind it, and a
+// client could step out of any expression by one such byte. In Latin-1 mode `.` is a byte and every text can match;
+// letters beyond ASCII match themselves byte by byte, though not as part of a class (`[é]`).
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
+
+#include "base/result.h"
+
+namespace re2 {
+class RE2;
+}
 
 namespace sluice {
 
@@ -12,5 +23,8 @@ inline constexpr size_t kRegexProgramMax = 1024;
 
 // Why the pattern is refused, or "" when it is good.
 std::string regex_error(std::string_view pattern);
+
+// The one way to compile an expression that will see bytes of clients or upstreams.
+Result<std::shared_ptr<const re2::RE2>> compile_regex(std::string_view pattern);
 
 }  // namespace sluice

@@ -10,13 +10,6 @@
 namespace sluice {
 namespace {
 
-using Regex = std::shared_ptr<const re2::RE2>;
-
-Result<Regex> compile_regex(std::string_view pattern) {
-  if (std::string error = regex_error(pattern); !error.empty()) return invalid(std::move(error));
-  return std::make_shared<const re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), re2::RE2::Quiet);
-}
-
 bool matches_whole(const re2::RE2& regex, std::string_view text) {
   return re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), regex);
 }

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
+#include "base/strings.h"
 #include "io/loop.h"
 
 namespace sluice {
@@ -71,6 +74,26 @@ TEST_F(RequestMatchers, compare_the_path_without_its_query) {
     EXPECT_EQ(matches({.path_match = row.form, .path = row.path, .case_sensitive = row.case_sensitive}), row.expected)
         << row.path << " " << row.asked;
   }
+}
+
+// A byte that is no UTF-8 must not lead out of an expression.
+TEST_F(RequestMatchers, match_bytes_that_are_no_text) {
+  for (const std::string_view value : {"admin\xff", "admin\xc3", "admin\xe2\x82", "admin\xc3\xa9", "admin"}) {
+    request.headers.set("x-role", value);
+    const kinds::HeaderMatcher admin{.name = "x-role", .value = "admin.*", .regex = true};
+    EXPECT_TRUE(matches({.headers = {admin}})) << printable(value);
+    kinds::HeaderMatcher others = admin;
+    others.invert_match = true;
+    EXPECT_FALSE(matches({.headers = {others}})) << printable(value);
+
+    // Bytes over 0x7F are no part of a target that a client may send, but a transformation may have put them there.
+    request.path = arena.copy(fmt::format("/{}?role={}", value, value));
+    EXPECT_TRUE(matches({.path_match = regex, .path = "/admin.*"})) << printable(value);
+    EXPECT_TRUE(matches({.query_parameters = {{.name = "role", .value = "admin.*", .regex = true}}}))
+        << printable(value);
+  }
+  request.headers.set("x-role", "Zo\xc3\xab");
+  EXPECT_TRUE(matches({.headers = {{.name = "x-role", .value = "Zo\xc3\xab|Jos\xc3\xa9", .regex = true}}}));
 }
 
 TEST_F(RequestMatchers, know_how_much_of_the_path_they_cover) {

@@ -30,7 +30,7 @@ class DirectResponse final : public Filter {
 
 class Redirect final : public Filter {
  public:
-  Redirect(kinds::RedirectAction action, RequestMatcher matcher, std::unique_ptr<const re2::RE2> regex)
+  Redirect(kinds::RedirectAction action, RequestMatcher matcher, std::shared_ptr<const re2::RE2> regex)
       : action_(std::move(action)), matcher_(std::move(matcher)), regex_(std::move(regex)) {
     if (action_.port_redirect != 0) port_ = fmt::format(":{}", action_.port_redirect);
   }
@@ -84,13 +84,12 @@ class Redirect final : public Filter {
 
   kinds::RedirectAction action_;
   RequestMatcher matcher_;
-  std::unique_ptr<const re2::RE2> regex_;
+  std::shared_ptr<const re2::RE2> regex_;
   std::string port_;  // ":8443"
 };
 
-Result<std::unique_ptr<const re2::RE2>> compile_rewrite(const kinds::RegexRewrite& rewrite) {
-  if (std::string error = regex_error(rewrite.regex); !error.empty()) return invalid(std::move(error));
-  auto regex = std::make_unique<const re2::RE2>(rewrite.regex, re2::RE2::Quiet);
+Result<std::shared_ptr<const re2::RE2>> compile_rewrite(const kinds::RegexRewrite& rewrite) {
+  auto regex = TRY(compile_regex(rewrite.regex));
   std::string error;
   if (!regex->CheckRewriteString(rewrite.substitution, &error))
     return invalid(fmt::format("substitution {}: {}", json_quote(rewrite.substitution), error));
@@ -101,7 +100,7 @@ Result<std::unique_ptr<const re2::RE2>> compile_rewrite(const kinds::RegexRewrit
 
 Result<std::shared_ptr<const Filter>> make_redirect(const kinds::RedirectAction& action,
                                                     const RequestMatcher& matcher) {
-  std::unique_ptr<const re2::RE2> regex;
+  std::shared_ptr<const re2::RE2> regex;
   if (action.regex_rewrite) regex = TRY(compile_rewrite(*action.regex_rewrite));
   return std::make_shared<Redirect>(action, matcher, std::move(regex));
 }

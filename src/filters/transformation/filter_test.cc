@@ -388,6 +388,19 @@ stagedTransformations:
   EXPECT_EQ(gateway.seen_header("x-json"), "[1]");
 }
 
+TEST(Transformation, matches_bytes_of_a_response_that_are_no_text) {
+  Gateway gateway(R"(
+stagedTransformations:
+  regular:
+    responseTransforms:
+    - matchers: [{name: x-up, value: 'a.*', regex: true}]
+      responseTransformation: {transformationTemplate: {passthrough: {}, headers: {x-r: {text: a}}}}
+    - responseTransformation: {transformationTemplate: {passthrough: {}, headers: {x-r: {text: other}}}}
+)");
+  gateway.response_headers = {{"x-up", "a\xff"}};
+  EXPECT_EQ(gateway.send({}).header("x-r"), "a");
+}
+
 TEST(Transformation, uses_the_first_entry_that_matches) {
   Gateway gateway(R"(
 stagedTransformations:

@@ -3,6 +3,7 @@
 #include <re2/re2.h>
 
 #include "base/strings.h"
+#include "config/regex.h"
 
 namespace sluice::transformation {
 
@@ -12,9 +13,8 @@ Result<ResponseMatch> ResponseMatch::compile(const kinds::HeaderMatcher& matcher
   match.value_ = matcher.value;
   match.invert_ = matcher.invert_match;
   if (!matcher.regex || matcher.value.empty()) return match;
-  match.regex_ = std::make_shared<const re2::RE2>(matcher.value, re2::RE2::Quiet);
-  if (match.regex_->ok()) return match;
-  return invalid(fmt::format("regular expression `{}`: {}", printable(matcher.value), match.regex_->error()));
+  match.regex_ = TRY(compile_regex(matcher.value));
+  return match;
 }
 
 bool ResponseMatch::matches(Request& request, const Response& response) const {
