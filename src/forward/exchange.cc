@@ -8,6 +8,7 @@
 #include "forward/request_head.h"
 #include "http/head.h"
 #include "http/message_body.h"
+#include "http/path.h"
 #include "http/write.h"
 #include "io/loop.h"
 
@@ -496,7 +497,13 @@ Response Exchange::answered() {
 
 Task<Response> forward(Request& request, ForwardTarget target) {
   request.info.upstream_cluster = target.pool.cluster->name;
-  if (request.route.rules) request.route.rules->rewrite_request(request);
+  if (request.route.rules) {
+    const std::string_view before = request.path;
+    request.route.rules->rewrite_request(request);
+    if (request.path.data() != before.data())
+      if (const auto problem = rewrite_problem(before, request.path); !problem.empty())
+        return local_reply(request, 400, problem, "invalid_rewritten_path");
+  }
   return request.arena.make<Exchange>(request, target.pool)->run(target.addresses);
 }
 

@@ -322,6 +322,25 @@ TEST(Forward, sends_a_safe_request_again_when_its_reused_connection_was_closed) 
   }
 }
 
+TEST(Forward, sends_no_path_that_a_rewrite_broke) {
+  struct Rewrite final : RouteRules {
+    void rewrite_request(Request& request) const override { request.path = to; }
+    void finish_response(Request&, Response&) const override {}
+    std::string to;
+  };
+  World world;
+  Rewrite rules;
+  for (const std::string_view to : {"x", "", "*", "/a b", "/x/../secret", "/x/..;/secret", "/a\r\nx: y"}) {
+    rules.to = to;
+    Trip trip(world);
+    trip.request.route.rules = &rules;
+    ASSERT_TRUE(trip.run());
+    EXPECT_EQ(trip.response.status, 400) << to;
+    EXPECT_EQ(trip.info.details, "invalid_rewritten_path");
+  }
+  EXPECT_TRUE(world.upstream.peers.empty());
+}
+
 TEST(Forward, does_not_send_a_post_again) {
   World world;
   fill_pool(world, 1);

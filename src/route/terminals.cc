@@ -5,6 +5,7 @@
 
 #include "base/strings.h"
 #include "config/regex.h"
+#include "http/path.h"
 #include "route/route_entry.h"
 
 namespace sluice {
@@ -39,16 +40,20 @@ class Redirect final : public Filter {
     // A client's empty Host, as the dynamic forward proxy answers it: there is no Location without a host.
     if (action_.host_redirect.empty() && request.authority.empty())
       return finish(request, local_reply(request, 400, "Empty host header", "empty_host_header"));
+    const std::string_view new_path = path(request);
+    if (const auto problem = rewrite_problem(request.path, new_path); !problem.empty())
+      return finish(request, local_reply(request, 400, problem, "invalid_rewritten_path"));
     Response response = local_reply(request, action_.status(), "", kDetails);
-    response.headers->add(Known::location, location(request));
+    // RFC 9112 3.2.4: a whole server has a URI without a path.
+    response.headers->add(Known::location, location(request, new_path == "*" ? std::string_view() : new_path));
     return finish(request, std::move(response));
   }
 
  private:
-  std::string_view location(Request& request) const {
+  std::string_view location(Request& request, std::string_view new_path) const {
     const std::string_view scheme = action_.https_redirect ? std::string_view("https") : request.scheme;
     const std::string_view host = action_.host_redirect.empty() ? kept_host(request, scheme) : action_.host_redirect;
-    return request.arena.concat(scheme, std::string_view("://"), host, std::string_view(port_), path(request));
+    return request.arena.concat(scheme, std::string_view("://"), host, std::string_view(port_), new_path);
   }
 
   // Without a port that is replaced, or that was the default of the scheme that changes.
@@ -69,7 +74,6 @@ class Redirect final : public Filter {
       return request.arena.concat(action_.path_redirect, keep ? query : std::string_view());
     }
     const std::string_view changed = changed_path(request);
-    if (changed == "*") return {};  // RFC 9112 3.2.4: a whole server has a URI without a path
     return action_.strip_query ? changed.substr(0, changed.find('?')) : changed;
   }
 

@@ -55,5 +55,36 @@ TEST(Redirects, of_a_whole_server_have_no_path) {
   for (const Row& row : rows) EXPECT_EQ(Redirected(row.action, "h.test", "*").location(), row.location);
 }
 
+TEST(Redirects, never_make_the_path_a_part_of_the_host) {
+  const kinds::RegexRewrite without_p{.regex = "^/p", .substitution = ""};
+  struct Row {
+    kinds::RedirectAction action;
+    std::string_view path;
+    std::string_view location;  // "none": 400
+  };
+  const Row rows[] = {
+      {{.host_redirect = "good.test", .regex_rewrite = without_p}, "/p@evil.com/x", "none"},
+      {{.host_redirect = "good.test", .regex_rewrite = without_p}, "/p.evil.com/x", "none"},
+      {{.host_redirect = "good.test", .regex_rewrite = without_p}, "/p:80/x", "none"},
+      {{.host_redirect = "good.test", .regex_rewrite = without_p}, "/p", "none"},
+      {{.host_redirect = "good.test", .regex_rewrite = without_p}, "/p?q", "none"},
+      {{.host_redirect = "good.test", .regex_rewrite = without_p}, "/p/x?q", "http://good.test/x?q"},
+      {{.prefix_rewrite = "@evil.com"}, "/p", "none"},
+      {{.path_redirect = "@evil.com"}, "/p", "none"},
+      {{.regex_rewrite = {{.regex = "^/p", .substitution = "/files/"}}}, "/p../secret", "none"},
+      {{.regex_rewrite = {{.regex = "^/p", .substitution = "/files/"}}}, "/p..;x/secret", "none"},
+      // Expressions match bytes: what is no UTF-8 is rewritten as well.
+      {{.regex_rewrite = {{.regex = "^/p(.*)$", .substitution = "/q\\1"}}}, "/p/\xff", "http://h.test/q/\xff"},
+  };
+  for (const Row& row : rows) {
+    const Redirected redirected(row.action, "h.test", row.path);
+    EXPECT_EQ(redirected.location(), row.location) << row.path;
+    if (row.location != "none") continue;
+    EXPECT_EQ(redirected.response.status, 400);
+    EXPECT_EQ(redirected.info.details, "invalid_rewritten_path");
+    EXPECT_FALSE(redirected.response.body.empty());
+  }
+}
+
 }  // namespace
 }  // namespace sluice

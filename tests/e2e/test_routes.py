@@ -87,6 +87,14 @@ class Actions(Case):
   redirectAction: {{httpsRedirect: true, stripQuery: true}}
 - matchers: [{{prefix: /swap}}]
   redirectAction: {{prefixRewrite: /other}}
+- matchers: [{{prefix: /strip}}]
+  redirectAction: {{hostRedirect: good.test, regexRewrite: {{pattern: {{regex: ^/strip}}, substitution: ''}}}}
+- matchers: [{{prefix: /slashless}}]
+  options: {{prefixRewrite: x}}
+  {configs.TO_BACKEND}
+- matchers: [{{prefix: /files}}]
+  options: {{prefixRewrite: /public/}}
+  {configs.TO_BACKEND}
 - matchers: [{{prefix: /direct}}]
   directResponseAction: {{status: 418, body: short and stout}}
   options:
@@ -165,6 +173,21 @@ headerManipulation:
     def redirect(self, path, status, location):
         response = self.gateway.fetch(path)
         self.assertEqual((response.status, response.header("location"), response.body), (status, location, b""))
+
+    def test_a_rewrite_never_makes_the_path_a_part_of_the_host(self):
+        self.assertEqual(self.gateway.fetch("/strip/x?q").header("location"), "http://good.test/x?q")
+        response = self.gateway.fetch("/strip@evil.test/x")
+        self.assertEqual((response.status, response.header("location")), (400, None))
+        self.assertIn("does not begin with", response.text())
+
+    @rows({"no slash": ("/slashless", "does not begin with"), "out of a folder": ("/files../secret", "dot segment"),
+           "with parameters": ("/files..;a/secret", "dot segment")})
+    def rewrites_that_break_the_path_are_refused(self, path, why):
+        self.one.clear()
+        response = self.gateway.fetch(path)
+        self.assertEqual(response.status, 400)
+        self.assertIn(why, response.text())
+        self.assertEqual(self.one.requests, [])
 
     def test_a_direct_response(self):
         response = self.gateway.fetch("/direct")

@@ -13,9 +13,16 @@ constexpr size_t kDirectResponseBytesMax = 4096;  // Envoy's default
 constexpr EnumName kRedirectCodes[] = {
     {"MOVED_PERMANENTLY", 0}, {"FOUND", 1}, {"SEE_OTHER", 2}, {"TEMPORARY_REDIRECT", 3}, {"PERMANENT_REDIRECT", 4}};
 
+// As Gloo takes it; but no path begins so, and no request of the route can be served.
+void warn_of_no_slash(Fields& f, std::string_view name, const std::string& path) {
+  if (f.reading() && f.good(name) && !path.starts_with('/'))
+    f.warning(name, fmt::format("{} does not begin with \"/\": requests are answered 400", json_quote(path)));
+}
+
 void check_path(Fields& f, std::string_view name, const std::string& path) {
   if (path.empty()) return;
   if (const auto why = path_error(path); !why.empty()) f.check(false, name, why);
+  warn_of_no_slash(f, name, path);
 }
 
 void check_rewrite(Fields& f, std::string_view name, const std::string& rewrite) {
@@ -23,6 +30,18 @@ void check_rewrite(Fields& f, std::string_view name, const std::string& rewrite)
   std::string why = path_error(rewrite);
   if (why.starts_with("the path")) why.replace(0, 8, "the rewrite");
   if (!why.empty()) f.check(false, name, why);
+  warn_of_no_slash(f, name, rewrite);
+}
+
+// What takes the first "/" away and puts none in its place may leave a path that does not begin with one.
+void check_regex_rewrite(Fields& f, std::string_view name, const RegexRewrite& rewrite) {
+  if (!f.reading() || !f.good(name)) return;
+  const bool takes_slash = rewrite.regex.starts_with('/') || rewrite.regex.starts_with("^/");
+  const bool gives_slash = rewrite.substitution.starts_with('/') || rewrite.substitution.starts_with('\\');
+  if (takes_slash && !gives_slash)
+    f.warning(name,
+              fmt::format("the path may not begin with \"/\" once {} is replaced by {}: such requests are answered 400",
+                          json_quote(printable(rewrite.regex, 100)), json_quote(printable(rewrite.substitution, 100))));
 }
 
 void check_authority(Fields& f, std::string_view name, const std::string& authority) {
@@ -125,6 +144,8 @@ void bind(Fields& f, RegexRewrite& r) {
   RegexPattern pattern;
   f.required("pattern", pattern, "What is replaced.");
   f.optional("substitution", r.substitution, "What is put in its place; `\\1` is the first group.");
+  f.check(std::ranges::none_of(r.substitution, [](unsigned char c) { return c <= 0x20 || c == 0x7F; }), "substitution",
+          "must not have spaces or control bytes; write them as %XX");
   r.regex = std::move(pattern.regex);
 }
 
@@ -141,6 +162,7 @@ void bind(Fields& f, RedirectAction& a) {
   check_authority(f, "hostRedirect", a.host_redirect);
   check_path(f, "pathRedirect", a.path_redirect);
   check_rewrite(f, "prefixRewrite", a.prefix_rewrite);
+  if (a.regex_rewrite) check_regex_rewrite(f, "regexRewrite", *a.regex_rewrite);
 }
 
 void bind(Fields& f, DirectResponseAction& a) {

@@ -70,6 +70,29 @@ TEST(VirtualService, warns_where_gloo_does) {
             "virtualHost.routes[0].routeAction: warning: no destination is set: requests are answered 503");
 }
 
+TEST(VirtualService, warns_of_rewrites_that_leave_no_path) {
+  const auto said = [](std::string_view route) {
+    return read_kind("vs", fmt::format("virtualHost: {{routes: [{{{}}}]}}", route)).said;
+  };
+  const std::string at = "virtualHost.routes[0].";
+  const std::string text = ": warning: \"x\" does not begin with \"/\": requests are answered 400";
+  EXPECT_EQ(said("directResponseAction: {status: 200}, options: {prefixRewrite: x}"),
+            at + "options.prefixRewrite" + text);
+  EXPECT_EQ(said("redirectAction: {prefixRewrite: x}"), at + "redirectAction.prefixRewrite" + text);
+  EXPECT_EQ(said("redirectAction: {pathRedirect: x}"), at + "redirectAction.pathRedirect" + text);
+  const auto regex = [&](std::string_view pattern, std::string_view substitution) {
+    return said(fmt::format("redirectAction: {{regexRewrite: {{pattern: {{regex: '{}'}}, substitution: '{}'}}}}",
+                            pattern, substitution));
+  };
+  EXPECT_EQ(regex("^/p", ""),
+            at + "redirectAction.regexRewrite: warning: the path may not begin with \"/\" once \"^/p\" is replaced by "
+                 "\"\": such requests are answered 400");
+  EXPECT_NE(regex("/p/", "x"), "");
+  EXPECT_EQ(regex("^/p", "/"), "");
+  EXPECT_EQ(regex("^/p(/.*)$", "\\1"), "");
+  EXPECT_EQ(regex("x", ""), "");
+}
+
 TEST(VirtualService, reads_options_of_routes_and_hosts) {
   const Route r =
       route(R"(routeAction: {dynamicForwardProxy: {}}, options: {timeout: 0s, idleTimeout: 1m, prefixRewrite: /x,
@@ -146,6 +169,8 @@ TEST(VirtualService, with_a_mistake_is_refused) {
            "virtualHost.routes[0].redirectAction.prefixRewrite: only one of"},
           {in_route("redirectAction: {pathRedirect: //a}"),
            "virtualHost.routes[0].redirectAction.pathRedirect: the path is invalid: \"//a\" contains \"//\""},
+          {in_route("redirectAction: {regexRewrite: {pattern: {regex: /a}, substitution: '/ b'}}"),
+           "virtualHost.routes[0].redirectAction.regexRewrite.substitution: must not have spaces"},
           {in_route("redirectAction: {prefixRewrite: '/a b'}"),
            "virtualHost.routes[0].redirectAction.prefixRewrite: the rewrite is invalid"},
           {in_route("redirectAction: {regexRewrite: {pattern: {regex: '('}}}"),

@@ -85,6 +85,12 @@ void check_header_names(Fields& f, std::string_view field, const std::optional<T
   for (const auto& [name, text] : t.headers) check("headers", name, HeaderUse::set);
   for (const HeaderToAppend& header : t.headers_to_append) check("headersToAppend", header.key, HeaderUse::append);
   for (const std::string& name : t.headers_to_remove) check("headersToRemove", name, HeaderUse::remove);
+  for (const auto& [name, value] : t.headers) {
+    const bool no_slash = !value.text.starts_with('/') && !value.text.starts_with('{');  // a template may print one
+    if (direction == Direction::request && equals_ignoring_case(name, ":path") && no_slash)
+      f.warning(field,
+                "transformationTemplate.headers: the ':path' does not begin with \"/\": requests are answered 400");
+  }
 }
 
 }  // namespace

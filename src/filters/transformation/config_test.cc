@@ -102,6 +102,15 @@ TEST(TransformationConfig, says_where_a_template_is_wrong) {
   }
 }
 
+TEST(TransformationConfig, warns_of_a_path_that_is_none) {
+  const auto said = [](std::string_view path) {
+    return problems_of_template(fmt::format("headers: {{':path': {{text: '{}'}}}}", path));
+  };
+  EXPECT_TRUE(said("x").contains("':path' does not begin with \"/\": requests are answered 400")) << said("x");
+  for (const std::string_view path : {"/x", "{{ header(\"x-path\") }}", "{% if a %}/b{% else %}/c{% endif %}"})
+    EXPECT_EQ(said(path), "") << path;
+}
+
 TEST(TransformationConfig, refuses_what_is_not_there_yet_and_what_is_contradictory) {
   const std::pair<std::string_view, std::string_view> rows[] = {
       {"{postRouting: {}}", "postRouting: not supported yet"},

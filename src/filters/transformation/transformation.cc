@@ -3,6 +3,7 @@
 #include "base/strings.h"
 #include "filters/transformation/message_input.h"
 #include "http/framing.h"
+#include "http/path.h"
 
 namespace sluice::transformation {
 namespace {
@@ -16,11 +17,6 @@ bool one_of(std::string_view name, std::initializer_list<std::string_view> names
 // A template's result is not to smuggle a second header, request or status line into the message.
 std::unexpected<Error> bad_value(std::string_view name, std::string_view value) {
   return invalid(fmt::format("header '{}' cannot have the value '{}'", name, printable(value)));
-}
-
-bool valid_path(std::string_view path) {
-  const bool printable_only = std::ranges::all_of(path, [](unsigned char c) { return c > 0x20 && c != 0x7F; });
-  return printable_only && (path.starts_with('/') || path == "*");
 }
 
 }  // namespace
@@ -303,8 +299,8 @@ Status Transformation::set_header(Message& message, std::string_view name, std::
     return {};
   }
   const bool good = is_authority        ? !value.empty() && valid_host(value)
-                    : name == ":path"   ? valid_path(value)
-                    : name == ":method" ? valid_header_name(value)  // both are tokens
+                    : name == ":path"   ? rewrite_problem(message.request.path, value).empty()
+                    : name == ":method" ? valid_header_name(value) && value != "CONNECT"  // both are tokens
                                         : value == "http" || value == "https";
   if (!good) return bad_value(name, value);
   message.request.set_header(name, value);
