@@ -58,9 +58,12 @@ void set_forwarded_for(const ListenerConfig& config, const SocketAddress& peer, 
 void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer, Request& request) {
   set_forwarded_for(config, peer, request);
   const bool edge = config.use_remote_address && config.trusted_hops == 0;
-  // The path is ours to say. Behind nobody, so is all that Envoys tell one another: who is internal, timeouts, retries.
-  request.headers.remove_if([edge](const HeaderField& field) {
-    return field.known == Known::x_envoy_original_path || (edge && field.name.starts_with("x-envoy-"));
+  // What Envoys tell one another (who is internal, timeouts, retries, the path before a rewrite) is believed only of
+  // internal addresses, and none can be configured: internalAddressConfig is not supported yet. A front proxy that is
+  // trusted to name the client (xffNumTrustedHops) passes on what its clients say, so it is none either. A client's
+  // certificate is ours to say; forwardClientCertDetails is SANITIZE (gloo-core 2.5).
+  request.headers.remove_if([](const HeaderField& field) {
+    return field.name.starts_with("x-envoy-") || field.name == "x-forwarded-client-cert";
   });
   if (edge || !request.headers.has(Known::x_forwarded_proto)) request.headers.set(Known::x_forwarded_proto, "http");
   if (config.generate_request_id) {
