@@ -30,7 +30,12 @@ class MessageBody final : public BodyReader {
 
   // All of it has been read, its framing included.
   bool complete() const { return complete_; }
-  // Bytes that came behind the complete body: the next message's.
+  // How many of its bytes have not been handed out; nothing when only its end will tell.
+  std::optional<uint64_t> missing() const {
+    if (complete_) return 0;
+    return kind_ == BodyKind::length ? std::optional(left_) : std::nullopt;
+  }
+  // Bytes that came and have not been handed out: behind the complete body, the next message's.
   std::span<char> rest() const { return pending_; }
   uint64_t bytes_read() const { return bytes_read_; }
   // The latest time a wait may last to, besides idle_max.

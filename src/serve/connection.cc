@@ -1,5 +1,6 @@
 #include "serve/connection.h"
 
+#include <sys/ioctl.h>
 #include <charconv>
 
 #include "base/log.h"
@@ -13,7 +14,7 @@
 namespace sluice {
 namespace {
 
-constexpr size_t kDrainBytesMax = 64 * 1024;  // of a request body that nobody read (F18)
+constexpr size_t kDrainBytesMax = 64 * 1024;  // of a request body that nobody reads (F18)
 constexpr Nanos kLingerMax = 1s;              // Envoy's delayedCloseTimeout
 constexpr Nanos kHalfCloseGrace = 5s;         // see Hangup
 
@@ -431,11 +432,7 @@ Task<void> Connection::answer(Exchange& exchange, Response& response) {
     auto saying = exchange.body->said();
     CO_TRY(co_await saying);
   }
-  // A body that nobody will read, and that is too long to read past.
-  if (response.local && exchange.body && !exchange.body->complete() &&
-      (exchange.framing.expects_continue || !exchange.request.body.length ||
-       *exchange.request.body.length > kDrainBytesMax))
-    exchange.keep_alive = false;
+  if (!will_find_next_request(exchange, response)) exchange.keep_alive = false;
   exchange.info.code = response.status;
   hangup_.answering = true;
   hangup_.grace.disarm();
@@ -532,16 +529,32 @@ Task<void> Connection::relay(Exchange& exchange, Response& response) {
 
 // --- after the response -----------------------------------------------------------------------------------------
 
+// Whether the connection can go on behind an answer that begins now: its client must hear of it with the head (RFC 9112
+// 9.6), or its next request is lost. Promised is only what will be kept by drain_body: a body that is here as a whole,
+// and behind an answer of our own, which nobody's reading of the body can hold up, also the rest of a short one that
+// was not asked for by 100. An upstream that answers early may want none of the rest; Envoy says close then, too.
+bool Connection::will_find_next_request(const Exchange& exchange, const Response& response) {
+  if (!exchange.body || exchange.body->complete()) return true;
+  const auto missing = exchange.body->missing();
+  if (!missing || *missing > kDrainBytesMax) return false;
+  if (response.local && !exchange.framing.expects_continue) return true;
+  int in_socket = 0;
+  if (::ioctl(socket_.fd(), FIONREAD, &in_socket) != 0) return false;
+  return *missing <= exchange.body->rest().size() + static_cast<size_t>(in_socket);
+}
+
+// F18: only after will_find_next_request() said so. However slowly the rest comes, each wait has the listener's
+// streamIdleTimeout, as if somebody read it.
 Task<void> Connection::drain_body(Exchange& exchange) {
-  exchange.body->set_deadline(listener_.loop.now() + kLingerMax);
-  for (size_t drained = 0; drained <= kDrainBytesMax;) {
+  for (bool last = false; !last;) {
     auto reading = exchange.body->read();
     auto chunk = co_await reading;
-    if (!chunk) break;
-    drained += chunk->bytes.size();
-    if (chunk->last) co_return Status{};
+    if (!chunk) {
+      exchange.keep_alive = false;
+      break;
+    }
+    last = chunk->last;
   }
-  exchange.keep_alive = false;
   co_return Status{};
 }
 

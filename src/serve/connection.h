@@ -78,6 +78,7 @@ class Connection final : private Waiter {
   Piece piece(const Exchange& exchange, const Response& response, std::string_view head, Chunk chunk) const;
   Task<void> relay(Exchange& exchange, Response& response);
 
+  bool will_find_next_request(const Exchange& exchange, const Response& response);
   Task<void> drain_body(Exchange& exchange);
   Task<void> linger();
   void finish(Exchange& exchange, const Response& response);

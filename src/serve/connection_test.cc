@@ -102,6 +102,16 @@ struct Gateway {
   void hold() {
     handler = [this](Request& request) { return held(request); };
   }
+  // The same, as an answer of the gateway's own.
+  Task<Response> held_own(Request& request) {
+    auto holding = held(request);
+    Response response = CO_TRY(co_await holding);
+    response.local = true;
+    co_return response;
+  }
+  void hold_own_answer() {
+    handler = [this](Request& request) { return held_own(request); };
+  }
 
   Loop loop;
   Metrics metrics{1};
@@ -400,12 +410,17 @@ TEST(Connection, sends_a_body_of_unknown_length_in_chunks_and_trailers_to_whom_t
 
 TEST(Connection, reads_past_a_short_body_that_nobody_read) {
   Gateway gateway;
-  gateway.hold();
+  gateway.hold_own_answer();
   TestPeer client(gateway.listener.address());
   client.say("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf.");
   ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
   gateway.release.notify(gateway.loop);
   EXPECT_TRUE(gateway.says(client, "held /1"));
+  EXPECT_FALSE(client.hears("connection: close"));
+  // However long the rest takes: the connection has been promised.
+  settle(gateway.loop);
+  gateway.loop.advance(30s);
+  settle(gateway.loop);
   gateway.handler = Gateway::echo;
   client.say("half!POST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\ntwo");
   EXPECT_TRUE(gateway.says(client, "POST /2 two"));
@@ -413,15 +428,59 @@ TEST(Connection, reads_past_a_short_body_that_nobody_read) {
 
 TEST(Connection, closes_behind_a_body_that_nobody_reads_and_that_does_not_end) {
   Gateway gateway;
-  gateway.hold();
+  gateway.hold_own_answer();
   TestPeer client(gateway.listener.address());
   client.say("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nhalf");
   ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
   gateway.release.notify(gateway.loop);
   EXPECT_TRUE(gateway.says(client, "held /1"));
   settle(gateway.loop);
-  gateway.loop.advance(1s);
+  gateway.loop.advance(5min);
   EXPECT_TRUE(gateway.ends(client));
+}
+
+// A client that has sent a part of its body must learn with the answer whether its next request will be found.
+TEST(Connection, says_close_with_an_answer_before_the_end_of_the_request) {
+  const std::string part(10'000, 'x');
+  struct Row {
+    std::string_view fields;
+    std::string body;  // what has been sent of it when the answer begins
+    bool own;          // the answer
+    bool close;
+  };
+  const Row rows[] = {
+      {"Content-Length: 20000", part, false, true},
+      {"Content-Length: 10001", part, false, true},
+      {"Content-Length: 10000", part, false, false},                // all of it is here, though nobody read it
+      {"Content-Length: 30000", part + part + part, false, false},  // a part of it in the socket
+      {"Content-Length: 30001", part + part + part, false, true},
+      {"Content-Length: 20000", part, true, false},  // will be read past
+      {"Content-Length: 200000", part, true, true},  // too much
+      {"Content-Length: 20000\r\nExpect: 100-continue", part, true, true},
+      {"Transfer-Encoding: chunked", "2\r\nhi\r\n", false, true},
+      {"Transfer-Encoding: chunked", "2\r\nhi\r\n", true, true},
+  };
+  for (const Row& row : rows) {
+    Gateway gateway;
+    row.own ? gateway.hold_own_answer() : gateway.hold();
+    TestPeer client(gateway.listener.address());
+    const std::string request = fmt::format("POST /1 HTTP/1.1\r\nHost: h\r\n{}\r\n\r\n{}", row.fields, row.body);
+    ASSERT_EQ(client.say(request), request.size());
+    ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
+    gateway.release.notify(gateway.loop);
+    EXPECT_TRUE(gateway.says(client, "held /1")) << row.fields;
+    EXPECT_EQ(client.hears("connection: close\r\n"), row.close) << row.fields << " " << row.own;
+    if (row.close) {
+      EXPECT_TRUE(gateway.ends(client));
+      continue;
+    }
+    // The promise is kept.
+    gateway.handler = Gateway::echo;
+    const std::string_view rest = row.own ? std::string_view(part) : std::string_view();
+    client.say(rest);
+    client.say("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(gateway.says(client, "GET /2")) << row.fields;
+  }
 }
 
 TEST(Connection, finds_the_next_request_behind_a_body_that_filled_larger_buffers) {
@@ -462,7 +521,9 @@ TEST(Connection, takes_the_body_over_from_a_sender_in_the_background) {
   std::string read;
   gateway.handler = [&](Request& request) -> Task<Response> {
     request.background->spawn(read_on(request, read));
-    return respond(request, 200, "early");
+    Response response = respond(request, 200, "early");
+    response.local = true;
+    return response;
   };
   TestPeer client(gateway.listener.address());
   client.say("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\nfour");

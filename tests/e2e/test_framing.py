@@ -1,5 +1,7 @@
 """The framing rules F1 to F18 and F22 to F25, on the sides they name: raw requests in, raw responses back."""
 
+import threading
+
 from harness import configs, raw
 from harness.backend import CLOSE, Backend, echo_of
 from harness.case import Case, rows
@@ -563,6 +565,31 @@ class Conversations(Framing):
             client.send("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + "x" * 1000)
             response = client.read_response()
             self.assertEqual((response.status, response.body), (413, b"too much"))
+
+    def test_an_answer_before_the_end_of_the_request_says_close(self):
+        """Or the client's next request would be read as the rest of this one."""
+        self.backend.on_head("/refused", lambda connection, request: connection.answer(413, b"too much", reason="No"))
+        with self.gateway.client() as client:
+            client.send("POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + "x" * 10000)
+            response = client.read_response()
+            self.assertEqual((response.status, response.header("connection")), (413, "close"))
+            self.assertTrue(client.closed())
+
+    def test_late_bytes_of_a_destination_reach_no_other_request(self):
+        for _ in range(20):
+            sent = threading.Event()
+
+            def behaviour(connection, request):
+                connection.answer(200, b"first")
+                until(lambda: got, "the first answer to arrive")
+                connection.answer(200, b"stale")
+                sent.set()
+            got = []
+            self.backend.on("/late", behaviour)
+            got.append(self.gateway.fetch("/late").body)
+            self.assertEqual(got, [b"first"])
+            self.assertTrue(sent.wait(10))
+            self.assertEqual(echo_of(self.gateway.fetch("/after"))["target"], "/after")
 
     def test_a_client_that_goes_away_ends_the_upstream_exchange(self):
         gone = []
