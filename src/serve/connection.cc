@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "http/write.h"
 #include "pipeline/rescue.h"
 #include "serve/listener.h"
@@ -29,7 +30,18 @@ std::string_view date_now(WallTime wall) {
   return text;
 }
 
-// Bodies of refusals as Envoy words them (gloo-policies 9.2).
+// What a client may ask for that this program cannot do yet; its owner should learn of it without an access log. Once a
+// second: a log line that clients cause has a rate.
+void tell_unsupported(const Request& request, std::string_view what) {
+  thread_local SteadyTime told_until;
+  const SteadyTime now = request.loop.now();
+  if (now < told_until) return;
+  told_until = now + 1s;
+  log::warn("listener", "a request is refused",
+            {{"reason", what}, {"method", request.method}, {"target", printable(request.info.original_path)}});
+}
+
+// Bodies of refusals as Envoy words them (gloo-policies 9.2); where it says nothing, a sentence for who reads it.
 Response refuse(Request& request, const HeadFailure& failure) {
   std::string_view body;
   if (failure.details == "http1.codec_error" || failure.details == "http1.headers_too_large") {
@@ -37,8 +49,20 @@ Response refuse(Request& request, const HeadFailure& failure) {
     body = reason_phrase(failure.status);
   } else if (failure.details == "request_header_timeout") {
     body = "request header timeout";
+  } else if (failure.details == "low_version") {
+    body = "HTTP/1.0 is not supported: send HTTP/1.1";
+  } else if (failure.details == "expectation_failed") {
+    body = "the only expectation that is supported is 100-continue";
+  } else if (failure.details == kMethodNotAllowed) {
+    body = request.arena.concat(request.method, std::string_view(" is not supported on this listener"));
+    tell_unsupported(request, body);
+  } else if (failure.details == kHttpsTarget) {
+    body = "a target with https:// needs TLS to the destination, which is not supported yet: it is not sent in clear";
+    tell_unsupported(request, body);
   }
   Response response = local_reply(request, failure.status, body, failure.details);
+  // RFC 9110 15.5.6. Other methods pass as well; these are the ones that people mean.
+  if (failure.status == 405) response.headers->add("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
   response.close = true;
   return response;
 }

@@ -236,12 +236,13 @@ TEST(Connection, refuses_what_is_no_request_and_closes) {
       {"GET / HTTP/1.1\r\n" + host + ": b\r\n\r\n", 400},                                               // F10
       {"GET / HTTP/1.1\r\n" + host + "A: b\r\n c\r\n\r\n", 400},                                        // F11
       {"GET / HTTP/1.1\r\n " + host + "\r\n", 400},                                                     // F12
-      {"CONNECT h:443 HTTP/1.1\r\n" + host + "\r\n", 403},                                              // F22
-      {"TRACE / HTTP/1.1\r\n" + host + "\r\n", 403},                                                    // F22
+      {"CONNECT h:443 HTTP/1.1\r\n" + host + "\r\n", 405},                                              // F22
+      {"TRACE / HTTP/1.1\r\n" + host + "\r\n", 405},                                                    // F22
       {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n" + host + "\r\n", 414},                        // F23
       {"GET / HTTP/1.1\r\n" + host + "A: " + std::string(17000, 'a') + "\r\n\r\n", 431},                // F23
       {"POST / HTTP/1.1\r\n" + host + "Expect: 200-ok\r\nContent-Length: 1\r\n\r\n", 417},              // F24
-      {"GET / HTTP/1.1\r\n" + host + "Connection: upgrade\r\nUpgrade: tcp\r\n\r\n", 403},               // F25
+      {"POST / HTTP/1.1\r\n" + host + "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n", 403},        // F25
+      {"GET https://h/ HTTP/1.1\r\n" + host + "\r\n", 501},
       {"GET / HTTP/1.0\r\n" + host + "\r\n", 426},
       {"GET / HTTP/2.0\r\n" + host + "\r\n", 400},
       {"GET /\r\n\r\n", 400},
@@ -261,6 +262,41 @@ TEST(Connection, refuses_what_is_no_request_and_closes) {
     EXPECT_TRUE(client.hears("connection: close\r\n")) << bytes;
     client.close();
     EXPECT_TRUE(gateway.all_gone()) << bytes;
+  }
+}
+
+TEST(Connection, says_why_it_refuses) {
+  struct Row {
+    std::string_view bytes;
+    std::string_view body;
+    std::string_view logged;
+  };
+  const Row rows[] = {
+      {"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n", "CONNECT is not supported on this listener",
+       "405 - method_not_allowed"},
+      {"TRACE / HTTP/1.1\r\nHost: h\r\n\r\n", "TRACE is not supported on this listener", "405 - method_not_allowed"},
+      {"GET https://h/ HTTP/1.1\r\nHost: h\r\n\r\n",
+       "a target with https:// needs TLS to the destination, which is not supported yet: it is not sent in clear",
+       "501 - https_target_not_supported"},
+      {"GET / HTTP/1.0\r\nHost: h\r\n\r\n", "HTTP/1.0 is not supported: send HTTP/1.1", "426 - low_version"},
+      {"GET / HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n", "the only expectation that is supported is 100-continue",
+       "417 - expectation_failed"},
+      {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "Bad Request", "400 DPE http1.codec_error"},
+      // As Envoy (gloo-policies 9.2): without a body.
+      {"GET / HTTP/1.1\r\n\r\n", "\r\n\r\n", "400 - missing_host_header"},
+      {"POST / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", "\r\n\r\n",
+       "403 - upgrade_failed"},
+  };
+  for (const Row& row : rows) {
+    Gateway gateway;
+    TestPeer client(gateway.listener.address());
+    client.say(row.bytes);
+    EXPECT_TRUE(gateway.ends(client)) << row.bytes;
+    EXPECT_TRUE(client.heard().ends_with(row.body)) << client.heard();
+    EXPECT_EQ(client.hears("allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"), row.logged.starts_with("405"));
+    client.close();
+    EXPECT_TRUE(gateway.all_gone());
+    EXPECT_EQ(gateway.log, std::vector<std::string>{std::string(row.logged)});
   }
 }
 

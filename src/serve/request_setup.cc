@@ -88,7 +88,9 @@ std::string_view without_port(std::string_view host) {
 std::optional<HeadFailure> set_target(const RequestHeadParser& head, const ListenerConfig& config, Request& request) {
   const auto target = parse_target(head.method, head.target, request.arena);
   if (!target) return HeadFailure{400, kCodecError};
-  if (head.method == "CONNECT" || head.method == "TRACE") return HeadFailure{403, "method_not_allowed"};  // F22
+  if (head.method == "CONNECT" || head.method == "TRACE") return HeadFailure{405, kMethodNotAllowed};  // F22
+  // Reference 6.2: it asks for TLS to the destination. Until there is some, nobody's https goes on in clear.
+  if (target->scheme == "https") return HeadFailure{501, kHttpsTarget};
   request.path = request.info.original_path = target->path;
   // RFC 9112 3.2.2: an absolute target's authority stands above Host.
   request.authority = target->authority.empty() ? request.headers.get(Known::host).value_or("") : target->authority;

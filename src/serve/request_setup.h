@@ -9,6 +9,10 @@
 
 namespace sluice {
 
+// Details of refusals that are told in a sentence (refuse() in connection.cc).
+inline constexpr std::string_view kMethodNotAllowed = "method_not_allowed";
+inline constexpr std::string_view kHttpsTarget = "https_target_not_supported";
+
 // Fills the request from a parsed head (whose fields are in request.headers). A failure: answer with its status, close.
 std::optional<HeadFailure> set_up_request(const RequestHeadParser& head, const ListenerConfig& config,
                                           const SocketAddress& peer, Request& request, RequestFraming& framing);
