@@ -101,20 +101,15 @@ std::optional<HeadFailure> set_target(const RequestHeadParser& head, const Liste
   return std::nullopt;
 }
 
-// F25: a WebSocket handshake goes on as one; h2c and others are not offered.
+// F25: a WebSocket handshake goes on as one. Any other upgrade (h2c, TLS/1.2, ...) is an offer that is not taken, which
+// is no error (RFC 9110 7.8): its fields end here, and the request is served.
 std::optional<HeadFailure> set_upgrade(const ListenerConfig& config, const RequestFraming& framing, Request& request) {
   if (!framing.upgrade) return std::nullopt;
-  bool websocket = false, h2c = false, other = false;
-  for_each_token(*request.headers.joined("upgrade"), [&](std::string_view token) {
-    if (equals_ignoring_case(token, "websocket"))
-      websocket = true;
-    else if (equals_ignoring_case(token, "h2c"))
-      h2c = true;
-    else
-      other = true;
-  });
-  if (h2c && !websocket && !other) return std::nullopt;  // RFC 9110 7.8: an offer that is not taken is no error
-  if (!websocket || !config.websocket || framing.body != BodyKind::none || request.method != "GET")
+  bool websocket = false;
+  for_each_token(*request.headers.joined("upgrade"),
+                 [&](std::string_view token) { websocket |= equals_ignoring_case(token, "websocket"); });
+  if (!websocket) return std::nullopt;
+  if (!config.websocket || framing.body != BodyKind::none || request.method != "GET")
     return HeadFailure{403, "upgrade_failed"};
   request.upgrade = true;
   return std::nullopt;

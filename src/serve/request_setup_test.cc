@@ -89,5 +89,41 @@ TEST(GatewayFields, cannot_be_taken_away_by_connection) {
   EXPECT_EQ(done.names(), "forwarded x-forwarded-port x-forwarded-proto");
 }
 
+TEST(Upgrades, that_nobody_offers_end_here) {
+  for (const std::string_view fields :
+       {"Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n",
+        "Connection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        "HTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+        "Connection: Upgrade\r\nUpgrade: h2c, TLS/1.2, unheard-of\r\n", "Upgrade: websocket\r\n",
+        "Connection: Upgrade\r\nUpgrade: websockets\r\n", "Connection: Upgrade\r\nUpgrade: \r\n"}) {
+    for (const bool websocket : {false, true}) {
+      const Prepared done(fmt::format("GET / HTTP/1.1\r\nHost: h\r\n{}x-mine: 1\r\n\r\n", fields),
+                          {.generate_request_id = false, .websocket = websocket});
+      EXPECT_FALSE(done.failure) << fields;
+      EXPECT_FALSE(done.request.upgrade) << fields;
+      EXPECT_EQ(done.names(), "x-mine x-forwarded-proto") << fields;
+    }
+  }
+  const std::string handshake = "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: {}\r\n\r\n";
+  for (const std::string_view offer : {"websocket", "WebSocket", "h2c, websocket"}) {
+    const std::string head = fmt::format(fmt::runtime(handshake), offer);
+    EXPECT_TRUE(Prepared(head, {}).request.upgrade) << offer;
+    const Prepared refused(head, {.websocket = false});
+    ASSERT_TRUE(refused.failure) << offer;
+    EXPECT_EQ(refused.failure->status, 403);
+    EXPECT_EQ(refused.failure->details, "upgrade_failed");
+  }
+}
+
+TEST(Targets, with_https_are_not_served_in_clear) {
+  for (const std::string_view target : {"https://h/", "HTTPS://h", "https://h:80/x", "https://h:443/"}) {
+    const Prepared done(fmt::format("GET {} HTTP/1.1\r\nHost: h\r\n\r\n", target), {});
+    ASSERT_TRUE(done.failure) << target;
+    EXPECT_EQ(done.failure->status, 501) << target;
+    EXPECT_EQ(done.failure->details, kHttpsTarget);
+  }
+  EXPECT_FALSE(Prepared("GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n", {}).failure);
+}
+
 }  // namespace
 }  // namespace sluice

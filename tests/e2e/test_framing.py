@@ -329,6 +329,7 @@ class Responses(Framing):
         "two lengths": f"{OK}Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi!", "a list of lengths": f"{OK}Content-Length: 2, 3\r\n\r\nhi!",
         "a negative length": f"{OK}Content-Length: -2\r\n\r\nhi", "a length too large": f"{OK}Content-Length: 99999999999999999999\r\n\r\nhi",
         "a signed length": f"{OK}Content-Length: +2\r\n\r\nhi", "an unknown coding": f"{OK}Transfer-Encoding: rot13\r\n\r\nhi",
+        "an empty coding": f"{OK}Transfer-Encoding: chunked,\r\n\r\n0\r\n\r\n",
         "chunked twice": f"{OK}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
         "transfer-encoding in 1.0": "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "a bare LF": "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", "no version": "200 OK\r\nContent-Length: 2\r\n\r\nhi",
