@@ -33,6 +33,16 @@ Length content_length(const Headers& headers) {
   return out;
 }
 
+// RFC 9110 5.6.1.2 lets a recipient skip the empty elements of a list; not where the next one may read them otherwise.
+bool has_empty_element(std::string_view list) {
+  for (;;) {
+    const size_t comma = list.find(',');
+    if (trim(list.substr(0, comma)).empty()) return true;
+    if (comma == std::string_view::npos) return false;
+    list.remove_prefix(comma + 1);
+  }
+}
+
 // What Transfer-Encoding says: nothing, exactly one "chunked", or trouble.
 enum class Coding : uint8_t { none, chunked, broken, unknown };
 Coding transfer_coding(const Headers& headers) {
@@ -41,7 +51,7 @@ Coding transfer_coding(const Headers& headers) {
   for (const HeaderField& field : headers) {
     if (field.known != Known::transfer_encoding) continue;
     present = true;
-    empty |= trim(field.value).empty();
+    empty |= has_empty_element(field.value);
     for_each_token(field.value, [&](std::string_view token) {
       if (equals_ignoring_case(token, "chunked"))
         ++chunked;
@@ -186,7 +196,7 @@ std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers&
     out.expects_continue = head.minor_version == 1 && out.body != BodyKind::none;
   }
   if (has(Known::te))
-    for_each_token(*headers.get(Known::te), [&](std::string_view token) {
+    for_each_token(*headers.joined(header_name(Known::te)), [&](std::string_view token) {
       out.accepts_trailers |= equals_ignoring_case(trim(token.substr(0, token.find(';'))), "trailers");
     });
   return std::nullopt;

@@ -33,8 +33,11 @@ TEST(RequestFraming, refuses_what_two_readers_could_read_differently) {
       {"Host: h\r\nContent-Length: 3, 3\r\nContent-Length: 3\r\n", 200},  // F4
       {"Host: h\r\nContent-Length: 9223372036854775807\r\n", 200},
       {"Host: h\r\nTransfer-Encoding: Chunked\r\n", 200},
-      {"Host: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n", 400},  // F1
-      {"Host: h\r\nTransfer-Encoding: chunked, chunked\r\n", 400},              // F2
+      {"Host: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n", 400},     // F1
+      {"Host: h\r\nTransfer-Encoding: chunked, chunked\r\n", 400},                 // F2
+      {"Host: h\r\nTransfer-Encoding: chunked,\r\n", 400},                         // F2
+      {"Host: h\r\nTransfer-Encoding: ,chunked\r\n", 400},                         // F2
+      {"Host: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: ,\r\n", 400},  // F2
       {"Host: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400},
       {"Host: h\r\nTransfer-Encoding: gzip, chunked\r\n", 501},
       {"Host: h\r\nTransfer-Encoding: chunked, gzip\r\n", 501},

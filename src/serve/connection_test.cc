@@ -222,6 +222,7 @@ TEST(Connection, refuses_what_is_no_request_and_closes) {
       {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked, chunked\r\n\r\n", 400},              // F2
       {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n", 501},                          // F2
       {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: \r\n\r\n", 400},                              // F2
+      {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked,\r\n\r\n", 400},                      // F2
       {"POST / HTTP/1.0\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n", 400},                       // F3
       {"POST / HTTP/1.1\r\n" + host + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n", 400},           // F4
       {"POST / HTTP/1.1\r\n" + host + "Content-Length: 3, 4\r\n\r\n", 400},                             // F4

@@ -68,6 +68,8 @@ class RequestsThatAreRefused(Framing):
 
     @rows({
         "chunked twice": "chunked, chunked", "chunked twice without space": "chunked,chunked", "empty": "", "a comma": ",",
+        "an empty element behind": "chunked,", "with a space": "chunked , ", "an empty element in front": ",chunked",
+        "a tab between commas": "chunked,\t,",
     })
     def f2(self, value):
         self.refuse(f"{HEAD}Transfer-Encoding: {value}\r\n\r\n0\r\n\r\n", 400)
@@ -252,6 +254,14 @@ class RequestsThatPass(Framing):
     def absolute_form_becomes_origin_form(self, target):
         seen = self.sees(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
         self.assertEqual((seen.target, seen.header("host").lower()), ("/p?q=1", "other.test"))
+
+    @rows({"tls": "Upgrade: TLS/1.2\r\nConnection: Upgrade", "h2c": "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk",
+           "unheard of": "Upgrade: x/1, y\r\nConnection: upgrade"})
+    def f25_offers_that_nobody_takes(self, lines):
+        seen = self.sees(field(lines))
+        names = [name.lower() for name, _ in seen.headers]
+        for gone in ("connection", "upgrade", "http2-settings"):
+            self.assertNotIn(gone, names)
 
     def test_options_of_the_server_stays_an_asterisk(self):
         self.assertEqual(self.sees("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").target, "*")
