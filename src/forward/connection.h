@@ -58,7 +58,8 @@ class ConnectionPool {
   // No connection may be in use.
   ~ConnectionPool();
 
-  // The one that was used last, to an address in `allowed`; nullptr when there is none.
+  // The one that was used last, to an address in `allowed`; nullptr when there is none. Connections on which the peer
+  // spoke or hung up meanwhile are closed on the way (docs/decisions/0020).
   std::unique_ptr<UpstreamConnection> take(std::span<const SocketAddress> allowed);
   // Keeps it for the next request, unless its address has been withdrawn meanwhile.
   void keep(std::unique_ptr<UpstreamConnection> connection);
@@ -105,6 +106,7 @@ class ConnectionPool {
  private:
   friend class UpstreamConnection;
   void unlink(UpstreamConnection& connection);
+  bool spoke_unasked(UpstreamConnection& connection) const;
   // A connection has become idle or is gone.
   void tell_next();
 

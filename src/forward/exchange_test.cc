@@ -1,6 +1,7 @@
 #include "forward/exchange.h"
 
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 
 #include "io/testing.h"
 #include "pipeline/message.h"
@@ -251,6 +252,78 @@ TEST(Forward, does_not_reuse_a_connection_with_bytes_nobody_asked_for) {
   EXPECT_EQ(world.pool.idle(), 1U);
   world.upstream.peers[1].say("HTTP/1.1 200 OK\r\n");  // while it lies in the pool
   EXPECT_TRUE(turn_until(world.loop, [&] { return world.pool.idle() == 0; }));
+}
+
+// Runs something in the middle of a turn, in front of the events that come behind it.
+class InTheTurn final : private Waiter {
+ public:
+  InTheTurn(Loop& loop, std::function<void()> job) : job_(std::move(job)), fd_(::eventfd(0, EFD_NONBLOCK)) {
+    CHECK(watch_.attach(loop, fd_).has_value());
+    settle(loop);
+    watch_.readable = false;
+    watch_.reader = this;
+    const uint64_t one = 1;
+    CHECK(::write(fd_, &one, sizeof one) == sizeof one);
+  }
+  ~InTheTurn() {
+    watch_.release();
+    ::close(fd_);
+  }
+
+ private:
+  void wake() override { job_(); }
+  void cancel() override {}
+  std::function<void()> job_;
+  int fd_;
+  Watch watch_;
+};
+
+// The bytes came before the request, though their event stands behind the one that brought it.
+TEST(Forward, does_not_reuse_a_connection_whose_bytes_are_about_to_be_told) {
+  for (const int what : {0, 1, 2, 3}) {
+    World world;
+    {
+      Trip trip(world);
+      trip.start();
+      trip.asked().say(kOk);
+      ASSERT_TRUE(trip.done());
+    }
+    ASSERT_EQ(world.pool.idle(), 1U);
+    std::unique_ptr<UpstreamConnection> taken;
+    bool asked = false;
+    {
+      const InTheTurn request(world.loop, [&] {
+        taken = world.pool.take({&world.upstream.address, 1});
+        asked = true;
+      });
+      TestPeer& peer = world.upstream.peers[0];
+      if (what == 1) peer.say(kOk);
+      if (what == 2) peer.end_sending();
+      if (what == 3) peer.reset();
+      world.loop.turn(1ms);
+    }
+    EXPECT_TRUE(asked);
+    EXPECT_EQ(taken != nullptr, what == 0) << what;
+    EXPECT_EQ(world.pool.idle(), 0U);
+    taken.reset();
+    EXPECT_EQ(world.pool.open(), 0U);
+  }
+}
+
+// An answer that is complete with the last byte of its buffer, and one byte more in the socket.
+TEST(Forward, does_not_keep_a_connection_with_more_than_the_answer) {
+  World world;
+  Trip trip(world);
+  trip.start();
+  const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: ";
+  const size_t body = Block::kSmall - head.size() - 5 - 4;
+  const std::string answer = fmt::format("{}{}\r\n\r\n{}", head, body, std::string(body, 'x'));
+  ASSERT_EQ(answer.size(), Block::kSmall);
+  trip.asked().say(answer + "H");
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.body.size(), body);
+  trip.end();
+  EXPECT_EQ(world.pool.open(), 0U);
 }
 
 TEST(Forward, says_why_a_connection_could_not_be_made) {

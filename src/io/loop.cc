@@ -144,6 +144,15 @@ void Loop::handle(Watch& watch, uint32_t events) {
   if ((watch.peer_closed || watch.broken) && watch.on_hangup) std::exchange(watch.on_hangup, nullptr)->wake();
 }
 
+bool Loop::may_have_news(const Watch& watch) const {
+  if (batch_full_) return true;
+  for (int i = event_at_; i < event_count_; ++i) {
+    const epoll_event& event = events_[static_cast<size_t>(i)];
+    if (event.data.ptr == &watch && (event.events & ~EPOLLOUT) != 0) return true;
+  }
+  return false;
+}
+
 void Loop::dispatch(int count) {
   event_count_ = count;
   for (event_at_ = 0; event_at_ < event_count_;) {
@@ -208,6 +217,7 @@ int Loop::wait_millis(Nanos wait) const {
 void Loop::turn(Nanos wait) {
   const int count = epoll_wait(epoll_, events_.data(), kEventsMax, wait_millis(wait));
   read_clocks();
+  batch_full_ = count == kEventsMax;
   if (count > 0) dispatch(count);
   run_posted();
   run_timers();

@@ -96,6 +96,10 @@ class Loop {
   void defer(Waiter& waiter) { deferred_.push_back(&waiter); }
   void undefer(Waiter& waiter);
 
+  // Whether `watch` may have become readable without having been told: its event stands further back in this turn's
+  // batch, or may not have found room in it. Costs no system call.
+  bool may_have_news(const Watch& watch) const;
+
   // From now on time moves only by advance(). For tests.
   void use_manual_clock(SteadyTime now, WallTime wall);
   void advance(Nanos by);
@@ -129,6 +133,7 @@ class Loop {
   std::array<epoll_event, kEventsMax> events_;
   int event_at_ = 0;
   int event_count_ = 0;
+  bool batch_full_ = false;  // more descriptors may be ready than this turn's events tell
 
   uint64_t tick_ = 0;  // milliseconds of the steady clock up to which timers have run
   std::array<std::array<Timer*, kSlots>, kLevels> wheel_{};
