@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "forward/dynamic_upstream.h"
 #include "http/framing.h"
+#include "http/path.h"
 #include "main/commands.h"
 #include "main/offline.h"
 
@@ -38,6 +39,8 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   request.background = &background;
   request.method = options.method;
   request.path = target.path;
+  if (listener.config.normalize_path) request.path = normalize_path(request.path, arena);
+  if (listener.config.merge_slashes) request.path = merge_slashes(request.path, arena);
   request.authority = target.authority;
   for (const std::string& header : options.headers) {
     const size_t colon = header.find(':');
@@ -49,6 +52,7 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   request.explanation = &explanation;
 
   print_line("listener", fmt::format("{} (Gateway {})", listener.config.name, listener.gateway));
+  if (request.path != target.path) print_line("path", request.path);
   const RouteEntry* route = listener.router->table().find(request);
   if (!route) return print_line("route", "none fits: 404, flag NR, details route_not_found");
   print_line("route", route->generated_name);

@@ -393,6 +393,9 @@ class Admin(Case):
         code, out, err = run_sluice("explain", "http://api.test/x", "--config", self.gateway.folder)
         self.assertEqual(code, 0, err)
         self.assertIn("backend", out)
+        code, out, err = run_sluice("explain", "http://api.test/x/..;/y", "--config", self.gateway.folder)
+        self.assertEqual(code, 0, err)
+        self.assertRegex(out, r"(?m)^path +/y$")
         for name, said in (("rt", "RouteTable is not supported yet"), ("bogus", "there is no kind")):
             code, _, err = run_sluice("get", name, environment=where)
             self.assertEqual(code, 2)
