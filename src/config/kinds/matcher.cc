@@ -11,7 +11,7 @@ namespace sluice::kinds {
 void bind(Fields& f, HeaderMatcher& m) {
   f.required("name", m.name, "Name of the header, or a pseudo header such as `:method`.");
   f.optional("value", m.value, "What it must equal; empty: the header is there.");
-  f.optional("regex", m.regex, "`value` is a regular expression for the whole value.");
+  f.optional("regex", m.regex, "`value` is a regular expression for the whole value; characters are bytes.");
   f.optional("invertMatch", m.invert_match, "Negates. A missing header satisfies only the inverted test for presence.");
   if (f.present("name")) f.check(is_header_name(m.name) || is_pseudo_header(m.name), "name", "is no header name");
   if (m.regex) f.regex("value", m.value);
@@ -20,7 +20,7 @@ void bind(Fields& f, HeaderMatcher& m) {
 void bind(Fields& f, QueryParameterMatcher& m) {
   f.required("name", m.name, "Name of the query parameter.");
   f.optional("value", m.value, "What its first value must equal, not percent-decoded; empty: it is there.");
-  f.optional("regex", m.regex, "`value` is a regular expression for the whole value.");
+  f.optional("regex", m.regex, "`value` is a regular expression for the whole value; characters are bytes.");
   if (f.present("name")) f.check(!m.name.empty(), "name", "must not be empty");
   if (m.regex) f.regex("value", m.value);
 }
@@ -29,7 +29,7 @@ void bind(Fields& f, Matcher& m) {
   std::string prefix, exact, regex;
   f.optional("prefix", prefix, "The path begins with this text; the query does not count.");
   f.optional("exact", exact, "The whole path.");
-  f.optional("regex", regex, "RE2 expression for the whole path.");
+  f.optional("regex", regex, "RE2 expression for the whole path; characters are bytes.");
   f.unsupported("connectMatcher", "CONNECT requests only.");
   f.optional("caseSensitive", m.case_sensitive, "For `prefix` and `exact`.");
   f.optional("headers", m.headers, "Headers that must all match.");
