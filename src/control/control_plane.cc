@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "control/notify_systemd.h"
+#include "io/descriptors.h"
 #include "observe/process.h"
 #include "observe/prometheus.h"
 
@@ -86,6 +87,7 @@ class ControlPlane final : private Waiter {
 
   const RunOptions& options_;
   std::vector<OptionField> option_fields_;
+  const DescriptorShares descriptors_;
   Metrics metrics_;
   LogFiles log_files_;
   Loop loop_;
@@ -128,12 +130,14 @@ std::vector<OptionField> fields_of(std::span<const FilterFactory* const> filters
 ControlPlane::ControlPlane(const RunOptions& options)
     : options_(options),
       option_fields_(fields_of(options.filters)),
+      descriptors_(share_descriptors(raise_descriptor_limit(), options.workers)),
       metrics_(options.workers + 1),
       log_files_(options.workers + 1, metrics_),
       workers_(options.workers, log_files_),
       resolvers_(workers_.loops()),
       store_(wall_now()) {
   metric_slot = options.workers;
+  publish_descriptor_shares(descriptors_, metrics_);
 }
 
 // --- configuration ----------------------------------------------------------------------------------------------

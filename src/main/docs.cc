@@ -6,6 +6,7 @@
 #include "control/translate.h"
 #include "forward/cluster.h"
 #include "forward/dynamic_upstream.h"
+#include "io/descriptors.h"
 #include "main/commands.h"
 #include "main/program.h"
 #include "observe/log_file.h"
@@ -102,7 +103,7 @@ void print_metrics() {
              "| ..`_xx` | `envoy_response_code_class`: `1` to `5` |\n");
   std::vector<MetricFamily> families = server_metric_families();
   for (const auto& more : {cluster_metric_families(), dynamic_metric_families(), translation_metric_families(),
-                           LogFiles::metrics(), process_metric_families()})
+                           LogFiles::metrics(), process_metric_families(), descriptor_metric_families()})
     families.insert(families.end(), more.begin(), more.end());
   for (const FilterFactory* filter : all_filters())
     for (const MetricFamily& family : filter->metrics()) families.push_back(family);
