@@ -137,6 +137,29 @@ class Names(Case):
         for thread in slow:
             thread.join()
 
+    @rows({"one worker": 1, "two workers": 2})
+    def strangers_take_nothing_from_a_name_in_use_with(self, workers):
+        """More silent names than maxHosts, for longer than the TTL of the name in use."""
+        self.set_up("maxHosts: 16", workers=workers)
+        self.dns.set("hot.test", "127.0.0.2", ttl=1)          # the floor of 5 s holds: it must be asked for again meanwhile
+        self.dns.set("*.mute.test", drop=True)
+        self.assert_status(self.get("hot.test"), 200)
+        clients, asked, answers = [], 0, []
+        began = time.monotonic()
+        while time.monotonic() - began < 7:
+            threading.Event().wait(0.02)                      # 50 strangers a second
+            client = self.gateway.client()
+            self.addCleanup(client.close)
+            client.send(f"GET / HTTP/1.1\r\nHost: h{asked}.mute.test\r\n\r\n")
+            clients.append(client)
+            asked += 1
+            if asked % 10 == 0:
+                answers.append(self.get("hot.test").status)
+        self.assertGreater(asked, 100)
+        self.assertEqual(set(answers), {200})
+        self.assertLessEqual(len(self.dns.queries("hot.test", "A")), 4, "it was forgotten, or asked for by strangers")
+        self.assertTrue(self.gateway.log_line("dns_cache_overflow"), "the strangers never reached their bound")
+
     def test_a_client_that_leaves_does_not_end_the_lookup_of_others(self):
         self.set_up()
         self.dns.set("slow.test", "127.0.0.2", delay=0.6)

@@ -34,7 +34,7 @@ struct NameSettings {
   Nanos query_timeout = 5s;  // of a round; 0: none
   Nanos stale_max = 10min;
   Nanos family_delay = 50ms;
-  size_t hosts_max = 1024;
+  size_t hosts_max = 1024;  // names with addresses; and as many again without
 
   friend bool operator==(const NameSettings&, const NameSettings&) = default;
 };
@@ -48,9 +48,9 @@ enum class NameFailure : uint8_t {
   server_refused,
   server_unreachable,  // no server could be sent the query
   bad_answer,
-  table_full,        // every name has waiters
+  table_full,        // every name without addresses has waiters
   invalid_name,      // no query can carry it
-  too_many_pending,  // too many requests wait for names
+  too_many_pending,  // too many requests wait for names of this standing
 };
 // As %RESPONSE_CODE_DETAILS% shows it: "name_does_not_exist", "resolve_timeout", "invalid_name", ...
 std::string_view failure_word(NameFailure failure);

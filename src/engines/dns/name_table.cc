@@ -34,18 +34,15 @@ std::vector<IpAddress> in_turns(const std::vector<IpAddress>& a, const std::vect
 
 // ---- what callers do ----
 
-std::optional<NameState> NameTable::lookup(std::string_view text, uint16_t worker, SteadyTime now) {
+std::optional<NameState> NameTable::lookup(std::string_view text, uint16_t worker, SteadyTime now, Standing standing) {
+  if (auto state = recall(text, worker, now)) return state;
   Name* name = find(text);
-  if (!name) name = insert(text, now);
+  if (!name) name = insert(text, now, standing);
   if (!name) {
     ++stats_.host_overflow;
     return NameState{.failure = NameFailure::table_full, .expires = now};
   }
   touch(*name, worker, now);
-  if (name->known && now < name->state.expires) {
-    reschedule(*name);  // it is in use now: perhaps due to be asked again
-    return name->state;
-  }
 
   if (!name->asking) begin_round(*name, now);
   const bool stale_serves = name->known && name->state.stale && now < merge(*name, now).stale_until;
@@ -58,6 +55,14 @@ std::optional<NameState> NameTable::lookup(std::string_view text, uint16_t worke
   set_waiting(*name, true);
   reschedule(*name);
   return std::nullopt;
+}
+
+std::optional<NameState> NameTable::recall(std::string_view text, uint16_t worker, SteadyTime now) {
+  Name* name = find(text);
+  if (!name || !name->known || now >= name->state.expires) return std::nullopt;
+  touch(*name, worker, now);
+  reschedule(*name);  // it is in use now: perhaps due to be asked again
+  return name->state;
 }
 
 void NameTable::used(std::string_view text, uint16_t worker, SteadyTime now) {
@@ -95,8 +100,10 @@ void NameTable::turn(SteadyTime now) {
 
 SteadyTime NameTable::next_turn() const {
   const SteadyTime timer = timers_.empty() ? SteadyTime::max() : timers_.begin()->first;
-  const SteadyTime purge = idle_.empty() ? SteadyTime::max() : later(idle_.back()->last_used, settings_.host_ttl);
-  return std::min(timer, purge);
+  const auto purge = [&](const Population& names) {
+    return names.idle.empty() ? SteadyTime::max() : later(names.idle.back()->last_used, settings_.host_ttl);
+  };
+  return std::min({timer, purge(resolved_), purge(unresolved_)});
 }
 
 void NameTable::forget(std::string_view text, SteadyTime now) {
@@ -121,48 +128,83 @@ NameTable::Name* NameTable::find(std::string_view text) {
   return found == names_.end() ? nullptr : found->second.get();
 }
 
-NameTable::Name* NameTable::insert(std::string_view text, SteadyTime now) {
-  while (names_.size() >= settings_.hosts_max) {
-    if (idle_.empty()) return nullptr;
-    remove(*idle_.back());
-  }
+NameTable::Name* NameTable::insert(std::string_view text, SteadyTime now, Standing standing) {
+  if (!make_room(standing)) return nullptr;
   const auto [at, added] = names_.emplace(text, std::make_unique<Name>());
   CHECK(added);
   Name& name = *at->second;
   name.name = at->first;
   name.last_used = now;
-  name.idle = idle_.insert(idle_.begin(), &name);
+  name.standing = standing;
+  ++unresolved_.size;
+  name.idle = unresolved_.idle.insert(unresolved_.idle.begin(), &name);
   ++stats_.host_added;
   return &name;
+}
+
+// For one name more. A stranger gets the place of another that nobody waits for, or none; a name that somebody uses may
+// also have that of the resolved name that was used longest ago.
+bool NameTable::make_room(Standing standing) {
+  const auto full = [&] {
+    const bool no_place = standing == Standing::stranger && unresolved_.size >= settings_.hosts_max;
+    return no_place || names_.size() >= 2 * settings_.hosts_max;
+  };
+  while (full()) {
+    if (!unresolved_.idle.empty())
+      remove(*unresolved_.idle.back());
+    else if (standing == Standing::in_use && !resolved_.idle.empty())
+      remove(*resolved_.idle.back());
+    else
+      return false;
+  }
+  return true;
 }
 
 void NameTable::remove(Name& name) {
   cancel(name.four, NameFailure::none);
   cancel(name.six, NameFailure::none);
   if (name.timer != SteadyTime::max()) timers_.erase({name.timer, &name});
-  if (!name.waiting) idle_.erase(name.idle);
+  --population(name).size;
+  if (!name.waiting) population(name).idle.erase(name.idle);
   ++stats_.host_removed;
   names_.erase(names_.find(name.name));
 }
 
 void NameTable::purge_idle(SteadyTime now) {
-  while (!idle_.empty() && later(idle_.back()->last_used, settings_.host_ttl) <= now) remove(*idle_.back());
+  for (Population* names : {&resolved_, &unresolved_})
+    while (!names->idle.empty() && later(names->idle.back()->last_used, settings_.host_ttl) <= now)
+      remove(*names->idle.back());
 }
 
 void NameTable::touch(Name& name, uint16_t worker, SteadyTime now) {
   name.last_used = now;
-  if (!name.waiting) idle_.splice(idle_.begin(), idle_, name.idle);
+  std::list<Name*>& idle = population(name).idle;
+  if (!name.waiting) idle.splice(idle.begin(), idle, name.idle);
   if (std::ranges::find(name.users, worker) == name.users.end()) name.users.push_back(worker);
 }
 
 void NameTable::set_waiting(Name& name, bool waiting) {
   if (name.waiting == waiting) return;
   name.waiting = waiting;
+  std::list<Name*>& idle = population(name).idle;
   if (waiting) {
-    idle_.erase(name.idle);
+    idle.erase(name.idle);
   } else {
-    name.idle = idle_.insert(idle_.begin(), &name);
+    name.idle = idle.insert(idle.begin(), &name);
   }
+}
+
+// It has got its first addresses, or lost its last: among the resolved ones, the one that was used longest ago makes
+// room.
+void NameTable::set_resolved(Name& name, bool resolved) {
+  if (name.resolved == resolved) return;
+  while (resolved && resolved_.size >= settings_.hosts_max && !resolved_.idle.empty()) remove(*resolved_.idle.back());
+  Population& from = population(name);
+  name.resolved = resolved;
+  Population& to = population(name);
+  --from.size;
+  ++to.size;
+  if (!name.waiting) to.idle.splice(to.idle.begin(), from.idle, name.idle);
 }
 
 void NameTable::reschedule(Name& name) {
@@ -192,7 +234,10 @@ void NameTable::ask(Name& name, Records& records) {
   records.outcome = Outcome::asking;
   records.query = ++query_last_;
   queries_.emplace(records.query, std::pair(&name, &records));
-  commands_.emplace_back(SendQuery{.id = records.query, .name = std::string(name.name), .type = records.type});
+  commands_.emplace_back(SendQuery{.id = records.query,
+                                   .name = std::string(name.name),
+                                   .type = records.type,
+                                   .standing = name.resolved ? Standing::in_use : name.standing});
 }
 
 void NameTable::cancel(Records& records, NameFailure why) {
@@ -330,6 +375,7 @@ void NameTable::settle_early(Name& name, SteadyTime now) {
   Merged merged = merge(name, now);
   set_addresses(name, std::move(merged.addresses));
   name.known = true;
+  set_resolved(name, true);
   name.state.expires = std::min(merged.expires, merged.stale_until);
   publish(name);  // users stay: they get the others, too
   set_waiting(name, false);
@@ -344,6 +390,7 @@ void NameTable::settle(Name& name, Merged merged, SteadyTime now) {
   } else {
     settle_stale(name, merged, now);
   }
+  set_resolved(name, name.state.addresses != nullptr);
 }
 
 void NameTable::settle_fresh(Name& name, const Merged& merged) {

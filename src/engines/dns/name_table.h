@@ -9,6 +9,8 @@
 //   negative  NXDOMAIN and "no such record" are answers: they withdraw addresses and hold for the SOA's time (clamped).
 //   failure   everything else: asked again, by a lookup or for stale addresses in use, after a growing pause.
 //   idle      a name that nobody used for `host_ttl` is forgotten; a full table forgets the least recently used.
+//   strangers names without addresses have `hosts_max` places of their own, beside the `hosts_max` of names that have
+//             resolved: however many are asked for, they push out only each other.
 //
 // The caller performs the commands: sends queries and hands their results to answered(), passes publications to the
 // workers. One thread only.
@@ -34,10 +36,14 @@ namespace sluice::dns {
 
 using QueryId = uint64_t;
 
+// Of a name for whoever asks: strangers must never take what names in use need.
+enum class Standing : uint8_t { stranger, in_use };
+
 struct SendQuery {
   QueryId id;
   std::string name;
   RecordType type;
+  Standing standing;
 };
 struct CancelQuery {  // its result is of no interest any more
   QueryId id;
@@ -56,8 +62,12 @@ class NameTable {
   NameTable& operator=(const NameTable&) = delete;
 
   // What is known of the canonical name, or nothing: then a Publish to the worker follows, within query_timeout.
-  // Either way the worker counts as a user until the next Publish of the name.
-  std::optional<NameState> lookup(std::string_view name, uint16_t worker, SteadyTime now);
+  // Either way the worker counts as a user until the next Publish of the name. `in_use`: the worker has had addresses
+  // of it, so it gets a place though strangers have taken all of theirs.
+  std::optional<NameState> lookup(std::string_view name, uint16_t worker, SteadyTime now,
+                                  Standing standing = Standing::stranger);
+  // As lookup() of a name whose state is at hand; otherwise nothing, and nobody is asked.
+  std::optional<NameState> recall(std::string_view name, uint16_t worker, SteadyTime now);
   // The worker used the addresses since they were published to it.
   void used(std::string_view name, uint16_t worker, SteadyTime now);
   // The result of a query; of a cancelled or unknown one it is ignored.
@@ -102,9 +112,11 @@ class NameTable {
     Records four{RecordType::a};
     Records six{RecordType::aaaa};
     NameState state;
-    bool known = false;    // state has been set
-    bool asking = false;   // a round goes on
-    bool waiting = false;  // a worker waits for it: not to be evicted, and not in idle_
+    bool known = false;                      // state has been set
+    bool asking = false;                     // a round goes on
+    bool waiting = false;                    // a worker waits for it: not to be evicted, and not among the idle
+    bool resolved = false;                   // has addresses: which population it belongs to
+    Standing standing = Standing::stranger;  // with which it came in
     SteadyTime round_ends = SteadyTime::max();
     SteadyTime settles = SteadyTime::max();
     SteadyTime ask_again = SteadyTime::max();  // if used
@@ -113,6 +125,11 @@ class NameTable {
     Nanos pause{};                         // after the last failure
     std::vector<uint16_t> users;           // since the last Publish
     std::list<Name*>::iterator idle;
+  };
+
+  struct Population {
+    size_t size = 0;
+    std::list<Name*> idle;  // without waiters; most recently used first
   };
 
   struct Merged {
@@ -124,11 +141,14 @@ class NameTable {
   };
 
   Name* find(std::string_view name);
-  Name* insert(std::string_view name, SteadyTime now);
+  Name* insert(std::string_view name, SteadyTime now, Standing standing);
+  bool make_room(Standing standing);
   void remove(Name& name);
+  Population& population(const Name& name) { return name.resolved ? resolved_ : unresolved_; }
   void purge_idle(SteadyTime now);
   void touch(Name& name, uint16_t worker, SteadyTime now);
   void set_waiting(Name& name, bool waiting);
+  void set_resolved(Name& name, bool resolved);
   void reschedule(Name& name);
 
   void begin_round(Name& name, SteadyTime now);
@@ -155,7 +175,8 @@ class NameTable {
   NameStats stats_;
   QueryId query_last_ = 0;
   StringMap<std::unique_ptr<Name>> names_;
-  std::list<Name*> idle_;  // without waiters; most recently used first
+  Population resolved_;
+  Population unresolved_;
   std::set<std::pair<SteadyTime, Name*>> timers_;
   std::unordered_map<QueryId, std::pair<Name*, Records*>> queries_;
   std::vector<Command> commands_;

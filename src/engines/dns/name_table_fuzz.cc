@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -6,7 +7,8 @@
 
 // A random life: lookups, uses, answers of all kinds, time. What must hold whatever happens:
 //  - one query in flight for a name and type;
-//  - no more names than allowed;
+//  - no more names than allowed: as many with addresses as without;
+//  - no stranger pushes out a name that has addresses;
 //  - whoever was told to wait is told more within the query timeout;
 //  - no address is used later than its TTL and the longest staleness allow.
 namespace {
@@ -14,7 +16,7 @@ namespace {
 using namespace sluice;
 using namespace sluice::dns;
 
-constexpr NameSettings kSettings{.query_timeout = 5s, .stale_max = 60s, .hosts_max = 4};
+constexpr NameSettings kSettings{.query_timeout = 5s, .stale_max = 60s, .hosts_max = 2};
 constexpr Seconds kTtl{20};
 
 class Life {
@@ -30,7 +32,7 @@ class Life {
     const std::string name{static_cast<char>('a' + argument % 6)};
     const auto worker = static_cast<uint16_t>(argument / 6 % 3);
     switch (op % 5) {
-      case 0: look_up(name, worker); break;
+      case 0: look_up(name, worker, argument >= 128 ? Standing::in_use : Standing::stranger); break;
       case 1: table_.used(name, worker, now_); break;
       case 2: answer(argument); break;
       case 3: now_ += Millis(1 << argument % 15); break;
@@ -38,14 +40,19 @@ class Life {
     }
     if (table_.next_turn() <= now_) table_.turn(now_);
     perform();
-    CHECK(table_.size() <= kSettings.hosts_max);
+    CHECK(table_.size() <= 2 * kSettings.hosts_max);
     CHECK(table_.next_turn() > now_);
     for (const auto& [who, since] : waiting_) CHECK(now_ < since + kSettings.query_timeout);
   }
 
  private:
-  void look_up(const std::string& name, uint16_t worker) {
-    const auto state = table_.lookup(name, worker, now_);
+  long resolved() const {
+    return std::ranges::count_if(table_.rows(), [](const auto& row) { return row.state.addresses != nullptr; });
+  }
+  void look_up(const std::string& name, uint16_t worker, Standing standing) {
+    const long before = resolved();
+    const auto state = table_.lookup(name, worker, now_, standing);
+    CHECK(standing == Standing::in_use || resolved() >= before);
     if (!state) {
       waiting_.try_emplace({name, worker}, now_);
     } else {

@@ -10,8 +10,8 @@ struct Lab {
   explicit Lab(NameSettings settings = {}) : table(settings) {}
 
   // "10.0.0.1", "failed name_does_not_exist", or "asks"
-  std::string lookup(std::string_view name, uint16_t worker = 0) {
-    const auto state = table.lookup(name, worker, now);
+  std::string lookup(std::string_view name, uint16_t worker = 0, Standing standing = Standing::stranger) {
+    const auto state = table.lookup(name, worker, now, standing);
     collect();
     return state ? text(*state) : "asks";
   }
@@ -54,12 +54,14 @@ struct Lab {
 
   NameTable table;
   SteadyTime now = SteadyTime(1000s);
-  std::map<std::string, NameState> last;  // by name, as published to any worker
+  std::map<std::string, NameState> last;      // by name, as published to any worker
+  std::map<std::string, Standing> standings;  // by name, of its last query
 
  private:
   void collect() {
     for (Command& command : table.take_commands()) {
       if (const auto* send = std::get_if<SendQuery>(&command)) {
+        standings[send->name] = send->standing;
         sent_.push_back(send->name + " " + std::string(record_type_name(send->type)));
         open_.emplace_back(send->id, sent_.back());
       } else if (const auto* cancel = std::get_if<CancelQuery>(&command)) {
@@ -457,12 +459,78 @@ TEST(NameTable, forgets_the_least_recently_used_name_when_full) {
   }
   lab.used("a.test");
   EXPECT_EQ(lab.lookup("c.test"), "asks");
+  EXPECT_EQ(lab.lookup("b.test"), "10.0.0.1");  // c.test may yet be nothing
+  lab.used("a.test");
+  lab.answer("c.test A", addresses({"10.0.0.3"}));
   EXPECT_EQ(lab.table.size(), 2u);
   EXPECT_EQ(lab.lookup("a.test"), "10.0.0.1");
+  EXPECT_EQ(lab.lookup("c.test"), "10.0.0.3");
   EXPECT_EQ(lab.lookup("b.test"), "asks");
 }
 
-TEST(NameTable, overflows_only_when_every_name_has_waiters) {
+TEST(NameTable, gives_up_no_name_with_addresses_for_strangers) {
+  Lab lab({.query_timeout = 5s, .hosts_max = 2});
+  for (const char* name : {"a.test", "b.test"}) {
+    lab.lookup(name);
+    lab.answer(fmt::format("{} A", name), addresses({"10.0.0.1"}, 1h));
+  }
+  for (int i = 0; i < 200; ++i) {  // silent, unknown, refused: nothing that has an address
+    const std::string name = fmt::format("x{}.test", i);
+    if (lab.lookup(name) == "asks" && i % 3 == 1) lab.answer(name + " A", no_name());
+    if (i % 10 == 0) lab.pass(1s);
+    EXPECT_LE(lab.table.size(), 4u);
+  }
+  EXPECT_GT(lab.table.stats().host_overflow, 0u);
+  EXPECT_EQ(lab.lookup("a.test"), "10.0.0.1");
+  EXPECT_EQ(lab.lookup("b.test"), "10.0.0.1");
+}
+
+TEST(NameTable, has_a_place_for_a_name_in_use_though_strangers_have_taken_theirs) {
+  Lab lab({.hosts_max = 2});
+  lab.lookup("x.test");
+  lab.lookup("y.test");
+  EXPECT_EQ(lab.lookup("a.test"), "failed table_full");
+  EXPECT_EQ(lab.lookup("a.test", 0, Standing::in_use), "asks");
+  EXPECT_EQ(lab.standings["x.test"], Standing::stranger);
+  EXPECT_EQ(lab.standings["a.test"], Standing::in_use);
+  EXPECT_EQ(lab.lookup("b.test", 0, Standing::in_use), "asks");
+  EXPECT_EQ(lab.lookup("c.test", 0, Standing::in_use), "failed table_full");  // there is an end
+}
+
+TEST(NameTable, asks_again_for_a_resolved_name_with_the_standing_of_a_name_in_use) {
+  Lab lab;
+  lab.lookup("a.test");
+  EXPECT_EQ(lab.standings["a.test"], Standing::stranger);
+  lab.answer("a.test A", addresses({"10.0.0.1"}, 100s));
+  lab.used("a.test");
+  lab.pass(90s);
+  EXPECT_EQ(lab.sent(), (Strings{"a.test A", "a.test A"}));
+  EXPECT_EQ(lab.standings["a.test"], Standing::in_use);
+}
+
+TEST(NameTable, counts_a_name_that_lost_its_addresses_among_the_strangers) {
+  Lab lab({.ttl_min = 1s, .hosts_max = 1});
+  lab.lookup("a.test");
+  lab.answer("a.test A", addresses({"10.0.0.1"}, 1s));
+  lab.pass(2s);
+  lab.lookup("a.test");
+  lab.answer("a.test A", no_name());
+  EXPECT_EQ(lab.lookup("b.test"), "asks");  // in the place of a.test
+  EXPECT_EQ(lab.table.size(), 1u);
+}
+
+TEST(NameTable, recalls_only_what_is_at_hand) {
+  Lab lab;
+  EXPECT_FALSE(lab.table.recall("a.test", 0, lab.now));
+  lab.lookup("a.test");
+  EXPECT_FALSE(lab.table.recall("a.test", 0, lab.now));
+  lab.answer("a.test A", addresses({"10.0.0.1"}, 100s));
+  EXPECT_TRUE(lab.table.recall("a.test", 0, lab.now));
+  lab.pass(101s);
+  EXPECT_FALSE(lab.table.recall("a.test", 0, lab.now));
+}
+
+TEST(NameTable, overflows_only_when_every_stranger_has_waiters) {
   Lab lab({.hosts_max = 2});
   lab.lookup("a.test");
   lab.lookup("b.test");
@@ -483,9 +551,11 @@ TEST(NameTable, takes_back_the_query_of_a_name_it_forgets) {
   lab.pass(9s);  // asking again, nobody waits
   EXPECT_TRUE(lab.open("a.test A"));
   EXPECT_EQ(lab.lookup("b.test"), "asks");
+  lab.answer("b.test A", addresses({"10.0.0.2"}, 10s));
   EXPECT_EQ(lab.cancelled().size(), 1u);
-  lab.table.forget("b.test", lab.now);
-  EXPECT_EQ(lab.table.size(), 0u);
+  EXPECT_EQ(lab.lookup("c.test"), "asks");
+  lab.table.forget("c.test", lab.now);
+  EXPECT_EQ(lab.table.size(), 1u);
   const auto commands = lab.table.take_commands();
   ASSERT_EQ(commands.size(), 2u);
   EXPECT_EQ(std::get<Publish>(commands[0]).state.failure, NameFailure::server_failure);

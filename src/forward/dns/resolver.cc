@@ -140,6 +140,7 @@ Task<NameState> Resolver::resolve(std::string_view name) {
 const NameState& Resolver::take_from_hosts(std::string_view name, const std::vector<IpAddress>& addresses) {
   auto usable = of_family(addresses, config_->names.family);
   Known& known = know(name);
+  set_resolved(known, !usable.empty());
   known.report_at = known.state.expires = SteadyTime::max();
   if (usable.empty()) {
     known.state.failure = NameFailure::no_records;
@@ -150,51 +151,93 @@ const NameState& Resolver::take_from_hosts(std::string_view name, const std::vec
   return known.state;
 }
 
+// One request's place among those that wait.
+class Resolver::Pending {
+ public:
+  Pending(std::shared_ptr<PendingCounts> counts, size_t max) : counts_(std::move(counts)), max_(max) {}
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
+  ~Pending() {
+    if (taken_) taken_->fetch_sub(1);
+  }
+  bool take(std::atomic<size_t> PendingCounts::* which) {
+    std::atomic<size_t>& count = (*counts_).*which;
+    if (count.fetch_add(1) < max_) {
+      taken_ = &count;
+      return true;
+    }
+    count.fetch_sub(1);
+    return false;
+  }
+
+ private:
+  std::shared_ptr<PendingCounts> counts_;
+  std::atomic<size_t>* taken_ = nullptr;
+  size_t max_;
+};
+
 Task<NameState> Resolver::wait_for(std::string name) {
-  struct Pending {
-    explicit Pending(std::shared_ptr<std::atomic<size_t>> c) : count(std::move(c)), before(count->fetch_add(1)) {}
-    ~Pending() { count->fetch_sub(1); }
-    std::shared_ptr<std::atomic<size_t>> count;
-    size_t before;
-  };
-  const Pending pending(pending_);
-  if (pending.before >= config_->pending_max) {
+  Pending pending(pending_, config_->pending_max);
+  const auto found = known_.find(name);
+  const bool in_use = found != known_.end() && found->second.resolved;
+  const bool stranger_asked = found != known_.end() && found->second.asked && !found->second.recalled;
+  const bool may_ask = in_use ? pending.take(&PendingCounts::in_use) : pending.take(&PendingCounts::strangers);
+  // A stranger to this worker may be none to its owner, who answers that at once.
+  const bool may_wait = may_ask || (!in_use && !stranger_asked && pending.take(&PendingCounts::in_use));
+  if (!may_wait) {
     ++pending_overflow_;
     co_return NameState{.failure = NameFailure::too_many_pending};
   }
-  Known& known = know(name);
-  if (!known.asked) ask_owner(known);
-  if (!known.asked) co_return known.state;  // it was at hand
-  Waiting waiting(loop_, known);
-  co_return co_await waiting;
+  for (;;) {
+    Known& known = know(name);
+    const bool recalling = known.asked ? known.recalled : !may_ask;
+    if (!known.asked) recalling ? recall_from_owner(known) : ask_owner(known);
+    NameState state = known.state;
+    if (known.asked) {
+      Waiting waiting(loop_, known);
+      state = CO_TRY(co_await waiting);
+    }
+    // Whoever may ask must not be content with what another was told who may not.
+    const bool again = may_ask && recalling && state.failure == NameFailure::too_many_pending;
+    if (!again) co_return state;
+  }
 }
 
 // ---- what this worker knows ----
 
 Resolver::Known& Resolver::know(std::string_view name) {
   if (const auto found = known_.find(name); found != known_.end()) return found->second;
-  make_room();
+  make_room(unresolved_);
   const auto at = known_.try_emplace(std::string(name)).first;
   Known& known = at->second;
   known.name = at->first;
-  known.place = order_.insert(order_.end(), &known);
+  known.place = unresolved_.insert(unresolved_.end(), &known);
   return known;
 }
 
 // Names that wait stay; they are bounded by pending_max. The bound on looks keeps an insert cheap: every look takes a
 // name's second chance, so a full map is never far from giving one up.
-void Resolver::make_room() {
+void Resolver::make_room(std::list<Known*>& order) {
   constexpr unsigned kLooks = 16;
-  for (unsigned look = 0; look < kLooks && known_.size() >= config_->names.hosts_max; ++look) {
-    Known& oldest = *order_.front();
+  for (unsigned look = 0; look < kLooks && order.size() >= config_->names.hosts_max; ++look) {
+    Known& oldest = *order.front();
     const bool second_chance = std::exchange(oldest.recently_used, false) && loop_.now() < oldest.state.expires;
     if (oldest.asked || second_chance) {
-      order_.splice(order_.end(), order_, oldest.place);
+      order.splice(order.end(), order, oldest.place);
     } else {
-      order_.pop_front();
+      order.pop_front();
       known_.erase(known_.find(oldest.name));
     }
   }
+}
+
+void Resolver::set_resolved(Known& known, bool resolved) {
+  if (known.resolved == resolved) return;
+  std::list<Known*>& from = known.resolved ? resolved_ : unresolved_;
+  std::list<Known*>& to = resolved ? resolved_ : unresolved_;
+  make_room(to);
+  to.splice(to.end(), from, known.place);
+  known.resolved = resolved;
 }
 
 void Resolver::learn(std::string_view name, const NameState& state) {
@@ -203,8 +246,10 @@ void Resolver::learn(std::string_view name, const NameState& state) {
   Known& known = found->second;
   known.state = state;
   known.report_at = SteadyTime::min();
-  known.asked = false;
+  known.asked = known.recalled = false;
   if (std::exchange(known.asked_abroad, false)) --asked_;
+  set_resolved(known, state.addresses != nullptr);
+  if (state.failure == NameFailure::too_many_pending) ++pending_overflow_;
   Waiting::tell_all(std::exchange(known.waiting, nullptr), state);
 }
 
@@ -219,11 +264,25 @@ void Resolver::report_use(Known& known) {
 void Resolver::ask_owner(Known& known) {
   known.asked = true;
   const uint16_t owner = owner_of(known.name);
+  const auto standing = known.resolved ? dns::Standing::in_use : dns::Standing::stranger;
   std::string name(known.name);
-  if (owner == worker_ || asked_ >= kAskedMax) return look_up_for(worker_, name);
+  if (owner == worker_ || asked_ >= kAskedMax) return look_up_for(worker_, name, standing);
   known.asked_abroad = true;
   ++asked_;
-  tell(owner, [name = std::move(name), worker = worker_](Resolver& theirs) { theirs.look_up_for(worker, name); });
+  tell(owner, [name = std::move(name), worker = worker_, standing](Resolver& theirs) {
+    theirs.look_up_for(worker, name, standing);
+  });
+}
+
+// The strangers' budget is used up, but to its owner the name may be none.
+void Resolver::recall_from_owner(Known& known) {
+  known.asked = known.recalled = true;
+  const uint16_t owner = owner_of(known.name);
+  std::string name(known.name);
+  if (owner == worker_) return recall_for(worker_, name);
+  known.asked_abroad = true;
+  ++asked_;
+  tell(owner, [name = std::move(name), worker = worker_](Resolver& theirs) { theirs.recall_for(worker, name); });
 }
 
 uint16_t Resolver::owner_of(std::string_view name) const {
@@ -232,9 +291,16 @@ uint16_t Resolver::owner_of(std::string_view name) const {
 
 // ---- as the owner of a name ----
 
-void Resolver::look_up_for(uint16_t worker, const std::string& name) {
-  auto state = table_.lookup(name, worker, loop_.now());
+void Resolver::look_up_for(uint16_t worker, const std::string& name, dns::Standing standing) {
+  auto state = table_.lookup(name, worker, loop_.now(), standing);
   if (state) publish(worker, name, *std::move(state));
+  perform_commands();
+}
+
+void Resolver::recall_for(uint16_t worker, const std::string& name) {
+  auto state = table_.recall(name, worker, loop_.now());
+  if (!state) state = NameState{.failure = NameFailure::too_many_pending, .expires = loop_.now()};
+  publish(worker, name, *std::move(state));
   perform_commands();
 }
 
@@ -351,7 +417,7 @@ ResolverView::ResolverView(ResolverPool& pool, uint64_t id, std::shared_ptr<cons
     : pool_(pool),
       id_(id),
       config_(std::move(config)),
-      pending_(std::make_shared<std::atomic<size_t>>(0)),
+      pending_(std::make_shared<Resolver::PendingCounts>()),
       resolvers_(pool.loops_.size()) {}
 
 ResolverView::~ResolverView() {

@@ -30,7 +30,8 @@ struct ResolverConfig {
   DnsServers servers;
   dns::NameSettings names;
   StringMap<std::vector<IpAddress>> hosts;  // beats the servers; canonical names
-  size_t pending_max = 1024;                // requests that wait for names, over all workers
+  // Requests that wait for names nobody knows, over all workers; and again as many for names that were known before.
+  size_t pending_max = 1024;
 
   // Equal text means equal behaviour: the key under which a view is kept over snapshots.
   std::string key() const;
@@ -72,6 +73,7 @@ class Resolver {
   }
 
   // Addresses, or why there are none. Waits no longer than names.query_timeout. The only Error is `cancelled`.
+  // Whoever asks for a stranger waits in a budget of its own: over it, only what its owner knows is answered.
   Task<NameState> resolve(std::string_view name);
 
   const dns::NameTable& table() const { return table_; }  // of the names this worker owns
@@ -92,10 +94,18 @@ class Resolver {
     bool recently_used = false;
     bool asked = false;         // the owner was asked and has not answered
     bool asked_abroad = false;  // and is another worker
+    bool recalled = false;      // the owner was asked for what it knows only
+    bool resolved = false;      // in resolved_: had addresses when it was last heard of
     Waiting* waiting = nullptr;
     std::list<Known*>::iterator place;
   };
   struct Asking;
+  // Requests that wait, over all workers.
+  struct PendingCounts {
+    std::atomic<size_t> strangers{0};
+    std::atomic<size_t> in_use{0};
+  };
+  class Pending;
   struct TableTimer final : Waiter {
     explicit TableTimer(Resolver& r) : resolver(r) {}
     void wake() override;
@@ -109,14 +119,17 @@ class Resolver {
   Task<NameState> wait_for(std::string name);
   const NameState& take_from_hosts(std::string_view name, const std::vector<IpAddress>& addresses);
   Known& know(std::string_view name);
-  void make_room();
+  void make_room(std::list<Known*>& order);
+  void set_resolved(Known& known, bool resolved);
   void learn(std::string_view name, const NameState& state);
   void report_use(Known& known);
   void ask_owner(Known& known);
+  void recall_from_owner(Known& known);
   uint16_t owner_of(std::string_view name) const;
 
   // As the owner of a name.
-  void look_up_for(uint16_t worker, const std::string& name);
+  void look_up_for(uint16_t worker, const std::string& name, dns::Standing standing);
+  void recall_for(uint16_t worker, const std::string& name);
   void used_by(uint16_t worker, const std::string& name);
   void answered(dns::QueryId id, Result<dns::Answer> result);
   void perform_commands();
@@ -131,13 +144,16 @@ class Resolver {
   ResolverPool& pool_;
   std::weak_ptr<ResolverView> view_;
   std::shared_ptr<const ResolverConfig> config_;
-  std::shared_ptr<std::atomic<size_t>> pending_;
+  std::shared_ptr<PendingCounts> pending_;
   uint16_t worker_;
   Loop& loop_;
 
   StringMap<Known> known_;
-  std::list<Known*> order_;  // oldest first; used ones get a second chance
-  size_t asked_ = 0;         // names that other workers were asked for
+  // Oldest first; used ones get a second chance. Each holds hosts_max: names without addresses push out only their
+  // like.
+  std::list<Known*> resolved_;
+  std::list<Known*> unresolved_;
+  size_t asked_ = 0;  // names that other workers were asked for
   uint64_t pending_overflow_ = 0;
 
   dns::NameTable table_;
@@ -170,7 +186,7 @@ class ResolverView : public std::enable_shared_from_this<ResolverView> {
   ResolverPool& pool_;
   uint64_t id_;
   std::shared_ptr<const ResolverConfig> config_;
-  std::shared_ptr<std::atomic<size_t>> pending_;
+  std::shared_ptr<Resolver::PendingCounts> pending_;
   std::vector<Resolver*> resolvers_;  // each entry is its worker's
 };
 

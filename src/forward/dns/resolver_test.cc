@@ -251,6 +251,36 @@ TEST_F(ResolverTest, refuses_more_waiting_requests_than_the_limit_but_never_cach
   EXPECT_EQ(ask("other.test"), "10.0.0.1");
 }
 
+TEST_F(ResolverTest, keeps_known_names_apart_from_strangers_that_wait) {
+  open(2, {.names = {.ttl_min = 1s, .hosts_max = 8}, .pending_max = 4});
+  const std::string known = name_of(1, 1), expired = name_of(1, 2);
+  EXPECT_EQ(ask(expired, 1), "10.0.0.1");
+  pass(101s);
+  EXPECT_EQ(ask(known, 1), "10.0.0.1");
+  server->handler = [](const DnsQuestion& q) {
+    return q.name.starts_with("x") ? std::vector<dns::MessageBuilder>{} : std::vector{q.addresses({"10.0.0.2"})};
+  };
+  std::vector<std::unique_ptr<Request>> strangers;
+  as_worker(1);
+  for (int i = 0; i < 40; ++i) strangers.push_back(std::make_unique<Request>(*view, fmt::format("x{}.test", i % 20)));
+  flow();
+  EXPECT_EQ(std::ranges::count(strangers, "waits", &Request::text), 4);
+  EXPECT_EQ(std::ranges::count(strangers, "failed too_many_pending", &Request::text), 36);
+  EXPECT_EQ(ask(expired, 1), "10.0.0.2");  // waits with its like
+  EXPECT_EQ(ask(known, 0), "10.0.0.1");    // a stranger there, though not to its owner
+  EXPECT_EQ(ask("other.test"), "failed too_many_pending");
+  pass(5s);
+}
+
+TEST_F(ResolverTest, keeps_what_it_knows_when_thousands_of_names_fail) {
+  open(1, {.names = {.hosts_max = 8}});
+  EXPECT_EQ(ask("hot.test"), "10.0.0.1");
+  server->handler = [](const DnsQuestion& q) { return std::vector{q.failure(Rcode::name_does_not_exist)}; };
+  for (int i = 0; i < 200; ++i) ask(fmt::format("x{}.test", i));
+  EXPECT_EQ(cached("hot.test"), "10.0.0.1");
+  EXPECT_LE(view->mine().table().size(), 16u);
+}
+
 TEST_F(ResolverTest, overflows_only_when_all_names_have_waiters) {
   open(1, {.names = {.hosts_max = 2}});
   server->handler = [](const DnsQuestion& q) {
