@@ -23,6 +23,13 @@ constexpr MetricFamily kInvalid{"sluice_dynamic_destination_invalid_total",
 constexpr MetricFamily kUnresolved{"sluice_dynamic_destination_unresolved_total",
                                    "Requests whose destination could not be resolved."};
 
+// "host:port"
+std::string canonical_text(const Authority& authority, uint16_t default_port) {
+  const uint16_t port = authority.port ? authority.port : default_port;
+  return authority.address ? Endpoint{*authority.address, port}.to_string()
+                           : fmt::format("{}:{}", authority.host, port);
+}
+
 // One host and port, as one worker knows it: its connections, and the addresses that may be connected to.
 struct Destination {
   Destination(Loop& loop, const std::shared_ptr<const Cluster>& cluster) : pool(loop, cluster) {}
@@ -42,9 +49,12 @@ struct Destination {
   uint64_t generation = 0;
   size_t guard = SIZE_MAX;
 
+  bool used = false;  // since the last look for one to give up
   std::list<Destination*>::iterator place;
 };
 
+// Made only for destinations whose addresses are known, so that names that are nothing push out nothing; and given up
+// in the order of their coming, but for those in use: whoever was used since the last look goes to the end (CLOCK).
 class Destinations final : public ClusterState {
  public:
   Destinations(Loop& loop, std::shared_ptr<const DynamicCluster> cluster) : loop_(loop), cluster_(std::move(cluster)) {}
@@ -52,48 +62,51 @@ class Destinations final : public ClusterState {
   Destination* find(std::string_view text) {
     const auto found = by_text_.find(text);
     if (found == by_text_.end()) return nullptr;
-    // Moving a hot one to the end each time would cost more than it tells: only when it is not near the end.
-    Destination& destination = *found->second;
-    if (++uses_ % 16 == 0) order_.splice(order_.end(), order_, destination.place);
-    return &destination;
+    found->second->used = true;
+    return found->second.get();
   }
 
   Destination& add(std::string_view text, const Authority& authority) {
-    while (by_text_.size() >= DynamicCluster::kDestinationsMax && drop_oldest()) {
-    }
+    if (by_text_.size() >= DynamicCluster::kDestinationsMax) drop_one();
     auto made = std::make_unique<Destination>(loop_, cluster_->cluster);
     Destination& destination = *made;
     destination.text = text;
     destination.host = authority.host;
     destination.literal = authority.address;
     destination.port = authority.port ? authority.port : cluster_->default_port;
-    destination.canonical = authority.address ? Endpoint{*authority.address, destination.port}.to_string()
-                                              : fmt::format("{}:{}", destination.host, destination.port);
+    destination.canonical = canonical_text(authority, cluster_->default_port);
     destination.place = order_.insert(order_.end(), &destination);
     by_text_.emplace(text, std::move(made));
     return destination;
   }
+
+  // The next to be given up.
+  void demote(const Destination& destination) { order_.splice(order_.begin(), order_, destination.place); }
 
   bool unused() const override {
     return std::ranges::all_of(order_, [](const Destination* d) { return d->pool.exchanges == 0; });
   }
 
  private:
-  bool drop_oldest() {
-    for (Destination* destination : order_) {
-      if (destination->pool.exchanges > 0) continue;
-      order_.erase(destination->place);
-      by_text_.erase(by_text_.find(destination->text));
-      return true;
+  // The bound on looks keeps this cheap: every look takes a mark away, so a full table is never far from giving one up.
+  void drop_one() {
+    constexpr unsigned kLooks = 64;
+    for (unsigned look = 0; look < kLooks; ++look) {
+      Destination& oldest = *order_.front();
+      if (std::exchange(oldest.used, false) || oldest.pool.exchanges > 0) {
+        order_.splice(order_.end(), order_, oldest.place);
+        continue;
+      }
+      order_.pop_front();
+      by_text_.erase(by_text_.find(oldest.text));
+      return;
     }
-    return false;
   }
 
   Loop& loop_;
   std::shared_ptr<const DynamicCluster> cluster_;
   StringMap<std::unique_ptr<Destination>> by_text_;
-  std::list<Destination*> order_;  // used longest ago first, roughly
-  uint64_t uses_ = 0;
+  std::list<Destination*> order_;  // the next to be looked at first
 };
 
 class DynamicUpstream final : public Filter {
@@ -115,23 +128,13 @@ class DynamicUpstream final : public Filter {
     if (request.authority.empty()) return refuse(request, 400, "Empty host header", "empty_host_header");
 
     if (request.explanation) return explain(request);
-    Destinations& destinations = mine(request);
-    Destination* destination = destinations.find(request.authority);
-    if (!destination) {
-      HostScratch scratch;
-      const auto authority = parse_authority(request.authority, scratch);
-      if (!authority) {
-        metrics_->invalid->add();
-        return refuse(request, 400, request.arena.copy(authority.error().message), "invalid_destination");
-      }
-      if (authority->unresolvable_name) return unresolved(request, NameFailure::invalid_name);
-      destination = &destinations.add(request.authority, *authority);
-    }
+    Destination* destination = mine(request).find(request.authority);
+    if (!destination) return first_time(request);
     request.info.destination = request.arena.copy(destination->canonical);
     if (destination->literal) return go(request, *destination, nullptr);
     if (const AddressSet* known = cluster_->resolver->mine().cached(destination->host))
       return go(request, *destination, known);
-    return resolve_and_go(request, *destination);
+    return resolve_and_go(request, request.arena.copy(destination->host));
   }
 
  private:
@@ -143,14 +146,13 @@ class DynamicUpstream final : public Filter {
     if (!authority) return refuse(request, 400, request.arena.copy(authority.error().message), "invalid_destination");
     if (authority->unresolvable_name) return unresolved(request, NameFailure::invalid_name);
     out.reached = true;
-    const uint16_t port = authority->port ? authority->port : cluster_->default_port;
-    out.destination = authority->address ? Endpoint{*authority->address, port}.to_string()
-                                         : fmt::format("{}:{}", authority->host, port);
+    out.destination = canonical_text(*authority, cluster_->default_port);
     if (!authority->address) {
       out.address_class = "known once the name is resolved, which explain does not do";
       out.verdict = "by the class of each address; only global ones are allowed unless an EgressPolicy opens more";
       return local_reply(request, 200, "", "explained");
     }
+    const uint16_t port = authority->port ? authority->port : cluster_->default_port;
     const Verdict verdict = guard_->rules.decide(*authority->address, port);
     out.address_class = class_word(verdict.address_class);
     out.verdict = fmt::format("{} by rule {}", verdict.allowed ? "allowed" : "refused", verdict.rule);
@@ -162,13 +164,42 @@ class DynamicUpstream final : public Filter {
         cluster_->id, [this](Loop& loop) { return std::make_unique<Destinations>(loop, cluster_); });
   }
 
-  Task<Response> resolve_and_go(Request& request, Destination& destination) const {
-    // The destination must still be there when the answer comes.
-    const ConnectionPool::User user(destination.pool);
-    auto resolving = cluster_->resolver->mine().resolve(destination.host);
+  // This worker does not know the destination, at least not by this spelling.
+  Task<Response> first_time(Request& request) const {
+    HostScratch scratch;
+    const auto authority = parse_authority(request.authority, scratch);
+    if (!authority) {
+      metrics_->invalid->add();
+      return refuse(request, 400, request.arena.copy(authority.error().message), "invalid_destination");
+    }
+    if (authority->unresolvable_name) return unresolved(request, NameFailure::invalid_name);
+    request.info.destination = request.arena.copy(canonical_text(*authority, cluster_->default_port));
+    if (authority->address) return go(request, added(request, *authority, nullptr), nullptr);
+    if (const AddressSet* known = cluster_->resolver->mine().cached(authority->host))
+      return go(request, added(request, *authority, known), known);
+    return resolve_and_go(request, request.arena.copy(authority->host));
+  }
+
+  // A destination that no request may go to is the first to be given up.
+  Destination& added(Request& request, const Authority& authority, const AddressSet* addresses) const {
+    Destinations& destinations = mine(request);
+    Destination& destination = destinations.add(request.authority, authority);
+    judge(destination, addresses);
+    if (destination.refused) destinations.demote(destination);
+    return destination;
+  }
+
+  Task<Response> resolve_and_go(Request& request, std::string_view host) const {
+    auto resolving = cluster_->resolver->mine().resolve(host);
     const NameState state = CO_TRY(co_await resolving);
     if (!state.addresses || state.addresses->addresses.empty()) co_return unresolved(request, state.failure);
-    auto going = go(request, destination, state.addresses.get());
+    Destination* destination = mine(request).find(request.authority);
+    if (!destination) {
+      HostScratch scratch;
+      const auto authority = parse_authority(request.authority, scratch);  // as before
+      destination = &added(request, *authority, state.addresses.get());
+    }
+    auto going = go(request, *destination, state.addresses.get());
     co_return co_await going;
   }
 

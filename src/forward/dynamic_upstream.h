@@ -20,7 +20,7 @@ struct DynamicCluster {
   bool save_upstream_address = false;
   ClusterId id;
 
-  // Destinations that one worker remembers; over it, those that were used longest ago go, connections and all.
+  // Destinations that one worker remembers; over it, those that nobody used lately go, connections and all.
   static constexpr size_t kDestinationsMax = 8192;
 };
 
