@@ -133,7 +133,7 @@ ControlPlane::ControlPlane(const RunOptions& options)
       descriptors_(share_descriptors(raise_descriptor_limit(), options.workers)),
       metrics_(options.workers + 1),
       log_files_(options.workers + 1, metrics_),
-      workers_(options.workers, log_files_),
+      workers_(options.workers, log_files_, metrics_, descriptors_),
       resolvers_(workers_.loops()),
       store_(wall_now()) {
   metric_slot = options.workers;

@@ -8,7 +8,8 @@ namespace sluice {
 
 class Workers::Worker final : private Waiter {
  public:
-  Worker(unsigned index, LogFiles& log_files) : upstreams(loop), index_(index), log_files_(log_files) {}
+  Worker(unsigned index, LogFiles& log_files, size_t upstream_connections_max, const BudgetMetrics& metrics)
+      : upstreams(loop, upstream_connections_max, metrics), index_(index), log_files_(log_files) {}
 
   void start() {
     thread_ = std::thread([this] {
@@ -85,8 +86,10 @@ class Workers::Worker final : private Waiter {
   SteadyTime abort_at_ = SteadyTime::max();
 };
 
-Workers::Workers(unsigned count, LogFiles& log_files) {
-  for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_unique<Worker>(i, log_files));
+Workers::Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors) {
+  const BudgetMetrics budget(metrics);
+  for (unsigned i = 0; i < count; ++i)
+    workers_.push_back(std::make_unique<Worker>(i, log_files, descriptors.upstream_of_worker(count), budget));
 }
 
 Workers::~Workers() = default;

@@ -7,6 +7,7 @@
 #include "control/snapshot.h"
 #include "forward/dns/resolver.h"
 #include "forward/upstreams.h"
+#include "io/descriptors.h"
 #include "observe/log_file.h"
 #include "serve/listener.h"
 
@@ -21,7 +22,7 @@ struct OpenPort {
 
 class Workers {
  public:
-  Workers(unsigned count, LogFiles& log_files);
+  Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors);
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   // Only after stop().

@@ -94,7 +94,7 @@ class WorkersTest : public testing::Test {
   Metrics metrics_{3};
   LogFiles log_files_{3, metrics_};
   std::shared_ptr<const ServerMetrics> server_metrics_ = std::make_shared<ServerMetrics>(metrics_, "http");
-  Workers workers_{2, log_files_};
+  Workers workers_{2, log_files_, metrics_, share_descriptors(1024, 2)};
   std::counting_semaphore<> drained_{0};
 };
 

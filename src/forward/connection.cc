@@ -25,12 +25,14 @@ bool is_among(std::span<const SocketAddress> addresses, const SocketAddress& wan
 UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a)
     : address(a), address_text(a.to_string()), pool(p) {
   ++pool.open_;
+  pool.connections.opened();
   pool.cluster->metrics.connections->add();
   pool.cluster->connection(1);
 }
 
 UpstreamConnection::~UpstreamConnection() {
   --pool.open_;
+  pool.connections.closed();
   pool.cluster->connection(-1);
   pool.tell_next();
 }
@@ -54,6 +56,7 @@ void ConnectionPool::unlink(UpstreamConnection& connection) {
   if (connection.next_) connection.next_->previous_ = connection.previous_;
   connection.next_ = connection.previous_ = nullptr;
   --idle_;
+  connections.remove_idle(connection);
   connection.idle_timer_.disarm();
   connection.socket.watch().reader = nullptr;
 }
@@ -99,6 +102,8 @@ void ConnectionPool::keep(std::unique_ptr<UpstreamConnection> connection) {
   if (first_) first_->previous_ = kept;
   first_ = kept;
   ++idle_;
+  kept->idle_since_ = loop.now();
+  connections.add_idle(*kept);
   watch.reader = kept;
   kept->idle_timer_.arm(loop, loop.now() + cluster->idle_timeout, kept->expiry_);
   tell_next();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 
+#include "forward/budget.h"
 #include "forward/cluster.h"
 #include "io/block.h"
 #include "io/socket.h"
@@ -32,8 +33,13 @@ class UpstreamConnection final : private Waiter {
   uint64_t uses = 0;  // requests sent on it
   ConnectionPool& pool;
 
+  // While it is idle:
+  SteadyTime idle_since() const { return idle_since_; }
+  void give_up() { wake(); }  // closes and destroys it
+
  private:
   friend class ConnectionPool;
+  friend class ClusterConnections;
   struct IdleExpiry final : Waiter {
     explicit IdleExpiry(UpstreamConnection& c) : connection(c) {}
     void wake() override;
@@ -48,11 +54,14 @@ class UpstreamConnection final : private Waiter {
   Timer idle_timer_;
   UpstreamConnection* next_ = nullptr;
   UpstreamConnection* previous_ = nullptr;
+  SteadyTime idle_since_{};
+  UpstreamConnection* newer_ = nullptr;  // among the idle ones of the cluster
+  UpstreamConnection* older_ = nullptr;
 };
 
 class ConnectionPool {
  public:
-  ConnectionPool(Loop& l, std::shared_ptr<const Cluster> c) : loop(l), cluster(std::move(c)) {}
+  ConnectionPool(Loop& l, ClusterConnections& c) : loop(l), connections(c), cluster(c.cluster) {}
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
   // No connection may be in use.
@@ -65,6 +74,9 @@ class ConnectionPool {
   void keep(std::unique_ptr<UpstreamConnection> connection);
   // From now on only these addresses: closes idle connections to others, and those in use when they would be kept.
   void drop_others(std::span<const SocketAddress> allowed);
+
+  // Whether one more may be opened; may close idle ones to other destinations.
+  bool make_room() { return connections.make_room(open_); }
 
   size_t idle() const { return idle_; }
   size_t open() const { return open_; }  // idle or in use
@@ -101,6 +113,7 @@ class ConnectionPool {
   size_t turn = 0;  // counts up, for whoever spreads requests over addresses
 
   Loop& loop;
+  ClusterConnections& connections;
   const std::shared_ptr<const Cluster> cluster;
 
  private:

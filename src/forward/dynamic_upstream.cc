@@ -32,7 +32,7 @@ std::string canonical_text(const Authority& authority, uint16_t default_port) {
 
 // One host and port, as one worker knows it: its connections, and the addresses that may be connected to.
 struct Destination {
-  Destination(Loop& loop, const std::shared_ptr<const Cluster>& cluster) : pool(loop, cluster) {}
+  Destination(Loop& loop, ClusterConnections& connections) : pool(loop, connections) {}
 
   std::string text;  // the authority as requests spell it: the key
   std::string host;  // canonical
@@ -57,7 +57,10 @@ struct Destination {
 // in the order of their coming, but for those in use: whoever was used since the last look goes to the end (CLOCK).
 class Destinations final : public ClusterState {
  public:
-  Destinations(Loop& loop, std::shared_ptr<const DynamicCluster> cluster) : loop_(loop), cluster_(std::move(cluster)) {}
+  Destinations(Upstreams& upstreams, std::shared_ptr<const DynamicCluster> cluster)
+      : loop_(upstreams.loop),
+        cluster_(std::move(cluster)),
+        connections_(upstreams.budget, cluster_->cluster, HostsBy::client) {}
 
   Destination* find(std::string_view text) {
     const auto found = by_text_.find(text);
@@ -68,7 +71,7 @@ class Destinations final : public ClusterState {
 
   Destination& add(std::string_view text, const Authority& authority) {
     if (by_text_.size() >= DynamicCluster::kDestinationsMax) drop_one();
-    auto made = std::make_unique<Destination>(loop_, cluster_->cluster);
+    auto made = std::make_unique<Destination>(loop_, connections_);
     Destination& destination = *made;
     destination.text = text;
     destination.host = authority.host;
@@ -105,6 +108,7 @@ class Destinations final : public ClusterState {
 
   Loop& loop_;
   std::shared_ptr<const DynamicCluster> cluster_;
+  ClusterConnections connections_;
   StringMap<std::unique_ptr<Destination>> by_text_;
   std::list<Destination*> order_;  // the next to be looked at first
 };
@@ -161,7 +165,7 @@ class DynamicUpstream final : public Filter {
 
   Destinations& mine(Request& request) const {
     return request.upstreams->get<Destinations>(
-        cluster_->id, [this](Loop& loop) { return std::make_unique<Destinations>(loop, cluster_); });
+        cluster_->id, [this](Upstreams& upstreams) { return std::make_unique<Destinations>(upstreams, cluster_); });
   }
 
   // This worker does not know the destination, at least not by this spelling.

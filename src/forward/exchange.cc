@@ -58,7 +58,6 @@ class Exchange {
   };
   enum class Attempt : uint8_t { answered, failed, again };
 
-  bool may_connect() const;
   Task<void> wait_for_connection(std::span<const SocketAddress> addresses);
   SteadyTime after_timeout() const;
   void begin_timeout();
@@ -162,7 +161,7 @@ Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
   for (bool repeated = false;; repeated = true) {
     // The second time on a fresh one: what else lies in the pool may have been closed with the first.
     connection_ = repeated ? nullptr : pool_.take(addresses);
-    if (!connection_ && !may_connect()) {
+    if (!connection_ && !pool_.make_room()) {
       auto waiting = wait_for_connection(addresses);
       CO_TRY(co_await waiting);
       if (failure_) co_return *failure_;
@@ -218,12 +217,8 @@ void Exchange::fail_late() {
   fail(UpstreamFailure::timeout);
 }
 
-// As Envoy: a destination without any connection may have one, or idle ones to other places would shut it out.
-bool Exchange::may_connect() const {
-  return pool_.open() == 0 || cluster_.fits(*cluster_.metrics.connections_active, cluster_.connections_max);
-}
-
-// The pool has connections, so one of them will become free: idle with the next response, or closed.
+// If the pool has connections, one of them will become free: idle with the next response, or closed. Without any, all
+// that the process may have are busy with other destinations.
 Task<void> Exchange::wait_for_connection(std::span<const SocketAddress> addresses) {
   cluster_.metrics.connections_overflow->add();
   if (!cluster_.fits(*cluster_.metrics.pending_active, cluster_.pending_max)) {
@@ -233,7 +228,12 @@ Task<void> Exchange::wait_for_connection(std::span<const SocketAddress> addresse
   }
   const SteadyTime latest = std::min(deadline_, after_timeout());  // a body that waits with it has no deadline yet
   ConnectionPool::Pending pending(pool_);
-  while (!connection_ && !may_connect()) {
+  while (!connection_ && !pool_.make_room()) {
+    if (pool_.open() == 0) {
+      pool_.connections.budget.count_overflow();
+      fail(UpstreamFailure::overflow);
+      co_return Status{};
+    }
     auto waiting = pending.until_free(latest);
     auto freed = co_await waiting;
     if (!freed && freed.error().kind == ErrorKind::timeout) {
@@ -248,12 +248,12 @@ Task<void> Exchange::wait_for_connection(std::span<const SocketAddress> addresse
 
 Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
   Error last;
-  for (const SocketAddress& address : addresses) {
-    connection_ = std::make_unique<UpstreamConnection>(pool_, address);
+  for (size_t i = 0; i < addresses.size();) {
+    connection_ = std::make_unique<UpstreamConnection>(pool_, addresses[i]);
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
     const Nanos left = deadline_ - request_.loop.now();
     auto connecting =
-        sluice::connect(connection_->socket, request_.loop, address, std::min(cluster_.connect_timeout, left));
+        sluice::connect(connection_->socket, request_.loop, addresses[i], std::min(cluster_.connect_timeout, left));
     auto connected = co_await connecting;
     if (connected) {
       connection_->local_text = connection_->socket.local_address().to_string();
@@ -261,6 +261,9 @@ Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
     }
     last = std::move(connected).error();
     connection_.reset();
+    // The system's own bound was met before ours: an idle connection's descriptor will do.
+    if ((last.code == EMFILE || last.code == ENFILE) && pool_.connections.budget.give_up_any()) continue;
+    ++i;
     if (last.kind == ErrorKind::cancelled) co_return std::unexpected(std::move(last));
     if (request_.loop.now() >= deadline_) {
       fail_late();

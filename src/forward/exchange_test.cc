@@ -62,7 +62,9 @@ struct World {
   Metrics metrics{1};
   const kinds::CircuitBreakers breakers;
   std::shared_ptr<Cluster> cluster = std::make_shared<Cluster>("c", breakers, 1, metrics);
-  ConnectionPool pool{loop, cluster};
+  ConnectionBudget budget;
+  ClusterConnections connections{budget, cluster, HostsBy::operator_};
+  ConnectionPool pool{loop, connections};
   TestUpstream upstream{loop};
   Rules rules;
 };
@@ -814,7 +816,7 @@ TEST(Forward, gives_every_destination_one_connection_whatever_the_others_have) {
   one_connection.max_connections = 1;
   World world(one_connection);
   fill_pool(world, 1);
-  ConnectionPool other(world.loop, world.cluster);
+  ConnectionPool other(world.loop, world.connections);
   Trip trip(world);
   trip.pool = &other;
   trip.start();
@@ -822,6 +824,34 @@ TEST(Forward, gives_every_destination_one_connection_whatever_the_others_have) {
   ASSERT_TRUE(trip.done());
   EXPECT_EQ(trip.response.status, 200);
   trip.end();
+}
+
+TEST(Forward, refuses_a_request_when_all_connections_the_process_may_have_are_busy_elsewhere) {
+  World world;
+  ConnectionBudget one(1, BudgetMetrics(world.metrics));
+  ClusterConnections connections(one, world.cluster, HostsBy::operator_);
+  ConnectionPool here(world.loop, connections), there(world.loop, connections);
+  Trip first(world), second(world), third(world);
+  first.pool = &here;
+  first.start();
+  TestPeer& peer = first.asked();
+  second.pool = &there;
+  ASSERT_TRUE(second.run());
+  EXPECT_EQ(second.response.status, 503);
+  EXPECT_EQ(second.info.flags_text(), "UO");
+  EXPECT_EQ(world.metrics.metric(budget_metric_families()[1])->value(), 1);
+  third.pool = &here;  // waits for what its own destination has
+  third.start();
+  peer.say(kOk);
+  ASSERT_TRUE(first.done());
+  first.end();
+  peer.forget();
+  ASSERT_TRUE(turn_until(world.loop, [&] { return peer.hears("\r\n\r\n"); }));
+  peer.say(kOk);
+  ASSERT_TRUE(third.done());
+  EXPECT_EQ(third.response.status, 200);
+  third.end();
+  second.end();
 }
 
 TEST(Forward, a_cancelled_request_closes_its_connection) {

@@ -10,8 +10,8 @@ namespace {
 class StaticPools final : public ClusterState {
  public:
   struct Host {
-    Host(Loop& loop, const StaticCluster& cluster, const StaticCluster::Host& h)
-        : config(h), pool(loop, cluster.cluster) {
+    Host(Loop& loop, ClusterConnections& connections, const StaticCluster::Host& h)
+        : config(h), pool(loop, connections) {
       if (h.address) addresses.push_back(to_socket_address(*h.address, h.port));
     }
     const StaticCluster::Host& config;
@@ -21,9 +21,10 @@ class StaticPools final : public ClusterState {
     int64_t credit = 0;
   };
 
-  StaticPools(Loop& loop, std::shared_ptr<const StaticCluster> cluster) : cluster_(std::move(cluster)) {
+  StaticPools(Upstreams& upstreams, std::shared_ptr<const StaticCluster> cluster)
+      : cluster_(std::move(cluster)), connections_(upstreams.budget, cluster_->cluster, HostsBy::operator_) {
     for (const auto& host : cluster_->hosts) {
-      hosts_.push_back(std::make_unique<Host>(loop, *cluster_, host));
+      hosts_.push_back(std::make_unique<Host>(upstreams.loop, connections_, host));
       total_ += host.weight;
     }
   }
@@ -46,6 +47,7 @@ class StaticPools final : public ClusterState {
 
  private:
   std::shared_ptr<const StaticCluster> cluster_;
+  ClusterConnections connections_;
   std::vector<std::unique_ptr<Host>> hosts_;
   int64_t total_ = 0;
 };
@@ -57,7 +59,7 @@ class StaticUpstream final : public Filter {
   Task<Response> handle(Request& request, Next) const override {
     if (request.explanation) return explain(request);
     auto& pools = request.upstreams->get<StaticPools>(
-        cluster_->id, [this](Loop& loop) { return std::make_unique<StaticPools>(loop, cluster_); });
+        cluster_->id, [this](Upstreams& upstreams) { return std::make_unique<StaticPools>(upstreams, cluster_); });
     StaticPools::Host& host = pools.pick();
     if (host.config.address) return forward(request, {host.pool, host.addresses});
     return resolve_and_forward(request, host);

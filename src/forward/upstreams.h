@@ -36,16 +36,19 @@ class ClusterId {
 
 class Upstreams {
  public:
+  // Without a bound on connections: for tests.
   explicit Upstreams(Loop& l) : loop(l) {}
+  Upstreams(Loop& l, size_t connections_max, const BudgetMetrics& metrics)
+      : loop(l), budget(connections_max, metrics) {}
   Upstreams(const Upstreams&) = delete;
   Upstreams& operator=(const Upstreams&) = delete;
 
-  // The state of the cluster with that id, made by `make(loop)` at the first call.
+  // The state of the cluster with that id, made by `make(*this)` at the first call.
   template <class State, class Make>
   State& get(const ClusterId& id, Make&& make) {
     if (id.value() >= states_.size()) states_.resize(id.value() + 1);
     auto& state = states_[id.value()];
-    if (!state) state = make(loop);
+    if (!state) state = make(*this);
     return static_cast<State&>(*state);
   }
   // Ends the state of clusters that no snapshot has any more, once nothing uses them. `alive[id]` tells.
@@ -55,6 +58,7 @@ class Upstreams {
   }
 
   Loop& loop;
+  ConnectionBudget budget;  // over all clusters
 
  private:
   std::vector<std::unique_ptr<ClusterState>> states_;

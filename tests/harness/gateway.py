@@ -44,7 +44,7 @@ spec:
 """
 
     def __init__(self, files, resolver=None, workers=1, values=None, access_log=None, arguments=(), folder=None, wait=True,
-                 environment=None):
+                 environment=None, descriptors=None):
         self.scratch = tempfile.TemporaryDirectory(prefix="sluice-gateway-")
         self.port, self.port2, self.admin_port, self.api_port = free_ports(4)
         self.folder = pathlib.Path(folder) if folder else pathlib.Path(self.scratch.name, "config")
@@ -54,6 +54,8 @@ spec:
             files = {"gateway.yaml": self.PLAIN, **files}
         for name, text in files.items():
             self.write(name, text)
+        # The most file descriptors it may have: prlimit's "400", or "300:500" for soft and hard.
+        self.limited = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
         self.arguments = ["run", "--config", self.folder, "--workers", workers,
                           "--admin", f"127.0.0.1:{self.admin_port}", "--api", f"127.0.0.1:{self.api_port}"]
         if resolver:
@@ -66,7 +68,7 @@ spec:
         self.start(wait)
 
     def start(self, wait=True):
-        self.process = Process([sluice_program(), *self.arguments], self.scratch.name, "sluice", self.environment)
+        self.process = Process([*self.limited, sluice_program(), *self.arguments], self.scratch.name, "sluice", self.environment)
         if wait:
             self.wait_ready()
 

@@ -1,0 +1,126 @@
+#include "forward/budget.h"
+
+#include <gtest/gtest.h>
+
+#include "forward/connection.h"
+#include "io/testing.h"
+
+namespace sluice {
+namespace {
+
+constexpr SocketAddress kNowhere{};
+
+// A worker's clusters; connections that were never opened count like others.
+struct World {
+  explicit World(size_t connections_max, uint32_t of_cluster = 1024) : budget(connections_max, BudgetMetrics(metrics)) {
+    loop.use_manual_clock(SteadyTime(1000s), WallTime(0s));
+    kinds::CircuitBreakers breakers;
+    breakers.max_connections = of_cluster;
+    cluster = std::make_shared<Cluster>("c", breakers, 1, metrics);
+  }
+  int64_t given_up() { return metrics.metric(budget_metric_families()[0])->value(); }
+
+  Loop loop;
+  Metrics metrics{1};
+  ConnectionBudget budget;
+  std::shared_ptr<Cluster> cluster;
+};
+
+// One destination and the connections that are in use there.
+struct Place {
+  Place(World& w, ClusterConnections& connections) : world(w), pool(w.loop, connections) {}
+  bool open() {
+    if (!pool.make_room()) return false;
+    busy.push_back(std::make_unique<UpstreamConnection>(pool, kNowhere));
+    return true;
+  }
+  size_t open(size_t count) {
+    size_t opened = 0;
+    while (opened < count && open()) ++opened;
+    return opened;
+  }
+  void let_idle() {
+    for (auto& connection : busy) {
+      connection->socket.watch().readable = false;
+      pool.keep(std::move(connection));
+      world.loop.advance(1ms);
+    }
+    busy.clear();
+  }
+  World& world;
+  ConnectionPool pool;
+  std::vector<std::unique_ptr<UpstreamConnection>> busy;
+};
+
+TEST(Budget, keeps_a_quarter_for_the_hosts_of_the_operator) {
+  World world(8);
+  ClusterConnections of_clients(world.budget, world.cluster, HostsBy::client);
+  ClusterConnections of_operator(world.budget, world.cluster, HostsBy::operator_);
+  Place dynamic(world, of_clients), fixed(world, of_operator);
+  EXPECT_EQ(dynamic.open(100), 6U);
+  EXPECT_EQ(fixed.open(100), 2U);
+  EXPECT_EQ(world.budget.open(), 8U);
+}
+
+TEST(Budget, gives_up_the_longest_idle_dynamic_connections_first) {
+  World world(8);
+  ClusterConnections of_clients(world.budget, world.cluster, HostsBy::client);
+  ClusterConnections of_operator(world.budget, world.cluster, HostsBy::operator_);
+  Place first(world, of_clients), second(world, of_clients), fixed(world, of_operator), more(world, of_operator);
+  EXPECT_EQ(fixed.open(2), 2U);
+  fixed.let_idle();
+  EXPECT_EQ(first.open(3), 3U);
+  first.let_idle();
+  EXPECT_EQ(second.open(3), 3U);
+  second.let_idle();
+  EXPECT_EQ(more.open(4), 4U);
+  EXPECT_EQ(first.pool.open(), 0U);
+  EXPECT_EQ(second.pool.open(), 2U);
+  EXPECT_EQ(fixed.pool.open(), 2U);
+  EXPECT_EQ(world.given_up(), 4);
+  EXPECT_EQ(more.open(100), 4U);  // the other two dynamic ones, and at last those of the operator
+  EXPECT_EQ(fixed.pool.open(), 0U);
+  EXPECT_EQ(world.budget.open(), 8U);
+}
+
+TEST(Budget, never_grows_whatever_number_of_destinations_there_is) {
+  World world(16);
+  ClusterConnections of_clients(world.budget, world.cluster, HostsBy::client);
+  std::deque<Place> places;
+  for (int i = 0; i < 100; ++i) {
+    Place& place = places.emplace_back(world, of_clients);
+    EXPECT_TRUE(place.open());
+    place.let_idle();
+    EXPECT_LE(world.budget.open(), 12U);
+  }
+  places.clear();
+  EXPECT_EQ(world.budget.open(), 0U);
+}
+
+TEST(Budget, lets_a_cluster_at_its_limit_open_for_a_new_destination_what_idles_elsewhere) {
+  World world(1000, 4);
+  ClusterConnections of_clients(world.budget, world.cluster, HostsBy::client);
+  std::deque<Place> places;
+  for (int i = 0; i < 50; ++i) {
+    Place& place = places.emplace_back(world, of_clients);
+    EXPECT_TRUE(place.open());
+    place.let_idle();
+    EXPECT_LE(world.cluster->metrics.connections_active->value(), 4);
+  }
+  EXPECT_EQ(places.back().pool.idle(), 1U);
+  EXPECT_FALSE(places.back().pool.make_room());  // has one, which will do
+}
+
+TEST(Budget, gives_up_nothing_that_is_busy) {
+  World world(4);
+  ClusterConnections of_operator(world.budget, world.cluster, HostsBy::operator_);
+  Place busy(world, of_operator), late(world, of_operator);
+  EXPECT_EQ(busy.open(100), 4U);
+  EXPECT_FALSE(late.open());
+  EXPECT_FALSE(world.budget.give_up_any());
+  busy.let_idle();
+  EXPECT_TRUE(late.open());
+}
+
+}  // namespace
+}  // namespace sluice
