@@ -15,6 +15,7 @@ constexpr size_t kTotalMax = size_t{1} << 24;
 
 constexpr size_t kRestOfProcess = 96;  // standard streams, API and admin with their clients, files, inotify, libraries
 constexpr size_t kRestOfWorker = 24;   // epoll, eventfd, listeners and their spares, log files
+constexpr size_t kDnsOfWorkerLeast = 8;
 constexpr size_t kDnsOfWorkerMax = 256;
 
 }  // namespace
@@ -24,7 +25,8 @@ DescriptorShares share_descriptors(size_t total, unsigned workers) {
   out.total = std::min(total, kTotalMax);
   // In a very tight process the rest may not take all.
   out.rest = std::min(kRestOfProcess + kRestOfWorker * workers, out.total / 3);
-  out.dns = std::clamp<size_t>(out.total / 16, workers, kDnsOfWorkerMax * workers);
+  const size_t dns_least = std::clamp<size_t>(out.total / 4, workers, kDnsOfWorkerLeast * workers);
+  out.dns = std::clamp<size_t>(out.total / 16, dns_least, kDnsOfWorkerMax * workers);
   const size_t taken = out.rest + out.dns;
   const size_t left = out.total > taken ? out.total - taken : 0;
   // A forwarded request needs one on each side.

@@ -346,8 +346,10 @@ void Resolver::tell(uint16_t worker, std::move_only_function<void(Resolver&)> jo
 struct Resolver::Asking {
   Asking(Resolver& r, dns::QueryId i) : resolver(r), id(i) {}
 
-  Task<void> run(std::string name, dns::RecordType type) {
-    auto asking = ask_servers(resolver.loop_, resolver.config_->servers, resolver.buffer_, std::move(name), type);
+  Task<void> run(dns::SendQuery query) {
+    auto asking =
+        ask_servers(resolver.loop_, resolver.config_->servers, *resolver.pool_.workers_[resolver.worker_].sockets,
+                    std::move(query.name), query.type, query.standing);
     answer = co_await asking;
     co_return Status{};
   }
@@ -368,7 +370,7 @@ struct Resolver::Asking {
 
 void Resolver::send(dns::SendQuery query) {
   auto& asking = *queries_.emplace(query.id, std::make_unique<Asking>(*this, query.id)).first->second;
-  asking.runner.start(asking.run(std::move(query.name), query.type));  // may be done, and gone, at once
+  asking.runner.start(asking.run(std::move(query)));  // may be done, and gone, at once
 }
 
 void Resolver::cancel(dns::QueryId id) {
@@ -432,6 +434,12 @@ Resolver& ResolverView::create_mine() {
   return *(pool_.workers_[worker].resolvers[id_] = std::move(resolver));
 }
 
+ResolverPool::ResolverPool(std::vector<Loop*> loops, size_t descriptors)
+    : workers_(loops.size()), loops_(std::move(loops)) {
+  for (size_t i = 0; i < loops_.size(); ++i)
+    workers_[i].sockets = std::make_unique<DnsSockets>(*loops_[i], descriptors);
+}
+
 ResolverPool::~ResolverPool() = default;
 
 std::shared_ptr<ResolverView> ResolverPool::make(ResolverConfig config) {
@@ -453,6 +461,7 @@ ResolverStats ResolverPool::stats_of_this_worker() const {
   const Worker& worker = workers_[metric_slot];
   ResolverStats out = worker.ended;
   for (const auto& [id, resolver] : worker.resolvers) out.add(resolver->stats());
+  out.sockets = worker.sockets->stats();
   return out;
 }
 

@@ -44,7 +44,8 @@ void use_system_files(ResolverConfig& config, const std::string& resolv_conf = "
 struct ResolverStats {
   dns::NameStats names;
   uint64_t pending_overflow = 0;
-  size_t hosts = 0;  // names this worker owns just now
+  DnsSocketStats sockets;  // of the worker, all resolvers together
+  size_t hosts = 0;        // names this worker owns just now
 
   void add(const ResolverStats& other);
 };
@@ -159,7 +160,6 @@ class Resolver {
   dns::NameTable table_;
   TableTimer table_timer_{*this};
   std::unordered_map<dns::QueryId, std::unique_ptr<Asking>> queries_;
-  DatagramBuffer buffer_;
   bool performing_ = false;
   bool ending_ = false;
 };
@@ -193,8 +193,8 @@ class ResolverView : public std::enable_shared_from_this<ResolverView> {
 // Made before the workers start; destroyed after they and all views have ended, and before their loops are.
 class ResolverPool {
  public:
-  // Loop i is that of the worker whose metric_slot is i.
-  explicit ResolverPool(std::vector<Loop*> loops) : workers_(loops.size()), loops_(std::move(loops)) {}
+  // Loop i is that of the worker whose metric_slot is i. `descriptors`: those of a worker for asking servers.
+  explicit ResolverPool(std::vector<Loop*> loops, size_t descriptors = 64);
   ~ResolverPool();
   ResolverPool(const ResolverPool&) = delete;
   ResolverPool& operator=(const ResolverPool&) = delete;
@@ -211,6 +211,7 @@ class ResolverPool {
   friend class ResolverView;
   friend class Resolver;
   struct Worker {
+    std::unique_ptr<DnsSockets> sockets;
     std::unordered_map<uint64_t, std::unique_ptr<Resolver>> resolvers;  // by view
     ResolverStats ended;
   };

@@ -1,9 +1,6 @@
 #include "forward/dns/transport.h"
 
 #include <sys/random.h>
-#include <unistd.h>
-
-#include <cerrno>
 
 #include "base/check.h"
 #include "io/socket.h"
@@ -23,6 +20,11 @@ struct Query {
   std::array<uint8_t, dns::kQueryBytesMax> bytes;
   size_t length = 0;
 
+  void set_id(uint16_t value) {
+    id = value;
+    bytes[0] = static_cast<uint8_t>(value >> 8);
+    bytes[1] = static_cast<uint8_t>(value & 0xFF);
+  }
   std::string_view text() const { return {reinterpret_cast<const char*>(bytes.data()), length}; }
   Result<Answer> read(std::string_view message) const {
     return parse_answer({reinterpret_cast<const uint8_t*>(message.data()), message.size()}, name, type, id);
@@ -42,35 +44,30 @@ Result<Query> make_query(const std::string& name, RecordType type, Edns edns) {
   return query;
 }
 
+// By which sockets a query goes.
+struct Way {
+  Loop& loop;
+  DnsSockets& sockets;
+  dns::Standing standing;
+};
+
 SocketAddress socket_address(const Endpoint& endpoint) {
   return *SocketAddress::parse(endpoint.address.to_string(), endpoint.port);
 }
 
-Status open_udp(Socket& socket, Loop& loop, const Endpoint& server) {
-  const SocketAddress address = socket_address(server);
-  const int fd = ::socket(address.get()->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return std::unexpected(errno_error(errno, "socket"));
-  if (::connect(fd, address.get(), address.length) != 0) {
-    const int code = errno;
-    ::close(fd);
-    return std::unexpected(errno_error(code, "", Side::upstream));
-  }
-  const Status adopted = socket.adopt(loop, fd, Side::upstream);
-  if (!adopted) ::close(fd);
-  return adopted;
-}
-
-Task<Answer> ask_by_udp(Loop& loop, Endpoint server, DatagramBuffer& buffer, const Query& query, SteadyTime deadline) {
-  Socket socket;
-  CO_TRY(open_udp(socket, loop, server));
-  if (auto sent = socket.try_write(query.text()); sent && !*sent) co_return std::unexpected(std::move(*sent).error());
-  for (;;) {
-    auto reading = socket.read(buffer, deadline);
-    const size_t length = CO_TRY(co_await reading);
-    // A datagram does not fill the buffer and yet more may wait behind it.
-    socket.watch().readable = true;
-    if (auto answer = query.read({buffer.data(), length})) co_return std::move(*answer);
-  }
+Task<Answer> ask_by_udp(const Way& way, Endpoint server, Query& query, SteadyTime deadline) {
+  std::optional<Answer> answer;
+  DnsSockets::Question question(way.sockets, way.standing, [&](std::string_view datagram) {
+    auto read = query.read(datagram);
+    if (read) answer = *std::move(read);
+    return answer.has_value();
+  });
+  auto joining = question.join(server, deadline);
+  query.set_id(CO_TRY(co_await joining));
+  CO_TRY(question.send(query.text()));
+  auto waiting = question.answered(deadline);
+  CO_TRY(co_await waiting);
+  co_return *std::move(answer);
 }
 
 Task<void> read_exactly(Socket& socket, std::span<char> into, SteadyTime deadline) {
@@ -84,7 +81,11 @@ Task<void> read_exactly(Socket& socket, std::span<char> into, SteadyTime deadlin
 }
 
 // RFC 1035 4.2.2: each message behind its length in two bytes.
-Task<Answer> ask_by_tcp(Loop& loop, Endpoint server, const Query& query, SteadyTime deadline) {
+Task<Answer> ask_by_tcp(const Way& way, Endpoint server, const Query& query, SteadyTime deadline) {
+  Loop& loop = way.loop;
+  DnsSockets::Question place(way.sockets, way.standing);
+  auto taking = place.take_tcp(deadline);
+  CO_TRY(co_await taking);
   Socket socket;
   auto connecting = connect(socket, loop, socket_address(server), deadline - loop.now());
   CO_TRY(co_await connecting);
@@ -104,26 +105,25 @@ Task<Answer> ask_by_tcp(Loop& loop, Endpoint server, const Query& query, SteadyT
   co_return answer;
 }
 
-Task<Answer> ask_once(Loop& loop, const DnsServer& server, DatagramBuffer& buffer, const Query& query,
-                      SteadyTime deadline) {
+Task<Answer> ask_once(const Way& way, const DnsServer& server, Query& query, SteadyTime deadline) {
   if (server.protocol == DnsProtocol::udp_then_tcp) {
-    auto by_udp = ask_by_udp(loop, server.endpoint, buffer, query, deadline);
+    auto by_udp = ask_by_udp(way, server.endpoint, query, deadline);
     Answer answer = CO_TRY(co_await by_udp);
     if (!answer.truncated) co_return answer;
   }
-  auto by_tcp = ask_by_tcp(loop, server.endpoint, query, deadline);
+  auto by_tcp = ask_by_tcp(way, server.endpoint, query, deadline);
   co_return co_await by_tcp;
 }
 
-Task<Answer> ask_server(Loop& loop, const DnsServer& server, DatagramBuffer& buffer, const std::string& name,
-                        RecordType type, SteadyTime deadline) {
-  const Query query = CO_TRY(make_query(name, type, Edns::with));
-  auto asking = ask_once(loop, server, buffer, query, deadline);
+Task<Answer> ask_server(const Way& way, const DnsServer& server, const std::string& name, RecordType type,
+                        SteadyTime deadline) {
+  Query query = CO_TRY(make_query(name, type, Edns::with));
+  auto asking = ask_once(way, server, query, deadline);
   Answer answer = CO_TRY(co_await asking);
   if (answer.rcode != Rcode::format_error) co_return answer;
   // RFC 6891 7: it may be so old that it does not know EDNS.
-  const Query plain = CO_TRY(make_query(name, type, Edns::without));
-  auto asking_again = ask_once(loop, server, buffer, plain, deadline);
+  Query plain = CO_TRY(make_query(name, type, Edns::without));
+  auto asking_again = ask_once(way, server, plain, deadline);
   co_return co_await asking_again;
 }
 
@@ -135,8 +135,8 @@ bool is_final(const Answer& answer) {
 // on: the next one is asked, and whoever answers first, to any of the tries, has answered.
 class Inquiry {
  public:
-  Inquiry(Loop& loop, const DnsServers& servers, DatagramBuffer& buffer, std::string name, RecordType type)
-      : loop_(loop), servers_(servers), buffer_(buffer), name_(std::move(name)), type_(type) {}
+  Inquiry(const Way& way, const DnsServers& servers, std::string name, RecordType type)
+      : loop_(way.loop), way_(way), servers_(servers), name_(std::move(name)), type_(type) {}
 
   // Waits until all tries have ended.
   Task<Answer> run() {
@@ -163,7 +163,7 @@ class Inquiry {
   }
 
   Task<void> try_server(size_t server) {
-    auto asking = ask_server(loop_, servers_.list[server], buffer_, name_, type_, deadline_);
+    auto asking = ask_server(way_, servers_.list[server], name_, type_, deadline_);
     take(server, co_await asking);
     co_return Status{};
   }
@@ -189,8 +189,8 @@ class Inquiry {
   }
 
   Loop& loop_;
+  const Way way_;
   const DnsServers& servers_;
-  DatagramBuffer& buffer_;
   std::string name_;
   RecordType type_;
   // No try need outlast the last round's patience with the last server.
@@ -205,9 +205,9 @@ class Inquiry {
 
 }  // namespace
 
-Task<Answer> ask_servers(Loop& loop, const DnsServers& servers, DatagramBuffer& buffer, std::string name,
-                         RecordType type) {
-  Inquiry inquiry(loop, servers, buffer, std::move(name), type);
+Task<Answer> ask_servers(Loop& loop, const DnsServers& servers, DnsSockets& sockets, std::string name, RecordType type,
+                         dns::Standing standing) {
+  Inquiry inquiry({loop, sockets, standing}, servers, std::move(name), type);
   auto running = inquiry.run();
   co_return co_await running;
 }

@@ -1,11 +1,10 @@
 // Carries one DNS query to the servers and its answer back, over UDP or TCP.
 //
-// Every try has a socket of its own, so a fresh random source port (RFC 5452), and a random id; the socket is
-// connected, so the kernel drops what comes from elsewhere; bytes that are no answer to the query are passed over. A
-// truncated answer is asked for again over TCP. A server that refuses, fails or cannot be reached is not asked again
-// for this query; one that stays silent is, after the others, with twice the patience. Earlier tries go on listening
-// meanwhile, and the first answer to any of them counts: what a slow server says late is not lost. So a query has at
-// most kRoundsMax sockets a server, one for each try.
+// Every try has a random id, and a fresh random source port as long as not too many are on their way (sockets.h); bytes
+// that are no answer to the query are passed over. A truncated answer is asked for again over TCP. A server that
+// refuses, fails or cannot be reached is not asked again for this query; one that stays silent is, after the others,
+// with twice the patience. Earlier tries go on listening meanwhile, and the first answer to any of them counts: what a
+// slow server says late is not lost.
 #pragma once
 
 #include <array>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "engines/dns/message.h"
+#include "forward/dns/sockets.h"
 #include "io/loop.h"
 #include "io/task.h"
 
@@ -36,13 +36,10 @@ struct DnsServers {
   friend bool operator==(const DnsServers&, const DnsServers&) = default;
 };
 
-// Room for one datagram; used only between two awaits, so one for a thread is enough.
-using DatagramBuffer = std::array<char, 4096>;
-
 // The answer to the query: any rcode, never truncated. The Error of the last server when none answered: `timeout`,
-// `refused` and `unreachable` (no DNS server there), `invalid` (what came was no answer), ... `servers` and `buffer`
-// must outlive the task. Ends after kRoundsMax rounds, or when it is cancelled; then all its sockets are closed.
-Task<dns::Answer> ask_servers(Loop& loop, const DnsServers& servers, DatagramBuffer& buffer, std::string name,
-                              dns::RecordType type);
+// `refused` and `unreachable` (no DNS server there), `invalid` (what came was no answer), ... `servers` and `sockets`
+// must outlive the task. Ends after kRoundsMax rounds, or when it is cancelled; then all its tries have ended.
+Task<dns::Answer> ask_servers(Loop& loop, const DnsServers& servers, DnsSockets& sockets, std::string name,
+                              dns::RecordType type, dns::Standing standing);
 
 }  // namespace sluice

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <filesystem>
 #include <set>
 
 #include "forward/dns/testing.h"
+#include "io/testing.h"
 
 namespace sluice {
 namespace {
@@ -24,11 +26,13 @@ class DnsTransport : public testing::Test {
     ~Ask() { runner.cancel(); }
     void start(const DnsServers& servers, std::string name, RecordType type) { runner.start(run(servers, name, type)); }
     Task<void> run(const DnsServers& servers, std::string name, RecordType type) {
-      auto asking = ask_servers(test.loop, servers, test.buffer, std::move(name), type);
+      auto asking = ask_servers(test.loop, servers, *sockets, std::move(name), type, standing);
       answer = co_await asking;
       co_return Status{};
     }
     DnsTransport& test;
+    DnsSockets* sockets = &test.sockets;
+    dns::Standing standing = dns::Standing::stranger;
     std::optional<Result<Answer>> answer;
     Runner runner{this, [](void*, Result<void>) {}};
   };
@@ -60,7 +64,7 @@ class DnsTransport : public testing::Test {
   }
 
   Loop loop;
-  DatagramBuffer buffer;
+  DnsSockets sockets{loop, 32};  // 16 for strangers by UDP, 4 by TCP, 8 and 4 for names in use
 };
 
 TEST_F(DnsTransport, asks_over_udp_from_a_fresh_port_with_a_fresh_id) {
@@ -263,6 +267,133 @@ TEST_F(DnsTransport, has_a_socket_for_each_try_and_none_in_the_end) {
   flow();
   EXPECT_EQ(text(one), "rcode 0 10.0.0.1");
   EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_F(DnsTransport, shares_a_bounded_number_of_sockets_when_many_questions_are_on_their_way) {
+  FakeDns server(loop);
+  const DnsServers servers{{{server.endpoint()}}};
+  std::deque<Ask> asks;
+  for (int i = 0; i < 200; ++i) asks.emplace_back(*this).start(servers, fmt::format("n{}.test", i), RecordType::a);
+  flow();
+  EXPECT_EQ(server.questions.size(), 200u);
+  EXPECT_EQ(sockets.stats().open, 16u);
+  std::set<uint16_t> ports;
+  std::set<std::pair<uint16_t, uint16_t>> ids;
+  for (const DnsQuestion& question : server.questions) {
+    ports.insert(question.source_port);
+    ids.emplace(question.source_port, question.id);
+  }
+  EXPECT_EQ(ports.size(), 16u);
+  EXPECT_EQ(ids.size(), 200u);
+  // An answer is held against the question with its id, whatever else is asked by that socket.
+  for (size_t i = 0; i < 200; ++i) {
+    DnsQuestion other = server.questions[i];
+    other.name = "n0.test";
+    if (i > 0) server.say(server.questions[i], other.addresses({"6.6.6.6"}));
+  }
+  flow();
+  for (size_t i = 199; i > 0; --i) {
+    const DnsQuestion& question = server.questions[i];
+    server.say(question, question.addresses({fmt::format("10.0.0.{}", i).c_str()}));
+  }
+  flow();
+  EXPECT_EQ(text(asks[0]), "waits");
+  for (size_t i = 1; i < 200; ++i) {
+    const std::string& name = server.questions[i].name;
+    EXPECT_EQ(text(asks[std::stoul(name.substr(1))]), fmt::format("rcode 0 10.0.0.{}", i));
+  }
+  EXPECT_EQ(sockets.stats().open, 1u);
+  asks.clear();
+  EXPECT_EQ(sockets.stats().open, 0u);
+}
+
+TEST_F(DnsTransport, asks_by_another_port_once_a_socket_has_carried_its_share) {
+  DnsSockets one(loop, 2);
+  FakeDns server(loop);
+  const DnsServers servers{{{server.endpoint()}}};
+  std::deque<Ask> asks;
+  for (size_t i = 0; i < DnsSockets::kQuestionsMax + 2; ++i) {
+    asks.emplace_back(*this).sockets = &one;
+    asks.back().start(servers, fmt::format("n{}.test", i), RecordType::a);
+  }
+  flow();
+  EXPECT_EQ(server.questions.size(), DnsSockets::kQuestionsMax);
+  EXPECT_EQ(one.stats().waited, 2u);
+  const auto first = server.questions;
+  for (const DnsQuestion& question : first) server.say(question, question.addresses({"10.0.0.1"}));
+  flow();
+  ASSERT_EQ(server.questions.size(), DnsSockets::kQuestionsMax + 2);
+  EXPECT_NE(server.questions.back().source_port, first[0].source_port);
+  EXPECT_EQ(one.stats().open, 1u);
+}
+
+TEST_F(DnsTransport, keeps_names_in_use_apart_from_strangers_that_nobody_answers) {
+  DnsSockets few(loop, 8);  // 4 and 1 for strangers, 2 and 1 for names in use
+  FakeDns server(loop);
+  const DnsServers by_udp{{{server.endpoint()}}}, by_tcp{{{server.endpoint(), DnsProtocol::tcp}}};
+  std::deque<Ask> asks;
+  for (size_t i = 0; i < 4 * DnsSockets::kQuestionsMax + 10; ++i) {
+    asks.emplace_back(*this).sockets = &few;
+    asks.back().start(i % 2 == 0 ? by_udp : by_tcp, fmt::format("n{}.test", i), RecordType::a);
+  }
+  flow();
+  server.handler = [](const DnsQuestion& q) { return std::vector{q.addresses({"10.0.0.1"})}; };
+  for (const DnsServers* servers : {&by_udp, &by_tcp}) {
+    Ask one(*this);
+    one.sockets = &few;
+    one.standing = dns::Standing::in_use;
+    one.start(*servers, "hot.test", RecordType::a);
+    flow();
+    EXPECT_EQ(text(one), "rcode 0 10.0.0.1");
+  }
+}
+
+TEST_F(DnsTransport, has_few_connections_over_tcp_and_asks_the_rest_when_one_ends) {
+  FakeDns server(loop, [](const DnsQuestion& q) { return std::vector{q.addresses({"10.0.0.1"})}; });
+  const DnsServers servers{{{server.endpoint(), DnsProtocol::tcp}}};
+  std::deque<Ask> asks;
+  size_t most = 0;
+  for (int i = 0; i < 20; ++i) asks.emplace_back(*this).start(servers, fmt::format("n{}.test", i), RecordType::a);
+  EXPECT_TRUE(turn_until(loop, [&] {
+    most = std::max(most, sockets.stats().open);
+    return std::ranges::all_of(asks, [](const Ask& ask) { return ask.answer.has_value(); });
+  }));
+  for (const Ask& ask : asks) EXPECT_EQ(text(ask), "rcode 0 10.0.0.1");
+  EXPECT_EQ(most, 4u);
+  EXPECT_EQ(sockets.stats().waited, 16u);
+}
+
+TEST_F(DnsTransport, lets_no_silent_server_shut_another_out) {
+  DnsSockets one(loop, 2);
+  FakeDns silent(loop), good(loop, [](const DnsQuestion& q) { return std::vector{q.addresses({"10.0.0.1"})}; });
+  const DnsServers servers{{{silent.endpoint()}, {good.endpoint()}}};
+  std::deque<Ask> asks;
+  for (int i = 0; i < 100; ++i) {
+    asks.emplace_back(*this).sockets = &one;
+    asks.back().start(servers, fmt::format("n{}.test", i), RecordType::a);
+  }
+  flow();
+  loop.advance(1s);
+  flow();
+  for (const Ask& ask : asks) EXPECT_EQ(text(ask), "rcode 0 10.0.0.1");
+}
+
+TEST_F(DnsTransport, tells_all_on_a_socket_that_nobody_is_there) {
+  Endpoint nobody;
+  {
+    FakeDns gone(loop);
+    nobody = gone.endpoint();
+  }
+  DnsSockets one(loop, 2);
+  const DnsServers servers{{{nobody}}};
+  std::deque<Ask> asks;
+  for (int i = 0; i < 10; ++i) {
+    asks.emplace_back(*this).sockets = &one;
+    asks.back().start(servers, fmt::format("n{}.test", i), RecordType::a);
+  }
+  turn_until(loop, [&] { return std::ranges::all_of(asks, [](const Ask& ask) { return ask.answer.has_value(); }); });
+  for (const Ask& ask : asks) EXPECT_EQ(text(ask), "error Connection refused");
+  EXPECT_EQ(one.stats().open, 0u);
 }
 
 TEST_F(DnsTransport, says_that_nobody_is_there) {

@@ -1,0 +1,218 @@
+#include "forward/dns/sockets.h"
+
+#include <sys/random.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+
+#include "base/check.h"
+
+namespace sluice {
+namespace {
+
+constexpr unsigned kDatagramsPerTurn = 64;  // a server that floods must not starve the worker
+
+uint16_t random_id() {
+  uint16_t id = 0;
+  CHECK(getrandom(&id, sizeof id, 0) == sizeof id);
+  return id;
+}
+
+Status open_udp(Socket& socket, Loop& loop, const Endpoint& server) {
+  const SocketAddress address = *SocketAddress::parse(server.address.to_string(), server.port);
+  const int fd = ::socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return std::unexpected(errno_error(errno, "socket"));
+  // Connected: the kernel drops what comes from elsewhere, and tells when nobody listens there.
+  if (::connect(fd, address.get(), address.length) != 0) {
+    const int code = errno;
+    ::close(fd);
+    return std::unexpected(errno_error(code, "", Side::upstream));
+  }
+  const Status adopted = socket.adopt(loop, fd, Side::upstream);
+  if (!adopted) ::close(fd);
+  return adopted;
+}
+
+}  // namespace
+
+// A UDP socket with the questions on it.
+class DnsSockets::Shared final : private Waiter {
+ public:
+  Shared(DnsSockets& owner, const Endpoint& to) : server(to), owner_(owner) {}
+  ~Shared() { owner_.loop_.undefer(*this); }
+
+  Status open() {
+    TRY(open_udp(socket, owner_.loop_, server));
+    socket.watch().readable = false;
+    socket.watch().reader = this;
+    return {};
+  }
+  bool takes_more() const { return !broken && taken < kQuestionsMax; }
+  void add(Question& question) {
+    do question.id_ = random_id();
+    while (!questions.try_emplace(question.id_, &question).second);
+    question.shared_ = this;
+    ++taken;
+  }
+  // It is of no use any more: everybody on it is told why.
+  void fail(const Error& error) {
+    broken = true;
+    for (const auto& [id, question] : questions) question->fail(error);
+  }
+
+  const Endpoint server;
+  Socket socket;
+  std::unordered_map<uint16_t, Question*> questions;
+  size_t taken = 0;
+  bool broken = false;
+
+ private:
+  void wake() override {
+    for (unsigned i = 0; i < kDatagramsPerTurn; ++i) {
+      auto got = socket.try_read(owner_.buffer_);
+      if (!got) {
+        socket.watch().reader = this;
+        return;
+      }
+      if (!*got) return fail(got->error());
+      socket.watch().readable = true;  // a datagram does not fill the buffer and yet more may wait behind it
+      hear({owner_.buffer_.data(), **got});
+    }
+    owner_.loop_.defer(*this);
+  }
+  void cancel() override {}
+
+  void hear(std::string_view datagram) {
+    if (datagram.size() < 2) return;
+    const auto id = static_cast<uint16_t>(static_cast<uint8_t>(datagram[0]) << 8 | static_cast<uint8_t>(datagram[1]));
+    const auto found = questions.find(id);
+    if (found == questions.end()) return;
+    Question& question = *found->second;
+    if (question.ended() || !question.accept_(datagram)) return;
+    question.accepted_ = true;
+    question.event_.notify(owner_.loop_);
+  }
+
+  DnsSockets& owner_;
+};
+
+DnsSockets::DnsSockets(Loop& loop, size_t descriptors)
+    : loop_(loop),
+      lanes_{Lane{.udp_max = std::max<size_t>(1, descriptors / 2), .tcp_max = std::max<size_t>(1, descriptors / 8)},
+             Lane{.udp_max = std::max<size_t>(1, descriptors / 4), .tcp_max = std::max<size_t>(1, descriptors / 8)}} {}
+
+DnsSockets::~DnsSockets() = default;
+
+// A server's first socket is always opened, so that no server shuts another out.
+Result<DnsSockets::Shared*> DnsSockets::find_room(Lane& lane, const Endpoint& server) {
+  Shared* emptiest = nullptr;
+  bool first = true;
+  for (const auto& socket : lane.udp) {
+    if (socket->server != server) continue;
+    first = false;
+    if (!socket->takes_more()) continue;
+    if (!emptiest || socket->questions.size() < emptiest->questions.size()) emptiest = socket.get();
+  }
+  if (lane.udp.size() >= lane.udp_max && !first) return emptiest;
+  auto made = std::make_unique<Shared>(*this, server);
+  if (auto opened = made->open(); !opened) {
+    if (emptiest) return emptiest;  // the process has no descriptor left
+    return std::unexpected(std::move(opened).error());
+  }
+  ++stats_.open;
+  return lane.udp.emplace_back(std::move(made)).get();
+}
+
+void DnsSockets::close(Lane& lane, Shared& socket) {
+  std::erase_if(lane.udp, [&](const auto& one) { return one.get() == &socket; });
+  --stats_.open;
+  tell_next(lane.waiting_udp);
+}
+
+void DnsSockets::tell_next(const std::list<Question*>& waiting) {
+  if (!waiting.empty()) waiting.front()->event_.notify(loop_);
+}
+
+DnsSockets::Question::~Question() {
+  leave_queue();
+  if (has_tcp_) {
+    --lane_.tcp;
+    --sockets_.stats_.open;
+    sockets_.tell_next(lane_.waiting_tcp);
+  }
+  if (!shared_) return;
+  shared_->questions.erase(id_);
+  if (shared_->questions.empty()) sockets_.close(lane_, *shared_);
+}
+
+Task<uint16_t> DnsSockets::Question::join(Endpoint server, SteadyTime deadline) {
+  for (;;) {
+    // Whoever came first goes first.
+    const bool turn = lane_.waiting_udp.empty() || lane_.waiting_udp.front() == this;
+    Shared* const room = turn ? CO_TRY(sockets_.find_room(lane_, server)) : nullptr;
+    if (room) {
+      room->add(*this);
+      break;
+    }
+    auto waiting = wait_in(lane_.waiting_udp, deadline);
+    CO_TRY(co_await waiting);
+  }
+  leave_queue();
+  co_return id_;
+}
+
+Task<void> DnsSockets::Question::take_tcp(SteadyTime deadline) {
+  while (lane_.tcp >= lane_.tcp_max || (!lane_.waiting_tcp.empty() && lane_.waiting_tcp.front() != this)) {
+    auto waiting = wait_in(lane_.waiting_tcp, deadline);
+    CO_TRY(co_await waiting);
+  }
+  has_tcp_ = true;
+  ++lane_.tcp;
+  ++sockets_.stats_.open;
+  leave_queue();
+  co_return Status{};
+}
+
+Task<void> DnsSockets::Question::wait_in(std::list<Question*>& waiting, SteadyTime deadline) {
+  if (!queue_) {
+    ++sockets_.stats_.waited;
+    queue_ = &waiting;
+    place_ = waiting.insert(waiting.end(), this);
+  }
+  auto told = event_.wait(sockets_.loop_, deadline);
+  co_return co_await told;
+}
+
+// There may be room for more than one: whoever leaves the queue tells the next to look.
+void DnsSockets::Question::leave_queue() {
+  if (!queue_) return;
+  queue_->erase(place_);
+  sockets_.tell_next(*std::exchange(queue_, nullptr));
+}
+
+Status DnsSockets::Question::send(std::string_view message) {
+  auto sent = shared_->socket.try_write(message);
+  if (sent && !*sent) {
+    // Perhaps it is what another question on this socket was answered with; it holds for all of them.
+    shared_->fail(sent->error());
+    return std::unexpected(sent->error());
+  }
+  return {};  // what the kernel could not take is lost, like any datagram
+}
+
+Task<void> DnsSockets::Question::answered(SteadyTime deadline) {
+  while (!ended()) {
+    auto waiting = event_.wait(sockets_.loop_, deadline);
+    CO_TRY(co_await waiting);
+  }
+  if (error_) co_return std::unexpected(*error_);
+  co_return Status{};
+}
+
+void DnsSockets::Question::fail(const Error& error) {
+  if (ended()) return;
+  error_ = error;
+  event_.notify(sockets_.loop_);
+}
+
+}  // namespace sluice
