@@ -176,6 +176,15 @@ class Names(Case):
         self.dns.set("alias.test", cname="real.test")
         self.assertEqual(self.get("alias.test").text(), "127.0.0.3")
 
+    def test_a_loop_of_aliases_is_answered_at_once(self):
+        self.set_up()
+        self.dns.set("loop.test", cname="loop.test")
+        began = time.monotonic()
+        response = self.get("loop.test", path="/loop")
+        self.assertLess(time.monotonic() - began, 0.9)
+        self.assertEqual((response.status, response.text()), (503, "DNS resolution failure"))
+        self.assertIn("dns_resolution_failure{cname_loop}", self.gateway.log_line("/loop"))
+
     def test_a_truncated_answer_is_asked_for_again_over_tcp(self):
         self.set_up()
         self.dns.set("large.test", "127.0.0.2", truncate=True)

@@ -12,5 +12,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const auto& address : answer->addresses) CHECK(address.is_v4() == (type == RecordType::a));
   CHECK(answer->ttl.count() >= 0 && answer->ttl.count() <= 0x7FFFFFFF);
   CHECK(!answer->truncated || answer->addresses.empty());
+  CHECK(!answer->endless || answer->addresses.empty());
   return 0;
 }

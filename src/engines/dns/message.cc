@@ -214,7 +214,10 @@ Status AnswerParser::follow_chain() {
   Seconds ttl = Seconds::max();
   unsigned length = 0;
   for (const Record* alias; (alias = alias_of(name_)) != nullptr;) {
-    if (++length > kChainLengthMax) return invalid("too many CNAMEs, or a loop of them");
+    if (++length > kChainLengthMax) {
+      answer_.endless = true;
+      return {};
+    }
     ttl = std::min(ttl, alias->ttl);
     name_ = TRY(target_of(*alias));
   }

@@ -49,6 +49,7 @@ size_t write_query(std::span<uint8_t, kQueryBytesMax> into, std::string_view nam
 struct Answer {
   Rcode rcode = Rcode::no_error;
   bool truncated = false;            // ask again over TCP; nothing else is set
+  bool endless = false;              // CNAMEs in a loop, or more than kChainLengthMax: no server will know better
   std::vector<IpAddress> addresses;  // in the answer's order, each once
   Seconds ttl{0};                    // the smallest of the chain and the addresses; meaningful with addresses
   // How long "no such name" or "no such record" may be remembered: min(SOA's TTL, its minimum) (RFC 2308 5).
@@ -56,7 +57,8 @@ struct Answer {
 };
 
 // Reads the answer to the query for (name, type, id). An error means that these bytes are no answer to it: go on
-// waiting for the true one. CNAMEs are followed within the answer, over at most kChainLengthMax.
+// waiting for the true one. CNAMEs are followed within the answer, over at most kChainLengthMax;
+// what goes on beyond is an answer without addresses.
 Result<Answer> parse_answer(std::span<const uint8_t> message, std::string_view name, RecordType type, uint16_t id);
 
 }  // namespace sluice::dns

@@ -31,6 +31,7 @@ std::string_view failure_word(NameFailure failure) {
     case NameFailure::server_refused: return "server_refused";
     case NameFailure::server_unreachable: return "server_unreachable";
     case NameFailure::bad_answer: return "bad_answer";
+    case NameFailure::cname_loop: return "cname_loop";
     case NameFailure::table_full: return "table_full";
     case NameFailure::invalid_name: return "invalid_name";
     case NameFailure::too_many_pending: return "too_many_pending";

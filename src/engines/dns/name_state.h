@@ -48,6 +48,7 @@ enum class NameFailure : uint8_t {
   server_refused,
   server_unreachable,  // no server could be sent the query
   bad_answer,
+  cname_loop,        // its CNAMEs never lead to addresses
   table_full,        // every name without addresses has waiters
   invalid_name,      // no query can carry it
   too_many_pending,  // too many requests wait for names of this standing

@@ -254,6 +254,11 @@ void NameTable::record(Records& records, std::expected<Answer, NameFailure> resu
     records.failure = result.error();
     return;
   }
+  if (result->endless) {
+    records.outcome = Outcome::failed;
+    records.failure = NameFailure::cname_loop;
+    return;
+  }
   if (result->rcode == Rcode::no_error && !result->addresses.empty()) {
     records.outcome = Outcome::addresses;
     records.ttl = std::clamp<Nanos>(result->ttl, settings_.ttl_min, settings_.ttl_max);

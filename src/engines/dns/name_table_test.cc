@@ -295,6 +295,15 @@ TEST(NameTable, pauses_as_configured_after_failures) {
   }
 }
 
+TEST(NameTable, fails_at_once_for_a_loop_of_cnames) {
+  Lab lab;
+  lab.lookup("a.test");
+  lab.answer("a.test A", Answer{.endless = true});
+  lab.answer("a.test AAAA", Answer{.endless = true});
+  EXPECT_EQ(lab.published(), Strings{"0 a.test failed cname_loop"});
+  EXPECT_EQ(lab.lookup("a.test"), "failed cname_loop");  // remembered for the pause of a failure
+}
+
 TEST(NameTable, gives_up_after_the_query_timeout) {
   Lab lab({.query_timeout = 2s});
   lab.lookup("a.test");

@@ -98,6 +98,13 @@ TEST_F(DnsTransport, passes_over_what_is_no_answer_to_the_query) {
   EXPECT_EQ(ask({{{server.endpoint()}}}), "rcode 0 10.0.0.1");
 }
 
+TEST_F(DnsTransport, takes_a_loop_of_cnames_for_the_answer_and_asks_nobody_else) {
+  const auto loops = [](const DnsQuestion& q) { return std::vector{q.answer(1).cname(q.name, q.name, 60)}; };
+  FakeDns first(loop, loops), second(loop, loops);
+  EXPECT_EQ(ask({{{first.endpoint()}, {second.endpoint()}}}), "rcode 0");
+  EXPECT_TRUE(second.seen.empty());
+}
+
 TEST_F(DnsTransport, asks_over_tcp_when_the_answer_was_truncated) {
   FakeDns server(loop, [](const DnsQuestion& q) {
     return std::vector{q.tcp ? q.addresses({"10.0.0.1", "10.0.0.2"}) : q.truncated()};
