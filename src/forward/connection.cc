@@ -1,20 +1,10 @@
 #include "forward/connection.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace sluice {
 
 namespace {
-
-bool same_address(const SocketAddress& a, const SocketAddress& b) {
-  if (a.family() != b.family()) return false;
-  if (a.family() == AF_INET)
-    return a.v4_address.sin_port == b.v4_address.sin_port &&
-           a.v4_address.sin_addr.s_addr == b.v4_address.sin_addr.s_addr;
-  return a.v6_address.sin6_port == b.v6_address.sin6_port &&
-         std::memcmp(&a.v6_address.sin6_addr, &b.v6_address.sin6_addr, sizeof(in6_addr)) == 0;
-}
 
 bool is_among(std::span<const SocketAddress> addresses, const SocketAddress& wanted) {
   return std::ranges::any_of(addresses, [&](const SocketAddress& address) { return same_address(address, wanted); });
@@ -134,6 +124,7 @@ Event::Await ConnectionPool::Pending::until_free(SteadyTime deadline) {
 
 void ConnectionPool::drop_others(std::span<const SocketAddress> allowed) {
   allowed_.emplace(allowed.begin(), allowed.end());
+  memory.forget_others(allowed);
   for (UpstreamConnection* connection = first_; connection;) {
     UpstreamConnection* next = connection->next_;
     if (!is_among(allowed, connection->address)) connection->wake();

@@ -11,6 +11,7 @@
 
 #include "forward/budget.h"
 #include "forward/cluster.h"
+#include "forward/connect_memory.h"
 #include "io/block.h"
 #include "io/socket.h"
 
@@ -109,6 +110,7 @@ class ConnectionPool {
     bool told_ = false;
     std::list<Pending*>::iterator place_;
   };
+  ConnectMemory memory;
   size_t exchanges = 0;
   size_t turn = 0;  // counts up, for whoever spreads requests over addresses
 

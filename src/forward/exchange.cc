@@ -37,8 +37,13 @@ bool becomes_websocket(const Headers& headers) {
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
 class Exchange {
  public:
-  Exchange(Request& request, ConnectionPool& pool)
-      : request_(request), pool_(pool), user_(pool), cluster_(*pool.cluster) {
+  Exchange(Request& request, const ForwardTarget& target)
+      : request_(request),
+        pool_(&target.pool),
+        user_(std::in_place, target.pool),
+        addresses_(target.addresses),
+        others_(target.others),
+        cluster_(*target.pool.cluster) {
     cluster_.metrics.requests->add();
     cluster_.request(1);
   }
@@ -46,7 +51,7 @@ class Exchange {
   Exchange& operator=(const Exchange&) = delete;
   ~Exchange();
 
-  Task<Response> run(std::span<const SocketAddress> addresses);
+  Task<Response> run();
 
  private:
   // The route's timeout: breaks the connection, so that whoever reads or writes on it wakes up.
@@ -58,11 +63,15 @@ class Exchange {
   };
   enum class Attempt : uint8_t { answered, failed, again };
 
-  Task<void> wait_for_connection(std::span<const SocketAddress> addresses);
+  Task<void> get_connection(bool fresh);
+  Task<void> wait_for_connection();
   SteadyTime after_timeout() const;
   void begin_timeout();
   void fail_late();
-  Task<void> connect(std::span<const SocketAddress> addresses);
+  void not_connected(const Error& error);
+  Task<void> connect();
+  Task<void> connect_to(const SocketAddress& address);
+  std::span<const SocketAddress> in_order() const;
   Task<void> write_request();
   Task<void> write_with_body(std::string_view head);
   Task<void> send_rest(std::optional<Task<Chunk>> first, std::string_view head);
@@ -81,8 +90,10 @@ class Exchange {
   bool clean() const;
 
   Request& request_;
-  ConnectionPool& pool_;
-  const ConnectionPool::User user_;
+  ConnectionPool* pool_;
+  std::optional<ConnectionPool::User> user_;
+  std::span<const SocketAddress> addresses_;
+  OtherHosts* const others_;
   const Cluster& cluster_;
   std::unique_ptr<UpstreamConnection> connection_;
   std::optional<Response> failure_;  // nothing to wait for any more
@@ -113,7 +124,7 @@ Exchange::~Exchange() {
   if (!connection_) return;
   if (body_) cluster_.metrics.bytes_received->add(static_cast<int64_t>(body_->bytes_read()));
   if (headers_) cluster_.metrics.request_time->record_nanos((request_.loop.now() - request_.info.start).count());
-  if (clean()) pool_.keep(std::move(connection_));
+  if (clean()) pool_->keep(std::move(connection_));
 }
 
 // Whether the connection may carry another request (F15, F16).
@@ -151,7 +162,7 @@ Response Exchange::fail(UpstreamFailure failure, std::string_view transport) {
   return *failure_;
 }
 
-Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
+Task<Response> Exchange::run() {
   if (!cluster_.fits(*cluster_.metrics.requests_active, cluster_.requests_max + 1)) {
     cluster_.metrics.pending_overflow->add();
     co_return fail(UpstreamFailure::overflow);
@@ -160,18 +171,13 @@ Task<Response> Exchange::run(std::span<const SocketAddress> addresses) {
   const bool may_repeat = safe_to_send_again(request_);
   for (bool repeated = false;; repeated = true) {
     // The second time on a fresh one: what else lies in the pool may have been closed with the first.
-    connection_ = repeated ? nullptr : pool_.take(addresses);
-    if (!connection_ && !pool_.make_room()) {
-      auto waiting = wait_for_connection(addresses);
-      CO_TRY(co_await waiting);
+    connection_ = repeated ? nullptr : pool_->take(addresses_);
+    if (!connection_) {
+      auto getting = get_connection(repeated);
+      CO_TRY(co_await getting);
       if (failure_) co_return *failure_;
     }
-    const bool reused = connection_ != nullptr;
-    if (!reused) {
-      auto connecting = connect(addresses);
-      CO_TRY(co_await connecting);
-      if (failure_) co_return *failure_;
-    }
+    const bool reused = connection_->uses > 0;
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
     request_.info.upstream_local_address = request_.arena.copy(connection_->local_text);
     ++request_.info.attempts;
@@ -217,9 +223,47 @@ void Exchange::fail_late() {
   fail(UpstreamFailure::timeout);
 }
 
+// To a host that can be connected to: where that fails nothing has been sent, so another will do for any request.
+// `fresh`: none that lay in a pool.
+Task<void> Exchange::get_connection(bool fresh) {
+  for (;;) {
+    if (!pool_->make_room()) {
+      auto waiting = wait_for_connection();
+      CO_TRY(co_await waiting);
+      if (failure_ || connection_) co_return Status{};
+    }
+    auto connecting = connect();
+    const Status connected = co_await connecting;
+    if (connected) co_return Status{};
+    if (connected.error().kind == ErrorKind::cancelled) co_return connected;
+    if (request_.loop.now() >= deadline_) {
+      fail_late();
+      co_return Status{};
+    }
+    auto choosing = others_ ? others_->next(request_) : Task<std::optional<ForwardTarget>>(std::nullopt);
+    const std::optional<ForwardTarget> next = CO_TRY(co_await choosing);
+    if (!next) {
+      not_connected(connected.error());
+      co_return Status{};
+    }
+    pool_ = &next->pool;
+    user_.emplace(next->pool);
+    addresses_ = next->addresses;
+    if (!fresh) connection_ = pool_->take(addresses_);
+    if (connection_) co_return Status{};
+  }
+}
+
+void Exchange::not_connected(const Error& error) {
+  if (error.kind == ErrorKind::timeout)
+    fail(UpstreamFailure::connect_timeout);
+  else
+    fail(UpstreamFailure::connect, request_.arena.copy(error.message));
+}
+
 // If the pool has connections, one of them will become free: idle with the next response, or closed. Without any, all
 // that the process may have are busy with other destinations.
-Task<void> Exchange::wait_for_connection(std::span<const SocketAddress> addresses) {
+Task<void> Exchange::wait_for_connection() {
   cluster_.metrics.connections_overflow->add();
   if (!cluster_.fits(*cluster_.metrics.pending_active, cluster_.pending_max)) {
     cluster_.metrics.pending_overflow->add();
@@ -227,10 +271,10 @@ Task<void> Exchange::wait_for_connection(std::span<const SocketAddress> addresse
     co_return Status{};
   }
   const SteadyTime latest = std::min(deadline_, after_timeout());  // a body that waits with it has no deadline yet
-  ConnectionPool::Pending pending(pool_);
-  while (!connection_ && !pool_.make_room()) {
-    if (pool_.open() == 0) {
-      pool_.connections.budget.count_overflow();
+  ConnectionPool::Pending pending(*pool_);
+  while (!connection_ && !pool_->make_room()) {
+    if (pool_->open() == 0) {
+      pool_->connections.budget.count_overflow();
       fail(UpstreamFailure::overflow);
       co_return Status{};
     }
@@ -241,41 +285,57 @@ Task<void> Exchange::wait_for_connection(std::span<const SocketAddress> addresse
       co_return Status{};
     }
     CO_TRY(std::move(freed));
-    connection_ = pool_.take(addresses);
+    connection_ = pool_->take(addresses_);
   }
   co_return Status{};
 }
 
-Task<void> Exchange::connect(std::span<const SocketAddress> addresses) {
-  Error last;
-  for (size_t i = 0; i < addresses.size();) {
-    connection_ = std::make_unique<UpstreamConnection>(pool_, addresses[i]);
+// Those that failed lately last.
+std::span<const SocketAddress> Exchange::in_order() const {
+  if (pool_->memory.empty() || addresses_.size() == 1) return addresses_;
+  const SteadyTime now = request_.loop.now();
+  auto* sorted = request_.arena.make<std::vector<SocketAddress>>(addresses_.begin(), addresses_.end());
+  std::ranges::stable_partition(*sorted, [&](const SocketAddress& one) { return !pool_->memory.left_out(one, now); });
+  return *sorted;
+}
+
+// To the first address that takes it; the Error of the last.
+Task<void> Exchange::connect() {
+  Status last;
+  for (const SocketAddress& address : in_order()) {
+    auto connecting = connect_to(address);
+    last = co_await connecting;
+    const bool no_use = last || last.error().kind == ErrorKind::cancelled || request_.loop.now() >= deadline_;
+    if (no_use) break;
+  }
+  co_return last;
+}
+
+Task<void> Exchange::connect_to(const SocketAddress& address) {
+  for (;;) {
+    connection_ = std::make_unique<UpstreamConnection>(*pool_, address);
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
     const Nanos left = deadline_ - request_.loop.now();
     auto connecting =
-        sluice::connect(connection_->socket, request_.loop, addresses[i], std::min(cluster_.connect_timeout, left));
-    auto connected = co_await connecting;
+        sluice::connect(connection_->socket, request_.loop, address, std::min(cluster_.connect_timeout, left));
+    Status connected = co_await connecting;
     if (connected) {
       connection_->local_text = connection_->socket.local_address().to_string();
-      co_return Status{};
+      pool_->memory.connected(address);
+      co_return connected;
     }
-    last = std::move(connected).error();
     connection_.reset();
+    const Error& error = connected.error();
     // The system's own bound was met before ours: an idle connection's descriptor will do.
-    if ((last.code == EMFILE || last.code == ENFILE) && pool_.connections.budget.give_up_any()) continue;
-    ++i;
-    if (last.kind == ErrorKind::cancelled) co_return std::unexpected(std::move(last));
-    if (request_.loop.now() >= deadline_) {
-      fail_late();
-      co_return Status{};
+    const bool no_descriptor = error.code == EMFILE || error.code == ENFILE;
+    if (no_descriptor && pool_->connections.budget.give_up_any()) continue;
+    const bool theirs = error.side == Side::upstream;
+    if (error.kind != ErrorKind::cancelled && request_.loop.now() < deadline_) {
+      if (theirs) pool_->memory.failed(address, request_.loop.now());
+      (error.kind == ErrorKind::timeout ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
     }
-    (last.kind == ErrorKind::timeout ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
+    co_return connected;
   }
-  if (last.kind == ErrorKind::timeout)
-    fail(UpstreamFailure::connect_timeout);
-  else
-    fail(UpstreamFailure::connect, request_.arena.copy(last.message));
-  co_return Status{};
 }
 
 // --- sending ----------------------------------------------------------------------------------------------------
@@ -507,7 +567,7 @@ Task<Response> forward(Request& request, ForwardTarget target) {
       if (const auto problem = rewrite_problem(before, request.path); !problem.empty())
         return local_reply(request, 400, problem, "invalid_rewritten_path");
   }
-  return request.arena.make<Exchange>(request, target.pool)->run(target.addresses);
+  return request.arena.make<Exchange>(request, target)->run();
 }
 
 }  // namespace sluice

@@ -25,31 +25,91 @@ class StaticPools final : public ClusterState {
       : cluster_(std::move(cluster)), connections_(upstreams.budget, cluster_->cluster, HostsBy::operator_) {
     for (const auto& host : cluster_->hosts) {
       hosts_.push_back(std::make_unique<Host>(upstreams.loop, connections_, host));
-      total_ += host.weight;
     }
   }
 
-  // Smooth weighted round robin: in each run of `total_` picks every host gets its weight, spread out evenly.
-  Host& pick() {
+  // Among those that can be connected to, or all when none can.
+  Host& pick(SteadyTime now) {
     if (hosts_.size() == 1) return *hosts_.front();
-    Host* best = nullptr;
-    for (const auto& host : hosts_) {
-      host->credit += host->config.weight;
-      if (!best || host->credit > best->credit) best = host.get();
-    }
-    best->credit -= total_;
-    return *best;
+    Host* found = pick_if([&](const Host& host) { return !host.pool.memory.all_left_out(host.addresses, now); });
+    return found ? *found : *pick_if([](const Host&) { return true; });
   }
+  // One that is not among `tried`, those that failed lately last.
+  Host* pick_other(std::span<const Host* const> tried, SteadyTime now) {
+    const auto is_new = [&](const Host& host) { return std::ranges::find(tried, &host) == tried.end(); };
+    Host* found =
+        pick_if([&](const Host& host) { return is_new(host) && !host.pool.memory.all_left_out(host.addresses, now); });
+    return found ? found : pick_if(is_new);
+  }
+  size_t size() const { return hosts_.size(); }
+  const StaticCluster& cluster() const { return *cluster_; }
 
   bool unused() const override {
     return std::ranges::all_of(hosts_, [](const auto& host) { return host->pool.exchanges == 0; });
   }
 
  private:
+  // Smooth weighted round robin: in each run of as many picks as the weights add up to, every host gets its weight,
+  // spread out evenly.
+  template <class Fits>
+  Host* pick_if(Fits&& fits) {
+    Host* best = nullptr;
+    int64_t total = 0;
+    for (const auto& host : hosts_) {
+      if (!fits(*host)) continue;
+      total += host->config.weight;
+      host->credit += host->config.weight;
+      if (!best || host->credit > best->credit) best = host.get();
+    }
+    if (best) best->credit -= total;
+    return best;
+  }
+
   std::shared_ptr<const StaticCluster> cluster_;
   ClusterConnections connections_;
   std::vector<std::unique_ptr<Host>> hosts_;
-  int64_t total_ = 0;
+};
+
+// The addresses of a host just now; none when its name has none.
+Task<std::span<const SocketAddress>> addresses_of(Request& request, const StaticCluster& cluster,
+                                                  StaticPools::Host& host) {
+  if (host.config.address) co_return host.addresses;
+  // The pools must still be there when the answer comes, though no snapshot has the cluster any more.
+  const ConnectionPool::User user(host.pool);
+  auto resolving = cluster.resolver->mine().resolve(host.config.name, dns::Standing::in_use);
+  const NameState state = CO_TRY(co_await resolving);
+  if (!state.addresses || state.addresses->addresses.empty()) co_return std::span<const SocketAddress>();
+  if (host.generation != state.addresses->generation) {
+    host.generation = state.addresses->generation;
+    host.addresses.clear();
+    for (const IpAddress& address : state.addresses->addresses)
+      host.addresses.push_back(to_socket_address(address, host.config.port));
+    host.pool.drop_others(host.addresses);
+  }
+  // A copy: the set may change while this request waits for its connection.
+  co_return *request.arena.make<std::vector<SocketAddress>>(host.addresses);
+}
+
+// One request's way from host to host, while none can be connected to.
+class HostsInTurn final : public OtherHosts {
+ public:
+  HostsInTurn(StaticPools& pools, StaticPools::Host& first) : pools_(pools), now_(&first) {}
+
+  Task<std::optional<ForwardTarget>> next(Request& request) override {
+    for (;;) {
+      tried_.push_back(now_);
+      now_ = pools_.pick_other(tried_, request.loop.now());
+      if (!now_) co_return std::nullopt;
+      auto finding = addresses_of(request, pools_.cluster(), *now_);
+      const auto addresses = CO_TRY(co_await finding);
+      if (!addresses.empty()) co_return ForwardTarget{now_->pool, addresses, this};
+    }
+  }
+
+ private:
+  StaticPools& pools_;
+  StaticPools::Host* now_;
+  std::vector<const StaticPools::Host*> tried_;
 };
 
 class StaticUpstream final : public Filter {
@@ -60,9 +120,10 @@ class StaticUpstream final : public Filter {
     if (request.explanation) return explain(request);
     auto& pools = request.upstreams->get<StaticPools>(
         cluster_->id, [this](Upstreams& upstreams) { return std::make_unique<StaticPools>(upstreams, cluster_); });
-    StaticPools::Host& host = pools.pick();
-    if (host.config.address) return forward(request, {host.pool, host.addresses});
-    return resolve_and_forward(request, host);
+    StaticPools::Host& host = pools.pick(request.loop.now());
+    OtherHosts* others = pools.size() > 1 ? request.arena.make<HostsInTurn>(pools, host) : nullptr;
+    if (host.config.address) return forward(request, {host.pool, host.addresses, others});
+    return resolve_and_forward(request, host, others);
   }
 
  private:
@@ -78,25 +139,24 @@ class StaticUpstream final : public Filter {
     return local_reply(request, 200, "", "explained");
   }
 
-  Task<Response> resolve_and_forward(Request& request, StaticPools::Host& host) const {
-    // The pools must still be there when the answer comes, though no snapshot has the cluster any more.
+  Task<Response> resolve_and_forward(Request& request, StaticPools::Host& host, OtherHosts* others) const {
+    // Of all hosts, as long as none of them is being connected to.
     const ConnectionPool::User user(host.pool);
-    auto resolving = cluster_->resolver->mine().resolve(host.config.name);
-    const NameState state = CO_TRY(co_await resolving);
-    if (!state.addresses || state.addresses->addresses.empty()) {
+    auto finding = addresses_of(request, *cluster_, host);
+    const auto addresses = CO_TRY(co_await finding);
+    std::optional<ForwardTarget> target;
+    if (!addresses.empty()) {
+      target.emplace(host.pool, addresses, others);
+    } else if (others) {
+      auto choosing = others->next(request);
+      const auto next = CO_TRY(co_await choosing);
+      if (next) target.emplace(*next);
+    }
+    if (!target) {
       request.info.upstream_cluster = cluster_->cluster->name;
       co_return upstream_failure(request, UpstreamFailure::no_host);
     }
-    if (host.generation != state.addresses->generation) {
-      host.generation = state.addresses->generation;
-      host.addresses.clear();
-      for (const IpAddress& address : state.addresses->addresses)
-        host.addresses.push_back(to_socket_address(address, host.config.port));
-      host.pool.drop_others(host.addresses);
-    }
-    // A copy: the set may change while this request waits for its connection.
-    auto* addresses = request.arena.make<std::vector<SocketAddress>>(host.addresses);
-    auto forwarding = forward(request, {host.pool, *addresses});
+    auto forwarding = forward(request, *target);
     co_return co_await forwarding;
   }
 

@@ -33,8 +33,8 @@ struct World {
 };
 
 struct Trip {
-  explicit Trip(World& w) : world(w) {
-    request.method = "GET";
+  explicit Trip(World& w, std::string_view method = "GET") : world(w) {
+    request.method = method;
     request.path = "/";
     request.authority = "h";
     request.upstreams = &w.upstreams;
@@ -91,6 +91,94 @@ TEST(StaticUpstream, has_no_host_when_its_name_is_unknown) {
   ASSERT_TRUE(trip.done());
   EXPECT_EQ(trip.response.status, 503);
   EXPECT_EQ(trip.info.flags_text(), "UH");
+}
+
+// Two hosts that are literals: one that answers, and a port nobody listens on.
+struct TwoHosts : World {
+  TwoHosts() {
+    gone.stop();
+    cluster->hosts = {host(gone.address), host(upstream.address)};
+  }
+  static StaticCluster::Host host(const SocketAddress& at) {
+    return {.name = "", .address = IpAddress::v4(127, 0, 0, 1), .port = at.port(), .weight = 1};
+  }
+  TestUpstream gone{loop};
+};
+
+// Answered by the host that is there, on its n-th connection.
+int answered(TwoHosts& world, Trip& trip, size_t connection) {
+  auto& peers = world.upstream.peers;
+  if (!turn_until(world.loop, [&] { return peers.size() > connection && peers[connection].hears("\r\n\r\n"); }))
+    return 0;
+  peers[connection].forget();
+  peers[connection].say("HTTP/1.1 204 No Content\r\n\r\n");
+  CHECK(trip.done());
+  return trip.response.status;
+}
+
+TEST(StaticUpstream, goes_to_another_host_at_once_when_one_cannot_be_connected_to) {
+  TwoHosts world;
+  for (int i = 0; i < 20; ++i) {
+    Trip trip(world);
+    EXPECT_EQ(answered(world, trip, 0), 204);
+  }
+  EXPECT_EQ(world.upstream.peers.size(), 1U);
+  EXPECT_EQ(world.cluster->cluster->metrics.connect_failures->value(), 1);  // then it was left out
+  EXPECT_EQ(world.cluster->cluster->metrics.requests->value(), 20);
+  world.loop.advance(ConnectMemory::kPauseFirst);
+  for (int i = 0; i < 20; ++i) {
+    Trip trip(world);
+    EXPECT_EQ(answered(world, trip, 0), 204);
+  }
+  EXPECT_EQ(world.cluster->cluster->metrics.connect_failures->value(), 2);
+}
+
+TEST(StaticUpstream, serves_requests_that_may_not_be_repeated_as_well) {
+  TwoHosts world;
+  for (int i = 0; i < 4; ++i) {
+    Trip trip(world, "POST");
+    EXPECT_EQ(answered(world, trip, 0), 204);
+    world.loop.advance(ConnectMemory::kPauseMax / 2);
+  }
+}
+
+TEST(StaticUpstream, tries_all_hosts_when_all_are_left_out) {
+  TwoHosts world;
+  world.cluster->hosts[1].port = world.cluster->hosts[0].port;
+  for (int i = 0; i < 3; ++i) {
+    Trip trip(world);
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, 503);
+    EXPECT_EQ(trip.info.flags_text(), "UF");
+  }
+  EXPECT_EQ(world.cluster->cluster->metrics.connect_failures->value(), 6);
+}
+
+TEST(StaticUpstream, goes_to_another_host_when_the_name_of_one_is_nothing) {
+  TwoHosts world;
+  world.server.handler = [](const DnsQuestion& q) { return std::vector{q.failure(dns::Rcode::name_does_not_exist)}; };
+  world.cluster->hosts[0] = {.name = "gone.test", .address = {}, .port = 1, .weight = 1};
+  for (int i = 0; i < 4; ++i) {
+    Trip trip(world);
+    EXPECT_EQ(answered(world, trip, 0), 204);
+  }
+}
+
+TEST(StaticUpstream, is_no_stranger_to_the_resolver) {
+  World world;
+  ResolverConfig names;
+  names.servers.list = {{world.server.endpoint()}};
+  names.names.hosts_max = 1;
+  world.cluster->resolver = world.pool.make(std::move(names));
+  auto stranger = world.cluster->resolver->mine().resolve("x.test");  // silent, in the only place for strangers
+  Runner waits{nullptr, [](void*, Result<void>) {}};
+  waits.start([](Task<NameState> task) -> Task<void> {
+    CO_TRY(co_await task);
+    co_return Status{};
+  }(std::move(stranger)));
+  Trip trip(world);
+  EXPECT_TRUE(turn_until(world.loop, [&] { return world.server.count("a.test A") == 1; }));
+  waits.cancel();
 }
 
 }  // namespace

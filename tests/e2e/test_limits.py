@@ -172,6 +172,18 @@ class Upstreams(Case):
                          "reset reason: remote connection failure, transport failure reason: delayed connect error: .+")
         self.assertIn(" 503 UF", gateway.log_line("/refused"))
 
+    def test_a_dead_host_beside_a_living_one_is_passed_over_and_taken_back_when_it_is_there_again(self):
+        backend, port = self.use(Backend()), free_port()
+        files = configs.to_backend()
+        files["upstream.yaml"] = files["upstream.yaml"].replace("hosts: [", f"hosts: [{{addr: 127.0.0.1, port: {port}}}, ")
+        gateway = self.use(Gateway(files, values={"backend": backend.port}))
+        for n in range(20):
+            method = ("GET", "POST")[n % 2]
+            self.assert_status(gateway.fetch("/", method=method, body=b"x" if method == "POST" else None), 200)
+        self.assertLessEqual(gateway.metric("^envoy_cluster_upstream_cx_connect_fail"), 2, "it was not left out")
+        back = self.use(Backend(port=port))
+        until(lambda: gateway.fetch("/").status == 200 and back.requests, "the host that is back to get requests")
+
     def test_more_requests_than_the_circuit_breaker_lets_in_are_503_at_once(self):
         backend = self.use(Backend())
         release = threading.Event()

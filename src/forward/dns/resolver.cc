@@ -127,14 +127,14 @@ class Resolver::Waiting final : public Wait<Resolver::Waiting, NameState> {
   NameState state_;
 };
 
-Task<NameState> Resolver::resolve(std::string_view name) {
+Task<NameState> Resolver::resolve(std::string_view name, dns::Standing standing) {
   if (const auto found = known_.find(name); found != known_.end() && loop_.now() < found->second.state.expires) {
     found->second.recently_used = true;
     return found->second.state;
   }
   if (const auto host = config_->hosts.find(name); host != config_->hosts.end())
     return take_from_hosts(name, host->second);
-  return wait_for(std::string(name));
+  return wait_for(std::string(name), standing);
 }
 
 const NameState& Resolver::take_from_hosts(std::string_view name, const std::vector<IpAddress>& addresses) {
@@ -176,10 +176,11 @@ class Resolver::Pending {
   size_t max_;
 };
 
-Task<NameState> Resolver::wait_for(std::string name) {
+Task<NameState> Resolver::wait_for(std::string name, dns::Standing standing) {
   Pending pending(pending_, config_->pending_max);
   const auto found = known_.find(name);
-  const bool in_use = found != known_.end() && found->second.resolved;
+  if (found != known_.end() && found->second.resolved) standing = dns::Standing::in_use;
+  const bool in_use = standing == dns::Standing::in_use;
   const bool stranger_asked = found != known_.end() && found->second.asked && !found->second.recalled;
   const bool may_ask = in_use ? pending.take(&PendingCounts::in_use) : pending.take(&PendingCounts::strangers);
   // A stranger to this worker may be none to its owner, who answers that at once.
@@ -191,7 +192,7 @@ Task<NameState> Resolver::wait_for(std::string name) {
   for (;;) {
     Known& known = know(name);
     const bool recalling = known.asked ? known.recalled : !may_ask;
-    if (!known.asked) recalling ? recall_from_owner(known) : ask_owner(known);
+    if (!known.asked) recalling ? recall_from_owner(known) : ask_owner(known, standing);
     NameState state = known.state;
     if (known.asked) {
       Waiting waiting(loop_, known);
@@ -261,10 +262,9 @@ void Resolver::report_use(Known& known) {
   tell(owner, [name = std::move(name), worker = worker_](Resolver& theirs) { theirs.used_by(worker, name); });
 }
 
-void Resolver::ask_owner(Known& known) {
+void Resolver::ask_owner(Known& known, dns::Standing standing) {
   known.asked = true;
   const uint16_t owner = owner_of(known.name);
-  const auto standing = known.resolved ? dns::Standing::in_use : dns::Standing::stranger;
   std::string name(known.name);
   if (owner == worker_ || asked_ >= kAskedMax) return look_up_for(worker_, name, standing);
   known.asked_abroad = true;

@@ -75,7 +75,8 @@ class Resolver {
 
   // Addresses, or why there are none. Waits no longer than names.query_timeout. The only Error is `cancelled`.
   // Whoever asks for a stranger waits in a budget of its own: over it, only what its owner knows is answered.
-  Task<NameState> resolve(std::string_view name);
+  // `in_use`: the operator wrote the name down, so it is no stranger.
+  Task<NameState> resolve(std::string_view name, dns::Standing standing = dns::Standing::stranger);
 
   const dns::NameTable& table() const { return table_; }  // of the names this worker owns
   ResolverStats stats() const;
@@ -117,14 +118,14 @@ class Resolver {
 
   Resolver(ResolverPool& pool, const std::shared_ptr<ResolverView>& view, uint16_t worker, Loop& loop);
 
-  Task<NameState> wait_for(std::string name);
+  Task<NameState> wait_for(std::string name, dns::Standing standing);
   const NameState& take_from_hosts(std::string_view name, const std::vector<IpAddress>& addresses);
   Known& know(std::string_view name);
   void make_room(std::list<Known*>& order);
   void set_resolved(Known& known, bool resolved);
   void learn(std::string_view name, const NameState& state);
   void report_use(Known& known);
-  void ask_owner(Known& known);
+  void ask_owner(Known& known, dns::Standing standing);
   void recall_from_owner(Known& known);
   uint16_t owner_of(std::string_view name) const;
 

@@ -1,0 +1,46 @@
+// What connecting to the addresses of one destination has taught: an address that nobody could be connected to is left
+// out for a while, twice as long with each failure, so that requests do not meet it again and again.
+//
+// A worker's own, like the pool it belongs to. Holds failing addresses only: usually none.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "io/socket.h"
+
+namespace sluice {
+
+bool same_address(const SocketAddress& a, const SocketAddress& b);
+
+class ConnectMemory {
+ public:
+  static constexpr Nanos kPauseFirst = 2s;
+  static constexpr Nanos kPauseMax = 60s;
+  static constexpr size_t kAddressesMax = 64;  // as many as an answer of DNS may have; more are not remembered
+
+  void failed(const SocketAddress& address, SteadyTime now);
+  void connected(const SocketAddress& address) {
+    if (!failing_.empty()) [[unlikely]]
+      forget(address);
+  }
+  // Addresses that are none of the destination's any more.
+  void forget_others(std::span<const SocketAddress> addresses);
+
+  bool left_out(const SocketAddress& address, SteadyTime now) const;
+  // Not one of them may be tried without disappointment.
+  bool all_left_out(std::span<const SocketAddress> addresses, SteadyTime now) const;
+  bool empty() const { return failing_.empty(); }
+
+ private:
+  struct Failing {
+    SocketAddress address;
+    Nanos pause;
+    SteadyTime until;
+  };
+  void forget(const SocketAddress& address);
+
+  std::vector<Failing> failing_;
+};
+
+}  // namespace sluice
