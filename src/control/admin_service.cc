@@ -140,6 +140,7 @@ std::string AdminService::clusters() const {
       out.child(name->second).set(key, Node(sample.value));
     }
   }
+  for (auto& [name, hosts] : parts_.hosts.hosts()) out.child(name).set("hosts", std::move(hosts));
   return to_json(out, JsonStyle::indented) + "\n";
 }
 

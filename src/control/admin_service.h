@@ -1,6 +1,7 @@
 // The admin port: metrics, health, what is in force, log level, drain (design.md 2, "Admin port").
 #pragma once
 
+#include "control/host_watch.h"
 #include "control/probes.h"
 #include "control/store/object_store.h"
 #include "control/workers.h"
@@ -15,6 +16,7 @@ class AdminService final : public Service {
     Metrics& metrics;  // for /clusters
     Workers& workers;
     ResolverPool& resolvers;
+    const HostWatch& hosts;
     ObjectStore& store;
     std::function<std::shared_ptr<const Snapshot>()> snapshot;
     Probes probes;

@@ -78,7 +78,7 @@ class ControlPlane final : private Waiter {
   bool learn_ports();
   Probes probes();
   size_t errors() const;
-  void write_statuses(const std::map<std::string, Error>& failed);
+  void write_statuses();
   void check_object(const ConfigObject& object, Diagnostics& diagnostics);
   std::vector<ConfigObjectPtr> objects(const ConfigObject* instead = nullptr) const;
   std::vector<ObjectKey> rejected_gateways() const;
@@ -109,6 +109,7 @@ class ControlPlane final : private Waiter {
   const SteadyTime started_ = steady_now();
   bool draining_ = false;
   std::map<std::string, std::string> bind_errors_;
+  HostWatch host_watch_{loop_, [this] { write_statuses(); }};
   std::map<std::string, std::string> ports_told_;  // address -> Gateway, as the log said last
 
   std::unique_ptr<ApiServer> api_server_;
@@ -253,7 +254,8 @@ void ControlPlane::publish() {
   });
   tell_ports();
   snapshot_ = translation_.snapshot;
-  write_statuses(failed);
+  host_watch_.follow(snapshot_->static_uses);
+  write_statuses();
   bind_retry_.delay = failed.empty() ? kBindRetryFirst : std::min(2 * bind_retry_.delay, kBindRetryMax);
   if (!failed.empty()) bind_retry_.timer.arm(loop_, loop_.now() + bind_retry_.delay, bind_retry_);
 }
@@ -288,13 +290,16 @@ Node status_node(ObjectState state, const std::string& reason) {
   return status;
 }
 
-void ControlPlane::write_statuses(const std::map<std::string, Error>& failed) {
+void ControlPlane::write_statuses() {
   const ObjectStore::Batch batch(store_);
   for (const auto& [key, report] : translation_.reports) {
     if (key.kind == "Secret" || key.kind == "ConfigMap") continue;
     ObjectReport full = report;
-    if (const auto found = failed.find(key.ns + "/" + key.name); key.kind == "Gateway" && found != failed.end())
-      full.error("Listener Error: ProcessingError. Reason: " + found->second.message);
+    if (const auto found = bind_errors_.find(key.ns + "/" + key.name);
+        key.kind == "Gateway" && found != bind_errors_.end())
+      full.error("Listener Error: ProcessingError. Reason: " + found->second);
+    if (key.kind == "Upstream")
+      for (std::string& warning : host_watch_.warnings(key)) full.warning(std::move(warning));
     if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end()) full.error(found->second);
     const StoredObject* object = store_.find(key);
     const Node status = status_node(full.state(), full.reason());
@@ -412,7 +417,7 @@ Probes ControlPlane::probes() {
 }
 
 bool ControlPlane::open_own_ports() {
-  AdminService::Parts parts{metrics_, workers_,           resolvers_, store_, [this] { return snapshot_; },
+  AdminService::Parts parts{metrics_, workers_,           resolvers_, host_watch_, store_, [this] { return snapshot_; },
                             probes(), [this] { drain(); }};
   api_server_ = std::make_unique<ApiServer>(
       store_, *folder_,

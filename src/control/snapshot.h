@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "config/diagnostics.h"
+#include "forward/static_upstream.h"
 #include "forward/upstreams.h"
 #include "observe/access_log.h"
 #include "route/router.h"
@@ -22,9 +24,16 @@ struct SnapshotListener {
   std::shared_ptr<const AccessLog> access_log;
 };
 
+// An Upstream that some route uses.
+struct StaticUse {
+  ObjectKey upstream;
+  std::shared_ptr<const StaticCluster> cluster;
+};
+
 struct Snapshot {
   uint64_t id = 0;
   std::vector<std::unique_ptr<SnapshotListener>> listeners;
+  std::vector<StaticUse> static_uses;
   std::vector<bool> clusters_alive;  // by ClusterId: pools of the others may go
   Gauge* live = nullptr;             // counts snapshots that somebody still holds
 

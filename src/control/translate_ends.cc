@@ -66,6 +66,8 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
     return made;
   });
   note_cluster(cluster->id);
+  auto& uses = snapshot_->static_uses;
+  if (std::ranges::find(uses, object->key, &StaticUse::upstream) == uses.end()) uses.push_back({object->key, cluster});
   return make_static_upstream(std::move(cluster));
 }
 

@@ -1,5 +1,6 @@
 """Names that are resolved while the request waits: how often, for how long, and what failures do to others."""
 
+import json
 import threading
 import time
 
@@ -255,3 +256,31 @@ class OwnServers(Case):
         gateway = self.use(Gateway(configs.dynamic(options), resolver=default.where))
         self.assert_status(gateway.fetch("/", host=f"a.test:{backend.port}"), 200)
         self.assertEqual((len(own.queries()), default.queries()), (1, []))
+
+
+class StaticNames(Case):
+    def test_the_name_of_a_static_host_that_is_nothing_is_told_of_without_a_request(self):
+        dns, backend = self.use(DnsServer()), self.use(Backend())
+        dns.set("gone.test", rcode="NXDOMAIN", soa_ttl=1)
+        files = configs.to_backend()
+        files["upstream.yaml"] = files["upstream.yaml"].replace("addr: 127.0.0.1", "addr: gone.test")
+        gateway = self.use(Gateway(files, resolver=dns.where, values={"backend": backend.port}))
+
+        def status():
+            return gateway.status("upstreams", "backend", "gloo.solo.io/v1")
+        until(lambda: status()[0] == "Warning", "the status to tell of it")
+        self.assertIn(f"host gone.test:{backend.port} cannot be resolved: name_does_not_exist", status()[1])
+        gateway.says("warn upstream the name of a static host cannot be resolved.*gone.test.*name_does_not_exist")
+        hosts = json.loads(gateway.admin("/clusters").body)["backend_gloo-system"]["hosts"]
+        self.assertEqual(hosts, [{"host": f"gone.test:{backend.port}", "weight": 1, "state": "unresolved",
+                                  "failure": "name_does_not_exist"}])
+        response = gateway.fetch("/gone")
+        self.assertEqual((response.status, response.text()), (503, "no healthy upstream"))
+
+        dns.set("gone.test", "127.0.0.1")
+        until(lambda: status()[0] == "Accepted", "the status to tell that it is back")
+        self.assert_status(gateway.fetch("/"), 200)
+        hosts = json.loads(gateway.admin("/clusters").body)["backend_gloo-system"]["hosts"]
+        self.assertEqual((hosts[0]["state"], hosts[0]["addresses"]), ("resolved", ["127.0.0.1"]))
+        lines = [line for line in gateway.process.stderr().splitlines() if " upstream the name of a static host" in line]
+        self.assertEqual(len(lines), 2, lines)

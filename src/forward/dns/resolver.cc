@@ -242,6 +242,11 @@ void Resolver::set_resolved(Known& known, bool resolved) {
 }
 
 void Resolver::learn(std::string_view name, const NameState& state) {
+  if (const auto checks = checks_.find(name); checks != checks_.end()) {
+    auto waiting = std::move(checks->second);
+    checks_.erase(checks);
+    for (auto& done : waiting) done(state);
+  }
   const auto found = known_.find(name);
   if (found == known_.end()) return;
   Known& known = found->second;
@@ -256,7 +261,7 @@ void Resolver::learn(std::string_view name, const NameState& state) {
 
 void Resolver::report_use(Known& known) {
   known.report_at = loop_.now() + config_->names.host_ttl / 2;
-  const uint16_t owner = owner_of(known.name);
+  const uint16_t owner = pool_.owner_of(known.name);
   std::string name(known.name);
   if (owner == worker_) return used_by(worker_, name);
   tell(owner, [name = std::move(name), worker = worker_](Resolver& theirs) { theirs.used_by(worker, name); });
@@ -264,7 +269,7 @@ void Resolver::report_use(Known& known) {
 
 void Resolver::ask_owner(Known& known, dns::Standing standing) {
   known.asked = true;
-  const uint16_t owner = owner_of(known.name);
+  const uint16_t owner = pool_.owner_of(known.name);
   std::string name(known.name);
   if (owner == worker_ || asked_ >= kAskedMax) return look_up_for(worker_, name, standing);
   known.asked_abroad = true;
@@ -277,16 +282,12 @@ void Resolver::ask_owner(Known& known, dns::Standing standing) {
 // The strangers' budget is used up, but to its owner the name may be none.
 void Resolver::recall_from_owner(Known& known) {
   known.asked = known.recalled = true;
-  const uint16_t owner = owner_of(known.name);
+  const uint16_t owner = pool_.owner_of(known.name);
   std::string name(known.name);
   if (owner == worker_) return recall_for(worker_, name);
   known.asked_abroad = true;
   ++asked_;
   tell(owner, [name = std::move(name), worker = worker_](Resolver& theirs) { theirs.recall_for(worker, name); });
-}
-
-uint16_t Resolver::owner_of(std::string_view name) const {
-  return static_cast<uint16_t>(std::hash<std::string_view>{}(name) / 7 % pool_.loops_.size());
 }
 
 // ---- as the owner of a name ----
@@ -301,6 +302,17 @@ void Resolver::recall_for(uint16_t worker, const std::string& name) {
   auto state = table_.recall(name, worker, loop_.now());
   if (!state) state = NameState{.failure = NameFailure::too_many_pending, .expires = loop_.now()};
   publish(worker, name, *std::move(state));
+  perform_commands();
+}
+
+void Resolver::check(std::string name, std::move_only_function<void(const NameState&)> done) {
+  if (const auto host = config_->hosts.find(name); host != config_->hosts.end())
+    return done(take_from_hosts(name, host->second));
+  auto state = table_.lookup(name, worker_, loop_.now(), dns::Standing::in_use);
+  if (state)
+    done(*state);
+  else
+    checks_[std::move(name)].push_back(std::move(done));
   perform_commands();
 }
 
@@ -425,6 +437,13 @@ ResolverView::ResolverView(ResolverPool& pool, uint64_t id, std::shared_ptr<cons
 ResolverView::~ResolverView() {
   for (uint16_t worker = 0; worker < resolvers_.size(); ++worker)
     pool_.loops_[worker]->post([pool = &pool_, worker, id = id_] { pool->end(worker, id); });
+}
+
+void ResolverView::check(std::string name, Checked done) {
+  const uint16_t owner = pool_.owner_of(name);
+  pool_.loops_[owner]->post([view = shared_from_this(), name = std::move(name), done = std::move(done)]() mutable {
+    view->mine().check(std::move(name), std::move(done));
+  });
 }
 
 Resolver& ResolverView::create_mine() {

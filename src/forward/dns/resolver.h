@@ -127,11 +127,11 @@ class Resolver {
   void report_use(Known& known);
   void ask_owner(Known& known, dns::Standing standing);
   void recall_from_owner(Known& known);
-  uint16_t owner_of(std::string_view name) const;
 
   // As the owner of a name.
   void look_up_for(uint16_t worker, const std::string& name, dns::Standing standing);
   void recall_for(uint16_t worker, const std::string& name);
+  void check(std::string name, std::move_only_function<void(const NameState&)> done);
   void used_by(uint16_t worker, const std::string& name);
   void answered(dns::QueryId id, Result<dns::Answer> result);
   void perform_commands();
@@ -158,6 +158,7 @@ class Resolver {
   size_t asked_ = 0;  // names that other workers were asked for
   uint64_t pending_overflow_ = 0;
 
+  StringMap<std::vector<std::move_only_function<void(const NameState&)>>> checks_;  // by name, that wait
   dns::NameTable table_;
   TableTimer table_timer_{*this};
   std::unordered_map<dns::QueryId, std::unique_ptr<Asking>> queries_;
@@ -178,6 +179,11 @@ class ResolverView : public std::enable_shared_from_this<ResolverView> {
   }
   const ResolverConfig& config() const { return *config_; }
 
+  // For names that the operator wrote down: `done` is told what the name's owner knows, on that worker's thread, as
+  // soon as it does. The name counts as used meanwhile. Any thread.
+  using Checked = std::move_only_function<void(const NameState&)>;
+  void check(std::string name, Checked done);
+
  private:
   friend class ResolverPool;
   friend class Resolver;
@@ -194,6 +200,11 @@ class ResolverView : public std::enable_shared_from_this<ResolverView> {
 // Made before the workers start; destroyed after they and all views have ended, and before their loops are.
 class ResolverPool {
  public:
+  // The worker that asks for a name.
+  uint16_t owner_of(std::string_view name) const {
+    return static_cast<uint16_t>(std::hash<std::string_view>{}(name) / 7 % loops_.size());
+  }
+
   // Loop i is that of the worker whose metric_slot is i. `descriptors`: those of a worker for asking servers.
   explicit ResolverPool(std::vector<Loop*> loops, size_t descriptors = 64);
   ~ResolverPool();

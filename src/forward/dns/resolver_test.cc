@@ -344,6 +344,23 @@ TEST_F(ResolverTest, refreshes_for_the_workers_that_used_the_name) {
   EXPECT_EQ(server->seen.size(), 2u);  // the owner knew
 }
 
+TEST_F(ResolverTest, tells_what_the_owner_learns_of_a_name_that_is_checked) {
+  open(2);
+  server->handler = [](const DnsQuestion& q) { return std::vector{q.failure(Rcode::name_does_not_exist)}; };
+  const std::string name = name_of(1);
+  std::vector<std::pair<unsigned, NameFailure>> heard;
+  const auto check = [&] {
+    view->check(name, [&](const NameState& state) { heard.emplace_back(metric_slot, state.failure); });
+  };
+  check();
+  check();
+  flow();
+  check();  // at hand now
+  flow();
+  EXPECT_EQ(heard, (std::vector(3, std::pair(1U, NameFailure::name_does_not_exist))));
+  EXPECT_EQ(server->count(name + " A"), 1u);
+}
+
 TEST_F(ResolverTest, resolves_alone_when_the_owner_does_not_keep_up) {
   open(2, {.pending_max = 10000});
   std::vector<std::unique_ptr<Request>> requests;
