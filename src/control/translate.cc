@@ -67,7 +67,9 @@ Translation Translating::run() {
     snapshot_->live = t_.snapshots_live_;
     t_.snapshots_live_->add();
   }
-  local_.self = interface_addresses();
+  // A machine that does not tell (no descriptor left) has not lost its addresses: they stay refused.
+  if (auto addresses = interface_addresses(); !addresses.empty()) t_.interfaces_ = std::move(addresses);
+  local_.self = t_.interfaces_;
   std::vector<ConfigObjectPtr> all_gateways = gateways();
   check_targets(all_gateways);
   reject_shared_ports(all_gateways);

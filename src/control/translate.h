@@ -76,6 +76,8 @@ class Translator {
     std::map<ObjectKey, ConfigObjectPtr> secrets;
   };
   std::vector<uint16_t> open_ports_;
+  ResolverConfig system_names_;        // servers and hosts as the system's files said last
+  std::vector<IpAddress> interfaces_;  // the machine's addresses as it told last
   std::map<ObjectKey, Served> last_served_;
   std::map<ObjectKey, ConfigObjectPtr> last_gateways_;
 };

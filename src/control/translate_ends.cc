@@ -1,6 +1,7 @@
 // The ends of chains: where the requests of a route go, with the clusters, address rules and resolvers they share.
 #include <algorithm>
 
+#include "base/log.h"
 #include "control/translating.h"
 #include "route/terminals.h"
 
@@ -154,7 +155,15 @@ std::shared_ptr<ResolverView> Translating::resolver_view(const kinds::DnsCacheCo
     for (const Endpoint& endpoint : options_.default_resolvers)
       made.servers.list.push_back({endpoint, DnsProtocol::udp_then_tcp});
   } else {
-    use_system_files(made);
+    if (auto read = use_system_files(made); read) {
+      t_.system_names_ = made;
+    } else {
+      // Other servers than until now would be worse than yesterday's.
+      log::warn("dns", "the system's DNS configuration cannot be read; what it said before stays in force",
+                {{"error", read.error().message}});
+      made.servers = t_.system_names_.servers;
+      made.hosts = t_.system_names_.hosts;
+    }
   }
   const std::string key = "dns " + made.key();
   return t_.kept_.get<ResolverView>(key, [&] { return options_.resolvers->make(std::move(made)); });

@@ -294,6 +294,7 @@ SocketAddress ListenSocket::local() const {
 }
 
 void ListenSocket::wake() {
+  if (spare_ < 0) spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);  // another thread was quicker the last time
   accept_some();
   if (fd_ >= 0 && !watch_.readable) watch_.reader = this;
 }

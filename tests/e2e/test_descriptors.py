@@ -1,5 +1,6 @@
 """A process with few file descriptors: every use keeps to its share, and what ran out recovers."""
 
+import signal
 import threading
 
 from harness import configs, raw
@@ -93,6 +94,34 @@ class Descriptors(Case):
         until(lambda: len(self.dns.queries()) >= 160, "every name to be asked for twice")
         self.assertLessEqual(self.gateway.process.descriptors() - before - len(clients), self.share("dns"))
         self.assert_status(self.gateway.fetch("/", host=f"a.many.test:{self.backend.port}"), 200)
+
+    def test_everything_recovers_from_having_had_no_descriptors(self):
+        self.set_up(descriptors=90)
+        with self.gateway.client() as kept:
+            def asks(host, path="/"):
+                kept.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+                return kept.read_response().status
+            self.assertEqual(asks("static.test"), 200)
+            crowd = []
+            for _ in range(200):
+                client = self.gateway.client()
+                self.addCleanup(client.close)
+                client.send("GET /head HTTP/1.1\r\nHost: static.test\r\n")     # and no end of it
+                crowd.append(client)
+            # What was open goes on; what needs a descriptor fails, or is put off.
+            self.assertEqual(asks("static.test"), 200)
+            self.assertIn(asks(f"new.many.test:{self.backend.port}"), (200, 503))
+            self.gateway.write("late.yaml", configs.virtual_service(
+                "- matchers: [{prefix: /}]\n  directResponseAction: {status: 203}", domains="[late.test]", name="late"))
+            self.gateway.process.popen.send_signal(signal.SIGUSR1)
+            self.assertEqual(asks("static.test"), 200)
+            for client in crowd:
+                client.close()
+        until(lambda: self.gateway.fetch("/", host="late.test").status == 203, "the configuration that was put off")
+        until(lambda: self.gateway.fetch("/", host=f"new.many.test:{self.backend.port}").status == 200, "a new name", 40)
+        self.assert_status(self.gateway.fetch("/last", host="static.test"), 200)
+        self.assertTrue(self.gateway.log_line("/last"))
+        self.assertEqual(self.gateway.dump()["snapshot"] > 0, True)
 
     def test_the_soft_limit_is_raised_to_the_hard_one(self):
         self.set_up(descriptors="300:500")

@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
+#include <cerrno>
+#include <cstdio>
 #include <iterator>
 
 #include "base/check.h"
@@ -14,12 +15,14 @@ namespace {
 
 constexpr size_t kSystemFileBytesMax = 4 << 20;
 
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
+// An absent file says nothing; one that is there and cannot be read just now is an Error.
+Result<std::string> read_file(const std::string& path) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  if (!file && errno == ENOENT) return std::string();
+  if (!file) return std::unexpected(errno_error(errno, path));
   std::string text;
   text.resize(kSystemFileBytesMax);
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
   return text;
 }
 
@@ -71,11 +74,14 @@ std::string ResolverConfig::key() const {
   return out;
 }
 
-void use_system_files(ResolverConfig& config, const std::string& resolv_conf, const std::string& hosts) {
+Status use_system_files(ResolverConfig& config, const std::string& resolv_conf, const std::string& hosts) {
+  const std::string servers = TRY(read_file(resolv_conf));
+  const std::string names = TRY(read_file(hosts));
   config.servers.list.clear();
-  for (const Endpoint& server : dns::parse_resolv_conf(read_file(resolv_conf))) config.servers.list.push_back({server});
+  for (const Endpoint& server : dns::parse_resolv_conf(servers)) config.servers.list.push_back({server});
   if (config.servers.list.empty()) config.servers.list.push_back({{IpAddress::v4(127, 0, 0, 1), 53}});
-  config.hosts = dns::parse_hosts(read_file(hosts));
+  config.hosts = dns::parse_hosts(names);
+  return {};
 }
 
 void ResolverStats::add(const ResolverStats& other) {

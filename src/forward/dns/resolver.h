@@ -37,9 +37,10 @@ struct ResolverConfig {
   std::string key() const;
 };
 
-// resolv.conf's servers and /etc/hosts. Without a readable file: the server at 127.0.0.1, no hosts.
-void use_system_files(ResolverConfig& config, const std::string& resolv_conf = "/etc/resolv.conf",
-                      const std::string& hosts = "/etc/hosts");
+// resolv.conf's servers and /etc/hosts. Without the files: the server at 127.0.0.1, no hosts. A file that is there and
+// cannot be read just now (no descriptor left) is an Error, and `config` is as it was.
+Status use_system_files(ResolverConfig& config, const std::string& resolv_conf = "/etc/resolv.conf",
+                        const std::string& hosts = "/etc/hosts");
 
 struct ResolverStats {
   dns::NameStats names;

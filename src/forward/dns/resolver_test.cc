@@ -455,6 +455,16 @@ TEST(ResolverConfig, has_one_key_for_equal_content) {
   EXPECT_EQ(keys.size(), 10u);
 }
 
+TEST(ResolverConfig, stays_as_it_was_when_a_file_of_the_system_cannot_be_read) {
+  ResolverConfig config;
+  config.servers.list = {{{IpAddress::v4(10, 0, 0, 1), 53}}};
+  EXPECT_FALSE(use_system_files(config, "/dev/null/below", "/etc/hosts"));  // ENOTDIR, as EMFILE cannot be had here
+  EXPECT_FALSE(use_system_files(config, "/etc/resolv.conf", "/dev/null/below"));
+  EXPECT_EQ(config.servers.list.front().endpoint.to_string(), "10.0.0.1:53");
+  EXPECT_TRUE(use_system_files(config, "/nonexistent", "/nonexistent"));
+  EXPECT_EQ(config.servers.list.front().endpoint.to_string(), "127.0.0.1:53");
+}
+
 TEST(ResolverConfig, takes_the_systems_servers_and_hosts) {
   const std::string folder = testing::TempDir();
   std::ofstream(folder + "/resolv.conf") << "nameserver 10.0.0.53\nnameserver ::53\n";
