@@ -135,7 +135,7 @@ ControlPlane::ControlPlane(const RunOptions& options)
       metrics_(options.workers + 1),
       log_files_(options.workers + 1, metrics_),
       workers_(options.workers, log_files_, metrics_, descriptors_),
-      resolvers_(workers_.loops(), descriptors_.dns_of_worker(options.workers)),
+      resolvers_(workers_.loops(), descriptors_.dns_of_worker(options.workers), &metrics_),
       store_(wall_now()) {
   metric_slot = options.workers;
   publish_descriptor_shares(descriptors_, metrics_);

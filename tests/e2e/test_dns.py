@@ -161,6 +161,24 @@ class Names(Case):
         self.assertLessEqual(len(self.dns.queries("hot.test", "A")), 4, "it was forgotten, or asked for by strangers")
         self.assertTrue(self.gateway.log_line("dns_cache_overflow"), "the strangers never reached their bound")
 
+    def test_names_and_questions_are_counted_as_envoy_counts_them(self):
+        self.set_up("dnsQueryTimeout: 1.5s")
+        self.dns.set("a.test", "127.0.0.2")
+        self.dns.set("fails.test", rcode="SERVFAIL")
+        self.dns.set("mute.test", drop=True)
+        for name in ("a.test", "a.test", "none.test", "fails.test", "mute.test"):
+            self.get(name)
+        cache = {name: self.gateway.metric(f"^envoy_dns_cache_dynamic_{name}$") for name in (
+            "dns_query_attempt", "dns_query_success", "dns_query_failure", "dns_query_timeout", "host_added",
+            "host_removed", "host_address_changed", "host_overflow", "dns_rq_pending_overflow", "num_hosts")}
+        self.assertEqual(cache, {"dns_query_attempt": 4, "dns_query_success": 1, "dns_query_failure": 3, "dns_query_timeout": 1,
+                                 "host_added": 4, "host_removed": 0, "host_address_changed": 1, "host_overflow": 0,
+                                 "dns_rq_pending_overflow": 0, "num_hosts": 4})
+        cares = {name: self.gateway.metric(f"^envoy_dns_cares_{name}$") for name in (
+            "resolve_total", "pending_resolutions", "not_found", "get_addr_failure", "timeouts")}
+        self.assertEqual(cares, {"resolve_total": 5, "pending_resolutions": 0, "not_found": 1, "get_addr_failure": 2, "timeouts": 1})
+        self.assertEqual(self.gateway.metric("^sluice_dns_(requests_waiting|sockets_active)$"), 0)
+
     def test_a_client_that_leaves_does_not_end_the_lookup_of_others(self):
         self.set_up()
         self.dns.set("slow.test", "127.0.0.2", delay=0.6)

@@ -94,6 +94,11 @@ void ResolverStats::add(const ResolverStats& other) {
   names.host_address_changed += other.names.host_address_changed;
   names.host_overflow += other.names.host_overflow;
   pending_overflow += other.pending_overflow;
+  questions += other.questions;
+  not_found += other.not_found;
+  failures += other.failures;
+  questions_active += other.questions_active;
+  waiting += other.waiting;
   hosts += other.hosts;
 }
 
@@ -157,6 +162,21 @@ const NameState& Resolver::take_from_hosts(std::string_view name, const std::vec
   return known.state;
 }
 
+// One request that waits, for the metrics.
+struct Resolver::Counted {
+  explicit Counted(Resolver& r) : resolver(r) {
+    ++resolver.counts_.waiting;
+    resolver.pool_.publish_stats();
+  }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() {
+    --resolver.counts_.waiting;
+    resolver.pool_.publish_stats();
+  }
+  Resolver& resolver;
+};
+
 // One request's place among those that wait.
 class Resolver::Pending {
  public:
@@ -192,7 +212,8 @@ Task<NameState> Resolver::wait_for(std::string name, dns::Standing standing) {
   // A stranger to this worker may be none to its owner, who answers that at once.
   const bool may_wait = may_ask || (!in_use && !stranger_asked && pending.take(&PendingCounts::in_use));
   if (!may_wait) {
-    ++pending_overflow_;
+    ++counts_.pending_overflow;
+    pool_.publish_stats();
     co_return NameState{.failure = NameFailure::too_many_pending};
   }
   for (;;) {
@@ -201,6 +222,7 @@ Task<NameState> Resolver::wait_for(std::string name, dns::Standing standing) {
     if (!known.asked) recalling ? recall_from_owner(known) : ask_owner(known, standing);
     NameState state = known.state;
     if (known.asked) {
+      const Counted counted(*this);
       Waiting waiting(loop_, known);
       state = CO_TRY(co_await waiting);
     }
@@ -261,7 +283,7 @@ void Resolver::learn(std::string_view name, const NameState& state) {
   known.asked = known.recalled = false;
   if (std::exchange(known.asked_abroad, false)) --asked_;
   set_resolved(known, state.addresses != nullptr);
-  if (state.failure == NameFailure::too_many_pending) ++pending_overflow_;
+  if (state.failure == NameFailure::too_many_pending) ++counts_.pending_overflow;
   Waiting::tell_all(std::exchange(known.waiting, nullptr), state);
 }
 
@@ -338,6 +360,7 @@ void Resolver::perform_commands() {
   for (auto commands = table_.take_commands(); !commands.empty(); commands = table_.take_commands())
     for (dns::Command& command : commands) perform(std::move(command));
   performing_ = false;
+  pool_.publish_stats();
   table_timer_.timer.arm(loop_, table_.next_turn(), table_timer_);
 }
 
@@ -387,6 +410,7 @@ struct Resolver::Asking {
 };
 
 void Resolver::send(dns::SendQuery query) {
+  ++counts_.questions;
   auto& asking = *queries_.emplace(query.id, std::make_unique<Asking>(*this, query.id)).first->second;
   asking.runner.start(asking.run(std::move(query)));  // may be done, and gone, at once
 }
@@ -398,12 +422,24 @@ void Resolver::cancel(dns::QueryId id) {
 void Resolver::answered(dns::QueryId id, Result<dns::Answer> result) {
   if (ending_) return;
   const SteadyTime now = loop_.now();
+  count_answer(result);
   if (result) {
     table_.answered(id, *std::move(result), now);
   } else {
     table_.answered(id, std::unexpected(failure_of(result.error())), now);
   }
   perform_commands();
+}
+
+void Resolver::count_answer(const Result<dns::Answer>& result) {
+  if (!result) {
+    counts_.failures += result.error().kind != ErrorKind::timeout && result.error().kind != ErrorKind::cancelled;
+  } else if (result->rcode == dns::Rcode::name_does_not_exist ||
+             (result->rcode == dns::Rcode::no_error && result->addresses.empty() && !result->endless)) {
+    ++counts_.not_found;
+  } else if (result->addresses.empty()) {
+    ++counts_.failures;
+  }
 }
 
 // ---- lives ----
@@ -430,7 +466,11 @@ Resolver::~Resolver() {
 }
 
 ResolverStats Resolver::stats() const {
-  return {.names = table_.stats(), .pending_overflow = pending_overflow_, .hosts = table_.size()};
+  ResolverStats out = counts_;
+  out.names = table_.stats();
+  out.questions_active = queries_.size();
+  out.hosts = table_.size();
+  return out;
 }
 
 ResolverView::ResolverView(ResolverPool& pool, uint64_t id, std::shared_ptr<const ResolverConfig> config)
@@ -459,10 +499,11 @@ Resolver& ResolverView::create_mine() {
   return *(pool_.workers_[worker].resolvers[id_] = std::move(resolver));
 }
 
-ResolverPool::ResolverPool(std::vector<Loop*> loops, size_t descriptors)
+ResolverPool::ResolverPool(std::vector<Loop*> loops, size_t descriptors, Metrics* metrics)
     : workers_(loops.size()), loops_(std::move(loops)) {
   for (size_t i = 0; i < loops_.size(); ++i)
     workers_[i].sockets = std::make_unique<DnsSockets>(*loops_[i], descriptors);
+  if (metrics) metrics_.emplace(*metrics);
 }
 
 ResolverPool::~ResolverPool() = default;
@@ -478,8 +519,14 @@ void ResolverPool::end(uint16_t worker, uint64_t view) {
   if (found == resolvers.end()) return;
   ResolverStats stats = found->second->stats();
   stats.names.host_removed += std::exchange(stats.hosts, 0);
+  stats.questions_active = stats.waiting = 0;
   workers_[worker].ended.add(stats);
   resolvers.erase(found);
+  publish_stats();
+}
+
+void ResolverPool::publish_stats() {
+  if (metrics_) metrics_->set(stats_of_this_worker());
 }
 
 ResolverStats ResolverPool::stats_of_this_worker() const {

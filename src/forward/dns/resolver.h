@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "base/strings.h"
 #include "engines/dns/name_table.h"
+#include "forward/dns/dns_metrics.h"
 #include "forward/dns/transport.h"
 #include "io/loop.h"
 #include "io/task.h"
@@ -45,6 +46,11 @@ Status use_system_files(ResolverConfig& config, const std::string& resolv_conf =
 struct ResolverStats {
   dns::NameStats names;
   uint64_t pending_overflow = 0;
+  uint64_t questions = 0;
+  uint64_t not_found = 0;
+  uint64_t failures = 0;  // of questions: neither addresses nor "there is none"
+  size_t questions_active = 0;
+  size_t waiting = 0;      // requests
   DnsSocketStats sockets;  // of the worker, all resolvers together
   size_t hosts = 0;        // names this worker owns just now
 
@@ -109,6 +115,7 @@ class Resolver {
     std::atomic<size_t> in_use{0};
   };
   class Pending;
+  struct Counted;
   struct TableTimer final : Waiter {
     explicit TableTimer(Resolver& r) : resolver(r) {}
     void wake() override;
@@ -135,6 +142,7 @@ class Resolver {
   void check(std::string name, std::move_only_function<void(const NameState&)> done);
   void used_by(uint16_t worker, const std::string& name);
   void answered(dns::QueryId id, Result<dns::Answer> result);
+  void count_answer(const Result<dns::Answer>& result);
   void perform_commands();
   void perform(dns::Command command);
   void send(dns::SendQuery query);
@@ -156,8 +164,8 @@ class Resolver {
   // like.
   std::list<Known*> resolved_;
   std::list<Known*> unresolved_;
-  size_t asked_ = 0;  // names that other workers were asked for
-  uint64_t pending_overflow_ = 0;
+  size_t asked_ = 0;      // names that other workers were asked for
+  ResolverStats counts_;  // what the table does not count
 
   StringMap<std::vector<std::move_only_function<void(const NameState&)>>> checks_;  // by name, that wait
   dns::NameTable table_;
@@ -207,7 +215,7 @@ class ResolverPool {
   }
 
   // Loop i is that of the worker whose metric_slot is i. `descriptors`: those of a worker for asking servers.
-  explicit ResolverPool(std::vector<Loop*> loops, size_t descriptors = 64);
+  explicit ResolverPool(std::vector<Loop*> loops, size_t descriptors = 64, Metrics* metrics = nullptr);
   ~ResolverPool();
   ResolverPool(const ResolverPool&) = delete;
   ResolverPool& operator=(const ResolverPool&) = delete;
@@ -215,7 +223,7 @@ class ResolverPool {
   // A view that ends, on every worker, some time after its last reference. Any thread.
   std::shared_ptr<ResolverView> make(ResolverConfig config);
 
-  // For metrics: what all resolvers of this worker have counted so far, also those that are gone. On its thread.
+  // What all resolvers of this worker have counted so far, also those that are gone. On its thread.
   ResolverStats stats_of_this_worker() const;
   // The names this worker owns, of all views. On its thread.
   std::vector<dns::NameTable::Row> rows_of_this_worker() const;
@@ -229,10 +237,13 @@ class ResolverPool {
     ResolverStats ended;
   };
   void end(uint16_t worker, uint64_t view);
+  // This worker's stats into the metrics: after whatever changed them.
+  void publish_stats();
 
   std::vector<Worker> workers_;
   std::vector<Loop*> loops_;
   std::atomic<uint64_t> view_last_{0};
+  std::optional<DnsMetrics> metrics_;
 };
 
 }  // namespace sluice

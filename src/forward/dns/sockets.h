@@ -25,7 +25,8 @@ namespace sluice {
 
 struct DnsSocketStats {
   uint64_t waited = 0;  // questions that found no room at first
-  size_t open = 0;      // sockets just now, TCP too
+  uint64_t timeouts = 0;
+  size_t open = 0;  // sockets just now, TCP too
 };
 
 class DnsSockets {
@@ -40,6 +41,7 @@ class DnsSockets {
   DnsSockets& operator=(const DnsSockets&) = delete;
 
   const DnsSocketStats& stats() const { return stats_; }
+  void count_timeout() { ++stats_.timeouts; }
 
  private:
   class Shared;  // a UDP socket

@@ -175,6 +175,7 @@ class Inquiry {
       const Status heard = co_await waiting;
       if (!heard && heard.error().kind != ErrorKind::timeout) co_return heard;
     }
+    if (!answered_ && !given_up_[server]) way_.sockets.count_timeout();
     // That another refused says more than that this one is silent.
     if (!outcome_ && !given_up_[server]) outcome_ = fail(ErrorKind::timeout, "timed out", Side::upstream);
     co_return Status{};
