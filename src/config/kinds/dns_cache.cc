@@ -81,7 +81,7 @@ void bind(Fields& f, DnsCacheConfig& c) {
   f.optional("dnsLookupFamily", c.dns_lookup_family, "Which addresses are asked for and preferred.");
   f.optional("dnsRefreshRate", c.dns_refresh_rate, "How often a name is asked for while it has not been resolved.");
   f.optional("hostTtl", c.host_ttl, "A name that was not used for so long is forgotten.");
-  f.optional("maxHosts", c.max_hosts, "Names remembered at most.");
+  f.optional("maxHosts", c.max_hosts, "Names with addresses that are remembered at most, and as many again without.");
   f.optional("dnsFailureRefreshRate", c.dns_failure_refresh_rate, "Waits between attempts while a name fails.");
   f.optional("caresDns", c.cares_dns, "DNS servers to ask in place of the system's.");
   std::optional<Empty> apple_dns;
