@@ -99,7 +99,7 @@ class ObjectReader {
                  .redact = false},
         reader_(context_) {}
 
-  ConfigObjectPtr read(Node object, size_t begin, size_t end) {
+  std::shared_ptr<ConfigObject> read(Node object, size_t begin, size_t end) {
     auto out = std::make_shared<ConfigObject>();
     out->file = context_.file;
     out->begin = begin;
@@ -237,13 +237,17 @@ class Loader {
  private:
   void broken(const ConfigFile& file, Place place, std::string message) {
     out_.broken_files.push_back(file.path);
-    out_.diagnostics.add({.severity = Severity::error,
-                          .file = file.path,
-                          .place = place,
-                          .object = {},
-                          .path = {},
-                          .message = std::move(message),
-                          .suggestion = {}});
+    const Diagnostic why{.severity = Severity::error,
+                         .file = file.path,
+                         .place = place,
+                         .object = {},
+                         .path = {},
+                         .message = std::move(message),
+                         .suggestion = {}};
+    out_.diagnostics.add(why);
+    const bool all_seen = file.size <= file.bytes.size();
+    if (!all_seen || may_hold_policy(file.path, file.bytes))
+      out_.gaps.push_back(gap_of_file(file.path, place.line, why.to_string()));
   }
 
   // `kubectl get -o yaml` of several objects. They share the document, so none has bytes of its own.
@@ -255,27 +259,65 @@ class Loader {
 
   void add(const ConfigFile& file, Node node, size_t begin, size_t end) {
     const Place place = node.place();
-    ConfigObjectPtr object = ObjectReader(file.path, options_, out_.diagnostics).read(std::move(node), begin, end);
+    std::optional<PolicyGap> gap = sketch(node, file.path);
+    const size_t told = out_.diagnostics.all().size();
+    auto object = ObjectReader(file.path, options_, out_.diagnostics).read(std::move(node), begin, end);
+    if (object && object->rejected) object->error_line = first_error(told, file, place).place.line;
+    if (gap && (!object || object->rejected)) {
+      if (object) gap->key = object->key;
+      tell_gap(std::move(*gap), first_error(told, file, place));
+      gap.reset();
+    }
     if (!object) return;
     const Place name_place = place_at(object->node, "metadata.name");
-    const auto [it, is_new] = places_.try_emplace(object->key, Seen{file.path, name_place.line});
+    const auto [it, is_new] = places_.try_emplace(object->key, Seen{file.path, name_place.line, object->hash});
     if (is_new) {
       out_.objects.push_back(std::move(object));
       return;
     }
-    out_.diagnostics.add({.severity = Severity::error,
-                          .file = file.path,
-                          .place = name_place.line ? name_place : place,
-                          .object = object->key,
-                          .path = "metadata.name",
-                          .message = fmt::format("this object is also in {}:{}, which counts; remove one of the two",
-                                                 it->second.file, it->second.line),
-                          .suggestion = {}});
+    const Diagnostic why{.severity = Severity::error,
+                         .file = file.path,
+                         .place = name_place.line ? name_place : place,
+                         .object = object->key,
+                         .path = "metadata.name",
+                         .message = fmt::format("this object is also in {}:{}, which counts; remove one of the two",
+                                                it->second.file, it->second.line),
+                         .suggestion = {}};
+    out_.diagnostics.add(why);
+    if (object->hash == it->second.hash) return;  // it says the same
+    if (gap) tell_gap(std::move(*gap), why);
+    object->rejected = true;
+    object->error_line = why.place.line;
+    out_.surplus.push_back(std::move(object));
+  }
+
+  static std::optional<PolicyGap> sketch(const Node& document, std::string_view file) {
+    const KindInfo* kind = is_flattened(document) ? flattened_kind(document, file) : nullptr;
+    return policy_sketch(document, kind ? kind->kind : std::string_view());
+  }
+
+  // Of those from number `told` on; the place of the document when there are more errors than are kept.
+  Diagnostic first_error(size_t told, const ConfigFile& file, Place place) const {
+    for (const Diagnostic& one : out_.diagnostics.all().subspan(told))
+      if (one.severity == Severity::error) return one;
+    return {.file = file.path, .place = place, .message = "has errors"};
+  }
+
+  void tell_gap(PolicyGap gap, const Diagnostic& why) {
+    const uint32_t line = why.place.line;
+    const bool named = why.object.kind == "EgressPolicy" && !why.object.name.empty();
+    gap.subject = named ? fmt::format("{} (line {}) is not in force", why.object.to_string(), line)
+                        : fmt::format("what may be an EgressPolicy (line {}) cannot be read", line);
+    gap.word = named ? why.object.ns + "/" + why.object.name : fmt::format("line {}", line);
+    std::ranges::replace(gap.word, ' ', '_');
+    gap.why = why.to_string();
+    out_.gaps.push_back(std::move(gap));
   }
 
   struct Seen {
     std::string file;
     uint32_t line;
+    uint64_t hash;
   };
   std::span<const OptionField> options_;
   LoadedConfig out_;

@@ -12,6 +12,7 @@
 #include "config/documents.h"
 #include "config/kinds/kinds.h"
 #include "config/option_field.h"
+#include "config/policy_gap.h"
 
 namespace sluice {
 
@@ -31,10 +32,11 @@ struct ConfigObject {
   ObjectKey key;
   const kinds::KindInfo* kind = nullptr;
   kinds::Metadata metadata;
-  kinds::Spec spec;        // monostate when rejected before its kind was understood
-  Node node;               // always in the Kubernetes form: apiVersion, kind, metadata, spec
-  bool rejected = false;   // an error was found in it
-  bool flattened = false;  // was written in Gloo's flattened form
+  kinds::Spec spec;         // monostate when rejected before its kind was understood
+  Node node;                // always in the Kubernetes form: apiVersion, kind, metadata, spec
+  bool rejected = false;    // an error was found in it
+  uint32_t error_line = 0;  // where the first one stands
+  bool flattened = false;   // was written in Gloo's flattened form
   std::string file;
   size_t begin = 0;  // its bytes [begin, end) in the file
   size_t end = 0;
@@ -50,7 +52,9 @@ using ConfigObjectPtr = std::shared_ptr<const ConfigObject>;
 
 struct LoadedConfig {
   std::vector<ConfigObjectPtr> objects;   // in the order of files and documents; rejected ones too; keys are unique
+  std::vector<ConfigObjectPtr> surplus;   // second documents for an object that is there; all rejected
   std::vector<std::string> broken_files;  // could not be parsed at all: their objects are unknown, not gone
+  std::vector<PolicyGap> gaps;            // what may be an EgressPolicy and could not be understood
   Diagnostics diagnostics;
 };
 

@@ -96,6 +96,7 @@ std::string AdminService::routes() const {
         row.set("name", Node(route->generated_name));
         row.set("path", Node(route->matcher.path()));
         row.set("filters", json_list(stages));
+        if (!route->refused.empty()) row.set("refused", Node(route->refused));
         routes.push_back(std::move(row));
       }
       Node row;
@@ -128,6 +129,8 @@ std::string AdminService::listeners() const {
 
 std::string AdminService::clusters() const {
   Node out;
+  if (const auto snapshot = parts_.snapshot())
+    for (const auto& [name, why] : snapshot->closed_clusters) out.child(name).set("refused", json_list(why));
   for (const Metrics::Family& family : parts_.metrics.collect()) {
     if (!family.name.starts_with("envoy_cluster_")) continue;
     for (const Metrics::Sample& sample : family.samples) {

@@ -76,12 +76,16 @@ class ControlPlane final : private Waiter {
   void retry_binds();
   void tell_ports();
   bool learn_ports();
-  Probes probes();
+  enum class ProbesFor : uint8_t { operators, machines };
+  Probes probes(ProbesFor whom);
+  std::string closed_lines(ProbesFor whom) const;
   size_t errors() const;
   void write_statuses();
   void check_object(const ConfigObject& object, Diagnostics& diagnostics);
   std::vector<ConfigObjectPtr> objects(const ConfigObject* instead = nullptr) const;
-  std::vector<ObjectKey> rejected_gateways() const;
+  void translate_and_publish(const std::vector<ConfigObjectPtr>& all);
+  void tell_closed();
+  bool is_applied() const;
   void on_signal();
   void drain();
 
@@ -107,6 +111,8 @@ class ControlPlane final : private Waiter {
   BindRetry bind_retry_{*this};
   std::vector<std::pair<ObjectKey, uint64_t>> applied_;  // what the snapshot was made from
   const SteadyTime started_ = steady_now();
+  std::vector<PolicyGap> applied_gaps_;
+  std::vector<std::string> closed_told_;
   bool draining_ = false;
   std::map<std::string, std::string> bind_errors_;
   HostWatch host_watch_{loop_, [this] { write_statuses(); }};
@@ -164,19 +170,7 @@ bool ControlPlane::load_first() {
   return true;
 }
 
-// For a Gateway that could not be read: a Gateway of no proxy. Nothing is served by it, nor by the one on loopback that
-// is made where there is no Gateway at all: that one would serve what the owner meant for another address.
-ConfigObjectPtr stand_in(const ObjectKey& gateway) {
-  auto made = std::make_shared<ConfigObject>();
-  made->key = gateway;
-  made->metadata.name = gateway.name;
-  made->metadata.ns = gateway.ns;
-  kinds::Gateway spec;
-  spec.proxy_names.clear();
-  made->spec = std::move(spec);
-  return made;
-}
-
+// What is in force, and what stands in the files and is in force in no version.
 std::vector<ConfigObjectPtr> ControlPlane::objects(const ConfigObject* instead) const {
   std::vector<ConfigObjectPtr> out;
   bool replaced = false;
@@ -189,37 +183,38 @@ std::vector<ConfigObjectPtr> ControlPlane::objects(const ConfigObject* instead) 
     }
   }
   if (instead && !replaced) out.push_back(std::make_shared<ConfigObject>(*instead));
-  const bool any =
-      std::ranges::any_of(out, [](const ConfigObjectPtr& object) { return object->key.kind == "Gateway"; });
-  if (!any)
-    for (const ObjectKey& key : rejected_gateways()) out.push_back(stand_in(key));
-  return out;
-}
-
-// Gateways that stand in the files when none of those is in force.
-std::vector<ObjectKey> ControlPlane::rejected_gateways() const {
-  std::vector<ObjectKey> out;
-  if (!store_.list("Gateway").empty()) return out;
-  for (const auto& [key, why] : folder_->rejected())
-    if (key.kind == "Gateway") out.push_back(key);
+  for (ConfigObjectPtr& object : folder_->withheld()) out.push_back(std::move(object));
   return out;
 }
 
 void ControlPlane::apply() {
   applied_ = fingerprint();
+  applied_gaps_ = folder_->gaps();
   const std::vector<ConfigObjectPtr> all = objects();
-  for (const ObjectKey& key : rejected_gateways())
-    log::error("config",
-               "this Gateway is rejected and no other is there: no port is opened, the default 127.0.0.1:8080 neither",
-               {{"object", key.to_string()}});
-  translation_ = translator_->translate(all);
-  publish();
-  if (learn_ports()) {
-    translation_ = translator_->translate(all);
-    publish();
-  }
+  if (store_.list("Gateway").empty())
+    for (const ConfigObjectPtr& object : all)
+      if (object->rejected && object->key.kind == "Gateway")
+        log::error("config",
+                   "this Gateway is rejected and no other is there: no port is opened, the default 127.0.0.1:8080 "
+                   "neither",
+                   {{"object", object->key.to_string()}});
+  translate_and_publish(all);
+  if (learn_ports()) translate_and_publish(all);
+  tell_closed();
   log::info("config", "serving",
             {{"snapshot", snapshot_->id}, {"objects", all.size()}, {"listeners", workers_.open_ports().size()}});
+}
+
+void ControlPlane::translate_and_publish(const std::vector<ConfigObjectPtr>& all) {
+  translation_ = translator_->translate(all, applied_gaps_);
+  publish();
+}
+
+// What is refused that was not before.
+void ControlPlane::tell_closed() {
+  for (const std::string& line : snapshot_->closed)
+    if (std::ranges::find(closed_told_, line) == closed_told_.end()) log::error("config", line);
+  closed_told_ = snapshot_->closed;
 }
 
 // Ports that no Gateway names; what the system chose is known only once it is open. True when there are others now.
@@ -275,7 +270,7 @@ void ControlPlane::tell_ports() {
 
 size_t ControlPlane::errors() const {
   size_t errors = folder_->diagnostics().errors();
-  for (const auto& [key, report] : translation_.reports) errors += report.errors.size();
+  for (const auto& [key, report] : translation_.reports) errors += report.all_errors().size();
   return errors;
 }
 
@@ -315,7 +310,7 @@ void ControlPlane::write_statuses() {
 // What the API refuses at once, besides what reading finds: an object that could never be served as it is. Clashes with
 // other objects are told in statuses, as Gloo does.
 void ControlPlane::check_object(const ConfigObject& object, Diagnostics& diagnostics) {
-  const auto reports = translator_->try_out(objects(&object));
+  const auto reports = translator_->try_out(objects(&object), folder_->gaps());
   const auto report = reports.find(object.key);
   if (report == reports.end()) return;
   for (const std::string& error : report->second.errors) {
@@ -324,21 +319,26 @@ void ControlPlane::check_object(const ConfigObject& object, Diagnostics& diagnos
       continue;
     diagnostics.add({.object = object.key, .path = "spec", .message = error});
   }
-  for (const std::string& warning : report->second.warnings)
-    diagnostics.add({.severity = Severity::warning, .object = object.key, .message = warning});
+  for (const auto* told : {&report->second.clashes, &report->second.warnings})
+    for (const std::string& text : *told)
+      diagnostics.add({.severity = Severity::warning, .object = object.key, .message = text});
 }
 
 void ControlPlane::store_changed() {
   // Statuses are changes too, but not of what is served.
-  if (draining_ || fingerprint() == applied_) return;
+  if (draining_ || is_applied()) return;
   apply();
 }
 
 std::vector<std::pair<ObjectKey, uint64_t>> ControlPlane::fingerprint() const {
   std::vector<std::pair<ObjectKey, uint64_t>> out;
   for (const StoredObject* object : store_.list()) out.emplace_back(object->key, object->config->hash);
-  for (ObjectKey& key : rejected_gateways()) out.emplace_back(std::move(key), 0);
+  for (const ConfigObjectPtr& object : folder_->withheld()) out.emplace_back(object->key, ~object->hash);
   return out;
+}
+
+bool ControlPlane::is_applied() const {
+  return fingerprint() == applied_ && folder_->gaps() == applied_gaps_;
 }
 
 void ControlPlane::arm_reload() {
@@ -368,12 +368,11 @@ void ControlPlane::reload() {
   arm_reload();
   if (!changed) return;
   log_diagnostics();
-  if (!snapshot_ || snapshot_->id != id) return;
-  // No object changed: a version that was rejected changes a status, and whether there is a Gateway at all.
-  if (fingerprint() == applied_)
-    publish();
-  else
+  // Of objects in force the store has told. A version that was rejected changes a status, and what is refused.
+  if (!is_applied())
     apply();
+  else if (snapshot_ && snapshot_->id == id)
+    publish();
 }
 
 // --- own ports --------------------------------------------------------------------------------------------------
@@ -402,7 +401,15 @@ bool ControlPlane::open_own(const std::optional<SocketAddress>& address, std::st
   return true;
 }
 
-Probes ControlPlane::probes() {
+// A line each for the admin port; the other port may be open to strangers.
+std::string ControlPlane::closed_lines(ProbesFor whom) const {
+  if (!snapshot_ || snapshot_->closed.empty()) return {};
+  if (whom == ProbesFor::operators) return join(snapshot_->closed, "\n") + "\n";
+  return fmt::format("refused, as what would decide is not in force: {}; /readyz on the admin port tells\n",
+                     snapshot_->closed.size());
+}
+
+Probes ControlPlane::probes(ProbesFor whom) {
   return {.metrics =
               [this] {
                 const ServerState state = draining_   ? ServerState::draining
@@ -413,12 +420,19 @@ Probes ControlPlane::probes() {
                                                                            .workers = options_.workers,
                                                                            .uptime = loop_.now() - started_});
               },
-          .ready = [this] { return snapshot_ && !draining_; }};
+          .ready = [this] { return snapshot_ && !draining_; },
+          .closed = [this, whom] { return closed_lines(whom); }};
 }
 
 bool ControlPlane::open_own_ports() {
-  AdminService::Parts parts{metrics_, workers_,           resolvers_, host_watch_, store_, [this] { return snapshot_; },
-                            probes(), [this] { drain(); }};
+  AdminService::Parts parts{metrics_,
+                            workers_,
+                            resolvers_,
+                            host_watch_,
+                            store_,
+                            [this] { return snapshot_; },
+                            probes(ProbesFor::operators),
+                            [this] { drain(); }};
   api_server_ = std::make_unique<ApiServer>(
       store_, *folder_,
       ApiOptions{
@@ -433,7 +447,8 @@ bool ControlPlane::open_own_ports() {
   const bool api =
       open_own(options_.api, "api", std::make_shared<ApiService>(*api_server_), api_listener_, api_config_);
   const bool probes_port =
-      open_own(options_.metrics, "metrics", std::make_shared<ProbeService>(probes()), probes_listener_, probes_config_);
+      open_own(options_.metrics, "metrics", std::make_shared<ProbeService>(probes(ProbesFor::machines)),
+               probes_listener_, probes_config_);
   learn_ports();
   return admin && api && probes_port;
 }
@@ -481,9 +496,9 @@ void ControlPlane::make_translator() {
 
 // Nothing is opened for it.
 bool ControlPlane::is_free_of_errors() {
-  translation_ = translator_->translate(objects());
+  translation_ = translator_->translate(objects(), folder_->gaps());
   for (const auto& [key, report] : translation_.reports)
-    for (const std::string& error : report.errors)
+    for (const std::string& error : report.all_errors())
       log::error("config", "rejected", {{"object", key.to_string()}, {"reason", error}});
   if (errors() == 0) return true;
   log::error("config", "--strict: not starting with errors", {{"errors", errors()}});

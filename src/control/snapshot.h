@@ -1,6 +1,7 @@
 // What the workers serve by: made from all objects at once, never changed, swapped as a whole.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,7 +36,10 @@ struct Snapshot {
   std::vector<std::unique_ptr<SnapshotListener>> listeners;
   std::vector<StaticUse> static_uses;
   std::vector<bool> clusters_alive;  // by ClusterId: pools of the others may go
-  Gauge* live = nullptr;             // counts snapshots that somebody still holds
+  // What is refused as long as its policies are not in force: lines for people, and by cluster name.
+  std::vector<std::string> closed;
+  std::map<std::string, std::vector<std::string>> closed_clusters;
+  Gauge* live = nullptr;  // counts snapshots that somebody still holds
 
   ~Snapshot() {
     if (live) live->sub();

@@ -11,12 +11,16 @@ namespace {
 using kinds::Gateway;
 
 constexpr MetricFamily kNoRoute{"envoy_http_no_route", "Requests that no route fits."};
+constexpr MetricFamily kServicesClosed{"sluice_virtual_service_closed_total",
+                                       "Requests refused because the VirtualService of their host is not in force."};
+constexpr MetricFamily kPolicyGaps{"sluice_egress_policies_not_in_force",
+                                   "What may be an EgressPolicy and is not in force: what it is for refuses.",
+                                   MetricType::gauge};
+constexpr MetricFamily kServicesOut{"sluice_virtual_services_not_in_force",
+                                    "VirtualServices of which no version is in force: their hosts refuse.",
+                                    MetricType::gauge};
 constexpr MetricFamily kSnapshotsLive{"sluice_snapshots_live", "Snapshots that some exchange or worker still uses.",
                                       MetricType::gauge};
-
-void add_once(std::vector<std::string>& texts, std::string text) {
-  if (std::ranges::find(texts, text) == texts.end()) texts.push_back(std::move(text));
-}
 
 // When there is no Gateway at all: one on loopback, so that a folder of VirtualServices is enough to begin with.
 ConfigObjectPtr make_default_gateway() {
@@ -35,20 +39,29 @@ ConfigObjectPtr make_default_gateway() {
 void ObjectReport::error(std::string text) {
   add_once(errors, std::move(text));
 }
+void ObjectReport::clash(std::string text) {
+  add_once(clashes, std::move(text));
+}
 void ObjectReport::warning(std::string text) {
   add_once(warnings, std::move(text));
 }
 
 ObjectState ObjectReport::state() const {
-  if (!errors.empty()) return ObjectState::rejected;
+  if (!errors.empty() || !clashes.empty()) return ObjectState::rejected;
   return warnings.empty() ? ObjectState::accepted : ObjectState::warning;
+}
+
+std::vector<std::string> ObjectReport::all_errors() const {
+  std::vector<std::string> out = errors;
+  out.insert(out.end(), clashes.begin(), clashes.end());
+  return out;
 }
 
 std::string ObjectReport::reason() const {
   std::string out;
-  if (!errors.empty()) {
-    out = errors.size() == 1 ? "1 error occurred:\n" : fmt::format("{} errors occurred:\n", errors.size());
-    for (const std::string& error : errors) out += fmt::format("\t* {}\n", error);
+  if (const std::vector<std::string> all = all_errors(); !all.empty()) {
+    out = all.size() == 1 ? "1 error occurred:\n" : fmt::format("{} errors occurred:\n", all.size());
+    for (const std::string& error : all) out += fmt::format("\t* {}\n", error);
     out += '\n';
   }
   if (!warnings.empty()) {
@@ -72,6 +85,7 @@ Translation Translating::run() {
   local_.self = t_.interfaces_;
   std::vector<ConfigObjectPtr> all_gateways = gateways();
   check_targets(all_gateways);
+  index_gaps(all_gateways);
   reject_shared_ports(all_gateways);
   own_ports_ = t_.open_ports_;
   for (const ConfigObjectPtr& gateway : all_gateways)
@@ -80,7 +94,11 @@ Translation Translating::run() {
   for (const ConfigObjectPtr& gateway : all<Gateway>())  // also of those that are not served here
     if (std::ranges::find(all_gateways, gateway) == all_gateways.end()) check_log_formats(*gateway);
   check_unserved();
-  if (!trial_) remember();
+  if (!trial_) {
+    t_.policy_gaps_->set(static_cast<int64_t>(gaps_.size()));
+    t_.services_out_->set(static_cast<int64_t>(closed_.size()));
+    remember();
+  }
   out_.snapshot = std::move(snapshot_);
   return std::move(out_);
 }
@@ -107,8 +125,10 @@ std::vector<ConfigObjectPtr> Translating::gateways() {
           .warning(fmt::format("this Gateway is for the proxies [{}]; this program is {}, so it is not served here",
                                join(names, " "), kDefaultProxy));
   }
-  if (!all<Gateway>().empty()) return found;
-  found.push_back(make_default_gateway());
+  // Beside one that is rejected, the one on loopback would serve what the owner meant for another address.
+  const bool any = !all<Gateway>().empty() ||
+                   std::ranges::any_of(rejected_keys_, [](const ObjectKey& key) { return key.kind == "Gateway"; });
+  if (!any) found.push_back(make_default_gateway());
   return found;
 }
 
@@ -145,23 +165,73 @@ void Translating::reject_shared_ports(std::vector<ConfigObjectPtr>& gateways) {
   }
 }
 
-// Own kinds name what they are for; a name that is nothing is told to its owner.
+// --- policies that are not in force (decision 0015) ----------------------------------------------------------------
+
+// Also one that is rejected: it is not the name that is wrong.
+bool Translating::is_there(const ObjectKey& key, std::span<const ConfigObjectPtr> gateways) const {
+  return by_key_.contains(key) || rejected_keys_.contains(key) ||
+         std::ranges::any_of(gateways, [&](const ConfigObjectPtr& gateway) { return gateway->key == key; });
+}
+
+// Own kinds name what they are for. Settings for nothing do nothing; what a policy for nothing was meant to refuse
+// nobody knows.
 void Translating::check_targets(std::span<const ConfigObjectPtr> gateways) {
-  const auto known = [&](const std::string& kind, const std::string& ns, const std::string& name) {
-    if (find(kind, ns, name)) return true;
-    const ObjectKey key{kind, ns, name};  // the Gateway that is there when none is configured
-    return std::ranges::any_of(gateways, [&](const ConfigObjectPtr& gateway) { return gateway->key == key; });
+  const auto missing = [&](const ConfigObject& object, const kinds::TargetRef& target) -> std::string {
+    if (is_there({target.kind, object.key.ns, target.name}, gateways)) return {};
+    return fmt::format("there is no {} {}/{}", target.kind, object.key.ns, target.name);
   };
-  const auto check = [&](const ConfigObject& object, const std::vector<kinds::TargetRef>& targets) {
-    for (const kinds::TargetRef& target : targets)
-      if (!known(target.kind, object.key.ns, target.name))
-        report(object.key)
-            .warning(fmt::format("targetRefs: there is no {} {}/{}", target.kind, object.key.ns, target.name));
-  };
-  for (const ConfigObjectPtr& object : all<kinds::EgressPolicy>())
-    check(*object, object->as<kinds::EgressPolicy>()->target_refs);
   for (const ConfigObjectPtr& object : all<kinds::ProxySettings>())
-    check(*object, object->as<kinds::ProxySettings>()->target_refs);
+    for (const kinds::TargetRef& target : object->as<kinds::ProxySettings>()->target_refs)
+      if (const std::string text = missing(*object, target); !text.empty())
+        report(object->key).warning("targetRefs: " + text);
+  for (const ConfigObjectPtr& object : all<kinds::EgressPolicy>()) {
+    const auto& targets = object->as<kinds::EgressPolicy>()->target_refs;
+    for (size_t i = 0; i < targets.size(); ++i) {
+      const std::string text = missing(*object, targets[i]);
+      if (text.empty()) continue;
+      const std::string path = fmt::format("spec.targetRefs[{}]", i);
+      report(object->key)
+          .clash(fmt::format("{}: {}; until it is there, Gateways and VirtualServices of namespace {} refuse dynamic "
+                             "destinations",
+                             path, text, object->key.ns));
+      const Place place = place_at(object->node, path);
+      gaps_.push_back(
+          {.subject = fmt::format("{} (line {}) is not in force", object->key.to_string(), place.line),
+           .word = object->key.ns + "/" + object->key.name,
+           .why = fmt::format("{}:{}: {}: {}: {}", object->file, place.line, object->key.to_string(), path, text),
+           .key = object->key,
+           .broken_file = {},
+           .ns = object->key.ns,
+           .targets = {}});
+    }
+  }
+}
+
+void Translating::index_gaps(std::span<const ConfigObjectPtr> gateways) {
+  for (PolicyGap& gap : gaps_) {
+    const bool all_there = std::ranges::all_of(gap.targets, [&](const PolicyGap::Target& one) {
+      return one.kind == "EgressListener" || is_there({one.kind, gap.ns, one.name}, gateways);
+    });
+    if (!all_there) gap.targets.clear();
+    std::vector<std::string> where;
+    for (const PolicyGap::Target& target : gap.targets) {
+      const ObjectKey key{target.kind, gap.ns, target.name};
+      gap_for_.emplace(key, &gap);
+      where.push_back(key.to_string());
+    }
+    if (gap.targets.empty()) {
+      gap_for_.emplace(ObjectKey{{}, gap.ns, {}}, &gap);
+      where.push_back(gap.ns.empty() ? "all Gateways" : "Gateways and VirtualServices of namespace " + gap.ns);
+    }
+    snapshot_->closed.push_back(fmt::format("dynamic destinations of {} are refused: {}", join(where, ", "), gap.why));
+  }
+}
+
+const PolicyGap* Translating::gap_for(const ConfigObject& service) const {
+  for (const ObjectKey& key : {ObjectKey(), ObjectKey{{}, gateway_->key.ns, {}}, ObjectKey{{}, service.key.ns, {}},
+                               gateway_->key, service.key})
+    if (const auto found = gap_for_.find(key); found != gap_for_.end()) return found->second;
+  return nullptr;
 }
 
 const kinds::ProxySettings& Translating::settings_of(const ConfigObject& gateway) {
@@ -242,10 +312,9 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
   const std::vector<ConfigObjectPtr> services = select_services(gateway);
   if (services.empty()) return {};  // Gloo opens no port for nothing
   TRY(open_access_log(listener));
-  std::vector<VirtualHostEntry> hosts;
-  for (const ConfigObjectPtr& service : settle_domains(gateway, services))
-    if (auto host = build_host_or_last_good(service)) hosts.push_back(std::move(*host));
-  listener.router = std::make_shared<const Router>(TRY(RouteTable::create(std::move(hosts))), t_.routes_not_found_);
+  auto hosts = TRY(build_hosts(gateway, services));
+  auto table = TRY(RouteTable::create(std::move(hosts)));
+  listener.router = std::make_shared<const Router>(std::move(table), t_.routes_not_found_);
   apply_settings(*spec_, listener);
   return {};
 }
@@ -312,7 +381,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
 }
 
 std::vector<MetricFamily> translation_metric_families() {
-  return {kNoRoute, kSnapshotsLive};
+  return {kNoRoute, kSnapshotsLive, kServicesClosed, kPolicyGaps, kServicesOut};
 }
 
 // --- Translator -------------------------------------------------------------------------------------------------
@@ -322,14 +391,18 @@ Translator::Translator(TranslateOptions options)
       dynamic_metrics_(std::make_shared<DynamicMetrics>(*options_.metrics)),
       server_metrics_(std::make_shared<ServerMetrics>(*options_.metrics, "http")),
       routes_not_found_(options_.metrics->metric(kNoRoute, {{"envoy_http_conn_manager_prefix", "http"}})),
-      snapshots_live_(options_.metrics->metric(kSnapshotsLive)) {}
+      services_closed_(options_.metrics->metric(kServicesClosed)),
+      snapshots_live_(options_.metrics->metric(kSnapshotsLive)),
+      policy_gaps_(options_.metrics->metric(kPolicyGaps)),
+      services_out_(options_.metrics->metric(kServicesOut)) {}
 
-Translation Translator::translate(std::span<const ConfigObjectPtr> objects) {
-  return Translating(*this, objects, false).run();
+Translation Translator::translate(std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps) {
+  return Translating(*this, objects, gaps, false).run();
 }
 
-std::map<ObjectKey, ObjectReport> Translator::try_out(std::span<const ConfigObjectPtr> objects) {
-  return Translating(*this, objects, true).run().reports;
+std::map<ObjectKey, ObjectReport> Translator::try_out(std::span<const ConfigObjectPtr> objects,
+                                                      std::span<const PolicyGap> gaps) {
+  return Translating(*this, objects, gaps, true).run().reports;
 }
 
 }  // namespace sluice

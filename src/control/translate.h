@@ -22,16 +22,20 @@ enum class ObjectState : uint8_t { accepted, warning, rejected };
 
 // Why an object is or is not in force: what its status says.
 struct ObjectReport {
-  std::vector<std::string> errors;
+  std::vector<std::string> errors;   // it could never be in force as it is
+  std::vector<std::string> clashes;  // nor now, but for other objects as they are: it may be stored all the same
   std::vector<std::string> warnings;
 
   // A text that is there already is not added again: an object may serve on several Gateways.
   void error(std::string text);
+  void clash(std::string text);
   void warning(std::string text);
 
   ObjectState state() const;
   // Gloo's text (gloo-core 1.3); empty when accepted.
   std::string reason() const;
+  // Errors and clashes.
+  std::vector<std::string> all_errors() const;
 };
 
 struct Translation {
@@ -53,9 +57,12 @@ class Translator {
  public:
   explicit Translator(TranslateOptions options);
 
-  Translation translate(std::span<const ConfigObjectPtr> objects);
+  // Rejected objects among them are those of which no version is in force: they are not served, and neither does
+  // anybody else serve in their place. `gaps`: what may be an EgressPolicy and could not be understood.
+  Translation translate(std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps = {});
   // What would be said of these objects. Changes nothing, opens nothing.
-  std::map<ObjectKey, ObjectReport> try_out(std::span<const ConfigObjectPtr> objects);
+  std::map<ObjectKey, ObjectReport> try_out(std::span<const ConfigObjectPtr> objects,
+                                            std::span<const PolicyGap> gaps = {});
   // Open ports that no Gateway names: admin, API, and those that the system chose. No dynamic destination may be one of
   // them.
   void set_open_ports(std::vector<uint16_t> ports) { open_ports_ = std::move(ports); }
@@ -69,7 +76,10 @@ class Translator {
   std::shared_ptr<const DynamicMetrics> dynamic_metrics_;
   std::shared_ptr<const ServerMetrics> server_metrics_;
   Counter* routes_not_found_;
+  Counter* services_closed_;
   Gauge* snapshots_live_;
+  Gauge* policy_gaps_;
+  Gauge* services_out_;
   // A VirtualService as it was served last, with the Secrets it was made with.
   struct Served {
     ConfigObjectPtr object;

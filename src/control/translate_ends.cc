@@ -84,8 +84,21 @@ Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const Config
     return make_no_cluster("solo_io_generated_dfp");
   }
   note_cluster(dynamic_->id);
+  if (const PolicyGap* gap = gap_for(service)) return closed_terminal(*gap, report);
   return make_dynamic_upstream(dynamic_, TRY(guard_for(service)),
                                {route.host_rewrite, to_lower(route.auto_host_rewrite_header)}, t_.dynamic_metrics_);
+}
+
+// Before any name is resolved (S3).
+std::shared_ptr<const Filter> Translating::closed_terminal(const PolicyGap& gap, ObjectReport& report) {
+  refused_ = "dynamic destinations are refused here: " + gap.subject;
+  report.warning(fmt::format("dynamic destinations on Gateway {} are refused: {}", gateway_->key.name, gap.subject));
+  add_once(snapshot_->closed_clusters[dynamic_->cluster->name],
+           fmt::format("{}: {}", gateway_->key.to_string(), refused_));
+  return make_refusal({.status = 403,
+                       .text = refused_,
+                       .details = fmt::format("egress_policy_not_in_force{{{}}}", gap.word),
+                       .count = t_.dynamic_metrics_->closed});
 }
 
 // The policies of the Gateway and of the VirtualService, joined.

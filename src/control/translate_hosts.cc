@@ -4,18 +4,39 @@
 
 #include "control/domain_conflicts.h"
 #include "control/translating.h"
+#include "route/terminals.h"
 
 namespace sluice {
 
 using kinds::VirtualService;
 
+namespace {
+
+std::string host_name(const ObjectKey& service) {
+  std::string name = service.ns + "_" + service.name;
+  std::ranges::replace(name, '.', '_');
+  return name;
+}
+
+}  // namespace
+
+bool Translating::is_selected(const ConfigObject& service) const {
+  const kinds::HttpGateway& http = spec_->http_gateway;
+  if (http.virtual_service_selector.empty() && !http.virtual_services.empty())
+    return std::ranges::any_of(http.virtual_services, [&](const ObjectRef& ref) {
+      return ref.ns == service.key.ns && ref.name == service.key.name;
+    });
+  const auto& wanted = http.virtual_service_namespaces;
+  const bool namespace_fits = wanted.empty() || std::ranges::find(wanted, "*") != wanted.end() ||
+                              std::ranges::find(wanted, service.key.ns) != wanted.end();
+  return namespace_fits && std::ranges::all_of(http.virtual_service_selector, [&](const auto& label) {
+           const auto found = service.metadata.labels.find(label.first);
+           return found != service.metadata.labels.end() && found->second == label.second;
+         });
+}
+
 std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& gateway) {
   const kinds::HttpGateway& http = spec_->http_gateway;
-  const auto namespace_fits = [&](const std::string& ns) {
-    const auto& wanted = http.virtual_service_namespaces;
-    return wanted.empty() || std::ranges::find(wanted, "*") != wanted.end() ||
-           std::ranges::find(wanted, ns) != wanted.end();
-  };
   std::vector<ConfigObjectPtr> found;
   if (http.virtual_service_selector.empty() && !http.virtual_services.empty()) {
     for (const ObjectRef& ref : http.virtual_services) {
@@ -27,15 +48,59 @@ std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& ga
     }
     return found;
   }
-  for (const ConfigObjectPtr& object : all<VirtualService>()) {
-    if (!namespace_fits(object->key.ns)) continue;
-    const bool labels_fit = std::ranges::all_of(http.virtual_service_selector, [&](const auto& wanted) {
-      const auto label = object->metadata.labels.find(wanted.first);
-      return label != object->metadata.labels.end() && label->second == wanted.second;
-    });
-    if (labels_fit) found.push_back(object);
-  }
+  for (const ConfigObjectPtr& object : all<VirtualService>())
+    if (is_selected(*object)) found.push_back(object);
   return found;
+}
+
+// The hosts of a service that is not in force refuse: else they would fall to one with wildcards, and to its policies.
+Result<std::vector<VirtualHostEntry>> Translating::build_hosts(const ConfigObject& gateway,
+                                                               std::span<const ConfigObjectPtr> services) {
+  std::vector<VirtualHostEntry> hosts;
+  std::set<ObjectKey> served;
+  std::set<std::string> claimed;
+  for (const ConfigObjectPtr& service : settle_domains(gateway, services)) {
+    auto host = build_host_or_last_good(service);
+    if (!host) continue;
+    served.insert(service->key);
+    for (const std::string& domain : host->domains) claimed.insert(to_lower(domain));
+    hosts.push_back(std::move(*host));
+  }
+  for (const ConfigObjectPtr& service : services)
+    if (!served.contains(service->key)) TRY(close_hosts_of(*service, claimed, hosts));
+  for (const ConfigObjectPtr& object : rejected_)
+    if (object->as<VirtualService>() && is_selected(*object)) TRY(close_hosts_of(*object, claimed, hosts));
+  return hosts;
+}
+
+// Those that nobody else serves.
+Status Translating::close_hosts_of(const ConfigObject& service, std::set<std::string>& claimed,
+                                   std::vector<VirtualHostEntry>& hosts) {
+  const auto& wanted = service.as<VirtualService>()->virtual_host;
+  if (!wanted) return {};
+  VirtualHostEntry host;
+  for (const std::string& domain : wanted->domains)
+    if (claimed.insert(to_lower(domain)).second) host.domains.push_back(domain);
+  if (host.domains.empty()) return {};
+  host.name = host_name(service.key);
+  const uint32_t line = service.error_line != 0 ? service.error_line : service.node.place().line;
+  auto route = std::make_unique<RouteEntry>();
+  route->virtual_host_name = host.name;
+  route->generated_name = host.name + "-not-in-force";
+  route->refused = fmt::format("this host is refused: {} (line {}) is not in force", service.key.to_string(), line);
+  route->matcher = TRY(RequestMatcher::compile(kinds::Matcher{}));
+  route->chain.terminal =
+      make_refusal({.status = 503,
+                    .text = route->refused,
+                    .details = fmt::format("virtual_service_not_in_force{{{}/{}}}", service.key.ns, service.key.name),
+                    .count = t_.services_closed_});
+  snapshot_->closed.push_back(fmt::format("hosts {} of Gateway {}/{} are refused: {}:{}: {} is not in force",
+                                          join(host.domains, ", "), gateway_->key.ns, gateway_->key.name, service.file,
+                                          line, service.key.to_string()));
+  host.routes.push_back(std::move(route));
+  hosts.push_back(std::move(host));
+  closed_.insert(service.key);
+  return {};
 }
 
 std::vector<ConfigObjectPtr> Translating::settle_domains(const ConfigObject& gateway,
@@ -95,8 +160,7 @@ std::optional<VirtualHostEntry> Translating::build_last_good(const ObjectKey& ke
 Result<VirtualHostEntry> Translating::build_host(const ConfigObject& service, ObjectReport& report) {
   const kinds::VirtualHost& host = *service.as<VirtualService>()->virtual_host;
   VirtualHostEntry entry;
-  entry.name = service.key.ns + "_" + service.key.name;
-  std::ranges::replace(entry.name, '.', '_');
+  entry.name = host_name(service.key);
   entry.domains = host.domains;
   for (size_t i = 0; i < host.routes.size(); ++i) TRY(build_route(service, i, entry, report));
   return entry;
@@ -147,9 +211,11 @@ Result<std::unique_ptr<RouteEntry>> Translating::build_entry(const ConfigObject&
   auto filters = build_filters(service, index, destination);
   if (!filters) return route_error(filters.error());
   entry->chain.filters = std::move(*filters);
+  refused_.clear();
   auto terminal = build_terminal(service, route, entry->matcher, destination, report);
   if (!terminal) return route_error(terminal.error());
   entry->chain.terminal = std::move(*terminal);
+  entry->refused = refused_;
   return entry;
 }
 

@@ -59,6 +59,10 @@ std::string dynamic_gateway(std::string_view name, int port) {
   return object("Gateway", name, fmt::format("{{bindAddress: 127.0.0.1, bindPort: {}{}}}", port, kDynamic));
 }
 
+std::string bad_service(std::string_view name, std::string_view domains) {
+  return object("VirtualService", name, fmt::format("{{virtualHost: {{domains: [{}], rutes: []}}}}", domains));
+}
+
 class Translate : public testing::Test {
  protected:
   Translate() {
@@ -82,7 +86,13 @@ class Translate : public testing::Test {
       if (d.severity == Severity::error) ADD_FAILURE() << d.to_string();
     return loaded.objects;
   }
-  const Translation& apply(const std::string& yaml) { return now_ = translator_.translate(read(yaml)); }
+  // As at a start: of what is bad there is no other version.
+  const Translation& apply(const std::string& yaml) {
+    const ConfigFile file{"test.yaml", yaml, 0};
+    LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
+    loaded.objects.insert(loaded.objects.end(), loaded.surplus.begin(), loaded.surplus.end());
+    return now_ = translator_.translate(loaded.objects, loaded.gaps);
+  }
 
   // "Accepted", or the state and the reason as a status shows it.
   static std::string told(const std::map<ObjectKey, ObjectReport>& reports, std::string_view kind,
@@ -94,15 +104,19 @@ class Translate : public testing::Test {
   }
   std::string told(std::string_view kind, std::string_view name) const { return told(now_.reports, kind, name); }
 
-  // What is served: "127.0.0.1:8080 gloo-system_a[a.test] gloo-system_b[b.test]", a line for each listener.
+  // What is served, "no " before hosts that are refused: "127.0.0.1:8080 gloo-system_a[a.test] gloo-system_b[b.test]",
+  // a line for each listener.
   std::string served() const {
     std::string out;
     for (const auto& listener : now_.snapshot->listeners) {
       out += (out.empty() ? "" : "\n") + listener->address.to_string();
       for (const VirtualHostEntry& host : listener->router->table().hosts())
-        out += fmt::format(" {}[{}]", host.name, join(host.domains, " "));
+        out += fmt::format(" {}{}[{}]", is_refused(host) ? "no " : "", host.name, join(host.domains, " "));
     }
     return out;
+  }
+  static bool is_refused(const VirtualHostEntry& host) {
+    return host.routes.size() == 1 && host.routes[0]->refused.starts_with("this host is refused");
   }
   const RouteEntry& route(size_t index = 0) const {
     return *now_.snapshot->listeners.at(0)->router->table().hosts()[0].routes.at(index);
@@ -306,7 +320,7 @@ TEST_F(Translate, serves_the_last_good_version_of_a_service_that_claims_what_ano
 
 TEST_F(Translate, does_not_let_a_service_that_clashes_with_itself_stop_the_others) {
   apply(service("a", "a.test, A.test") + service("b", "b.test"));
-  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_b[b.test]");
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_b[b.test] no gloo-system_a[a.test]");
   EXPECT_EQ(told("VirtualService", "a"),
             "Rejected 2 errors occurred:\n"
             "\t* domain conflict: the [a.test] domain is present in other virtual services that belong to the same "
@@ -447,7 +461,10 @@ TEST_F(Translate, tells_settings_and_policies_that_they_are_for_nothing) {
   EXPECT_EQ(told("ProxySettings", "one"), "Accepted");
   EXPECT_EQ(told("ProxySettings", "two"),
             "Warning warning: \n  ProxySettings one is for Gateway g too and comes first by name");
-  EXPECT_EQ(told("EgressPolicy", "e"), "Warning warning: \n  targetRefs: there is no Gateway gloo-system/gone");
+  EXPECT_EQ(
+      told("EgressPolicy", "e"),
+      "Rejected 1 error occurred:\n\t* spec.targetRefs[0]: there is no Gateway gloo-system/gone; until it is there, "
+      "Gateways and VirtualServices of namespace gloo-system refuse dynamic destinations\n\n");
   // The Gateway that is there when none is configured can be meant.
   apply(service("a", "a.test") + object("EgressPolicy", "e", "{" + with("gateway-proxy") + "}"));
   EXPECT_EQ(told("EgressPolicy", "e"), "Accepted");
@@ -515,16 +532,88 @@ TEST_F(Translate, adds_headers_of_a_secret_and_keeps_the_last_good_version_when_
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
 }
 
-TEST_F(Translate, does_not_serve_a_bad_service_that_never_was_good) {
+TEST_F(Translate, refuses_the_hosts_of_a_bad_service_that_never_was_good) {
   apply(service_with_secret("a", "a.test") + service("b", "b.test"));
-  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_b[b.test]");
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_b[b.test] no gloo-system_a[a.test]");
 }
 
 TEST_F(Translate, forgets_the_last_good_version_of_an_object_that_was_removed) {
   apply(kSecret + service_with_secret("a", "a.test") + service("b", "b.test"));
   apply(service("b", "b.test"));
   apply(service_with_secret("a", "a.test") + service("b", "b.test"));
-  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_b[b.test]");
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_b[b.test] no gloo-system_a[a.test]");
+}
+
+TEST_F(Translate, refuses_only_those_hosts_of_a_service_not_in_force_that_nobody_else_serves) {
+  apply(service("a", "'*', a.test") + service("b", "'*', a.test, b.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[* a.test] no gloo-system_b[b.test]");
+  apply(service("a", "'*'") + bad_service("b", "b.test, '*'") + bad_service("c", "b.test, c.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[*] no gloo-system_b[b.test] no gloo-system_c[c.test]");
+  EXPECT_EQ(now_.snapshot->closed.size(), 2U);
+  // Of a Gateway that would not have it, nothing is refused.
+  apply(object("Gateway", "g",
+               "{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {virtualServices: [{name: a, namespace: "
+               "gloo-system}]}}") +
+        service("a", "'*'") + bad_service("b", "b.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8001 gloo-system_a[*]");
+}
+
+TEST_F(Translate, opens_no_port_on_loopback_beside_a_gateway_that_is_rejected) {
+  apply(object("Gateway", "g", "{bindPort: 8001}") + service("a", "'*'"));
+  EXPECT_EQ(served(), "");
+}
+
+// --- policies that are not in force -------------------------------------------------------------------------------
+
+struct ClosedRow {
+  std::string_view what;
+  std::string policy;
+  std::string_view on_a;  // "open" or "closed": service a on Gateway g
+  std::string_view on_b;  // service b on Gateway g
+};
+
+TEST_F(Translate, refuses_dynamic_destinations_where_a_policy_is_not_in_force) {
+  const auto dynamic = [](std::string_view name) {
+    return object("VirtualService", name,
+                  fmt::format("{{virtualHost: {{domains: ['{}.test'], routes: [{{matchers: [{{prefix: /}}], "
+                              "routeAction: {{dynamicForwardProxy: {{}}}}}}]}}}}",
+                              name));
+  };
+  const auto policy = [](std::string_view kind, std::string_view name, std::string_view rules = "rules: []",
+                         std::string_view meta = "name: e, namespace: gloo-system") {
+    return fmt::format(
+        "---\napiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {{{}}}\nspec: "
+        "{{targetRefs: [{{group: gateway.solo.io, kind: {}, name: {}}}], {}}}\n",
+        meta, kind, name, rules);
+  };
+  const std::string_view bad = "ruls: []";
+  const std::string base = dynamic_gateway("g", 8001) + dynamic("a") + dynamic("b");
+  for (const ClosedRow& row : {
+           ClosedRow{"good", policy("Gateway", "g"), "open", "open"},
+           ClosedRow{"bad, for the Gateway", policy("Gateway", "g", bad), "closed", "closed"},
+           ClosedRow{"bad, for one service", policy("VirtualService", "a", bad), "closed", "open"},
+           ClosedRow{"bad, for nothing that is there", policy("VirtualService", "c", bad), "closed", "closed"},
+           ClosedRow{"good, for nothing that is there", policy("VirtualService", "c"), "closed", "closed"},
+           ClosedRow{"bad, for a kind that is none", policy("Gatway", "g", bad), "closed", "closed"},
+           ClosedRow{"bad, in another namespace", policy("Gateway", "g", bad, "name: e, namespace: other"), "open",
+                     "open"},
+           ClosedRow{"for a service that is rejected", policy("VirtualService", "c") + bad_service("c", "c.test"),
+                     "open", "open"},
+           ClosedRow{"without a namespace", policy("Gateway", "g", bad, "name: e"), "closed", "closed"},
+           ClosedRow{"in a namespace that is none", policy("Gateway", "g", bad, "name: e, namespace: O_o"), "closed",
+                     "closed"},
+           ClosedRow{"a second one of that name", policy("Gateway", "g") + policy("VirtualService", "b", "rules: []"),
+                     "open", "closed"},
+           ClosedRow{"a second one that says the same", policy("Gateway", "g") + policy("Gateway", "g"), "open",
+                     "open"},
+           ClosedRow{"settings",
+                     "---\napiVersion: sluice.dev/v1alpha1\nkind: ProxySettings\nmetadata: {name: p}\nspec: {}\n",
+                     "open", "open"},
+       }) {
+    apply(base + row.policy);
+    EXPECT_EQ(verdict("a.test").starts_with("refused: dynamic") ? "closed" : "open", row.on_a) << row.what;
+    EXPECT_EQ(verdict("b.test").starts_with("refused: dynamic") ? "closed" : "open", row.on_b) << row.what;
+  }
 }
 
 // --- destinations -----------------------------------------------------------------------------------------------

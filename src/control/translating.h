@@ -2,6 +2,8 @@
 // VirtualServices and their routes (translate_hosts.cc) to where requests go (translate_ends.cc).
 #pragma once
 
+#include <algorithm>
+
 #include "control/translate.h"
 #include "forward/cluster.h"
 #include "route/route_table.h"
@@ -12,12 +14,22 @@ inline std::string short_name(const ObjectKey& key) {
   return key.ns + "." + key.name;
 }
 
+// A text that is there already is not added again.
+inline void add_once(std::vector<std::string>& texts, std::string text) {
+  if (std::ranges::find(texts, text) == texts.end()) texts.push_back(std::move(text));
+}
+
 class Translating {
  public:
-  Translating(Translator& translator, std::span<const ConfigObjectPtr> objects, bool trial)
-      : t_(translator), options_(translator.options_), trial_(trial) {
+  Translating(Translator& translator, std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps,
+              bool trial)
+      : t_(translator), options_(translator.options_), trial_(trial), gaps_(gaps.begin(), gaps.end()) {
     for (const ConfigObjectPtr& object : objects) {
-      if (object->rejected) continue;
+      if (object->rejected) {
+        rejected_.push_back(object);
+        rejected_keys_.insert(object->key);
+        continue;
+      }
       by_key_[object->key] = object;
       out_.reports[object->key];
     }
@@ -40,6 +52,9 @@ class Translating {
   }
 
   void check_targets(std::span<const ConfigObjectPtr> gateways);
+  bool is_there(const ObjectKey& key, std::span<const ConfigObjectPtr> gateways) const;
+  void index_gaps(std::span<const ConfigObjectPtr> gateways);
+  const PolicyGap* gap_for(const ConfigObject& service) const;
   std::vector<ConfigObjectPtr> gateways();
   void reject_shared_ports(std::vector<ConfigObjectPtr>& gateways);
   bool check_log_formats(const ConfigObject& gateway);
@@ -51,6 +66,11 @@ class Translating {
   void apply_settings(const kinds::Gateway& gateway, SnapshotListener& listener);
 
   std::vector<ConfigObjectPtr> select_services(const ConfigObject& gateway);
+  bool is_selected(const ConfigObject& service) const;
+  Result<std::vector<VirtualHostEntry>> build_hosts(const ConfigObject& gateway,
+                                                    std::span<const ConfigObjectPtr> services);
+  Status close_hosts_of(const ConfigObject& service, std::set<std::string>& claimed,
+                        std::vector<VirtualHostEntry>& hosts);
   std::vector<ConfigObjectPtr> settle_domains(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services);
   void check_unserved();
   void check_host(const ConfigObject& service);
@@ -72,6 +92,7 @@ class Translating {
   Result<std::shared_ptr<const Filter>> dynamic_terminal(const ConfigObject& service,
                                                          const kinds::DynamicForwardProxyRoute& route,
                                                          ObjectReport& report);
+  std::shared_ptr<const Filter> closed_terminal(const PolicyGap& gap, ObjectReport& report);
   Result<std::shared_ptr<const AddressGuard>> guard_for(const ConfigObject& service);
   std::shared_ptr<const DynamicCluster> dynamic_cluster(const kinds::DynamicForwardProxyConfig& config);
   std::shared_ptr<ResolverView> resolver_view(const kinds::DnsCacheConfig& config, size_t pending_max);
@@ -82,6 +103,10 @@ class Translating {
   Translator& t_;
   const TranslateOptions& options_;
   const bool trial_;
+  std::vector<PolicyGap> gaps_;                    // and, as they are found, policies for objects that are not there
+  std::map<ObjectKey, const PolicyGap*> gap_for_;  // by target; by namespace alone; by nothing: for all
+  std::vector<ConfigObjectPtr> rejected_;          // of which no version is in force
+  std::set<ObjectKey> rejected_keys_;
   std::map<ObjectKey, ConfigObjectPtr> by_key_;
   Translation out_;
   std::shared_ptr<Snapshot> snapshot_;
@@ -89,6 +114,8 @@ class Translating {
   std::map<std::string, std::shared_ptr<const AddressGuard>> guards_;  // by key, of this run
   std::map<ObjectKey, Translator::Served> built_;  // VirtualServices that could be, and are served as they are now
   std::set<ObjectKey> failed_;                     // and that could not, on some Gateway
+  std::set<ObjectKey> closed_;                     // whose hosts refuse
+  std::string refused_;                            // what the end of the route being built refuses all for
   std::map<ObjectKey, ConfigObjectPtr> gateways_built_;
   std::map<ObjectKey, ConfigObjectPtr>* secrets_used_ = nullptr;        // where those of the host being built are noted
   const std::map<ObjectKey, ConfigObjectPtr>* secrets_kept_ = nullptr;  // of a last good version

@@ -14,6 +14,8 @@ namespace {
 
 constexpr MetricFamily kRefused{"sluice_dynamic_destination_refused_total",
                                 "Requests refused because of the destination's address."};
+constexpr MetricFamily kClosed{"sluice_dynamic_destination_closed_total",
+                               "Requests refused because an EgressPolicy that may be for them is not in force."};
 constexpr MetricFamily kMixed{"sluice_dynamic_destination_mixed_total",
                               "Refused although some of the name's addresses were allowed: a sign of DNS rebinding."};
 constexpr MetricFamily kShadow{"sluice_dynamic_destination_shadow_refused_total",
@@ -290,13 +292,14 @@ class DynamicUpstream final : public Filter {
 
 DynamicMetrics::DynamicMetrics(Metrics& metrics)
     : refused(metrics.metric(kRefused)),
+      closed(metrics.metric(kClosed)),
       mixed(metrics.metric(kMixed)),
       shadow_refused(metrics.metric(kShadow)),
       invalid(metrics.metric(kInvalid)),
       unresolved(metrics.metric(kUnresolved)) {}
 
 std::vector<MetricFamily> dynamic_metric_families() {
-  return {kRefused, kMixed, kShadow, kInvalid, kUnresolved};
+  return {kRefused, kClosed, kMixed, kShadow, kInvalid, kUnresolved};
 }
 
 std::shared_ptr<const Filter> make_dynamic_upstream(std::shared_ptr<const DynamicCluster> cluster,

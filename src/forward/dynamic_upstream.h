@@ -40,6 +40,7 @@ struct DynamicRoute {
 struct DynamicMetrics {
   explicit DynamicMetrics(Metrics& metrics);
   Counter* refused;         // an address rule said no
+  Counter* closed;          // a policy of the route is not in force: whoever refuses counts here
   Counter* mixed;           // refused although some addresses were allowed: a sign of DNS rebinding
   Counter* shadow_refused;  // a shadow rule would have said no
   Counter* invalid;         // the authority is none

@@ -41,7 +41,7 @@ int check_command(const std::vector<std::string>& paths) {
       find_place(diagnostic, object->node);
       loaded.diagnostics.add(std::move(diagnostic));
     };
-    for (const std::string& error : found->second.errors) tell(Severity::error, error);
+    for (const std::string& error : found->second.all_errors()) tell(Severity::error, error);
     for (const std::string& warning : found->second.warnings) tell(Severity::warning, warning);
   }
   fmt::print("{}", check_report(loaded, files->size()));

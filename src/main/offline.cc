@@ -18,6 +18,12 @@ TranslateOptions options(Metrics& metrics, ResolverPool& resolvers) {
   return out;
 }
 
+std::vector<ConfigObjectPtr> all_documents(const LoadedConfig& loaded) {
+  std::vector<ConfigObjectPtr> out = loaded.objects;
+  out.insert(out.end(), loaded.surplus.begin(), loaded.surplus.end());
+  return out;
+}
+
 }  // namespace
 
 std::optional<std::vector<ConfigFile>> read_files(const std::vector<std::string>& paths) {
@@ -46,6 +52,6 @@ Offline::Offline(std::span<const ConfigFile> files)
     : fields_(all_option_fields()),
       translator_(options(metrics_, resolvers_)),
       loaded(load_config(files, fields_)),
-      translation(translator_.translate(loaded.objects)) {}
+      translation(translator_.translate(all_documents(loaded), loaded.gaps)) {}
 
 }  // namespace sluice

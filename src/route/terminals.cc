@@ -29,6 +29,21 @@ class DirectResponse final : public Filter {
   kinds::DirectResponseAction action_;
 };
 
+class RefuseAll final : public Filter {
+ public:
+  explicit RefuseAll(Refusal refusal) : refusal_(std::move(refusal)) {}
+  Task<Response> handle(Request& request, Next) const override {
+    if (request.explanation)
+      request.explanation->verdict = "refused: " + refusal_.text;
+    else
+      refusal_.count->add();
+    return finish(request, local_reply(request, refusal_.status, refusal_.text, refusal_.details));
+  }
+
+ private:
+  Refusal refusal_;
+};
+
 class Redirect final : public Filter {
  public:
   Redirect(kinds::RedirectAction action, RequestMatcher matcher, std::shared_ptr<const re2::RE2> regex)
@@ -114,6 +129,11 @@ Result<std::shared_ptr<const Filter>> make_direct_response(const kinds::DirectRe
     return invalid(fmt::format("the body of a direct response has {} bytes, more than the limit of {}",
                                action.body.size(), kDirectResponseBytesMax));
   return std::make_shared<DirectResponse>(action);
+}
+
+std::shared_ptr<const Filter> make_refusal(Refusal refusal) {
+  CHECK(refusal.count != nullptr);
+  return std::make_shared<RefuseAll>(std::move(refusal));
 }
 
 }  // namespace sluice

@@ -120,9 +120,10 @@ class WithABadPolicy(Case):
     BAD = configs.LOOPBACK_POLICY.replace("name: lab, namespace", "name: bad, namespace").replace("[loopback]", "[@{range}]")
 
     @rows({"multicast": "224.0.0.0/4", "unspecified": "0.0.0.0/32", "unspecified v6": "'::/128'", "multicast v6": "'ff00::/8'", "wrapped": "'::ffff:224.0.0.0/100'"})
-    def the_policy_is_refused_and_routes_stay(self, text):
+    def the_policy_is_refused_and_what_it_is_for_closes(self, text):
         backend = self.use(Backend())
         files = configs.dynamic()
         gateway = self.use(Gateway(files | {"bad.yaml": self.BAD.replace("@{range}", text)}))
         gateway.says(r"error .*bad\.yaml:7: EgressPolicy gloo-system/bad: spec\.rules\[0\]\.match\.addresses\[0\]: .*never opened")
-        self.assert_status(raw.fetch(gateway.port, host=f"127.0.0.1:{backend.port}"), 200)
+        self.assert_status(raw.fetch(gateway.port, host=f"127.0.0.1:{backend.port}"), 403)
+        self.assertEqual(backend.accepted, 0)

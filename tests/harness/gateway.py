@@ -108,7 +108,7 @@ spec:
     def write(self, name, text):
         """As editors and tools do it: a new file, renamed over the old one."""
         scratch = self.folder / f".{name}.new"
-        scratch.write_text(self.render(text))
+        scratch.write_text(self.render(text), errors="surrogateescape")
         scratch.rename(self.folder / name)
 
     def remove(self, name):

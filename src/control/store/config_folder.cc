@@ -118,7 +118,9 @@ void ConfigFolder::load(FolderScan scan, WallTime now) {
   for (const std::string& problem : problems_) diagnostics_.add({.message = problem});
   note_files(scan.files, loaded);
   note_rejected(loaded);
+  const ObjectStore::Batch batch(store_);  // who is told of new objects must know the new gaps, too
   take_in(loaded, now);
+  note_gaps(loaded, scan);
 }
 
 void ConfigFolder::tell_missing(const FolderScan& scan) const {
@@ -131,9 +133,11 @@ void ConfigFolder::tell_missing(const FolderScan& scan) const {
 }
 
 void ConfigFolder::note_files(const std::vector<ScannedFile>& scanned, const LoadedConfig& loaded) {
-  files_.clear();
+  const std::map<std::string, KnownFile> before = std::exchange(files_, {});
   for (const ScannedFile& file : scanned) {
-    files_[file.path] = {.hash = file.hash, .broken = file.problem};
+    const auto known = before.find(file.path);
+    const bool was_good = known != before.end() && known->second.was_good;
+    files_[file.path] = {.hash = file.hash, .broken = file.problem, .was_good = was_good};
     if (!file.problem.empty()) diagnostics_.add({.file = file.path, .message = file.problem});
   }
   for (const std::string& path : loaded.broken_files) files_[path].broken = "cannot be read";
@@ -141,6 +145,7 @@ void ConfigFolder::note_files(const std::vector<ScannedFile>& scanned, const Loa
     const auto file = files_.find(one.file);
     if (file != files_.end() && !file->second.broken.empty()) file->second.broken = one.to_string();
   }
+  for (auto& [path, file] : files_) file.was_good |= file.broken.empty();
   note_documents(loaded);
 }
 
@@ -163,6 +168,36 @@ void ConfigFolder::note_rejected(const LoadedConfig& loaded) {
     const auto file = files_.find(object->config->file);
     if (file != files_.end() && !file->second.broken.empty()) rejected_.emplace(object->key, file->second.broken);
   }
+}
+
+// After the good ones have been taken in: what has a version in force decides by that.
+void ConfigFolder::note_gaps(LoadedConfig& loaded, const FolderScan& scan) {
+  surplus_ = std::move(loaded.surplus);
+  bad_objects_ = std::move(loaded.objects);
+  std::erase_if(bad_objects_, [](const ConfigObjectPtr& object) { return !object->rejected; });
+  gaps_ = std::move(loaded.gaps);
+  for (const ScannedFile& file : scan.files)
+    if (!file.problem.empty()) gaps_.push_back(gap_of_file(file.path, 0, file.problem));
+  std::erase_if(gaps_, [this](const PolicyGap& gap) {
+    if (!gap.broken_file.empty()) return files_[gap.broken_file].was_good;
+    return store_.find(gap.key) != nullptr;
+  });
+  // Folders whose files are unknown; all that is known of them is what came from there before.
+  for (const std::string& path : unlisted_) {
+    const auto objects = store_.list();
+    const bool known =
+        std::ranges::any_of(objects, [&](const StoredObject* object) { return is_below(object->config->file, path); });
+    if (!known) gaps_.push_back(gap_of_file(path, 0, path + " cannot be listed"));
+  }
+  if (scan.files.size() >= FolderScan::kFilesMax)
+    gaps_.push_back(gap_of_file("a file too many", 0, fmt::format("more than {} files", FolderScan::kFilesMax)));
+}
+
+std::vector<ConfigObjectPtr> ConfigFolder::withheld() const {
+  std::vector<ConfigObjectPtr> out = surplus_;
+  for (const ConfigObjectPtr& object : bad_objects_)
+    if (!store_.find(object->key)) out.push_back(object);
+  return out;
 }
 
 void ConfigFolder::take_in(const LoadedConfig& loaded, WallTime now) {
@@ -290,7 +325,7 @@ void ConfigFolder::take_in_written(const std::string& path, const std::optional<
   // out since all are too large.
   const bool alone = diagnostics_.errors() == 0;
   if (text)
-    files_[path] = {.hash = content_hash(*text)};
+    files_[path] = {.hash = content_hash(*text), .was_good = true};
   else
     files_.erase(path);
   if (!alone) {

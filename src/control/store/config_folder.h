@@ -56,6 +56,11 @@ class ConfigFolder final : public Database {
   // Why the version that stands in a file is not in force: objects with errors, and those of files that cannot be
   // parsed. Where the store has the object, its last good version stays.
   const std::map<ObjectKey, std::string>& rejected() const { return rejected_; }
+  // Documents that stand in the files and are in force in no version: those with errors that never were good, and
+  // second ones for an object. By what they say as far as it could be read.
+  std::vector<ConfigObjectPtr> withheld() const;
+  // What may be an EgressPolicy and is in force in no version.
+  const std::vector<PolicyGap>& gaps() const { return gaps_; }
   size_t files() const { return files_.size(); }
 
   Status put(ConfigObjectPtr object, WallTime now) override;
@@ -70,7 +75,8 @@ class ConfigFolder final : public Database {
   };
   struct KnownFile {
     std::string hash;
-    std::string broken;  // why it could not be parsed, "" when it could
+    std::string broken;     // why it could not be parsed, "" when it could
+    bool was_good = false;  // it could be, now or before: what it held then is in force
     std::vector<KnownDocument> documents;
   };
   struct Place {
@@ -89,6 +95,7 @@ class ConfigFolder final : public Database {
   void note_files(const std::vector<ScannedFile>& scanned, const LoadedConfig& loaded);
   void note_documents(const LoadedConfig& loaded);
   void note_rejected(const LoadedConfig& loaded);
+  void note_gaps(LoadedConfig& loaded, const FolderScan& scan);
   bool keeps(const StoredObject& object) const;
   bool is_unread(const StoredObject& object) const;
 
@@ -117,6 +124,9 @@ class ConfigFolder final : public Database {
   std::vector<std::string> problems_;
   Diagnostics diagnostics_;
   std::map<ObjectKey, std::string> rejected_;
+  std::vector<ConfigObjectPtr> bad_objects_;  // with errors, whether or not an older version is in force
+  std::vector<ConfigObjectPtr> surplus_;      // second documents for an object
+  std::vector<PolicyGap> gaps_;
 };
 
 }  // namespace sluice

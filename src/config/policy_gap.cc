@@ -1,0 +1,98 @@
+#include "config/policy_gap.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+
+#include "base/strings.h"
+#include "config/kinds/kinds.h"
+
+namespace sluice {
+namespace {
+
+using kinds::KindInfo;
+
+constexpr std::string_view kKind = "EgressPolicy";
+constexpr std::string_view kGroup[] = {"sluice.dev"};
+constexpr std::string_view kTargetKinds[] = {"Gateway", "VirtualService", "EgressListener"};
+
+std::string_view nearest_kind(std::string_view kind) {
+  std::vector<std::string_view> names;
+  for (const KindInfo& info : kinds::all_kinds()) names.push_back(info.kind);
+  return nearest(kind, names).value_or("");
+}
+
+bool has_targets(const Node& document) {
+  return document.find("targetRefs") || document.find({"spec", "targetRefs"});
+}
+
+// By its kind where that says something, else by its group, else by what it is made of.
+bool may_be_policy(const Node& document, std::string_view flattened_kind) {
+  if (const auto* items = document.list())
+    return std::ranges::any_of(*items, [](const Node& item) { return may_be_policy(item, ""); });
+  if (const std::string* text = document.text()) return may_hold_policy("", *text);
+  if (!document.map()) return false;
+  if (!flattened_kind.empty()) return flattened_kind == kKind;
+  const std::string_view kind = document.text_at({"kind"});
+  const std::string_view version = document.text_at({"apiVersion"});
+  const std::string_view looks_like = kind.empty() ? std::string_view() : nearest_kind(kind);
+  if (!looks_like.empty()) return looks_like == kKind;
+  if (!version.empty()) return nearest(version.substr(0, version.find('/')), kGroup).has_value();
+  return has_targets(document);
+}
+
+// "" when nobody can tell.
+std::string namespace_of(const Node& document) {
+  const Node* metadata = document.find("metadata");
+  if (!metadata || !metadata->map()) return {};
+  const Node* ns = metadata->find("namespace");
+  if (!ns) return std::string(kinds::kDefaultNamespace);
+  const bool readable = ns->text() && kinds::dns_label_error(*ns->text()).empty();
+  return readable ? *ns->text() : std::string();
+}
+
+// None when one of them cannot be read.
+std::vector<PolicyGap::Target> targets_of(const Node& document) {
+  const Node* refs = document.find({"spec", "targetRefs"});
+  if (!refs || !refs->list()) return {};
+  std::vector<PolicyGap::Target> out;
+  for (const Node& ref : *refs->list()) {
+    const std::string_view kind = ref.text_at({"kind"});
+    const std::string_view name = ref.text_at({"name"});
+    if (std::ranges::find(kTargetKinds, kind) == std::end(kTargetKinds) || !kinds::dns_subdomain_error(name).empty())
+      return {};
+    out.push_back({std::string(kind), std::string(name)});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<PolicyGap> policy_sketch(const Node& document, std::string_view flattened_kind) {
+  if (!may_be_policy(document, flattened_kind)) return std::nullopt;
+  PolicyGap out;
+  out.ns = namespace_of(document);
+  if (!out.ns.empty()) out.targets = targets_of(document);
+  return out;
+}
+
+PolicyGap gap_of_file(const std::string& path, uint32_t line, std::string why) {
+  const std::string name = printable(std::string_view(path).substr(path.rfind('/') + 1), 255);
+  PolicyGap out;
+  const std::string at = line == 0 ? "" : fmt::format(" (line {})", line);
+  out.subject = fmt::format("{}{}, which may hold an EgressPolicy, cannot be read", name, at);
+  out.word = name;
+  std::ranges::replace(out.word, ' ', '_');
+  out.why = std::move(why);
+  out.broken_file = path;
+  return out;
+}
+
+// Words that no EgressPolicy is without. A file with NUL bytes is in another encoding, or no text: who knows.
+bool may_hold_policy(std::string_view path, std::string_view bytes) {
+  const std::string text = to_lower(bytes);
+  return text.find('\0') != std::string::npos || text.find("egresspolic") != std::string::npos ||
+         text.find("sluice.dev") != std::string::npos || text.find("targetrefs") != std::string::npos ||
+         to_lower(path).find("egresspolic") != std::string::npos;
+}
+
+}  // namespace sluice

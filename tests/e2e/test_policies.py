@@ -1,0 +1,167 @@
+"""Policies that are not in force: what they would decide is refused, not left open (decision 0015)."""
+
+import json
+
+from harness import configs
+from harness.backend import Backend
+from harness.case import Case, rows
+from harness.gateway import Gateway, run_sluice
+from harness.waiting import until
+
+DENY = """\
+apiVersion: sluice.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: deny, namespace: gloo-system}
+spec:
+  targetRefs: [{group: gateway.solo.io, kind: Gateway, name: gateway-proxy}]
+  rules:
+  - {name: none, action: deny, match: {addresses: [127.0.0.1/32]}}
+"""
+OTHER_SERVICE = configs.virtual_service("- matchers: [{prefix: /}]\n  routeAction: {dynamicForwardProxy: {}}", domains="[other.test]",
+                                        name="other")
+API = "/apis/sluice.dev/v1alpha1/namespaces/gloo-system/egresspolicies"
+
+
+class NotInForce(Case):
+    def setUp(self):
+        self.backend = self.use(Backend())
+
+    def get(self, gateway, **keywords):
+        return gateway.fetch(host=f"127.0.0.1:{self.backend.port}", **keywords)
+
+    def assert_refused(self, gateway, *parts):
+        response = self.get(gateway, path="/refused")
+        self.assert_status(response, 403)
+        for part in parts:
+            self.assertIn(part, response.text())
+        self.assertEqual(self.backend.accepted, 0)
+        return response
+
+    @rows({
+        "a misspelt field": (DENY.replace("match:", "mach:"), ["EgressPolicy gloo-system/deny", "line 7"]),
+        "a target that is not there": (DENY.replace("name: gateway-proxy", "name: gateway-prxy"), ["EgressPolicy gloo-system/deny", "line 5"]),
+        "a service that is not there": (DENY.replace("kind: Gateway, name: gateway-proxy", "kind: VirtualService, name: al"),
+                                        ["EgressPolicy gloo-system/deny", "line 5"]),
+        "targets that cannot be read": (DENY.replace("targetRefs:", "targets:"), ["EgressPolicy gloo-system/deny", "line 5"]),
+        "a target without a name": (DENY.replace(", name: gateway-proxy}]", "}]"), ["EgressPolicy gloo-system/deny", "line 5"]),
+        "a misspelt kind": (DENY.replace("EgressPolicy", "EgresPolicy"), ["line 2"]),
+        "a misspelt group": (DENY.replace("sluice.dev", "sluice.dv"), ["line 1"]),
+        "a version that is not there": (DENY.replace("v1alpha1", "v1"), ["line 1"]),
+        "no kind": (DENY.replace("kind: EgressPolicy\n", ""), ["line 1"]),
+        "no name": (DENY.replace("name: deny, ", ""), ["line 3"]),
+        "a bad name": (DENY.replace("name: deny", "name: De_ny"), ["line 3"]),
+        "the name of another": (DENY.replace("name: deny", "name: lab"), ["EgressPolicy gloo-system/lab", "line 3"]),
+        "a file that cannot be parsed": (DENY.replace("rules:", "rules: ["), ["zz.yaml", "line"]),
+        "a file that is not UTF-8": (DENY.replace("name: none", "name: n@{bad}"), ["zz.yaml"]),
+        "a list at the top": ("- " + DENY.replace("\n", "\n  ").rstrip() + "\n", ["line 1"]),
+    })
+    def at_start_its_gateway_refuses(self, text, parts):
+        gateway = self.use(Gateway(configs.dynamic() | {"zz.yaml": text}, values={"bad": "\udcff"}))
+        self.assert_refused(gateway, *parts)
+        ready = gateway.admin("/readyz")
+        self.assert_status(ready, 200)
+        self.assertIn("refuse", ready.text())
+        self.assertIn("zz.yaml", ready.text())
+        self.assertIn("egress_policy_not_in_force", gateway.log_line("/refused"))
+        self.assertEqual(gateway.metric("^sluice_dynamic_destination_closed_total"), 1)
+        self.assertEqual(gateway.metric("^sluice_egress_policies_not_in_force"), 1)
+        code, out, _ = run_sluice("check", gateway.folder)
+        self.assertEqual(code, 1, out)
+        # Mended, it decides; gone, the others do.
+        gateway.write("zz.yaml", DENY.replace("127.0.0.1/32", "127.0.0.9/32"))
+        until(lambda: self.get(gateway).status == 200, "destinations to be open")
+        self.assertEqual(gateway.admin("/readyz").text(), "ready\n")
+
+    @rows({"of another kind": OTHER_SERVICE.replace("routes:", "rutes:"), "of other software": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n",
+           "a broken file": OTHER_SERVICE + "  a: [\n"})
+    def what_is_no_policy_closes_nothing(self, text):
+        gateway = self.use(Gateway(configs.dynamic() | {"zz.yaml": text}))
+        self.assert_status(self.get(gateway), 200)
+        self.assertNotIn("dynamic destinations", gateway.admin("/readyz").text())
+
+    def test_only_what_it_is_for_refuses(self):
+        policy = DENY.replace("kind: Gateway, name: gateway-proxy", "kind: VirtualService, name: other").replace("action: deny", "actn: deny")
+        gateway = self.use(Gateway(configs.dynamic() | {"other.yaml": OTHER_SERVICE, "zz.yaml": policy}))
+        self.assert_status(self.get(gateway), 200)
+        response = gateway.fetch(host="other.test")
+        self.assert_status(response, 403)
+        self.assertIn("EgressPolicy gloo-system/deny", response.text())
+
+    def test_while_running_the_last_good_version_stays_in_force(self):
+        gateway = self.use(Gateway(configs.dynamic() | {"zz.yaml": DENY}))
+        self.assertIn("deny/none", self.assert_refused(gateway).text())
+        gateway.write("zz.yaml", DENY.replace("match:", "mach:"))
+        gateway.says(r"unknown field; did you mean .match")
+        self.assertIn("deny/none", self.assert_refused(gateway).text())
+        self.assertEqual(gateway.status("egresspolicies", "deny", "sluice.dev/v1alpha1")[0], "Rejected")
+
+    def test_through_the_api_it_is_stored_rejected_until_its_target_exists(self):
+        gateway = self.use(Gateway(configs.dynamic() | {"other.yaml": OTHER_SERVICE}))
+        self.assert_status(self.get(gateway), 200)
+        body = {"apiVersion": "sluice.dev/v1alpha1", "kind": "EgressPolicy", "metadata": {"name": "early", "namespace": "gloo-system"},
+                "spec": {"targetRefs": [{"group": "gateway.solo.io", "kind": "VirtualService", "name": "late"}],
+                         "rules": [{"name": "none", "action": "deny", "match": {"addresses": ["127.0.0.1/32"]}}]}}
+        made = gateway.api(API, "POST", [("Content-Type", "application/json")], json.dumps(body).encode())
+        self.assert_status(made, 201)
+        self.assertIn("there is no VirtualService gloo-system/late", made.header("warning") or "")
+        state, reason = gateway.status("egresspolicies", "early", "sluice.dev/v1alpha1")
+        self.assertEqual(state, "Rejected")
+        self.assertIn("there is no VirtualService gloo-system/late", reason)
+        before = self.backend.accepted
+        response = self.get(gateway)
+        self.assert_status(response, 403)
+        self.assertIn("EgressPolicy gloo-system/early", response.text())
+        self.assertEqual(self.backend.accepted, before)
+        code, out, _ = run_sluice("check", gateway.folder)
+        self.assertEqual(code, 1, out)
+        gateway.write("late.yaml", OTHER_SERVICE.replace("name: other", "name: late").replace("other.test", "late.test"))
+        until(lambda: self.get(gateway).status == 200, "the target to be there")
+        self.assertEqual(gateway.status("egresspolicies", "early", "sluice.dev/v1alpha1")[0], "Accepted")
+
+    def test_pages_and_explain_say_so(self):
+        gateway = self.use(Gateway(configs.dynamic() | {"zz.yaml": DENY.replace("match:", "mach:")}))
+        sentence = "EgressPolicy gloo-system/deny"
+        routes = json.loads(gateway.admin("/routes").body)
+        self.assertIn(sentence, routes[0]["virtualHosts"][0]["routes"][0]["refused"])
+        clusters = json.loads(gateway.admin("/clusters").body)
+        [cluster] = [value for name, value in clusters.items() if name.startswith("solo_io_generated_dfp")]
+        self.assertIn(sentence, json.dumps(cluster["refused"]))
+        code, out, _ = run_sluice("explain", f"http://127.0.0.1:{self.backend.port}/", "--config", gateway.folder)
+        self.assertEqual(code, 0, out)
+        self.assertRegex(out, "verdict .*refused.*" + sentence)
+
+
+class ServiceNotInForce(Case):
+    """A VirtualService that is not in force: its hosts do not fall to one with weaker policies."""
+
+    def setUp(self):
+        self.backend = self.use(Backend())
+
+    @rows({
+        "a misspelt field": configs.virtual_service("- matchers: [{prefix: /}]\n  directResponsAction: {status: 200}", domains="[strict.test, '*.strict.test']", name="strict"),
+        "a secret that is not there": configs.virtual_service(
+            "- matchers: [{prefix: /}]\n  directResponseAction: {status: 200}",
+            "headerManipulation: {requestHeadersToAdd: [{headerSecretRef: {name: s, namespace: gloo-system}}]}",
+            domains="[strict.test, '*.strict.test']", name="strict"),
+        "a domain that another serves": configs.virtual_service(
+            "- matchers: [{prefix: /}]\n  directResponseAction: {status: 200}", domains="['*', strict.test, '*.strict.test']", name="strict"),
+    })
+    def at_start_its_hosts_refuse(self, text):
+        gateway = self.use(Gateway(configs.to_backend() | {"upstream.yaml": gateway_values(self.backend, configs.BACKEND), "zz.yaml": text}))
+        self.assert_status(gateway.fetch(host="any.test"), 200)
+        before = self.backend.accepted
+        for host in ("strict.test", "STRICT.test", "a.strict.test"):
+            response = gateway.fetch(path="/strict", host=host)
+            self.assert_status(response, 503)
+            self.assertIn("VirtualService gloo-system/strict", response.text())
+        self.assertEqual(self.backend.accepted, before)
+        self.assertIn("virtual_service_not_in_force", gateway.log_line("/strict"))
+        self.assertIn("VirtualService gloo-system/strict", gateway.admin("/readyz").text())
+        hosts = json.loads(gateway.admin("/routes").body)[0]["virtualHosts"]
+        self.assertTrue(any("VirtualService gloo-system/strict" in route.get("refused", "") for host in hosts for route in host["routes"]))
+        gateway.remove("zz.yaml")
+        until(lambda: gateway.fetch(host="strict.test").status == 200, "its hosts to be free")
+
+
+def gateway_values(backend, text):
+    return text.replace("@{backend}", str(backend.port))
