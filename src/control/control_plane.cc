@@ -75,7 +75,6 @@ class ControlPlane final : private Waiter {
   void publish();
   void retry_binds();
   void tell_ports();
-  bool learn_ports();
   enum class ProbesFor : uint8_t { operators, machines };
   Probes probes(ProbesFor whom);
   std::string closed_lines(ProbesFor whom) const;
@@ -83,7 +82,9 @@ class ControlPlane final : private Waiter {
   void write_statuses();
   void check_object(const ConfigObject& object, Diagnostics& diagnostics);
   std::vector<ConfigObjectPtr> objects(const ConfigObject* instead = nullptr) const;
-  void translate_and_publish(const std::vector<ConfigObjectPtr>& all);
+  void translate_and_publish();
+  void settle_own_ports();
+  std::vector<uint16_t> open_ports() const;
   void tell_closed();
   bool is_applied() const;
   void on_signal();
@@ -106,8 +107,7 @@ class ControlPlane final : private Waiter {
   std::unique_ptr<Translator> translator_;
   ObjectStore::Subscription subscription_;
   std::shared_ptr<const Snapshot> snapshot_;
-  Translation translation_;             // that the snapshot came from
-  std::vector<uint16_t> learnt_ports_;  // by the system, for Gateways that ask for any
+  Translation translation_;  // that the snapshot came from
   BindRetry bind_retry_{*this};
   std::vector<std::pair<ObjectKey, uint64_t>> applied_;  // what the snapshot was made from
   const SteadyTime started_ = steady_now();
@@ -198,16 +198,33 @@ void ControlPlane::apply() {
                    "this Gateway is rejected and no other is there: no port is opened, the default 127.0.0.1:8080 "
                    "neither",
                    {{"object", object->key.to_string()}});
-  translate_and_publish(all);
-  if (learn_ports()) translate_and_publish(all);
+  translate_and_publish();
+  settle_own_ports();
   tell_closed();
   log::info("config", "serving",
             {{"snapshot", snapshot_->id}, {"objects", all.size()}, {"listeners", workers_.open_ports().size()}});
 }
 
-void ControlPlane::translate_and_publish(const std::vector<ConfigObjectPtr>& all) {
-  translation_ = translator_->translate(all, applied_gaps_);
+void ControlPlane::translate_and_publish() {
+  translator_->set_open_ports(open_ports());
+  translation_ = translator_->translate(objects(), folder_->gaps());
   publish();
+}
+
+// No dynamic destination may be a port of our own. Which are open is known only after publishing: the system chooses
+// some, and a Gateway whose new port is taken keeps its old one.
+void ControlPlane::settle_own_ports() {
+  std::set<uint16_t> own(snapshot_->wished_ports.begin(), snapshot_->wished_ports.end());
+  for (const uint16_t port : open_ports()) own.insert(port);
+  if (!std::ranges::equal(own, snapshot_->own_ports)) translate_and_publish();
+}
+
+std::vector<uint16_t> ControlPlane::open_ports() const {
+  std::vector<uint16_t> open;
+  for (const auto& listener : {admin_listener_.get(), api_listener_.get(), probes_listener_.get()})
+    if (listener) open.push_back(listener->address().port());
+  for (const OpenPort& port : workers_.open_ports()) open.push_back(port.address.port());
+  return open;
 }
 
 // What is refused that was not before.
@@ -217,23 +234,11 @@ void ControlPlane::tell_closed() {
   closed_told_ = snapshot_->closed;
 }
 
-// Ports that no Gateway names; what the system chose is known only once it is open. True when there are others now.
-bool ControlPlane::learn_ports() {
-  std::vector<uint16_t> open;
-  for (const auto& listener : {admin_listener_.get(), api_listener_.get(), probes_listener_.get()})
-    if (listener) open.push_back(listener->address().port());
-  for (const OpenPort& port : workers_.open_ports())
-    if (port.any_port) open.push_back(port.address.port());
-  if (open == learnt_ports_) return false;
-  learnt_ports_ = open;
-  translator_->set_open_ports(std::move(open));
-  return true;
-}
-
 // A port that somebody else has may become free; one of our own that overlaps will.
 void ControlPlane::retry_binds() {
   if (draining_ || bind_errors_.empty()) return;
   publish();
+  settle_own_ports();
 }
 
 void ControlPlane::publish() {
@@ -369,10 +374,10 @@ void ControlPlane::reload() {
   if (!changed) return;
   log_diagnostics();
   // Of objects in force the store has told. A version that was rejected changes a status, and what is refused.
-  if (!is_applied())
-    apply();
-  else if (snapshot_ && snapshot_->id == id)
-    publish();
+  if (!is_applied()) return apply();
+  if (!snapshot_ || snapshot_->id != id) return;
+  publish();
+  settle_own_ports();
 }
 
 // --- own ports --------------------------------------------------------------------------------------------------
@@ -449,7 +454,6 @@ bool ControlPlane::open_own_ports() {
   const bool probes_port =
       open_own(options_.metrics, "metrics", std::make_shared<ProbeService>(probes(ProbesFor::machines)),
                probes_listener_, probes_config_);
-  learn_ports();
   return admin && api && probes_port;
 }
 

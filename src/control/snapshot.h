@@ -36,6 +36,9 @@ struct Snapshot {
   std::vector<std::unique_ptr<SnapshotListener>> listeners;
   std::vector<StaticUse> static_uses;
   std::vector<bool> clusters_alive;  // by ClusterId: pools of the others may go
+  // Ports that no dynamic destination may be: those that were open, and those that Gateways ask for. Sorted.
+  std::vector<uint16_t> own_ports;
+  std::vector<uint16_t> wished_ports;
   // What is refused as long as its policies are not in force: lines for people, and by cluster name.
   std::vector<std::string> closed;
   std::map<std::string, std::vector<std::string>> closed_clusters;

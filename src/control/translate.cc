@@ -87,9 +87,7 @@ Translation Translating::run() {
   check_targets(all_gateways);
   index_gaps(all_gateways);
   reject_shared_ports(all_gateways);
-  own_ports_ = t_.open_ports_;
-  for (const ConfigObjectPtr& gateway : all_gateways)
-    if (const uint16_t port = gateway->as<Gateway>()->bind_port; port != 0) own_ports_.push_back(port);
+  note_own_ports(all_gateways);
   for (const ConfigObjectPtr& gateway : all_gateways) translate_gateway(gateway);
   for (const ConfigObjectPtr& gateway : all<Gateway>())  // also of those that are not served here
     if (std::ranges::find(all_gateways, gateway) == all_gateways.end()) check_log_formats(*gateway);
@@ -101,6 +99,18 @@ Translation Translating::run() {
   }
   out_.snapshot = std::move(snapshot_);
   return std::move(out_);
+}
+
+void Translating::note_own_ports(std::span<const ConfigObjectPtr> gateways) {
+  std::set<uint16_t> own(t_.open_ports_.begin(), t_.open_ports_.end());
+  for (const ConfigObjectPtr& gateway : gateways) {
+    const uint16_t port = gateway->as<Gateway>()->bind_port;
+    if (port == 0) continue;
+    snapshot_->wished_ports.push_back(port);
+    own.insert(port);
+  }
+  own_ports_.assign(own.begin(), own.end());
+  snapshot_->own_ports = own_ports_;
 }
 
 // What stays in force should a later version be bad.

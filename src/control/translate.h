@@ -63,8 +63,8 @@ class Translator {
   // What would be said of these objects. Changes nothing, opens nothing.
   std::map<ObjectKey, ObjectReport> try_out(std::span<const ConfigObjectPtr> objects,
                                             std::span<const PolicyGap> gaps = {});
-  // Open ports that no Gateway names: admin, API, and those that the system chose. No dynamic destination may be one of
-  // them.
+  // Every port that this program has open now. No dynamic destination may be one of them, nor one that a Gateway asks
+  // for.
   void set_open_ports(std::vector<uint16_t> ports) { open_ports_ = std::move(ports); }
 
  private:

@@ -56,6 +56,7 @@ class Translating {
   void index_gaps(std::span<const ConfigObjectPtr> gateways);
   const PolicyGap* gap_for(const ConfigObject& service) const;
   std::vector<ConfigObjectPtr> gateways();
+  void note_own_ports(std::span<const ConfigObjectPtr> gateways);
   void reject_shared_ports(std::vector<ConfigObjectPtr>& gateways);
   bool check_log_formats(const ConfigObject& gateway);
   void translate_gateway(const ConfigObjectPtr& gateway);

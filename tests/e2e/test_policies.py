@@ -1,6 +1,7 @@
 """Policies that are not in force: what they would decide is refused, not left open (decision 0015)."""
 
 import json
+import socket
 
 from harness import configs
 from harness.backend import Backend
@@ -165,3 +166,27 @@ class ServiceNotInForce(Case):
 
 def gateway_values(backend, text):
     return text.replace("@{backend}", str(backend.port))
+
+
+class OwnPorts(Case):
+    def test_a_port_that_stays_open_since_the_new_one_is_taken_is_own(self):
+        taken = self.use(Backend())
+        gateway = self.use(Gateway(configs.dynamic(), values={"taken": taken.port}))
+        gateway.write("gateway.yaml", configs.gateway("dynamicForwardProxy: {}", port="@{taken}"))
+        gateway.says(rf"error listener .*{taken.port}")
+        response = gateway.fetch(host=f"127.0.0.1:{gateway.port}")
+        self.assert_status(response, 403)
+        self.assertIn("own-port", response.text())
+        self.assertEqual(gateway.metric('^envoy_http_downstream_rq_total.*="http"'), 1)
+        self.assert_status(gateway.fetch(host=f"127.0.0.1:{taken.port}"), 403)
+        # Free again: it moves, and the old one is nobody's.
+        taken.stop()
+        until(lambda: raw_open(taken.port), "the new port to be open", 15)
+        again = self.use(Backend("127.0.0.1", gateway.port))
+        until(lambda: gateway.fetch(port=taken.port, host=f"127.0.0.1:{again.port}").status == 200, "the old port to be free")
+        self.assert_status(gateway.fetch(port=taken.port, host=f"127.0.0.1:{taken.port}"), 403)
+
+
+def raw_open(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
