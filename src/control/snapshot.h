@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/diagnostics.h"
+#include "forward/dynamic_upstream.h"
 #include "forward/static_upstream.h"
 #include "forward/upstreams.h"
 #include "observe/access_log.h"
@@ -35,7 +36,8 @@ struct Snapshot {
   uint64_t id = 0;
   std::vector<std::unique_ptr<SnapshotListener>> listeners;
   std::vector<StaticUse> static_uses;
-  std::vector<bool> clusters_alive;  // by ClusterId: pools of the others may go
+  std::vector<bool> clusters_alive;         // by ClusterId: pools of the others may go
+  std::shared_ptr<const EgressNow> egress;  // rules of dynamic destinations, by place
   // Ports that no dynamic destination may be: those that were open, and those that Gateways ask for. Sorted.
   std::vector<uint16_t> own_ports;
   std::vector<uint16_t> wished_ports;

@@ -88,10 +88,12 @@ Translation Translating::run() {
   index_gaps(all_gateways);
   reject_shared_ports(all_gateways);
   note_own_ports(all_gateways);
+  egress_->elsewhere.guard = guard_of("", "guard elsewhere", {}).value();
   for (const ConfigObjectPtr& gateway : all_gateways) translate_gateway(gateway);
   for (const ConfigObjectPtr& gateway : all<Gateway>())  // also of those that are not served here
     if (std::ranges::find(all_gateways, gateway) == all_gateways.end()) check_log_formats(*gateway);
   check_unserved();
+  snapshot_->egress = egress_;
   if (!trial_) {
     t_.policy_gaps_->set(static_cast<int64_t>(gaps_.size()));
     t_.services_out_->set(static_cast<int64_t>(closed_.size()));
@@ -237,9 +239,11 @@ void Translating::index_gaps(std::span<const ConfigObjectPtr> gateways) {
   }
 }
 
-const PolicyGap* Translating::gap_for(const ConfigObject& service) const {
-  for (const ObjectKey& key : {ObjectKey(), ObjectKey{{}, gateway_->key.ns, {}}, ObjectKey{{}, service.key.ns, {}},
-                               gateway_->key, service.key})
+// Null: for what the Gateway has besides its services.
+const PolicyGap* Translating::gap_for(const ConfigObject* service) const {
+  const ObjectKey& own = service ? service->key : gateway_->key;
+  for (const ObjectKey& key :
+       {ObjectKey(), ObjectKey{{}, gateway_->key.ns, {}}, ObjectKey{{}, own.ns, {}}, gateway_->key, own})
     if (const auto found = gap_for_.find(key); found != gap_for_.end()) return found->second;
   return nullptr;
 }
@@ -307,6 +311,7 @@ Status Translating::try_gateway(const ConfigObject& gateway) {
   settings_ = &settings_of(gateway);
   const auto& dynamic = spec_->http_gateway.options.dynamic_forward_proxy;
   dynamic_ = dynamic ? dynamic_cluster(*dynamic) : nullptr;
+  if (dynamic_) TRY(note_gateway_egress());
   auto listener = std::make_unique<SnapshotListener>();
   TRY(build_listener(gateway, *listener));
   if (listener->router) snapshot_->listeners.push_back(std::move(listener));

@@ -12,6 +12,12 @@ std::string hex_hash(std::string_view text) {
   return fmt::format("{:016x}", std::hash<std::string_view>{}(text));
 }
 
+EgressNow::Standing closed_standing(const PolicyGap& gap) {
+  return {.guard = nullptr,
+          .refusal = {.text = "dynamic destinations are refused here: " + gap.subject,
+                      .details = fmt::format("egress_policy_not_in_force{{{}}}", gap.word)}};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Filter>> Translating::build_terminal(const ConfigObject& service,
@@ -84,32 +90,54 @@ Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const Config
     return make_no_cluster("solo_io_generated_dfp");
   }
   note_cluster(dynamic_->id);
-  if (const PolicyGap* gap = gap_for(service)) return closed_terminal(*gap, report);
-  return make_dynamic_upstream(dynamic_, TRY(guard_for(service)),
-                               {route.host_rewrite, to_lower(route.auto_host_rewrite_header)}, t_.dynamic_metrics_);
+  const std::string place = place_of(&service);
+  EgressNow::Standing& standing = egress_->places[place];
+  if (const PolicyGap* gap = gap_for(&service)) {
+    standing = closed_standing(*gap);
+    return closed_terminal(standing, *gap, report);
+  }
+  standing.guard = TRY(guard_for(&service));
+  return make_dynamic_upstream(dynamic_, standing.guard,
+                               {route.host_rewrite, to_lower(route.auto_host_rewrite_header), place},
+                               t_.dynamic_metrics_);
+}
+
+std::string Translating::place_of(const ConfigObject* service) const {
+  return EgressNow::place(short_name(gateway_->key), service ? short_name(service->key) : "");
+}
+
+// What holds for requests under way to services that are gone by now.
+Status Translating::note_gateway_egress() {
+  EgressNow::Standing& standing = egress_->places[place_of(nullptr)];
+  if (const PolicyGap* gap = gap_for(nullptr))
+    standing = closed_standing(*gap);
+  else
+    standing.guard = TRY(guard_for(nullptr));
+  return {};
 }
 
 // Before any name is resolved (S3).
-std::shared_ptr<const Filter> Translating::closed_terminal(const PolicyGap& gap, ObjectReport& report) {
-  refused_ = "dynamic destinations are refused here: " + gap.subject;
+std::shared_ptr<const Filter> Translating::closed_terminal(const EgressNow::Standing& standing, const PolicyGap& gap,
+                                                           ObjectReport& report) {
+  refused_ = standing.refusal.text;
   report.warning(fmt::format("dynamic destinations on Gateway {} are refused: {}", gateway_->key.name, gap.subject));
   add_once(snapshot_->closed_clusters[dynamic_->cluster->name],
            fmt::format("{}: {}", gateway_->key.to_string(), refused_));
   return make_refusal({.status = 403,
-                       .text = refused_,
-                       .details = fmt::format("egress_policy_not_in_force{{{}}}", gap.word),
+                       .text = standing.refusal.text,
+                       .details = standing.refusal.details,
                        .count = t_.dynamic_metrics_->closed});
 }
 
 // The policies of the Gateway and of the VirtualService, joined.
-Result<std::shared_ptr<const AddressGuard>> Translating::guard_for(const ConfigObject& service) {
+Result<std::shared_ptr<const AddressGuard>> Translating::guard_for(const ConfigObject* service) {
   std::vector<AddressPolicy> policies;
   std::string key = "guard " + gateway_->key.to_string();
   for (const ConfigObjectPtr& object : all<kinds::EgressPolicy>()) {
     const auto& policy = *object->as<kinds::EgressPolicy>();
     const bool meant = std::ranges::any_of(policy.target_refs, [&](const kinds::TargetRef& target) {
-      const ObjectKey& own = target.kind == "Gateway" ? gateway_->key : service.key;
-      return target.kind == own.kind && target.name == own.name && object->key.ns == own.ns;
+      const ConfigObject* own = target.kind == "Gateway" ? gateway_ : service;
+      return own && target.kind == own->key.kind && target.name == own->key.name && object->key.ns == own->key.ns;
     });
     if (!meant) continue;
     AddressPolicy& made = policies.emplace_back(AddressPolicy{object->key.name, {}});
@@ -117,14 +145,18 @@ Result<std::shared_ptr<const AddressGuard>> Translating::guard_for(const ConfigO
       made.rules.push_back({rule.name, static_cast<RuleAction>(rule.action), rule.match.addresses});
     key += fmt::format(" {}:{:016x}", object->key.to_string(), object->hash);
   }
+  return guard_of(gateway_->key.name, std::move(key), policies);
+}
+
+Result<std::shared_ptr<const AddressGuard>> Translating::guard_of(const std::string& name, std::string key,
+                                                                  const std::vector<AddressPolicy>& policies) {
   for (const uint16_t port : own_ports_) key += fmt::format(" {}", port);
   for (const IpAddress& address : local_.self) key += " " + address.to_string();
   auto& known = guards_[key];
   if (known) return known;
   auto rules = TRY(AddressRules::compile(policies, local_, own_ports_));
-  return known = t_.kept_.get<AddressGuard>(key, [&] {
-    return std::make_shared<AddressGuard>(AddressGuard{std::move(rules), gateway_->key.name, ClusterId()});
-  });
+  return known = t_.kept_.get<AddressGuard>(
+             key, [&] { return std::make_shared<AddressGuard>(AddressGuard{std::move(rules), name, ClusterId()}); });
 }
 
 std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::DynamicForwardProxyConfig& config) {

@@ -54,7 +54,7 @@ class Translating {
   void check_targets(std::span<const ConfigObjectPtr> gateways);
   bool is_there(const ObjectKey& key, std::span<const ConfigObjectPtr> gateways) const;
   void index_gaps(std::span<const ConfigObjectPtr> gateways);
-  const PolicyGap* gap_for(const ConfigObject& service) const;
+  const PolicyGap* gap_for(const ConfigObject* service) const;
   std::vector<ConfigObjectPtr> gateways();
   void note_own_ports(std::span<const ConfigObjectPtr> gateways);
   void reject_shared_ports(std::vector<ConfigObjectPtr>& gateways);
@@ -93,8 +93,13 @@ class Translating {
   Result<std::shared_ptr<const Filter>> dynamic_terminal(const ConfigObject& service,
                                                          const kinds::DynamicForwardProxyRoute& route,
                                                          ObjectReport& report);
-  std::shared_ptr<const Filter> closed_terminal(const PolicyGap& gap, ObjectReport& report);
-  Result<std::shared_ptr<const AddressGuard>> guard_for(const ConfigObject& service);
+  std::shared_ptr<const Filter> closed_terminal(const EgressNow::Standing& standing, const PolicyGap& gap,
+                                                ObjectReport& report);
+  Status note_gateway_egress();
+  std::string place_of(const ConfigObject* service) const;
+  Result<std::shared_ptr<const AddressGuard>> guard_for(const ConfigObject* service);
+  Result<std::shared_ptr<const AddressGuard>> guard_of(const std::string& name, std::string key,
+                                                       const std::vector<AddressPolicy>& policies);
   std::shared_ptr<const DynamicCluster> dynamic_cluster(const kinds::DynamicForwardProxyConfig& config);
   std::shared_ptr<ResolverView> resolver_view(const kinds::DnsCacheConfig& config, size_t pending_max);
   FindHeaderSecret secret_finder();
@@ -111,6 +116,7 @@ class Translating {
   std::map<ObjectKey, ConfigObjectPtr> by_key_;
   Translation out_;
   std::shared_ptr<Snapshot> snapshot_;
+  std::shared_ptr<EgressNow> egress_ = std::make_shared<EgressNow>();
   LocalAddresses local_;
   std::map<std::string, std::shared_ptr<const AddressGuard>> guards_;  // by key, of this run
   std::map<ObjectKey, Translator::Served> built_;  // VirtualServices that could be, and are served as they are now

@@ -42,6 +42,7 @@ class Workers::Worker final : private Waiter {
     }
     listeners_ = std::move(now);
     upstreams.sweep(snapshot->clusters_alive);
+    upstreams.set_egress(snapshot->egress);
   }
 
   void drain(Nanos timeout, std::function<void()> done) {

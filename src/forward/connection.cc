@@ -41,6 +41,34 @@ ConnectionPool::~ConnectionPool() {
   CHECK(open_ == 0);
 }
 
+ConnectionPool::UnderWay::UnderWay(ConnectionPool& pool, std::string_view place) : place_(place) {
+  enter(pool);
+}
+
+ConnectionPool::UnderWay::~UnderWay() {
+  leave();
+}
+
+void ConnectionPool::UnderWay::move_to(ConnectionPool& pool) {
+  leave();
+  enter(pool);
+}
+
+void ConnectionPool::UnderWay::enter(ConnectionPool& pool) {
+  pool_ = &pool;
+  ++pool.exchanges;
+  next_ = pool.under_way_;
+  if (next_) next_->previous_ = this;
+  pool.under_way_ = this;
+}
+
+void ConnectionPool::UnderWay::leave() {
+  (previous_ ? previous_->next_ : pool_->under_way_) = next_;
+  if (next_) next_->previous_ = previous_;
+  next_ = previous_ = nullptr;
+  --pool_->exchanges;
+}
+
 void ConnectionPool::unlink(UpstreamConnection& connection) {
   (connection.previous_ ? connection.previous_->next_ : first_) = connection.next_;
   if (connection.next_) connection.next_->previous_ = connection.previous_;

@@ -8,6 +8,8 @@
 #include <list>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 
 #include "forward/budget.h"
 #include "forward/cluster.h"
@@ -93,6 +95,42 @@ class ConnectionPool {
    private:
     ConnectionPool& pool_;
   };
+  // A request under way, for those who may have to end it because its destination is not allowed any more.
+  class UnderWay {
+   public:
+    struct Denial {
+      std::string text;     // for the client
+      std::string details;  // for the log
+    };
+    // `place`: whose rules allowed it; empty where there are none. Lives as long as the request's route.
+    UnderWay(ConnectionPool& pool, std::string_view place);
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+    // What it is connected to, or may connect to.
+    virtual std::span<const SocketAddress> addresses() const = 0;
+    // Ends it; false when nothing of it is left to end.
+    virtual bool end(const Denial& why) = 0;
+    std::string_view place() const { return place_; }
+
+   protected:
+    ~UnderWay();
+    // It goes on in another pool.
+    void move_to(ConnectionPool& pool);
+    ConnectionPool* pool_;
+    std::string_view place_;
+
+   private:
+    friend class ConnectionPool;
+    void enter(ConnectionPool& pool);
+    void leave();
+    UnderWay* next_ = nullptr;
+    UnderWay* previous_ = nullptr;
+  };
+  // Calls `look(UnderWay&)` for each; it may end them.
+  template <class Look>
+  void each_under_way(Look&& look) {
+    for (UnderWay* one = under_way_; one;) look(*std::exchange(one, one->next_));
+  }
   // A request that waits for a connection of this pool, because the cluster may have no more. First come, first told.
   class Pending {
    public:
@@ -127,6 +165,7 @@ class ConnectionPool {
 
   std::optional<std::vector<SocketAddress>> allowed_;  // nothing: all
   std::list<Pending*> pending_;
+  UnderWay* under_way_ = nullptr;
   UpstreamConnection* first_ = nullptr;
   size_t idle_ = 0;
   size_t open_ = 0;

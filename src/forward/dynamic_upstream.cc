@@ -32,6 +32,22 @@ std::string canonical_text(const Authority& authority, uint16_t default_port) {
                            : fmt::format("{}:{}", authority.host, port);
 }
 
+constexpr MetricFamily kJudged{"sluice_dynamic_destination_judged_total",
+                               "Destinations held against address rules; between changes verdicts are remembered."};
+constexpr MetricFamily kEnded{"sluice_dynamic_destination_ended_total",
+                              "Requests and tunnels ended because a changed policy denies their destination."};
+
+// The verdict of the rules with one number over one generation of a name's addresses.
+struct Judgement {
+  size_t guard;
+  uint64_t generation;
+  std::string place;                   // whose rules they are: where to look for their successor
+  std::vector<SocketAddress> allowed;  // all of the name's, or none when one was refused
+  std::optional<Verdict> refused;
+  bool mixed = false;
+  bool shadowed = false;
+};
+
 // One host and port, as one worker knows it: its connections, and the addresses that may be connected to.
 struct Destination {
   Destination(Loop& loop, ClusterConnections& connections) : pool(loop, connections) {}
@@ -42,27 +58,88 @@ struct Destination {
   uint16_t port = 0;
   std::string canonical;  // "host:port", for logs
   ConnectionPool pool;
-
-  // The verdict over `generation` of the name's addresses under the rules with the number `guard`.
-  std::vector<SocketAddress> allowed;
-  std::optional<Verdict> refused;
-  bool mixed = false;
-  bool shadowed = false;
-  uint64_t generation = 0;
-  size_t guard = SIZE_MAX;
-
-  bool used = false;  // since the last look for one to give up
+  bool used = false;                  // since the last look for one to give up
+  std::vector<Judgement> judgements;  // few: services with policies of their own may share a destination
   std::list<Destination*>::iterator place;
+
+  const Judgement* find(const AddressGuard& guard, uint64_t generation) const {
+    for (const Judgement& one : judgements)
+      if (one.guard == guard.number.value() && one.generation == generation) return &one;
+    return nullptr;
+  }
+  const Judgement& remember(Judgement judgement);
+  void drop_connections();
+  void judge_again(const EgressNow& now, const DynamicMetrics& metrics);
+
+ private:
+  bool survives(Judgement& judgement, const EgressNow& now) const;
+  std::optional<ConnectionPool::UnderWay::Denial> denial(const ConnectionPool::UnderWay& one,
+                                                         const EgressNow& now) const;
 };
+
+// Others of that guard, or of addresses that the name had before, count no more.
+const Judgement& Destination::remember(Judgement judgement) {
+  std::erase_if(judgements, [&](const Judgement& one) {
+    return one.guard == judgement.guard || one.generation != judgement.generation;
+  });
+  if (judgements.size() == DynamicCluster::kJudgementsMax) judgements.erase(judgements.begin());
+  judgements.push_back(std::move(judgement));
+  drop_connections();
+  return judgements.back();
+}
+
+// To addresses that nobody may use.
+void Destination::drop_connections() {
+  std::vector<SocketAddress> allowed;
+  for (const Judgement& one : judgements) allowed.insert(allowed.end(), one.allowed.begin(), one.allowed.end());
+  pool.drop_others(allowed);
+}
+
+void Destination::judge_again(const EgressNow& now, const DynamicMetrics& metrics) {
+  const size_t gone = std::erase_if(judgements, [&](Judgement& one) { return !survives(one, now); });
+  if (gone > 0) drop_connections();
+  pool.each_under_way([&](ConnectionPool::UnderWay& one) {
+    if (const auto why = denial(one, now); why && one.end(*why)) metrics.ended->add();
+  });
+}
+
+// Under rules that still allow all of it. What was refused is judged anew when somebody asks.
+bool Destination::survives(Judgement& judgement, const EgressNow& now) const {
+  const AddressGuard* guard = now.at(judgement.place).guard.get();
+  if (!guard) return false;
+  if (guard->number.value() == judgement.guard) return true;
+  if (judgement.refused || find(*guard, judgement.generation)) return false;
+  judgement.shadowed = false;
+  for (const SocketAddress& address : judgement.allowed) {
+    const Verdict verdict = guard->rules.decide(to_ip_address(address), port);
+    if (!verdict.allowed) return false;
+    judgement.shadowed |= !verdict.shadow_rule.empty();
+  }
+  judgement.guard = guard->number.value();
+  return true;
+}
+
+std::optional<ConnectionPool::UnderWay::Denial> Destination::denial(const ConnectionPool::UnderWay& one,
+                                                                    const EgressNow& now) const {
+  const EgressNow::Standing& standing = now.at(one.place());
+  if (!standing.guard) return standing.refusal;
+  for (const SocketAddress& address : one.addresses()) {
+    const Verdict verdict = standing.guard->rules.decide(to_ip_address(address), port);
+    if (!verdict.allowed) return {{refusal_text(host, verdict), refusal_details(verdict)}};
+  }
+  return std::nullopt;
+}
 
 // Made only for destinations whose addresses are known, so that names that are nothing push out nothing; and given up
 // in the order of their coming, but for those in use: whoever was used since the last look goes to the end (CLOCK).
 class Destinations final : public ClusterState {
  public:
-  Destinations(Upstreams& upstreams, std::shared_ptr<const DynamicCluster> cluster)
+  Destinations(Upstreams& upstreams, std::shared_ptr<const DynamicCluster> cluster,
+               std::shared_ptr<const DynamicMetrics> metrics)
       : loop_(upstreams.loop),
         cluster_(std::move(cluster)),
-        connections_(upstreams.budget, cluster_->cluster, HostsBy::client) {}
+        connections_(upstreams.budget, cluster_->cluster, HostsBy::client),
+        metrics_(std::move(metrics)) {}
 
   Destination* find(std::string_view text) {
     const auto found = by_text_.find(text);
@@ -87,6 +164,9 @@ class Destinations final : public ClusterState {
 
   // The next to be given up.
   void demote(const Destination& destination) { order_.splice(order_.begin(), order_, destination.place); }
+  void judge_again(const EgressNow& now) override {
+    for (auto& [text, destination] : by_text_) destination->judge_again(now, *metrics_);
+  }
 
   bool unused() const override {
     return std::ranges::all_of(order_, [](const Destination* d) { return d->pool.exchanges == 0; });
@@ -111,6 +191,7 @@ class Destinations final : public ClusterState {
   Loop& loop_;
   std::shared_ptr<const DynamicCluster> cluster_;
   ClusterConnections connections_;
+  std::shared_ptr<const DynamicMetrics> metrics_;
   StringMap<std::unique_ptr<Destination>> by_text_;
   std::list<Destination*> order_;  // the next to be looked at first
 };
@@ -166,8 +247,9 @@ class DynamicUpstream final : public Filter {
   }
 
   Destinations& mine(Request& request) const {
-    return request.upstreams->get<Destinations>(
-        cluster_->id, [this](Upstreams& upstreams) { return std::make_unique<Destinations>(upstreams, cluster_); });
+    return request.upstreams->get<Destinations>(cluster_->id, [this](Upstreams& upstreams) {
+      return std::make_unique<Destinations>(upstreams, cluster_, metrics_);
+    });
   }
 
   // This worker does not know the destination, at least not by this spelling.
@@ -180,30 +262,22 @@ class DynamicUpstream final : public Filter {
     }
     if (authority->unresolvable_name) return unresolved(request, NameFailure::invalid_name);
     request.info.destination = request.arena.copy(canonical_text(*authority, cluster_->default_port));
-    if (authority->address) return go(request, added(request, *authority, nullptr), nullptr);
+    if (authority->address) return go(request, mine(request).add(request.authority, *authority), nullptr);
     if (const AddressSet* known = cluster_->resolver->mine().cached(authority->host))
-      return go(request, added(request, *authority, known), known);
+      return go(request, mine(request).add(request.authority, *authority), known);
     return resolve_and_go(request, request.arena.copy(authority->host));
-  }
-
-  // A destination that no request may go to is the first to be given up.
-  Destination& added(Request& request, const Authority& authority, const AddressSet* addresses) const {
-    Destinations& destinations = mine(request);
-    Destination& destination = destinations.add(request.authority, authority);
-    judge(destination, addresses);
-    if (destination.refused) destinations.demote(destination);
-    return destination;
   }
 
   Task<Response> resolve_and_go(Request& request, std::string_view host) const {
     auto resolving = cluster_->resolver->mine().resolve(host);
     const NameState state = CO_TRY(co_await resolving);
     if (!state.addresses || state.addresses->addresses.empty()) co_return unresolved(request, state.failure);
+    if (const EgressNow::Standing* now = standing(request); now && !now->guard) co_return closed(request, *now);
     Destination* destination = mine(request).find(request.authority);
     if (!destination) {
       HostScratch scratch;
       const auto authority = parse_authority(request.authority, scratch);  // as before
-      destination = &added(request, *authority, state.addresses.get());
+      destination = &mine(request).add(request.authority, *authority);
     }
     auto going = go(request, *destination, state.addresses.get());
     co_return co_await going;
@@ -211,56 +285,76 @@ class DynamicUpstream final : public Filter {
 
   // Connects to what the rules allow. `addresses` is null for a literal.
   Task<Response> go(Request& request, Destination& destination, const AddressSet* addresses) const {
-    const uint64_t generation = addresses ? addresses->generation : 0;
-    if (destination.guard != guard_->number.value() || destination.generation != generation) [[unlikely]]
-      judge(destination, addresses);
     request.info.upstream_address_saved = cluster_->save_upstream_address;
-    if (destination.shadowed) metrics_->shadow_refused->add();
-    if (destination.refused) {
+    const Judgement* judgement = destination.find(*guard_, addresses ? addresses->generation : 0);
+    if (!judgement) [[unlikely]] {
+      // S7: by the rules that hold now, which may be newer than those that this request began with.
+      const EgressNow::Standing* now = standing(request);
+      const bool is_closed = now && !now->guard;
+      if (!is_closed) judgement = &judge(now ? *now->guard : *guard_, destination, addresses);
+      // A destination that no request may go to is the first to be given up.
+      if (is_closed || judgement->refused) mine(request).demote(destination);
+      if (is_closed) return closed(request, *now);
+    }
+    if (judgement->shadowed) metrics_->shadow_refused->add();
+    if (judgement->refused) {
       metrics_->refused->add();
-      if (destination.mixed) metrics_->mixed->add();
-      return refuse(request, 403, request.arena.copy(refusal_text(destination.host, *destination.refused)),
-                    request.arena.copy(refusal_details(*destination.refused)));
+      if (judgement->mixed) metrics_->mixed->add();
+      return refuse(request, 403, request.arena.copy(refusal_text(destination.host, *judgement->refused)),
+                    request.arena.copy(refusal_details(*judgement->refused)));
     }
-    if (destination.allowed.size() == 1) [[likely]] {
+    if (judgement->allowed.size() == 1) [[likely]] {
       // Most names have one address: it is kept in the arena, as the list may change while the request connects.
-      auto* one = request.arena.make<SocketAddress>(destination.allowed.front());
-      return forward(request, {destination.pool, std::span(one, 1)});
+      auto* one = request.arena.make<SocketAddress>(judgement->allowed.front());
+      return forward(request, {.pool = destination.pool, .addresses = std::span(one, 1), .place = route_.place});
     }
-    auto* all = request.arena.make<std::vector<SocketAddress>>(destination.allowed);
+    auto* all = request.arena.make<std::vector<SocketAddress>>(judgement->allowed);
     std::rotate(all->begin(), all->begin() + static_cast<long>(destination.pool.turn++ % all->size()), all->end());
-    return forward(request, {destination.pool, *all});
+    return forward(request, {.pool = destination.pool, .addresses = *all, .place = route_.place});
+  }
+
+  // Of the route's place now; nothing when nobody has told (as in tests).
+  const EgressNow::Standing* standing(const Request& request) const {
+    const EgressNow* now = request.upstreams->egress();
+    return now ? &now->at(route_.place) : nullptr;
+  }
+  Response closed(Request& request, const EgressNow::Standing& standing) const {
+    metrics_->closed->add();
+    return refuse(request, 403, request.arena.copy(standing.refusal.text),
+                  request.arena.copy(standing.refusal.details));
   }
 
   // S5-S7: every address is classified; one that is refused refuses all of the name.
-  void judge(Destination& destination, const AddressSet* addresses) const {
-    destination.guard = guard_->number.value();
-    destination.generation = addresses ? addresses->generation : 0;
-    destination.allowed.clear();
-    destination.refused.reset();
-    destination.shadowed = false;
+  const Judgement& judge(const AddressGuard& guard, Destination& destination, const AddressSet* addresses) const {
+    const uint64_t generation = addresses ? addresses->generation : 0;
+    if (const Judgement* known = destination.find(guard, generation)) return *known;
+    metrics_->judged->add();
+    Judgement out{
+        .guard = guard.number.value(), .generation = generation, .place = route_.place, .allowed = {}, .refused = {}};
     const std::span<const IpAddress> all = addresses ? std::span<const IpAddress>(addresses->addresses)
                                                      : std::span<const IpAddress>(&*destination.literal, 1);
     for (const IpAddress& address : all) {
-      const Verdict verdict = guard_->rules.decide(address, destination.port);
-      destination.shadowed |= !verdict.shadow_rule.empty();
+      const Verdict verdict = guard.rules.decide(address, destination.port);
+      out.shadowed |= !verdict.shadow_rule.empty();
       if (verdict.allowed)
-        destination.allowed.push_back(to_socket_address(address, destination.port));
-      else if (!destination.refused)
-        destination.refused = verdict;
+        out.allowed.push_back(to_socket_address(address, destination.port));
+      else if (!out.refused)
+        out.refused = verdict;
     }
-    destination.mixed = destination.refused && !destination.allowed.empty();
-    if (destination.refused) tell(destination);
-    destination.pool.drop_others(destination.refused ? std::span<const SocketAddress>() : destination.allowed);
+    out.mixed = out.refused && !out.allowed.empty();
+    if (out.refused) {
+      out.allowed.clear();
+      tell(guard, destination, *out.refused);
+    }
+    return destination.remember(std::move(out));
   }
 
-  void tell(const Destination& destination) const {
-    const Verdict& verdict = *destination.refused;
+  void tell(const AddressGuard& guard, const Destination& destination, const Verdict& verdict) const {
     const std::string_view word = class_word(verdict.address_class);
     const std::string remedy = verdict.can_be_opened ? fmt::format(
                                                            "an EgressPolicy with targetRefs to Gateway {} and a rule "
                                                            "{{action: allow, match: {{addresses: [{}]}}}} opens it",
-                                                           guard_->suggestion_name, word)
+                                                           guard.suggestion_name, word)
                                                      : "no policy can open it";
     log::warn("egress", "a destination is refused",
               {{"destination", destination.canonical}, {"class", word}, {"rule", verdict.rule}, {"remedy", remedy}});
@@ -290,16 +384,24 @@ class DynamicUpstream final : public Filter {
 
 }  // namespace
 
+const EgressNow::Standing& EgressNow::at(std::string_view place) const {
+  for (const std::string_view key : {place, place.substr(0, place.find('|') + 1)})
+    if (const auto found = places.find(key); found != places.end()) return found->second;
+  return elsewhere;
+}
+
 DynamicMetrics::DynamicMetrics(Metrics& metrics)
     : refused(metrics.metric(kRefused)),
       closed(metrics.metric(kClosed)),
       mixed(metrics.metric(kMixed)),
       shadow_refused(metrics.metric(kShadow)),
       invalid(metrics.metric(kInvalid)),
-      unresolved(metrics.metric(kUnresolved)) {}
+      unresolved(metrics.metric(kUnresolved)),
+      judged(metrics.metric(kJudged)),
+      ended(metrics.metric(kEnded)) {}
 
 std::vector<MetricFamily> dynamic_metric_families() {
-  return {kRefused, kClosed, kMixed, kShadow, kInvalid, kUnresolved};
+  return {kRefused, kClosed, kMixed, kShadow, kInvalid, kUnresolved, kJudged, kEnded};
 }
 
 std::shared_ptr<const Filter> make_dynamic_upstream(std::shared_ptr<const DynamicCluster> cluster,

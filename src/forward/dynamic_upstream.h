@@ -22,6 +22,8 @@ struct DynamicCluster {
 
   // Destinations that one worker remembers; over it, those that nobody used lately go, connections and all.
   static constexpr size_t kDestinationsMax = 8192;
+  // Verdicts that are remembered of one destination, each by other rules; over it, the oldest goes.
+  static constexpr size_t kJudgementsMax = 8;
 };
 
 // Which addresses a route's destinations may have. Each has a number of its own, so that a verdict that was remembered
@@ -32,9 +34,27 @@ struct AddressGuard {
   ClusterId number;
 };
 
+// Which rules hold now, by place: a VirtualService on a Gateway. Verdicts that are remembered, and what is under way,
+// are held against them when they change.
+struct EgressNow {
+  struct Standing {
+    std::shared_ptr<const AddressGuard> guard;  // null: everything is refused
+    ConnectionPool::UnderWay::Denial refusal;
+  };
+  StringMap<Standing> places;
+  Standing elsewhere;  // Gateways that are not there any more
+
+  // "ns/gateway|ns/service"; without a service the rules of the Gateway alone, which hold for services that are gone.
+  static std::string place(std::string_view gateway, std::string_view service) {
+    return fmt::format("{}|{}", gateway, service);
+  }
+  const Standing& at(std::string_view place) const;
+};
+
 struct DynamicRoute {
   std::string host_rewrite;  // a literal authority; wins over the header
   std::string host_header;   // lower case; its first value is the authority, when it is there
+  std::string place = {};    // EgressNow::place()
 };
 
 struct DynamicMetrics {
@@ -45,6 +65,8 @@ struct DynamicMetrics {
   Counter* shadow_refused;  // a shadow rule would have said no
   Counter* invalid;         // the authority is none
   Counter* unresolved;
+  Counter* judged;  // destinations that were held against rules, not remembered verdicts
+  Counter* ended;   // what was under way when a changed policy denied it
 };
 std::vector<MetricFamily> dynamic_metric_families();
 

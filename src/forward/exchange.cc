@@ -35,13 +35,12 @@ bool becomes_websocket(const Headers& headers) {
 }
 
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
-class Exchange {
+class Exchange final : private ConnectionPool::UnderWay {
  public:
   Exchange(Request& request, const ForwardTarget& target)
-      : request_(request),
-        pool_(&target.pool),
-        user_(std::in_place, target.pool),
-        addresses_(target.addresses),
+      : UnderWay(target.pool, target.place),
+        request_(request),
+        targets_(target.addresses),
         others_(target.others),
         cluster_(*target.pool.cluster) {
     cluster_.metrics.requests->add();
@@ -54,6 +53,9 @@ class Exchange {
   Task<Response> run();
 
  private:
+  std::span<const SocketAddress> addresses() const override;
+  bool end(const Denial& why) override;
+  bool is_over() const;
   // The route's timeout: breaks the connection, so that whoever reads or writes on it wakes up.
   struct RouteTimeout final : Waiter {
     explicit RouteTimeout(Exchange& e) : exchange(e) {}
@@ -85,14 +87,14 @@ class Exchange {
   Task<Response> not_answered(const Error& error);
   Response answered();
   Response fail(UpstreamFailure failure, std::string_view transport = {});
+  Response refuse();
+  Response give_up(Response answer);
 
   Nanos idle_max() const;
   bool clean() const;
 
   Request& request_;
-  ConnectionPool* pool_;
-  std::optional<ConnectionPool::User> user_;
-  std::span<const SocketAddress> addresses_;
+  std::span<const SocketAddress> targets_;
   OtherHosts* const others_;
   const Cluster& cluster_;
   std::unique_ptr<UpstreamConnection> connection_;
@@ -109,8 +111,11 @@ class Exchange {
   Timer timeout_timer_;
   bool timed_out_ = false;
   bool request_sent_ = false;
-  bool sending_ = false;  // send_rest() runs, and uses the connection
+  bool sending_ = false;   // send_rest() runs, and uses the connection
+  bool answered_ = false;  // with the head of a response
   bool upgraded_ = false;
+  std::optional<UpstreamTunnel> tunnel_;
+  std::optional<Denial> denied_;  // while it was under way
   bool retrying_ = false;
   std::optional<Error> body_error_;  // of the client's body
   Event may_send_;                   // the upstream said 100
@@ -129,7 +134,8 @@ Exchange::~Exchange() {
 
 // Whether the connection may carry another request (F15, F16).
 bool Exchange::clean() const {
-  if (!request_sent_ || timed_out_ || body_error_ || upgraded_ || failure_ || !framing_.keep_alive) return false;
+  if (!request_sent_ || timed_out_ || denied_ || body_error_ || upgraded_ || failure_ || !framing_.keep_alive)
+    return false;
   if (body_) return body_->complete() && body_->rest().empty();
   return head_.status != 0 && filled_ == head_.size();
 }
@@ -150,8 +156,41 @@ void Exchange::RouteTimeout::wake() {
   if (exchange.connection_) ::shutdown(exchange.connection_->socket.fd(), SHUT_RDWR);
 }
 
+std::span<const SocketAddress> Exchange::addresses() const {
+  return connection_ ? std::span(&connection_->address, 1) : targets_;
+}
+
+// Nothing more of the upstream's comes or goes.
+bool Exchange::is_over() const {
+  if (failure_ || denied_) return true;
+  return answered_ && !upgraded_ && !sending_ && (!body_ || body_->complete());
+}
+
+bool Exchange::end(const Denial& why) {
+  if (is_over()) return false;
+  denied_ = why;
+  const Error error{.kind = ErrorKind::denied, .message = why.text, .side = Side::upstream};
+  if (answered_) request_.info.details = request_.arena.copy(why.details);
+  if (tunnel_) {
+    tunnel_->cut = error;
+    if (tunnel_->cutter) tunnel_->cutter->wake();
+  } else if (body_ && !body_->complete()) {
+    body_->break_off(error);
+  }
+  if (connection_) ::shutdown(connection_->socket.fd(), SHUT_RDWR);
+  return true;
+}
+
+Response Exchange::refuse() {
+  return give_up(local_reply(request_, 403, request_.arena.copy(denied_->text), request_.arena.copy(denied_->details)));
+}
+
 Response Exchange::fail(UpstreamFailure failure, std::string_view transport) {
-  failure_ = upstream_failure(request_, failure, transport);
+  return give_up(upstream_failure(request_, failure, transport));
+}
+
+Response Exchange::give_up(Response answer) {
+  failure_ = std::move(answer);
   timeout_timer_.disarm();
   // The sender of the body may be writing just now: it meets the end, and the connection goes with the exchange.
   if (sending_)
@@ -171,11 +210,12 @@ Task<Response> Exchange::run() {
   const bool may_repeat = safe_to_send_again(request_);
   for (bool repeated = false;; repeated = true) {
     // The second time on a fresh one: what else lies in the pool may have been closed with the first.
-    connection_ = repeated ? nullptr : pool_->take(addresses_);
+    connection_ = repeated ? nullptr : pool_->take(targets_);
     if (!connection_) {
       auto getting = get_connection(repeated);
       CO_TRY(co_await getting);
       if (failure_) co_return *failure_;
+      if (denied_) co_return refuse();
     }
     const bool reused = connection_->uses > 0;
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
@@ -190,7 +230,7 @@ Task<Response> Exchange::run() {
     auto read = co_await reading;
     if (read) co_return answered();
     const bool ended = read.error().kind == ErrorKind::reset || read.error().kind == ErrorKind::io;
-    if (reused && !repeated && ended && may_repeat && filled_ == 0 && !timed_out_ &&
+    if (reused && !repeated && ended && may_repeat && filled_ == 0 && !timed_out_ && !denied_ &&
         cluster_.fits(*cluster_.metrics.retries_active, cluster_.retries_max)) {
       // It was closed while it lay in the pool: nothing of this request has been looked at.
       cluster_.metrics.request_retries->add();
@@ -230,11 +270,11 @@ Task<void> Exchange::get_connection(bool fresh) {
     if (!pool_->make_room()) {
       auto waiting = wait_for_connection();
       CO_TRY(co_await waiting);
-      if (failure_ || connection_) co_return Status{};
+      if (failure_ || denied_ || connection_) co_return Status{};
     }
     auto connecting = connect();
     const Status connected = co_await connecting;
-    if (connected) co_return Status{};
+    if (connected || denied_) co_return Status{};
     if (connected.error().kind == ErrorKind::cancelled) co_return connected;
     if (request_.loop.now() >= deadline_) {
       fail_late();
@@ -246,10 +286,9 @@ Task<void> Exchange::get_connection(bool fresh) {
       not_connected(connected.error());
       co_return Status{};
     }
-    pool_ = &next->pool;
-    user_.emplace(next->pool);
-    addresses_ = next->addresses;
-    if (!fresh) connection_ = pool_->take(addresses_);
+    move_to(next->pool);
+    targets_ = next->addresses;
+    if (!fresh) connection_ = pool_->take(targets_);
     if (connection_) co_return Status{};
   }
 }
@@ -285,16 +324,17 @@ Task<void> Exchange::wait_for_connection() {
       co_return Status{};
     }
     CO_TRY(std::move(freed));
-    connection_ = pool_->take(addresses_);
+    if (denied_) co_return Status{};
+    connection_ = pool_->take(targets_);
   }
   co_return Status{};
 }
 
 // Those that failed lately last.
 std::span<const SocketAddress> Exchange::in_order() const {
-  if (pool_->memory.empty() || addresses_.size() == 1) return addresses_;
+  if (pool_->memory.empty() || targets_.size() == 1) return targets_;
   const SteadyTime now = request_.loop.now();
-  auto* sorted = request_.arena.make<std::vector<SocketAddress>>(addresses_.begin(), addresses_.end());
+  auto* sorted = request_.arena.make<std::vector<SocketAddress>>(targets_.begin(), targets_.end());
   std::ranges::stable_partition(*sorted, [&](const SocketAddress& one) { return !pool_->memory.left_out(one, now); });
   return *sorted;
 }
@@ -305,7 +345,8 @@ Task<void> Exchange::connect() {
   for (const SocketAddress& address : in_order()) {
     auto connecting = connect_to(address);
     last = co_await connecting;
-    const bool no_use = last || last.error().kind == ErrorKind::cancelled || request_.loop.now() >= deadline_;
+    const bool no_use =
+        last || denied_ || last.error().kind == ErrorKind::cancelled || request_.loop.now() >= deadline_;
     if (no_use) break;
   }
   co_return last;
@@ -325,6 +366,7 @@ Task<void> Exchange::connect_to(const SocketAddress& address) {
       co_return connected;
     }
     connection_.reset();
+    if (denied_) co_return connected;
     const Error& error = connected.error();
     // The system's own bound was met before ours: an idle connection's descriptor will do.
     const bool no_descriptor = error.code == EMFILE || error.code == ENFILE;
@@ -505,6 +547,7 @@ Task<Response> Exchange::not_answered(const Error& error) {
     cluster_.metrics.requests_cancelled->add();
     return std::unexpected(error);
   }
+  if (denied_) return refuse();
   if (body_error_) return std::unexpected(*body_error_);
   if (timed_out_) return fail(UpstreamFailure::timeout);
   if (error.kind == ErrorKind::timeout)
@@ -527,6 +570,7 @@ Response Exchange::answered() {
   info.details = "via_upstream";
   cluster_.metrics.responses[head_.status / 100U - 1]->add();
 
+  answered_ = true;
   Response response;
   response.status = head_.status;
   response.headers = headers_;
@@ -538,8 +582,9 @@ Response Exchange::answered() {
   if (head_.status == 101) {
     upgraded_ = true;
     timeout_timer_.disarm();
-    response.tunnel = &connection_->socket;
-    response.tunnel_early_bytes = {behind.data(), behind.size()};
+    place_ = request_.arena.copy(place_);  // a tunnel lets the snapshot go
+    tunnel_.emplace(connection_->socket, std::string_view(behind.data(), behind.size()));
+    response.tunnel = &*tunnel_;
   } else if (framing_.body != BodyKind::none) {
     body_.emplace(MessageBody::Source{.socket = connection_->socket,
                                       .block = connection_->block,

@@ -1,5 +1,8 @@
 #include "forward/static_upstream.h"
 
+#include <arpa/inet.h>
+#include <endian.h>
+
 #include "forward/exchange.h"
 #include "forward/failures.h"
 
@@ -183,6 +186,13 @@ SocketAddress to_socket_address(const IpAddress& address, uint16_t port) {
   out.length = Endpoint{address, port}.to_sockaddr(storage);
   std::memcpy(&out.v6_address, &storage, out.length);
   return out;
+}
+
+IpAddress to_ip_address(const SocketAddress& address) {
+  if (address.family() == AF_INET) return IpAddress::v4(ntohl(address.v4_address.sin_addr.s_addr));
+  uint64_t halves[2];
+  std::memcpy(halves, &address.v6_address.sin6_addr, sizeof halves);
+  return IpAddress::v6(be64toh(halves[0]), be64toh(halves[1]));
 }
 
 std::shared_ptr<const Filter> make_static_upstream(std::shared_ptr<const StaticCluster> cluster) {

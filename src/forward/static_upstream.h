@@ -29,5 +29,6 @@ std::shared_ptr<const Filter> make_static_upstream(std::shared_ptr<const StaticC
 std::shared_ptr<const Filter> make_no_cluster(std::string cluster_name);
 
 SocketAddress to_socket_address(const IpAddress& address, uint16_t port);
+IpAddress to_ip_address(const SocketAddress& address);
 
 }  // namespace sluice

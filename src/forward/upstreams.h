@@ -12,10 +12,14 @@
 
 namespace sluice {
 
+struct EgressNow;  // dynamic_upstream.h
+
 // What a worker keeps for one cluster.
 class ClusterState {
  public:
   virtual ~ClusterState() = default;
+  // The rules of dynamic destinations have changed.
+  virtual void judge_again(const EgressNow&) {}
   // No request uses it just now.
   virtual bool unused() const = 0;
 };
@@ -57,10 +61,21 @@ class Upstreams {
       if (states_[i] && (i >= alive.size() || !alive[i]) && states_[i]->unused()) states_[i].reset();
   }
 
+  // From now on dynamic destinations are judged by these rules; what is under way and is not allowed any more ends.
+  void set_egress(std::shared_ptr<const EgressNow> egress) {
+    if (egress == egress_) return;
+    egress_ = std::move(egress);
+    if (!egress_) return;
+    for (auto& state : states_)
+      if (state) state->judge_again(*egress_);
+  }
+  const EgressNow* egress() const { return egress_.get(); }
+
   Loop& loop;
   ConnectionBudget budget;  // over all clusters
 
  private:
+  std::shared_ptr<const EgressNow> egress_;
   std::vector<std::unique_ptr<ClusterState>> states_;
 };
 

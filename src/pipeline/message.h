@@ -1,9 +1,11 @@
 // Request and Response: handles into the exchange. Everything they point to lives until the access log is written.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "base/arena.h"
+#include "base/result.h"
 #include "base/time.h"
 #include "http/body.h"
 #include "http/headers.h"
@@ -16,6 +18,9 @@ class Chain;
 class TaskGroup;
 class Upstreams;
 class Rerouter;
+
+class Socket;
+class Waiter;
 
 struct Request;
 struct Response;
@@ -103,6 +108,15 @@ class Rerouter {
   virtual bool choose(Request& request) = 0;
 };
 
+// The upstream's end of a connection that becomes a tunnel. Whoever forwards may end the tunnel: it sets `cut` and
+// wakes `cutter`; StreamInfo::details say why.
+struct UpstreamTunnel {
+  Socket& socket;
+  std::string_view early_bytes;  // that the upstream sent behind its 101
+  std::optional<Error> cut;
+  Waiter* cutter = nullptr;  // while the tunnel runs
+};
+
 struct Response {
   uint16_t status = 0;
   Headers* headers = nullptr;  // in the arena, never null in a response that is passed on
@@ -114,8 +128,7 @@ struct Response {
   // The route's changes to response headers have been made.
   bool finished = false;
   // Set for a 101 that turns the connection into a tunnel; serve/ relays between the two sockets.
-  Socket* tunnel = nullptr;
-  std::string_view tunnel_early_bytes;  // that the upstream sent behind its 101
+  UpstreamTunnel* tunnel = nullptr;
 
   // ":status" or a header. First value.
   std::optional<std::string_view> header(Request& request, std::string_view lower_name) const;

@@ -32,6 +32,9 @@ Response downstream_answer(Request& request, const Error& error) {
 
 // Of the upstream's side, behind its head: the response can no longer be trusted.
 Response upstream_answer(Request& request, const Error& error) {
+  // A policy that changed meanwhile; who cut it off has said which.
+  if (error.kind == ErrorKind::denied)
+    return local_reply(request, 403, request.arena.copy(error.message), request.info.details);
   if (error.kind == ErrorKind::timeout && request.info.has(ResponseFlag::upstream_timeout))
     return local_reply(request, 504, "upstream request timeout", "response_timeout");
   if (error.kind == ErrorKind::timeout) {

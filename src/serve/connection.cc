@@ -76,6 +76,8 @@ bool note_cut(StreamInfo& info, const Error& error) {
   } else if (error.kind == ErrorKind::timeout) {
     info.set(ResponseFlag::stream_idle_timeout);
     info.details = "stream_idle_timeout";
+  } else if (error.kind == ErrorKind::denied) {
+    // Who cut it off has said why.
   } else if (error.side == Side::upstream) {
     const bool broken = error.kind == ErrorKind::invalid;
     info.set(broken ? ResponseFlag::upstream_protocol_error : ResponseFlag::upstream_connection_ended);
@@ -541,7 +543,7 @@ Task<void> Connection::relay(Exchange& exchange, Response& response) {
   metrics.upgrades_active->add();
   const std::string_view early(memory_->block.data() + exchange.head.size(), memory_->filled - exchange.head.size());
   Tunnel tunnel(socket_, *response.tunnel, idle);
-  auto relaying = tunnel.run(early, response.tunnel_early_bytes);
+  auto relaying = tunnel.run(early);
   auto relayed = co_await relaying;
   metrics.upgrades_active->sub();
   exchange.info.bytes_received += tunnel.bytes_to_upstream;

@@ -742,7 +742,7 @@ TEST(Connection, lets_its_configuration_go_once_it_is_a_tunnel) {
   gateway.handler = [&](Request& request) -> Task<Response> {
     Response response = respond(request, 101, "");
     response.body = {};
-    response.tunnel = &tunnel;
+    response.tunnel = request.arena.make<UpstreamTunnel>(tunnel);
     request.info.details = text;
     request.headers.add("x-from-config", text);
     return response;

@@ -4,11 +4,20 @@
 
 namespace sluice {
 
-Task<void> Tunnel::run(std::string_view early_from_client, std::string_view early_from_upstream) {
+// When one way breaks, the other must not wait for ever.
+void Tunnel::give_up(const Error& why) {
+  if (!broken_) broken_ = why;
+  ::shutdown(client.fd(), SHUT_RDWR);
+  ::shutdown(upstream.fd(), SHUT_RDWR);
+}
+
+Task<void> Tunnel::run(std::string_view early_from_client) {
+  if (far_.cut) co_return std::unexpected(*far_.cut);
+  far_.cutter = &cutter_;
   last_moved_ = client.loop().now();
   TaskGroup group;
   group.spawn(pump(client, upstream, early_from_client, bytes_to_upstream));
-  group.spawn(pump(upstream, client, early_from_upstream, bytes_to_client));
+  group.spawn(pump(upstream, client, far_.early_bytes, bytes_to_client));
   auto joining = group.join();
   CO_TRY(co_await joining);
   if (broken_) co_return std::unexpected(*broken_);
@@ -16,12 +25,6 @@ Task<void> Tunnel::run(std::string_view early_from_client, std::string_view earl
 }
 
 Task<void> Tunnel::pump(Socket& from, Socket& to, std::string_view early, uint64_t& count) {
-  // When one way breaks, the other must not wait for ever.
-  const auto give_up = [&](const Error& why) {
-    if (!broken_) broken_ = why;
-    ::shutdown(from.fd(), SHUT_RDWR);
-    ::shutdown(to.fd(), SHUT_RDWR);
-  };
   const Nanos write_max = idle_max.count() > 0 ? idle_max : Nanos(24h);
   if (!early.empty()) {
     auto writing = to.write_all(early, write_max);

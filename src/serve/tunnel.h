@@ -4,12 +4,16 @@
 
 #include "io/block.h"
 #include "io/socket.h"
+#include "pipeline/message.h"
 
 namespace sluice {
 
 class Tunnel {
  public:
-  Tunnel(Socket& c, Socket& u, Nanos idle) : client(c), upstream(u), idle_max(idle) {}
+  Tunnel(Socket& c, UpstreamTunnel& u, Nanos idle) : client(c), upstream(u.socket), idle_max(idle), far_(u) {}
+  Tunnel(const Tunnel&) = delete;
+  Tunnel& operator=(const Tunnel&) = delete;
+  ~Tunnel() { far_.cutter = nullptr; }
 
   Socket& client;
   Socket& upstream;
@@ -17,13 +21,22 @@ class Tunnel {
   uint64_t bytes_to_upstream = 0;
   uint64_t bytes_to_client = 0;
 
-  // Early bytes: what each side sent before the tunnel stood. Gives the Error that broke it first: `timeout` when
-  // nothing moved, else with the side that was at fault.
-  Task<void> run(std::string_view early_from_client, std::string_view early_from_upstream);
+  // Early bytes: what the client sent before the tunnel stood. Gives the Error that broke it first: `timeout` when
+  // nothing moved, UpstreamTunnel::cut when that was set, else with the side that was at fault.
+  Task<void> run(std::string_view early_from_client);
 
  private:
+  struct Cutter final : Waiter {
+    explicit Cutter(Tunnel& t) : tunnel(t) {}
+    void wake() override { tunnel.give_up(*tunnel.far_.cut); }
+    void cancel() override {}
+    Tunnel& tunnel;
+  };
+  void give_up(const Error& why);
   Task<void> pump(Socket& from, Socket& to, std::string_view early, uint64_t& count);
   SteadyTime last_moved_{};
+  UpstreamTunnel& far_;
+  Cutter cutter_{*this};
   std::optional<Error> broken_;
 };
 

@@ -24,8 +24,10 @@ struct World {
     CO_TRY(co_await first);
     auto second = connect(upstream, loop, far_upstream.address, 1s);
     CO_TRY(co_await second);
-    Tunnel tunnel(client, upstream, idle_max);
-    auto relaying = tunnel.run("from client ", "from upstream ");
+    UpstreamTunnel far{upstream, "from upstream ", {}};
+    end = &far;
+    Tunnel tunnel(client, far, idle_max);
+    auto relaying = tunnel.run("from client ");
     auto relayed = co_await relaying;
     to_upstream = tunnel.bytes_to_upstream;
     to_client = tunnel.bytes_to_client;
@@ -42,6 +44,7 @@ struct World {
 
   Loop loop;
   const Nanos idle_max;
+  UpstreamTunnel* end = nullptr;
   TestUpstream far_client{loop}, far_upstream{loop};
   uint64_t to_upstream = 0, to_client = 0;
   Result<void> result;
@@ -73,6 +76,20 @@ TEST(Tunnel, ends_whole_when_one_side_breaks) {
     ASSERT_FALSE(world.result.has_value());
     EXPECT_EQ(world.result.error().kind, ErrorKind::reset);
   }
+}
+
+TEST(Tunnel, ends_at_once_when_it_is_cut_also_while_a_side_does_not_read) {
+  World world;
+  EXPECT_TRUE(world.hears(world.client(), "from upstream "));
+  for (int i = 0; i < 200; ++i) {  // until neither socket takes more
+    world.upstream().say(std::string(64 * 1024, 'x'));
+    world.loop.turn(0ms);
+  }
+  world.end->cut.emplace(ErrorKind::denied, "a policy says no", Side::upstream);
+  world.end->cutter->wake();
+  EXPECT_TRUE(world.over());
+  ASSERT_FALSE(world.result);
+  EXPECT_EQ(world.result.error().kind, ErrorKind::denied);
 }
 
 TEST(Tunnel, ends_when_nothing_moved_for_too_long) {

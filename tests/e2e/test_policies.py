@@ -2,10 +2,12 @@
 
 import json
 import socket
+import time
 
 from harness import configs
 from harness.backend import Backend
 from harness.case import Case, rows
+from harness.dns_server import DnsServer
 from harness.gateway import Gateway, run_sluice
 from harness.waiting import until
 
@@ -166,6 +168,188 @@ class ServiceNotInForce(Case):
 
 def gateway_values(backend, text):
     return text.replace("@{backend}", str(backend.port))
+
+
+def policy(name, target, rules, kind="VirtualService"):
+    lines = "".join(f"  - {rule}\n" for rule in rules)
+    return (f"apiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: {name}, namespace: gloo-system}}\nspec:\n"
+            f"  targetRefs: [{{group: gateway.solo.io, kind: {kind}, name: {target}}}]\n  rules:\n{lines}")
+
+
+OPEN = "{name: lab, action: allow, match: {addresses: [loopback]}}"
+
+
+class TwoPolicies(Case):
+    """VirtualServices with policies of their own that send to one destination."""
+
+    ROUTE = "- matchers: [{prefix: /}]\n  routeAction: {dynamicForwardProxy: {autoHostRewriteHeader: x-to}}"
+
+    def start(self, services):
+        self.backend = self.use(Backend())
+        files = configs.dynamic(policy=False)
+        del files["vs.yaml"]
+        for number in range(services):
+            files[f"vs{number}.yaml"] = configs.virtual_service(self.ROUTE, domains=f"[s{number}.test]", name=f"s{number}")
+            files[f"policy{number}.yaml"] = policy(f"p{number}", f"s{number}", [OPEN])
+        return self.use(Gateway(files))
+
+    def get(self, gateway, number):
+        return gateway.fetch(host=f"s{number}.test", headers=[("x-to", f"127.0.0.1:{self.backend.port}")])
+
+    def test_in_turn_are_judged_once_each_and_share_the_connection(self):
+        gateway = self.start(2)
+        for turn in range(12):
+            self.assert_status(self.get(gateway, turn % 2), 200)
+        self.assertEqual(self.backend.accepted, 1)
+        self.assertEqual(gateway.metric("^sluice_dynamic_destination_judged_total"), 2)
+        gateway.write("policy1.yaml", policy("p1", "s1", [OPEN, "{name: none, action: deny, match: {addresses: [127.0.0.1/32]}}"]))
+        until(lambda: self.get(gateway, 1).status == 403, "the second to be refused")
+        for _ in range(4):
+            self.assert_status(self.get(gateway, 0), 200)
+            self.assert_status(self.get(gateway, 1), 403)
+        self.assertEqual(self.backend.accepted, 1)
+
+    def test_more_than_are_remembered_are_judged_again(self):
+        gateway = self.start(9)
+        for number in [*range(9), *range(9)]:
+            self.assert_status(self.get(gateway, number), 200)
+        self.assertEqual(gateway.metric("^sluice_dynamic_destination_judged_total"), 18)
+        self.assertEqual(self.backend.accepted, 1)
+
+
+class ChangedPolicy(Case):
+    """What is under way when the policy that allowed it denies."""
+
+    DENIED = configs.LOOPBACK_POLICY + "  - {name: none, action: deny, match: {addresses: [127.0.0.1/32]}}\n"
+
+    def setUp(self):
+        self.backend = self.use(Backend())
+        self.gateway = self.use(Gateway(configs.dynamic()))
+        self.host = f"127.0.0.1:{self.backend.port}"
+
+        def websocket(connection, request):
+            connection.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            while True:
+                connection.more()
+                connection.send(connection.data)
+                connection.data = b""
+
+        def flood(connection, request):
+            connection.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            while True:
+                connection.send(b"x" * 65536)
+
+        def events(connection, request):
+            connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+            connection.more()
+
+        def silent(connection, request):
+            connection.more()
+
+        for path, behaviour in {"/ws": websocket, "/flood": flood, "/events": events, "/silent": silent}.items():
+            self.backend.on(path, behaviour)
+
+    def begin(self, path, fields=""):
+        client = self.use_client(self.gateway.client())
+        client.send(f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\n{fields}\r\n")
+        return client
+
+    def use_client(self, client):
+        self.addCleanup(client.close)
+        return client
+
+    UPGRADE = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+
+    def deny(self, text=None):
+        self.gateway.write("policy.yaml", text or self.DENIED)
+
+    @rows({"talking": "/ws", "with a client that does not read": "/flood"})
+    def a_websocket_ends_within_a_second_and_the_record_says_why(self, path):
+        client = self.begin(path, self.UPGRADE)
+        self.assertEqual(client.read_head().status, 101)
+        if path == "/ws":
+            client.send("ping")
+            self.assertEqual(client.read_exactly(4), b"ping")
+        self.deny()
+        changed = time.monotonic()
+        line = self.gateway.log_line(f"GET {path} ")
+        self.assertLess(time.monotonic() - changed, 1.5)  # the change is read, and the log written, within half a second
+        self.assertIn("destination_ip_prohibited{loopback,lab/none}", line)
+        self.assertIn(" 101 ", line)
+        if path == "/ws":
+            self.assertTrue(client.closed(5))
+        self.assertEqual(self.gateway.metric("^sluice_dynamic_destination_ended_total"), 1)
+        self.assertEqual(self.gateway.metric("^envoy_http_downstream_cx_upgrades_active"), 0)
+
+    def test_a_stream_of_events_ends_unfinished_and_the_record_says_why(self):
+        client = self.begin("/events")
+        self.assertEqual(client.read_head().status, 200)
+        self.assertEqual(client.read_exactly(10), b"5\r\nfirst\r\n")
+        self.deny()
+        self.assertIn("destination_ip_prohibited{loopback,lab/none}", self.gateway.log_line("GET /events "))
+        self.assertTrue(client.closed(5))
+
+    def test_a_request_that_waits_for_its_answer_is_refused(self):
+        client = self.begin("/silent")
+        until(lambda: self.backend.requests, "the request to arrive")
+        self.deny()
+        response = client.read_response()
+        self.assert_status(response, 403)
+        self.assertIn("lab/none", response.text())
+        self.assertIn("destination_ip_prohibited{loopback,lab/none}", self.gateway.log_line("GET /silent "))
+
+    def test_a_request_that_waits_for_a_name_is_judged_by_the_rules_of_now(self):
+        dns = self.use(DnsServer())
+        dns.set("slow.test", "127.0.0.1", delay=2.0)
+        gateway = self.use(Gateway(configs.dynamic(), resolver=dns.where))
+        client = self.use_client(gateway.client())
+        client.send(f"GET /late HTTP/1.1\r\nHost: slow.test:{self.backend.port}\r\n\r\n")
+        until(lambda: dns.queries("slow.test"), "the name to be asked for")
+        gateway.write("policy.yaml", self.DENIED)
+        until(lambda: gateway.fetch(host=self.host).status == 403, "the change to be seen")
+        response = client.read_response()
+        self.assert_status(response, 403)
+        self.assertIn("lab/none", response.text())
+        self.assertNotIn("/late", [request.path() for request in self.backend.requests])
+
+    def test_idle_connections_to_what_is_denied_are_closed(self):
+        self.assert_status(self.gateway.fetch(host=self.host), 200)
+        self.assertEqual(len(self.backend.open), 1)
+        self.deny()
+        until(lambda: not self.backend.open, "the idle connection to be closed")
+
+    @rows({"another rule": configs.LOOPBACK_POLICY + "  - {name: none, action: deny, match: {addresses: [127.0.0.2/32]}}\n",
+           "a typo": DENIED.replace("match:", "mach:")})
+    def what_is_allowed_still_stays(self, text):
+        client = self.begin("/ws", self.UPGRADE)
+        self.assertEqual(client.read_head().status, 101)
+        self.assert_status(self.gateway.fetch(host=self.host), 200)
+        self.deny(text)
+        until(lambda: self.gateway.fetch(host=f"127.0.0.2:{self.backend.port}").status == 403 or "mach" in self.gateway.process.stderr(),
+              "the change to be seen")
+        self.assert_status(self.gateway.fetch(host=self.host), 200)
+        self.assertEqual(self.backend.accepted, 2)
+        client.send("ping")
+        self.assertEqual(client.read_exactly(4), b"ping")
+
+    @rows({"the policy goes": "policy.yaml", "the route goes": "vs.yaml"})
+    def what_nothing_allows_any_more_ends(self, name):
+        client = self.begin("/ws", self.UPGRADE)
+        self.assertEqual(client.read_head().status, 101)
+        if name == "vs.yaml":  # its route goes elsewhere, and what is left is a policy for that service
+            self.gateway.write("policy.yaml", policy("lab", "all", [OPEN]))
+            self.gateway.write("vs.yaml", configs.virtual_service("- matchers: [{prefix: /}]\n  directResponseAction: {status: 204}"))
+        else:
+            self.gateway.remove(name)
+        self.assertIn("destination_ip_prohibited{loopback,default/loopback}", self.gateway.log_line("GET /ws "))
+        self.assertTrue(client.closed(5))
+
+    def test_a_policy_that_is_not_in_force_ends_them_too(self):
+        client = self.begin("/ws", self.UPGRADE)
+        self.assertEqual(client.read_head().status, 101)
+        self.gateway.write("zz.yaml", DENY.replace("match:", "mach:"))
+        self.assertIn("egress_policy_not_in_force{gloo-system/deny}", self.gateway.log_line("GET /ws "))
+        self.assertTrue(client.closed(5))
 
 
 class OwnPorts(Case):
