@@ -487,6 +487,7 @@ Task<void> Connection::write_body(Exchange& exchange, Response& response) {
     if (!chunk) {
       // Nothing has gone out yet: there is still time for a proper answer.
       response = failed(exchange, chunk.error());
+      if (exchange.config->proxy_answers) answer_as_proxy(exchange.request, response);
       exchange.keep_alive = false;
       exchange.info.code = response.status;
       reading = response.body.empty() ? Task<Chunk>(Chunk{{}, true}) : response.body.reader->read();

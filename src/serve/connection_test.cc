@@ -655,6 +655,19 @@ TEST(Connection, answers_properly_when_a_body_fails_before_its_head_has_gone) {
   EXPECT_EQ(count(client.heard(), "HTTP/1.1 "), 1U);
 }
 
+TEST(Connection, answers_as_a_proxy_also_when_the_body_fails_before_its_head_has_gone) {
+  Gateway gateway([](ListenerConfig& config) { config.proxy_answers = true; });
+  gateway.handler = [](Request& request) -> Task<Response> {
+    Response response = respond(request, 200, "");
+    response.body = {request.arena.make<FailsAtOnce>(), 5};
+    return response;
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "HTTP/1.1 502 Bad Gateway\r\n"));
+  EXPECT_TRUE(client.hears("proxy-status: sluice; error=")) << client.heard();
+}
+
 TEST(Connection, ends_an_upload_at_its_deadline_however_fast_it_comes) {
   Gateway gateway([](ListenerConfig& config) { config.request_timeout = 10s; });
   gateway.handler = [](Request& request) -> Task<Response> {
