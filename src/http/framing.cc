@@ -10,6 +10,28 @@ namespace {
 constexpr std::string_view kCodecError = "http1.codec_error";
 constexpr size_t kConnectionTokensMax = 32;
 
+// Which known fields a head has. One word as long as there are no more than 64.
+class KnownSet {
+ public:
+  constexpr KnownSet() = default;
+  constexpr KnownSet(std::initializer_list<Known> list) {
+    for (const Known known : list) add(known);
+  }
+  constexpr void add(Known known) { words_[word(known)] |= bit(known); }
+  constexpr bool has(Known known) const { return (words_[word(known)] & bit(known)) != 0; }
+  constexpr bool has_any(const KnownSet& others) const {
+    for (size_t i = 0; i < words_.size(); ++i)
+      if (words_[i] & others.words_[i]) return true;
+    return false;
+  }
+
+ private:
+  static constexpr size_t word(Known known) { return static_cast<size_t>(known) / 64; }
+  static constexpr uint64_t bit(Known known) { return uint64_t{1} << (static_cast<size_t>(known) % 64); }
+
+  std::array<uint64_t, (static_cast<size_t>(Known::count) + 63) / 64> words_{};
+};
+
 // One Content-Length, or several that say the same (F4, F5). Nothing: refuse.
 struct Length {
   bool valid = true;
@@ -115,21 +137,16 @@ bool protected_from_connection(const HeaderField& field) {
   }
 }
 
-bool hop_by_hop(Known known) {
-  switch (known) {
-    case Known::connection:
-    case Known::keep_alive:
-    case Known::proxy_connection:
-    case Known::proxy_authenticate:
-    case Known::proxy_authorization:
-    case Known::te:
-    case Known::trailer:
-    case Known::transfer_encoding:
-    case Known::upgrade:
-    case Known::http2_settings: return true;
-    default: return false;
-  }
-}
+constexpr KnownSet kHopByHop{Known::connection,
+                             Known::keep_alive,
+                             Known::proxy_connection,
+                             Known::proxy_authenticate,
+                             Known::proxy_authorization,
+                             Known::te,
+                             Known::trailer,
+                             Known::transfer_encoding,
+                             Known::upgrade,
+                             Known::http2_settings};
 
 }  // namespace
 
@@ -156,16 +173,16 @@ bool valid_host(std::string_view host) {
 std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out) {
   const HeadFailure broken{400, kCodecError};
   // One pass tells which of the rare fields are there at all.
-  uint64_t present = 0;
+  KnownSet present;
   unsigned hosts = 0;
   std::string_view host;
   for (const HeaderField& field : headers) {
-    present |= uint64_t{1} << static_cast<unsigned>(field.known);
+    present.add(field.known);
     if (field.known != Known::host) continue;
     ++hosts;
     host = field.value;
   }
-  const auto has = [&](Known known) { return (present >> static_cast<unsigned>(known) & 1) != 0; };
+  const auto has = [&](Known known) { return present.has(known); };
 
   if (has(Known::transfer_encoding)) {
     const Coding coding = transfer_coding(headers);
@@ -227,14 +244,9 @@ bool frame_response(const ResponseHeadParser& head, const Headers& headers, bool
 }
 
 bool remove_hop_by_hop(Headers& headers) {
-  uint64_t present = 0;
-  for (const HeaderField& field : headers) present |= uint64_t{1} << static_cast<unsigned>(field.known);
-  constexpr auto bit = [](Known known) { return uint64_t{1} << static_cast<unsigned>(known); };
-  constexpr uint64_t all = bit(Known::connection) | bit(Known::keep_alive) | bit(Known::proxy_connection) |
-                           bit(Known::proxy_authenticate) | bit(Known::proxy_authorization) | bit(Known::te) |
-                           bit(Known::trailer) | bit(Known::transfer_encoding) | bit(Known::upgrade) |
-                           bit(Known::http2_settings);
-  if (!(present & all)) return true;
+  KnownSet present;
+  for (const HeaderField& field : headers) present.add(field.known);
+  if (!present.has_any(kHopByHop)) return true;
 
   std::array<std::string_view, kConnectionTokensMax> named;
   size_t count = 0;
@@ -255,7 +267,7 @@ bool remove_hop_by_hop(Headers& headers) {
     return false;
   };
   headers.remove_if([&](const HeaderField& field) {
-    return hop_by_hop(field.known) || (is_named(field) && !protected_from_connection(field));
+    return kHopByHop.has(field.known) || (is_named(field) && !protected_from_connection(field));
   });
   return true;
 }

@@ -3,6 +3,8 @@
 #include <array>
 
 namespace sluice {
+
+static_assert(static_cast<unsigned>(ResponseFlag::count) <= 32, "StreamInfo::flags has a bit for each");
 namespace {
 
 constexpr std::array<std::string_view, static_cast<size_t>(ResponseFlag::count)> kFlagNames = {
