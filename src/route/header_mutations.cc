@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/header_names.h"
 #include "base/strings.h"
 #include "io/loop.h"
 
@@ -26,7 +27,15 @@ Status HeaderMutations::add_level(const kinds::HeaderManipulation& level, const 
     const HeaderList secret = TRY(find_secret(*addition.header_secret_ref));
     const Action action = addition.append ? Action::append : Action::overwrite;
     // Secrets are taken as they are: a percent sign in a password is no operator.
-    for (const auto& [name, value] : secret) out.request_.push_back({action, to_lower(name), value, {}});
+    for (const auto& [name, value] : secret) {
+      std::string error =
+          equals_ignoring_case(name, "host") ? "host headers may not be modified" : header_change_error(name);
+      if (error.empty() && !valid_header_value(value)) error = "its value has bytes that no header can carry";
+      if (!error.empty())
+        return invalid(fmt::format("secret {}.{}: header {}: {}", addition.header_secret_ref->ns,
+                                   addition.header_secret_ref->name, json_quote(name), error));
+      out.request_.push_back({action, to_lower(name), value, {}});
+    }
   }
   for (const std::string& name : level.response_headers_to_remove)
     out.response_.push_back({Action::remove, to_lower(name), {}, {}});

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/header_names.h"
 #include "base/strings.h"
 #include "config/kinds/paths.h"
 
@@ -12,15 +13,13 @@ namespace {
 std::string request_header_error(std::string_view name) {
   if (name.starts_with(':') || equals_ignoring_case(name, "host"))
     return fmt::format(": -prefixed or host headers may not be modified. Received '{}' header", printable(name, 60));
-  if (!is_header_name(name)) return fmt::format("{} is no header name", json_quote(printable(name, 60)));
-  return {};
+  return header_change_error(name);
 }
 
 std::string response_header_error(std::string_view name) {
   if (equals_ignoring_case(name, "host")) return "cannot set Host header in response headers";
   if (name.starts_with(':')) return fmt::format(":-prefixed headers cannot be set: '{}'", printable(name, 60));
-  if (!is_header_name(name)) return fmt::format("{} is no header name", json_quote(printable(name, 60)));
-  return {};
+  return header_change_error(name);
 }
 
 }  // namespace

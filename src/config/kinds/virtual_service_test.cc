@@ -244,6 +244,17 @@ TEST(VirtualService, with_a_mistake_is_refused) {
           {headers("responseHeadersToAdd: [{header: {key: ':status'}}]"),
            "virtualHost.routes[0].options.headerManipulation.responseHeadersToAdd[0]: :-prefixed headers cannot be "
            "set: ':status'"},
+          {headers("requestHeadersToAdd: [{header: {key: Transfer-Encoding, value: chunked}}]"),
+           "virtualHost.routes[0].options.headerManipulation.requestHeadersToAdd[0]: 'Transfer-Encoding' cannot be "
+           "changed: it frames the message or belongs to one connection, and the gateway writes it itself"},
+          {headers("requestHeadersToRemove: [keep-alive]"),
+           "virtualHost.routes[0].options.headerManipulation.requestHeadersToRemove[0]: 'keep-alive' cannot be "
+           "changed"},
+          {headers("responseHeadersToAdd: [{header: {key: content-length, value: '5'}}]"),
+           "virtualHost.routes[0].options.headerManipulation.responseHeadersToAdd[0]: 'content-length' cannot be "
+           "changed"},
+          {headers("responseHeadersToRemove: [upgrade]"),
+           "virtualHost.routes[0].options.headerManipulation.responseHeadersToRemove[0]: 'upgrade' cannot be changed"},
           {headers("responseHeadersToAdd: [{append: true}]"),
            "virtualHost.routes[0].options.headerManipulation.responseHeadersToAdd[0].header: is required"},
       });

@@ -1,15 +1,11 @@
 #include "filters/jwt/config.h"
 
+#include "base/header_names.h"
 #include "base/strings.h"
 #include "http/headers.h"
 
 namespace sluice::jwt {
 namespace {
-
-// Fields that say how a message is framed or where it goes: a claim must not decide them.
-constexpr std::string_view kNotForClaims[] = {"host",   "content-length",   "transfer-encoding", "connection",
-                                              "te",     "trailer",          "upgrade",           "keep-alive",
-                                              "expect", "proxy-connection", "http2-settings"};
 
 void read_header_name(Fields& f, std::string& name) {
   if (!f.present("header")) return;
@@ -21,10 +17,10 @@ void read_header_name(Fields& f, std::string& name) {
 void check_token_headers(Fields& f, const Provider& provider) {
   for (size_t i = 0; i < provider.claims_to_headers.size(); ++i) {
     const ClaimToHeader& claim = provider.claims_to_headers[i];
-    const auto same = [&claim](const TokenHeader& token) { return token.header == claim.header; };
+    const auto same = [&claim](const TokenHeader& token) { return same_header(token.header, claim.header); };
     const bool is_default = provider.token_source.headers.empty() && provider.token_source.query_params.empty();
-    const bool is_token =
-        std::ranges::any_of(provider.token_source.headers, same) || (is_default && claim.header == "authorization");
+    const bool is_token = std::ranges::any_of(provider.token_source.headers, same) ||
+                          (is_default && same_header(claim.header, "authorization"));
     if (!claim.append && is_token) {
       f.error("claimsToHeaders", i,
               fmt::format("header \"{}\" also carries the token, which would be removed before it is read: "
@@ -56,8 +52,9 @@ void bind(Fields& f, ClaimToHeader& claim) {
   f.optional("append", claim.append, "Add to what the client sent instead of replacing it.");
   f.check(!claim.claim.empty(), "claim", "must not be empty");
   read_header_name(f, claim.header);
-  f.check(std::ranges::find(kNotForClaims, claim.header) == std::end(kNotForClaims), "header",
-          "must not be a header that frames or routes the message");
+  if (claim.header == "host") f.error("header", "must not be 'host', which says where the request goes");
+  if (const std::string error = header_change_error(claim.header); !error.empty() && f.good("header"))
+    f.error("header", error);
 }
 
 void bind(Fields& f, LocalJwks& local) {

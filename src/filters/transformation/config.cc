@@ -72,19 +72,42 @@ void check_merge_json_keys(Fields& f, const TransformationTemplate& o) {
   }
 }
 
+const Node* find_either(const Node* node, std::string_view camel, std::string_view snake) {
+  if (!node) return nullptr;
+  const Node* found = node->find(camel);
+  return found ? found : node->find(snake);
+}
+
+// Where an entry of a list or map of a transformation's template stands, or the nearest that is known.
+Place place_of_entry(const Node& transformation, std::string_view list, size_t index) {
+  const Node* const in = find_either(&transformation, "transformationTemplate", "transformation_template");
+  const Node* const entries =
+      find_either(in, list, list == "headersToAppend" ? "headers_to_append" : "headers_to_remove");
+  if (!entries) return in ? in->place() : transformation.place();
+  if (const Node::List* all = entries->list(); all && index < all->size()) return (*all)[index].place();
+  if (const Node::Map* all = entries->map(); all && index < all->size()) return (*all)[index].place;
+  return entries->place();
+}
+
 // The names of headers that a transformation of that direction touches.
 void check_header_names(Fields& f, std::string_view field, const std::optional<TransformationOptions>& o,
                         Direction direction) {
   if (!f.reading() || !o || !f.good(field)) return;
-  const auto check = [&](std::string_view list, std::string_view name, HeaderUse use) {
-    if (auto problem = header_problem(name, direction, use)) {
-      f.error(field, fmt::format("transformationTemplate.{}: {}", list, *problem));
-    }
+  const auto check = [&](std::string_view list, size_t index, std::string_view name, HeaderUse use) {
+    const auto problem = header_problem(name, direction, use);
+    if (!problem) return;
+    Reader& reader = f.reader();
+    const Reader::Step to_field(reader, field);
+    const Reader::Step to_template(reader, "transformationTemplate");
+    const Reader::Step to_list(reader, list);
+    reader.error(place_of_entry(*f.node(field), list, index), *problem);
   };
   const TransformationTemplate& t = o->transformation_template;
-  for (const auto& [name, text] : t.headers) check("headers", name, HeaderUse::set);
-  for (const HeaderToAppend& header : t.headers_to_append) check("headersToAppend", header.key, HeaderUse::append);
-  for (const std::string& name : t.headers_to_remove) check("headersToRemove", name, HeaderUse::remove);
+  for (size_t i = 0; i < t.headers.size(); ++i) check("headers", i, t.headers[i].first, HeaderUse::set);
+  for (size_t i = 0; i < t.headers_to_append.size(); ++i)
+    check("headersToAppend", i, t.headers_to_append[i].key, HeaderUse::append);
+  for (size_t i = 0; i < t.headers_to_remove.size(); ++i)
+    check("headersToRemove", i, t.headers_to_remove[i], HeaderUse::remove);
   for (const auto& [name, value] : t.headers) {
     const bool no_slash = !value.text.starts_with('/') && !value.text.starts_with('{');  // a template may print one
     if (direction == Direction::request && equals_ignoring_case(name, ":path") && no_slash)

@@ -86,9 +86,11 @@ TEST(TransformationConfig, says_where_a_template_is_wrong) {
       {"{passthrough: {}, body: {text: x}}", "passthrough"},
       {"spanTransformer: {name: {text: x}}", "not supported yet"},
       {"headers: {':status': {text: '200'}}", "':status' is no pseudo header of a request; there are :method, :path"},
-      {"headers: {'a b': {text: x}}", "'a b' is no header name"},
-      {"headers: {content-length: {text: '5'}}", "'content-length' is not supported yet"},
-      {"headersToRemove: [transfer-encoding]", "'transfer-encoding' is not supported yet"},
+      {"headers: {'a b': {text: x}}", "\"a b\" is no header name"},
+      {"headers: {content-length: {text: '5'}}", "'content-length' cannot be changed"},
+      {"headersToRemove: [transfer-encoding]", "'transfer-encoding' cannot be changed"},
+      {"headers: {Connection: {text: close}}", "'connection' cannot be changed"},
+      {"headersToAppend: [{key: te, value: {text: x}}]", "'te' cannot be changed"},
       {"headersToRemove: [':path']", "':path' can only be set"},
       {"headersToAppend: [{key: host, value: {text: x}}]", "'host' can only be set"},
       {"headersToAppend: [{value: {text: x}}]", "key"},
@@ -109,6 +111,16 @@ TEST(TransformationConfig, warns_of_a_path_that_is_none) {
   EXPECT_TRUE(said("x").contains("':path' does not begin with \"/\": requests are answered 400")) << said("x");
   for (const std::string_view path : {"/x", "{{ header(\"x-path\") }}", "{% if a %}/b{% else %}/c{% endif %}"})
     EXPECT_EQ(said(path), "") << path;
+}
+
+TEST(TransformationConfig, tells_of_a_header_where_it_stands) {
+  const auto line = [](std::string_view yaml) {
+    const std::string got = problems_of_template(yaml);
+    return got.substr(0, got.find(": "));
+  };
+  EXPECT_EQ(line("headers:\n  x: {text: a}\n  te: {text: a}"), "test.yaml:8");
+  EXPECT_EQ(line("headersToRemove:\n- x\n- te"), "test.yaml:8");
+  EXPECT_EQ(line("headers_to_append:\n- key: x\n  value: {text: a}\n- key: te\n  value: {text: a}"), "test.yaml:9");
 }
 
 TEST(TransformationConfig, refuses_what_is_not_there_yet_and_what_is_contradictory) {

@@ -1,5 +1,6 @@
 #include "filters/transformation/transformation.h"
 
+#include "base/header_names.h"
 #include "base/strings.h"
 #include "filters/transformation/message_input.h"
 #include "http/framing.h"
@@ -34,10 +35,7 @@ std::optional<std::string> header_problem(std::string_view given, Direction dire
     if (use != HeaderUse::set) return fmt::format("'{}' can only be set, by `headers`", name);
     return std::nullopt;
   }
-  if (!valid_header_name(name)) return fmt::format("'{}' is no header name", printable(given));
-  if (one_of(name, {"content-length", "transfer-encoding"})) {
-    return fmt::format("'{}' is not supported yet: it follows from the body", name);
-  }
+  if (std::string error = header_change_error(name); !error.empty()) return error;
   if (name == "host" && direction == Direction::request && use != HeaderUse::set) {
     return "'host' can only be set, by `headers`";
   }

@@ -1,0 +1,29 @@
+// Which header names are the gateway's own. Here, below configuration and messages, so that every feature that changes
+// headers asks the same function: header manipulation, header secrets, transformations, claims in headers.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace sluice {
+
+// Whether a lenient backend takes the two for one: CGI and what follows it (RFC 3875 4.1.18) make "_" of "-".
+constexpr bool same_header(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i] == b[i]) continue;
+    const bool dashes = (a[i] == '-' || a[i] == '_') && (b[i] == '-' || b[i] == '_');
+    if (!dashes) return false;
+  }
+  return true;
+}
+constexpr bool begins_like(std::string_view name, std::string_view prefix) {
+  return name.size() >= prefix.size() && same_header(name.substr(0, prefix.size()), prefix);
+}
+
+// Why configuration may not add, set or remove this field of a message, or "": it is no name, it frames the message,
+// or it belongs to one connection (RFC 9110 7.6.1, RFC 9112 6) and the gateway writes it itself. Any case. What holds
+// for `host` and pseudo headers differs from feature to feature: they are judged there, before.
+std::string header_change_error(std::string_view name);
+
+}  // namespace sluice
