@@ -461,13 +461,7 @@ Piece Exchange::piece(std::string_view head, Chunk chunk) const {
 
 // F7; without what the client may not say.
 const Headers* Exchange::trailers() const {
-  const Headers* const came = request_.body.reader->trailers();
-  if (!came || request_.kept_from_trailers.empty()) return came;
-  auto* left = request_.arena.make<Headers>(request_.arena);
-  for (const HeaderField& field : *came)
-    if (std::ranges::find(request_.kept_from_trailers, field.name) == request_.kept_from_trailers.end())
-      left->push(field);
-  return left;
+  return request_.without_kept(request_.body.reader->trailers(), request_.kept_from_trailers);
 }
 
 void Exchange::request_ended() {

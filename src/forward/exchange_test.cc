@@ -624,6 +624,7 @@ TEST(Forward, leaves_out_of_trailers_what_the_client_may_not_say) {
   Trip trip(world, "POST");
   Headers trailers(trip.arena);
   trailers.add("x-tenant", "evil");
+  trailers.add("x_tenant", "evil");
   trailers.add("x-checksum", "1");
   body.trailing = &trailers;
   trip.request.body.reader = &body;
@@ -634,7 +635,7 @@ TEST(Forward, leaves_out_of_trailers_what_the_client_may_not_say) {
   TestPeer& peer = trip.asked();
   ASSERT_TRUE(turn_until(world.loop, [&] { return peer.hears("0\r\n"); }));
   EXPECT_TRUE(turn_until(world.loop, [&] { return peer.hears("x-checksum: 1\r\n\r\n"); }));
-  EXPECT_FALSE(peer.hears("x-tenant"));
+  EXPECT_FALSE(peer.hears("evil"));
   peer.say(kOk);
   ASSERT_TRUE(trip.done());
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/header_names.h"
 #include "http/head.h"
 
 namespace sluice {
@@ -38,9 +39,10 @@ constexpr std::string_view kForbiddenInTrailers[] = {
 constexpr std::string_view kForbiddenPrefixes[] = {"content-", "if-", "proxy-", "x-envoy-", "x-forwarded-"};
 
 bool forbidden_in_trailers(const HeaderField& field) {
-  return std::ranges::find(kForbiddenInTrailers, field.name) != std::end(kForbiddenInTrailers) ||
+  return std::ranges::any_of(kForbiddenInTrailers,
+                             [&](std::string_view name) { return same_header(field.name, name); }) ||
          std::ranges::any_of(kForbiddenPrefixes,
-                             [&](std::string_view prefix) { return field.name.starts_with(prefix); });
+                             [&](std::string_view prefix) { return begins_like(field.name, prefix); });
 }
 
 }  // namespace

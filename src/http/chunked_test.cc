@@ -134,6 +134,10 @@ TEST(Trailers, lose_what_could_change_the_message) {
                                       "Retry-After",
                                       "Vary",
                                       "Warning",
+                                      "Transfer_Encoding",
+                                      "X_Forwarded-For",
+                                      "x_request_id",
+                                      "Proxy_Authorization",
                                       "Content-Encoding",
                                       "Content-Range",
                                       "Content-Type"}) {

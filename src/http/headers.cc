@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 
+#include "base/header_names.h"
+
 namespace sluice {
 namespace {
 
@@ -165,6 +167,21 @@ size_t Headers::remove(std::string_view lower_name) {
 
 size_t Headers::remove(Known known) {
   return remove_if([&](const HeaderField& field) { return field.known == known; });
+}
+
+size_t remove_alike(Headers& headers, std::string_view lower_name) {
+  return headers.remove_if([&](const HeaderField& field) { return same_header(field.name, lower_name); });
+}
+
+void set_alone(Headers& headers, std::string_view lower_name, std::string_view value) {
+  bool placed = false;
+  headers.remove_if([&](const HeaderField& field) {
+    if (!same_header(field.name, lower_name)) return false;
+    if (field.name != lower_name || std::exchange(placed, true)) return true;
+    const_cast<HeaderField&>(field).value = value;
+    return false;
+  });
+  if (!placed) headers.add(lower_name, value);
 }
 
 bool valid_header_name(std::string_view name) {

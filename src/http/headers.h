@@ -118,6 +118,11 @@ class Headers {
   size_t capacity_ = 0;
 };
 
+// As remove() and set(), for names that must mean one thing to whoever reads them: also takes away what differs only by
+// "_" for "-" (base/header_names.h).
+size_t remove_alike(Headers& headers, std::string_view lower_name);
+void set_alone(Headers& headers, std::string_view lower_name, std::string_view value);
+
 // RFC 9110 5.6.2 and 5.5.
 bool valid_header_name(std::string_view name);
 bool valid_header_value(std::string_view value);

@@ -1,6 +1,9 @@
 #include "pipeline/message.h"
 
 #include <fmt/format.h>
+#include <algorithm>
+
+#include "base/header_names.h"
 
 namespace sluice {
 
@@ -13,8 +16,18 @@ void Request::own_bytes() {
   headers.own_bytes();
   info.own_bytes(arena);
   kept_from_trailers.clear();
+  kept_from_response_trailers.clear();
   route = {};
   rerouter = nullptr;
+}
+
+const Headers* Request::without_kept(const Headers* trailers, std::span<const std::string_view> kept) const {
+  if (!trailers || kept.empty()) return trailers;
+  auto* left = arena.make<Headers>(arena);
+  for (const HeaderField& field : *trailers)
+    if (std::ranges::none_of(kept, [&](std::string_view name) { return same_header(name, field.name); }))
+      left->push(field);
+  return left;
 }
 
 std::optional<std::string_view> Request::header(std::string_view lower_name) const {

@@ -76,6 +76,7 @@ struct Request {
   // Names whose fields were removed from the head because the client may not say them; in its trailers neither. They
   // live as long as the snapshot.
   std::vector<std::string_view> kept_from_trailers;
+  std::vector<std::string_view> kept_from_response_trailers;
 
   // Tasks that may outlive handle() but not the exchange, such as sending the body while the answer is read. Cancelled
   // and joined before the exchange's memory goes.
@@ -93,6 +94,9 @@ struct Request {
 
   // Lets go of the snapshot: copies what points into it, and forgets the route.
   void own_bytes();
+
+  // The trailers without the fields of such names, however they spell "-".
+  const Headers* without_kept(const Headers* trailers, std::span<const std::string_view> kept) const;
 
   // A header by its name, or one of ":method", ":path", ":authority", ":scheme", or "host". First value.
   std::optional<std::string_view> header(std::string_view lower_name) const;

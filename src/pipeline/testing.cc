@@ -153,6 +153,7 @@ FilterHarness::Answer FilterHarness::send(const Ask& ask) {
   info.method = request.method;
   info.original_path = request.path;
   request.body_buffer_bytes_max = body_buffer_bytes_max;
+  request.accepts_trailers = accepts_trailers;
   for (const auto& [name, value] : ask.headers) request.headers.add(arena.copy(name), arena.copy(value));
   if (!ask.body.empty()) {
     size_t length = 0;

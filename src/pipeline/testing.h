@@ -79,7 +79,8 @@ class FilterHarness {
   Upstream upstream;
   // Whether the upstream reads the request's body before it answers.
   bool upstream_reads_body = true;
-  // Called by choose_route_again(); default: stays.
+  bool accepts_trailers = false;  // of every request
+  // Called by choose_route_again(); default: the route stays. False: none fits.
   std::function<bool(Request&)> reroute;
   const Chain& chain() const { return chain_; }
 

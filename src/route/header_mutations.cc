@@ -59,7 +59,7 @@ void HeaderMutations::apply(const Changes& changes, Headers& headers, Arena& are
   std::string filled;
   for (const Change& change : changes) {
     if (change.action == Action::remove) {
-      headers.remove(change.name);
+      remove_alike(headers, change.name);
       continue;
     }
     std::string_view value = change.text;
@@ -73,7 +73,7 @@ void HeaderMutations::apply(const Changes& changes, Headers& headers, Arena& are
     if (change.action == Action::append)
       headers.add(change.name, value);
     else
-      headers.set(change.name, value);
+      set_alone(headers, change.name, value);
   }
 }
 
@@ -82,14 +82,15 @@ void HeaderMutations::apply_request(Request& request) const {
   apply(request_, request.headers, request.arena,
         {.request = &request, .info = request.info, .now = request.loop.now()});
   if (!request.accepts_trailers) return;
-  for (const Change& change : request_)
-    if (change.action == Action::remove) request.kept_from_trailers.push_back(change.name);
+  for (const Change& change : request_) request.kept_from_trailers.push_back(change.name);
 }
 
 void HeaderMutations::apply_response(Request& request, Response& response) const {
   if (response_.empty()) return;
   apply(response_, *response.headers, request.arena,
         {.request = &request, .response = &response, .info = request.info, .now = request.loop.now()});
+  if (!request.accepts_trailers) return;
+  for (const Change& change : response_) request.kept_from_response_trailers.push_back(change.name);
 }
 
 }  // namespace sluice

@@ -251,6 +251,37 @@ TEST_F(Routers, add_every_key_of_a_header_secret_as_it_is) {
   EXPECT_FALSE(HeaderMutations::compile(levels));
 }
 
+TEST_F(Routers, refuse_header_secrets_with_names_or_values_that_no_request_may_carry) {
+  kinds::HeaderManipulation level;
+  level.request_headers_to_add.push_back({std::nullopt, ObjectRef{"s", "ns"}, false});
+  const kinds::HeaderManipulation* levels[] = {&level};
+  for (const auto& [name, value, told] :
+       std::vector<std::array<std::string, 3>>{{"Transfer-Encoding", "chunked", "the gateway writes it itself"},
+                                               {"content_length", "5", "the gateway writes it itself"},
+                                               {"Host", "evil", "host headers may not be modified"},
+                                               {"a b", "x", "is no header name"},
+                                               {"a", "x\r\ny: z", "its value has bytes that no header can carry"}}) {
+    const auto made = HeaderMutations::compile(levels, [&](const ObjectRef&) { return HeaderList{{name, value}}; });
+    ASSERT_FALSE(made) << name;
+    EXPECT_TRUE(made.error().message.starts_with("secret ns.s: header ")) << made.error().message;
+    EXPECT_TRUE(made.error().message.ends_with(told)) << made.error().message;
+  }
+}
+
+TEST_F(Routers, replace_and_remove_headers_however_the_client_spells_them) {
+  kinds::HeaderManipulation level;
+  level.request_headers_to_add.push_back({kinds::HeaderValue{"x-user-id", "7"}, std::nullopt, false});
+  level.request_headers_to_remove.push_back("x-admin");
+  for (const char* name : {"x_user_id", "x-user-id", "x-user_id", "x_admin", "x-adminx"})
+    request.headers.add(name, "evil");
+  request.accepts_trailers = true;
+  const HeaderMutations changes = mutations({level});
+  changes.apply_request(request);
+  EXPECT_EQ(values(request.headers, "x-user-id"), std::vector<std::string>{"7"});
+  EXPECT_EQ(request.headers.size(), 2U);
+  EXPECT_EQ(request.kept_from_trailers.size(), 2U);
+}
+
 TEST_F(Routers, name_the_header_whose_value_does_not_compile) {
   kinds::HeaderManipulation level = response_adds("%NOPE_NOPE_NOPE%", true);
   const kinds::HeaderManipulation* levels[] = {&level};

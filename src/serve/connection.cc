@@ -523,11 +523,14 @@ Task<void> Connection::write_body(Exchange& exchange, Response& response) {
 }
 
 Piece Connection::piece(const Exchange& exchange, const Response& response, std::string_view head, Chunk chunk) const {
-  const bool trailers = chunk.last && exchange.request.accepts_trailers && !response.body.empty();
+  const Request& request = exchange.request;
+  const bool trailers = chunk.last && request.accepts_trailers && !response.body.empty();
   return {.head = head,
           .chunk = chunk,
           .chunked = !response.body.empty() && !response.body.length,
-          .trailers = trailers ? response.body.reader->trailers() : nullptr};
+          .trailers = trailers
+                          ? request.without_kept(response.body.reader->trailers(), request.kept_from_response_trailers)
+                          : nullptr};
 }
 
 Task<void> Connection::relay(Exchange& exchange, Response& response) {

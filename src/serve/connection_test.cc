@@ -430,7 +430,10 @@ TEST(Connection, sends_a_body_of_unknown_length_in_chunks_and_trailers_to_whom_t
       Response response = respond(request, 200, "");
       auto* body = request.arena.make<GivenBody>(gateway.loop, std::vector<Result<std::string>>{"one", "three"});
       auto* trailers = request.arena.make<Headers>(request.arena);
+      trailers->add("x_set", "forged");
       trailers->add("x-sum", "8");
+      trailers->add("x-set", "forged");
+      request.kept_from_response_trailers.push_back("x-set");
       body->trailing = trailers;
       response.body = {body, std::nullopt};
       return response;

@@ -3,6 +3,7 @@
 #include <array>
 #include <random>
 
+#include "base/header_names.h"
 #include "base/strings.h"
 #include "http/path.h"
 
@@ -55,6 +56,13 @@ void set_forwarded_for(const ListenerConfig& config, const SocketAddress& peer, 
                       list ? request.arena.concat(*list, std::string_view(","), ip) : request.arena.copy(ip));
 }
 
+// The name of a field of ours with another spelling: to many backends it is the same, and it passed by what we make of
+// the true one. Nobody who means well writes so.
+bool imitates_ours(const HeaderField& field) {
+  if (field.known != Known::other || !field.name.contains('_')) return false;
+  return begins_like(field.name, "x-forwarded-") || same_header(field.name, header_name(Known::x_request_id));
+}
+
 void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer, Request& request) {
   set_forwarded_for(config, peer, request);
   const bool edge = config.use_remote_address && config.trusted_hops == 0;
@@ -63,7 +71,8 @@ void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer,
   // trusted to name the client (xffNumTrustedHops) passes on what its clients say, so it is none either. A client's
   // certificate is ours to say; forwardClientCertDetails is SANITIZE (gloo-core 2.5).
   request.headers.remove_if([](const HeaderField& field) {
-    return field.name.starts_with("x-envoy-") || field.name == "x-forwarded-client-cert";
+    if (!field.name.starts_with('x')) return false;
+    return begins_like(field.name, "x-envoy-") || field.name == "x-forwarded-client-cert" || imitates_ours(field);
   });
   if (edge || !request.headers.has(Known::x_forwarded_proto)) request.headers.set(Known::x_forwarded_proto, "http");
   if (config.generate_request_id) {

@@ -81,6 +81,17 @@ TEST(GatewayFields, of_other_gateways_are_never_taken_from_clients) {
   EXPECT_EQ(inside.names(), "x-mine x-forwarded-proto");
 }
 
+TEST(GatewayFields, are_not_imitated_by_other_spellings) {
+  const std::string head =
+      "GET / HTTP/1.1\r\nHost: h\r\nX_Forwarded_For: 10.0.0.1\r\nx-forwarded_proto: https\r\nx_envoy_internal: true\r\n"
+      "x_request_id: 1\r\nX_Mine: 1\r\nx_forwarded: 1\r\n\r\n";
+  for (const bool edge : {false, true}) {
+    const Prepared done(head, {.generate_request_id = false, .use_remote_address = edge});
+    EXPECT_EQ(done.names(),
+              edge ? "x_mine x_forwarded x-forwarded-for x-forwarded-proto" : "x_mine x_forwarded x-forwarded-proto");
+  }
+}
+
 TEST(GatewayFields, cannot_be_taken_away_by_connection) {
   const Prepared done(
       "GET / HTTP/1.1\r\nHost: h\r\nConnection: forwarded, x-forwarded-port, x-mine\r\nForwarded: for=a\r\n"

@@ -264,14 +264,24 @@ Status Transformation::keep_metadata_values(Message& message) const {
   return {};
 }
 
+// What is said here is said nowhere else: not in trailers either.
+void Transformation::keep_from_trailers(Message& message) const {
+  if (!message.request.accepts_trailers) return;
+  auto& kept = message.response ? message.request.kept_from_response_trailers : message.request.kept_from_trailers;
+  for (const NamedTemplate& header : headers_) kept.push_back(header.name);
+  for (const std::string& name : headers_to_remove_) kept.push_back(name);
+  for (const NamedTemplate& header : headers_to_append_) kept.push_back(header.name);
+}
+
 Status Transformation::change_headers(Message& message) const {
+  keep_from_trailers(message);
   std::string value;
   for (const NamedTemplate& header : headers_) {
     value.clear();
     TRY(header.value.render(message.input, value));
     TRY(set_header(message, header.name, value));
   }
-  for (const std::string& name : headers_to_remove_) message.headers().remove(name);
+  for (const std::string& name : headers_to_remove_) remove_alike(message.headers(), name);
   for (const NamedTemplate& header : headers_to_append_) {
     value.clear();
     TRY(header.value.render(message.input, value));
@@ -285,9 +295,9 @@ Status Transformation::change_headers(Message& message) const {
 Status Transformation::set_header(Message& message, std::string_view name, std::string_view value) {
   const bool is_authority = !message.response && (name == "host" || name == ":authority");
   if (!name.starts_with(':') && !is_authority) {
-    if (value.empty()) return message.headers().remove(name), Status{};
+    if (value.empty()) return remove_alike(message.headers(), name), Status{};
     if (!valid_header_value(value)) return bad_value(name, value);
-    message.headers().set(name, message.keep(value));
+    set_alone(message.headers(), name, message.keep(value));
     return {};
   }
   if (name == ":status") {

@@ -82,6 +82,7 @@ class Transformation {
   Result<std::optional<std::string_view>> merge_json_keys(Message& message) const;
   Status keep_metadata_values(Message& message) const;
   Status change_headers(Message& message) const;
+  void keep_from_trailers(Message& message) const;
   static Status set_header(Message& message, std::string_view name, std::string_view value);
 
   std::vector<NamedExtractor> extractors_;
