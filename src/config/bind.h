@@ -217,6 +217,8 @@ class Fields {
   bool reading() const { return reader_ != nullptr; }
   Reader& reader() { return *reader_; }           // only when reading
   const Node* node(std::string_view name) const;  // as written; nullptr when absent or describing
+  // All of the object as compact JSON: equal texts are equal objects. Empty when describing.
+  std::string written() const;
 
   // For read_value and describe_value.
   Fields(Reader& reader, const Node& node);

@@ -79,6 +79,10 @@ bool Fields::field(std::string_view name, const ValueType& type, void* value, st
   return member != nullptr;
 }
 
+std::string Fields::written() const {
+  return node_ ? to_json(*node_) : std::string();
+}
+
 void Fields::unsupported(std::string_view name, std::string_view doc) {
   if (schema_) {
     schema_->fields.push_back({.name = std::string(name), .doc = std::string(doc), .supported = false});

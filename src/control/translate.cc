@@ -19,6 +19,10 @@ constexpr MetricFamily kPolicyGaps{"sluice_egress_policies_not_in_force",
 constexpr MetricFamily kServicesOut{"sluice_virtual_services_not_in_force",
                                     "VirtualServices of which no version is in force: their hosts refuse.",
                                     MetricType::gauge};
+constexpr MetricFamily kRouteChanges{"sluice_route_changes_total",
+                                     "Routes that were chosen again on a request's way and became another."};
+constexpr MetricFamily kRouteEndless{"sluice_route_changes_refused_total",
+                                     "Requests answered with 500 because their route was chosen again too often."};
 constexpr MetricFamily kSnapshotsLive{"sluice_snapshots_live", "Snapshots that some exchange or worker still uses.",
                                       MetricType::gauge};
 
@@ -329,7 +333,7 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
   TRY(open_access_log(listener));
   auto hosts = TRY(build_hosts(gateway, services));
   auto table = TRY(RouteTable::create(std::move(hosts)));
-  listener.router = std::make_shared<const Router>(std::move(table), t_.routes_not_found_);
+  listener.router = std::make_shared<const Router>(std::move(table), t_.router_counters_);
   apply_settings(*spec_, listener);
   return {};
 }
@@ -396,7 +400,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
 }
 
 std::vector<MetricFamily> translation_metric_families() {
-  return {kNoRoute, kSnapshotsLive, kServicesClosed, kPolicyGaps, kServicesOut};
+  return {kNoRoute, kRouteChanges, kRouteEndless, kSnapshotsLive, kServicesClosed, kPolicyGaps, kServicesOut};
 }
 
 // --- Translator -------------------------------------------------------------------------------------------------
@@ -405,7 +409,8 @@ Translator::Translator(TranslateOptions options)
     : options_(std::move(options)),
       dynamic_metrics_(std::make_shared<DynamicMetrics>(*options_.metrics)),
       server_metrics_(std::make_shared<ServerMetrics>(*options_.metrics, "http")),
-      routes_not_found_(options_.metrics->metric(kNoRoute, {{"envoy_http_conn_manager_prefix", "http"}})),
+      router_counters_{options_.metrics->metric(kNoRoute, {{"envoy_http_conn_manager_prefix", "http"}}),
+                       options_.metrics->metric(kRouteChanges), options_.metrics->metric(kRouteEndless)},
       services_closed_(options_.metrics->metric(kServicesClosed)),
       snapshots_live_(options_.metrics->metric(kSnapshotsLive)),
       policy_gaps_(options_.metrics->metric(kPolicyGaps)),

@@ -75,7 +75,7 @@ class Translator {
   uint64_t last_id_ = 0;
   std::shared_ptr<const DynamicMetrics> dynamic_metrics_;
   std::shared_ptr<const ServerMetrics> server_metrics_;
-  Counter* routes_not_found_;
+  RouterCounters router_counters_;
   Counter* services_closed_;
   Gauge* snapshots_live_;
   Gauge* policy_gaps_;

@@ -30,6 +30,17 @@ void print_line(std::string_view name, std::string_view value) {
   fmt::print("{:<12} {}\n", name, value);
 }
 
+// The first that fits, and those that filters had chosen after it.
+void print_routes(const std::vector<Explanation::Route>& routes) {
+  if (routes.empty()) print_line("route", "none fits: 404, flag NR, details route_not_found");
+  for (size_t i = 0; i < routes.size(); ++i) {
+    print_line(i == 0 ? "route" : "then route", routes[i].name);
+    print_line("filters", routes[i].stages.empty() ? "none" : routes[i].stages);
+  }
+  if (routes.size() > 1)
+    print_line("", "a filter had the route chosen again; all filters above take part, equal ones once");
+}
+
 void explain_listener(const SnapshotListener& listener, const ExplainRequest& options, const RequestTarget& target,
                       Loop& loop) {
   Arena arena;
@@ -53,18 +64,11 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
 
   print_line("listener", fmt::format("{} (Gateway {})", listener.config.name, listener.gateway));
   if (request.path != target.path) print_line("path", request.path);
-  const RouteEntry* route = listener.router->table().find(request);
-  if (!route) return print_line("route", "none fits: 404, flag NR, details route_not_found");
-  print_line("route", route->generated_name);
-  std::string stages;
-  for (const StagedFilter& filter : route->chain.filters)
-    stages += (stages.empty() ? "" : ", ") + std::string(stage_name(filter.stage));
-  print_line("filters", stages.empty() ? "none" : stages);
-
   Explained result;
   bool done = false;
   Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
   runner.start(run_filters(*listener.router, request, result));
+  print_routes(explanation.routes);
   if (!done) {
     runner.cancel();
     return print_line("answer", "depends on bytes that are not known here (a body)");

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "pipeline/rerouting.h"
+
 namespace sluice {
 namespace {
 
@@ -27,16 +29,10 @@ std::string_view stage_name(Stage stage) {
 }
 
 Task<Response> Next::operator()(Request& request) const {
-  const Chain* chain = chain_;
-  size_t at = at_;
-  if (request.route.chain != chain) [[unlikely]] {
-    // Another route was chosen meanwhile: go on in its chain, behind the stage of the filter that asked.
-    const Stage done = chain->filters[at - 1].stage;
-    chain = request.route.chain;
-    for (at = 0; at < chain->filters.size() && chain->filters[at].stage <= done;) ++at;
-  }
-  if (at == chain->filters.size()) return chain->terminal->handle(request, Next(*chain, at));
-  return chain->filters[at].filter->handle(request, Next(*chain, at + 1));
+  if (request.route.chain != chain_ || request.rerouting) [[unlikely]]
+    return go_on_rerouted(request, *chain_, at_);
+  if (at_ == chain_->filters.size()) return chain_->terminal->handle(request, Next(*chain_, at_));
+  return chain_->filters[at_].filter->handle(request, Next(*chain_, at_ + 1));
 }
 
 Task<Response> run_chain(Request& request) {

@@ -16,8 +16,14 @@
 // Filters are made when a snapshot is made, one set for all workers, and never change: they are called by several
 // threads at once. State of a worker goes into PerWorker<T>. An Error that leaves handle() becomes an answer in
 // filters' one table (pipeline/rescue.h).
+//
+// A filter must be able to run late: when another filter has the route chosen again, the new route's filters run that
+// have not run yet, those of stages already passed too (pipeline/rerouting.h). What a filter took out of the request it
+// leaves where a later one like it finds it (Request::taken), and a body that it read it puts back.
 #pragma once
 
+#include <fmt/format.h>
+#include <map>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -137,6 +143,15 @@ struct FilterBuild {
   Metrics* metrics = nullptr;
   KeptState* kept = nullptr;
   std::string name;  // "gloo-system.httpbin route 0": for keys, logs and metrics
+
+  // The filter that was made from the same before, else a new one: a request whose route changes does not pass equal
+  // filters twice. `kind` names the filter's class and what it takes from elsewhere (settings, limits); `written` is
+  // its configuration (Fields::written()). Without a text nothing is known to be equal, and nothing is shared.
+  template <class F, class Make>
+  std::shared_ptr<const Filter> share(std::string_view kind, std::string_view written, Make&& make) const {
+    if (written.empty()) return make();
+    return kept->get<F>(fmt::format("filter {}: {}", kind, written), std::forward<Make>(make));
+  }
 
   // The most specific level that sets `field`: destination, route, virtual host, listener. nullptr when none does.
   template <class T>

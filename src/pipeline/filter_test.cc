@@ -41,22 +41,91 @@ TEST(Chain, runs_the_filters_in_order_and_then_the_terminal) {
   EXPECT_EQ(gateway.send({}).body, "ab");
 }
 
-TEST(Chain, goes_on_in_the_new_route_at_the_first_filter_of_a_later_stage) {
+// Puts its name behind "wrapped" in the response: the last is the outermost.
+class Wrap final : public Filter {
+ public:
+  explicit Wrap(std::string name) : name_(std::move(name)) {}
+  Task<Response> handle(Request& request, Next next) const override {
+    auto rest = next(request);
+    Response response = CO_TRY(co_await rest);
+    const std::string sofar(response.headers->get("wrapped").value_or(""));
+    response.headers->set("wrapped", request.arena.copy(sofar + name_));
+    co_return response;
+  }
+
+ private:
+  std::string name_;
+};
+
+class Rerouted : public testing::Test {
+ protected:
+  Rerouted() {
+    gateway.upstream = [](Request& request) {
+      return make_response(request, 200, {}, {std::string(*request.header("trace"))});
+    };
+    other.terminal = third.terminal = gateway.chain().terminal;
+  }
+
+  static StagedFilter tag(Stage stage, std::string name, bool reroutes = false) {
+    return {stage, std::make_shared<Tag>(std::move(name), reroutes)};
+  }
+  // Chooses these one after the other, then stays.
+  void choose(std::vector<const Chain*> chains) {
+    gateway.reroute = [chains, at = size_t{0}](Request& request) mutable {
+      if (at < chains.size()) request.route.chain = chains[at++];
+      return true;
+    };
+  }
+
   Tags tags;
-  FilterHarness gateway(tags);
-  Chain other;
-  other.filters = {{Stage::early_transformation, std::make_shared<Tag>("x", false)},
-                   {Stage::cors, std::make_shared<Tag>("y", false)},
-                   {Stage::jwt_after, std::make_shared<Tag>("z", false)}};
-  other.terminal = gateway.chain().terminal;
-  gateway.reroute = [&](Request& request) {
-    request.route.chain = &other;
-    return true;
-  };
-  gateway.upstream = [](Request& request) {
-    return make_response(request, 200, {}, {std::string(*request.header("trace"))});
-  };
-  EXPECT_EQ(gateway.send({}).body, "az");
+  FilterHarness gateway{tags};
+  Chain other, third;
+};
+
+TEST_F(Rerouted, requests_pass_all_filters_of_the_new_route) {
+  other.filters = {tag(Stage::early_transformation, "x"), tag(Stage::cors, "y"), tag(Stage::jwt_after, "z")};
+  choose({&other});
+  EXPECT_EQ(gateway.send({}).body, "axyz");
+}
+
+TEST_F(Rerouted, requests_do_not_pass_an_equal_filter_twice) {
+  other.filters = {tag(Stage::early_transformation, "x"), gateway.chain().filters[0], tag(Stage::jwt_after, "z"),
+                   gateway.chain().filters[1]};
+  choose({&other});
+  EXPECT_EQ(gateway.send({}).body, "axzb");
+}
+
+TEST_F(Rerouted, requests_pass_a_filter_again_when_another_took_its_place_meanwhile) {
+  other.filters = {tag(Stage::cors, "y", true)};
+  third.filters = {gateway.chain().filters[0], tag(Stage::rbac, "z")};
+  choose({&other, &third});
+  EXPECT_EQ(gateway.send({}).body, "ayaz");
+}
+
+TEST_F(Rerouted, requests_may_change_from_a_filter_that_runs_late) {
+  other.filters = {tag(Stage::early_transformation, "x", true), tag(Stage::cors, "never")};
+  third.filters = {tag(Stage::early_transformation, "y"), gateway.chain().filters[0], tag(Stage::rbac, "z")};
+  choose({&other, &third});
+  EXPECT_EQ(gateway.send({}).body, "axyz");
+}
+
+TEST_F(Rerouted, answers_pass_what_masks_them_at_last) {
+  const auto inner = std::make_shared<Wrap>("inner"), outer = std::make_shared<Wrap>("-outer");
+  const auto first = std::make_shared<Wrap>("-first");
+  other.filters = {{Stage::dlp, first}, {Stage::early_transformation, inner}, tag(Stage::cors, "y", true)};
+  third.filters = {{Stage::dlp, outer}, {Stage::dlp, first}, tag(Stage::rbac, "z")};
+  choose({&other, &third});
+  const auto answer = gateway.send({});
+  EXPECT_EQ(answer.header("wrapped"), "inner-first-outer");
+  EXPECT_EQ(answer.body, "ayz");
+}
+
+TEST_F(Rerouted, requests_that_fit_no_route_any_more_are_answered_404) {
+  gateway.reroute = [](Request&) { return false; };
+  const auto answer = gateway.send({});
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(answer.flags, "NR");
+  EXPECT_FALSE(answer.reached_upstream);
 }
 
 TEST(KeptState, keeps_what_is_used_and_forgets_the_rest) {

@@ -7,8 +7,8 @@
 
 namespace sluice {
 
-bool Request::choose_route_again() {
-  return rerouter && rerouter->choose(*this);
+void Request::choose_route_again() {
+  if (rerouter) rerouter->choose_again(*this);
 }
 
 void Request::own_bytes() {
@@ -19,6 +19,8 @@ void Request::own_bytes() {
   kept_from_response_trailers.clear();
   route = {};
   rerouter = nullptr;
+  rerouting = nullptr;
+  taken = nullptr;
 }
 
 const Headers* Request::without_kept(const Headers* trailers, std::span<const std::string_view> kept) const {

@@ -15,6 +15,7 @@ namespace sluice {
 
 class Loop;
 class Chain;
+class Rerouting;
 class TaskGroup;
 class Upstreams;
 class Rerouter;
@@ -47,11 +48,25 @@ struct RouteHandle {
 
 // What `sluice explain` wants to know: whoever would forward fills it in, and sends nothing.
 struct Explanation {
+  // The routes that were chosen, one after the other, with their filters.
+  struct Route {
+    std::string name;
+    std::string stages;
+  };
+  std::vector<Route> routes;
   bool reached = false;  // the end of the chain
   std::string cluster;
   std::string destination;
   std::string address_class;
   std::string verdict;
+};
+
+// A token that a check took out of the request, for checks of a route that is chosen later.
+struct TakenToken {
+  std::string_view name;   // of the header or the query parameter
+  std::string_view value;  // all of the header's value; of a parameter as it stood in the query
+  bool in_query = false;
+  const TakenToken* before = nullptr;
 };
 
 struct Request {
@@ -73,8 +88,8 @@ struct Request {
   bool upgrade = false;           // a WebSocket handshake: no body, no buffering
   // The client may send trailers on and waits for them ("TE: trailers").
   bool accepts_trailers = false;
-  // Names whose fields were removed from the head because the client may not say them; in its trailers neither. They
-  // live as long as the snapshot.
+  // Names of fields that the gateway set in the head or took out of it: nobody else says them in trailers either. Noted
+  // only when trailers may be sent on. They live as long as the snapshot.
   std::vector<std::string_view> kept_from_trailers;
   std::vector<std::string_view> kept_from_response_trailers;
 
@@ -86,11 +101,14 @@ struct Request {
 
   RouteHandle route;
   Rerouter* rerouter = nullptr;
+  Rerouting* rerouting = nullptr;  // set once a filter of another route has its turn
+  unsigned route_changes = 0;
+  const TakenToken* taken = nullptr;       // the last one
   size_t body_buffer_bytes_max = 1 << 20;  // perConnectionBufferLimitBytes
 
-  // Chooses the route again from the present headers and path: what follows runs in the new route's chain, from its
-  // first filter of a later stage. Returns false when no route fits now (the old one stays).
-  bool choose_route_again();
+  // Chooses the route again from the present headers and path: what follows runs in the new route's chain
+  // (pipeline/rerouting.h). Where no route fits now, it is answered 404. Not to be called once next() was.
+  void choose_route_again();
 
   // Lets go of the snapshot: copies what points into it, and forgets the route.
   void own_bytes();
@@ -105,11 +123,12 @@ struct Request {
   std::string_view path_without_query() const { return path.substr(0, path.find('?')); }
 };
 
-// Chooses a route for a request; what router and re-routing filters share.
+// Chooses a route for a request that has one; what router and re-routing filters share.
 class Rerouter {
  public:
   virtual ~Rerouter() = default;
-  virtual bool choose(Request& request) = 0;
+  // Leaves a route in any case: where none fits one that answers 404, after too many changes one that answers 500.
+  virtual void choose_again(Request& request) = 0;
 };
 
 // The upstream's end of a connection that becomes a tunnel. Whoever forwards may end the tunnel: it sets `cut` and

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "config/documents.h"
+#include "pipeline/rerouting.h"
 
 namespace sluice {
 
@@ -67,7 +68,9 @@ class FilterHarness::Terminal final : public Filter {
 class FilterHarness::Reroute final : public Rerouter {
  public:
   explicit Reroute(FilterHarness& harness) : harness_(harness) {}
-  bool choose(Request& request) override { return harness_.reroute && harness_.reroute(request); }
+  void choose_again(Request& request) override {
+    if (harness_.reroute && !harness_.reroute(request)) request.route.chain = &no_route_chain();
+  }
 
  private:
   FilterHarness& harness_;
@@ -122,6 +125,10 @@ std::string FilterHarness::rebuild() {
 Task<void> FilterHarness::run(Request& request, Answer& answer) {
   auto task = run_chain(request);
   auto response = co_await task;
+  if (response && request.rerouting) {
+    auto finishing = finish_rerouted(request, *response);
+    response = co_await finishing;
+  }
   if (!response) {
     answer.error = std::move(response).error();
     co_return Status{};

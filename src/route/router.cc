@@ -2,6 +2,8 @@
 
 #include <random>
 
+#include "pipeline/rerouting.h"
+
 namespace sluice {
 namespace {
 
@@ -21,24 +23,53 @@ Task<Response> finished(Request& request, Task<Response> rest) {
   co_return response;
 }
 
+void count(Counter* counter) {
+  if (counter) counter->add();
+}
+
+void explain(const RouteEntry& route, Explanation& out) {
+  std::string stages;
+  for (const StagedFilter& filter : route.chain.filters)
+    stages += (stages.empty() ? "" : ", ") + std::string(stage_name(filter.stage));
+  out.routes.push_back({route.generated_name, std::move(stages)});
+}
+
 }  // namespace
 
-Router::Router(std::unique_ptr<const RouteTable> table, Counter* routes_not_found)
-    : table_(std::move(table)), routes_not_found_(routes_not_found), choice_(*table_) {}
+Router::Router(std::unique_ptr<const RouteTable> table, const RouterCounters& counters)
+    : table_(std::move(table)), counters_(counters), choice_(*this) {}
 
-bool Router::Choice::choose(Request& request) {
-  const RouteEntry* found = table_.find(request);
+// False where none fits: the request stays as it is.
+bool Router::choose(Request& request) const {
+  const RouteEntry* found = table_->find(request);
   if (!found) return false;
   const RouteEntry& route = found->pick(random_number());
+  if (request.route.chain == &route.chain) return true;
   request.route = {&route.chain, &route};
   request.info.route_name = route.generated_name;
   request.info.virtual_host_name = route.virtual_host_name;
+  if (request.explanation) [[unlikely]]
+    explain(route, *request.explanation);
   return true;
 }
 
+void Router::Choice::choose_again(Request& request) {
+  const Chain* const before = request.route.chain;
+  if (!router_.choose(request)) {
+    count(router_.counters_.not_found);
+    request.route.chain = &no_route_chain();  // with the rules of the route so far: the answer is its own
+    return;
+  }
+  if (request.route.chain == before) return;
+  count(router_.counters_.changes);
+  if (++request.route_changes <= Rerouting::kChangesMax) return;
+  count(router_.counters_.endless);
+  request.route.chain = &endless_chain();
+}
+
 Task<Response> Router::handle(Request& request) const {
-  if (!choice_.choose(request)) {
-    if (routes_not_found_) routes_not_found_->add();
+  if (!choose(request)) {
+    count(counters_.not_found);
     request.info.set(ResponseFlag::no_route);
     return local_reply(request, 404, "", "route_not_found");
   }

@@ -7,14 +7,21 @@
 
 namespace sluice {
 
+// Any may be null.
+struct RouterCounters {
+  Counter* not_found = nullptr;  // requests without a route
+  Counter* changes = nullptr;    // routes that were chosen again and became another
+  Counter* endless = nullptr;    // requests refused for their changes of route
+};
+
 class Router {
  public:
-  // `routes_not_found`: counts requests without a route; may be null.
-  explicit Router(std::unique_ptr<const RouteTable> table, Counter* routes_not_found = nullptr);
+  explicit Router(std::unique_ptr<const RouteTable> table, const RouterCounters& counters = {});
 
   // Sets request.route, request.rerouter and the names in request.info. Without a route: 404, no body, flag NR, details
   // route_not_found. An answer of a filter's own gets the route's changes to response headers here; what forwards has
   // made them already. An Error passes: whoever turns it into an answer calls request.route.rules->finish_response().
+  // Where request.rerouting is set then, the caller lets the response through finish_rerouted().
   Task<Response> handle(Request& request) const;
 
   const RouteTable& table() const { return *table_; }
@@ -22,15 +29,16 @@ class Router {
  private:
   class Choice final : public Rerouter {
    public:
-    explicit Choice(const RouteTable& table) : table_(table) {}
-    bool choose(Request& request) override;
+    explicit Choice(const Router& router) : router_(router) {}
+    void choose_again(Request& request) override;
 
    private:
-    const RouteTable& table_;
+    const Router& router_;
   };
+  bool choose(Request& request) const;
 
   std::unique_ptr<const RouteTable> table_;
-  Counter* routes_not_found_;
+  RouterCounters counters_;
   mutable Choice choice_;  // has no state of its own
 };
 

@@ -80,7 +80,7 @@ class Routers : public testing::Test {
     if (!router) {
       std::vector<VirtualHostEntry> hosts;
       hosts.push_back(std::move(host));
-      router = std::make_unique<Router>(*RouteTable::create(std::move(hosts)), not_found);
+      router = std::make_unique<Router>(*RouteTable::create(std::move(hosts)), counters);
     }
     request.path = path;
     Result<Response> out = fail(ErrorKind::internal, "not done");
@@ -108,6 +108,7 @@ class Routers : public testing::Test {
   Request request{arena, loop, info};
   Metrics metrics{1};
   Counter* not_found = metrics.metric({"envoy_http_no_route", "Requests without a route."});
+  RouterCounters counters{not_found, metrics.metric({"changes", "Changes."}), metrics.metric({"endless", "Endless."})};
   VirtualHostEntry host{"vh", {"api.test"}, {}};
   std::unique_ptr<Router> router;
 };
@@ -156,6 +157,51 @@ TEST_F(Routers, use_the_new_routes_changes_after_another_route_was_chosen) {
   add("/b", std::make_shared<Deny>()).headers = mutations({response_adds("second", true)});
   EXPECT_EQ(values(*send("/a")->headers, "x-who"), std::vector<std::string>{"second"});
   EXPECT_EQ(info.route_name, "vh-route-/b");
+}
+
+// Goes to and fro for ever.
+class Swap final : public Filter {
+ public:
+  Task<Response> handle(Request& request, Next next) const override {
+    request.set_header(":path", request.path == "/a" ? "/b" : "/a");
+    request.choose_route_again();
+    return next(request);
+  }
+};
+
+TEST_F(Routers, refuse_requests_that_change_routes_without_end) {
+  add("/a", std::make_shared<Echo>()).chain.filters.push_back({Stage::cors, std::make_shared<Swap>()});
+  add("/b", std::make_shared<Echo>()).chain.filters.push_back({Stage::cors, std::make_shared<Swap>()});
+  const auto response = send("/a");
+  EXPECT_EQ(response->status, 500);
+  EXPECT_EQ(info.details, "route_chosen_too_often");
+  EXPECT_EQ(counters.endless->value(), 1);
+  EXPECT_EQ(counters.changes->value(), 9);
+}
+
+TEST_F(Routers, let_requests_change_routes_as_often_as_that) {
+  // /0 to /8, each sends on to the next.
+  class Onward final : public Filter {
+   public:
+    Task<Response> handle(Request& request, Next next) const override {
+      const char next_path[] = {'/', static_cast<char>(request.path[1] + 1), 0};
+      request.set_header(":path", next_path);
+      request.choose_route_again();
+      return next(request);
+    }
+  };
+  for (char c = '0'; c < '8'; ++c)
+    add({'/', c}, std::make_shared<Deny>()).chain.filters.push_back({Stage::cors, std::make_shared<Onward>()});
+  add("/8", std::make_shared<Echo>());
+  EXPECT_EQ(send("/0")->headers->get("x-path"), "/8");
+  EXPECT_EQ(counters.endless->value(), 0);
+}
+
+TEST_F(Routers, answer_404_where_no_route_fits_any_more) {
+  add("/a", std::make_shared<Echo>()).chain.filters.push_back({Stage::cors, std::make_shared<Reroute>()});
+  EXPECT_EQ(send("/a")->status, 404);
+  EXPECT_EQ(info.details, "route_not_found");
+  EXPECT_EQ(not_found->value(), 1);
 }
 
 TEST_F(Routers, pass_errors_on) {

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "http/write.h"
+#include "pipeline/rerouting.h"
 #include "pipeline/rescue.h"
 #include "serve/listener.h"
 #include "serve/proxy_status.h"
@@ -320,6 +321,10 @@ Task<Response> Connection::handle(Exchange& exchange) {
     if (watch.peer_closed && exchange.framing.body == BodyKind::none) hangup_.wake();
     auto handling = config.service->handle(request);
     auto handled = co_await handling;
+    if (handled && request.rerouting) [[unlikely]] {
+      auto finishing = finish_rerouted(request, *handled);
+      handled = co_await finishing;
+    }
     response = handled ? *handled : failed(exchange, handled.error());
   }
   auto answering = answer(exchange, response);

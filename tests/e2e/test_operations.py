@@ -409,6 +409,44 @@ class Admin(Case):
             self.assertIn("/nowhere: no such file or folder", err)
 
 
+class Explain(Case):
+    CONFIG = Gateway.PLAIN + """---
+apiVersion: gateway.solo.io/v1
+kind: VirtualService
+metadata: {name: vs, namespace: gloo-system}
+spec:
+  virtualHost:
+    domains: ['*']
+    routes:
+    - name: second
+      matchers: [{prefix: /second}]
+      options: {dlp: {actions: [{actionType: SSN}]}}
+      directResponseAction: {status: 202}
+    - name: first
+      matchers: [{prefix: /}]
+      options:
+        stagedTransformations:
+          early:
+            requestTransforms:
+            - clearRouteCache: true
+              requestTransformation: {transformationTemplate: {passthrough: {}, headers: {':path': {text: /second}}}}
+      directResponseAction: {status: 201}
+"""
+
+    def test_tells_of_every_route_that_was_chosen(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "all.yaml").write_text(self.CONFIG.replace("@{port}", "1"))
+            code, out, err = run_sluice("explain", "http://api.test/x", "--config", folder)
+        self.assertEqual(code, 0, err)
+        lines = [line for line in out.splitlines() if line]
+        told = [line.split(None, 1) for line in lines[1:]]
+        self.assertRegex(lines[1], r"^route +gloo-system_vs-route-1-.*first-matcher-0$")
+        self.assertEqual(lines[2].split(None, 1), ["filters", "early transformation"])
+        self.assertRegex(lines[3], r"^then route +gloo-system_vs-route-0-.*second-matcher-0$")
+        self.assertEqual(lines[4].split(None, 1), ["filters", "dlp"])
+        self.assertIn("202", told[-1][1])
+
+
 class Start(Case):
     def test_strict_opens_no_port_while_there_are_errors(self):
         """All its ports are taken: an attempt to open one would be exit 3."""

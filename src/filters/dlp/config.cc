@@ -129,6 +129,7 @@ void bind(Fields& f, Options& options) {
   f.optional("enabledFor", options.enabled_for, "Where to mask; so far only RESPONSE_BODY.");
   f.unsupported("dlpRules");
   if (!f.reading()) return;
+  options.written = f.written();
   if (options.enabled_for != EnabledFor::response_body) {
     f.error("enabledFor", "ACCESS_LOGS and ALL are not supported yet: only RESPONSE_BODY is");
   }

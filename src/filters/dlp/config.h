@@ -61,6 +61,7 @@ struct Options {
   std::vector<Action> actions;
   EnabledFor enabled_for = EnabledFor::response_body;
   std::shared_ptr<const masking::Rules> rules;  // compiled from `actions` when they are read; null when there are none
+  std::string written;                          // all of this as JSON, for FilterBuild::share
 };
 void bind(Fields& f, Options& options);
 

@@ -428,6 +428,20 @@ TEST(DlpFilter, stands_outermost) {
   EXPECT_EQ(gateway.harness.chain().filters[0].stage, Stage::dlp);
 }
 
+TEST(DlpFilter, is_the_same_for_equal_options_wherever_they_stand) {
+  FilterHarness gateway(dlp_filter());
+  const std::string ssn = "dlp: {actions: [{actionType: SSN}]}";
+  EXPECT_EQ(gateway.virtual_host(ssn), "");
+  const auto inherited = gateway.chain().filters.at(0).filter;
+  EXPECT_EQ(gateway.route(ssn), "");
+  EXPECT_EQ(gateway.chain().filters.at(0).filter, inherited);
+  EXPECT_EQ(gateway.route("dlp: {actions: [{actionType: SSN, shadow: true}]}"), "");
+  EXPECT_NE(gateway.chain().filters.at(0).filter, inherited);
+  gateway.body_buffer_bytes_max = 7;
+  EXPECT_EQ(gateway.route(ssn), "");
+  EXPECT_NE(gateway.chain().filters.at(0).filter, inherited);
+}
+
 // --- Configuration ---
 
 TEST(DlpConfig, takes_every_type_by_name_and_by_number_and_snake_case) {

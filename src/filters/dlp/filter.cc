@@ -154,7 +154,9 @@ class Factory final : public FilterFactory {
   Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
     const auto* options = build.most_specific<Options>("dlp");
     if (!options || !options->rules) return std::vector<StagedFilter>{};
-    return std::vector<StagedFilter>{{Stage::dlp, std::make_shared<const DlpFilter>(options->rules, build)}};
+    const std::string kind = fmt::format("dlp, {} bytes", build.body_buffer_bytes_max);
+    const auto make = [&] { return std::make_shared<DlpFilter>(options->rules, build); };
+    return std::vector<StagedFilter>{{Stage::dlp, build.share<DlpFilter>(kind, options->written, make)}};
   }
   std::vector<MetricFamily> metrics() const override { return {kMatches, kRefused}; }
 };

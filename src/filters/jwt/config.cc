@@ -89,6 +89,7 @@ void bind(Fields& f, Provider& provider) {
 }
 
 void bind(Fields& f, Check& check) {
+  check.written = f.written();
   f.required("providers", check.providers, "By name; a valid token of any one of them is enough.");
   f.optional(
       "validationPolicy", check.validation_policy,

@@ -66,6 +66,7 @@ struct Check {
   std::map<std::string, Provider> providers;
   ValidationPolicy validation_policy = ValidationPolicy::require_valid;
   bool allow_missing_or_failed_jwt = false;  // older spelling; beats validation_policy when true
+  std::string written;                       // all of this as JSON, for FilterBuild::share
 
   ValidationPolicy policy() const {
     return allow_missing_or_failed_jwt ? ValidationPolicy::allow_missing_or_failed : validation_policy;

@@ -1,8 +1,10 @@
 #include "filters/jwt/filter.h"
 
+#include "base/header_names.h"
 #include "base/strings.h"
 #include "config/kinds/proxy_settings.h"
 #include "filters/jwt/answer.h"
+#include "pipeline/rerouting.h"
 
 namespace sluice::jwt {
 namespace {
@@ -56,21 +58,64 @@ jose::Failure more_telling(jose::Failure sofar, jose::Failure next) {
 
 }  // namespace
 
-JwtFilter::JwtFilter(const Check& check, const FilterBuild& build)
-    : policy_(check.policy()),
+// --- claim headers ---
+
+ClaimHeaders claim_headers(const Check* in_force, const Check* of_virtual_host) {
+  const auto names = [](const Check* check) {
+    std::vector<std::string> out;
+    if (!check) return out;
+    for (const auto& [name, provider] : check->providers)
+      for (const ClaimToHeader& claim : provider.claims_to_headers)
+        if (!claim.append && std::ranges::find(out, claim.header) == out.end()) out.push_back(claim.header);
+    return out;
+  };
+  ClaimHeaders headers{names(in_force), names(of_virtual_host)};
+  std::erase_if(headers.others,
+                [&](const std::string& name) { return std::ranges::find(headers.own, name) != headers.own.end(); });
+  return headers;
+}
+
+Task<Response> ClaimGuard::handle(Request& request, Next next) const {
+  if (clear(request)) request.choose_route_again();  // it may have chosen this one
+  return next(request);
+}
+
+// Before anything else, and whatever the verdict will be (anti-spoofing).
+bool ClaimGuard::clear(Request& request) const {
+  size_t removed = 0;
+  const auto take = [&](const std::string& name) {
+    removed += remove_alike(request.headers, name);
+    if (request.accepts_trailers) request.kept_from_trailers.push_back(name);
+  };
+  for (const std::string& name : headers_.own) take(name);
+  // Once another route's check has run, what stands there is what that check says.
+  for (const std::string& name : headers_.others)
+    if (!request.rerouting || !cleared_before(request, name)) take(name);
+  return removed > 0;
+}
+
+bool ClaimGuard::clears(std::string_view name) const {
+  const auto is = [name](const std::string& other) { return same_header(other, name); };
+  return std::ranges::any_of(headers_.own, is) || std::ranges::any_of(headers_.others, is);
+}
+
+bool ClaimGuard::cleared_before(const Request& request, std::string_view name) {
+  return request.rerouting->any_ran([name](const Filter& filter) {
+    const auto* guard = dynamic_cast<const ClaimGuard*>(&filter);
+    return guard && guard->clears(name);
+  });
+}
+
+// --- the check ---
+
+JwtFilter::JwtFilter(const Check& check, ClaimHeaders headers, const FilterBuild& build)
+    : ClaimGuard(std::move(headers)),
+      policy_(check.policy()),
       remembered_(remembered_tokens(build)),
       counters_{build.metrics->metric(kAllowed, kLabels), build.metrics->metric(kDenied, kLabels),
                 build.metrics->metric(kRemembered, kLabels), build.metrics->metric(kVerified, kLabels),
                 build.metrics->metric(kEntries)} {
-  for (const auto& [name, provider] : check.providers) {
-    issuers_.push_back(make_issuer(provider, build));
-    for (const ClaimToHeader& claim : provider.claims_to_headers) {
-      if (!claim.append) claim_headers_.push_back(claim.header);
-    }
-  }
-  std::ranges::sort(claim_headers_);
-  const auto repeated = std::ranges::unique(claim_headers_);
-  claim_headers_.erase(repeated.begin(), repeated.end());
+  for (const auto& [name, provider] : check.providers) issuers_.push_back(make_issuer(provider, build));
 }
 
 JwtFilter::Issuer JwtFilter::make_issuer(const Provider& provider, const FilterBuild& build) const {
@@ -85,7 +130,7 @@ JwtFilter::Issuer JwtFilter::make_issuer(const Provider& provider, const FilterB
 }
 
 Task<Response> JwtFilter::handle(Request& request, Next next) const {
-  bool changed = remove_claim_headers(request);
+  bool changed = clear(request);
   const Verdict verdict = judge(request);
   if (verdict) {
     if (const std::string_view claim = unusable_claim(*verdict); !claim.empty()) {
@@ -111,16 +156,6 @@ std::string_view JwtFilter::unusable_claim(const Accepted& accepted) const {
   for (size_t i = 0; i < accepted.tokens.all().size(); ++i)
     if (!accepted.verified[i]->control_bytes_in.empty()) return accepted.verified[i]->control_bytes_in;
   return {};
-}
-
-// Before anything else, and whatever the verdict will be: nobody but us sets these (anti-spoofing).
-bool JwtFilter::remove_claim_headers(Request& request) const {
-  size_t removed = 0;
-  for (const std::string& name : claim_headers_) {
-    removed += request.headers.remove(name);
-    if (request.accepts_trailers) request.kept_from_trailers.push_back(name);
-  }
-  return removed > 0;
 }
 
 JwtFilter::Verdict JwtFilter::judge(const Request& request) const {
@@ -181,8 +216,12 @@ bool JwtFilter::accept(Request& request, const Accepted& accepted) const {
     }
     store_payload(request.info, accepted.verified[i]);
   }
-  if (issuer.keep_token) return changed;
-  for (const FoundToken& token : accepted.tokens.all()) remove_token(request, *token.place);
+  for (const FoundToken& token : accepted.tokens.all()) {
+    if (!issuer.keep_token)
+      take_token(request, *token.place);
+    else if (token.taken)
+      put_back(request, *token.taken);
+  }
   return changed;
 }
 
@@ -256,16 +295,33 @@ class JwtFactory final : public FilterFactory {
   }
 
   Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
-    Checks checks;
-    if (build.virtual_host) checks = TRY(of_virtual_host(*build.virtual_host));
+    Checks of_host;
+    if (build.virtual_host) of_host = TRY(of_virtual_host(*build.virtual_host));
+    Checks checks = of_host;
     if (build.route) TRY(apply_route(*build.route, checks));
     std::vector<StagedFilter> filters;
-    if (checks.before) filters.push_back({Stage::jwt_before, std::make_shared<JwtFilter>(*checks.before, build)});
-    if (checks.after) filters.push_back({Stage::jwt_after, std::make_shared<JwtFilter>(*checks.after, build)});
+    add(filters, Stage::jwt_before, checks.before, of_host.before, build);
+    add(filters, Stage::jwt_after, checks.after, of_host.after, build);
     return filters;
   }
 
   std::vector<MetricFamily> metrics() const override { return {kAllowed, kDenied, kRemembered, kVerified, kEntries}; }
+
+ private:
+  static void add(std::vector<StagedFilter>& filters, Stage stage, const Check* check, const Check* of_virtual_host,
+                  const FilterBuild& build) {
+    ClaimHeaders headers = claim_headers(check, of_virtual_host);
+    const std::string names = join(headers.others, ",");
+    if (check) {
+      const kinds::JwtCache& cache = build.settings->jwt_cache;
+      const std::string kind = fmt::format("jwt {} {} {}", cache.entries_max, cache.ttl_max.count(), names);
+      const auto make = [&] { return std::make_shared<JwtFilter>(*check, std::move(headers), build); };
+      filters.push_back({stage, build.share<JwtFilter>(kind, check->written, make)});
+    } else if (!names.empty()) {
+      const auto make = [&] { return std::make_shared<ClaimGuard>(std::move(headers)); };
+      filters.push_back({stage, build.share<ClaimGuard>("jwt claim headers", names, make)});
+    }
+  }
 };
 
 }  // namespace

@@ -29,9 +29,35 @@ struct Counters {
   Gauge* entries;
 };
 
-class JwtFilter final : public Filter {
+// The headers that checks of a stage make of claims: nobody but the gateway says them.
+struct ClaimHeaders {
+  std::vector<std::string> own;     // of the check in force
+  std::vector<std::string> others;  // of the virtual host's check that it replaces or that is switched off
+};
+ClaimHeaders claim_headers(const Check* in_force, const Check* of_virtual_host);
+
+// Takes claim headers of the client's out of the request, and whatever a backend may take for one.
+class ClaimGuard : public Filter {
  public:
-  JwtFilter(const Check& check, const FilterBuild& build);
+  explicit ClaimGuard(ClaimHeaders headers) : headers_(std::move(headers)) {}
+
+  // Where the check is switched off: nothing else.
+  Task<Response> handle(Request& request, Next next) const override;
+
+ protected:
+  // Returns whether there were any.
+  bool clear(Request& request) const;
+
+ private:
+  bool clears(std::string_view name) const;
+  static bool cleared_before(const Request& request, std::string_view name);
+
+  ClaimHeaders headers_;
+};
+
+class JwtFilter final : public ClaimGuard {
+ public:
+  JwtFilter(const Check& check, ClaimHeaders headers, const FilterBuild& build);
 
   Task<Response> handle(Request& request, Next next) const override;
 
@@ -61,13 +87,11 @@ class JwtFilter final : public Filter {
                                                                                   std::string_view token,
                                                                                   int64_t now) const;
   std::string_view unusable_claim(const Accepted& accepted) const;
-  bool remove_claim_headers(Request& request) const;
   bool accept(Request& request, const Accepted& accepted) const;
   bool passes(jose::Failure failure) const;
 
   ValidationPolicy policy_;
   std::vector<Issuer> issuers_;
-  std::vector<std::string> claim_headers_;  // that are the gateway's alone to set
   std::shared_ptr<Remembered> remembered_;
   Counters counters_;
 };

@@ -437,6 +437,90 @@ TEST(JwtFilter, warns_of_keys_that_it_skips) {
   EXPECT_EQ(gateway.chain().filters.size(), 1u);
 }
 
+TEST(JwtFilter, takes_claim_headers_from_the_client_however_they_are_spelled) {
+  Gateway gateway("claimsToHeaders: [{claim: tenant, header: x-jwt-tenant}]", "validationPolicy: ALLOW_MISSING");
+  const std::vector<std::pair<std::string, std::string>> forged = {
+      {"x_jwt_tenant", "evil"}, {"x-jwt_tenant", "evil"}, {"x-jwt-tenant", "evil"}, {"x-jwt-tenants", "mine"}};
+  gateway.send({.headers = forged});
+  EXPECT_EQ(gateway.seen.size(), 1u);
+  EXPECT_EQ(gateway.upstream_saw("x-jwt-tenants"), "mine");
+  auto headers = forged;
+  headers.emplace_back("authorization", "Bearer " + token(R"({"tenant":"t1"})"));
+  gateway.send({.headers = headers});
+  EXPECT_EQ(gateway.seen.size(), 2u);
+  EXPECT_EQ(gateway.upstream_saw("x-jwt-tenant"), "t1");
+}
+
+TEST(JwtFilter, takes_claim_headers_from_the_client_also_where_the_check_is_switched_off_or_replaced) {
+  Gateway gateway("claimsToHeaders: [{claim: tenant, header: x-tenant}]");
+  const std::string own = fmt::format(
+      "jwtProvidersStaged: {{afterExtAuth: {{validationPolicy: ALLOW_MISSING, providers: {{q: {{issuer: corp, jwks: "
+      "{{local: {{key: {}}}}}}}}}}}}}",
+      secret_key());
+  for (const std::string& route : {std::string("jwt: {disable: true}"), own}) {
+    EXPECT_EQ(gateway.route(route), "");
+    int chosen = 0;
+    gateway.reroute = [&chosen](Request&) { return ++chosen > 0; };
+    EXPECT_EQ(gateway.send({.headers = {{"x-tenant", "evil"}, {"x_tenant", "evil"}, {"a", "b"}}}).status, 200);
+    EXPECT_EQ(gateway.seen, (std::vector<std::pair<std::string, std::string>>{{"a", "b"}})) << route;
+    EXPECT_EQ(chosen, 1) << "a forged header must not choose the route";
+  }
+}
+
+// Two routes of one virtual host as the translation makes them; the claim of the first chooses the second.
+struct TwoRoutes {
+  explicit TwoRoutes(std::string_view second_route) {
+    EXPECT_EQ(gateway.route(second_route), "");
+    second = gateway.chain();
+    EXPECT_EQ(gateway.route("{}"), "");
+    gateway.reroute = [this](Request& request) {
+      if (request.headers.get("x-tenant") == "t") request.route.chain = &second;
+      return true;
+    };
+  }
+  Gateway gateway{"issuer: me, claimsToHeaders: [{claim: tenant, header: x-tenant}]"};
+  Chain second;
+};
+
+const std::string kTenant = R"({"iss":"me","tenant":"t"})";
+
+TEST(JwtFilter, does_not_check_twice_when_the_new_route_has_the_same_check) {
+  TwoRoutes routes("{}");
+  ASSERT_EQ(routes.second.filters.size(), 1u);
+  EXPECT_EQ(routes.gateway.send_bearer(token(kTenant)).status, 200);
+  EXPECT_EQ(routes.gateway.upstream_saw("x-tenant"), "t");
+  EXPECT_EQ(routes.gateway.count("envoy_http_jwt_authn_allowed"), 1);
+}
+
+TEST(JwtFilter, leaves_what_the_first_route_said_of_the_claims_where_the_new_one_has_no_check) {
+  TwoRoutes routes("jwt: {disable: true}");
+  ASSERT_EQ(routes.second.filters.size(), 1u);
+  EXPECT_EQ(routes.gateway.send_bearer(token(kTenant)).status, 200);
+  EXPECT_EQ(routes.gateway.upstream_saw("x-tenant"), "t");
+}
+
+TEST(JwtFilter, makes_the_check_of_the_new_route_with_the_token_that_the_first_took_out) {
+  const auto own = [](std::string_view provider) {
+    return fmt::format(
+        "jwtProvidersStaged: {{afterExtAuth: {{providers: {{q: {{jwks: {{local: {{key: {}}}}}, {}}}}}}}}}",
+        secret_key(), provider);
+  };
+  EXPECT_EQ(TwoRoutes(own("issuer: corp")).gateway.send_bearer(token(kTenant)).body, "Jwt issuer is not configured");
+
+  TwoRoutes good(own("issuer: me, claimsToHeaders: [{claim: iss, header: x-iss}]"));
+  EXPECT_EQ(good.gateway.send_bearer(token(kTenant)).status, 200);
+  EXPECT_EQ(good.gateway.upstream_saw("x-iss"), "me");
+  EXPECT_EQ(good.gateway.upstream_saw("x-tenant"), "t");
+  EXPECT_EQ(good.gateway.upstream_saw("authorization"), "-");
+
+  const std::string text = token(kTenant);
+  TwoRoutes kept(own("issuer: me, keepToken: true"));
+  EXPECT_EQ(kept.gateway.send_bearer(text).status, 200);
+  EXPECT_EQ(kept.gateway.upstream_saw("authorization"), "Bearer " + text);
+  EXPECT_EQ(kept.gateway.send({.path = "/a?b=c&access_token=" + text}).status, 200);
+  EXPECT_EQ(kept.gateway.seen_path, "/a?b=c&access_token=" + text);
+}
+
 // The flow of examples/mypaas: a PEM key indented as YAML's block scalar leaves it, RS256, ALLOW_MISSING_OR_FAILED.
 TEST(JwtFilter, turns_the_tenant_of_a_mypaas_token_into_its_header) {
   const auto& key = jose::test_key("RSA-2048");

@@ -25,6 +25,7 @@ std::vector<TokenPlace> token_places(const TokenSource& source);
 struct FoundToken {
   std::string_view text;  // lives as long as the exchange
   const TokenPlace* place = nullptr;
+  const TakenToken* taken = nullptr;  // set: it is out of the request already
 };
 
 // The tokens of one request for one provider; a client that sends more than kMax has no business here.
@@ -34,7 +35,7 @@ class FoundTokens {
 
   std::span<const FoundToken> all() const { return {items_.data(), count_}; }
   bool too_many() const { return too_many_; }
-  void add(std::string_view text, const TokenPlace& place);
+  void add(std::string_view text, const TokenPlace& place, const TakenToken* taken = nullptr);
 
  private:
   std::array<FoundToken, kMax> items_;
@@ -42,10 +43,14 @@ class FoundTokens {
   bool too_many_ = false;
 };
 
-// Every value of a repeated header counts; of a repeated query parameter the first.
+// Every value of a repeated header counts; of a repeated query parameter the first. Once the route has changed, a
+// place that is empty has what a check of the former route took out of it.
 FoundTokens find_tokens(const Request& request, const std::vector<TokenPlace>& places);
 
-// Removes the header with all its values, or every parameter of that name; the other parameters keep their bytes.
-void remove_token(Request& request, const TokenPlace& place);
+// Takes out the header with all its values, or every parameter of that name; the other parameters keep their bytes.
+// Noted in request.taken.
+void take_token(Request& request, const TokenPlace& place);
+// Puts it where it was.
+void put_back(Request& request, const TakenToken& token);
 
 }  // namespace sluice::jwt

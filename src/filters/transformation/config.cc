@@ -210,6 +210,7 @@ void bind(Fields& f, ResponseTransform& o) {
 }
 
 void bind(Fields& f, StageOptions& o) {
+  o.written = f.written();
   f.optional("requestTransforms", o.request_transforms, "The first that matches is used.");
   f.optional("responseTransforms", o.response_transforms,
              "The first that matches is used, where the request phase chose no response transformation.");

@@ -104,6 +104,7 @@ void bind(Fields& f, ResponseTransform& o);
 struct StageOptions {
   std::vector<RequestTransform> request_transforms;
   std::vector<ResponseTransform> response_transforms;
+  std::string written;  // all of this as JSON, for FilterBuild::share
 };
 void bind(Fields& f, StageOptions& o);
 

@@ -116,26 +116,39 @@ class Factory final : public FilterFactory {
   }
 
   Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
-    Rules early, regular;
-    const auto environment = capture_environment();
-    const auto seed = random_seed();
-    for (const StagedTransformations* level : levels(build)) {
-      RuleMaker maker(*level);
-      maker.defaults().environment = environment;
-      maker.defaults().random_seed = seed;
-      if (level->early) TRY(maker.add(*level->early, early));
-      if (level->regular) TRY(maker.add(*level->regular, regular));
-    }
     std::vector<StagedFilter> filters;
-    add(filters, Stage::early_transformation, std::move(early), *build.metrics);
-    add(filters, Stage::regular_transformation, std::move(regular), *build.metrics);
+    TRY(add(filters, Stage::early_transformation, &StagedTransformations::early, build));
+    TRY(add(filters, Stage::regular_transformation, &StagedTransformations::regular, build));
     return filters;
   }
 
  private:
-  static void add(std::vector<StagedFilter>& filters, Stage stage, Rules rules, Metrics& metrics) {
-    if (rules.requests.empty() && rules.responses.empty()) return;
-    filters.push_back({stage, std::make_shared<const TransformationFilter>(std::move(rules), Counters(metrics))});
+  using StageOf = std::optional<StageOptions> StagedTransformations::*;
+
+  static Status add(std::vector<StagedFilter>& filters, Stage stage, StageOf of, const FilterBuild& build) {
+    Rules rules;
+    std::string written;
+    bool all_written = true;
+    const auto environment = capture_environment();
+    const auto seed = random_seed();
+    for (const StagedTransformations* level : levels(build)) {
+      if (!(level->*of)) continue;
+      const StageOptions& options = *(level->*of);
+      RuleMaker maker(*level);
+      maker.defaults().environment = environment;
+      maker.defaults().random_seed = seed;
+      TRY(maker.add(options, rules));
+      const CompileDefaults& defaults = maker.defaults();
+      all_written &= !options.written.empty();
+      written += fmt::format("{} {} {};", defaults.escape_characters, defaults.log, options.written);
+    }
+    if (rules.requests.empty() && rules.responses.empty()) return {};
+    const auto make = [&] {
+      return std::make_shared<TransformationFilter>(std::move(rules), Counters(*build.metrics));
+    };
+    const std::string_view whole = all_written ? std::string_view(written) : std::string_view();
+    filters.push_back({stage, build.share<TransformationFilter>("transformation", whole, make)});
+    return {};
   }
 };
 

@@ -73,11 +73,7 @@ std::optional<Response> TransformationFilter::transform(Request& request, const 
   if (empty && !how.passthrough()) request.headers.remove(Known::content_type);
   if (how.logs()) log_headers("request after", request.headers);
 
-  // As Envoy, which finds no route then and answers so.
-  if (rule.clear_route_cache && request.rerouter && !request.choose_route_again()) {
-    request.info.set(ResponseFlag::no_route);
-    return local_reply(request, 404, "", "route_not_found");
-  }
+  if (rule.clear_route_cache) request.choose_route_again();
   return std::nullopt;
 }
 

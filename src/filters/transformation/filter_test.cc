@@ -588,6 +588,41 @@ TEST(Transformation, sees_the_environment_it_was_loaded_in) {
   unsetenv("SLUICE_TRANSFORMATION_TEST");
 }
 
+TEST(Transformation, is_the_same_for_equal_options_of_one_stage) {
+  const auto options = [](std::string_view early, std::string_view more = "") {
+    return fmt::format(
+        "stagedTransformations: {{early: {{requestTransforms: [{{requestTransformation: {{transformationTemplate: "
+        "{{passthrough: {{}}, headers: {{x: {{text: {}}}}}}}}}}}]}}{}}}",
+        early, more);
+  };
+  Gateway gateway(options("a"));
+  const auto first = gateway.chain().filters.at(0).filter;
+  const auto again = [&](const std::string& yaml) {
+    EXPECT_EQ(gateway.route(yaml), "");
+    return gateway.chain().filters.at(0).filter == first;
+  };
+  EXPECT_TRUE(again(options("a")));
+  EXPECT_TRUE(again(options("a", ", regular: {requestTransforms: []}")));
+  EXPECT_FALSE(again(options("b")));
+  EXPECT_FALSE(again(options("a", ", escapeCharacters: true")));
+}
+
+TEST(Transformation, keeps_the_headers_it_changes_out_of_trailers) {
+  Gateway gateway(
+      on_request("{passthrough: {}, headers: {x-a: {text: b}}, headersToRemove: [x-c], headersToAppend: [{key: "
+                 "x-d, value: {text: e}}]}"));
+  std::vector<std::string> kept;
+  gateway.upstream = [&](Request& request) {
+    kept.assign(request.kept_from_trailers.begin(), request.kept_from_trailers.end());
+    return make_response(request, 200, {}, {});
+  };
+  gateway.send({.headers = {{"x_a", "1"}, {"x_c", "1"}}});
+  EXPECT_TRUE(kept.empty()) << "nobody sends trailers";
+  gateway.accepts_trailers = true;
+  gateway.send({});
+  EXPECT_EQ(kept, (std::vector<std::string>{"x-a", "x-c", "x-d"}));
+}
+
 TEST(Transformation, counts_what_it_does) {
   Gateway gateway(on_request("{body: {text: '{{ n }}'}}"));
   gateway.send(post(R"({"n":1})"));

@@ -1,0 +1,103 @@
+#include "pipeline/rerouting.h"
+
+#include "base/check.h"
+#include "base/log.h"
+
+namespace sluice {
+namespace {
+
+class NoRoute final : public Filter {
+ public:
+  Task<Response> handle(Request& request, Next) const override {
+    request.info.set(ResponseFlag::no_route);
+    return local_reply(request, 404, "", "route_not_found");
+  }
+};
+
+class Endless final : public Filter {
+ public:
+  Task<Response> handle(Request& request, Next) const override {
+    log::warn("route", "the policies of routes send a request to one another without end",
+              {{"route", request.info.route_name}, {"authority", request.authority}, {"path", request.path}});
+    return local_reply(request, 500, "the route was chosen again too often", "route_chosen_too_often");
+  }
+};
+
+// The end of a chain whose response is there already.
+class Given final : public Filter {
+ public:
+  explicit Given(Response response) : response_(response) {}
+  Task<Response> handle(Request&, Next) const override { return response_; }
+
+ private:
+  Response response_;
+};
+
+bool is_outermost(Stage stage) {
+  return stage == Stage::dlp;
+}
+
+}  // namespace
+
+void Rerouting::leave(const Chain& chain, size_t passed) {
+  CHECK(count_ < legs_.size());
+  legs_[count_++] = {&chain, passed};
+}
+
+bool Rerouting::has_run(const StagedFilter& filter) const {
+  for (size_t leg = count_; leg-- > 0;) {
+    bool others = false;
+    for (size_t i = 0; i < legs_[leg].passed; ++i) {
+      const StagedFilter& ran = legs_[leg].chain->filters[i];
+      if (ran.stage != filter.stage) continue;
+      if (ran.filter == filter.filter) return true;
+      others = true;
+    }
+    if (others && !is_outermost(filter.stage)) return false;
+  }
+  return false;
+}
+
+Task<Response> go_on_rerouted(Request& request, const Chain& chain, size_t at) {
+  const Chain* now = &chain;
+  if (request.route.chain != now) {
+    if (!request.rerouting) request.rerouting = request.arena.make<Rerouting>();
+    request.rerouting->leave(chain, at);
+    now = request.route.chain;
+    at = 0;
+  }
+  for (; at < now->filters.size(); ++at) {
+    const StagedFilter& next = now->filters[at];
+    if (request.rerouting->has_run(next)) continue;
+    if (!is_outermost(next.stage)) return next.filter->handle(request, Next(*now, at + 1));
+    request.rerouting->run_outermost(*next.filter);
+  }
+  return now->terminal->handle(request, Next(*now, at));
+}
+
+Task<Response> finish_rerouted(Request& request, Response response) {
+  const Rerouting& rerouting = *std::exchange(request.rerouting, nullptr);
+  for (const Filter* filter : rerouting.outermost()) {
+    const auto* given = request.arena.make<Given>(response);
+    auto* chain = request.arena.make<Chain>();
+    chain->terminal = std::shared_ptr<const Filter>(std::shared_ptr<void>(), given);  // the arena's
+    request.route.chain = chain;
+    auto handling = filter->handle(request, Next(*chain, 0));
+    response = CO_TRY(co_await handling);
+  }
+  // An answer of theirs is one of the route's.
+  if (request.route.rules) request.route.rules->finish_response(request, response);
+  co_return response;
+}
+
+const Chain& no_route_chain() {
+  static const Chain chain{.filters = {}, .terminal = std::make_shared<NoRoute>()};
+  return chain;
+}
+
+const Chain& endless_chain() {
+  static const Chain chain{.filters = {}, .terminal = std::make_shared<Endless>()};
+  return chain;
+}
+
+}  // namespace sluice
