@@ -49,8 +49,9 @@ bool in_number(char c) {
   return ascii_digit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
 }
 
-// simdjson refuses integers that do not fit 64 bits. Written with a fraction they are doubles, so ".0" goes
-// behind each number of 19 digits or more that has neither fraction nor exponent.
+// simdjson refuses integers that do not fit 64 bits, with an error that differs from version to version. Written with a
+// fraction they are doubles, so ".0" goes behind each number of 19 digits or more that has neither fraction nor
+// exponent.
 std::string with_large_integers_as_doubles(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 64);
@@ -86,8 +87,9 @@ std::optional<dom::element> parse_object(std::string& text, dom::document& docum
   };
   dom::element root;
   auto error = parse(text).get(root);
-  if (error == simdjson::NUMBER_ERROR) {
+  if (error != simdjson::SUCCESS) {
     std::string widened = with_large_integers_as_doubles(text);
+    if (widened.size() == text.size()) return std::nullopt;
     if (widened.size() > parser.capacity() && parser.allocate(widened.size(), depth_max) != simdjson::SUCCESS) {
       return std::nullopt;
     }

@@ -53,6 +53,12 @@ Result<Json> parse_json(std::string_view text) {
   if (too_deep(text)) {
     return fail(ErrorKind::limit, fmt::format("JSON with more than {} levels of arrays and objects", kJsonDepthMax));
   }
+  // Versions of the library word this one differently; Gloo's says so.
+  if (text.empty()) {
+    return invalid(
+        "[json.exception.parse_error.101] parse error at line 1, column 1: syntax error while parsing value - "
+        "unexpected end of input; expected '[', '{', or a literal");
+  }
   try {
     return Json::parse(text);
   } catch (const Json::exception& e) {
