@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the direction of includes: a folder includes only itself and what stands below it.
 
-    main > control > serve, discovery, observe > filters, route, forward > pipeline > http, config > io, engines > base
+    main > control > serve, discovery, observe > filters, route, forward > pipeline > http, config > io, engines > regex > base
 
 Folders on one level do not include each other, nor does a filter another filter or an engine another engine.
 `filters/all.h`, the list the build writes, is for main and control alone.
@@ -21,6 +21,7 @@ LEVELS = [
     {"pipeline"},
     {"http", "config"},
     {"io", "engines"},
+    {"regex"},
     {"base"},
 ]
 LEVEL = {folder: number for number, folders in enumerate(LEVELS) for folder in folders}

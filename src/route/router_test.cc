@@ -449,6 +449,17 @@ TEST_F(Routers, redirect_with_the_status_asked_for) {
   EXPECT_EQ(values(*response->headers, "x-who"), std::vector<std::string>{"rt"});
 }
 
+TEST_F(Routers, answer_500_where_a_redirects_expression_looks_far_beyond_each_match) {
+  RouteEntry& route = add("/", nullptr);
+  route.chain.terminal = *make_redirect({.regex_rewrite = kinds::RegexRewrite{"a(?:.*b)?", "x"}}, route.matcher);
+  EXPECT_EQ(send("/aaa")->headers->get(Known::location), "http://api.test/xxx");
+  const std::string path = "/" + std::string(60'000, 'a');
+  const auto response = send(path);
+  EXPECT_EQ(response->status, 500);
+  EXPECT_FALSE(response->headers->has(Known::location));
+  EXPECT_EQ(info.details, "redirect_regex_too_costly");
+}
+
 TEST_F(Routers, refuse_redirects_whose_regular_expression_is_bad) {
   EXPECT_FALSE(make_redirect({.regex_rewrite = kinds::RegexRewrite{"(", "x"}}, RequestMatcher()));
   EXPECT_FALSE(make_redirect({.regex_rewrite = kinds::RegexRewrite{"x", "\\1"}}, RequestMatcher()));

@@ -1,11 +1,11 @@
 #include "route/terminals.h"
 
 #include <fmt/format.h>
-#include <re2/re2.h>
 
 #include "base/strings.h"
 #include "config/regex.h"
 #include "http/path.h"
+#include "regex/pattern.h"
 #include "route/route_entry.h"
 
 namespace sluice {
@@ -46,7 +46,7 @@ class RefuseAll final : public Filter {
 
 class Redirect final : public Filter {
  public:
-  Redirect(kinds::RedirectAction action, RequestMatcher matcher, std::shared_ptr<const re2::RE2> regex)
+  Redirect(kinds::RedirectAction action, RequestMatcher matcher, std::unique_ptr<const regex::Pattern> regex)
       : action_(std::move(action)), matcher_(std::move(matcher)), regex_(std::move(regex)) {
     if (action_.port_redirect != 0) port_ = fmt::format(":{}", action_.port_redirect);
   }
@@ -55,7 +55,10 @@ class Redirect final : public Filter {
     // A client's empty Host, as the dynamic forward proxy answers it: there is no Location without a host.
     if (action_.host_redirect.empty() && request.authority.empty())
       return finish(request, local_reply(request, 400, "Empty host header", "empty_host_header"));
-    const std::string_view new_path = path(request);
+    const auto rewritten = path(request);
+    if (!rewritten)
+      return finish(request, local_reply(request, 500, "Internal Server Error", "redirect_regex_too_costly"));
+    const std::string_view new_path = *rewritten;
     if (const auto problem = rewrite_problem(request.path, new_path); !problem.empty())
       return finish(request, local_reply(request, 400, problem, "invalid_rewritten_path"));
     Response response = local_reply(request, action_.status(), "", kDetails);
@@ -81,45 +84,45 @@ class Redirect final : public Filter {
     return was_default || !port_.empty() ? host.substr(0, colon) : host;
   }
 
-  std::string_view path(Request& request) const {
+  Result<std::string_view> path(Request& request) const {
     const std::string_view query = request.path.substr(request.path_without_query().size());
     if (!action_.path_redirect.empty()) {
       // Its own query takes the place of the client's and is never stripped.
       const bool keep = !action_.strip_query && action_.path_redirect.find('?') == std::string::npos;
       return request.arena.concat(action_.path_redirect, keep ? query : std::string_view());
     }
-    const std::string_view changed = changed_path(request);
+    const std::string_view changed = TRY(changed_path(request));
     return action_.strip_query ? changed.substr(0, changed.find('?')) : changed;
   }
 
-  std::string_view changed_path(Request& request) const {
+  Result<std::string_view> changed_path(Request& request) const {
     if (!action_.prefix_rewrite.empty())
       return replace_matched(request, matcher_, action_.prefix_rewrite).value_or(request.path);
     if (!regex_) return request.path;
-    std::string path(request.path_without_query());
-    re2::RE2::GlobalReplace(&path, *regex_, action_.regex_rewrite->substitution);
+    const std::string path =
+        TRY(regex::replace_all(*regex_, request.path_without_query(), action_.regex_rewrite->substitution));
     return request.arena.concat(path, request.path.substr(request.path_without_query().size()));
   }
 
   kinds::RedirectAction action_;
   RequestMatcher matcher_;
-  std::shared_ptr<const re2::RE2> regex_;
+  std::unique_ptr<const regex::Pattern> regex_;
   std::string port_;  // ":8443"
 };
 
-Result<std::shared_ptr<const re2::RE2>> compile_rewrite(const kinds::RegexRewrite& rewrite) {
+Result<std::unique_ptr<const regex::Pattern>> compile_rewrite(const kinds::RegexRewrite& rewrite) {
   auto regex = TRY(compile_regex(rewrite.regex));
   std::string error;
   if (!regex->CheckRewriteString(rewrite.substitution, &error))
     return invalid(fmt::format("substitution {}: {}", json_quote(rewrite.substitution), error));
-  return regex;
+  return std::make_unique<const regex::Pattern>(std::move(regex));
 }
 
 }  // namespace
 
 Result<std::shared_ptr<const Filter>> make_redirect(const kinds::RedirectAction& action,
                                                     const RequestMatcher& matcher) {
-  std::shared_ptr<const re2::RE2> regex;
+  std::unique_ptr<const regex::Pattern> regex;
   if (action.regex_rewrite) regex = TRY(compile_rewrite(*action.regex_rewrite));
   return std::make_shared<Redirect>(action, matcher, std::move(regex));
 }

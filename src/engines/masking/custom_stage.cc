@@ -7,19 +7,12 @@
 #include <vector>
 
 #include "base/strings.h"
-#include "engines/masking/regex_shape.h"
 
 namespace sluice::masking {
 namespace {
 
 constexpr size_t kRegexBytesMax = 4096;
 constexpr size_t kSubgroupMax = 15;
-
-RE2::Options options() {
-  RE2::Options options(RE2::Latin1);
-  options.set_log_errors(false);
-  return options;
-}
 
 // RE2 says "invalid perl operator: (?=": say what it is and what to do.
 std::string explain(const RE2& compiled, std::string_view regex) {
@@ -69,7 +62,7 @@ Result<CustomStage> CustomStage::create(std::string_view regex, size_t subgroup,
     return invalid(fmt::format("regex `{}` has {} bytes; at most {} are allowed", shown, regex.size(), kRegexBytesMax));
   }
   CustomStage stage;
-  auto compiled = std::make_shared<const RE2>(re2::StringPiece(regex.data(), regex.size()), options());
+  auto compiled = std::make_shared<const RE2>(re2::StringPiece(regex.data(), regex.size()), regex::byte_options());
   if (!compiled->ok()) return invalid(fmt::format("regex `{}`: {}", shown, explain(*compiled, regex)));
   const auto groups = static_cast<size_t>(compiled->NumberOfCapturingGroups());
   if (subgroup > groups) {
@@ -79,15 +72,7 @@ Result<CustomStage> CustomStage::create(std::string_view regex, size_t subgroup,
     return invalid(fmt::format("subgroup {} is too high; at most {} is supported", subgroup, kSubgroupMax));
   }
 
-  const RegexShape shape = shape_of_regex(regex);
-  if (shape.width_max && *shape.width_max <= kWidthMax) {
-    stage.width_ = shape.width_max;
-    if (!shape.beginnings.empty()) {
-      auto beginning = std::make_shared<const RE2>("(?:" + shape.beginnings + ")\\z", options());
-      if (beginning->ok()) stage.beginning_ = std::move(beginning);
-    }
-  }
-  stage.regex_ = std::move(compiled);
+  stage.pattern_ = std::make_shared<const regex::Pattern>(std::move(compiled));
   stage.subgroup_ = subgroup;
   stage.mask_ = mask;
   stage.counter_ = counter;
@@ -95,27 +80,25 @@ Result<CustomStage> CustomStage::create(std::string_view regex, size_t subgroup,
   return stage;
 }
 
-void CustomStage::run(Window window, size_t limit, End end, Progress& progress, std::span<uint64_t> counts) const {
-  if (progress.done == limit && end == End::open) return;
-  if (end == End::final) return mask_matches(window, limit, limit + 1, progress, counts);
-  if (unbounded()) return;
-  mask_matches(window, limit, first_alive(window, progress.done, limit), progress, counts);
-}
-
-// The first byte where a match may begin that the bytes up to `limit` do not decide.
-size_t CustomStage::first_alive(Window window, size_t from, size_t limit) const {
-  // Further back a match would have ended, with the byte that `$` and `\b` look ahead to.
-  if (limit - from > *width_) from = limit - *width_;
-  if (!beginning_) return from;
-  const re2::StringPiece text(window + from, limit - from);
-  re2::StringPiece found;
-  if (!beginning_->Match(text, 0, text.size(), RE2::UNANCHORED, &found, 1)) return from;
-  return from + static_cast<size_t>(found.data() - text.data());
+Status CustomStage::run(Window window, size_t limit, End end, Progress& progress, State& state,
+                        std::span<uint64_t> counts) const {
+  const size_t before = progress.done;
+  if (before == limit && end == End::open) return {};
+  state.budget.grow(limit - before - state.granted);
+  state.granted = limit - before;
+  size_t safe = limit + 1;
+  if (end == End::open) {
+    if (unbounded()) return {};
+    safe = pattern_->first_open({window, limit}, before, limit);
+  }
+  Status masked = mask_matches(window, limit, safe, progress, state.budget, counts);
+  state.granted -= progress.done - before;
+  return masked;
 }
 
 // Masks the matches that start before `safe`; what is before it, or in a match, is done.
-void CustomStage::mask_matches(Window window, size_t limit, size_t safe, Progress& progress,
-                               std::span<uint64_t> counts) const {
+Status CustomStage::mask_matches(Window window, size_t limit, size_t safe, Progress& progress, regex::Budget& budget,
+                                 std::span<uint64_t> counts) const {
   re2::StringPiece groups[kSubgroupMax + 1];
   size_t at = progress.done;
   char before = progress.before;
@@ -130,10 +113,13 @@ void CustomStage::mask_matches(Window window, size_t limit, size_t safe, Progres
   while (at < safe && at <= limit) {
     const size_t context = at_start ? 0 : 1;
     const re2::StringPiece text(window + at - context, limit - at + context);
+    regex::Found found;
     {
       const Restored restored(at_start ? nullptr : window + at - 1, before);
-      if (!regex_->Match(text, context, text.size(), RE2::UNANCHORED, groups, static_cast<int>(subgroup_) + 1)) break;
+      found = pattern_->find(text, context, std::span(groups).first(subgroup_ + 1), budget);
     }
+    if (found == regex::Found::too_costly) return std::unexpected(regex::too_costly(pattern_->re2().pattern()));
+    if (found == regex::Found::no) break;
     const auto start = static_cast<size_t>(groups[0].data() - window);
     if (start >= safe) break;
     move_to(start + groups[0].size());
@@ -151,6 +137,7 @@ void CustomStage::mask_matches(Window window, size_t limit, size_t safe, Progres
   progress.done = at;
   progress.before = before;
   progress.at_start = at_start;
+  return {};
 }
 
 }  // namespace sluice::masking

@@ -41,32 +41,33 @@ Status Masker::check_room(size_t more) const {
                           held_bytes_max_));
 }
 
-size_t Masker::run(Window window, size_t size, End end) {
+Result<size_t> Masker::run(Window window, size_t size, End end) {
   return rules_->run(window, size, end, states_, counts_);
 }
 
 // Nothing is held back from before.
-Masker::Output Masker::feed_in_place(std::span<char> bytes, End end) {
-  const size_t done = run(bytes.data(), bytes.size(), end);
+Result<Masker::Output> Masker::feed_in_place(std::span<char> bytes, End end) {
+  const size_t done = TRY(run(bytes.data(), bytes.size(), end));
   hold(bytes.subspan(done));
   shift(done);
-  return {.fresh = bytes.first(done)};
+  return Output{.fresh = bytes.first(done)};
 }
 
-Masker::Output Masker::feed_held(std::span<char> bytes, End end) {
+Result<Masker::Output> Masker::feed_held(std::span<char> bytes, End end) {
   hold(bytes);
-  return {.held = leave(run(held_.data() + 1, held_.size() - 1, end))};
+  return Output{.held = leave(TRY(run(held_.data() + 1, held_.size() - 1, end)))};
 }
 
 // Puts some bytes behind those held back, to see what becomes of them, and the rest is masked where it lies.
-Masker::Output Masker::feed_joined(std::span<char> bytes, End end) {
+Result<Masker::Output> Masker::feed_joined(std::span<char> bytes, End end) {
   const size_t before = held_.size() - 1;
   hold(bytes.first(kJoinBytes));
-  if (run(held_.data() + 1, held_.size() - 1, End::open) < before) return feed_held(bytes.subspan(kJoinBytes), end);
+  const size_t done = TRY(run(held_.data() + 1, held_.size() - 1, End::open));
+  if (done < before) return feed_held(bytes.subspan(kJoinBytes), end);
   std::copy(held_.end() - kJoinBytes, held_.end(), bytes.begin());
   held_.resize(1 + before);
   Output output{.held = leave(before)};
-  output.fresh = feed_in_place(bytes, end).fresh;
+  output.fresh = TRY(feed_in_place(bytes, end)).fresh;
   return output;
 }
 

@@ -31,14 +31,15 @@ class Masker {
   Masker(std::shared_ptr<const Rules> rules, size_t held_bytes_max, std::span<uint64_t> counts);
 
   // The next bytes; with End::final the last ones (there may be none), and everything leaves. Fails with
-  // ErrorKind::limit when more would be held back than allowed; nothing may be sent then.
+  // ErrorKind::limit when more would be held back than allowed, or an expression looks too far beyond its matches;
+  // nothing may be sent then.
   Result<Output> feed(std::span<char> bytes, End end = End::open);
 
  private:
-  size_t run(Window window, size_t size, End end);
-  Output feed_in_place(std::span<char> bytes, End end);
-  Output feed_held(std::span<char> bytes, End end);
-  Output feed_joined(std::span<char> bytes, End end);
+  Result<size_t> run(Window window, size_t size, End end);
+  Result<Output> feed_in_place(std::span<char> bytes, End end);
+  Result<Output> feed_held(std::span<char> bytes, End end);
+  Result<Output> feed_joined(std::span<char> bytes, End end);
   Status check_room(size_t more) const;
   std::span<char> leave(size_t bytes);
   void hold(std::span<const char> bytes);

@@ -29,7 +29,7 @@ void mask_whole(benchmark::State& state, const std::shared_ptr<const Rules>& rul
   std::string work = body;
   std::vector<uint64_t> counts(rules->counter_names().size());
   for (auto _ : state) {
-    rules->mask_whole(work, counts);
+    if (!rules->mask_whole(work, counts)) state.SkipWithError("too costly");
     benchmark::DoNotOptimize(work.data());
   }
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations()) * static_cast<int64_t>(body.size()));
@@ -42,7 +42,7 @@ void fresh_secrets(benchmark::State& state) {
   std::string work;
   for (auto _ : state) {
     work = body;
-    rules->mask_whole(work, counts);
+    if (!rules->mask_whole(work, counts)) state.SkipWithError("too costly");
     benchmark::DoNotOptimize(work.data());
   }
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations()) * static_cast<int64_t>(body.size()));

@@ -4,6 +4,7 @@
 #include "engines/masking/masker.h"
 #include "engines/masking/reference_test.h"
 #include "engines/masking/test_kit.h"
+#include "regex/testing.h"
 
 namespace sluice::masking {
 namespace {
@@ -211,6 +212,59 @@ TEST(Custom, a_group_that_took_no_part_and_an_empty_match_mask_nothing) {
 TEST(Custom, a_digit_as_mask_character_can_make_a_number_for_the_next_action) {
   EXPECT_EQ(masked({custom("abc", 0, "1", 100), {Builtin::ssn}}, "abc-45-6789"), "XXX-XX-X789");
   EXPECT_EQ(masked({{Builtin::ssn}, custom("abc", 0, "1", 100)}, "abc-45-6789"), "111-45-6789");
+}
+
+TEST(Custom, random_bounded_expressions_stream_as_they_mask_in_one_piece) {
+  std::mt19937 random(3);
+  int bounded = 0;
+  for (int round = 0; round < 1500; ++round) {
+    const std::string expression = regex::testing::random_expression(random, 2, false);
+    if (!RE2(expression, RE2::Latin1).ok()) continue;
+    const std::vector<Action> actions = {{Custom{"c", {{expression, 0}}, "*", 60}}};
+    const auto rules = Rules::compile(actions);
+    ASSERT_TRUE(rules) << rules.error().message;
+    ASSERT_FALSE((*rules)->needs_whole_body()) << expression;
+    ++bounded;
+    const std::string text = regex::testing::random_text(random, random() % 60);
+    const reference::Masked expected = reference::mask(text, actions);
+    const auto whole = test_kit::mask_whole(*rules, text);
+    ASSERT_EQ(whole.text, expected.text) << expression << " on " << text;
+    for (const size_t most : {size_t{1}, size_t{9}}) {
+      const auto pieces = test_kit::mask_in_pieces(*rules, text, [&] { return 1 + random() % most; });
+      ASSERT_EQ(pieces.text, expected.text) << expression << " on " << text;
+      ASSERT_EQ(pieces.counts, whole.counts) << expression << " on " << text;
+    }
+  }
+  EXPECT_GT(bounded, 1000);
+}
+
+// Bounded, so the body streams; the expression decides near its matches, or it does not.
+TEST(Custom, gives_up_where_each_match_looks_far_and_lets_no_byte_behind_it_leave) {
+  const std::string text(1'000'000, 'a');
+  for (const char* expression : {"a(?:.*b)?", "a(?:.{0,1000}b)?"}) {
+    const auto rules = compile({custom(expression, 0, "*", 100)});
+    EXPECT_TRUE(mask_whole(rules, text).failed) << expression;
+    const Outcome pieces = mask_in_pieces(rules, text, [] { return 16'000; });
+    EXPECT_TRUE(pieces.failed) << expression;
+    EXPECT_EQ(pieces.text, std::string(pieces.text.size(), '*')) << expression;
+    EXPECT_FALSE(mask_whole(rules, text.substr(0, 300)).failed) << expression;
+  }
+}
+
+TEST(Custom, masks_many_matches_in_a_long_text) {
+  std::string text, expected;
+  for (int i = 0; i < 40'000; ++i) {
+    text += "key: 12, ";
+    expected += "key: **, ";
+  }
+  for (const char* expression : {"[0-9]+", "[0-9]{1,100}", R"([0-9]+\b)", "[0-9]+(?:x.*)?", "(?:1|12|121)"}) {
+    const auto rules = compile({custom(expression, 0, "*", 100)});
+    const Outcome whole = mask_whole(rules, text);
+    EXPECT_FALSE(whole.failed) << expression;
+    const Outcome pieces = mask_in_pieces(rules, text, [] { return 1000; });
+    EXPECT_EQ(pieces.text, whole.text) << expression;
+    if (expression[0] == '[') EXPECT_EQ(whole.text, expected) << expression;
+  }
 }
 
 TEST(Shadow, counts_and_changes_nothing) {

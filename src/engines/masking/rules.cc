@@ -125,28 +125,30 @@ Status Rules::add(const Custom& custom, bool shadow) {
   return {};
 }
 
-size_t Rules::run(Window window, size_t limit, End end, std::span<StageState> states,
-                  std::span<uint64_t> counts) const {
+Status Rules::run_stage(size_t index, Window window, size_t limit, End end, StageState& state,
+                        std::span<uint64_t> counts) const {
+  if (const auto* custom = std::get_if<CustomStage>(&stages_[index])) {
+    return custom->run(window, limit, end, state.progress, state.custom, counts);
+  }
+  std::get<BuiltinStage>(stages_[index]).run(window, limit, end, state.progress, state.builtin, counts);
+  return {};
+}
+
+Result<size_t> Rules::run(Window window, size_t limit, End end, std::span<StageState> states,
+                          std::span<uint64_t> counts) const {
   for (size_t i = 0; i < stages_.size(); ++i) {
-    if (const auto* builtin = std::get_if<BuiltinStage>(&stages_[i])) {
-      builtin->run(window, limit, end, states[i].progress, states[i].builtin, counts);
-    } else {
-      std::get<CustomStage>(stages_[i]).run(window, limit, end, states[i].progress, counts);
-    }
+    TRY(run_stage(i, window, limit, end, states[i], counts));
     limit = states[i].progress.done;
   }
   return limit;
 }
 
-void Rules::mask_whole(std::span<char> body, std::span<uint64_t> counts) const {
-  for (const auto& stage : stages_) {
+Status Rules::mask_whole(std::span<char> body, std::span<uint64_t> counts) const {
+  for (size_t i = 0; i < stages_.size(); ++i) {
     StageState state;
-    if (const auto* builtin = std::get_if<BuiltinStage>(&stage)) {
-      builtin->run(body.data(), body.size(), End::final, state.progress, state.builtin, counts);
-    } else {
-      std::get<CustomStage>(stage).run(body.data(), body.size(), End::final, state.progress, counts);
-    }
+    TRY(run_stage(i, body.data(), body.size(), End::final, state, counts));
   }
+  return {};
 }
 
 }  // namespace sluice::masking

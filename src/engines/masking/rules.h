@@ -49,6 +49,7 @@ struct Action {
 struct StageState {
   Progress progress;
   BuiltinStage::State builtin;
+  CustomStage::State custom;
 };
 
 class Rules {
@@ -72,11 +73,14 @@ class Rules {
   bool only_counts() const { return only_counts_; }
 
   // Masks a complete body in place. `counts` has one entry for each counter name; what is found is added. Without
-  // custom actions nothing is allocated.
-  void mask_whole(std::span<char> body, std::span<uint64_t> counts) const;
+  // custom actions nothing is allocated. Fails when an expression of the user's looks too far beyond its matches: the
+  // body may be masked in part then, and must not leave.
+  Status mask_whole(std::span<char> body, std::span<uint64_t> counts) const;
 
   // For Masker: all stages over what is there of a body. Returns how many bytes of the window may leave.
-  size_t run(Window window, size_t limit, End end, std::span<StageState> states, std::span<uint64_t> counts) const;
+  // Fails as mask_whole does.
+  Result<size_t> run(Window window, size_t limit, End end, std::span<StageState> states,
+                     std::span<uint64_t> counts) const;
   size_t stage_count() const { return stages_.size(); }
 
  private:
@@ -86,6 +90,8 @@ class Rules {
   void add_patterns(Builtin type, std::string_view counter_name, bool shadow);
   Status add(const Custom& custom, bool shadow);
   BuiltinStage& last_builtin_stage();
+  Status run_stage(size_t index, Window window, size_t limit, End end, StageState& state,
+                   std::span<uint64_t> counts) const;
 
   std::vector<std::variant<BuiltinStage, CustomStage>> stages_;
   std::vector<std::string> counter_names_;

@@ -24,11 +24,12 @@ struct Outcome {
   std::string text;
   std::vector<uint64_t> counts;
   size_t held_most = 0;  // bytes held back at a cut
+  bool failed = false;
 };
 
 inline Outcome mask_whole(const std::shared_ptr<const Rules>& rules, std::string_view text) {
   Outcome outcome{.text = std::string(text), .counts = std::vector<uint64_t>(rules->counter_names().size())};
-  rules->mask_whole(outcome.text, outcome.counts);
+  outcome.failed = !rules->mask_whole(outcome.text, outcome.counts);
   return outcome;
 }
 
@@ -46,7 +47,10 @@ Outcome mask_in_pieces(const std::shared_ptr<const Rules>& rules, std::string_vi
     // The end comes with the last bytes, or behind them.
     const bool last = fed == text.size() && (text.size() % 2 == 0 || piece.empty());
     const auto output = masker.feed(bytes, last ? End::final : End::open);
-    if (!output) return outcome;
+    if (!output) {
+      outcome.failed = true;
+      return outcome;
+    }
     outcome.text += text_of(*output);
     if (last) return outcome;
     outcome.held_most = std::max(outcome.held_most, fed - outcome.text.size());

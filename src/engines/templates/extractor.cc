@@ -3,6 +3,7 @@
 #include <re2/re2.h>
 
 #include "base/strings.h"
+#include "regex/pattern.h"
 
 namespace sluice::templates {
 namespace {
@@ -73,7 +74,7 @@ class Groups {
   re2::StringPiece* data() { return many_.empty() ? few_.data() : many_.data(); }
   int size() const { return static_cast<int>(wanted_); }
   std::string_view operator[](size_t i) { return view(data()[i]); }
-  std::span<const re2::StringPiece> all() { return {data(), wanted_}; }
+  std::span<re2::StringPiece> all() { return {data(), wanted_}; }
 
  private:
   size_t wanted_;
@@ -150,8 +151,10 @@ Status check_mode(const Extraction& extraction) {
 
 }  // namespace
 
-Extractor::Extractor(Extraction extraction, std::unique_ptr<const re2::RE2> regex)
-    : extraction_(std::move(extraction)), regex_(std::move(regex)) {}
+Extractor::Extractor(Extraction extraction, std::shared_ptr<const re2::RE2> regex)
+    : extraction_(std::move(extraction)), regex_(std::move(regex)) {
+  if (regex_ && extraction_.mode == ExtractionMode::replace_all) matches_ = std::make_unique<regex::Pattern>(regex_);
+}
 Extractor::Extractor(Extractor&&) noexcept = default;
 Extractor& Extractor::operator=(Extractor&&) noexcept = default;
 Extractor::~Extractor() = default;
@@ -163,9 +166,7 @@ Result<Extractor> Extractor::compile(Extraction extraction) {
     return Extractor(std::move(extraction), nullptr);
   }
   const std::string expression = TRY(to_re2(extraction.regex));
-  re2::RE2::Options options(re2::RE2::Latin1);  // bytes, as std::regex<char>
-  options.set_log_errors(false);
-  auto regex = std::make_unique<const re2::RE2>(expression, options);
+  auto regex = std::make_shared<const re2::RE2>(expression, regex::byte_options());  // as std::regex<char>
   if (!regex->ok()) return invalid(fmt::format("regex `{}`: {}", printable(extraction.regex), regex->error()));
   TRY(check(extraction, regex->NumberOfCapturingGroups()));
   return Extractor(std::move(extraction), std::move(regex));
@@ -207,8 +208,11 @@ Result<std::string_view> Extractor::replace_all(std::string_view source, std::st
   scratch.clear();
   size_t kept = 0;  // everything before it is in `scratch`
   size_t from = 0;
-  while (from <= source.size() &&
-         regex_->Match(piece(source), from, source.size(), re2::RE2::UNANCHORED, groups.data(), groups.size())) {
+  auto budget = regex::Budget::for_text(source.size());
+  while (from <= source.size()) {
+    const regex::Found found = matches_->find(piece(source), from, groups.all(), budget);
+    if (found == regex::Found::too_costly) return std::unexpected(regex::too_costly(extraction_.regex));
+    if (found == regex::Found::no) break;
     const Match match{source, groups.all()};
     const size_t start = match.before().size();
     if (match.whole().empty()) {

@@ -14,6 +14,9 @@
 namespace re2 {
 class RE2;
 }
+namespace sluice::regex {
+class Pattern;
+}
 
 namespace sluice::templates {
 
@@ -41,18 +44,20 @@ class Extractor {
   ~Extractor();
 
   // A view into `source`, or into `scratch` where something was replaced. Without a source (a header that is not
-  // there) ask nothing: the value is "" in every mode. Fails only when the result is too long.
+  // there) ask nothing: the value is "" in every mode. Fails with ErrorKind::limit, when the result is too long or the
+  // expression looks too far beyond its matches (regex/pattern.h).
   Result<std::string_view> apply(std::string_view source, std::string& scratch) const;
 
  private:
-  Extractor(Extraction extraction, std::unique_ptr<const re2::RE2> regex);
+  Extractor(Extraction extraction, std::shared_ptr<const re2::RE2> regex);
 
   std::string_view extract(std::string_view source) const;
   Result<std::string_view> replace_one(std::string_view source, std::string& scratch) const;
   Result<std::string_view> replace_all(std::string_view source, std::string& scratch) const;
 
   Extraction extraction_;
-  std::unique_ptr<const re2::RE2> regex_;  // null: no expression was given
+  std::shared_ptr<const re2::RE2> regex_;          // null: no expression was given
+  std::unique_ptr<const regex::Pattern> matches_;  // where every match is replaced
 };
 
 }  // namespace sluice::templates

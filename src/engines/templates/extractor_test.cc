@@ -91,6 +91,28 @@ TEST(Extractor, bounds_what_replacing_makes) {
   EXPECT_EQ(replace(std::string(100, 'c')), "error: an extractor's replacement makes more than 1000 bytes");
 }
 
+// At each of the letters RE2 looks to the end of the text for a "b": without a bound this is 5 * 10^9 steps.
+TEST(Extractor, gives_up_where_each_match_looks_to_the_end_of_the_text) {
+  const std::string text(100'000, 'a');
+  const auto made = run({.regex = "a(?:.*b)?", .mode = replace_all, .replacement = "x"}, text);
+  EXPECT_TRUE(made.starts_with("error: regex `a(?:.*b)?` looks far beyond")) << made.substr(0, 200);
+  // Short texts are replaced whatever it costs.
+  EXPECT_EQ(run({.regex = "a(?:.*b)?", .mode = replace_all, .replacement = "x"}, text.substr(0, 300)),
+            std::string(300, 'x'));
+}
+
+// Usual expressions find all that is there, whatever is looked at.
+TEST(Extractor, replaces_many_matches_in_a_long_text) {
+  std::string text, replaced;
+  for (int i = 0; i < 40'000; ++i) {
+    text += "key: 12, ";
+    replaced += "key: #, ";
+  }
+  EXPECT_EQ(run({.regex = "[0-9]+", .mode = replace_all, .replacement = "#"}, text), replaced);
+  EXPECT_EQ(run({.regex = "[0-9]+(?:x.*)?", .mode = replace_all, .replacement = "#"}, text), replaced);
+  EXPECT_EQ(run({.regex = "(?:[a-z]*: )*?[0-9]+", .mode = replace_all, .replacement = "key: #"}, text), replaced);
+}
+
 TEST(Extractor, refuses_what_it_cannot_do) {
   struct Row {
     Extraction extraction;

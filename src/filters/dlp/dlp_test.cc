@@ -389,6 +389,32 @@ TEST(DlpFilter, a_body_too_long_for_an_expression_without_a_bound_is_answered_50
   EXPECT_EQ(gateway.answer("secret wor").body, "****** ***");
 }
 
+// One that waits for the whole body, and one that streams: what was not masked does not leave.
+TEST(DlpFilter, an_expression_that_looks_far_beyond_each_match_is_answered_500_or_cut) {
+  const std::string secret(1'000'000, 'a');
+  const auto options = [](std::string_view expression) {
+    return fmt::format(
+        "dlp: {{actions: [{{customAction: {{name: x, regex: ['{}'], maskChar: '*', percent: {{value: 100}}}}}}]}}",
+        expression);
+  };
+  Gateway whole(options("a(?:.*b)?"));
+  auto answer = whole.answer({}, cut(secret, 16'000), true);
+  EXPECT_EQ(answer.status, 500);
+  EXPECT_EQ(answer.body, "Internal Server Error");
+  EXPECT_EQ(answer.details, "dlp_regex_too_costly");
+  EXPECT_EQ(whole.harness.metrics.metric({"sluice_dlp_regex_too_costly_total", ""})->value(), 1);
+  EXPECT_EQ(whole.harness.metrics.metric({"sluice_dlp_refused_total", ""})->value(), 1);
+
+  Gateway streaming(options("a(?:.{0,1000}b)?"));
+  for (const bool slowly : {false, true}) {
+    answer = streaming.answer({}, cut(secret, 16'000), slowly);
+    ASSERT_TRUE(answer.error);
+    EXPECT_EQ(answer.error->kind, ErrorKind::limit);
+    EXPECT_EQ(answer.body, std::string(answer.body.size(), '*'));
+  }
+  EXPECT_EQ(streaming.harness.metrics.metric({"sluice_dlp_regex_too_costly_total", ""})->value(), 2);
+}
+
 TEST(DlpFilter, a_broken_compressed_body_that_was_waited_for_is_answered_502) {
   Gateway gateway(kUnbounded);
   const auto answer = gateway.answer({{"content-encoding", "gzip"}}, {"plain text"});

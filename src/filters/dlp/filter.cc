@@ -8,6 +8,9 @@ namespace sluice::dlp {
 namespace {
 
 constexpr MetricFamily kMatches{"sluice_dlp_matches_total", "Matches of an action, also of one that only counts"};
+constexpr MetricFamily kTooCostly{
+    "sluice_dlp_regex_too_costly_total",
+    "Responses held back or cut off because an expression looks too far beyond its matches"};
 constexpr MetricFamily kRefused{"sluice_dlp_refused_total", "Responses held back because they could not be masked"};
 
 constexpr std::string_view kBufferRemedy =
@@ -36,6 +39,7 @@ bool DlpFilter::concerns(const Request& request, const Response& response) const
 DlpFilter::DlpFilter(std::shared_ptr<const masking::Rules> rules, const FilterBuild& build)
     : rules_(std::move(rules)),
       refused_(build.metrics->metric(kRefused)),
+      too_costly_(build.metrics->metric(kTooCostly)),
       buffer_bytes_max_(build.body_buffer_bytes_max) {
   for (const std::string& name : rules_->counter_names()) {
     counters_.push_back(build.metrics->metric(kMatches, {{"action", name}}));
@@ -92,7 +96,8 @@ std::expected<Body, DlpFilter::Refusal> DlpFilter::readable_body(Request& reques
 Response DlpFilter::mask(Request& request, Response response) const {
   const auto body = readable_body(request, response);
   if (!body) return refuse(request, body.error());
-  response.body = {request.arena.make<MaskedBody>(*body->reader, rules_, make_counts(request)), body->length};
+  response.body = {request.arena.make<MaskedBody>(*body->reader, rules_, make_counts(request), *too_costly_),
+                   body->length};
   return response;
 }
 
@@ -115,7 +120,11 @@ Task<Response> DlpFilter::mask_whole(Request& request, Response response, Body b
   // read_all has put a copy into the arena, which is ours to change.
   const std::span bytes(const_cast<char*>(text->data()), text->size());
   MatchCounts& counts = make_counts(request);
-  rules_->mask_whole(bytes, counts.slots());
+  if (const Status masked = rules_->mask_whole(bytes, counts.slots()); !masked) {
+    too_costly_->add();
+    co_return refuse(
+        request, {500, "Internal Server Error", "dlp_regex_too_costly", request.arena.copy(masked.error().message)});
+  }
   counts.report();
   response.body.reader = request.arena.make<WholeBody>(*body.reader, bytes);
   response.body.length = body.length;
@@ -158,7 +167,7 @@ class Factory final : public FilterFactory {
     const auto make = [&] { return std::make_shared<DlpFilter>(options->rules, build); };
     return std::vector<StagedFilter>{{Stage::dlp, build.share<DlpFilter>(kind, options->written, make)}};
   }
-  std::vector<MetricFamily> metrics() const override { return {kMatches, kRefused}; }
+  std::vector<MetricFamily> metrics() const override { return {kMatches, kRefused, kTooCostly}; }
 };
 
 }  // namespace

@@ -45,6 +45,7 @@ class DlpFilter final : public Filter {
   std::shared_ptr<const masking::Rules> rules_;
   std::vector<Counter*> counters_;  // by the rules' counter names
   Counter* refused_;
+  Counter* too_costly_;
   size_t buffer_bytes_max_;
 };
 

@@ -41,16 +41,24 @@ Task<Chunk> MaskedBody::read_slowly(Task<Chunk> reading) {
 
 // Nothing: all of it is held back.
 Result<std::optional<Chunk>> MaskedBody::mask(Chunk chunk) {
+  auto output = run_rules(chunk);
+  if (!output) {
+    too_costly_.add();
+    log::warn("dlp", "response cut off: it could not be masked", {{"why", output.error().message}});
+    return std::unexpected(std::move(output).error());
+  }
+  if (chunk.last) counts_.report();
+  if (output->size() == 0 && !chunk.last) return std::nullopt;
+  return pass(*output, chunk.last);
+}
+
+Result<masking::Masker::Output> MaskedBody::run_rules(Chunk chunk) {
   if (!masker_ && chunk.last) {
-    rules_->mask_whole(chunk.bytes, counts_.slots());
-    counts_.report();
-    return chunk;
+    TRY(rules_->mask_whole(chunk.bytes, counts_.slots()));
+    return masking::Masker::Output{.fresh = chunk.bytes};
   }
   if (!masker_) masker_.emplace(rules_, 0, counts_.slots());
-  const auto output = TRY(masker_->feed(chunk.bytes, chunk.last ? masking::End::final : masking::End::open));
-  if (chunk.last) counts_.report();
-  if (output.size() == 0 && !chunk.last) return std::nullopt;
-  return pass(output, chunk.last);
+  return masker_->feed(chunk.bytes, chunk.last ? masking::End::final : masking::End::open);
 }
 
 Chunk MaskedBody::pass(masking::Masker::Output output, bool last) {

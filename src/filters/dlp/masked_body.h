@@ -36,9 +36,10 @@ class MatchCounts {
 // lies. The trailers are those of the inner body.
 class MaskedBody final : public BodyReader {
  public:
-  // For rules that do not need the whole body. What is given outlives this.
-  MaskedBody(BodyReader& inner, std::shared_ptr<const masking::Rules> rules, MatchCounts& counts)
-      : inner_(inner), rules_(std::move(rules)), counts_(counts) {}
+  // For rules that do not need the whole body. What is given outlives this. `too_costly` counts the bodies that end in
+  // an error because an expression looks too far beyond its matches: what it was not yet applied to does not leave.
+  MaskedBody(BodyReader& inner, std::shared_ptr<const masking::Rules> rules, MatchCounts& counts, Counter& too_costly)
+      : inner_(inner), rules_(std::move(rules)), counts_(counts), too_costly_(too_costly) {}
 
   Task<Chunk> read() override;
   const Headers* trailers() const override { return inner_.trailers(); }
@@ -46,11 +47,13 @@ class MaskedBody final : public BodyReader {
  private:
   Task<Chunk> read_slowly(Task<Chunk> reading);
   Result<std::optional<Chunk>> mask(Chunk chunk);
+  Result<masking::Masker::Output> run_rules(Chunk chunk);
   Chunk pass(masking::Masker::Output output, bool last);
 
   BodyReader& inner_;
   std::shared_ptr<const masking::Rules> rules_;
   MatchCounts& counts_;
+  Counter& too_costly_;
   std::optional<masking::Masker> masker_;  // once the body comes in more than one piece
   std::span<char> waiting_;                // to leave with the next read
   bool waiting_is_last_ = false;

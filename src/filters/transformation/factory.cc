@@ -23,6 +23,10 @@ constexpr MetricFamily kResponseBodies{.name = "envoy_http_transformation_respon
 constexpr MetricFamily kResponseErrors{.name = "envoy_http_transformation_response_error",
                                        .help = "Responses turned into 400 or 413 because their transformation failed."};
 
+constexpr MetricFamily kLimit{
+    .name = "sluice_transformation_limit_total",
+    .help = "Messages answered with 500 because a template or an extractor reached a bound on its work or output."};
+
 std::shared_ptr<const templates::Environment> capture_environment() {
   auto captured = std::make_shared<templates::Environment>();
   for (char** entry = environ; *entry; ++entry) {
@@ -112,7 +116,8 @@ class Factory final : public FilterFactory {
   }
 
   std::vector<MetricFamily> metrics() const override {
-    return {kRequestHeaders, kRequestBodies, kRequestErrors, kResponseHeaders, kResponseBodies, kResponseErrors};
+    return {kRequestHeaders, kRequestBodies,  kRequestErrors, kResponseHeaders,
+            kResponseBodies, kResponseErrors, kLimit};
   }
 
   Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
@@ -160,7 +165,8 @@ Counters::Counters(Metrics& metrics)
       request_error(metrics.metric(kRequestErrors, kLabels)),
       response_header_transformations(metrics.metric(kResponseHeaders, kLabels)),
       response_body_transformations(metrics.metric(kResponseBodies, kLabels)),
-      response_error(metrics.metric(kResponseErrors, kLabels)) {}
+      response_error(metrics.metric(kResponseErrors, kLabels)),
+      limit(metrics.metric(kLimit)) {}
 
 }  // namespace transformation
 

@@ -67,7 +67,10 @@ std::optional<Response> TransformationFilter::transform(Request& request, const 
   (read ? counters_.request_body_transformations : counters_.request_header_transformations)->add();
   if (how.logs()) log_headers("request before", request.headers);
   auto body = how.apply(request, read.value_or(""));
-  if (!body) return request_error(request, 400, fmt::format("bad request: {}", body.error().message));
+  if (!body) {
+    const Failure failure = explain(body.error());
+    return request_error(request, failure.status, failure.text);
+  }
   if (*body && !request.upgrade) set_body(request, request.headers, request.body, **body);
   const bool empty = !*body && read ? read->empty() : is_empty(request.body);
   if (empty && !how.passthrough()) request.headers.remove(Known::content_type);
@@ -75,6 +78,13 @@ std::optional<Response> TransformationFilter::transform(Request& request, const 
 
   if (rule.clear_route_cache) request.choose_route_again();
   return std::nullopt;
+}
+
+// As Gloo says it; but bounds that only we have, on the work of templates and extractors, are not the client's fault.
+TransformationFilter::Failure TransformationFilter::explain(const Error& error) const {
+  if (error.kind != ErrorKind::limit) return {400, fmt::format("bad request: {}", error.message)};
+  counters_.limit->add();
+  return {500, fmt::format("transformation too costly: {}", error.message)};
 }
 
 Response TransformationFilter::request_error(Request& request, uint16_t status, std::string_view message) const {
@@ -131,7 +141,10 @@ void TransformationFilter::transform(Request& request, Response& response, const
   (read ? counters_.response_body_transformations : counters_.response_header_transformations)->add();
   if (how.logs()) log_headers("response before", *response.headers);
   auto body = how.apply(request, response, read.value_or(""));
-  if (!body) return response_error(request, response, 400, fmt::format("bad request: {}", body.error().message));
+  if (!body) {
+    const Failure failure = explain(body.error());
+    return response_error(request, response, failure.status, failure.text);
+  }
   if (*body && !response.tunnel) set_body(request, *response.headers, response.body, **body);
   const bool empty = !*body && read ? read->empty() : is_empty(response.body);
   if (empty && !how.passthrough()) response.headers->remove(Known::content_type);

@@ -44,6 +44,7 @@ struct Counters {
   Counter* response_header_transformations;
   Counter* response_body_transformations;
   Counter* response_error;
+  Counter* limit;
 };
 
 class TransformationFilter final : public Filter {
@@ -53,6 +54,11 @@ class TransformationFilter final : public Filter {
   Task<Response> handle(Request& request, Next next) const override;
 
  private:
+  struct Failure {
+    uint16_t status;
+    std::string text;
+  };
+  Failure explain(const Error& error) const;
   Task<Response> read_and_transform(Request& request, Next next, const RequestRule& rule) const;
   std::optional<Response> transform(Request& request, const RequestRule& rule,
                                     std::optional<std::string_view> read) const;

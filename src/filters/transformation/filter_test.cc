@@ -296,6 +296,35 @@ TEST(Transformation, answers_400_when_a_request_cannot_be_transformed) {
   EXPECT_EQ(unparsed.send(post("text")).upstream_body, "<text>");
 }
 
+// Bounds of ours on the work of a template or an extractor: not the client's fault, and nothing goes on half done.
+TEST(Transformation, answers_500_where_a_bound_on_its_work_is_reached) {
+  const std::string many(20'000, 'a');
+  const std::tuple<std::string_view, std::string, std::string_view> rows[] = {
+      {"{parseBodyBehavior: DontParse, extractors: {a: {body: {}, regex: 'a(?:.*b)?', mode: REPLACE_ALL, "
+       "replacementText: x}}}",
+       many, "transformation too costly: regex `a(?:.*b)?` looks far beyond its matches"},
+      {"{advancedTemplates: true, extractors: {a: {body: {}, regex: '1', mode: REPLACE_ALL, replacementText: \"$`\"}}}",
+       "[\"" + std::string(10'000, '1') + "\"]",
+       "transformation too costly: an extractor's replacement makes more than"},
+      {"{body: {text: '{% for a in range(100000) %}{% for b in range(1000) %}x{% endfor %}{% endfor %}'}}", "{}",
+       "transformation too costly: the template"},
+  };
+  for (const auto& [options, body, expected] : rows) {
+    Gateway on_way_in(on_request(options));
+    Answer answer = on_way_in.send(post(body));
+    EXPECT_EQ(answer.status, 500) << options;
+    EXPECT_TRUE(answer.body.starts_with(expected)) << options << "\n" << answer.body;
+    EXPECT_EQ(answer.details, "transformation_filter_error");
+    EXPECT_FALSE(answer.reached_upstream);
+    EXPECT_EQ(on_way_in.metrics.metric({"sluice_transformation_limit_total", ""})->value(), 1);
+    Gateway on_way_back(on_response(options));
+    on_way_back.response_body = {body};
+    answer = on_way_back.send({});
+    EXPECT_EQ(answer.status, 500) << options;
+    EXPECT_TRUE(answer.body.starts_with(expected)) << options << "\n" << answer.body;
+  }
+}
+
 TEST(Transformation, answers_413_above_the_buffer_limit) {
   Gateway gateway(on_request("{parseBodyBehavior: DontParse, body: {text: '{{ body() }}'}}"));
   gateway.body_buffer_bytes_max = 10;

@@ -189,7 +189,7 @@ Status Transformation::parse(Message& message) const {
     return {};
   }
   if (ignore_parse_errors_) return {};
-  return std::unexpected(std::move(document).error());
+  return invalid(std::move(document).error().message);  // too many levels too: it is the message that is wrong
 }
 
 Status Transformation::extract(Message& message) const {

@@ -44,7 +44,8 @@ class Transformation {
   bool logs() const { return logs_; }
 
   // Changes headers and metadata; gives the new body (in the arena), or nothing when it stays as it is. The error's
-  // message is the exception's text in Gloo. An error may leave some headers changed already.
+  // message is the exception's text in Gloo, or ErrorKind::limit where a bound of ours was reached. An error may leave
+  // some headers changed already.
   Result<std::optional<std::string_view>> apply(Request& request, std::string_view body) const;
   Result<std::optional<std::string_view>> apply(Request& request, Response& response, std::string_view body) const;
 

@@ -9,15 +9,15 @@
 #include <string>
 #include <string_view>
 
-namespace sluice::masking {
+namespace sluice::regex {
 
-struct RegexShape {
+struct Shape {
   std::optional<size_t> width_max;  // bytes of the longest match; nothing: no bound
-  // An expression for every beginning of a match, itself included; assertions (`^`, `\b`) are taken as true, so it
-  // may accept more. Empty: could not be made, or got too long.
-  std::string beginnings;
+  // An expression for every beginning of a match, itself included, read backwards: what "ab" gives accepts "", "a" and
+  // "ba". Assertions (`^`, `\b`) are taken as true, so it may accept more. Empty: could not be made, or got too long.
+  std::string beginnings_reversed;
 };
 
-RegexShape shape_of_regex(std::string_view regex);
+Shape shape_of(std::string_view regex);
 
-}  // namespace sluice::masking
+}  // namespace sluice::regex

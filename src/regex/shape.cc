@@ -1,4 +1,4 @@
-#include "engines/masking/regex_shape.h"
+#include "regex/shape.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "base/strings.h"
 
-namespace sluice::masking {
+namespace sluice::regex {
 namespace {
 
 constexpr size_t kUnbounded = static_cast<size_t>(-1);
@@ -27,8 +27,9 @@ std::string group(std::string_view text) {
   return "(?:" + std::string(text) + ")";
 }
 
-// A part of an expression: its widest match, the part itself without assertions and captures, and its beginnings.
-// Once a text would get too long, `broken` stands for both texts.
+// A part of an expression: its widest match, the part itself without assertions and captures, and its beginnings, both
+// read backwards. (RE2 can run an expression backwards too, but then `.{0,1000}` is a thousand ways at each byte.) Once
+// a text would get too long, `broken` stands for both texts.
 struct Part {
   size_t width = 0;
   std::string text;
@@ -132,7 +133,7 @@ Part Reader::alternatives(Flags flags) {
   return all;
 }
 
-// From the back: the beginnings of "ab" are those of a, or a and the beginnings of b.
+// From the back: the beginnings of "ab" are those of a, or a and the beginnings of b; backwards, these come first.
 Part join(std::vector<Part> parts) {
   Part all;
   for (size_t i = parts.size(); i-- > 0;) {
@@ -142,8 +143,8 @@ Part join(std::vector<Part> parts) {
     if (all.broken) continue;
     if (part.text.empty()) continue;
     const bool last = all.text.empty();
-    all.beginnings = last ? part.beginnings : group(part.beginnings + "|" + part.text + all.beginnings);
-    all.text = part.text + all.text;
+    all.beginnings = last ? part.beginnings : group(part.beginnings + "|" + all.beginnings + part.text);
+    all.text += part.text;
     all.limit();
   }
   return all;
@@ -169,7 +170,7 @@ Part Reader::sequence(Flags& flags) {
       const bool endless = repeat.most == kUnbounded;
       const std::string most = endless ? "" : fmt::format("{}", repeat.most);
       const std::string fewer = endless ? "*" : fmt::format("{{0,{}}}", repeat.most - 1);
-      part.beginnings = group(text + fewer + part.beginnings);
+      part.beginnings = group(part.beginnings + text + fewer);
       part.text = group(fmt::format("{}{{{},{}}}", text, repeat.least, most));
       part.limit();
     }
@@ -310,13 +311,13 @@ bool Reader::take_counts(Repeat& repeat) {
 
 }  // namespace
 
-RegexShape shape_of_regex(std::string_view regex) {
+Shape shape_of(std::string_view regex) {
   std::optional<Part> part = Reader(regex).read();
-  RegexShape shape;
+  Shape shape;
   if (!part) return shape;
   if (part->width != kUnbounded) shape.width_max = part->width;
-  if (!part->broken) shape.beginnings = std::move(part->beginnings);
+  if (!part->broken) shape.beginnings_reversed = std::move(part->beginnings);
   return shape;
 }
 
-}  // namespace sluice::masking
+}  // namespace sluice::regex

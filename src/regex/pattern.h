@@ -1,0 +1,91 @@
+// Finds the matches of a regular expression in a text, one after the other, at a cost that the text's size bounds.
+//
+// One match is found in linear time, all of them are not: to know where a match ends, RE2 may look far beyond it. With
+// `a(?:.*b)?` on "aaaa..." it looks for a "b" to the end of the text, at each "a". So whoever asks for match after
+// match pays by a Budget that grows with the text: expressions that decide near their matches never notice it, others
+// end in Found::too_costly instead of holding a worker.
+//
+// The expression is one over bytes (byte_options()). What RE2 does not tell, how far it looked, is found out by
+// searching in windows: shape.h makes an expression for the beginnings of a match, and where no beginning reaches the
+// window's end, what lies behind it cannot change the answer.
+#pragma once
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace sluice::regex {
+
+// A character is a byte, nothing is printed.
+re2::RE2::Options byte_options();
+
+// What the searches in one text may cost. The unit is a byte looked at by an expression of a few characters; for larger
+// ones a byte may cost more (Pattern::cost).
+struct Budget {
+  static constexpr size_t kUnmeasuredPerByte = 4;
+  static constexpr size_t kMeasuredPerByte = 32;
+  static constexpr size_t kStart = 2U << 20;  // some milliseconds: a short text costs what it will
+
+  size_t unmeasured = kStart;  // searches charged with the most they can look at: enough for nearly all texts
+  size_t measured = kStart;    // then with what they do look at, which costs a second search to know
+
+  // More of the text is there.
+  void grow(size_t bytes) {
+    unmeasured += kUnmeasuredPerByte * bytes;
+    measured += kMeasuredPerByte * bytes;
+  }
+  static Budget for_text(size_t bytes) {
+    Budget budget;
+    budget.grow(bytes);
+    return budget;
+  }
+};
+
+enum class Found : uint8_t { no, yes, too_costly };
+
+// Never changes; any thread may use it.
+class Pattern {
+ public:
+  // Up to this width a match counts as near: what is held back for it is little.
+  static constexpr size_t kNearMax = 4096;
+
+  // An expression that RE2 has accepted, compiled with byte_options().
+  explicit Pattern(std::shared_ptr<const re2::RE2> regex);
+
+  const re2::RE2& re2() const { return *regex_; }
+  // Bytes of the longest match, where that is at most kNearMax.
+  std::optional<size_t> width_max() const { return width_max_; }
+
+  // The leftmost match in `text` from `from` on, as RE2::Match has it; the bytes before `from` are seen by `^` and
+  // `\b`.
+  Found find(re2::StringPiece text, size_t from, std::span<re2::StringPiece> groups, Budget& budget) const;
+
+  // The first byte in [from, end) where a match may begin that bytes from `end` on decide; `end` when there is none.
+  size_t first_open(re2::StringPiece text, size_t from, size_t end) const;
+
+ private:
+  // Of looking at so many bytes in a row. RE2 is slowest where it follows many ways through an expression at once: as
+  // many as the expression has places, or as there are bytes to begin at.
+  size_t cost(size_t bytes) const { return bytes * (1 + std::min(places_, bytes) / 8); }
+  Found find_measured(re2::StringPiece text, size_t from, std::span<re2::StringPiece> groups, Budget& budget) const;
+
+  std::shared_ptr<const re2::RE2> regex_;
+  std::shared_ptr<const re2::RE2> beginning_;  // of a match, read backwards from the end of the text; may be missing
+  std::optional<size_t> width_max_;
+  size_t places_ = 0;
+};
+
+// RE2::GlobalReplace within the budget of such a text. `rewrite` has passed CheckRewriteString.
+Result<std::string> replace_all(const Pattern& pattern, std::string_view text, const std::string& rewrite);
+
+// For people, when find() said too_costly of the expression that was written so.
+Error too_costly(std::string_view regex);
+
+}  // namespace sluice::regex
