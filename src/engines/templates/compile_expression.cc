@@ -61,14 +61,51 @@ Status Compiler::operations(int precedence_min) {
     const size_t position = token_.position;
     advance();
     const bool logic = next->precedence == kLogic;
+    if (logic) warn_of_text_as_condition();
     const uint32_t skip = logic ? emit(next->op, position) : 0;
     TRY(binary(next->right ? next->precedence : next->precedence + 1));
     if (logic) {
+      warn_of_text_as_condition();
       emit(Op::truth, position);
       program_.code[skip].a = here();
     } else {
       emit(next->op, position);
     }
+  }
+}
+
+// The value just compiled decides something. A string decides nothing: every one is true (Value::is_true), and who
+// writes one there most often means "is there one".
+void Compiler::warn_of_text_as_condition() {
+  const std::string operand = text_operand(program_.code.size() - 1);
+  if (operand.empty()) return;
+  program_.warnings.push_back(
+      fmt::format("{} {} is a string, and every string is true, the empty one too (as in Gloo): write {} != \"\"",
+                  place(program_.source, program_.code.back().position), operand, operand));
+}
+
+// How a value that is a string for certain was written; "" for any other.
+std::string Compiler::text_operand(size_t index) const {
+  const Instruction& instruction = program_.code[index];
+  switch (instruction.op) {
+    case Op::header: return fmt::format("header({})", json_quote(program_.names[instruction.a]));
+    case Op::request_header: return fmt::format("request_header({})", json_quote(program_.names[instruction.a]));
+    case Op::extraction: {
+      const std::string& name = program_.extractors[instruction.a];
+      return advanced_ ? fmt::format("extraction({})", json_quote(name)) : name;
+    }
+    case Op::literal:
+      return program_.literals[instruction.a].is_string() ? program_.literals[instruction.a].dump() : "";
+    case Op::variable: {
+      const auto& function = program_.variables[instruction.a].function;
+      return function && gives_text(*function) ? program_.variables[instruction.a].name : "";
+    }
+    case Op::call: {
+      const auto function = static_cast<Function>(instruction.a);
+      const auto known = std::ranges::find(signatures(), function, &Signature::function);
+      return gives_text(function) ? fmt::format("{}(...)", known->name) : "";
+    }
+    default: return "";
   }
 }
 
@@ -150,6 +187,7 @@ Status Compiler::name() {
   if (token.text == "true" || token.text == "false" || token.text == "null") return literal(token.text, token.position);
   if (token.text == "not") {
     TRY(binary(kPower));
+    warn_of_text_as_condition();
     emit(Op::op_not, token.position);
     return {};
   }

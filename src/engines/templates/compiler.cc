@@ -166,6 +166,7 @@ Status Compiler::statement_if() {
   if (open_.size() >= kNestingMax)
     return error(position, fmt::format("more than {} blocks in one another", kNestingMax));
   TRY(expression());
+  warn_of_text_as_condition();
   open_.push_back(OpenIf{.position = position, .skip = emit(Op::jump_unless, position), .finished = {}});
   return {};
 }
@@ -183,6 +184,7 @@ Status Compiler::statement_else() {
   advance();
   const size_t position = token_.position;
   TRY(expression());
+  warn_of_text_as_condition();
   block->skip = emit(Op::jump_unless, position);
   return {};
 }

@@ -59,6 +59,8 @@ class Compiler {
   Status variable(const Token& name);
   Status check_function(const Signature* signature, const Token& name) const;
 
+  void warn_of_text_as_condition();
+  std::string text_operand(size_t instruction) const;
   void collect_assigned();
   std::optional<uint32_t> plain_extractor(std::string_view name) const;
   static bool print_in_place(Instruction& lookup);

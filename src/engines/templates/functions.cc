@@ -60,6 +60,29 @@ constexpr Signature kSignatures[] = {
 
 }  // namespace
 
+bool gives_text(Function function) {
+  switch (function) {
+    case base64_decode:
+    case base64_encode:
+    case base64url_decode:
+    case base64url_encode:
+    case body:
+    case dynamic_metadata:  // "" where it is missing
+    case env:
+    case extraction:
+    case header:
+    case join:
+    case lower:
+    case raw_string:
+    case replace_with_random:
+    case request_header:
+    case substring:
+    case trim:
+    case upper: return true;
+    default: return false;
+  }
+}
+
 std::span<const Signature> signatures() {
   return kSignatures;
 }

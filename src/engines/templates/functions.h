@@ -66,6 +66,8 @@ struct Signature {
 };
 
 std::span<const Signature> signatures();
+// Its result is a string, whatever the arguments are.
+bool gives_text(Function function);
 const Signature* find_function(std::string_view name);
 
 }  // namespace sluice::templates

@@ -85,6 +85,7 @@ struct Program {
   std::vector<Loop> loops;
   std::vector<std::string> extractors;
   std::shared_ptr<const Environment> environment;
+  std::vector<std::string> warnings;
   std::array<uint8_t, 16> random_seed = {};
   Limits limits;
   bool escape_characters = false;

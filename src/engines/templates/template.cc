@@ -20,6 +20,10 @@ Status Template::render(const Input& input, std::string& out) const {
   return done;
 }
 
+std::span<const std::string> Template::warnings() const {
+  return program_->warnings;
+}
+
 bool Template::reads_body() const {
   return program_->reads_body;
 }

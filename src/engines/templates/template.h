@@ -70,6 +70,9 @@ class Template {
   // "[inja.exception.render_error] (at 1:4) variable 'x' not found". ErrorKind::limit where a bound was reached.
   Status render(const Input& input, std::string& out) const;
 
+  // What was compiled and is probably not meant, one sentence each, with its place.
+  std::span<const std::string> warnings() const;
+
   // Whether running it may ask for body(), for context().
   bool reads_body() const;
   bool reads_json() const;

@@ -30,7 +30,7 @@ FakeMessage message() {
                      {"x-pad", " p "},         {"x-bad", "\xFF"},   {"x-q", "say \"x\""}};
   message.request_headers = {{":authority", "api.test"}};
   message.extractions = {"ann", "nested", "t1"};
-  message.parse(R"({"s":"text","n":7,"f":2.5,"t":true,"z":null,"l":[3,1,2],"e":[],"o":{"k":"v","d":{"x":1}},
+  message.parse(R"({"s":"text","n":7,"f":2.5,"t":true,"z":null,"l":[3,1,2],"e":[],"es":"","o":{"k":"v","d":{"x":1}},
                     "x/y":"slash","da-sh":"dash","m":"he \"x\"","big":18446744073709551616,"body":"field"})");
   message.metadata = {{"io.solo.transformation", {{"k", "v"}, {"n", 5}, {"b", true}, {"o", {{"p", {1, 2}}}}}},
                       {"other", {{"k", "w"}}}};
@@ -144,7 +144,7 @@ TEST(Template, has_the_operators_of_inja) {
       {"{{ not false == true }}{{ not 0 * 1 }}",
        "error: [json.exception.type_error.302] type must be number, but is boolean"},
       {"{{ not true and false }}{{ not (true and false) }}", "falsetrue"},
-      {"{{ true or x }}{{ false and x }}{{ 1 and \"a\" }}{{ \"\" or 0 }}", "truefalsetruefalse"},
+      {"{{ true or x }}{{ false and x }}{{ 1 and \"a\" }}{{ \"\" or 0 }}", "truefalsetruetrue"},
       {"{{ n -2 }}{{ n - 2 }}{{ (1) -1 }}", "550"},
       {"{{ l == [3, 1, 2] }}{{ o.d == {\"x\": 1} }}", "truetrue"},
       {"{{ 9223372036854775807 + 1 }}", "-9223372036854775808"},
@@ -231,14 +231,45 @@ TEST(Template, decides_with_if) {
       {"{% if z %}a{% else if z %}b{% else if e %}c{% else %}d{% endif %}", "d"},
       {"{% if t %}{% if z %}a{% else %}b{% endif %}c{% endif %}", "bc"},
       {"{% if n > 5 and header(\"x-n\") == \"5\" %}y{% endif %}", "y"},
-      {"{% if e %}list{% endif %}{% if \"\" %}text{% endif %}{% if 0 %}zero{% endif %}{% if {} %}object{% endif %}",
+      {"{% if e %}list{% endif %}{% if 0 %}zero{% endif %}{% if {} %}object{% endif %}{% if null %}null{% endif %}",
        ""},
+      // Every string is true, the empty one too.
+      {"{% if header(\"x-none\") %}T{% else %}F{% endif %}{% if es %}T{% else %}F{% endif %}{{ not es }}", "TTfalse"},
+      {"{% if \"\" and header(\"x-none\") %}T{% else %}F{% endif %}{{ false or upper(\"\") }}", "Ttrue"},
+      {"{% if header(\"x-none\") != \"\" %}T{% else %}F{% endif %}{{ es == \"\" }}", "Ftrue"},
+      {"{% if \"false\" %}T{% endif %}{% if \"0\" %}T{% endif %}{{ not body() }}", "TTfalse"},
       {"{% if 0.5 %}half{% endif %}{% if -1 %}negative{% endif %}", "halfnegative"},
       {"a\n## if t\nyes\n## else\nno\n## endif\nb", "a\nyes\nb"},
       {"## if z\nx\n## endif", ""},
       {"{% if z %}{{ unknown }}{% endif %}ok", "ok"},
   };
   expect_outputs(rows, plain());
+}
+
+TEST(Template, warns_of_a_string_that_decides) {
+  const auto warnings = [](std::string_view text, const Options& options) {
+    const auto compiled = Template::compile(text, options);
+    return compiled ? fmt::format("{}", fmt::join(compiled->warnings(), "\n")) : compiled.error().message;
+  };
+  constexpr std::string_view kWhy = " is a string, and every string is true, the empty one too (as in Gloo): write ";
+  const auto warning = [kWhy](std::string_view place, std::string_view operand) {
+    return fmt::format("{} {}{}{} != \"\"", place, operand, kWhy, operand);
+  };
+  EXPECT_EQ(warnings("{% if header(\"X-A\") %}{% endif %}", plain()), warning("(at 1:7)", "header(\"x-a\")"));
+  EXPECT_EQ(warnings("{% if t %}{% else if request_header(\"a\") %}{% endif %}", plain()),
+            warning("(at 1:22)", "request_header(\"a\")"));
+  EXPECT_EQ(warnings("{% if who %}{% endif %}", plain()), warning("(at 1:7)", "who"));
+  EXPECT_EQ(warnings("{% if extraction(\"who\") %}{% endif %}", advanced()),
+            warning("(at 1:7)", "extraction(\"who\")"));
+  EXPECT_EQ(warnings("{{ not \"\" }}", plain()), warning("(at 1:8)", "\"\""));
+  EXPECT_EQ(warnings("{{ t and trim(s) }}", plain()), warning("(at 1:10)", "trim(...)"));
+  EXPECT_EQ(warnings("{{ env(x) or t }}", plain()), warning("(at 1:4)", "env(...)"));
+  EXPECT_EQ(warnings("{% if (header(\"a\")) %}{% endif %}", plain()), warning("(at 1:8)", "header(\"a\")"));
+  for (const char* good : {"{% if header(\"a\") != \"\" %}{% endif %}", "{% if s %}{% endif %}", "{{ header(\"a\") }}",
+                           "{% if length(header(\"a\")) %}{% endif %}", "{% if exists(\"a\") %}{% endif %}",
+                           "{{ header(\"a\") == \"\" or not (\"a\" in l) }}", "{% for x in l %}{% endfor %}"}) {
+    EXPECT_EQ(warnings(good, plain()), "") << good;
+  }
 }
 
 TEST(Template, keeps_white_space_unless_told_otherwise) {

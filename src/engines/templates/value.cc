@@ -10,8 +10,7 @@ bool needs_no_escape(std::string_view text) {
 bool is_true_json(const Json& value) {
   if (value.is_boolean()) return value.get<bool>();
   if (value.is_number()) return value != 0;
-  if (value.is_string()) return !value.get_ref<const std::string&>().empty();
-  return !value.empty();
+  return !value.empty();  // the library's word for lists, objects and null; no string is empty to it
 }
 
 }  // namespace
@@ -42,7 +41,7 @@ Json Value::take() && {
 }
 
 bool Value::is_true() const {
-  if (const auto* text = std::get_if<std::string_view>(&held_)) return !text->empty();
+  if (std::holds_alternative<std::string_view>(held_)) return true;
   if (const auto* elsewhere = std::get_if<const Json*>(&held_)) return is_true_json(**elsewhere);
   return is_true_json(std::get<Json>(held_));
 }

@@ -33,7 +33,7 @@ class Value {
   const Json& json();
   // As JSON to keep.
   Json take() &&;
-  // False, 0, null and whatever is empty are not true.
+  // False, 0, null and empty lists and objects are not true. Every string is, the empty one too: so it is in Gloo.
   bool is_true() const;
 
  private:

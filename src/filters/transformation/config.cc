@@ -8,8 +8,15 @@
 namespace sluice::transformation {
 namespace {
 
-// An error at `field`.`key`.text (or deeper), where the text stands.
-void error_at(Fields& f, std::string_view field, std::string_view key, std::string_view last, std::string message) {
+void tell(Reader& reader, Severity severity, const Node* at, std::string message) {
+  const Place place = at ? at->place() : Place{};
+  if (severity == Severity::error) return reader.error(place, std::move(message));
+  reader.warning(place, std::move(message));
+}
+
+// A message at `field`.`key`.text (or deeper), where the text stands.
+void tell_at(Fields& f, Severity severity, std::string_view field, std::string_view key, std::string_view last,
+             std::string message) {
   const Node* node = f.node(field);
   const Node* member = node && !key.empty() ? node->find(key) : node;
   const Node* leaf = member ? member->find(last) : nullptr;
@@ -18,46 +25,55 @@ void error_at(Fields& f, std::string_view field, std::string_view key, std::stri
   const Reader::Step to_field(reader, field);
   if (key.empty()) {
     const Reader::Step to_last(reader, last);
-    return reader.error(place ? place->place() : Place{}, std::move(message));
+    return tell(reader, severity, place, std::move(message));
   }
   const Reader::Step to_key(reader, key);
   const Reader::Step to_last(reader, last);
-  reader.error(place ? place->place() : Place{}, std::move(message));
+  tell(reader, severity, place, std::move(message));
 }
 
 // The same within a list: `field`[index].value.text.
-void error_at(Fields& f, std::string_view field, size_t index, std::string message) {
-  f.error(field, index, "value.text: " + std::move(message));
+void tell_at(Fields& f, Severity severity, std::string_view field, size_t index, std::string message) {
+  const Node* node = f.node(field);
+  const Node::List* list = node ? node->list() : nullptr;
+  Reader& reader = f.reader();
+  const Reader::Step to_field(reader, field);
+  const Reader::Step to_element(reader, index);
+  tell(reader, severity, list && index < list->size() ? &(*list)[index] : node, "value.text: " + std::move(message));
 }
 
 void check_templates(Fields& f, const TransformationTemplate& o) {
   std::vector<std::string> extractors;
   for (const auto& [name, extractor] : o.extractors) extractors.push_back(name);
   const templates::Options options{.advanced = o.advanced_templates, .extractors = extractors};
-  const auto problem = [&options](const TemplateOptions& text) -> std::optional<std::string> {
-    auto compiled = templates::Template::compile(text.text, options);
-    if (compiled) return std::nullopt;
-    return std::move(compiled).error().message;
+  const auto check = [&options](const TemplateOptions& text, auto&& say) {
+    const auto compiled = templates::Template::compile(text.text, options);
+    if (!compiled) return say(Severity::error, compiled.error().message);
+    for (const std::string& warning : compiled->warnings()) say(Severity::warning, warning);
   };
-  for (const auto& [name, text] : o.headers) {
-    if (auto message = problem(text)) error_at(f, "headers", name, "text", *std::move(message));
-  }
+  const auto at = [&f](std::string_view field, std::string_view key, std::string_view last) {
+    return [&f, field, key, last](Severity severity, std::string message) {
+      tell_at(f, severity, field, key, last, std::move(message));
+    };
+  };
+  const auto at_index = [&f](std::string_view field, size_t index) {
+    return [&f, field, index](Severity severity, std::string message) {
+      tell_at(f, severity, field, index, std::move(message));
+    };
+  };
+  for (const auto& [name, text] : o.headers) check(text, at("headers", name, "text"));
   for (size_t i = 0; i < o.headers_to_append.size(); ++i) {
-    if (auto message = problem(o.headers_to_append[i].value)) error_at(f, "headersToAppend", i, *std::move(message));
+    check(o.headers_to_append[i].value, at_index("headersToAppend", i));
   }
   for (size_t i = 0; i < o.dynamic_metadata_values.size(); ++i) {
-    if (auto message = problem(o.dynamic_metadata_values[i].value)) {
-      error_at(f, "dynamicMetadataValues", i, *std::move(message));
-    }
+    check(o.dynamic_metadata_values[i].value, at_index("dynamicMetadataValues", i));
   }
-  if (o.body) {
-    if (auto message = problem(*o.body)) error_at(f, "body", "", "text", *std::move(message));
-  }
+  if (o.body) check(*o.body, at("body", "", "text"));
   if (!o.merge_json_keys) return;
   for (const auto& [key, value] : o.merge_json_keys->json_keys) {
-    if (auto message = problem(value.tmpl)) {
-      error_at(f, "mergeJsonKeys", "jsonKeys", key, "tmpl.text: " + *std::move(message));
-    }
+    check(value.tmpl, [&f, &key](Severity severity, std::string message) {
+      tell_at(f, severity, "mergeJsonKeys", "jsonKeys", key, "tmpl.text: " + std::move(message));
+    });
   }
 }
 
@@ -179,7 +195,8 @@ void bind(Fields& f, TransformationTemplate& o) {
   check_merge_json_keys(f, o);
   if (o.passthrough) {
     for (const auto& [name, extractor] : o.extractors) {
-      if (extractor.body) error_at(f, "extractors", name, "body", "passthrough: the body is not looked at");
+      if (extractor.body)
+        tell_at(f, Severity::error, "extractors", name, "body", "passthrough: the body is not looked at");
     }
   }
   check_templates(f, o);

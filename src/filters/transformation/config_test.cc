@@ -123,6 +123,23 @@ TEST(TransformationConfig, tells_of_a_header_where_it_stands) {
   EXPECT_EQ(line("headers_to_append:\n- key: x\n  value: {text: a}\n- key: te\n  value: {text: a}"), "test.yaml:9");
 }
 
+TEST(TransformationConfig, warns_of_a_string_that_decides) {
+  constexpr std::string_view kIf = "'{% if header(\"a\") %}x{% endif %}'";
+  const std::pair<std::string, std::string_view> rows[] = {
+      {fmt::format("headers: {{x-a: {{text: {}}}}}", kIf), "headers.x-a.text: warning: (at 1:7) header(\"a\") is a string"},
+      {fmt::format("body: {{text: {}}}", kIf), "body.text: warning: (at 1:7) header(\"a\") is a string"},
+      {fmt::format("headersToAppend: [{{key: x, value: {{text: {}}}}}]", kIf),
+       "headersToAppend[0]: warning: value.text: (at 1:7) header(\"a\") is a string"},
+      {fmt::format("dynamicMetadataValues: [{{key: x, value: {{text: {}}}}}]", kIf), "header(\"a\") is a string"},
+      {fmt::format("mergeJsonKeys: {{jsonKeys: {{a: {{tmpl: {{text: {}}}}}}}}}", kIf), "write header(\"a\") != \"\""},
+  };
+  for (const auto& [yaml, expected] : rows) {
+    const std::string got = problems_of_template(yaml);
+    EXPECT_TRUE(got.contains(expected)) << yaml << "\n" << got;
+    EXPECT_TRUE(got.contains("warning")) << got;
+  }
+}
+
 TEST(TransformationConfig, refuses_what_is_not_there_yet_and_what_is_contradictory) {
   const std::pair<std::string_view, std::string_view> rows[] = {
       {"{postRouting: {}}", "postRouting: not supported yet"},
