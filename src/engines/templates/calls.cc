@@ -78,14 +78,13 @@ Result<Value> join(Run& run, Value& list, Value& separator) {
   std::string joined;
   bool first = true;
   for (const Json& value : json) {
+    TRY(run.charge(between.size() + weigh(value).bytes));
     if (!first) joined += between;
     first = false;
-    const size_t before = joined.size();
     if (value.is_string())
       joined += value.get_ref<const std::string&>();
     else
       joined += value.dump();
-    TRY(run.charge(joined.size() - before + between.size()));
   }
   return Json(std::move(joined));
 }
@@ -93,8 +92,7 @@ Result<Value> join(Run& run, Value& list, Value& separator) {
 Result<Value> range(Run& run, Value& count) {
   const auto n = whole_number(count.json());
   if (n < 0) return invalid(fmt::format("range of {}: it must be 0 or more", n));
-  constexpr size_t kMost = std::numeric_limits<size_t>::max();
-  TRY(run.charge(static_cast<size_t>(n) > kMost / sizeof(Json) ? kMost : static_cast<size_t>(n) * sizeof(Json)));
+  TRY(run.charge(bytes_of_elements(static_cast<size_t>(n))));
   Json list = Json::array();
   for (int64_t i = 0; i < n; ++i) list.push_back(i);
   return list;
@@ -158,10 +156,11 @@ Result<Value> replace_with_random(Run& run, Value& source, Value& pattern_value)
   std::string out;
   size_t from = 0;
   for (size_t at; (at = text.find(pattern, from)) != std::string_view::npos; from = at + pattern.size()) {
+    TRY(run.charge(at - from + token.size()));
     (out += text.substr(from, at - from)) += token;
   }
+  TRY(run.charge(text.size() - from));
   out += text.substr(from);
-  TRY(run.charge(out.size() + text.size()));
   return Json(std::move(out));
 }
 
@@ -194,24 +193,25 @@ uint64_t words(const Json& value) {
   return count;
 }
 
-Result<Value> metadata_value(const Json* found) {
+Result<Value> metadata_value(Run& run, const Json* found) {
   if (!found || found->is_null()) return std::string_view();
   if (found->is_string()) return found;
   if (found->is_boolean()) return std::string_view(found->get<bool>() ? "true" : "false");
   if (found->is_number()) return Json(found->get<double>());
+  TRY(run.charge(weigh(*found).bytes));
   return Json(found->dump());
 }
 
-Result<Value> dynamic_metadata(const Input& input, std::span<Value> arguments) {
+Result<Value> dynamic_metadata(Run& run, std::span<Value> arguments) {
   const auto key = arguments[0].text();
   if (!key) return std::string_view();
-  const Json* at = input.dynamic_metadata(arguments.size() > 1 ? text_of(arguments[1]) : kTransformationNamespace);
+  const Json* at = run.input.dynamic_metadata(arguments.size() > 1 ? text_of(arguments[1]) : kTransformationNamespace);
   for (const std::string_view part : split(*key, ':')) {
     if (!at || !at->is_object()) return std::string_view();
     const auto member = at->find(std::string(part));
     at = member == at->end() ? nullptr : &*member;
   }
-  return metadata_value(at);
+  return metadata_value(run, at);
 }
 
 Result<Value> env(const Program& program, Value& name) {
@@ -253,10 +253,11 @@ Result<Value> decoded(Run& run, Value& value, std::optional<std::string> (*decod
 }  // namespace
 
 Status Run::charge(size_t bytes) {
-  if (bytes > work_left) {
-    return fail(ErrorKind::limit, fmt::format("the template does more than {} bytes of work", program.limits.work_max));
+  if (bytes > allowance.work_left) {
+    return fail(ErrorKind::limit,
+                fmt::format("the template does more than {} bytes of work", allowance.limits.work_max));
   }
-  work_left -= bytes;
+  allowance.work_left -= bytes;
   return {};
 }
 
@@ -298,7 +299,7 @@ Result<Value> call(Run& run, Function function, std::span<Value> arguments) {
     case Function::base64url_encode: return encoded(run, argument(), base64url_encode);
     case Function::body: return run.input.body();
     case Function::context: return context(run.input);
-    case Function::dynamic_metadata: return dynamic_metadata(run.input, arguments);
+    case Function::dynamic_metadata: return dynamic_metadata(run, arguments);
     case Function::env: return env(run.program, argument());
     case Function::extraction: return extraction(run, argument());
     case Function::header: return run.input.header(to_lower(text_of(argument())));

@@ -1,6 +1,7 @@
 // What the functions of a template do.
 #pragma once
 
+#include <limits>
 #include <span>
 
 #include "engines/templates/program.h"
@@ -8,11 +9,17 @@
 
 namespace sluice::templates {
 
+// What that many elements of a list take; at most all that can be said.
+constexpr size_t bytes_of_elements(size_t count) {
+  constexpr size_t kMost = std::numeric_limits<size_t>::max();
+  return count > kMost / sizeof(Json) ? kMost : count * sizeof(Json);
+}
+
 // One run of a program: what its functions may look at.
 struct Run {
   const Program& program;
   const Input& input;
-  size_t work_left;
+  Allowance& allowance;
 
   // Charges for copying or comparing that many bytes.
   Status charge(size_t bytes);

@@ -5,9 +5,9 @@
 namespace sluice::templates {
 namespace {
 
-std::unexpected<Error> too_long(const Program& program) {
+std::unexpected<Error> too_long(const Allowance& allowance) {
   return fail(ErrorKind::limit,
-              fmt::format("the template's output is longer than {} bytes", program.limits.output_bytes_max));
+              fmt::format("the template's output is longer than {} bytes", allowance.limits.output_bytes_max));
 }
 
 // What a step of a loop costs beside what it copies.
@@ -15,7 +15,7 @@ constexpr size_t kStepWork = 64;
 
 }  // namespace
 
-Status render_simple(const Program& program, const Input& input, std::string& out) {
+Status render_simple(const Program& program, const Input& input, std::string& out, const Allowance& allowance) {
   const size_t start = out.size();
   for (const Instruction& instruction : program.code) {
     switch (instruction.op) {
@@ -24,16 +24,16 @@ Status render_simple(const Program& program, const Input& input, std::string& ou
       case Op::print_request_header: out += input.request_header(program.names[instruction.a]); break;
       default: out += input.extraction(instruction.a); break;
     }
-    if (out.size() - start > program.limits.output_bytes_max) return too_long(program);
+    if (out.size() - start > allowance.output_left) return too_long(allowance);
   }
   return {};
 }
 
-Renderer::Renderer(const Program& program, const Input& input, std::string& out)
-    : run_{.program = program, .input = input, .work_left = program.limits.work_max},
+Renderer::Renderer(const Program& program, const Input& input, std::string& out, Allowance& allowance)
+    : run_{.program = program, .input = input, .allowance = allowance},
       program_(program),
       out_(out),
-      out_max_(out.size() + program.limits.output_bytes_max) {}
+      out_max_(out.size() + allowance.output_left) {}
 
 Status Renderer::run() {
   try {
@@ -109,7 +109,7 @@ Status Renderer::emit(const Instruction& instruction) {
       TRY(print(value, escape, out_));
     }
   }
-  if (out_.size() > out_max_) return too_long(program_);
+  if (out_.size() > out_max_) return too_long(run_.allowance);
   return {};
 }
 
@@ -133,7 +133,10 @@ Status Renderer::push_variable(const Instruction& instruction) {
 
 Status Renderer::call_function(const Instruction& instruction) {
   const std::span<Value> arguments(stack_.data() + stack_.size() - instruction.count, instruction.count);
-  for (const Value& argument : arguments) TRY(need(argument));
+  for (const Value& argument : arguments) {
+    TRY(need(argument));
+    if (const auto text = argument.text()) TRY(run_.charge(text->size()));  // looked through, often copied
+  }
   auto result = call(run_, static_cast<Function>(instruction.a), arguments);
   if (!result) {
     const bool own_text = result.error().kind == ErrorKind::limit || result.error().message.starts_with('[');
@@ -321,8 +324,28 @@ Status Renderer::set(const Instruction& instruction) {
     return error(instruction.position, fmt::format("'{}' has more than {} levels", variable.name, kJsonDepthMax));
   }
   if (variables_.is_null()) variables_ = Json::object();
+  TRY(charge_growth(variable.path));
   Json kept = std::move(value).take();  // it may lie within what is replaced
   place_of(variables_, variable.path) = std::move(kept);
+  return {};
+}
+
+// A list that is set behind its end grows up to there: "a.400000000" would be a list of six gigabytes.
+Status Renderer::charge_growth(const Path& path) {
+  const Json* at = &variables_;
+  for (const std::string& key : path) {
+    if (!at || at->is_null() || at->is_array()) {
+      const size_t size = at ? at->size() : 0;
+      const auto index = parse_decimal(key);  // what is no index makes an object, or throws
+      if (index && *index >= size) TRY(run_.charge(bytes_of_elements(std::max<size_t>(*index - size, 1))));
+      at = index && *index < size ? &(*at)[*index] : nullptr;
+    } else if (at->is_object()) {
+      const auto member = at->find(key);
+      at = member == at->end() ? nullptr : &*member;
+    } else {
+      return {};
+    }
+  }
   return {};
 }
 
@@ -340,6 +363,7 @@ Status Renderer::begin_loop(const Instruction& instruction) {
   TRY(run_.charge(3 * weigh(list).bytes));  // copied here, and once more element by element
   if (variables_.is_null()) variables_ = Json::object();
   Json& facts = variables_["loop"];
+  TRY(run_.charge(2 * weigh(facts).bytes));
   loops_.push_back({.loop = &loop, .list = std::move(value).take(), .at = {}, .outer = facts});
   OpenLoop& open = loops_.back();
   open.at = open.list.begin();

@@ -8,11 +8,11 @@
 namespace sluice::templates {
 
 // For programs that are `simple`: nothing is kept beside the output.
-Status render_simple(const Program& program, const Input& input, std::string& out);
+Status render_simple(const Program& program, const Input& input, std::string& out, const Allowance& allowance);
 
 class Renderer {
  public:
-  Renderer(const Program& program, const Input& input, std::string& out);
+  Renderer(const Program& program, const Input& input, std::string& out, Allowance& allowance);
 
   Status run();
 
@@ -37,6 +37,7 @@ class Renderer {
   Status member(const Instruction& instruction);
   Status skip(const Instruction& instruction);
   Status set(const Instruction& instruction);
+  Status charge_growth(const Path& path);
   Status begin_loop(const Instruction& instruction);
   Status next_in_loop(const Instruction& instruction);
   void bind_element(OpenLoop& open);

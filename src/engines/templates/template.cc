@@ -14,9 +14,18 @@ Result<Template> Template::compile(std::string_view text, const Options& options
 }
 
 Status Template::render(const Input& input, std::string& out) const {
+  Allowance allowance(program_->limits);
+  return render(input, out, allowance);
+}
+
+Status Template::render(const Input& input, std::string& out, Allowance& allowance) const {
   const size_t start = out.size();
-  Status done = program_->simple ? render_simple(*program_, input, out) : Renderer(*program_, input, out).run();
-  if (!done) out.resize(start);
+  Status done = program_->simple ? render_simple(*program_, input, out, allowance)
+                                 : Renderer(*program_, input, out, allowance).run();
+  if (!done)
+    out.resize(start);
+  else
+    allowance.output_left -= out.size() - start;
   return done;
 }
 

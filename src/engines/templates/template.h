@@ -23,10 +23,19 @@ namespace sluice::templates {
 
 struct Program;
 
-// Bounds on one run.
+// Bounds on one run, or on all runs for one message.
 struct Limits {
   size_t output_bytes_max = 4U << 20;  // of the text rendered
-  size_t work_max = 64U << 20;         // bytes copied or compared, plus steps of loops
+  size_t work_max = 64U << 20;         // bytes made, copied or compared, plus steps of loops; memory stays below it too
+};
+
+// What is left of them.
+struct Allowance {
+  explicit Allowance(Limits given) : limits(given), output_left(given.output_bytes_max), work_left(given.work_max) {}
+
+  Limits limits;
+  size_t output_left;
+  size_t work_left;
 };
 
 using Environment = StringMap<std::string>;
@@ -69,6 +78,8 @@ class Template {
   // Appends to `out`. After an error `out` is as it was before; the message is the exception's text in Gloo:
   // "[inja.exception.render_error] (at 1:4) variable 'x' not found". ErrorKind::limit where a bound was reached.
   Status render(const Input& input, std::string& out) const;
+  // The same within what other runs left of an allowance, instead of the limits it was compiled with.
+  Status render(const Input& input, std::string& out, Allowance& allowance) const;
 
   // What was compiled and is probably not meant, one sentence each, with its place.
   std::span<const std::string> warnings() const;

@@ -507,6 +507,29 @@ TEST(Template, keeps_within_its_bounds) {
       {"{% for i in range(50) %}{% for j in range(50) %}{% for k in range(50) %}{% endfor %}{% endfor %}{% endfor %}",
        "bytes of work"},
       {"{% set a = [0] %}{% for i in range(200) %}{% set b.x = a %}{% set a = b %}{% endfor %}", "bytes of work"},
+      // Lists grow up to the index that is set.
+      {"{% set a.400000000 = 1 %}", "bytes of work"},
+      {"{% set a.b.c.400000000.d = 1 %}", "bytes of work"},
+      {"{% set a = [1] %}{% set a.400000000 = 1 %}", "bytes of work"},
+      {"{% set a.0.400000000 = 1 %}", "bytes of work"},
+      {"{% set a.1000.1000.1000 = 1 %}{% set a.2000.3000.4000 = 1 %}", "bytes of work"},
+      {"{% for i in range(100) %}{% set a = [] %}{% set a.100 = 1 %}{% endfor %}", "bytes of work"},
+      {"{% set a.18446744073709551615 = 1 %}", "bytes of work"},
+      // Texts that grow by what is done with them.
+      {"{% set a = \"x\" %}{% for i in range(30) %}{% set a = join([0,0,0,0,0,0,0,0,0,0,0,0], a) %}{% endfor %}",
+       "bytes of work"},
+      {"{% set a = \"x\" %}{% for i in range(100) %}{% set a = base64_encode(a) %}{% endfor %}", "bytes of work"},
+      {"{% set a = \"\\\"\" %}{% for i in range(40) %}{% set a = raw_string(a) %}{% endfor %}", "bytes of work"},
+      {"{% set a = \"A\" %}{% for i in range(2000) %}{% set a = replace_with_random(a + \"AAAA\", \"A\") %}{% endfor "
+       "%}",
+       "bytes of work"},
+      {"{% set a = range(50) %}{% for x in a %}{% for y in a %}{% set b = sort(a) %}{% endfor %}{% endfor %}",
+       "bytes of work"},
+      // Texts that are looked at again and again.
+      {"{% set a = upper(join(range(1000), \"\")) %}{% for i in range(50) %}{{ length(trim(a)) - 2890 }}{% endfor %}",
+       "bytes of work"},
+      {"{% set a = join(range(1000), \"\") %}{% for i in range(50) %}{% if exists(a) %}{% endif %}{% endfor %}",
+       "bytes of work"},
   };
   expect_errors(rows, options, "error: ");
   for (const Row& row : rows) {
@@ -519,6 +542,24 @@ TEST(Template, keeps_within_its_bounds) {
   expect_errors(deep, options, "error: ");
   std::string simple(101, 'x');
   EXPECT_TRUE(run(simple, options, message()).contains("longer than 100 bytes"));
+}
+
+TEST(Template, shares_an_allowance_with_other_runs) {
+  const auto compiled = *Template::compile("{% set a = s + s %}{{ a }}", plain());
+  Allowance allowance({.output_bytes_max = 20, .work_max = 1000});
+  std::string out;
+  EXPECT_TRUE(compiled.render(message(), out, allowance));
+  EXPECT_TRUE(compiled.render(message(), out, allowance));
+  EXPECT_EQ(out, "texttexttexttext");
+  EXPECT_EQ(allowance.output_left, 4u);
+  EXPECT_EQ(compiled.render(message(), out, allowance).error().message,
+            "the template's output is longer than 20 bytes");
+  EXPECT_EQ(out, "texttexttexttext");
+  Allowance little({.output_bytes_max = 1000, .work_max = 100});
+  while (compiled.render(message(), out, little)) {
+  }
+  EXPECT_EQ(compiled.render(message(), out, little).error().message, "the template does more than 100 bytes of work");
+  EXPECT_LT(out.size(), 100u);
 }
 
 TEST(Template, knows_what_it_reads) {

@@ -126,7 +126,8 @@ TEST(TransformationConfig, tells_of_a_header_where_it_stands) {
 TEST(TransformationConfig, warns_of_a_string_that_decides) {
   constexpr std::string_view kIf = "'{% if header(\"a\") %}x{% endif %}'";
   const std::pair<std::string, std::string_view> rows[] = {
-      {fmt::format("headers: {{x-a: {{text: {}}}}}", kIf), "headers.x-a.text: warning: (at 1:7) header(\"a\") is a string"},
+      {fmt::format("headers: {{x-a: {{text: {}}}}}", kIf),
+       "headers.x-a.text: warning: (at 1:7) header(\"a\") is a string"},
       {fmt::format("body: {{text: {}}}", kIf), "body.text: warning: (at 1:7) header(\"a\") is a string"},
       {fmt::format("headersToAppend: [{{key: x, value: {{text: {}}}}}]", kIf),
        "headersToAppend[0]: warning: value.text: (at 1:7) header(\"a\") is a string"},

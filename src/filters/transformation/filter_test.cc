@@ -306,11 +306,17 @@ TEST(Transformation, answers_500_where_a_bound_on_its_work_is_reached) {
       {"{advancedTemplates: true, extractors: {a: {body: {}, regex: '1', mode: REPLACE_ALL, replacementText: \"$`\"}}}",
        "[\"" + std::string(10'000, '1') + "\"]",
        "transformation too costly: an extractor's replacement makes more than"},
+      {"{parseBodyBehavior: DontParse, headersToAppend: [{key: a, value: {text: '{{ body() }}'}}, {key: b, value: "
+       "{text: "
+       "'{{ body() }}{{ body() }}{{ body() }}'}}, {key: c, value: {text: '{{ body() }}{{ body() }}'}}]}",
+       std::string(3'000'000, 'b'), "transformation too costly: the template's output is longer than 16194304 bytes"},
+      {"{body: {text: '{% set a.400000000 = 1 %}'}}", "{}", "transformation too costly: the template does more than"},
       {"{body: {text: '{% for a in range(100000) %}{% for b in range(1000) %}x{% endfor %}{% endfor %}'}}", "{}",
        "transformation too costly: the template"},
   };
   for (const auto& [options, body, expected] : rows) {
     Gateway on_way_in(on_request(options));
+    on_way_in.body_buffer_bytes_max = 4 << 20;
     Answer answer = on_way_in.send(post(body));
     EXPECT_EQ(answer.status, 500) << options;
     EXPECT_TRUE(answer.body.starts_with(expected)) << options << "\n" << answer.body;
@@ -318,6 +324,7 @@ TEST(Transformation, answers_500_where_a_bound_on_its_work_is_reached) {
     EXPECT_FALSE(answer.reached_upstream);
     EXPECT_EQ(on_way_in.metrics.metric({"sluice_transformation_limit_total", ""})->value(), 1);
     Gateway on_way_back(on_response(options));
+    on_way_back.body_buffer_bytes_max = 4 << 20;
     on_way_back.response_body = {body};
     answer = on_way_back.send({});
     EXPECT_EQ(answer.status, 500) << options;

@@ -147,15 +147,38 @@ Result<std::shared_ptr<const Transformation>> Transformation::compile(const Tran
 
 // --- running ---
 
+namespace {
+
+templates::Allowance allowance_for(size_t body_bytes) {
+  constexpr size_t kTimes = 4;
+  templates::Limits limits;
+  limits.output_bytes_max += kTimes * body_bytes;
+  limits.work_max += 4 * kTimes * body_bytes;
+  return templates::Allowance(limits);
+}
+
+}  // namespace
+
 // The message being changed.
 struct Transformation::Message {
   Request& request;
   Response* response;
   std::string_view body;
   MessageInput input;
+  // Of all templates and extractors together. A message that is long has more of it, as the templates must copy it.
+  templates::Allowance allowance = allowance_for(body.size());
   std::vector<std::string> replaced{};  // what extractors made; reserved, for views into it must stay good
 
   Headers& headers() { return response ? *response->headers : request.headers; }
+  // For what an extractor made.
+  Status charge(size_t bytes) {
+    if (bytes > allowance.output_left) {
+      return fail(ErrorKind::limit,
+                  fmt::format("templates and extractors make more than {} bytes", allowance.limits.output_bytes_max));
+    }
+    allowance.output_left -= bytes;
+    return {};
+  }
   std::string_view keep(std::string_view text) { return request.arena.copy(text); }
 };
 
@@ -199,6 +222,7 @@ Status Transformation::extract(Message& message) const {
     const auto source = extractor.header.empty() ? message.body : message.input.find_header(extractor.header);
     std::string_view value;
     if (source) value = TRY(extractor.extractor.apply(*source, message.replaced.emplace_back()));
+    if (source) TRY(message.charge(message.replaced.back().size()));
     message.input.extractions.push_back(value);
   }
   if (advanced_ || extractors_.empty()) return {};
@@ -223,7 +247,7 @@ Status Transformation::extract(Message& message) const {
 Result<std::optional<std::string_view>> Transformation::make_body(Message& message) const {
   std::string text;
   if (body_)
-    TRY(body_->render(message.input, text));
+    TRY(body_->render(message.input, text, message.allowance));
   else if (merge_extractors_)
     text = TRY(templates::print_json(message.input.document));
   else if (merge_keys_)
@@ -236,7 +260,7 @@ Result<std::optional<std::string_view>> Transformation::make_body(Message& messa
 Result<std::optional<std::string_view>> Transformation::merge_json_keys(Message& message) const {
   for (const JsonKeyTemplate& key : json_keys_) {
     std::string text;
-    TRY(key.value.render(message.input, text));
+    TRY(key.value.render(message.input, text, message.allowance));
     if (text.empty() && !key.override_empty) continue;
     auto value = TRY(templates::parse_json(text));
     try {
@@ -252,7 +276,7 @@ Result<std::optional<std::string_view>> Transformation::merge_json_keys(Message&
 Status Transformation::keep_metadata_values(Message& message) const {
   for (const MetadataTemplate& entry : metadata_) {
     std::string text;
-    TRY(entry.value.render(message.input, text));
+    TRY(entry.value.render(message.input, text, message.allowance));
     if (text.empty()) continue;
     std::string json;
     if (entry.parse) {
@@ -278,13 +302,13 @@ Status Transformation::change_headers(Message& message) const {
   std::string value;
   for (const NamedTemplate& header : headers_) {
     value.clear();
-    TRY(header.value.render(message.input, value));
+    TRY(header.value.render(message.input, value, message.allowance));
     TRY(set_header(message, header.name, value));
   }
   for (const std::string& name : headers_to_remove_) remove_alike(message.headers(), name);
   for (const NamedTemplate& header : headers_to_append_) {
     value.clear();
-    TRY(header.value.render(message.input, value));
+    TRY(header.value.render(message.input, value, message.allowance));
     if (value.empty()) continue;
     if (!valid_header_value(value)) return bad_value(header.name, value);
     message.headers().add(header.name, message.keep(value));
