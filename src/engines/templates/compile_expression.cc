@@ -77,6 +77,8 @@ Status Compiler::operations(int precedence_min) {
 // The value just compiled decides something. A string decides nothing: every one is true (Value::is_true), and who
 // writes one there most often means "is there one".
 void Compiler::warn_of_text_as_condition() {
+  constexpr size_t kWarningsMax = 4;
+  if (program_.warnings.size() == kWarningsMax) return;
   const std::string operand = text_operand(program_.code.size() - 1);
   if (operand.empty()) return;
   program_.warnings.push_back(
@@ -309,26 +311,21 @@ Status Compiler::variable(const Token& name) {
 // Without advanced templates an extractor's value is put over the body's fields; so its name needs no look into them,
 // unless something else may stand there: a variable, or another extractor that nests into this one or around it.
 std::optional<uint32_t> Compiler::plain_extractor(std::string_view name) const {
-  if (advanced_ || name.contains('/') || std::ranges::find(assigned_, first_part(name)) != assigned_.end())
-    return std::nullopt;
-  std::optional<uint32_t> found;
-  for (uint32_t i = 0; i < program_.extractors.size(); ++i) {
-    const std::string_view other = program_.extractors[i];
-    const size_t shorter = std::min(name.size(), other.size());
-    if (name == other)
-      found = i;
-    else if (name.substr(0, shorter) == other.substr(0, shorter) &&
-             (name.substr(shorter).starts_with('.') || other.substr(shorter).starts_with('.')))
-      return std::nullopt;
+  if (advanced_ || name.contains('/') || assigned_.contains(first_part(name))) return std::nullopt;
+  const auto found = extractors_.find(name);
+  if (found == extractors_.end()) return std::nullopt;
+  for (size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1)) {
+    if (extractors_.contains(name.substr(0, dot))) return std::nullopt;
   }
-  return found;
+  const auto within = extractors_.lower_bound(fmt::format("{}.", name));
+  if (within != extractors_.end() && within->first.starts_with(fmt::format("{}.", name))) return std::nullopt;
+  return found->second;
 }
 
 uint32_t Compiler::add_name(std::string name) {
-  const auto known = std::ranges::find(program_.names, name);
-  if (known != program_.names.end()) return static_cast<uint32_t>(known - program_.names.begin());
-  program_.names.push_back(std::move(name));
-  return static_cast<uint32_t>(program_.names.size() - 1);
+  const auto [known, added] = names_.emplace(std::move(name), static_cast<uint32_t>(program_.names.size()));
+  if (added) program_.names.push_back(known->first);
+  return known->second;
 }
 
 }  // namespace sluice::templates

@@ -41,6 +41,7 @@ Compiler::Compiler(std::string_view source, const Options& options)
       advanced_(options.advanced),
       lexer_(program_.source, options.advanced ? Notation::slashes : Notation::dots) {
   collect_assigned();
+  for (uint32_t i = 0; i < program_.extractors.size(); ++i) extractors_[program_.extractors[i]] = i;
   token_ = lexer_.next();
 }
 
@@ -52,7 +53,7 @@ void Compiler::collect_assigned() {
     if (token.kind != TokenKind::name)
       binds &= token.kind == TokenKind::comma;
     else if (binds)
-      assigned_.emplace_back(first_part(token.text));
+      assigned_.emplace(first_part(token.text));
     else
       binds = token.text == "set" || token.text == "for";
   }

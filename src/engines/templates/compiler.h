@@ -1,6 +1,9 @@
 // From a template's text to its program, in one pass: what is read is at once put out as instructions.
 #pragma once
 
+#include <map>
+#include <set>
+
 #include "base/result.h"
 #include "engines/templates/lexer.h"
 #include "engines/templates/program.h"
@@ -75,8 +78,10 @@ class Compiler {
   Lexer lexer_;
   Token token_;
   std::vector<Block> open_;
-  std::vector<std::string> assigned_;  // first parts of the names that `set` and `for` bind
-  size_t nesting_ = 0;                 // not taken back after an error: that ends everything
+  std::set<std::string, std::less<>> assigned_;              // first parts of the names that `set` and `for` bind
+  std::map<std::string, uint32_t, std::less<>> extractors_;  // by name, the last of that name
+  std::map<std::string, uint32_t, std::less<>> names_;       // where they are in program_.names
+  size_t nesting_ = 0;                                       // not taken back after an error: that ends everything
 };
 
 // For both halves of it: compiler.cc has the statements, compile_expression.cc the rest.

@@ -426,6 +426,25 @@ TEST(Template, refuses_too_much_nesting_and_too_long_templates) {
   EXPECT_TRUE(run(std::string((1 << 20) + 1, 'x'), plain(), message()).contains("a template may have 1048576 bytes"));
 }
 
+// A megabyte each: with anything looked for in a list per name, minutes.
+TEST(Template, compiles_long_templates_in_the_time_of_their_length) {
+  std::vector<std::string> extractors;
+  std::string headers, bound, extracted, conditions;
+  for (int i = 0; i < 40'000; ++i) {
+    extractors.push_back(fmt::format("e{}", i));
+    headers += fmt::format("{{{{ header(\"h{}\") }}}}", i);
+    if (i < 20'000) bound += fmt::format("{{% set v{} = 1 %}}{{{{ e{} }}}}", i, i);
+    extracted += fmt::format("{{{{ e{} }}}}", i);
+    if (i < 20'000) conditions += "{% if body() %}{% endif %}";
+  }
+  Options options{.extractors = extractors};
+  for (const std::string& text : {headers, bound, extracted, conditions}) {
+    const auto compiled = Template::compile(text, options);
+    ASSERT_TRUE(compiled) << compiled.error().message;
+    EXPECT_LE(compiled->warnings().size(), 4u);
+  }
+}
+
 TEST(Template, answers_errors_of_a_run_with_the_texts_of_gloo) {
   const Row rows[] = {
       {"{{ x }}", "[inja.exception.render_error] (at 1:4) variable 'x' not found"},
