@@ -394,6 +394,8 @@ bool ControlPlane::open_own(const std::optional<SocketAddress>& address, std::st
   config.name = name;
   config.server_name = "sluice";
   config.forwarding_headers = false;
+  // A path is judged as it came: with dot segments resolved, `DELETE .../configmaps/%2e` would name all of them.
+  config.normalize_path = false;
   config.service = std::move(service);
   config.metrics = std::make_shared<ServerMetrics>(metrics_, std::string(name));
   listener = std::make_unique<Listener>(loop_, nullptr);

@@ -80,6 +80,8 @@ Outcome<ApiAnswer> ApiServer::answer(const ApiRequest& request) {
   }
   auto resource = TRY(find_resource(*target));
   if (reads) return read(request, target->query, resource);
+  // A name that came out empty must not mean all objects.
+  if (target->ends_with_slash) return bad_request("the path ends with a slash: the name is missing");
   return write(request, target->query, std::move(resource));
 }
 

@@ -302,6 +302,16 @@ TEST(ApiServer, writes_nothing_when_nothing_changes) {
   EXPECT_EQ(api.store.version(), version);
 }
 
+TEST(ApiServer, takes_no_path_that_ends_with_a_slash_for_a_collection_to_delete) {
+  Api api;
+  api.add("a");
+  EXPECT_EQ(api.send("DELETE", std::string(kUpstreams) + "/").status, 400);
+  for (const std::string_view dots : {"/%2e", "/.", "/%2e%2e/upstreams", "//", "/%2E%2E"})
+    EXPECT_EQ(api.send("DELETE", std::string(kUpstreams) + std::string(dots)).status, 400) << dots;
+  EXPECT_EQ(api.get(api.one("a")).status, 200);
+  EXPECT_EQ(api.get(std::string(kUpstreams) + "/").status, 200);
+}
+
 TEST(ApiServer, patches_by_merge_and_by_json_patch) {
   Api api;
   api.add("a", 1);

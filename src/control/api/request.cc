@@ -82,7 +82,8 @@ Result<Target> Target::parse(std::string_view text) {
   if (!text.starts_with('/')) return invalid("expected a path that begins with /");
   const auto question = std::min(text.find('?'), text.size());
   auto path = text.substr(1, question - 1);
-  if (path.ends_with('/')) path.remove_suffix(1);
+  target.ends_with_slash = path.ends_with('/');
+  if (target.ends_with_slash) path.remove_suffix(1);
   if (!path.empty()) {
     for (const auto segment : split(path, '/')) target.path.push_back(TRY(decode_segment(segment)));
   }

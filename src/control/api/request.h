@@ -56,6 +56,7 @@ class Query {
 
 struct Target {
   std::vector<std::string> path;  // decoded segments; "/" has none
+  bool ends_with_slash = false;   // behind its last segment; readers do not care
   Query query;
 
   // Refuses empty segments, "." and "..", bad escapes, and an escaped slash.
