@@ -3,12 +3,138 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <optional>
+#include <random>
 
 #include "base/strings.h"
 
 namespace sluice {
+namespace {
+
+constexpr size_t kSmallMap = 16;  // up to here keys are compared one by one
+
+uint64_t fold(uint64_t a, uint64_t b) {
+  const auto product = static_cast<unsigned __int128>(a) * b;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+// Of a key, with a seed of this process: nobody can choose keys that all fall on one place.
+uint64_t seeded_hash(std::string_view key) {
+  static const uint64_t seed = [] {
+    std::random_device random;
+    return (uint64_t{random()} << 32) | random();
+  }();
+  constexpr uint64_t kOdd = 0x9E3779B97F4A7C15;
+  uint64_t hash = seed ^ key.size();
+  for (; key.size() >= 8; key.remove_prefix(8)) {
+    uint64_t word;
+    std::memcpy(&word, key.data(), 8);
+    hash = fold(hash ^ word, kOdd);
+  }
+  uint64_t rest = 0;
+  std::memcpy(&rest, key.data(), key.size());
+  return fold(hash ^ rest, kOdd ^ seed);
+}
+
+}  // namespace
+
+// Positions of members by the hash of their key: open addressing with linear probing, at most half full.
+class NodeMap::Index {
+ public:
+  explicit Index(const std::vector<NodeMember>& members) { fill(members); }
+
+  const uint32_t* find(const std::vector<NodeMember>& members, std::string_view key) const {
+    for (size_t at = home(key); slots_[at] != kFree; at = next(at))
+      if (members[slots_[at]].key == key) return &slots_[at];
+    return nullptr;
+  }
+  // Of the last of the members.
+  void add(const std::vector<NodeMember>& members) {
+    if (members.size() * 2 > slots_.size()) return fill(members);
+    put(members.back().key, static_cast<uint32_t>(members.size() - 1));
+  }
+  // Before the member is taken out: those behind it move up by one.
+  void take_out(const std::vector<NodeMember>& members, std::string_view key) {
+    auto hole = static_cast<size_t>(find(members, key) - slots_.data());
+    const uint32_t position = slots_[hole];
+    // What probing put behind its home must be found without crossing the hole.
+    for (size_t at = next(hole); slots_[at] != kFree; at = next(at)) {
+      const size_t from_home = (at - home(members[slots_[at]].key)) & mask();
+      if (from_home < ((at - hole) & mask())) continue;
+      slots_[hole] = slots_[at];
+      hole = at;
+    }
+    slots_[hole] = kFree;
+    for (uint32_t& slot : slots_)
+      if (slot != kFree && slot > position) --slot;
+  }
+
+ private:
+  static constexpr uint32_t kFree = std::numeric_limits<uint32_t>::max();
+
+  size_t mask() const { return slots_.size() - 1; }
+  size_t home(std::string_view key) const { return seeded_hash(key) & mask(); }
+  size_t next(size_t at) const { return (at + 1) & mask(); }
+
+  void put(std::string_view key, uint32_t position) {
+    size_t at = home(key);
+    while (slots_[at] != kFree) at = next(at);
+    slots_[at] = position;
+  }
+  void fill(const std::vector<NodeMember>& members) {
+    slots_.assign(std::bit_ceil(members.size() * 4), kFree);
+    for (uint32_t i = 0; i < members.size(); ++i) put(members[i].key, i);
+  }
+
+  std::vector<uint32_t> slots_;
+};
+
+NodeMap::NodeMap() = default;
+NodeMap::NodeMap(const NodeMap& other)
+    : members_(other.members_), index_(other.index_ ? std::make_unique<Index>(*other.index_) : nullptr) {}
+NodeMap::NodeMap(NodeMap&& other) noexcept = default;
+NodeMap& NodeMap::operator=(const NodeMap& other) {
+  if (this != &other) *this = NodeMap(other);
+  return *this;
+}
+NodeMap& NodeMap::operator=(NodeMap&&) noexcept = default;
+NodeMap::~NodeMap() = default;
+
+const NodeMember* NodeMap::find(std::string_view key) const {
+  if (index_) {
+    const uint32_t* position = index_->find(members_, key);
+    return position ? &members_[*position] : nullptr;
+  }
+  const auto it = std::ranges::find(members_, key, &NodeMember::key);
+  return it == members_.end() ? nullptr : &*it;
+}
+
+NodeMember* NodeMap::find(std::string_view key) {
+  return const_cast<NodeMember*>(std::as_const(*this).find(key));
+}
+
+NodeMember& NodeMap::push_back(NodeMember member) {
+  members_.push_back(std::move(member));
+  if (index_)
+    index_->add(members_);
+  else if (members_.size() > kSmallMap)
+    make_index();
+  return members_.back();
+}
+
+bool NodeMap::erase(std::string_view key) {
+  const NodeMember* member = find(key);
+  if (!member) return false;
+  if (index_) index_->take_out(members_, key);
+  members_.erase(members_.begin() + (member - members_.data()));
+  return true;
+}
+
+void NodeMap::make_index() {
+  index_ = members_.size() > kSmallMap ? std::make_unique<Index>(members_) : nullptr;
+}
 
 Node::Node(bool value) : value_(value) {}
 Node::Node(int value) : value_(int64_t{value}) {}
@@ -57,9 +183,8 @@ std::string_view Node::type_name() const {
 
 const Node* Node::find(std::string_view key) const {
   const Map* members = map();
-  if (!members) return nullptr;
-  const auto it = std::ranges::find(*members, key, &NodeMember::key);
-  return it == members->end() ? nullptr : &it->value;
+  const NodeMember* member = members ? members->find(key) : nullptr;
+  return member ? &member->value : nullptr;
 }
 
 Node* Node::find(std::string_view key) {
@@ -82,12 +207,12 @@ std::string_view Node::text_at(std::initializer_list<std::string_view> keys) con
 Node& Node::set(std::string_view key, Node value) {
   if (!map()) value_ = Map();
   if (Node* there = find(key)) return *there = std::move(value);
-  return map()->emplace_back(NodeMember{std::string(key), std::move(value), {}}).value;
+  return map()->push_back({std::string(key), std::move(value), {}}).value;
 }
 
 bool Node::erase(std::string_view key) {
   Map* members = map();
-  return members && std::erase_if(*members, [&](const NodeMember& m) { return m.key == key; }) > 0;
+  return members && members->erase(key);
 }
 
 Node& Node::child(std::string_view key) {
@@ -148,6 +273,17 @@ uint64_t hash_of(const Node& node) {
   return 9;
 }
 
+size_t memory_of(const Node& node) {
+  size_t bytes = sizeof(Node);
+  if (const auto* text = node.text()) bytes += text->size();
+  if (const auto* list = node.list())
+    for (const Node& element : *list) bytes += memory_of(element);
+  if (const auto* map = node.map())
+    for (const NodeMember& member : *map)
+      bytes += sizeof(NodeMember) - sizeof(Node) + member.key.size() + memory_of(member.value);
+  return bytes;
+}
+
 void merge_patch(Node& target, const Node& patch) {
   const Node::Map* members = patch.map();
   if (!members) {
@@ -155,13 +291,17 @@ void merge_patch(Node& target, const Node& patch) {
     return;
   }
   if (!target.map()) target = Node::make_map();
+  const auto is_null = [](const NodeMember& member) { return member.value.is_null(); };
+  if (std::ranges::any_of(*members, is_null)) {  // all in one pass: each alone would move all behind it
+    target.map()->erase_if([members, is_null](const NodeMember& there) {
+      const NodeMember* said = members->find(there.key);
+      return said && is_null(*said);
+    });
+  }
   for (const NodeMember& member : *members) {
-    if (member.value.is_null()) {
-      target.erase(member.key);
-    } else {
-      Node* there = target.find(member.key);
-      merge_patch(there ? *there : target.set(member.key, Node()), member.value);
-    }
+    if (is_null(member)) continue;
+    Node* there = target.find(member.key);
+    merge_patch(there ? *there : target.set(member.key, Node()), member.value);
   }
 }
 
@@ -212,10 +352,10 @@ Place place_at(const Node& root, std::string_view path) {
     }
     const Node::Map* members = at->map();
     if (!members) break;
-    const auto it = std::ranges::find(*members, step->key, &NodeMember::key);
-    if (it == members->end()) break;
-    at = &it->value;
-    place = it->place;
+    const NodeMember* member = members->find(step->key);
+    if (!member) break;
+    at = &member->value;
+    place = member->place;
   }
   return place;
 }

@@ -1,11 +1,13 @@
 // A document as the user wrote it: a tree of values with the line and column of each.
 //
-// Maps keep the order of the document. Values own what they hold; moving is cheap, copying copies. Equality ignores
-// positions. Nothing here is shared between threads by itself; a const Node may be read by many.
+// Maps keep the order of the document and are looked up in constant time, however large they are. Values own what they
+// hold; moving is cheap, copying copies. Equality ignores positions. Nothing here is shared between threads by itself;
+// a const Node may be read by many.
 #pragma once
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,12 +22,57 @@ struct Place {
   uint32_t column = 0;
 };
 
+class Node;
 struct NodeMember;
+
+// The members of a map, in order, each key once. Keys must not be changed in place: the index of a large map would not
+// find them again.
+class NodeMap {
+ public:
+  using iterator = std::vector<NodeMember>::iterator;
+  using const_iterator = std::vector<NodeMember>::const_iterator;
+
+  NodeMap();
+  NodeMap(const NodeMap& other);
+  NodeMap(NodeMap&&) noexcept;
+  NodeMap& operator=(const NodeMap& other);
+  NodeMap& operator=(NodeMap&&) noexcept;
+  ~NodeMap();
+
+  size_t size() const;
+  bool empty() const;
+  iterator begin();
+  iterator end();
+  const_iterator begin() const;
+  const_iterator end() const;
+  const NodeMember& front() const;
+  const NodeMember& operator[](size_t i) const;
+
+  const NodeMember* find(std::string_view key) const;
+  NodeMember* find(std::string_view key);
+  // Behind the others. The key must not be there yet.
+  NodeMember& push_back(NodeMember member);
+  // Costs as much as there are members behind it, so erase_if() is the way to take out many.
+  bool erase(std::string_view key);
+  template <class Predicate>
+  size_t erase_if(Predicate predicate) {
+    const size_t erased = std::erase_if(members_, predicate);
+    if (erased > 0) make_index();
+    return erased;
+  }
+
+ private:
+  class Index;
+  void make_index();
+
+  std::vector<NodeMember> members_;
+  std::unique_ptr<Index> index_;  // of a large map
+};
 
 class Node {
  public:
   using List = std::vector<Node>;
-  using Map = std::vector<NodeMember>;
+  using Map = NodeMap;
 
   Node();  // null
   Node(bool value);
@@ -94,12 +141,40 @@ struct NodeMember {
 
 bool operator==(const NodeMember& a, const NodeMember& b);
 
+inline size_t NodeMap::size() const {
+  return members_.size();
+}
+inline bool NodeMap::empty() const {
+  return members_.empty();
+}
+inline NodeMap::iterator NodeMap::begin() {
+  return members_.begin();
+}
+inline NodeMap::iterator NodeMap::end() {
+  return members_.end();
+}
+inline NodeMap::const_iterator NodeMap::begin() const {
+  return members_.begin();
+}
+inline NodeMap::const_iterator NodeMap::end() const {
+  return members_.end();
+}
+inline const NodeMember& NodeMap::front() const {
+  return members_.front();
+}
+inline const NodeMember& NodeMap::operator[](size_t i) const {
+  return members_[i];
+}
+
 inline Node::Node() = default;
 inline Node::Node(Node&&) noexcept = default;
 inline Node& Node::operator=(Node&&) noexcept = default;
 
 // The same for equal trees, whatever the positions; for telling whether an object changed.
 uint64_t hash_of(const Node& node);
+
+// How many bytes the tree takes in memory, about.
+size_t memory_of(const Node& node);
 
 // JSON Merge Patch (RFC 7396): null removes, maps merge, everything else replaces.
 void merge_patch(Node& target, const Node& patch);

@@ -1,5 +1,7 @@
 #include "config/node.h"
 
+#include "base/time.h"
+
 #include "config/documents.h"
 
 namespace sluice {
@@ -106,6 +108,68 @@ TEST(Node, prints_keys_of_any_length) {
 TEST(Node, prints_yaml_as_kubectl_does) {
   EXPECT_EQ(to_yaml(*parse_json(R"({"a":[{"b":1,"c":["d"]}],"e":{"f":"g: h"},"i":{}})")),
             "a:\n- b: 1\n  c:\n  - d\ne:\n  f: \"g: h\"\ni: {}\n");
+}
+
+std::string key_of(int i) {
+  return fmt::format("key-{}", i * 7919);
+}
+
+// The index of a large map stays right whatever is done to it.
+TEST(Node, finds_every_key_of_a_large_map) {
+  constexpr int kKeys = 3000;
+  Node map = Node::make_map();
+  const auto expect = [&](auto is_there) {
+    for (int i = 0; i < kKeys; ++i) {
+      const Node* found = map.find(key_of(i));
+      ASSERT_EQ(found != nullptr, is_there(i)) << i;
+      if (found) ASSERT_EQ(*found, Node(i));
+    }
+  };
+  for (int i = 0; i < kKeys; ++i) map.set(key_of(i), i);
+  expect([](int) { return true; });
+  for (int i = 0; i < kKeys; i += 3) EXPECT_TRUE(map.erase(key_of(i)));
+  EXPECT_FALSE(map.erase(key_of(0)));
+  expect([](int i) { return i % 3 != 0; });
+  const Node copy = map;
+  map.map()->erase_if([](const NodeMember& member) { return *member.value.integer() % 3 == 1; });
+  expect([](int i) { return i % 3 == 2; });
+  EXPECT_EQ(copy.map()->size(), 2000u);
+  map = copy;
+  expect([](int i) { return i % 3 != 0; });
+  for (int i = 0; i < kKeys; i += 3) map.set(key_of(i), i);
+  expect([](int) { return true; });
+  const Node moved = std::move(map);
+  map = moved;
+  while (map.map()->size() > 3) map.erase(map.map()->front().key);  // across the size that has no index
+  EXPECT_EQ(map.find(key_of(1)), nullptr);
+  EXPECT_EQ(*map.find(key_of(kKeys - 3)), Node(kKeys - 3));
+}
+
+// With look-ups one by one each of these took minutes.
+TEST(Node, works_on_large_maps_in_linear_time) {
+  const auto start = steady_now();
+  constexpr int kKeys = 200'000;
+  Node map = Node::make_map(), nulls = Node::make_map();
+  for (int i = 0; i < kKeys; ++i) {
+    map.set(key_of(i), "value");
+    nulls.set(key_of(i), Node());
+  }
+  Node same = Node::make_map();
+  for (int i = kKeys; i-- > 0;) same.set(key_of(i), "value");
+  EXPECT_EQ(map, same);
+  merge_patch(map, same);
+  EXPECT_EQ(map, same);
+  merge_patch(map, nulls);
+  EXPECT_TRUE(map.map()->empty());
+  EXPECT_LT(steady_now() - start, 20s);
+}
+
+TEST(Node, tells_about_how_much_memory_it_takes) {
+  EXPECT_EQ(memory_of(Node()), sizeof(Node));
+  EXPECT_GT(memory_of(Node(std::string(1000, 'x'))), 1000u);
+  const Node list(Node::List(100, Node(std::string(1000, 'x'))));
+  EXPECT_GT(memory_of(list), 100'000u);
+  EXPECT_GT(memory_of(Node::make_map({{std::string(5000, 'k'), list}})), 105'000u);
 }
 
 }  // namespace

@@ -8,8 +8,6 @@
 namespace sluice {
 namespace {
 
-constexpr size_t kSmallMap = 16;  // up to here a duplicate key is looked for one by one
-
 struct Measure {
   size_t nodes = 0;
   size_t text_bytes = 0;
@@ -92,19 +90,11 @@ bool TreeBuilder::close() {
   return attach(std::move(closed.node), place);
 }
 
-bool TreeBuilder::is_duplicate(Open& open, const std::string& key) {
-  const Node::Map& members = *open.node.map();
-  if (members.size() < kSmallMap) return open.node.find(key) != nullptr;
-  if (open.keys.empty())
-    for (const NodeMember& member : members) open.keys.insert(member.key);
-  return !open.keys.insert(key).second;
-}
-
 bool TreeBuilder::key(std::string key, Place place) {
   if (refused()) return false;
   Open& open = open_.back();
   if (!count(0, key.size(), place)) return false;
-  if (is_duplicate(open, key)) {
+  if (open.node.find(key)) {
     const Place first = place_at(open.node, fmt::format("[\"{}\"]", key));
     return refuse(
         place, fmt::format("duplicate key {}: it is already in line {}", json_quote(printable(key, 60)), first.line));

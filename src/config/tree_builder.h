@@ -6,7 +6,6 @@
 #include <expected>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "config/documents.h"
@@ -47,8 +46,7 @@ class TreeBuilder {
     bool is_merge = false;
     std::string key;
     Place key_place;
-    std::unordered_set<std::string> keys;  // only of large maps
-    Node merged;                           // what << brought
+    Node merged;  // what << brought
   };
   struct Anchor {
     Node node;
@@ -65,7 +63,6 @@ class TreeBuilder {
   bool take_merge(Open& into, const Node& from, Place place);
   bool remember(size_t anchor, const Node& node, Place place);
   bool count(size_t nodes, size_t text_bytes, Place place);
-  bool is_duplicate(Open& open, const std::string& key);
 
   DocumentLimits limits_;
   std::vector<Open> open_;

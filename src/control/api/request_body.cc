@@ -28,7 +28,7 @@ bool has_directive(const Node& patch) {
 // Only lists have an order, and the kinds that are merged so have none.
 void drop_element_orders(Node& patch) {
   if (!patch.map()) return;
-  std::erase_if(*patch.map(), [](const NodeMember& member) { return member.key.starts_with("$setElementOrder/"); });
+  patch.map()->erase_if([](const NodeMember& member) { return member.key.starts_with("$setElementOrder/"); });
   for (NodeMember& member : *patch.map()) drop_element_orders(member.value);
 }
 

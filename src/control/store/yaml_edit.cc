@@ -123,8 +123,7 @@ class Editor {
       }
     }
     for (const NodeMember& member : *after.map()) {
-      const bool there = std::ranges::any_of(before, [&](const NodeMember& old) { return old.key == member.key; });
-      if (!there) write(std::string(column, ' '), member_yaml(member.key, member.value));
+      if (!before.find(member.key)) write(std::string(column, ' '), member_yaml(member.key, member.value));
     }
     keep({done, within.end});
   }
