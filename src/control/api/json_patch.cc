@@ -93,6 +93,10 @@ struct Extent {
   }
 };
 
+size_t size_of(const Node& container) {
+  return container.list() ? container.list()->size() : container.map() ? container.map()->size() : 0;
+}
+
 Extent extent_of(const Node& node) {
   Extent extent;
   if (node.list())
@@ -113,22 +117,29 @@ class Patcher {
   Status add(const Pointer& path, Node value);
   Status remove(const Pointer& path);
   Status move(const Pointer& from, const Pointer& path);
-  // Copying a place into itself again and again would double the document each time.
-  Status charge(const Pointer& path, const Node& value) {
+  Status copy(const Pointer& from, const Pointer& path);
+  Status replace(const Pointer& path, const Node& value);
+  Status work(size_t values) {
+    work_ += values;
+    if (work_ > kJsonPatchWorkMax)
+      return fail(ErrorKind::limit, "the patch is too much work: send it in parts, or as a merge patch");
+    return {};
+  }
+  // What comes to stand at `path` must not make the document too deep.
+  Status look_at(const Pointer& path, const Node& value) {
     const Extent extent = extent_of(value);
-    copied_ += extent.values;
-    if (copied_ > kJsonPatchCopiedMax) return fail(ErrorKind::invalid, "the patch adds too many values");
     if (path.size() + extent.levels > kJsonPointerDepthMax)
       return fail(ErrorKind::invalid, "the object would be too deep");
-    return {};
+    return work(extent.values);
   }
 
   Node document_;
   size_t copied_ = 0;
+  size_t work_ = 0;
 };
 
 Status Patcher::add(const Pointer& path, Node value) {
-  TRY(charge(path, value));
+  TRY(look_at(path, value));
   if (path.empty()) {
     document_ = std::move(value);
     return {};
@@ -138,6 +149,7 @@ Status Patcher::add(const Pointer& path, Node value) {
     const auto index = path.back() == "-" ? std::optional(list->size()) : parse_index(path.back(), list->size());
     if (!index)
       return fail(ErrorKind::invalid, fmt::format("\"{}\" is no index of this list", printable(path.back(), 40)));
+    TRY(work(list->size() - *index));
     list->insert(list->begin() + static_cast<ptrdiff_t>(*index), std::move(value));
     return {};
   }
@@ -150,6 +162,7 @@ Status Patcher::remove(const Pointer& path) {
   if (path.empty()) return fail(ErrorKind::invalid, "the whole object cannot be removed");
   Node* parent = TRY(find(document_, std::span(path).first(path.size() - 1)));
   TRY(step(*parent, path.back()));
+  TRY(work(size_of(*parent)));  // those behind it move up
   if (Node::List* list = parent->list()) {
     list->erase(list->begin() + static_cast<ptrdiff_t>(*parse_index(path.back(), list->size())));
   } else {
@@ -162,10 +175,27 @@ Status Patcher::move(const Pointer& from, const Pointer& path) {
   // RFC 6902 4.4: a place cannot be moved into one of its own children.
   if (from.size() < path.size() && std::equal(from.begin(), from.end(), path.begin()))
     return fail(ErrorKind::invalid, "a place cannot be moved into itself");
-  Node value = *TRY(find(document_, from));
+  Node* source = TRY(find(document_, from));
   if (from == path) return {};
+  Node value = std::move(*source);
   TRY(remove(from));
   return add(path, std::move(value));
+}
+
+// A small patch could copy a place into itself again and again, or a large text many times. Bytes are counted, since
+// one value may be large.
+Status Patcher::copy(const Pointer& from, const Pointer& path) {
+  const Node* source = TRY(find(document_, from));
+  copied_ += memory_of(*source);
+  if (copied_ > kJsonPatchCopiedMax)
+    return fail(ErrorKind::limit, fmt::format("the patch copies more than {} bytes", kJsonPatchCopiedMax));
+  return add(path, *source);
+}
+
+Status Patcher::replace(const Pointer& path, const Node& value) {
+  TRY(look_at(path, value));
+  *TRY(find(document_, path)) = value;
+  return {};
 }
 
 Status Patcher::apply(const Node& operation) {
@@ -178,18 +208,12 @@ Status Patcher::apply(const Node& operation) {
     const Node* from_text = operation.find("from");
     if (!from_text || !from_text->text()) return invalid("\"from\" must be text");
     const Pointer from = TRY(parse_pointer(*from_text->text()));
-    if (op == "move") return move(from, path);
-    const Node* source = TRY(find(document_, from));
-    return add(path, *source);
+    return op == "move" ? move(from, path) : copy(from, path);
   }
   const Node* value = operation.find("value");
   if (!value && (op == "add" || op == "replace" || op == "test")) return invalid("\"value\" is missing");
   if (op == "add") return add(path, *value);
-  if (op == "replace") {
-    TRY(charge(path, *value));
-    *TRY(find(document_, path)) = *value;
-    return {};
-  }
+  if (op == "replace") return replace(path, *value);
   if (op == "test") {
     const Node* there = TRY(find(document_, path));
     if (!json_equal(*there, *value)) return fail(ErrorKind::conflict, "the test does not hold");

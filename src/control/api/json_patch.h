@@ -6,12 +6,13 @@
 
 namespace sluice {
 
-inline constexpr size_t kJsonPatchOperationsMax = 10'000;  // as Kubernetes
-inline constexpr size_t kJsonPatchCopiedMax = 1'000'000;   // values that `copy` and `add` may put there together
+inline constexpr size_t kJsonPatchOperationsMax = 10'000;       // as Kubernetes
+inline constexpr size_t kJsonPatchCopiedMax = size_t{8} << 20;  // bytes in memory that all `copy` make together
+inline constexpr size_t kJsonPatchWorkMax = 50'000'000;         // values that all operations look at or move
 inline constexpr size_t kJsonPointerDepthMax = 64;
 
 // Applies all operations, or changes nothing: the patched document, or which operation failed and why. ErrorKind
-// `conflict` is a `test` that did not hold, `invalid` everything else.
+// `conflict` is a `test` that did not hold, `limit` a patch that makes or moves too much, `invalid` everything else.
 Result<Node> json_patch(const Node& document, const Node& patch);
 
 }  // namespace sluice

@@ -128,6 +128,39 @@ TEST(JsonPatch, cannot_be_made_to_grow_without_bound) {
   EXPECT_FALSE(json_patch(json(R"({"a":1})"), Node(std::move(operations))));
 }
 
+ErrorKind why_not(const Node& document, std::string_view operation, size_t times) {
+  std::string patch = "[";
+  for (size_t i = 0; i < times; ++i) patch += fmt::format("{}{}", i ? "," : "", operation);
+  const auto patched = json_patch(document, json(patch + "]"));
+  return patched ? ErrorKind::internal : patched.error().kind;
+}
+
+// One value, many bytes: 5,000 copies of it would be 5 GB.
+TEST(JsonPatch, copies_no_more_bytes_than_its_limit) {
+  const Node large = Node::make_map({{"a", std::string(1'000'000, 'x')}, {"l", Node::make_list()}});
+  constexpr std::string_view kCopy = R"({"op":"copy","from":"/a","path":"/l/-"})";
+  EXPECT_EQ(why_not(large, kCopy, 5000), ErrorKind::limit);
+  EXPECT_EQ(why_not(large, kCopy, kJsonPatchCopiedMax / 1'000'000), ErrorKind::internal);  // it is applied
+  EXPECT_EQ(why_not(large, kCopy, kJsonPatchCopiedMax / 1'000'000 + 1), ErrorKind::limit);
+}
+
+// What an operation moves does not grow the document, but it is work.
+TEST(JsonPatch, moves_no_more_values_than_its_limit) {
+  Node::List list(100'000, Node(1));
+  Node map = Node::make_map();
+  for (int i = 0; i < 100'000; ++i) map.set(fmt::format("k{}", i), i);
+  const Node large = Node::make_map({{"l", std::move(list)}, {"m", std::move(map)}, {"a", Node()}});
+  EXPECT_EQ(why_not(large, R"({"op":"remove","path":"/l/0"})", 5000), ErrorKind::limit);
+  EXPECT_EQ(why_not(large, R"({"op":"add","path":"/l/0","value":1})", 5000), ErrorKind::limit);
+  EXPECT_EQ(why_not(large, R"({"op":"move","from":"/m","path":"/m2"},{"op":"move","from":"/m2","path":"/m"})", 2000),
+            ErrorKind::limit);
+  EXPECT_EQ(why_not(large, R"({"op":"replace","path":"/m/k99999","value":1})", 5000), ErrorKind::internal);
+  EXPECT_EQ(why_not(large, R"({"op":"add","path":"/m/new","value":1},{"op":"remove","path":"/m/new"})", 2000),
+            ErrorKind::limit);
+  EXPECT_EQ(why_not(large, R"({"op":"add","path":"/m/new","value":1},{"op":"remove","path":"/m/new"})", 200),
+            ErrorKind::internal);
+}
+
 TEST(ObjectPath, erases_what_a_diagnostic_names) {
   const std::string_view document =
       R"({"spec":{"a":[{"b":1,"c":2}],"d":1},"metadata":{"labels":{"x.y/z":"1","x":"2"}}})";
