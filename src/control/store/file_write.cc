@@ -98,12 +98,48 @@ Status check_target(const std::string& path, struct stat& there) {
   return {};
 }
 
-Status check_content(const std::string& path, const std::string& expected) {
-  const auto now = read_file(path, SIZE_MAX);
-  if (now && content_hash(*now) == expected) return {};
-  if (!now && now.error().kind != ErrorKind::not_found) return std::unexpected(now.error());
+Result<std::string> read_all_of(int fd, const std::string& path, size_t bytes_max) {
+  struct stat info{};
+  if (::fstat(fd, &info) != 0) return failed("read", path, errno);
+  if (!S_ISREG(info.st_mode)) return fail(ErrorKind::io, fmt::format("cannot read {}: it is no regular file", path));
+  std::string bytes;
+  std::array<char, 65536> chunk;
+  for (;;) {
+    const ssize_t got = ::read(fd, chunk.data(), chunk.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return failed("read", path, errno);
+    if (got == 0) return bytes;
+    bytes.append(chunk.data(), static_cast<size_t>(got));
+    if (bytes.size() > bytes_max) return fail(ErrorKind::limit, fmt::format("{} is over {} bytes", path, bytes_max));
+  }
+}
+
+std::unexpected<Error> changed_meanwhile(const std::string& path) {
   return fail(ErrorKind::conflict,
               fmt::format("{} was changed on disk in the meantime; get the object again and retry", path));
+}
+
+// Whether somebody has the file open for writing: then a lease for reading is not granted. Where the system grants none
+// (a file of somebody else, some network file systems) nobody is known to.
+bool is_being_written(int fd) {
+  ::fcntl(fd, F_SETSIG, SIGURG);  // should somebody open it in this very moment: a signal that is ignored by default
+  if (::fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
+  ::fcntl(fd, F_SETLEASE, F_UNLCK);
+  return false;
+}
+
+// Writers first: what they wrote before they were done is in the bytes that are read then.
+Status check_content(const std::string& path, const std::string& expected) {
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  if (!fd && (errno == ENOENT || errno == ELOOP)) return changed_meanwhile(path);
+  if (!fd) return failed("read", path, errno);
+  if (is_being_written(fd.get()))
+    return fail(ErrorKind::conflict,
+                fmt::format("{} is open for writing in another program; retry when that is done", path));
+  const auto now = read_all_of(fd.get(), path, SIZE_MAX);
+  if (!now) return std::unexpected(now.error());
+  if (content_hash(*now) != expected) return changed_meanwhile(path);
+  return {};
 }
 
 Status write_all(int fd, std::string_view bytes, const std::string& path) {
@@ -126,12 +162,48 @@ Status sync_folder(const std::string& folder) {
   return {};
 }
 
-Status put_in_place(Temporary& temporary, const std::string& path, bool replaces) {
-  if (replaces) {
-    if (::rename(temporary.path(), path.c_str()) != 0) return failed("rename to", path, errno);
-    temporary.renamed();
-    return {};
+// Which file a name leads to; nothing when it leads to none.
+using FileId = std::optional<std::pair<dev_t, ino_t>>;
+FileId file_at(const char* path) {
+  struct stat info{};
+  if (::lstat(path, &info) != 0) return std::nullopt;
+  return std::pair(info.st_dev, info.st_ino);
+}
+
+int swap(const char* a, const std::string& b) {
+  return ::renameat2(AT_FDCWD, a, AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
+}
+
+// After a swap that took out what it should not have: puts that back. What comes out then must be `put_in`; anything
+// else is an edit made meanwhile, newer than what was put back, and takes its place again.
+void swap_back(const Temporary& temporary, const std::string& path, FileId put_in) {
+  constexpr int kSwapsMax = 100;
+  for (int i = 0; i < kSwapsMax; ++i) {
+    const FileId putting_in = file_at(temporary.path());
+    if (swap(temporary.path(), path) != 0) return;  // removed meanwhile: that is newer still
+    if (file_at(temporary.path()) == put_in) return;
+    put_in = putting_in;
   }
+}
+
+Status replace_expected(Temporary& temporary, const std::string& path, const std::string& expected) {
+  const FileId ours = file_at(temporary.path());
+  if (swap(temporary.path(), path) == 0) {
+    auto taken_out = check_content(temporary.path(), expected);
+    if (taken_out) return {};  // and goes with `temporary`
+    swap_back(temporary, path, ours);
+    if (taken_out.error().kind != ErrorKind::conflict) return taken_out;
+    return changed_meanwhile(path);
+  }
+  if (errno == ENOENT) return changed_meanwhile(path);
+  if (errno != EINVAL && errno != ENOSYS) return failed("rename to", path, errno);
+  // A file system that cannot swap.
+  if (::rename(temporary.path(), path.c_str()) != 0) return failed("rename to", path, errno);
+  temporary.renamed();
+  return {};
+}
+
+Status create(Temporary& temporary, const std::string& path) {
   // link() never replaces what somebody else put there; the temporary name goes with `temporary`.
   if (::link(temporary.path(), path.c_str()) == 0) return {};
   if (errno == EEXIST) return fail(ErrorKind::conflict, fmt::format("{} appeared on disk in the meantime", path));
@@ -155,27 +227,16 @@ std::string content_hash(std::string_view bytes) {
 Result<std::string> read_file(const std::string& path, size_t bytes_max) {
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return failed("read", path, errno);
-  struct stat info{};
-  if (::fstat(fd.get(), &info) != 0) return failed("read", path, errno);
-  if (!S_ISREG(info.st_mode)) return fail(ErrorKind::io, fmt::format("cannot read {}: it is no regular file", path));
-  std::string bytes;
-  std::array<char, 65536> chunk;
-  for (;;) {
-    const ssize_t got = ::read(fd.get(), chunk.data(), chunk.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failed("read", path, errno);
-    if (got == 0) return bytes;
-    bytes.append(chunk.data(), static_cast<size_t>(got));
-    if (bytes.size() > bytes_max) return fail(ErrorKind::limit, fmt::format("{} is over {} bytes", path, bytes_max));
-  }
+  return read_all_of(fd.get(), path, bytes_max);
 }
 
-Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected) {
+Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected,
+                    const std::function<void()>& meanwhile) {
   struct stat there{};
   there.st_mode = 0644;
   if (expected) {
     if (auto target = check_target(path, there); !target) {
-      if (target.error().kind == ErrorKind::not_found) return check_content(path, *expected);  // says it as a conflict
+      if (target.error().kind == ErrorKind::not_found) return changed_meanwhile(path);
       return target;
     }
   }
@@ -189,15 +250,25 @@ Status replace_file(const std::string& path, std::string_view bytes, const std::
       return failed("write", path, errno);
   }
   if (expected) TRY(check_content(path, *expected));
-  TRY(put_in_place(temporary, path, expected.has_value()));
+  if (meanwhile) meanwhile();
+  TRY(expected ? replace_expected(temporary, path, *expected) : create(temporary, path));
   return sync_folder(folder_of(path));
 }
 
-Status remove_file(const std::string& path, const std::string& expected) {
+Status remove_file(const std::string& path, const std::string& expected, const std::function<void()>& meanwhile) {
   struct stat there{};
   if (auto target = check_target(path, there); !target && target.error().kind != ErrorKind::not_found) return target;
   TRY(check_content(path, expected));
-  if (::unlink(path.c_str()) != 0) return failed("remove", path, errno);
+  if (meanwhile) meanwhile();
+  // Taken away under another name first: what it is then nobody can change any more by its name.
+  Temporary taken(temporary_path(path));
+  if (::rename(path.c_str(), taken.path()) != 0)
+    return errno == ENOENT ? Status(changed_meanwhile(path)) : Status(failed("remove", path, errno));
+  if (const auto content = check_content(taken.path(), expected); !content) {
+    // A file that appeared meanwhile is newer, and stays.
+    if (::renameat2(AT_FDCWD, taken.path(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) taken.renamed();
+    return content.error().kind == ErrorKind::conflict ? Status(changed_meanwhile(path)) : content;
+  }
   return sync_folder(folder_of(path));
 }
 

@@ -1,10 +1,15 @@
 // Changing a file so that a reader, a crash or a power cut sees the old bytes or the new ones and nothing else.
 //
-// New bytes go to a temporary file in the same folder (a dot name that scans leave out), which is synced and renamed
-// over the old one; then the folder is synced. Files of somebody else are left alone: what is a symbolic link (as in a
+// New bytes go to a temporary file in the same folder (a dot name that scans leave out), which is synced and swapped
+// with the old one; then the folder is synced. Files of somebody else are left alone: what is a symbolic link (as in a
 // mounted ConfigMap), not a regular file, or not writable is refused with the reason.
+//
+// Editors do not ask: they write when they like. What was swapped out is looked at once more, and put back when it is
+// not what was expected or when somebody has it open for writing; so an edit that falls between the look and the swap
+// is not lost, it makes a conflict (docs/decisions/0025 has what is left).
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,8 +22,10 @@ std::string content_hash(std::string_view bytes);  // SHA-256, 32 bytes
 
 // `expected` is the content_hash() of what must be there now; nothing: the file must not be there yet.
 // Errors: `conflict` something else is there, `denied` it must not be written and why, `limit` the disk is full, `io`.
-Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected);
-Status remove_file(const std::string& path, const std::string& expected);
+// `meanwhile`, for tests, runs between the last look at the file and the moment in which it is taken away.
+Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected,
+                    const std::function<void()>& meanwhile = {});
+Status remove_file(const std::string& path, const std::string& expected, const std::function<void()>& meanwhile = {});
 
 // Temporary files that writers which are no more left in the folder.
 void remove_leftovers(const std::string& folder);

@@ -6,6 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
+#include "base/time.h"
 #include "control/store/test_folder.h"
 
 namespace sluice {
@@ -94,6 +98,105 @@ TEST(ReplaceFile, keeps_the_old_bytes_when_the_disk_takes_no_more) {
   EXPECT_EQ(done.error().kind, ErrorKind::limit);
   EXPECT_EQ(folder.read("a"), "old");
   EXPECT_EQ(folder.names(), "a");
+}
+
+// What an editor may do between our last look at its file and our write.
+struct Edit {
+  std::string_view name;
+  void (*make)(const TestFolder& folder);
+  std::string_view left;
+};
+constexpr Edit kEdits[] = {
+    {"renamed over it",
+     [](const TestFolder& folder) {
+       folder.write(".edit", "theirs");
+       std::filesystem::rename(folder.path(".edit"), folder.path("a"));
+     },
+     "theirs"},
+    {"written into it", [](const TestFolder& folder) { folder.write("a", "theirs"); }, "theirs"},
+    {"emptied", [](const TestFolder& folder) { folder.write("a", ""); }, ""},
+    {"removed", [](const TestFolder& folder) { folder.remove("a"); }, ""},
+    {"replaced by a link",
+     [](const TestFolder& folder) {
+       folder.write(".edit", "theirs");
+       folder.remove("a");
+       std::filesystem::create_symlink(".edit", folder.path("a"));
+     },
+     "theirs"},
+};
+
+TEST(ReplaceFile, gives_back_an_edit_that_came_between_the_look_and_the_swap) {
+  for (const Edit& edit : kEdits) {
+    const TestFolder folder;
+    folder.write("a", "old");
+    const auto done = replace_file(folder.path("a"), "ours", content_hash("old"), [&] { edit.make(folder); });
+    ASSERT_FALSE(done) << edit.name;
+    EXPECT_EQ(done.error().kind, ErrorKind::conflict) << edit.name << done.error().message;
+    EXPECT_TRUE(done.error().message.contains("was changed on disk in the meantime")) << done.error().message;
+    EXPECT_EQ(folder.read("a"), edit.left) << edit.name;
+    EXPECT_FALSE(folder.names().contains(".tmp")) << edit.name << folder.names();
+  }
+}
+
+TEST(RemoveFile, gives_back_an_edit_that_came_between_the_look_and_the_removal) {
+  for (const Edit& edit : kEdits) {
+    const TestFolder folder;
+    folder.write("a", "old");
+    const auto done = remove_file(folder.path("a"), content_hash("old"), [&] { edit.make(folder); });
+    ASSERT_FALSE(done) << edit.name;
+    EXPECT_EQ(done.error().kind, ErrorKind::conflict) << edit.name << done.error().message;
+    EXPECT_EQ(folder.read("a"), edit.left) << edit.name;
+    EXPECT_FALSE(folder.names().contains(".tmp")) << edit.name << folder.names();
+  }
+}
+
+// The bytes are still the expected ones, and yet an edit is on its way into them.
+TEST(ReplaceFile, leaves_a_file_to_an_editor_that_has_it_open_for_writing) {
+  for (const bool opened_before : {true, false}) {
+    const TestFolder folder;
+    folder.write("a", "old");
+    int editor = -1;
+    const auto open = [&] { editor = ::open(folder.path("a").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC); };
+    if (opened_before) open();
+    const auto done =
+        replace_file(folder.path("a"), "ours", content_hash("old"), opened_before ? [] {} : std::function(open));
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().kind, ErrorKind::conflict) << done.error().message;
+    ASSERT_EQ(::write(editor, " and theirs", 11), 11);
+    ::close(editor);
+    EXPECT_EQ(folder.read("a"), "old and theirs");
+    EXPECT_EQ(folder.names(), "a");
+  }
+}
+
+// Each edit is a text of its own, so that it stays, with what we add behind it, until the next.
+TEST(ReplaceFile, loses_no_edit_of_somebody_who_never_looks) {
+  const TestFolder folder;
+  const std::string path = folder.path("a");
+  folder.write("a", "edit 0;");
+  std::atomic<bool> over = false;
+  std::atomic<int> written = 0;
+  std::jthread writer([&] {
+    while (!over) {
+      const auto now = read_file(path, 1 << 20);
+      if (now && replace_file(path, *now + "+", content_hash(*now))) ++written;
+    }
+  });
+  const auto in_time = [](auto holds) {
+    const auto deadline = steady_now() + 20s;
+    while (steady_now() < deadline)
+      if (holds()) return true;
+    return false;
+  };
+  for (int i = 1; i <= 300; ++i) {
+    const std::string edit = fmt::format("edit {};", i);
+    folder.write(".edit", edit);
+    std::filesystem::rename(folder.path(".edit"), path);
+    ASSERT_TRUE(in_time([&] { return folder.read("a").starts_with(edit); })) << "lost, there is " << folder.read("a");
+    if (i % 10 > 0) continue;
+    ASSERT_TRUE(in_time([&, before = written.load()] { return written > before; }));  // now and then it has its way
+  }
+  over = true;
 }
 
 TEST(RemoveLeftovers, takes_only_temporary_files_of_writers_that_are_gone) {
