@@ -49,6 +49,32 @@ TEST(Load, reads_objects_of_several_documents_and_files) {
   EXPECT_EQ(check_report(config, 3), "3 objects in 3 files: no errors, no warnings\n");
 }
 
+TEST(Load, warns_of_what_kubernetes_would_act_on) {
+  const LoadedConfig config = load({{"a.yaml", R"(apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+  finalizers: [example.com/wait]
+  ownerReferences: [{kind: ConfigMap, name: b}]
+immutable: true
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: b, finalizers: [], ownerReferences: []}
+immutable: false
+)"}});
+  EXPECT_EQ(config.objects.size(), 2u);
+  EXPECT_EQ(config.diagnostics.errors(), 0u);
+  EXPECT_EQ(
+      config.diagnostics.to_string(),
+      "a.yaml:5: ConfigMap gloo-system/a: metadata.finalizers: warning: has no effect: the object is gone as soon as "
+      "it is deleted, nothing waits for what a finalizer stands for\n"
+      "a.yaml:6: ConfigMap gloo-system/a: metadata.ownerReferences: warning: has no effect: the object stays when "
+      "its owner is deleted\n"
+      "a.yaml:7: ConfigMap gloo-system/a: immutable: warning: has no effect: the object can be changed all the "
+      "same\n");
+}
+
 TEST(Load, tells_file_line_object_and_path_of_all_errors_at_once) {
   const LoadedConfig config = load({{"a.yaml", R"(apiVersion: gateway.solo.io/v1
 kind: VirtualService

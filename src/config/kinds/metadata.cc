@@ -59,6 +59,16 @@ void check_annotations(Fields& f, const Metadata& metadata) {
   f.check(bytes <= kBytesMax, "annotations", "hold more than 256 KiB");
 }
 
+// Kubernetes acts on these; nothing does here.
+void warn_of_what_has_no_effect(Fields& f) {
+  const auto warn = [&f](std::string_view name, std::string_view why) {
+    const Node* value = f.node(name);
+    if (value && value->list() && !value->list()->empty()) f.warning(name, fmt::format("has no effect: {}", why));
+  };
+  warn("finalizers", "the object is gone as soon as it is deleted, nothing waits for what a finalizer stands for");
+  warn("ownerReferences", "the object stays when its owner is deleted");
+}
+
 }  // namespace
 
 std::string dns_label_error(std::string_view text) {
@@ -88,6 +98,7 @@ void bind(Fields& f, Metadata& m) {
   for (const char* name : {"uid", "resourceVersion", "generation", "managedFields", "selfLink", "ownerReferences",
                            "finalizers", "generateName", "deletionTimestamp", "deletionGracePeriodSeconds", "cluster"})
     f.ignored(name, "Kept by an API server.");
+  warn_of_what_has_no_effect(f);
   if (f.present("name"))
     if (auto why = dns_subdomain_error(m.name); !why.empty()) f.check(false, "name", why);
   if (auto why = dns_label_error(m.ns); !why.empty()) f.check(false, "namespace", why);

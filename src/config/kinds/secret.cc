@@ -18,6 +18,8 @@ void ignore_object_fields(Fields& f) {
   f.ignored("metadata", "Name, namespace, labels.");
   f.ignored("status", "Kept by an API server.");
   f.ignored("immutable", "No effect.");
+  if (const Node* fixed = f.node("immutable"); fixed && *fixed == Node(true))
+    f.warning("immutable", "has no effect: the object can be changed all the same");
 }
 
 bool is_data_key(std::string_view key) {
