@@ -18,6 +18,7 @@ constexpr int kExitConfig = 1;
 constexpr int kExitSystem = 3;
 constexpr Nanos kBindRetryFirst = 100ms;
 constexpr Nanos kBindRetryMax = 5s;
+constexpr Nanos kOwnPortPatience = 1min;
 
 // A descriptor of the control thread that calls somebody when it is readable.
 class FdWatch final : private Waiter {
@@ -398,6 +399,10 @@ bool ControlPlane::open_own(const std::optional<SocketAddress>& address, std::st
   config.normalize_path = false;
   config.service = std::move(service);
   config.metrics = std::make_shared<ServerMetrics>(metrics_, std::string(name));
+  // For bytes to come or go; a watch may be silent for longer. The memory that the API may use is not kept by those who
+  // stall.
+  config.stream_idle_timeout = kOwnPortPatience;
+  config.request_timeout = kOwnPortPatience;
   listener = std::make_unique<Listener>(loop_, nullptr);
   listener->configure(nullptr, &config);
   if (auto started = listener->start(*fd); !started) {
@@ -447,8 +452,8 @@ bool ControlPlane::open_own_ports() {
           .option_fields = option_fields_,
           .check = [this](const ConfigObject& object, Diagnostics& diagnostics) { check_object(object, diagnostics); },
           .ready = [this] { return snapshot_ != nullptr; },
-          .program_version = options_.version});
-  api_config_.stream_idle_timeout = 24h;  // watches stay
+          .program_version = options_.version,
+          .bytes_counts = ApiService::counts_in(metrics_)});
   const bool admin = open_own(options_.admin, "admin", std::make_shared<AdminService>(std::move(parts)),
                               admin_listener_, admin_config_);
   const bool api =

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/schema.h"
+#include "control/api_service.h"
 #include "control/translate.h"
 #include "forward/budget.h"
 #include "forward/cluster.h"
@@ -106,7 +107,8 @@ void print_metrics() {
   std::vector<MetricFamily> families = server_metric_families();
   for (const auto& more :
        {cluster_metric_families(), dynamic_metric_families(), translation_metric_families(), LogFiles::metrics(),
-        process_metric_families(), descriptor_metric_families(), budget_metric_families(), dns_metric_families()})
+        process_metric_families(), descriptor_metric_families(), budget_metric_families(), dns_metric_families(),
+        ApiService::metrics()})
     families.insert(families.end(), more.begin(), more.end());
   for (const FilterFactory* filter : all_filters())
     for (const MetricFamily& family : filter->metrics()) families.push_back(family);

@@ -15,10 +15,6 @@ constexpr uint64_t kPageMax = 100'000;
 constexpr Nanos kWatchTimeoutDefault = 30min;
 constexpr int64_t kWatchSecondsMax = 24 * 3600;
 
-ApiAnswer json_answer(const Node& node) {
-  return {.response = {.body = to_json(node) + "\n"}};
-}
-
 Outcome<Selection> selection_of(const Query& query, const Kind& kind, std::string_view ns) {
   Selection selection{.ns = std::string(ns)};
   auto labels = LabelSelector::parse(query.get("labelSelector"));
@@ -152,7 +148,10 @@ Outcome<ApiAnswer> ApiServer::get(const Representation& as, const ApiRequest& re
     view = object->view;
   }
   if (!view) return not_found(*resource.kind, resource.name);
-  return json_answer(represent(as, *resource.kind, view, request.now));
+  ApiAnswer answer;
+  represent(answer.response.body, as, *resource.kind, view, request.now);
+  answer.response.body += '\n';
+  return answer;
 }
 
 Outcome<ApiAnswer> ApiServer::list(const Representation& as, const ApiRequest& request, const Query& query,
@@ -177,14 +176,15 @@ Outcome<ApiAnswer> ApiServer::list(const Representation& as, const ApiRequest& r
                          std::string(last.text_at({"metadata", "name"}))}
                     .token();
   }
-  return json_answer(represent_list(as, *resource.kind, page, request.now));
+  ApiAnswer answer;
+  represent_list(answer.response.body, as, *resource.kind, page, request.now);
+  answer.response.body += '\n';
+  return answer;
 }
 
 Outcome<ApiAnswer> ApiServer::watch(const Representation& as, const ApiRequest& request, const Query& query,
                                     const Resource& resource) {
-  if (*watches_ >= options_.watches_max)
-    return std::unexpected(
-        Failure{.code = 429, .reason = "TooManyRequests", .message = "too many watches", .retry_after_seconds = 1});
+  if (*watches_ >= options_.watches_max) return too_many_requests("too many watches");
   WatchOptions options{.kind = resource.kind, .as = as, .version = store_.version()};
   options.selection = TRY(selection_of(query, *resource.kind, resource.ns));
   options.bookmarks = TRY(boolean_parameter(query, "allowWatchBookmarks"));
@@ -193,15 +193,16 @@ Outcome<ApiAnswer> ApiServer::watch(const Representation& as, const ApiRequest& 
   options.ends_at = request.steady_now + (seconds == 0 ? kWatchTimeoutDefault
                                                        : Nanos(Seconds(std::min<uint64_t>(seconds, kWatchSecondsMax))));
   const uint64_t version = TRY(number_parameter(query, "resourceVersion", 0));
-  if (version == 0 || options.initial_events_end) {
+  const bool quiet = resource.kind == &kNamespaceKind || resource.kind == &kEventKind;
+  if (version != 0 && !options.initial_events_end) {
+    options.version = version;
+  } else if (quiet) {
     options.initial = select(*resource.kind, options.selection);
   } else {
-    options.version = version;
+    options.list_first = true;
   }
-  const bool quiet = resource.kind == &kNamespaceKind || resource.kind == &kEventKind;
   auto stream = quiet ? WatchStream::create_quiet(store_, std::move(options), request.steady_now)
                       : WatchStream::create(store_, std::move(options), request.steady_now);
-  if (!stream) return gone(fmt::format("too old resource version: {} (now {})", version, store_.version()));
   ++*watches_;
   stream->on_end([open = watches_] { --*open; });
   return ApiAnswer{.watch = std::move(stream)};

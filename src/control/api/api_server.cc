@@ -29,7 +29,10 @@ ApiResponse plain(std::string body, int status = 200) {
 }  // namespace
 
 ApiServer::ApiServer(ObjectStore& store, Database& database, ApiOptions options)
-    : store_(store), database_(database), options_(std::move(options)) {}
+    : store_(store),
+      database_(database),
+      options_(std::move(options)),
+      memory_(options_.bytes_max, options_.bytes_counts) {}
 
 ApiAnswer ApiServer::handle(const ApiRequest& request) {
   auto answered = answer(request);
@@ -40,9 +43,11 @@ ApiAnswer ApiServer::handle(const ApiRequest& request) {
 
 ApiResponse ApiServer::too_large() {
   return to_response(
-      {.code = 413,
-       .reason = "RequestEntityTooLarge",
-       .message = fmt::format("Request entity too large: limit is {} bytes", ApiRequest::kBodyBytesMax)});
+      entity_too_large(fmt::format("Request entity too large: limit is {} bytes", ApiRequest::kBodyBytesMax)).error());
+}
+
+ApiResponse ApiServer::busy() {
+  return to_response(too_many_requests("the requests under way hold as much memory as they may; try again").error());
 }
 
 // A page in a browser can make requests to a loopback port: it then sends its Origin, or, after DNS rebinding, the

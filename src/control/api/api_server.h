@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/load.h"
+#include "control/api/byte_budget.h"
 #include "control/api/failure.h"
 #include "control/api/representation.h"
 #include "control/api/request.h"
@@ -31,6 +32,8 @@ struct ApiOptions {
   std::function<bool()> ready;  // for /readyz; empty: always
   std::string program_version = "0";
   size_t watches_max = 256;
+  size_t bytes_max = size_t{256} << 20;  // of all requests and answers together; one list of everything has its place
+  ByteCounts bytes_counts;
 };
 
 struct ApiAnswer {
@@ -47,6 +50,11 @@ class ApiServer {
 
   // For a body over ApiRequest::kBodyBytesMax, which need not be read.
   static ApiResponse too_large();
+  // For one more request when those under way hold all of the memory that memory() gives.
+  static ApiResponse busy();
+
+  // What the transport charges for: bodies while they come, answers and events until they are written.
+  ByteBudget& memory() { return memory_; }
 
   size_t watches() const { return *watches_; }
 
@@ -97,6 +105,7 @@ class ApiServer {
   ObjectStore& store_;
   Database& database_;
   ApiOptions options_;
+  ByteBudget memory_;
   std::shared_ptr<size_t> watches_ = std::make_shared<size_t>(0);
 };
 

@@ -2,6 +2,7 @@
 
 #include "config/documents.h"
 #include "control/api/memory_database.h"
+#include "control/api/request_body.h"
 
 namespace sluice {
 namespace {
@@ -302,6 +303,53 @@ TEST(ApiServer, writes_nothing_when_nothing_changes) {
   EXPECT_EQ(api.store.version(), version);
 }
 
+TEST(ApiServer, refuses_patches_that_make_too_much) {
+  Api api;
+  const std::string maps = "/api/v1/namespaces/ns/configmaps";
+  const std::string text(900'000, 'x');
+  EXPECT_EQ(api.send("POST", maps, fmt::format(R"({{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"m"}},"data":{{"a":"{}"}}}})", text)).status,
+            201);
+  std::string patch = "[";
+  for (int i = 0; i < 5000; ++i)
+    patch += fmt::format(R"({}{{"op":"copy","from":"/data/a","path":"/data/b{}"}})", i ? "," : "", i);
+  const auto reply = api.patch(maps + "/m", patch + "]", "application/json-patch+json");
+  EXPECT_EQ(reply.status, 413);
+  EXPECT_EQ(reply.reason(), "RequestEntityTooLarge");
+  EXPECT_TRUE(reply.message().contains("the patch copies more than")) << reply.message();
+}
+
+// As one may see them where somebody keeps a table in a ConfigMap. One by one, look-ups took a minute.
+TEST(ApiServer, works_on_a_config_map_of_many_keys_in_no_time) {
+  Api api;
+  constexpr int kKeys = 120'000;
+  const auto start = steady_now();
+  const std::string maps = "/api/v1/namespaces/ns/configmaps";
+  const auto data = [](std::string_view value) {
+    std::string text;
+    for (int i = 0; i < kKeys; ++i) text += fmt::format("{}\"{:x}\":{}", i ? "," : "", i, value);
+    return "{" + text + "}";
+  };
+  EXPECT_EQ(api.send("POST", maps, R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m"},"data":)" + data(R"("")") + "}").status, 201);
+  EXPECT_EQ(api.patch(maps + "/m", R"({"data":)" + data(R"("x")") + "}").status, 200);
+  EXPECT_EQ(api.patch(maps + "/m", R"({"data":)" + data("null") + "}").status, 200);
+  EXPECT_EQ(api.get(maps + "/m").body.find("data"), nullptr);
+  std::string yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\nx: &x\n";
+  for (int i = 0; i < 20'000; ++i) yaml += fmt::format("  k{}: v\n", i);
+  yaml += "data:\n  <<: [";
+  for (int i = 0; i < 10; ++i) yaml += "*x, ";
+  EXPECT_EQ(api.send("POST", maps, yaml + "]\n", "application/yaml").status, 422);  // x is no field
+  EXPECT_LT(steady_now() - start, 20s);
+}
+
+TEST(ApiServer, refuses_objects_of_too_many_values) {
+  Api api;
+  std::string yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\na: &a [x, x, x, x, x, x, x, x, x, x]\nb: [";
+  for (size_t i = 0; i < kObjectValuesMax / 10; ++i) yaml += "*a,";
+  const auto reply = api.send("POST", "/api/v1/namespaces/ns/configmaps", yaml + "]\n", "application/yaml");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_TRUE(reply.message().contains("more than 300000 values once aliases are followed")) << reply.message();
+}
+
 TEST(ApiServer, takes_no_path_that_ends_with_a_slash_for_a_collection_to_delete) {
   Api api;
   api.add("a");
@@ -567,8 +615,64 @@ TEST(Watch, goes_on_from_a_version) {
   const std::string events = api.events(*reply.watch);
   EXPECT_TRUE(events.contains(R"("name":"b")"));
   EXPECT_FALSE(events.contains(R"("name":"a")"));
-  EXPECT_EQ(api.get(fmt::format("{}?watch=1&resourceVersion=1", kUpstreams)).status, 410);
-  EXPECT_EQ(api.get(fmt::format("{}?watch=1&resourceVersion={}", kUpstreams, api.store.version() + 1)).status, 410);
+}
+
+// Not as the status of the answer: client-go's RetryWatcher would ask again and again.
+TEST(Watch, from_a_version_that_is_not_kept_says_410_in_an_event) {
+  Api api;
+  api.add("a");
+  for (const uint64_t version : {uint64_t{1}, api.store.version() + 1}) {
+    auto reply = api.get(fmt::format("{}?watch=1&resourceVersion={}", kUpstreams, version));
+    EXPECT_EQ(reply.status, 200);
+    ASSERT_TRUE(reply.watch);
+    std::string out;
+    EXPECT_EQ(reply.watch->pull(out, 1 << 20, kNow, {}), WatchStream::State::ended);
+    EXPECT_TRUE(out.starts_with(R"({"type":"ERROR","object":{"kind":"Status")")) << out;
+    EXPECT_TRUE(out.contains(R"("reason":"Expired")") && out.contains(R"("code":410)")) << out;
+  }
+}
+
+// The first list is read from the store when its turn comes, so that a reader that stands still keeps nothing alive; it
+// and the changes after it still say everything once.
+TEST(Watch, that_is_read_slowly_tells_each_state_once) {
+  Api api;
+  for (const auto name : {"a", "b", "c", "d"}) api.add(name);
+  auto reply = api.get(std::string(kUpstreams) + "?watch=1");
+  std::vector<std::string> seen;
+  const auto pull = [&] {
+    std::string out;
+    reply.watch->pull(out, 1, kNow, {});
+    const auto event = parse_json(out);
+    if (!event || !event->map()) return;
+    const Node& object = *event->find("object");
+    const Node& host = (*object.find({"spec", "static", "hosts"})->list())[0];
+    seen.push_back(fmt::format("{} {} {}", event->text_at({"type"}), object.text_at({"metadata", "name"}),
+                               *host.find("port")->integer()));
+  };
+  const auto set_port = [&](std::string_view name, int port) {
+    EXPECT_EQ(api.send("PUT", api.one(name), upstream(name, port)).status, 200);
+  };
+  pull();
+  pull();  // a and b
+  set_port("a", 2);
+  set_port("c", 2);
+  api.send("DELETE", api.one("b"));
+  api.send("DELETE", api.one("d"));
+  api.add("bb", 3);
+  api.add("e", 3);
+  for (int i = 0; i < 10; ++i) pull();
+  EXPECT_EQ(seen, (std::vector<std::string>{"ADDED a 1", "ADDED b 1", "MODIFIED a 2", "DELETED b 1", "ADDED bb 3",
+                                            "ADDED c 2", "ADDED e 3"}));
+}
+
+TEST(Watch, that_nobody_reads_keeps_no_object) {
+  Api api;
+  api.add("a");
+  std::weak_ptr<const Node> first = api.store.find({"Upstream", "ns", "a"})->view;
+  auto reply = api.get(std::string(kUpstreams) + "?watch=1");
+  for (size_t i = 0; i < ObjectStore::kHistoryMax + 2; ++i)
+    api.store.set_status({"Upstream", "ns", "a"}, Node(static_cast<int>(i)));
+  EXPECT_TRUE(first.expired());
 }
 
 TEST(Watch, treats_a_change_of_labels_as_coming_and_going) {

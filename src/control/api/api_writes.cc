@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kWarningsMax = 20;
 constexpr size_t kUnknownFieldsMax = 1000;
+constexpr size_t kObjectMemoryMax = size_t{32} << 20;  // more than what the limits of a body allow
 
 // A body for this URL: kind and apiVersion must fit; a namespace that is absent is filled in.
 Outcome<void> check_address(const Kind& kind, std::string_view ns, Node& body) {
@@ -165,7 +166,9 @@ Outcome<ConfigObjectPtr> ApiServer::understand(Write& write, Node& body) const {
     if (object && !object->rejected && diagnostics.errors() == 0 && options_.check)
       options_.check(*object, diagnostics);
     bool dropped = false;
-    for (const Diagnostic& one : diagnostics.all()) {
+    // With more, each round of dropping would read all of the object again.
+    const std::span droppable = diagnostics.full() ? std::span<const Diagnostic>() : diagnostics.all();
+    for (const Diagnostic& one : droppable) {
       const bool unknown = one.severity == Severity::error && one.message.starts_with("unknown field");
       if (!unknown || write.unknown_fields == Write::Unknown::refuse || !erase_path(body, one.path)) continue;
       dropped = true;
@@ -183,6 +186,8 @@ Outcome<ConfigObjectPtr> ApiServer::understand(Write& write, Node& body) const {
 
 Outcome<ApiAnswer> ApiServer::store(Write& write, Node body, int status) {
   const Kind& kind = *write.resource.kind;
+  // Patches could make an object grow beyond what anybody could send.
+  if (memory_of(body) > kObjectMemoryMax) return entity_too_large("the object would be too large");
   const ConfigObjectPtr object = TRY(understand(write, body));
   const StoredObject* there = store_.find(write.resource.key());
   StoredObject after = store_.preview(object, write.request.now);
@@ -193,8 +198,9 @@ Outcome<ApiAnswer> ApiServer::store(Write& write, Node body, int status) {
     if (stored) after = *stored;
   }
   const Representation as = TRY(Representation::choose(write.request, write.query));
-  ApiAnswer answer{
-      .response = {.status = status, .body = to_json(represent(as, kind, after.view, write.request.now)) + "\n"}};
+  ApiAnswer answer{.response = {.status = status}};
+  represent(answer.response.body, as, kind, after.view, write.request.now);
+  answer.response.body += '\n';
   for (const std::string& warning : std::span(write.warnings).first(std::min(write.warnings.size(), kWarningsMax)))
     answer.response.headers.emplace_back("warning", warning_field(warning));
   return answer;
@@ -247,7 +253,10 @@ Outcome<ApiAnswer> ApiServer::remove_all(Write& write) {
     }
   }
   page.version = fmt::to_string(store_.version());
-  return ApiAnswer{.response = {.body = to_json(represent_list({}, kind, page, write.request.now)) + "\n"}};
+  ApiAnswer answer;
+  represent_list(answer.response.body, {}, kind, page, write.request.now);
+  answer.response.body += '\n';
+  return answer;
 }
 
 }  // namespace sluice

@@ -70,6 +70,15 @@ std::unexpected<Failure> gone(std::string message) {
   return std::unexpected(Failure{.code = 410, .reason = "Expired", .message = std::move(message)});
 }
 
+std::unexpected<Failure> entity_too_large(std::string message) {
+  return std::unexpected(Failure{.code = 413, .reason = "RequestEntityTooLarge", .message = std::move(message)});
+}
+
+std::unexpected<Failure> too_many_requests(std::string message) {
+  return std::unexpected(
+      Failure{.code = 429, .reason = "TooManyRequests", .message = std::move(message), .retry_after_seconds = 1});
+}
+
 std::unexpected<Failure> unsupported_media_type(std::string_view got, std::string_view accepted) {
   return std::unexpected(Failure{
       .code = 415,

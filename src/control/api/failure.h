@@ -39,7 +39,9 @@ std::unexpected<Failure> not_found(const Kind& kind, std::string_view name);
 std::unexpected<Failure> method_not_allowed(std::string_view what);
 std::unexpected<Failure> already_exists(const Kind& kind, std::string_view name);
 std::unexpected<Failure> conflict(const Kind& kind, std::string_view name, std::string_view why);
-std::unexpected<Failure> gone(std::string message);  // 410 Expired
+std::unexpected<Failure> gone(std::string message);               // 410 Expired
+std::unexpected<Failure> entity_too_large(std::string message);   // 413
+std::unexpected<Failure> too_many_requests(std::string message);  // 429, with the advice to try again in a second
 std::unexpected<Failure> unsupported_media_type(std::string_view got, std::string_view accepted);
 std::unexpected<Failure> invalid_object(const Kind& kind, std::string_view name, std::vector<Cause> causes);
 std::unexpected<Failure> invalid_object(const Kind& kind, std::string_view name, const Diagnostics& diagnostics);

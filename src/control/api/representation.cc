@@ -106,11 +106,14 @@ Node partial_metadata(const Node& view) {
                          {"metadata", metadata ? *metadata : Node::make_map()}});
 }
 
-Node row_of(const Representation& as, const Kind& kind, const Node& view, WallTime now) {
-  Node row = Node::make_map({{"cells", cells_of(kind, view, now)}});
-  if (as.include == Include::metadata) row.set("object", partial_metadata(view));
-  if (as.include == Include::object) row.set("object", view);
-  return row;
+// Objects are written where they stand: a copy of each would take many times the memory of the text.
+void append_row(std::string& out, const Representation& as, const Kind& kind, const Node& view, WallTime now) {
+  out += R"({"cells":)";
+  append_json(out, cells_of(kind, view, now));
+  if (as.include != Include::none) out += R"(,"object":)";
+  if (as.include == Include::metadata) append_json(out, partial_metadata(view));
+  if (as.include == Include::object) append_json(out, view);
+  out += '}';
 }
 
 Node list_metadata(const ListPage& page) {
@@ -120,19 +123,38 @@ Node list_metadata(const ListPage& page) {
   return metadata;
 }
 
-Node table_of(const Representation& as, const Kind& kind, const ListPage& page, WallTime now, bool columns) {
-  Node::List rows;
-  for (const View& view : page.items) rows.push_back(row_of(as, kind, *view, now));
-  return Node::make_map({{"kind", "Table"},
-                         {"apiVersion", "meta.k8s.io/v1"},
-                         {"metadata", list_metadata(page)},
-                         {"columnDefinitions", columns ? columns_of(kind) : Node::make_list()},
-                         {"rows", std::move(rows)}});
+// `head` with one more member: what `append` writes for each view, as a list.
+template <class Append>
+void append_with_list(std::string& out, const Node& head, std::string_view name, const std::vector<View>& views,
+                      Append append) {
+  append_json(out, head);
+  out.back() = ',';
+  append_json_quoted(out, name);
+  out += ":[";
+  bool first = true;
+  for (const View& view : views) {
+    if (!std::exchange(first, false)) out += ',';
+    append(*view);
+  }
+  out += "]}";
 }
 
-Node table_of_one(const Representation& as, const Kind& kind, const View& view, WallTime now, bool columns) {
+enum class Columns : uint8_t { all, none };
+
+void append_table(std::string& out, const Representation& as, const Kind& kind, const ListPage& page, WallTime now,
+                  Columns columns) {
+  const Node head =
+      Node::make_map({{"kind", "Table"},
+                      {"apiVersion", "meta.k8s.io/v1"},
+                      {"metadata", list_metadata(page)},
+                      {"columnDefinitions", columns == Columns::all ? columns_of(kind) : Node::make_list()}});
+  append_with_list(out, head, "rows", page.items, [&](const Node& view) { append_row(out, as, kind, view, now); });
+}
+
+void append_table_of_one(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now,
+                         Columns columns) {
   const ListPage page{.items = {view}, .version = std::string(view->text_at({"metadata", "resourceVersion"}))};
-  return table_of(as, kind, page, now, columns);
+  append_table(out, as, kind, page, now, columns);
 }
 
 // One entry of an Accept field: a media type and its parameters.
@@ -195,26 +217,32 @@ Outcome<Representation> Representation::choose(const ApiRequest& request, const 
                                             "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"});
 }
 
-Node represent(const Representation& as, const Kind& kind, const View& view, WallTime now) {
-  if (as.form == Form::table) return table_of_one(as, kind, view, now, true);
-  if (as.form == Form::metadata) return partial_metadata(*view);
-  return *view;
+void represent(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now) {
+  if (as.form == Form::table) return append_table_of_one(out, as, kind, view, now, Columns::all);
+  if (as.form == Form::metadata) return append_json(out, partial_metadata(*view));
+  append_json(out, *view);
 }
 
-Node represent_list(const Representation& as, const Kind& kind, const ListPage& page, WallTime now) {
-  if (as.form == Form::table) return table_of(as, kind, page, now, true);
-  Node::List items;
-  for (const View& view : page.items) items.push_back(as.form == Form::metadata ? partial_metadata(*view) : *view);
+void represent_list(std::string& out, const Representation& as, const Kind& kind, const ListPage& page, WallTime now) {
+  if (as.form == Form::table) return append_table(out, as, kind, page, now, Columns::all);
   const bool partial = as.form == Form::metadata;
-  return Node::make_map({{"kind", partial ? std::string("PartialObjectMetadataList") : std::string(kind.kind) + "List"},
-                         {"apiVersion", partial ? "meta.k8s.io/v1" : kind.api_version()},
-                         {"metadata", list_metadata(page)},
-                         {"items", std::move(items)}});
+  const Node head =
+      Node::make_map({{"kind", partial ? std::string("PartialObjectMetadataList") : std::string(kind.kind) + "List"},
+                      {"apiVersion", partial ? "meta.k8s.io/v1" : kind.api_version()},
+                      {"metadata", list_metadata(page)}});
+  append_with_list(out, head, "items", page.items, [&](const Node& view) {
+    if (partial)
+      append_json(out, partial_metadata(view));
+    else
+      append_json(out, view);
+  });
 }
 
-Node represent_event(const Representation& as, const Kind& kind, const View& view, WallTime now, bool first) {
-  if (as.form == Form::table) return table_of_one(as, kind, view, now, first);
-  return represent(as, kind, view, now);
+void represent_event(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now,
+                     bool first) {
+  if (as.form == Form::table)
+    return append_table_of_one(out, as, kind, view, now, first ? Columns::all : Columns::none);
+  represent(out, as, kind, view, now);
 }
 
 std::string_view status_state(const Node& view) {

@@ -33,10 +33,12 @@ struct ListPage {
   int64_t remaining = -1;  // how many follow, -1: not said
 };
 
-Node represent(const Representation& as, const Kind& kind, const View& view, WallTime now);
-Node represent_list(const Representation& as, const Kind& kind, const ListPage& page, WallTime now);
+// Each appends one JSON value to `out`.
+void represent(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now);
+void represent_list(std::string& out, const Representation& as, const Kind& kind, const ListPage& page, WallTime now);
 // One object as a watch event carries it. Only the first of a watch has the columns of a table.
-Node represent_event(const Representation& as, const Kind& kind, const View& view, WallTime now, bool first);
+void represent_event(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now,
+                     bool first);
 
 // "Accepted", "Warning", "Rejected", "Pending" or "": the worst of all reporters.
 std::string_view status_state(const Node& view);

@@ -10,6 +10,8 @@
 namespace sluice {
 namespace {
 
+constexpr DocumentLimits kLimits{.bytes_max = ApiRequest::kBodyBytesMax, .nodes_max = kObjectValuesMax};
+
 std::string media_type(const ApiRequest& request) {
   const auto field = request.header("content-type");
   return to_lower(trim(field.substr(0, std::min(field.find(';'), field.size()))));
@@ -37,7 +39,7 @@ void drop_element_orders(Node& patch) {
 Outcome<Node> parse_body(const ApiRequest& request) {
   const std::string type = media_type(request);
   if (type == "application/yaml") {
-    auto documents = parse_documents(request.body, {.bytes_max = ApiRequest::kBodyBytesMax});
+    auto documents = parse_documents(request.body, kLimits);
     if (!documents)
       return bad_request(
           fmt::format("the body is not YAML: line {}: {}", documents.error().place.line, documents.error().message));
@@ -51,7 +53,7 @@ Outcome<Node> parse_body(const ApiRequest& request) {
   }
   if (!type.empty() && type != "application/json")
     return unsupported_media_type(type, "application/json, application/yaml, application/vnd.kubernetes.protobuf");
-  auto node = parse_json(request.body, {.bytes_max = ApiRequest::kBodyBytesMax});
+  auto node = parse_json(request.body, kLimits);
   if (!node) return bad_request("the body is not JSON: " + node.error().message);
   return std::move(*node);
 }
@@ -67,10 +69,11 @@ Outcome<Node> apply_patch(const Kind& kind, std::string_view name, const ApiRequ
             : "application/json-patch+json, application/merge-patch+json";
     return unsupported_media_type(type, accepted);
   }
-  auto parsed = parse_json(request.body, {.bytes_max = ApiRequest::kBodyBytesMax});
+  auto parsed = parse_json(request.body, kLimits);
   if (!parsed) return bad_request("the patch is not JSON: " + parsed.error().message);
   if (json) {
     auto patched = json_patch(view, *parsed);
+    if (!patched && patched.error().kind == ErrorKind::limit) return entity_too_large(patched.error().message);
     if (!patched && patched.error().kind == ErrorKind::invalid)
       return bad_request("the patch cannot be applied: " + patched.error().message);
     if (!patched) return invalid_object(kind, name, {{"FieldValueInvalid", patched.error().message, "patch"}});

@@ -10,6 +10,10 @@
 
 namespace sluice {
 
+// A body may have many more values than bytes, by YAML's aliases; this is what counts for memory and time. A ConfigMap
+// has 1 MiB at most, and so not as many.
+inline constexpr size_t kObjectValuesMax = 300'000;
+
 // 400 when it cannot be read, 415 when its content type is none of the three; none at all is taken for JSON.
 Outcome<Node> parse_body(const ApiRequest& request);
 

@@ -13,9 +13,8 @@ bool Selection::matches(const Node& view) const {
 
 std::unique_ptr<WatchStream> WatchStream::create(ObjectStore& store, WatchOptions options, SteadyTime now) {
   const auto next = store.changes_after(options.version);
-  if (!next) return nullptr;
   std::unique_ptr<WatchStream> stream(new WatchStream(store, std::move(options), now, false));
-  stream->next_change_ = *next;
+  stream->next_change_ = next;
   return stream;
 }
 
@@ -37,7 +36,8 @@ WatchStream::~WatchStream() {
 
 WatchStream::State WatchStream::pull(std::string& out, size_t bytes_max, WallTime now, SteadyTime steady_now) {
   while (!ended_ && out.size() < bytes_max) {
-    if (!pull_initial(out, now) && !pull_change(out, now)) break;
+    // Changes first: what is listed after them is as it is now.
+    if (!pull_change(out, now) && !pull_initial(out, now)) break;
   }
   if (ended_) return State::ended;
   if (out.size() >= bytes_max) return State::open;
@@ -55,6 +55,7 @@ SteadyTime WatchStream::wake_at() const {
 
 // Whether there was something to do.
 bool WatchStream::pull_initial(std::string& out, WallTime now) {
+  if (options_.list_first && pull_listed(out, now)) return true;
   if (initial_sent_ < options_.initial.size()) {
     append_event(out, "ADDED", options_.initial[initial_sent_++], now);
     return true;
@@ -67,17 +68,32 @@ bool WatchStream::pull_initial(std::string& out, WallTime now) {
   return true;
 }
 
+bool WatchStream::pull_listed(std::string& out, WallTime now) {
+  const StoredObject* object = store_.next(options_.kind->kind, options_.selection.ns, listed_);
+  options_.list_first = object != nullptr;
+  if (!object) return false;
+  listed_ = object->key;
+  if (options_.selection.matches(*object->view)) append_event(out, "ADDED", object->view, now);
+  return true;
+}
+
+// Then the list tells of it, and its changes until then are no news.
+bool WatchStream::is_still_to_be_listed(const ObjectKey& key) const {
+  return options_.list_first && (!listed_ || *listed_ < key);
+}
+
 bool WatchStream::pull_change(std::string& out, WallTime now) {
   if (quiet_ || next_change_ == store_.end_of_changes()) return false;
-  const Change* change = store_.change_at(next_change_);
+  const Change* change = next_change_ ? store_.change_at(*next_change_) : nullptr;
   if (!change) {
-    append_error(out, gone(fmt::format("too old resource version: {}", options_.version)).error());
+    append_error(out,
+                 gone(fmt::format("too old resource version: {} ({})", options_.version, store_.version())).error());
     ended_ = true;
     return true;
   }
-  ++next_change_;
+  ++*next_change_;
   options_.version = change->version;
-  if (change->key.kind == options_.kind->kind) append_change(out, *change, now);
+  if (change->key.kind == options_.kind->kind && !is_still_to_be_listed(change->key)) append_change(out, *change, now);
   return true;
 }
 
@@ -94,7 +110,7 @@ void WatchStream::append_change(std::string& out, const Change& change, WallTime
 
 void WatchStream::append_event(std::string& out, std::string_view type, const View& view, WallTime now) {
   out += fmt::format(R"({{"type":"{}","object":)", type);
-  append_json(out, represent_event(options_.as, *options_.kind, view, now, std::exchange(first_event_, false)));
+  represent_event(out, options_.as, *options_.kind, view, now, std::exchange(first_event_, false));
   out += "}\n";
 }
 

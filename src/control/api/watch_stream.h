@@ -2,12 +2,14 @@
 //
 //   {"type":"ADDED","object":{...}}
 //
-// The stream keeps a place in the store's history and nothing else, so that a reader that is slow holds no memory: when
-// the history has moved past it, it gets an ERROR event with 410 and the stream ends, as Kubernetes does it.
+// The stream keeps a place in the list of objects and one in the store's history and nothing else, so that a reader
+// that is slow holds no memory: when the history has moved past it, it gets an ERROR event with 410 and the stream
+// ends, as Kubernetes does it. So does one that asks for changes that are forgotten already.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,8 +34,9 @@ struct WatchOptions {
   Selection selection;
   Representation as;
   bool bookmarks = false;
-  bool initial_events_end = false;  // the client asked for a bookmark behind the initial events
-  std::vector<View> initial;        // sent as ADDED first
+  bool list_first = false;          // all objects there are, as ADDED
+  bool initial_events_end = false;  // the client asked for a bookmark behind those
+  std::vector<View> initial;        // the same for a quiet kind, whose objects are in no store
   uint64_t version = 0;             // then everything after this
   SteadyTime ends_at{};
 };
@@ -42,7 +45,7 @@ class WatchStream {
  public:
   static constexpr Nanos kBookmarkInterval = 60s;
 
-  // The store must outlive the stream. Nothing when changes after `options.version` are forgotten already.
+  // The store must outlive the stream.
   static std::unique_ptr<WatchStream> create(ObjectStore& store, WatchOptions options, SteadyTime now);
   // For kinds that never change here (Namespace, Event): bookmarks and the end only.
   static std::unique_ptr<WatchStream> create_quiet(ObjectStore& store, WatchOptions options, SteadyTime now);
@@ -66,6 +69,8 @@ class WatchStream {
  private:
   WatchStream(ObjectStore& store, WatchOptions options, SteadyTime now, bool quiet);
   bool pull_initial(std::string& out, WallTime now);
+  bool pull_listed(std::string& out, WallTime now);
+  bool is_still_to_be_listed(const ObjectKey& key) const;
   bool pull_change(std::string& out, WallTime now);
   void append_change(std::string& out, const Change& change, WallTime now);
   void append_event(std::string& out, std::string_view type, const View& view, WallTime now);
@@ -76,7 +81,8 @@ class WatchStream {
   WatchOptions options_;
   bool quiet_;
   size_t initial_sent_ = 0;
-  uint64_t next_change_ = 0;
+  std::optional<ObjectKey> listed_;      // the last of the first list, as far as it has come
+  std::optional<uint64_t> next_change_;  // nothing: forgotten already
   bool first_event_ = true;
   bool ended_ = false;
   SteadyTime next_bookmark_;

@@ -28,19 +28,6 @@ View with_version(const View& view, uint64_t version) {
   return std::make_shared<const Node>(std::move(copy));
 }
 
-// A rough count of what a tree takes.
-size_t weight_of(const Node& node) {
-  size_t bytes = sizeof(Node);
-  if (const std::string* text = node.text()) bytes += text->size();
-  if (const Node::List* list = node.list()) {
-    for (const Node& element : *list) bytes += weight_of(element);
-  }
-  if (const Node::Map* map = node.map()) {
-    for (const NodeMember& entry : *map) bytes += sizeof(NodeMember) + entry.key.size() + weight_of(entry.value);
-  }
-  return bytes;
-}
-
 }  // namespace
 
 ObjectStore::ObjectStore(WallTime start)
@@ -61,6 +48,13 @@ std::vector<const StoredObject*> ObjectStore::list(std::string_view kind, std::s
     if (ns.empty() || at->first.ns == ns) found.push_back(&at->second);
   }
   return found;
+}
+
+const StoredObject* ObjectStore::next(std::string_view kind, std::string_view ns,
+                                      const std::optional<ObjectKey>& after) const {
+  const auto at = after ? objects_.upper_bound(*after) : objects_.lower_bound({std::string(kind), std::string(ns), ""});
+  const bool found = at != objects_.end() && at->first.kind == kind && (ns.empty() || at->first.ns == ns);
+  return found ? &at->second : nullptr;
 }
 
 StoredObject ObjectStore::preview(ConfigObjectPtr config, WallTime now) const {
@@ -140,7 +134,7 @@ const Change* ObjectStore::change_at(uint64_t index) const {
 void ObjectStore::record(ChangeType type, const ObjectKey& key, View now, View before) {
   version_ += 1;
   changed_ = true;
-  const size_t bytes = weight_of(*now);
+  const size_t bytes = memory_of(*now);
   history_.push_back({{type, version_, key, std::move(now), std::move(before)}, bytes});
   history_bytes_ += bytes;
   while (history_.size() > kHistoryMax || (history_bytes_ > kHistoryBytesMax && history_.size() > 1)) {

@@ -60,6 +60,8 @@ class ObjectStore {
   const StoredObject* find(const ObjectKey& key) const;
   // Of one kind ("" all), of one namespace ("" all), sorted by kind, namespace and name. Valid until the next change.
   std::vector<const StoredObject*> list(std::string_view kind = {}, std::string_view ns = {}) const;
+  // The first such object behind `after`, or of all; nullptr behind the last. For those who go through them in parts.
+  const StoredObject* next(std::string_view kind, std::string_view ns, const std::optional<ObjectKey>& after) const;
   size_t size() const { return objects_.size(); }
 
   // What put() would do to the object that is there now, without doing it: for dryRun.
