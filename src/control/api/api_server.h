@@ -92,6 +92,7 @@ class ApiServer {
 
   // Writing.
   Outcome<ApiAnswer> write(const ApiRequest& request, const Query& query, Resource resource);
+  Outcome<ApiAnswer> create_namespace(const ApiRequest& request) const;
   Outcome<ApiAnswer> create(Write& write);
   Outcome<ApiAnswer> update(Write& write);
   Outcome<ApiAnswer> patch(Write& write);

@@ -307,7 +307,7 @@ TEST(ApiServer, refuses_patches_that_make_too_much) {
   Api api;
   const std::string maps = "/api/v1/namespaces/ns/configmaps";
   const std::string text(900'000, 'x');
-  EXPECT_EQ(api.send("POST", maps, fmt::format(R"({{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"m"}},"data":{{"a":"{}"}}}})", text)).status,
+  EXPECT_EQ(api.send("POST", maps, fmt::format(R"({{"metadata":{{"name":"m"}},"data":{{"a":"{}"}}}})", text)).status,
             201);
   std::string patch = "[";
   for (int i = 0; i < 5000; ++i)
@@ -329,11 +329,11 @@ TEST(ApiServer, works_on_a_config_map_of_many_keys_in_no_time) {
     for (int i = 0; i < kKeys; ++i) text += fmt::format("{}\"{:x}\":{}", i ? "," : "", i, value);
     return "{" + text + "}";
   };
-  EXPECT_EQ(api.send("POST", maps, R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m"},"data":)" + data(R"("")") + "}").status, 201);
+  EXPECT_EQ(api.send("POST", maps, R"({"metadata":{"name":"m"},"data":)" + data(R"("")") + "}").status, 201);
   EXPECT_EQ(api.patch(maps + "/m", R"({"data":)" + data(R"("x")") + "}").status, 200);
   EXPECT_EQ(api.patch(maps + "/m", R"({"data":)" + data("null") + "}").status, 200);
   EXPECT_EQ(api.get(maps + "/m").body.find("data"), nullptr);
-  std::string yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\nx: &x\n";
+  std::string yaml = "metadata: {name: y}\nx: &x\n";
   for (int i = 0; i < 20'000; ++i) yaml += fmt::format("  k{}: v\n", i);
   yaml += "data:\n  <<: [";
   for (int i = 0; i < 10; ++i) yaml += "*x, ";
@@ -343,11 +343,52 @@ TEST(ApiServer, works_on_a_config_map_of_many_keys_in_no_time) {
 
 TEST(ApiServer, refuses_objects_of_too_many_values) {
   Api api;
-  std::string yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\na: &a [x, x, x, x, x, x, x, x, x, x]\nb: [";
+  std::string yaml = "metadata: {name: y}\na: &a [x, x, x, x, x, x, x, x, x, x]\nb: [";
   for (size_t i = 0; i < kObjectValuesMax / 10; ++i) yaml += "*a,";
   const auto reply = api.send("POST", "/api/v1/namespaces/ns/configmaps", yaml + "]\n", "application/yaml");
   EXPECT_EQ(reply.status, 400);
   EXPECT_TRUE(reply.message().contains("more than 300000 values once aliases are followed")) << reply.message();
+}
+
+// As in an API server of Kubernetes: for its own kinds the path says what the object is.
+TEST(ApiServer, takes_secrets_and_config_maps_that_do_not_say_what_they_are) {
+  Api api;
+  for (const std::string plural : {"configmaps", "secrets"}) {
+    const std::string path = "/api/v1/namespaces/ns/" + plural;
+    EXPECT_EQ(api.send("POST", path, R"({"metadata":{"name":"a"},"data":{"k":"dg=="}})").status, 201) << plural;
+    EXPECT_EQ(api.send("PUT", path + "/a", R"({"kind":"","metadata":{"name":"a"},"data":{"k":"eA=="}})").status, 200);
+    const auto reply = api.get(path + "/a");
+    EXPECT_EQ(reply.text({"data", "k"}), "eA==");
+    EXPECT_EQ(reply.text({"apiVersion"}), "v1");
+    EXPECT_TRUE(reply.response.body.starts_with(R"({"apiVersion":"v1","kind":)")) << reply.response.body;
+  }
+  EXPECT_EQ(api.send("POST", kUpstreams, R"({"metadata":{"name":"a"},"spec":{}})").status, 400);
+}
+
+TEST(ApiServer, answers_the_creation_of_a_namespace_by_whether_it_is_there) {
+  Api api;
+  api.add("a");
+  const auto post = [&api](std::string_view name) {
+    return api.send("POST", "/api/v1/namespaces", fmt::format(R"({{"metadata":{{"name":"{}"}}}})", name));
+  };
+  for (const auto name : {"default", "gloo-system", "ns"}) {
+    EXPECT_EQ(post(name).status, 409) << name;
+    EXPECT_EQ(post(name).reason(), "AlreadyExists");
+    EXPECT_EQ(post(name).message(), fmt::format("namespaces \"{}\" already exists", name));
+  }
+  const auto fresh = post("fresh");
+  EXPECT_EQ(fresh.status, 405);
+  EXPECT_TRUE(fresh.message().contains("is there as soon as an object is in it")) << fresh.message();
+}
+
+// The type of a patch is judged first: helm and kubectl choose by that what to do where there is no object yet.
+TEST(ApiServer, refuses_server_side_apply_whether_the_object_is_there_or_not) {
+  Api api;
+  api.add("a");
+  for (const std::string name : {"a", "none"}) {
+    EXPECT_EQ(api.patch(api.one(name), "{}", "application/apply-patch+yaml").status, 415) << name;
+    EXPECT_EQ(api.patch("/api/v1/namespaces/ns/secrets/" + name, "{}", "application/apply-patch+yaml").status, 415);
+  }
 }
 
 TEST(ApiServer, takes_no_path_that_ends_with_a_slash_for_a_collection_to_delete) {
@@ -395,6 +436,50 @@ TEST(ApiServer, merges_secrets_strategically_where_that_is_the_same) {
   EXPECT_EQ(api.patch(secrets + "/s", R"({"data":{"$patch":"replace","c":"ZA=="}})", strategic).status, 422);
   EXPECT_EQ(api.patch(secrets + "/s", R"({"data":{"c":"no base64!"}})", strategic).status, 422);
   EXPECT_EQ(to_json(*api.get(secrets + "/s").body.find("data")), R"({"a":"Yg==","c":"ZA=="})");
+}
+
+// "k8s\0" { typeMeta { version kind } raw }, all shorter than 128 bytes.
+std::string protobuf(std::string_view version, std::string_view kind, std::string_view raw) {
+  const auto field = [](char tag, std::string_view bytes) {
+    return std::string{tag, static_cast<char>(bytes.size())} + std::string(bytes);
+  };
+  return std::string("k8s\0", 4) + field('\x0a', field('\x0a', version) + field('\x12', kind)) + field('\x12', raw);
+}
+
+// client-go's typed clients send nothing else.
+TEST(ApiServer, reads_delete_options_in_protobuf) {
+  Api api;
+  const std::string type = "application/vnd.kubernetes.protobuf";
+  api.add("a");
+  const auto remove = [&](std::string_view version, std::string_view raw) {
+    return api.send("DELETE", api.one("a"), protobuf(version, "DeleteOptions", raw), type);
+  };
+  // preconditions { uid "other" }
+  EXPECT_EQ(remove("v1", "\x12\x07\x0a\x05other").status, 409);
+  // dryRun [All]
+  EXPECT_EQ(remove("v1",
+                   "\x2a\x03"
+                   "All")
+                .status,
+            200);
+  EXPECT_EQ(api.get(api.one("a")).status, 200);
+  EXPECT_EQ(api.send("DELETE", api.one("a"), protobuf("v1", "Secret", ""), type).status, 400);
+  EXPECT_EQ(api.send("DELETE", api.one("a"), "[]").status, 400);
+  // gracePeriodSeconds 0, orphanDependents false, propagationPolicy Background
+  EXPECT_EQ(remove("gloo.solo.io/v1", std::string_view("\x08\0\x18\0\x22\x0a"
+                                                       "Background",
+                                                       16))
+                .status,
+            200);
+  EXPECT_EQ(api.get(api.one("a")).status, 404);
+  // A Namespace { metadata { name "default" } }
+  EXPECT_EQ(api.send("POST", "/api/v1/namespaces",
+                     protobuf("v1", "Namespace",
+                              "\x0a\x09\x0a\x07"
+                              "default"),
+                     type)
+                .status,
+            409);
 }
 
 TEST(ApiServer, reads_what_kubectl_sends_as_protobuf) {

@@ -18,9 +18,26 @@ constexpr size_t kWarningsMax = 20;
 constexpr size_t kUnknownFieldsMax = 1000;
 constexpr size_t kObjectMemoryMax = size_t{32} << 20;  // more than what the limits of a body allow
 
+// Kubernetes knows what its own kinds are by the path alone, and clients count on it; a custom resource must say it.
+void fill_in_type(const Kind& kind, Node& body) {
+  if (!is_core(kind) || !body.map()) return;
+  const auto given = [&body](std::string_view field, std::string other) {
+    const auto text = body.text_at({field});
+    return text.empty() ? other : std::string(text);
+  };
+  if (!body.text_at({"kind"}).empty() && !body.text_at({"apiVersion"}).empty()) return;
+  Node filled = Node::make_map(
+      {{"apiVersion", given("apiVersion", kind.api_version())}, {"kind", given("kind", std::string(kind.kind))}});
+  filled.set_place(body.place());
+  for (NodeMember& member : *body.map())
+    if (!filled.find(member.key)) filled.map()->push_back(std::move(member));
+  body = std::move(filled);
+}
+
 // A body for this URL: kind and apiVersion must fit; a namespace that is absent is filled in.
 Outcome<void> check_address(const Kind& kind, std::string_view ns, Node& body) {
   if (!body.map()) return bad_request("the object must be a map");
+  fill_in_type(kind, body);
   if (body.text_at({"kind"}) != kind.kind || body.text_at({"apiVersion"}) != kind.api_version())
     return bad_request(fmt::format("the object is \"{}\" of \"{}\", this is the place for \"{}\" of \"{}\"",
                                    printable(body.text_at({"kind"}), 80), printable(body.text_at({"apiVersion"}), 80),
@@ -82,6 +99,8 @@ Outcome<void> check_preconditions(const Kind& kind, const StoredObject& there, s
 }  // namespace
 
 Outcome<ApiAnswer> ApiServer::write(const ApiRequest& request, const Query& query, Resource resource) {
+  if (resource.kind == &kNamespaceKind && resource.name.empty() && request.method == "POST")
+    return create_namespace(request);
   if (resource.kind == &kNamespaceKind || resource.kind == &kEventKind)
     return method_not_allowed(
         fmt::format("{} are read-only here: a namespace is there when an object is in it", resource.kind->plural));
@@ -107,6 +126,19 @@ Outcome<ApiAnswer> ApiServer::write(const ApiRequest& request, const Query& quer
   if (request.method == "PATCH" && !collection) return patch(write);
   if (request.method == "DELETE" && !collection) return remove(write);
   return method_not_allowed("the server does not allow this method on the requested resource");
+}
+
+// Installers create the namespace before what comes into it, and go on where it is there.
+Outcome<ApiAnswer> ApiServer::create_namespace(const ApiRequest& request) const {
+  Node body = TRY(parse_body(request));
+  fill_in_type(kNamespaceKind, body);
+  if (body.text_at({"kind"}) != kNamespaceKind.kind) return bad_request("the object is no Namespace");
+  const auto name = body.text_at({"metadata", "name"});
+  for (const View& one : namespaces())
+    if (one->text_at({"metadata", "name"}) == name) return already_exists(kNamespaceKind, name);
+  return method_not_allowed(fmt::format(
+      "namespaces are read-only here: \"{}\" is there as soon as an object is in it; leave its creation out",
+      printable(name, 80)));
 }
 
 Outcome<ApiAnswer> ApiServer::create(Write& write) {
@@ -138,9 +170,12 @@ Outcome<ApiAnswer> ApiServer::update(Write& write) {
 }
 
 Outcome<ApiAnswer> ApiServer::patch(Write& write) {
+  // Before the object is looked for: who tries a kind of patch that is not to be had goes on with another, also to
+  // create.
+  const PatchType type = TRY(patch_type(*write.resource.kind, write.request));
   const StoredObject* there = store_.find(write.resource.key());
   if (!there) return not_found(*write.resource.kind, write.resource.name);
-  Node body = TRY(apply_patch(*write.resource.kind, write.resource.name, write.request, *there->view));
+  Node body = TRY(apply_patch(type, *write.resource.kind, write.resource.name, write.request, *there->view));
   TRY(check_address(*write.resource.kind, write.resource.ns, body));
   return store_changed(write, *there, std::move(body));
 }
@@ -211,6 +246,9 @@ Outcome<ApiAnswer> ApiServer::store(Write& write, Node body, int status) {
 Outcome<void> ApiServer::read_delete_options(Write& write, const StoredObject* there) {
   if (trim(write.request.body).empty()) return {};
   const Node options = TRY(parse_body(write.request));
+  const auto kind = options.text_at({"kind"});
+  if (!options.map() || (!kind.empty() && kind != "DeleteOptions"))
+    return bad_request("the body of a DELETE must be DeleteOptions");
   if (const Node* dry_run = options.find("dryRun"); dry_run && dry_run->list() && !dry_run->list()->empty())
     write.dry_run = true;
   if (!there) return {};

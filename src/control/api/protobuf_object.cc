@@ -13,12 +13,13 @@ namespace {
 
 constexpr std::string_view kMagic("k8s\0", 4);
 
-enum class Type : uint8_t { text, bytes, boolean, text_list, text_map, bytes_map, metadata, ignored };
+enum class Type : uint8_t { text, bytes, boolean, integer, text_list, text_map, bytes_map, message, ignored };
 
 struct FieldType {
   uint32_t number;
   std::string_view name;
   Type type;
+  std::span<const FieldType> fields = {};  // of a message
 };
 
 // What an API server derives is ignored in JSON bodies too, but for what a write can depend on.
@@ -34,15 +35,29 @@ constexpr FieldType kMetadata[] = {{1, "name", Type::text},
                                    {12, "annotations", Type::text_map},
                                    {14, "finalizers", Type::text_list},
                                    {17, "managedFields", Type::ignored}};
-constexpr FieldType kSecret[] = {{1, "metadata", Type::metadata},
+constexpr FieldType kSecret[] = {{1, "metadata", Type::message, kMetadata},
                                  {2, "data", Type::bytes_map},
                                  {3, "type", Type::text},
                                  {4, "stringData", Type::text_map},
                                  {5, "immutable", Type::boolean}};
-constexpr FieldType kConfigMap[] = {{1, "metadata", Type::metadata},
+constexpr FieldType kConfigMap[] = {{1, "metadata", Type::message, kMetadata},
                                     {2, "data", Type::text_map},
                                     {3, "binaryData", Type::bytes_map},
                                     {4, "immutable", Type::boolean}};
+constexpr FieldType kNamespace[] = {
+    {1, "metadata", Type::message, kMetadata}, {2, "spec", Type::ignored}, {3, "status", Type::ignored}};
+constexpr FieldType kPreconditions[] = {{1, "uid", Type::text}, {2, "resourceVersion", Type::text}};
+constexpr FieldType kDeleteOptions[] = {
+    {1, "gracePeriodSeconds", Type::integer}, {2, "preconditions", Type::message, kPreconditions},
+    {3, "orphanDependents", Type::boolean},   {4, "propagationPolicy", Type::text},
+    {5, "dryRun", Type::text_list},           {6, "ignoreStoreReadErrorWithClusterBreakingPotential", Type::boolean}};
+
+struct Known {
+  std::string_view kind;
+  std::span<const FieldType> fields;
+};
+constexpr Known kKnown[] = {
+    {"Secret", kSecret}, {"ConfigMap", kConfigMap}, {"Namespace", kNamespace}, {"DeleteOptions", kDeleteOptions}};
 
 struct Field {
   uint32_t number = 0;
@@ -113,6 +128,7 @@ Status add_entry(Node& map, const Field& field, const FieldType& type) {
       return invalid(fmt::format("{} has an entry that is none", type.name));
     }
   }
+  if (map.find(key)) return invalid("a key is there twice");
   map.map()->push_back({std::move(key), Node(std::move(value)), {}});
   return {};
 }
@@ -122,6 +138,7 @@ Status add_field(Node& object, const Field& field, const FieldType& type) {
   switch (type.type) {
     case Type::ignored: return {};
     case Type::boolean: object.set(name, field.integer != 0); return {};
+    case Type::integer: object.set(name, static_cast<int64_t>(field.integer)); return {};
     case Type::bytes: object.set(name, base64_encode(field.bytes.value_or(""))); return {};
     case Type::text: {
       auto text = TRY(text_of(field, name));
@@ -135,25 +152,13 @@ Status add_field(Node& object, const Field& field, const FieldType& type) {
     }
     case Type::text_map:
     case Type::bytes_map: return add_entry(object.child(name), field, type);
-    case Type::metadata: {
-      if (!field.bytes) return invalid("metadata is no message");
-      object.set(name, TRY(read_message(*field.bytes, kMetadata)));
+    case Type::message: {
+      if (!field.bytes) return invalid(fmt::format("{} is no message", name));
+      object.set(name, TRY(read_message(*field.bytes, type.fields)));
       return {};
     }
   }
   return {};
-}
-
-// Duplicate keys of the maps, which are not looked for while they are read.
-bool has_duplicates(const Node& object) {
-  if (!object.map()) return false;
-  std::vector<std::string_view> keys;
-  for (const NodeMember& member : *object.map()) {
-    keys.push_back(member.key);
-    if (has_duplicates(member.value)) return true;
-  }
-  std::ranges::sort(keys);
-  return std::ranges::adjacent_find(keys) != keys.end();
 }
 
 Result<Node> read_message(std::string_view bytes, std::span<const FieldType> types) {
@@ -188,12 +193,12 @@ Result<Node> read_protobuf_object(std::string_view bytes) {
       if (part.number == 2) kind = TRY(text_of(part, "kind"));
     }
   }
-  if (api_version != "v1" || (kind != "Secret" && kind != "ConfigMap"))
-    return invalid(fmt::format("it is {} {}; only Secret and ConfigMap of v1 are read in this form",
+  const auto known = std::ranges::find(kKnown, kind, &Known::kind);
+  // Clients say DeleteOptions in the version of what they delete.
+  if (known == std::end(kKnown) || (api_version != "v1" && kind != "DeleteOptions"))
+    return invalid(fmt::format("it is {} {}; only Secret, ConfigMap and Namespace of v1 are read in this form",
                                printable(api_version, 60), printable(kind, 60)));
-  const auto types = kind == "Secret" ? std::span<const FieldType>(kSecret) : std::span<const FieldType>(kConfigMap);
-  Node fields = TRY(read_message(raw, types));
-  if (has_duplicates(fields)) return invalid("a key is there twice");
+  Node fields = TRY(read_message(raw, known->fields));
   Node object = Node::make_map({{"apiVersion", api_version}, {"kind", kind}});
   for (NodeMember& field : *fields.map()) object.map()->push_back(std::move(field));
   return object;

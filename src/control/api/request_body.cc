@@ -58,20 +58,24 @@ Outcome<Node> parse_body(const ApiRequest& request) {
   return std::move(*node);
 }
 
-Outcome<Node> apply_patch(const Kind& kind, std::string_view name, const ApiRequest& request, const Node& view) {
+Outcome<PatchType> patch_type(const Kind& kind, const ApiRequest& request) {
   const std::string type = media_type(request);
-  const bool strategic = type == "application/strategic-merge-patch+json" && is_core(kind);
-  const bool json = type == "application/json-patch+json";
-  if (!strategic && !json && type != "application/merge-patch+json") {
-    const std::string_view accepted =
-        is_core(kind)
-            ? "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"
-            : "application/json-patch+json, application/merge-patch+json";
-    return unsupported_media_type(type, accepted);
-  }
+  if (type == "application/json-patch+json") return PatchType::json;
+  if (type == "application/merge-patch+json") return PatchType::merge;
+  if (type == "application/strategic-merge-patch+json" && is_core(kind)) return PatchType::strategic;
+  const std::string_view accepted =
+      is_core(kind)
+          ? "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"
+          : "application/json-patch+json, application/merge-patch+json";
+  return unsupported_media_type(type, accepted);
+}
+
+Outcome<Node> apply_patch(PatchType type, const Kind& kind, std::string_view name, const ApiRequest& request,
+                          const Node& view) {
+  const bool strategic = type == PatchType::strategic;
   auto parsed = parse_json(request.body, kLimits);
   if (!parsed) return bad_request("the patch is not JSON: " + parsed.error().message);
-  if (json) {
+  if (type == PatchType::json) {
     auto patched = json_patch(view, *parsed);
     if (!patched && patched.error().kind == ErrorKind::limit) return entity_too_large(patched.error().message);
     if (!patched && patched.error().kind == ErrorKind::invalid)

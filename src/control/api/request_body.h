@@ -17,8 +17,12 @@ inline constexpr size_t kObjectValuesMax = 300'000;
 // 400 when it cannot be read, 415 when its content type is none of the three; none at all is taken for JSON.
 Outcome<Node> parse_body(const ApiRequest& request);
 
-// `view` with the patch in the body applied: merge patch, JSON patch, and for Secret and ConfigMap strategic merge
-// patch, which means the same for maps of text. 415 names what is accepted.
-Outcome<Node> apply_patch(const Kind& kind, std::string_view name, const ApiRequest& request, const Node& view);
+enum class PatchType : uint8_t { merge, json, strategic };
+// 415 names what is accepted; strategic merge patch is, for Secret and ConfigMap: it means the same as a merge for maps
+// of text.
+Outcome<PatchType> patch_type(const Kind& kind, const ApiRequest& request);
+// `view` with the patch in the body applied. 413 is a patch that makes too much.
+Outcome<Node> apply_patch(PatchType type, const Kind& kind, std::string_view name, const ApiRequest& request,
+                          const Node& view);
 
 }  // namespace sluice
