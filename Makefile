@@ -56,11 +56,11 @@ bench: ## compare CPU time per request with nginx, HAProxy and Envoy, and judge 
 	@$(PYTHON) bench/judge.py $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	  $(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS)) $(addprefix --peer-dir ,$(PEER_DIRS))
 
-interop: ## the tests of the Kubernetes API again, with a current kubectl (KUBECTL_NEW=PATH names one)
+interop: ## the Kubernetes API with helm, client-go, Python's client and a current kubectl (KUBECTL_NEW=PATH names one)
 	@tools/setup.sh build test demo interop
 	@$(MAKE) --no-print-directory dev
 	@export KUBECTL_NEW=$(or $(KUBECTL_NEW),$(CURDIR)/build/tools/kubectl-new/kubectl); \
-	  SLUICE_KUBECTL=$$KUBECTL_NEW $(PYTHON) tools/run_tests.py unit e2e --only control_api,kubectl,mypaas
+	  SLUICE_KUBECTL=$$KUBECTL_NEW $(PYTHON) tools/run_tests.py unit e2e --only control_api,kubectl,mypaas,interop
 
 format: ## clang-format every source in place
 	@git ls-files -co --exclude-standard 'src/*.h' 'src/*.cc' | xargs -r clang-format-19 -i

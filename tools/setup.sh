@@ -127,6 +127,30 @@ install_new_kubectl() {
   ) >&2 || fail "building kubectl failed (messages above)"
 }
 
+need_go() { # what for
+  command -v go >/dev/null || fail "no Go to build $1 with: install Go 1.26"
+}
+
+# Clients of the Kubernetes API that kubectl does not stand for: each is built or installed once, in a fixed version.
+install_interop_clients() {
+  local helm=v3.22.0 python_client=37.0.2
+  if ! [ -x "$tools/helm/helm" ]; then
+    need_go helm
+    say "building helm $helm (minutes)"
+    GOBIN=$tools/helm CGO_ENABLED=0 go install -trimpath -ldflags "-s -w" helm.sh/helm/v3/cmd/helm@$helm >&2 ||
+      fail "building helm failed (messages above)"
+  fi
+  need_go tests/interop/client-go
+  (cd tests/interop/client-go && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$tools/client-go/client-go" .) >&2 ||
+    fail "building tests/interop/client-go failed (messages above)"
+  if ! "$tools/python-client/bin/python" -c 'import kubernetes' 2>/dev/null; then
+    say "installing the Python client $python_client into build/tools/python-client"
+    /usr/bin/python3 -m venv "$tools/python-client"
+    "$tools/python-client/bin/pip" -q install --disable-pip-version-check kubernetes==$python_client >&2 ||
+      fail "the Python client could not be installed (messages above)"
+  fi
+}
+
 [ -r /etc/debian_version ] && command -v dpkg-query >/dev/null ||
   fail "this is not Debian; install these yourself: ${build_packages[*]} ${test_packages[*]}"
 
@@ -138,7 +162,7 @@ for group in "$@"; do
     test) packages+=("${test_packages[@]}") ;;
     demo) packages+=("${demo_packages[@]}") ;;
     bench) packages+=("${bench_packages[@]}") ;;
-    interop) packages+=("${demo_packages[@]}") ;;
+    interop) packages+=("${demo_packages[@]}" python3-venv) ;;
     *) fail "unknown group $group (build, test, demo, bench, interop)" ;;
   esac
 done
@@ -150,7 +174,10 @@ for group in "$@"; do
       unpack_promtool
       ;;
     demo) unpack_kubectl ;;
-    interop) install_new_kubectl ;;
+    interop)
+      install_new_kubectl
+      install_interop_clients
+      ;;
     bench) install_envoy ;;
   esac
 done
