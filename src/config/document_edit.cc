@@ -25,19 +25,30 @@ std::string replace_document(std::string_view file, size_t begin, size_t end, st
   return out;
 }
 
-std::string remove_document(std::string_view file, size_t begin, size_t end) {
-  std::string before(file.substr(0, begin));
-  std::string_view after = file.substr(end);
-  // The document's own marker goes with it; the first document has none, so the next one's goes.
+namespace {
+
+// Takes the marker line off the end of the text, if only blanks follow it. (The first document has none.)
+bool take_off_marker(std::string& before) {
   const size_t marker = before.rfind("---");
-  const bool own_marker = marker != std::string::npos && (marker == 0 || before[marker - 1] == '\n') &&
-                          before.find_first_not_of(" \t\r\n", before.find('\n', marker)) == std::string::npos;
-  if (own_marker) {
-    before.resize(marker);
-  } else if (after.starts_with("---")) {
-    after.remove_prefix(std::min(after.find('\n'), after.size() - 1) + 1);
+  if (marker == std::string::npos || (marker > 0 && before[marker - 1] != '\n')) return false;
+  if (before.find_first_not_of(" \t\r\n", before.find('\n', marker)) != std::string::npos) return false;
+  before.resize(marker);
+  return true;
+}
+
+}  // namespace
+
+std::string remove_documents(std::string_view file, std::span<const DocumentSpan> documents) {
+  std::string out;
+  size_t at = 0;
+  for (const DocumentSpan& document : documents) {
+    out += file.substr(at, document.begin - at);
+    at = document.end;
+    // The document's own marker goes with it; where it has none, the next one's goes.
+    if (take_off_marker(out) || !file.substr(at).starts_with("---")) continue;
+    at = std::min(file.find('\n', at), file.size() - 1) + 1;
   }
-  return before + std::string(after);
+  return out += file.substr(at);
 }
 
 std::string append_document(std::string_view file, std::string_view yaml) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <expected>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,10 +41,15 @@ std::expected<std::vector<Document>, SyntaxError> parse_documents(std::string_vi
 
 std::expected<Node, SyntaxError> parse_json(std::string_view text, const DocumentLimits& limits = {});
 
-// The file with the bytes of one document replaced (the new text is YAML of one document), or with the document and one
-// separator taken out, or with a document behind the last. All other bytes stay.
+struct DocumentSpan {
+  size_t begin = 0;
+  size_t end = 0;
+};
+
+// The file with the bytes of one document replaced (the new text is YAML of one document), or with documents (in their
+// order) and a separator of each taken out, or with a document behind the last. All other bytes stay.
 std::string replace_document(std::string_view file, size_t begin, size_t end, std::string_view yaml);
-std::string remove_document(std::string_view file, size_t begin, size_t end);
+std::string remove_documents(std::string_view file, std::span<const DocumentSpan> documents);
 std::string append_document(std::string_view file, std::string_view yaml);
 
 }  // namespace sluice

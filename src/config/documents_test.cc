@@ -1,5 +1,7 @@
 #include "config/documents.h"
 
+#include <array>
+
 namespace sluice {
 namespace {
 
@@ -217,7 +219,8 @@ TEST(Documents, can_be_replaced_removed_and_appended_alone) {
   EXPECT_EQ(replace(0), "x: 9\n---\n# two\nb: 2\n---\nc: 3");
   EXPECT_EQ(replace(1), "# licence\na: 1 # one\n---\nx: 9\n---\nc: 3");
   EXPECT_EQ(replace(2), "# licence\na: 1 # one\n---\n# two\nb: 2\n---\nx: 9\n");
-  const auto remove = [&](size_t i) { return remove_document(file, documents[i].begin, documents[i].end); };
+  const auto span = [&](size_t i) { return DocumentSpan{documents[i].begin, documents[i].end}; };
+  const auto remove = [&](size_t i) { return remove_documents(file, std::array{span(i)}); };
   EXPECT_EQ(remove(0), "# two\nb: 2\n---\nc: 3");
   EXPECT_EQ(remove(1), "# licence\na: 1 # one\n---\nc: 3");
   EXPECT_EQ(remove(2), "# licence\na: 1 # one\n---\n# two\nb: 2\n");
@@ -225,7 +228,11 @@ TEST(Documents, can_be_replaced_removed_and_appended_alone) {
   EXPECT_EQ(append_document("", "d: 4"), "d: 4\n");
   EXPECT_EQ(append_document("a: 1\r\n", "d: 4\n"), "a: 1\r\n---\r\nd: 4\n");
   EXPECT_EQ(replace_document("--- {a: 1}\n---\nb: 2\n", 3, 11, "x: 9\n"), "---\nx: 9\n---\nb: 2\n");
-  EXPECT_EQ(remove_document("a: 1\n", 0, 5), "");
+  EXPECT_EQ(remove_documents("a: 1\n", std::array{DocumentSpan{0, 5}}), "");
+  EXPECT_EQ(remove_documents(file, std::array{span(0), span(1)}), "c: 3");
+  EXPECT_EQ(remove_documents(file, std::array{span(0), span(2)}), "# two\nb: 2\n");
+  EXPECT_EQ(remove_documents(file, std::array{span(1), span(2)}), "# licence\na: 1 # one\n");
+  EXPECT_EQ(remove_documents(file, {}), file);
 }
 
 TEST(Json, that_is_malformed_is_refused) {

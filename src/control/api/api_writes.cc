@@ -269,7 +269,8 @@ Outcome<ApiAnswer> ApiServer::remove(Write& write) {
   return ApiAnswer{.response = {.body = to_json(status) + "\n"}};
 }
 
-// Answers with the list of what was deleted. Stops at the first that cannot be: those before it are gone.
+// Answers with the list of what was deleted. Stops at the first file that cannot be changed: what was in those before
+// it is gone.
 Outcome<ApiAnswer> ApiServer::remove_all(Write& write) {
   const Kind& kind = *write.resource.kind;
   Selection selection{.ns = write.resource.ns};
@@ -285,10 +286,9 @@ Outcome<ApiAnswer> ApiServer::remove_all(Write& write) {
   ListPage page{.items = select(kind, selection)};
   if (!write.dry_run) {
     const ObjectStore::Batch batch(store_);  // one new snapshot for all
-    for (const View& view : page.items) {
-      const ObjectKey key = key_of(*view);
-      if (auto erased = database_.erase(key); !erased) return write_failed(kind, key.name, erased.error());
-    }
+    std::vector<ObjectKey> keys;
+    for (const View& view : page.items) keys.push_back(key_of(*view));
+    if (auto erased = database_.erase_all(keys); !erased) return write_failed(kind, "", erased.error());
   }
   page.version = fmt::to_string(store_.version());
   ApiAnswer answer;

@@ -21,10 +21,10 @@ class MemoryDatabase final : public Database {
     store_.put(std::move(object), now);
     return {};
   }
-  Status erase(const ObjectKey& key) override {
+  Status erase_all(std::span<const ObjectKey> keys) override {
     if (failure) return std::unexpected(*failure);
     ++writes;
-    store_.erase(key);
+    for (const ObjectKey& key : keys) store_.erase(key);
     return {};
   }
 

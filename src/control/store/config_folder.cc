@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -292,21 +293,36 @@ Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
   return write(path, changed, known, now);
 }
 
-Status ConfigFolder::erase(const ObjectKey& key) {
-  if (const StoredObject* there = store_.find(key); there && keeps(*there)) return cannot_change(*there);
-  const auto place = find(key);
-  if (!place) return fail(ErrorKind::not_found, "it is in no file");
-  const std::string text = TRY(read_unchanged(place->path));
-  const KnownFile& file = files_.at(place->path);
-  const KnownDocument& document = file.documents[place->document];
-  const auto changed = TRY(text_without_document(text, document.begin, document.end));
-  if (changed)
-    TRY(replace_file(place->path, *changed, file.hash));
-  else
-    TRY(remove_file(place->path, file.hash));
+// Each file is written once, however many of its objects go.
+Status ConfigFolder::erase_all(std::span<const ObjectKey> keys) {
+  std::set<ObjectKey> wanted(keys.begin(), keys.end());
+  for (const ObjectKey& key : wanted)
+    if (const StoredObject* there = store_.find(key); there && keeps(*there)) return cannot_change(*there);
+  std::map<std::string, std::set<ObjectKey>> by_file;
+  for (const auto& [path, file] : files_) {
+    for (const KnownDocument& document : file.documents)
+      if (auto found = wanted.extract(document.key)) by_file[path].insert(std::move(found));
+  }
+  if (!wanted.empty()) return fail(ErrorKind::not_found, fmt::format("{} is in no file", wanted.begin()->to_string()));
   const ObjectStore::Batch batch(store_);
-  store_.erase(key);  // before another copy of it is found: that is another object
-  take_in_written(place->path, changed, wall_now());
+  for (const auto& [path, of_file] : by_file) TRY(erase_in(path, of_file));
+  return {};
+}
+
+Status ConfigFolder::erase_in(const std::string& path, const std::set<ObjectKey>& keys) {
+  if (!files_.contains(path)) return fail(ErrorKind::conflict, fmt::format("{} is gone", path));
+  const std::string text = TRY(read_unchanged(path));
+  const KnownFile& file = files_.at(path);
+  std::vector<DocumentSpan> gone;
+  for (const KnownDocument& document : file.documents)
+    if (keys.contains(document.key)) gone.push_back({document.begin, document.end});
+  const auto changed = TRY(text_without_documents(text, gone));
+  if (changed)
+    TRY(replace_file(path, *changed, file.hash));
+  else
+    TRY(remove_file(path, file.hash));
+  for (const ObjectKey& key : keys) store_.erase(key);  // before another copy is found: that is another object
+  take_in_written(path, changed, wall_now());
   return {};
 }
 

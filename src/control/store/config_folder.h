@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -64,7 +65,7 @@ class ConfigFolder final : public Database {
   size_t files() const { return files_.size(); }
 
   Status put(ConfigObjectPtr object, WallTime now) override;
-  Status erase(const ObjectKey& key) override;
+  Status erase_all(std::span<const ObjectKey> keys) override;
 
  private:
   struct KnownDocument {
@@ -103,6 +104,7 @@ class ConfigFolder final : public Database {
   Result<std::string> path_for(const ObjectKey& key) const;
   Result<std::string> read_unchanged(const std::string& path) const;
   std::unexpected<Error> cannot_change(const StoredObject& object) const;
+  Status erase_in(const std::string& path, const std::set<ObjectKey>& keys);
   Status write(const std::string& path, const std::string& text, bool exists, WallTime now);
   void take_in_written(const std::string& path, const std::optional<std::string>& text, WallTime now);
 

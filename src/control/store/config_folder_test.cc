@@ -377,6 +377,34 @@ TEST(ConfigFolder, removes_the_document_or_the_file) {
   EXPECT_FALSE(c.reload());
 }
 
+// One by one, each would read and write the whole file again: thousands of objects took hours.
+TEST(ConfigFolder, removes_many_objects_with_one_write_of_each_file) {
+  Configured c;
+  std::string many, two = upstream("x", 1) + "---\n" + upstream("z", 1);
+  std::vector<ObjectKey> all;
+  for (int i = 0; i < 2000; ++i) {
+    many += (i ? "---\n" : "# kept\n") + upstream(fmt::format("a{}", i), 1);
+    if (i % 2) all.push_back(key(fmt::format("a{}", i)));
+  }
+  c.folder.write("many.yaml", many);
+  c.folder.write("two.yaml", two);
+  c.folder.write("bad.yaml", "a: [");  // so that all files are read again after each write
+  c.open();
+  all.push_back(key("x"));
+  all.push_back(key("z"));
+  const auto start = steady_now();
+  const auto erased = c.config->erase_all(all);
+  ASSERT_TRUE(erased) << erased.error().message;
+  EXPECT_LT(steady_now() - start, 30s);
+  EXPECT_EQ(c.store.size(), 1000u);
+  EXPECT_EQ(c.folder.names(), "bad.yaml many.yaml");
+  EXPECT_TRUE(c.folder.read("many.yaml").starts_with("# kept\n"));
+  EXPECT_FALSE(c.reload());
+  all = {key("a0"), key("none")};
+  EXPECT_EQ(c.config->erase_all(all).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(c.port("a0"), 1);
+}
+
 TEST(ConfigFolder, does_not_write_over_what_changed_on_disk) {
   Configured c;
   c.folder.write("a.yaml", upstream("a", 1));

@@ -104,15 +104,21 @@ Result<std::string> text_with_new_document(std::string_view file, const Node& bo
   return whole;
 }
 
-Result<std::optional<std::string>> text_without_document(std::string_view file, size_t begin, size_t end) {
+Result<std::optional<std::string>> text_without_documents(std::string_view file, std::span<const DocumentSpan> gone) {
   std::vector<Document> documents = TRY(parse(file));
-  const auto found = std::ranges::find(documents, begin, &Document::begin);
-  if (found == documents.end() || found->end != end) return cannot_write();
-  if (documents.size() == 1) return std::nullopt;
-  documents.erase(found);
-  std::string whole = remove_document(file, begin, end);
+  std::vector<Document> left;
+  auto next = gone.begin();
+  for (Document& document : documents) {
+    if (next != gone.end() && next->begin == document.begin && next->end == document.end)
+      ++next;
+    else
+      left.push_back(std::move(document));
+  }
+  if (next != gone.end()) return cannot_write();
+  if (left.empty()) return std::nullopt;
+  std::string whole = remove_documents(file, gone);
   const auto after = parse_documents(whole);
-  if (!after || !std::ranges::equal(*after, documents, {}, &Document::node, &Document::node)) return cannot_write();
+  if (!after || !std::ranges::equal(*after, left, {}, &Document::node, &Document::node)) return cannot_write();
   return whole;
 }
 

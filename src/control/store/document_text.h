@@ -6,11 +6,12 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
-#include "config/node.h"
+#include "config/documents.h"
 
 namespace sluice {
 
@@ -19,8 +20,8 @@ Result<std::string> text_with_document(std::string_view file, size_t begin, size
                                        bool flattened);
 // With a document more at its end; `file` may be empty.
 Result<std::string> text_with_new_document(std::string_view file, const Node& body);
-// Without the document; nothing when it was the only one.
-Result<std::optional<std::string>> text_without_document(std::string_view file, size_t begin, size_t end);
+// Without the documents, which are in their order; nothing when no other is left.
+Result<std::optional<std::string>> text_without_documents(std::string_view file, std::span<const DocumentSpan> gone);
 
 // Gloo's file form of an object: metadata and the fields of spec side by side.
 Node flattened(const Node& body);

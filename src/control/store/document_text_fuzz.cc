@@ -14,13 +14,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto documents = parse_documents(file, limits);
   const auto patch = parse_documents(input.substr(std::min(cut + 1, input.size())), limits);
   if (!documents || !patch || patch->empty()) return 0;
+  std::vector<DocumentSpan> gone;
   for (const Document& document : *documents) {
+    gone.push_back({document.begin, document.end});
     Node wanted = document.node;
     merge_patch(wanted, patch->front().node);
     const auto text = text_with_document(file, document.begin, document.end, wanted, false);
     if (text && !parse_documents(*text)) std::abort();
-    const auto without = text_without_document(file, document.begin, document.end);
-    if (without && *without && !parse_documents(**without)) std::abort();
+    // The document alone, and all up to it.
+    for (const auto some : {std::span(gone).last(1), std::span(gone)}) {
+      const auto without = text_without_documents(file, some);
+      if (without && *without && parse_documents(**without)->size() != documents->size() - some.size()) std::abort();
+    }
   }
   return 0;
 }

@@ -135,24 +135,33 @@ TEST(DocumentText, leaves_out_the_default_namespace_where_it_was_left_out) {
   EXPECT_EQ(*text, "metadata:\n  name: a\nspec: 2\n");
 }
 
+Result<std::optional<std::string>> without_one(std::string_view file, size_t begin, size_t end) {
+  const DocumentSpan gone{begin, end};
+  return text_without_documents(file, std::span(&gone, 1));
+}
+
 TEST(DocumentText, adds_and_removes_documents) {
   EXPECT_EQ(*text_with_new_document("", node("a: 1")), "a: 1\n");
   EXPECT_EQ(*text_with_new_document("# c\na: 1", node("b: 1")), "# c\na: 1\n---\nb: 1\n");
   const std::string file = "# top\na: 1\n---\n# two\nb: 1\n---\nc: 1\n";
   const auto documents = parse(file);
-  EXPECT_EQ(**text_without_document(file, documents[1].begin, documents[1].end), "# top\na: 1\n---\nc: 1\n");
-  EXPECT_EQ(**text_without_document(file, documents[2].begin, documents[2].end), "# top\na: 1\n---\n# two\nb: 1\n");
-  const auto first = text_without_document(file, documents[0].begin, documents[0].end);
+  EXPECT_EQ(**without_one(file, documents[1].begin, documents[1].end), "# top\na: 1\n---\nc: 1\n");
+  EXPECT_EQ(**without_one(file, documents[2].begin, documents[2].end), "# top\na: 1\n---\n# two\nb: 1\n");
+  const auto first = without_one(file, documents[0].begin, documents[0].end);
   ASSERT_TRUE(first && *first);
   EXPECT_EQ(parse(**first).size(), 2u);
-  EXPECT_EQ(*text_without_document("a: 1\n", 0, 5), std::nullopt);
+  EXPECT_EQ(*without_one("a: 1\n", 0, 5), std::nullopt);
+  std::vector<DocumentSpan> all;
+  for (const Document& document : documents) all.push_back({document.begin, document.end});
+  EXPECT_EQ(parse(**text_without_documents(file, std::span(all).first(2))).size(), 1u);
+  EXPECT_EQ(*text_without_documents(file, all), std::nullopt);
 }
 
 TEST(DocumentText, refuses_a_place_where_no_document_is) {
   EXPECT_FALSE(text_with_document("a: 1\n", 1, 5, node("a: 2"), false));
   EXPECT_FALSE(text_with_document("a: 1\n", 0, 4, node("a: 2"), false));
   EXPECT_FALSE(text_with_document("a: [\n", 0, 5, node("a: 2"), false));
-  EXPECT_FALSE(text_without_document("a: 1\n", 2, 5));
+  EXPECT_FALSE(without_one("a: 1\n", 2, 5));
 }
 
 }  // namespace
