@@ -8,7 +8,7 @@ namespace sluice {
 
 inline constexpr size_t kJsonPatchOperationsMax = 10'000;       // as Kubernetes
 inline constexpr size_t kJsonPatchCopiedMax = size_t{8} << 20;  // bytes in memory that all `copy` make together
-inline constexpr size_t kJsonPatchWorkMax = 50'000'000;         // values that all operations look at or move
+inline constexpr size_t kJsonPatchWorkMax = 10'000'000;         // values that all operations look at or move
 inline constexpr size_t kJsonPointerDepthMax = 64;
 
 // Applies all operations, or changes nothing: the patched document, or which operation failed and why. ErrorKind
