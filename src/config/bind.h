@@ -109,6 +109,8 @@ class Reader {
   ReadContext& context() { return context_; }
   void error(Place place, std::string message, std::string suggestion = {});
   void warning(Place place, std::string message);
+  // About what stands some steps below.
+  void warning_below(std::span<const std::string_view> keys, Place place, std::string message);
   // "expected <what>, got <the node>".
   void wrong_type(const Node& node, std::string_view what);
   // The node for a message: as JSON, or only its type when it is long or must not be shown.
@@ -219,6 +221,8 @@ class Fields {
   const Node* node(std::string_view name) const;  // as written; nullptr when absent or describing
   // All of the object as compact JSON: equal texts are equal objects. Empty when describing.
   std::string written() const;
+  // Where the field stands, for a warning that only its parent can give; that of the object when it is absent.
+  Place place_of(std::string_view name) const;
 
   // For read_value and describe_value.
   Fields(Reader& reader, const Node& node);
@@ -239,7 +243,6 @@ class Fields {
   void describe_options(OptionLevel level);
   const Declared* declared(std::string_view name) const;
   void check_range(std::string_view name, int64_t value, int64_t min, int64_t max);
-  Place place_of(std::string_view name) const;
   size_t count_present(std::initializer_list<std::string_view> names) const;
 
   Reader* reader_ = nullptr;

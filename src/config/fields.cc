@@ -174,7 +174,8 @@ const Node* Fields::node(std::string_view name) const {
 
 Place Fields::place_of(std::string_view name) const {
   const Declared* entry = declared(name);
-  return entry && entry->member ? entry->member->place : node_->place();
+  if (entry && entry->member) return entry->member->place;
+  return node_ ? node_->place() : Place();
 }
 
 void Fields::error(std::string_view name, std::string message) {

@@ -63,6 +63,12 @@ void Reader::warning(Place place, std::string message) {
                              .suggestion = {}});
 }
 
+void Reader::warning_below(std::span<const std::string_view> keys, Place place, std::string message) {
+  if (keys.empty()) return warning(place, std::move(message));
+  const Step step(*this, keys.front());
+  warning_below(keys.subspan(1), place, std::move(message));
+}
+
 std::string Reader::quoted(const Node& node) const {
   if (context_.redact || node.list() || node.map() || node.is_null()) return std::string(node.type_name());
   if (const auto* text = node.text()) return json_quote(printable(*text, 60));

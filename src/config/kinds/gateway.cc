@@ -147,6 +147,11 @@ void bind(Fields& f, HttpGateway& g) {
   f.optional("virtualServiceNamespaces", g.virtual_service_namespaces, "Namespaces they may be in; empty or `*`: all.");
   f.unsupported("virtualServiceExpressions", "Expressions over labels.");
   f.optional("options", g.options, "Settings of the HTTP listener.");
+  // Gloo uses one way to select and says nothing of the others (gloo-core 2.2).
+  if (!g.virtual_services.empty() && !g.virtual_service_selector.empty())
+    f.warning("virtualServices", "has no effect beside virtualServiceSelector, which alone selects");
+  else if (!g.virtual_services.empty() && !g.virtual_service_namespaces.empty())
+    f.warning("virtualServiceNamespaces", "has no effect on virtualServices: each of them names its namespace");
 }
 
 void bind(Fields& f, Gateway& g) {

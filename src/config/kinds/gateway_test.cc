@@ -17,7 +17,6 @@ options:
       - fileSink: {path: /dev/stdout, stringFormat: "%RESPONSE_CODE%\n"}
       - fileSink: {path: /tmp/log, jsonFormat: {code: "%RESPONSE_CODE%", x: {a: "%DURATION%"}}}
 httpGateway:
-  virtualServices: [{name: a, namespace: b}]
   virtualServiceSelector: {team: edge}
   virtualServiceNamespaces: ['*']
   options:
@@ -95,6 +94,20 @@ TEST(Gateway, has_gloos_defaults) {
   EXPECT_EQ(dns.max_hosts, 1024u);
   EXPECT_EQ(dns.dns_query_timeout, 5s);
   EXPECT_FALSE(dns.cares_dns);
+}
+
+TEST(Gateway, says_which_way_to_select_does_nothing) {
+  const auto said = [](std::string_view http) {
+    return read_kind("gw", fmt::format("{{bindAddress: '::', bindPort: 1, httpGateway: {{{}}}}}", http)).said;
+  };
+  const std::string refs = "virtualServices: [{name: a, namespace: b}]";
+  EXPECT_EQ(said(refs + ", virtualServiceSelector: {a: b}"),
+            "httpGateway.virtualServices: warning: has no effect beside virtualServiceSelector, which alone selects");
+  EXPECT_EQ(said(refs + ", virtualServiceNamespaces: [b]"),
+            "httpGateway.virtualServiceNamespaces: warning: has no effect on virtualServices: each of them names its "
+            "namespace");
+  EXPECT_EQ(said(refs + ", virtualServiceSelector: {}"), "");
+  EXPECT_EQ(said("virtualServiceSelector: {a: b}, virtualServiceNamespaces: [b]"), "");
 }
 
 TEST(Gateway, with_a_mistake_is_refused) {

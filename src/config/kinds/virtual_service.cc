@@ -184,6 +184,14 @@ void bind(Fields& f, RouteOptions& o) {
   f.not_negative("idleTimeout", o.idle_timeout);
   check_rewrite(f, "prefixRewrite", o.prefix_rewrite);
   check_authority(f, "hostRewrite", o.host_rewrite);
+  for (const std::string_view name : {"timeout", "idleTimeout", "prefixRewrite", "hostRewrite"})
+    if (f.present(name)) o.only_forwarding.push_back({{"options", name}, f.place_of(name)});
+  const auto note_headers = [&](std::string_view list, bool is_set) {
+    const std::string_view parent = "headerManipulation";
+    if (is_set) o.only_forwarding.push_back({{"options", parent, list}, f.place_of(parent)});
+  };
+  note_headers("requestHeadersToAdd", !o.header_manipulation.request_headers_to_add.empty());
+  note_headers("requestHeadersToRemove", !o.header_manipulation.request_headers_to_remove.empty());
 }
 
 void bind(Fields& f, Route& r) {
@@ -200,6 +208,12 @@ void bind(Fields& f, Route& r) {
   f.unsupported({"optionsConfigRefs", "inheritableMatchers", "inheritablePathMatchers"});
   f.one_of({"routeAction", "redirectAction", "directResponseAction", "delegateAction"});
   if (!f.reading()) return;
+  // Gloo takes these options on any route and drops them in silence (gloo-core 5.1).
+  if (redirect || direct)
+    for (const RouteOptions::Written& written : r.options.only_forwarding)
+      f.reader().warning_below(written.keys, written.place,
+                               fmt::format("has no effect on a {}: nothing is forwarded",
+                                           redirect ? "redirectAction" : "directResponseAction"));
   if (r.matchers.empty()) r.matchers.emplace_back();
   if (redirect)
     r.action = std::move(*redirect);

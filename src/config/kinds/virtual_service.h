@@ -96,6 +96,13 @@ struct RouteOptions {
   std::string host_rewrite;           // empty: none
   HeaderManipulation header_manipulation;
   OptionSet filters;  // OptionLevel::route
+
+  // Which of these were set although they mean nothing unless requests are forwarded, and where.
+  struct Written {
+    std::vector<std::string_view> keys;  // from the route on
+    Place place;
+  };
+  std::vector<Written> only_forwarding;
 };
 void bind(Fields& f, RouteOptions& options);
 

@@ -108,6 +108,26 @@ TEST(VirtualService, reads_options_of_routes_and_hosts) {
   EXPECT_FALSE(m.empty());
 }
 
+TEST(VirtualService, says_which_options_do_nothing_where_nothing_is_forwarded) {
+  const std::string options =
+      "options: {timeout: 1s, idle_timeout: 1s, prefixRewrite: /x, hostRewrite: h.test, headerManipulation: "
+      "{requestHeadersToAdd: [{header: {key: a, value: b}}], requestHeadersToRemove: [c], responseHeadersToRemove: "
+      "[d]}}";
+  for (const auto& [action, name] : {std::pair("redirectAction: {pathRedirect: /}", "redirectAction"),
+                                     std::pair("directResponseAction: {status: 200}", "directResponseAction")}) {
+    const std::string said =
+        read_kind("vs", fmt::format("virtualHost: {{routes: [{{{}, {}}}]}}", action, options)).said;
+    for (const std::string_view field :
+         {"timeout", "idleTimeout", "prefixRewrite", "hostRewrite", "headerManipulation.requestHeadersToAdd",
+          "headerManipulation.requestHeadersToRemove"})
+      EXPECT_TRUE(said.contains(fmt::format(
+          "virtualHost.routes[0].options.{}: warning: has no effect on a {}: nothing is forwarded", field, name)))
+          << field << "\n"
+          << said;
+    EXPECT_FALSE(said.contains("responseHeaders")) << said;
+  }
+}
+
 TEST(VirtualService, with_a_mistake_is_refused) {
   const auto in_route = [](std::string_view s) { return fmt::format("virtualHost: {{routes: [{{{}}}]}}", s); };
   const auto matcher = [&](std::string_view s) {

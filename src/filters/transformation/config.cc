@@ -46,10 +46,14 @@ void check_templates(Fields& f, const TransformationTemplate& o) {
   std::vector<std::string> extractors;
   for (const auto& [name, extractor] : o.extractors) extractors.push_back(name);
   const templates::Options options{.advanced = o.advanced_templates, .extractors = extractors};
-  const auto check = [&options](const TemplateOptions& text, auto&& say) {
+  bool reads_body = false, reads_fields = false;
+  const auto check = [&](const TemplateOptions& text, auto&& say) {
     const auto compiled = templates::Template::compile(text.text, options);
     if (!compiled) return say(Severity::error, compiled.error().message);
     for (const std::string& warning : compiled->warnings()) say(Severity::warning, warning);
+    reads_body = reads_body || compiled->reads_body();
+    // Behind a statement a variable may be one of the template's own.
+    reads_fields = reads_fields || (compiled->reads_json() && !text.text.contains("{%"));
   };
   const auto at = [&f](std::string_view field, std::string_view key, std::string_view last) {
     return [&f, field, key, last](Severity severity, std::string message) {
@@ -69,12 +73,17 @@ void check_templates(Fields& f, const TransformationTemplate& o) {
     check(o.dynamic_metadata_values[i].value, at_index("dynamicMetadataValues", i));
   }
   if (o.body) check(*o.body, at("body", "", "text"));
-  if (!o.merge_json_keys) return;
-  for (const auto& [key, value] : o.merge_json_keys->json_keys) {
-    check(value.tmpl, [&f, &key](Severity severity, std::string message) {
-      tell_at(f, severity, "mergeJsonKeys", "jsonKeys", key, "tmpl.text: " + std::move(message));
-    });
-  }
+  if (o.merge_json_keys)
+    for (const auto& [key, value] : o.merge_json_keys->json_keys) {
+      check(value.tmpl, [&f, &key](Severity severity, std::string message) {
+        tell_at(f, severity, "mergeJsonKeys", "jsonKeys", key, "tmpl.text: " + std::move(message));
+      });
+    }
+  if (o.passthrough && reads_body)
+    f.warning("passthrough", "the body is not looked at, so body() is empty: leave passthrough out to use it");
+  if (reads_fields && (o.passthrough || o.parse_body_behavior == ParseBody::not_at_all))
+    f.warning(o.passthrough ? "passthrough" : "parseBodyBehavior",
+              "the body is not parsed, so a template that reads its fields finds none");
 }
 
 void check_merge_json_keys(Fields& f, const TransformationTemplate& o) {

@@ -96,6 +96,10 @@ TEST(TransformationConfig, says_where_a_template_is_wrong) {
       {"headersToAppend: [{value: {text: x}}]", "key"},
       {"dynamicMetadataValues: [{key: '', value: {text: x}}]", "key"},
       {"parseBodyBehavior: Maybe", "Maybe"},
+      {"{passthrough: {}, headers: {a: {text: '{{ body() }}'}}}", "passthrough: warning: the body is not looked at"},
+      {"{passthrough: {}, headers: {a: {text: '{{ user.name }}'}}}", "passthrough: warning: the body is not parsed"},
+      {"{parseBodyBehavior: DontParse, headers: {a: {text: '{{ user.name }}'}}}",
+       "parseBodyBehavior: warning: the body is not parsed"},
       {"boddy: {text: x}", "did you mean \"body\""},
   };
   for (const auto& [yaml, expected] : rows) {
