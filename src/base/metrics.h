@@ -2,7 +2,8 @@
 //
 // A metric has one slot per thread that may count (the workers and the control thread), each on a cache line of its
 // own; a thread writes only its slot, a scrape adds them up. Ask for a metric at config time and keep the pointer:
-// the same family and labels give the same metric, and a metric lives as long as its Metrics.
+// the same family and labels give the same metric. A metric that is asked of Metrics lives as long as that; one whose
+// labels come from configuration, which changes, is asked of a MetricSet and goes when the last set that has it goes.
 //
 // The names are in Prometheus form; observe/ prints them. Labels must come from configuration, never from requests.
 #pragma once
@@ -74,8 +75,8 @@ class Histogram {
 
  private:
   friend class Metrics;
-  std::vector<Metric*> buckets_;
-  Metric* sum_ = nullptr;
+  std::vector<std::unique_ptr<Metric>> buckets_;
+  std::unique_ptr<Metric> sum_;
 };
 
 class Metrics {
@@ -90,7 +91,7 @@ class Metrics {
   struct Sample {
     Labels labels;
     int64_t value = 0;
-    const Histogram* histogram = nullptr;
+    std::shared_ptr<const Histogram> histogram;
   };
   struct Family {
     std::string name;
@@ -100,24 +101,56 @@ class Metrics {
   };
   // Everything counted so far, sorted by name. Any thread.
   std::vector<Family> collect() const;
+  size_t series() const;
 
  private:
+  friend class MetricSet;
   struct Series {
-    Metric* metric = nullptr;
-    Histogram* histogram = nullptr;
+    std::unique_ptr<Metric> metric;
+    std::shared_ptr<Histogram> histogram;
+    // Instead of a metric: what is left of a limit.
+    const Metric* used = nullptr;
+    int64_t limit = 0;
+    size_t sets = 0;        // that have it
+    bool for_ever = false;  // asked for without a set
   };
   struct Entry {
     std::string help;
     MetricType type;
     std::map<Labels, Series> series;
   };
-  Metric* make_metric();
+  using Key = std::pair<std::string, Labels>;
+
+  Series& find(const MetricFamily& family, MetricType type, const Labels& labels);
+  Metric* metric_of(Series& series) const;
+  Histogram* histogram_of(Series& series) const;
+  void release(const Key& key);
 
   unsigned threads_;
   mutable std::mutex mutex_;  // only for asking and scraping, never for counting
   std::map<std::string, Entry, std::less<>> entries_;
-  std::deque<std::unique_ptr<Metric>> metrics_;
-  std::deque<std::unique_ptr<Histogram>> histograms_;
+};
+
+// The metrics of something that comes and goes with the configuration, such as an upstream. What an equal set counted
+// that is still there goes on being counted. Nothing may count any more when it goes; its Metrics must outlive it.
+class MetricSet {
+ public:
+  explicit MetricSet(Metrics& metrics) : metrics_(metrics) {}
+  MetricSet(const MetricSet&) = delete;
+  MetricSet& operator=(const MetricSet&) = delete;
+  ~MetricSet();
+
+  Metric* metric(const MetricFamily& family, const Labels& labels = {});
+  Histogram* histogram(const MetricFamily& family, const Labels& labels = {});
+  // A gauge of what is left of `limit`: worked out when it is read, so that it cannot drift. `used` is of this set. The
+  // limit that was said last counts.
+  void remaining(const MetricFamily& family, const Labels& labels, int64_t limit, const Metric& used);
+
+ private:
+  void take(Metrics::Series& series, const MetricFamily& family, const Labels& labels);
+
+  Metrics& metrics_;
+  std::vector<Metrics::Key> taken_;
 };
 
 }  // namespace sluice

@@ -427,6 +427,7 @@ Probes ControlPlane::probes(ProbesFor whom) {
                 const ServerState state = draining_   ? ServerState::draining
                                           : snapshot_ ? ServerState::live
                                                       : ServerState::initializing;
+                count_what_is_there(metrics_);
                 return prometheus_text(metrics_.collect()) + process_text({.version = options_.version,
                                                                            .state = state,
                                                                            .workers = options_.workers,

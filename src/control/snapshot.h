@@ -3,13 +3,13 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "config/diagnostics.h"
 #include "forward/dynamic_upstream.h"
 #include "forward/static_upstream.h"
-#include "forward/upstreams.h"
 #include "observe/access_log.h"
 #include "route/router.h"
 #include "serve/listener_config.h"
@@ -36,6 +36,8 @@ struct Snapshot {
   uint64_t id = 0;
   std::vector<std::unique_ptr<SnapshotListener>> listeners;
   std::vector<StaticUse> static_uses;
+  std::set<std::shared_ptr<const StaticCluster>> static_clusters;  // that routes lead to
+  std::set<std::shared_ptr<const DynamicCluster>> dynamic_clusters;
   std::vector<bool> clusters_alive;         // by ClusterId: pools of the others may go
   std::shared_ptr<const EgressNow> egress;  // rules of dynamic destinations, by place
   // Ports that no dynamic destination may be: those that were open, and those that Gateways ask for. Sorted.

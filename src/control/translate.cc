@@ -25,6 +25,13 @@ constexpr MetricFamily kRouteEndless{"sluice_route_changes_refused_total",
                                      "Requests answered with 500 because their route was chosen again too often."};
 constexpr MetricFamily kSnapshotsLive{"sluice_snapshots_live", "Snapshots that some exchange or worker still uses.",
                                       MetricType::gauge};
+constexpr MetricFamily kKept{"sluice_kept_objects",
+                             "What outlives snapshots: clusters, resolvers, address rules, caches of tokens.",
+                             MetricType::gauge};
+constexpr MetricFamily kClusters{"sluice_clusters", "Upstream clusters, also those that only old requests still use.",
+                                 MetricType::gauge};
+constexpr MetricFamily kSeries{"sluice_metric_series", "Series that are counted; histograms are one each.",
+                               MetricType::gauge};
 
 // When there is no Gateway at all: one on loopback, so that a folder of VirtualServices is enough to begin with.
 ConfigObjectPtr make_default_gateway() {
@@ -128,6 +135,7 @@ void Translating::remember() {
     if (!failed_.contains(key)) t_.last_served_[key] = std::move(served);
   for (auto& [key, gateway] : gateways_built_) t_.last_gateways_[key] = std::move(gateway);
   t_.kept_.forget_unused();
+  t_.kept_objects_->set(static_cast<int64_t>(t_.kept_.size()));
 }
 
 std::vector<ConfigObjectPtr> Translating::gateways() {
@@ -314,8 +322,8 @@ Status Translating::try_gateway(const ConfigObject& gateway) {
   spec_ = gateway.as<Gateway>();
   settings_ = &settings_of(gateway);
   const auto& dynamic = spec_->http_gateway.options.dynamic_forward_proxy;
-  dynamic_ = dynamic ? dynamic_cluster(*dynamic) : nullptr;
-  if (dynamic_) TRY(note_gateway_egress());
+  dynamic_ = dynamic && !trial_ ? dynamic_cluster(*dynamic) : nullptr;
+  if (dynamic) TRY(note_gateway_egress());
   auto listener = std::make_unique<SnapshotListener>();
   TRY(build_listener(gateway, *listener));
   if (listener->router) snapshot_->listeners.push_back(std::move(listener));
@@ -400,7 +408,14 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
 }
 
 std::vector<MetricFamily> translation_metric_families() {
-  return {kNoRoute, kRouteChanges, kRouteEndless, kSnapshotsLive, kServicesClosed, kPolicyGaps, kServicesOut};
+  return {kNoRoute,    kRouteChanges, kRouteEndless, kSnapshotsLive, kServicesClosed,
+          kPolicyGaps, kServicesOut,  kKept,         kClusters,      kSeries};
+}
+
+void count_what_is_there(Metrics& metrics) {
+  metrics.metric(kClusters)->set(static_cast<int64_t>(ClusterId::in_use()));
+  Gauge* series = metrics.metric(kSeries);
+  series->set(static_cast<int64_t>(metrics.series()));
 }
 
 // --- Translator -------------------------------------------------------------------------------------------------
@@ -414,7 +429,8 @@ Translator::Translator(TranslateOptions options)
       services_closed_(options_.metrics->metric(kServicesClosed)),
       snapshots_live_(options_.metrics->metric(kSnapshotsLive)),
       policy_gaps_(options_.metrics->metric(kPolicyGaps)),
-      services_out_(options_.metrics->metric(kServicesOut)) {}
+      services_out_(options_.metrics->metric(kServicesOut)),
+      kept_objects_(options_.metrics->metric(kKept)) {}
 
 Translation Translator::translate(std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps) {
   return Translating(*this, objects, gaps, false).run();

@@ -80,6 +80,7 @@ class Translator {
   Gauge* snapshots_live_;
   Gauge* policy_gaps_;
   Gauge* services_out_;
+  Gauge* kept_objects_;
   // A VirtualService as it was served last, with the Secrets it was made with.
   struct Served {
     ConfigObjectPtr object;
@@ -93,6 +94,8 @@ class Translator {
 };
 
 std::vector<MetricFamily> translation_metric_families();
+// Brings the gauges up to date that nobody counts: before a scrape, on the control thread.
+void count_what_is_there(Metrics& metrics);
 
 // The name under which objects without a Gateway are served: 127.0.0.1:8080 (design.md 2).
 inline constexpr std::string_view kDefaultProxy = "gateway-proxy";

@@ -40,7 +40,8 @@ Result<std::shared_ptr<const Filter>> Translating::build_terminal(const ConfigOb
   return make_no_cluster("");
 }
 
-void Translating::note_cluster(const ClusterId& id) {
+void Translating::note_cluster(const Cluster& cluster, const ClusterId& id) {
+  cluster.come_into_force();
   auto& alive = snapshot_->clusters_alive;
   if (alive.size() <= id.value()) alive.resize(id.value() + 1);
   alive[id.value()] = true;
@@ -57,12 +58,12 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
                                ns, destination.upstream.name));
     return make_no_cluster(name);
   }
-  if (unserved_) return make_no_cluster(name);  // a cluster that nobody uses is none
+  if (unserved_ || trial_) return make_no_cluster(name);  // a cluster that nobody uses is none
   const auto& upstream = *object->as<kinds::Upstream>();
-  auto cluster = t_.kept_.get<StaticCluster>("cluster " + name + fmt::format(" {:016x}", object->hash), [&] {
+  auto cluster = kept_.get<StaticCluster>("cluster " + name + fmt::format(" {:016x}", object->hash), [&] {
     auto made = std::make_shared<StaticCluster>();
     auto common = std::make_shared<Cluster>(name, upstream.circuit_breakers.value_or(kinds::CircuitBreakers{}),
-                                            options_.workers, *options_.metrics);
+                                            options_.workers, metrics_);
     common->connect_timeout = upstream.connection_config.connect_timeout;
     made->cluster = std::move(common);
     for (const kinds::StaticHost& host : upstream.static_hosts.hosts) {
@@ -72,7 +73,8 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
     }
     return made;
   });
-  note_cluster(cluster->id);
+  note_cluster(*cluster->cluster, cluster->id);
+  snapshot_->static_clusters.insert(cluster);
   auto& uses = snapshot_->static_uses;
   if (std::ranges::find(uses, object->key, &StaticUse::upstream) == uses.end()) uses.push_back({object->key, cluster});
   return make_static_upstream(std::move(cluster));
@@ -82,14 +84,17 @@ Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const Config
                                                                     const kinds::DynamicForwardProxyRoute& route,
                                                                     ObjectReport& report) {
   if (unserved_) return make_no_cluster("solo_io_generated_dfp");
-  if (!dynamic_) {
+  if (!spec_->http_gateway.options.dynamic_forward_proxy) {
     report.warning(
         fmt::format("Route Warning: InvalidDestinationWarning. Reason: the route forwards dynamically, but Gateway {} "
                     "has no httpGateway.options.dynamicForwardProxy: requests get 503",
                     gateway_->key.name));
     return make_no_cluster("solo_io_generated_dfp");
   }
-  note_cluster(dynamic_->id);
+  if (dynamic_) {
+    note_cluster(*dynamic_->cluster, dynamic_->id);
+    snapshot_->dynamic_clusters.insert(dynamic_);
+  }
   const std::string place = place_of(&service);
   EgressNow::Standing& standing = egress_->places[place];
   if (const PolicyGap* gap = gap_for(&service)) {
@@ -97,6 +102,7 @@ Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const Config
     return closed_terminal(standing, *gap, report);
   }
   standing.guard = TRY(guard_for(&service));
+  if (!dynamic_) return make_no_cluster("solo_io_generated_dfp");  // in a trial
   return make_dynamic_upstream(dynamic_, standing.guard,
                                {route.host_rewrite, to_lower(route.auto_host_rewrite_header), place},
                                t_.dynamic_metrics_);
@@ -121,8 +127,9 @@ std::shared_ptr<const Filter> Translating::closed_terminal(const EgressNow::Stan
                                                            ObjectReport& report) {
   refused_ = standing.refusal.text;
   report.warning(fmt::format("dynamic destinations on Gateway {} are refused: {}", gateway_->key.name, gap.subject));
-  add_once(snapshot_->closed_clusters[dynamic_->cluster->name],
-           fmt::format("{}: {}", gateway_->key.to_string(), refused_));
+  if (dynamic_)
+    add_once(snapshot_->closed_clusters[dynamic_->cluster->name],
+             fmt::format("{}: {}", gateway_->key.to_string(), refused_));
   return make_refusal({.status = 403,
                        .text = standing.refusal.text,
                        .details = standing.refusal.details,
@@ -155,8 +162,8 @@ Result<std::shared_ptr<const AddressGuard>> Translating::guard_of(const std::str
   auto& known = guards_[key];
   if (known) return known;
   auto rules = TRY(AddressRules::compile(policies, local_, own_ports_));
-  return known = t_.kept_.get<AddressGuard>(
-             key, [&] { return std::make_shared<AddressGuard>(AddressGuard{std::move(rules), name, ClusterId()}); });
+  return known = kept_.get<AddressGuard>(
+             key, [&] { return std::make_shared<AddressGuard>(AddressGuard{std::move(rules), name, {}}); });
 }
 
 std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::DynamicForwardProxyConfig& config) {
@@ -166,10 +173,10 @@ std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::
       fmt::format("dfp {} {} {} {} {} {} {}", resolver->config().key(), breakers.max_connections.value_or(1024),
                   breakers.max_pending_requests.value_or(1024), breakers.max_requests.value_or(1024),
                   breakers.max_retries.value_or(3), breakers.track_remaining, config.save_upstream_address);
-  return t_.kept_.get<DynamicCluster>(key, [&] {
+  return kept_.get<DynamicCluster>(key, [&] {
     auto made = std::make_shared<DynamicCluster>();
-    made->cluster = std::make_shared<Cluster>("solo_io_generated_dfp:" + hex_hash(key), breakers, options_.workers,
-                                              *options_.metrics);
+    made->cluster =
+        std::make_shared<Cluster>("solo_io_generated_dfp:" + hex_hash(key), breakers, options_.workers, metrics_);
     made->resolver = resolver;
     made->save_upstream_address = config.save_upstream_address;
     return made;
@@ -211,7 +218,7 @@ std::shared_ptr<ResolverView> Translating::resolver_view(const kinds::DnsCacheCo
     }
   }
   const std::string key = "dns " + made.key();
-  return t_.kept_.get<ResolverView>(key, [&] { return options_.resolvers->make(std::move(made)); });
+  return kept_.get<ResolverView>(key, [&] { return options_.resolvers->make(std::move(made)); });
 }
 
 }  // namespace sluice

@@ -230,8 +230,8 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   build.settings = settings_;
   build.body_buffer_bytes_max = spec_->options.per_connection_buffer_limit_bytes;
   build.threads = options_.workers + 1;
-  build.metrics = options_.metrics;
-  build.kept = &t_.kept_;
+  build.metrics = &metrics_;
+  build.kept = &kept_;
   build.name = fmt::format("{} route {}", short_name(service.key), index);
   std::vector<StagedFilter> filters;
   for (const FilterFactory* factory : options_.filters)

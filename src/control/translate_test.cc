@@ -747,6 +747,98 @@ TEST_F(Translate, tries_objects_out_without_a_trace) {
   EXPECT_EQ(now_.snapshot->id, id + 1);
 }
 
+int64_t sum_of(const Metrics& metrics, std::string_view name) {
+  int64_t sum = 0;
+  for (const Metrics::Family& family : metrics.collect())
+    if (family.name == name)
+      for (const Metrics::Sample& sample : family.samples) sum += sample.value;
+  return sum;
+}
+
+std::string limited_upstream(std::string_view name, int requests) {
+  return object("Upstream", name,
+                fmt::format("{{static: {{hosts: [{{addr: 127.0.0.1, port: 9}}]}}, circuitBreakers: {{maxRequests: {}, "
+                            "trackRemaining: true}}}}",
+                            requests));
+}
+
+TEST_F(Translate, counts_nothing_and_keeps_nothing_for_a_trial) {
+  const std::string rest =
+      object("Gateway", "g", fmt::format("{{bindAddress: 127.0.0.1, bindPort: 8001{}}}", kDynamic)) +
+      service_with("a",
+                   "{matchers: [{prefix: /d}], routeAction: {dynamicForwardProxy: {}}}, {matchers: [{prefix: /}], "
+                   "routeAction: {single: {upstream: {name: u}}}, options: {dlp: {actions: [{customAction: {name: "
+                   "before, regexActions: [{regex: x}]}}]}}}");
+  const auto tried = [](std::string text, std::string_view from, std::string_view to) {
+    return text.replace(text.find(from), from.size(), to);
+  };
+  apply(limited_upstream("u", 10) + rest);
+  const auto said = [&] {
+    std::string out;
+    for (const Metrics::Family& family : metrics_.collect())
+      for (const Metrics::Sample& sample : family.samples)
+        out += fmt::format("{} {} {}\n", family.name,
+                           sample.labels.empty() ? std::string() : sample.labels.back().second, sample.value);
+    return out;
+  };
+  const std::string before = said();
+  const size_t clusters = ClusterId::in_use();
+  translator_.try_out(read(limited_upstream("u", 20) + tried(rest, "name: before", "name: after")));
+  translator_.try_out(read(limited_upstream("u", 10) +
+                           tried(rest, "dynamicForwardProxy: {}", "dynamicForwardProxy: {saveUpstreamAddress: true}")));
+  EXPECT_EQ(said(), before);
+  EXPECT_EQ(ClusterId::in_use(), clusters);
+}
+
+TEST_F(Translate, tells_what_is_left_of_the_limit_that_is_in_force_and_lets_nothing_drift) {
+  const std::string rest = service_to("a", "{single: {upstream: {name: u}}}");
+  const auto left = [&] { return sum_of(metrics_, "envoy_cluster_circuit_breakers_default_remaining_rq"); };
+  apply(limited_upstream("u", 10) + rest);
+  const auto held = now_.snapshot;
+  const auto& first = *(*held->static_clusters.begin())->cluster;
+  first.request(1);
+  EXPECT_EQ(left(), 9);
+  apply(limited_upstream("u", 20) + rest);
+  EXPECT_EQ(left(), 19);
+  first.request(-1);
+  EXPECT_EQ(left(), 20);
+  apply(limited_upstream("u", 10) + rest);  // the one that is still held comes back
+  EXPECT_EQ(left(), 10);
+}
+
+TEST_F(Translate, gives_back_numbers_series_and_what_is_kept_however_often_the_configuration_changes) {
+  const auto change = [&](int i) {
+    apply(limited_upstream(fmt::format("u{}", i), i + 1) + limited_upstream("same", i + 1) +
+          object("EgressPolicy", "e",
+                 fmt::format("{{targetRefs: [{{group: gateway.solo.io, kind: Gateway, name: g}}], rules: [{{name: r, "
+                             "action: deny, match: {{addresses: [10.0.{}.0/24]}}}}]}}",
+                             i)) +
+          object("Gateway", "g",
+                 fmt::format("{{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {{options: {{dynamicForwardProxy: "
+                             "{{dnsCacheConfig: {{maxHosts: {}}}}}}}}}}}",
+                             i + 1)) +
+          service_with("a", fmt::format("{{matchers: [{{prefix: /d}}], routeAction: {{dynamicForwardProxy: {{}}}}}}, "
+                                        "{{matchers: [{{prefix: /s}}], routeAction: {{single: {{upstream: {{name: "
+                                        "same}}}}}}}}, {{matchers: [{{prefix: /}}], routeAction: {{single: {{upstream: "
+                                        "{{name: u{}}}}}}}, options: {{dlp: {{actions: [{{customAction: {{name: c{}, "
+                                        "regexActions: [{{regex: x}}]}}}}]}}}}}}",
+                                        i, i)));
+    EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+    count_what_is_there(metrics_);
+  };
+  change(0);
+  change(1);
+  const auto sizes = [&] {
+    return std::tuple(sum_of(metrics_, "sluice_clusters"), sum_of(metrics_, "sluice_metric_series"),
+                      sum_of(metrics_, "sluice_kept_objects"));
+  };
+  const auto after_two = sizes();
+  EXPECT_EQ(std::get<0>(after_two), 3);
+  for (int i = 2; i < 50; ++i) change(i);
+  EXPECT_EQ(sizes(), after_two);
+  EXPECT_LE(now_.snapshot->clusters_alive.size(), 6U);
+}
+
 TEST_F(Translate, counts_the_snapshots_that_somebody_holds) {
   const auto live = [&] {
     for (const Metrics::Family& family : metrics_.collect())

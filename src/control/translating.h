@@ -23,7 +23,12 @@ class Translating {
  public:
   Translating(Translator& translator, std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps,
               bool trial)
-      : t_(translator), options_(translator.options_), trial_(trial), gaps_(gaps.begin(), gaps.end()) {
+      : t_(translator),
+        options_(translator.options_),
+        trial_(trial),
+        kept_(trial ? trial_kept_ : translator.kept_),
+        metrics_(trial ? trial_metrics_ : *translator.options_.metrics),
+        gaps_(gaps.begin(), gaps.end()) {
     for (const ConfigObjectPtr& object : objects) {
       if (object->rejected) {
         rejected_.push_back(object);
@@ -103,12 +108,17 @@ class Translating {
   std::shared_ptr<const DynamicCluster> dynamic_cluster(const kinds::DynamicForwardProxyConfig& config);
   std::shared_ptr<ResolverView> resolver_view(const kinds::DnsCacheConfig& config, size_t pending_max);
   FindHeaderSecret secret_finder();
-  void note_cluster(const ClusterId& id);
+  void note_cluster(const Cluster& cluster, const ClusterId& id);
   void remember();
 
   Translator& t_;
   const TranslateOptions& options_;
   const bool trial_;
+  // A trial counts and keeps in its own, which go with it.
+  Metrics trial_metrics_{options_.workers + 1};
+  KeptState trial_kept_{t_.kept_};
+  KeptState& kept_;
+  Metrics& metrics_;
   std::vector<PolicyGap> gaps_;                    // and, as they are found, policies for objects that are not there
   std::map<ObjectKey, const PolicyGap*> gap_for_;  // by target; by namespace alone; by nothing: for all
   std::vector<ConfigObjectPtr> rejected_;          // of which no version is in force
@@ -131,7 +141,7 @@ class Translating {
   const ConfigObject* gateway_ = nullptr;
   const kinds::Gateway* spec_ = nullptr;
   const kinds::ProxySettings* settings_ = nullptr;
-  std::shared_ptr<const DynamicCluster> dynamic_;
+  std::shared_ptr<const DynamicCluster> dynamic_;  // null: off, or nothing is sent anyway
   std::vector<uint16_t> own_ports_;
   bool unserved_ = false;  // it stands for none: what is built is thrown away, only the report counts
 };

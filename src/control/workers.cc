@@ -41,7 +41,8 @@ class Workers::Worker final : private Waiter {
       leaving_.push_back(std::move(listener));
     }
     listeners_ = std::move(now);
-    upstreams.sweep(snapshot->clusters_alive);
+    clusters_alive_ = snapshot->clusters_alive;
+    upstreams.sweep(clusters_alive_);
     upstreams.set_egress(snapshot->egress);
   }
 
@@ -65,6 +66,7 @@ class Workers::Worker final : private Waiter {
   void tick() {
     log_files_.flush();
     look_after_leaving();
+    if (++ticks_ % kTicksASweep == 0) upstreams.sweep(clusters_alive_);  // of those that were in use when it came
     timer_.arm(loop, loop.now() + (drained_ ? Nanos(10ms) : Nanos(100ms)), *this);
   }
   void look_after_leaving() {
@@ -77,7 +79,11 @@ class Workers::Worker final : private Waiter {
       timer_.arm(loop, loop.now() + 10ms, *this);
   }
 
+  static constexpr unsigned kTicksASweep = 10;
+
   unsigned index_;
+  unsigned ticks_ = 0;
+  std::vector<bool> clusters_alive_;
   LogFiles& log_files_;
   std::thread thread_;
   Timer timer_;

@@ -66,12 +66,13 @@ std::vector<MetricFamily> cluster_metric_families() {
           kRemainingRetries};
 }
 
-ClusterMetrics::ClusterMetrics(Metrics& metrics, const std::string& cluster) {
+ClusterMetrics::ClusterMetrics(Metrics& registry, const std::string& cluster)
+    : set(std::make_unique<MetricSet>(registry)) {
   const Labels labels{{"envoy_cluster_name", cluster}};
-  const auto count = [&](const MetricFamily& family) { return metrics.metric(family, labels); };
+  const auto count = [&](const MetricFamily& family) { return set->metric(family, labels); };
   for (size_t i = 0; i < responses.size(); ++i)
-    responses[i] = metrics.metric(
-        kResponses, {{"envoy_cluster_name", cluster}, {"envoy_response_code_class", std::to_string(i + 1)}});
+    responses[i] = set->metric(kResponses,
+                               {{"envoy_cluster_name", cluster}, {"envoy_response_code_class", std::to_string(i + 1)}});
   requests = count(kRequests);
   request_timeouts = count(kTimeouts);
   request_retries = count(kRetries);
@@ -80,7 +81,7 @@ ClusterMetrics::ClusterMetrics(Metrics& metrics, const std::string& cluster) {
   pending_overflow = count(kPendingOverflow);
   requests_active = count(kActive);
   pending_active = count(kPending);
-  request_time = metrics.histogram(kTime, labels);
+  request_time = set->histogram(kTime, labels);
   connections = count(kConnections);
   connections_active = count(kConnectionsActive);
   connect_failures = count(kConnectFail);
@@ -98,16 +99,19 @@ Cluster::Cluster(std::string cluster_name, const kinds::CircuitBreakers& breaker
       pending_max(breakers.max_pending_requests.value_or(1024)),
       requests_max(breakers.max_requests.value_or(1024)),
       retries_max(breakers.max_retries.value_or(3)),
+      track_remaining(breakers.track_remaining),
       threads(thread_count),
       metrics(registry, name) {
-  if (!breakers.track_remaining) return;
-  const auto remaining = [&](const MetricFamily& family, uint32_t limit) {
-    Gauge* gauge = registry.metric(family, {{"envoy_cluster_name", name}});
-    gauge->add(int64_t{limit} - gauge->value());  // also when a cluster of this name had another limit before
-    return gauge;
-  };
-  metrics.remaining = {remaining(kRemainingConnections, connections_max), remaining(kRemainingRequests, requests_max),
-                       remaining(kRemainingPending, pending_max), remaining(kRemainingRetries, retries_max)};
+  come_into_force();
+}
+
+void Cluster::come_into_force() const {
+  if (!track_remaining) return;
+  const Labels labels{{"envoy_cluster_name", name}};
+  metrics.set->remaining(kRemainingConnections, labels, connections_max, *metrics.connections_active);
+  metrics.set->remaining(kRemainingRequests, labels, requests_max, *metrics.requests_active);
+  metrics.set->remaining(kRemainingPending, labels, pending_max, *metrics.pending_active);
+  metrics.set->remaining(kRemainingRetries, labels, retries_max, *metrics.retries_active);
 }
 
 bool Cluster::fits(const Gauge& active, uint32_t limit) const {

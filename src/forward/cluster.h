@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/metrics.h"
@@ -14,7 +15,9 @@
 namespace sluice {
 
 struct ClusterMetrics {
-  ClusterMetrics(Metrics& metrics, const std::string& cluster);
+  ClusterMetrics(Metrics& registry, const std::string& cluster);
+
+  std::unique_ptr<MetricSet> set;  // what another cluster of this name counts goes on
 
   std::array<Counter*, 5> responses;  // 1xx .. 5xx
   Counter* requests;
@@ -34,15 +37,6 @@ struct ClusterMetrics {
   Counter* bytes_received;
   Counter* bytes_sent;
   Gauge* retries_active;
-
-  // What is left of each limit; null unless circuitBreakers.trackRemaining asks for it.
-  struct Remaining {
-    Gauge* connections = nullptr;
-    Gauge* requests = nullptr;
-    Gauge* pending = nullptr;
-    Gauge* retries = nullptr;
-  };
-  Remaining remaining;
 };
 
 struct Cluster {
@@ -53,25 +47,23 @@ struct Cluster {
   uint32_t pending_max = 1024;
   uint32_t requests_max = 1024;
   uint32_t retries_max = 3;
-  unsigned threads = 1;  // that share these limits
+  bool track_remaining = false;  // tell what is left of each limit in metrics
+  unsigned threads = 1;          // that share these limits
   ClusterMetrics metrics;
 
   Cluster(std::string cluster_name, const kinds::CircuitBreakers& breakers, unsigned thread_count, Metrics& registry);
 
+  // When it is (again) what its name stands for: its limits are those that are told.
+  void come_into_force() const;
+
   // Counts one more or one less of something that is limited.
-  void connection(int change) const { count(metrics.connections_active, metrics.remaining.connections, change); }
-  void request(int change) const { count(metrics.requests_active, metrics.remaining.requests, change); }
-  void pending(int change) const { count(metrics.pending_active, metrics.remaining.pending, change); }
-  void retry(int change) const { count(metrics.retries_active, metrics.remaining.retries, change); }
+  void connection(int change) const { metrics.connections_active->add(change); }
+  void request(int change) const { metrics.requests_active->add(change); }
+  void pending(int change) const { metrics.pending_active->add(change); }
+  void retry(int change) const { metrics.retries_active->add(change); }
 
   // Whether one more fits under `limit`. A thread looks at its own count first: only near the limit are all added up.
   bool fits(const Gauge& active, uint32_t limit) const;
-
- private:
-  static void count(Gauge* active, Gauge* remaining, int change) {
-    active->add(change);
-    if (remaining) remaining->add(-change);
-  }
 };
 
 // The families above, for docs and /metrics.

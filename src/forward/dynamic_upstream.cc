@@ -39,7 +39,7 @@ constexpr MetricFamily kEnded{"sluice_dynamic_destination_ended_total",
 
 // The verdict of the rules with one number over one generation of a name's addresses.
 struct Judgement {
-  size_t guard;
+  uint64_t guard;
   uint64_t generation;
   std::string place;                   // whose rules they are: where to look for their successor
   std::vector<SocketAddress> allowed;  // all of the name's, or none when one was refused

@@ -31,7 +31,7 @@ struct DynamicCluster {
 struct AddressGuard {
   AddressRules rules;
   std::string suggestion_name;  // of the Gateway, for the policy that the log suggests
-  ClusterId number;
+  UniqueNumber number;
 };
 
 // Which rules hold now, by place: a VirtualService on a Gateway. Verdicts that are remembered, and what is under way,

@@ -24,18 +24,33 @@ class ClusterState {
   virtual bool unused() const = 0;
 };
 
-// A number for each cluster made, never used again; the index under which workers find its state.
+// The index under which workers find the state of a cluster: the least number that no other cluster has. Given back
+// when the cluster goes, which is not before every worker's state of it has gone, as each holds the cluster.
 class ClusterId {
  public:
-  ClusterId() : value_(next()) {}
+  ClusterId();
+  ClusterId(const ClusterId&) = delete;
+  ClusterId& operator=(const ClusterId&) = delete;
+  ~ClusterId();
   size_t value() const { return value_; }
+  static size_t in_use();
 
  private:
-  static size_t next() {
-    static std::atomic<size_t> last{0};
+  const size_t value_;
+};
+
+// A number that nobody had before nor will have: for telling whether something was made by the same rules.
+class UniqueNumber {
+ public:
+  UniqueNumber() : value_(next()) {}
+  uint64_t value() const { return value_; }
+
+ private:
+  static uint64_t next() {
+    static std::atomic<uint64_t> last{0};
     return last++;
   }
-  size_t value_;
+  uint64_t value_;
 };
 
 class Upstreams {

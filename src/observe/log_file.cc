@@ -47,8 +47,9 @@ struct LogFile::Descriptor {
 LogFile::LogFile(std::string path, unsigned threads, Metrics& metrics)
     : path_(std::move(path)),
       buffers_(threads),
-      dropped_(metrics.metric(kDropped, {{"path", path_}})),
-      failed_(metrics.metric(kFailed, {{"path", path_}})) {}
+      metrics_(metrics),
+      dropped_(metrics_.metric(kDropped, {{"path", path_}})),
+      failed_(metrics_.metric(kFailed, {{"path", path_}})) {}
 
 LogFile::~LogFile() {
   for (Buffer& buffer : buffers_) flush(buffer);

@@ -53,6 +53,7 @@ class LogFile {
   std::vector<Buffer> buffers_;  // by metric_slot
   std::mutex mutex_;             // for file_, and for writing to what is not a regular file
   std::shared_ptr<const Descriptor> file_;
+  MetricSet metrics_;
   Counter* dropped_;
   Counter* failed_;
 };

@@ -108,11 +108,14 @@ class PerWorker {
 // get<T>(key, make): the T made for an equal key before, if some snapshot still uses it, else make()'s.
 class KeptState {
  public:
+  KeptState() = default;
+  // For a trial: finds what `other` keeps too, and leaves it as it is.
+  explicit KeptState(const KeptState& other) : behind_(&other) {}
+  KeptState& operator=(const KeptState&) = delete;
+
   template <class T, class Make>
   std::shared_ptr<T> get(const std::string& key, Make&& make) {
-    const auto known = items_.find(key);
-    if (known != items_.end())
-      if (auto found = std::static_pointer_cast<T>(known->second.lock())) return found;
+    if (auto found = std::static_pointer_cast<T>(find(key))) return found;
     std::shared_ptr<T> made = make();
     items_[key] = made;
     return made;
@@ -124,6 +127,14 @@ class KeptState {
   size_t size() const { return items_.size(); }
 
  private:
+  std::shared_ptr<void> find(const std::string& key) const {
+    const auto known = items_.find(key);
+    if (known != items_.end())
+      if (auto found = known->second.lock()) return found;
+    return behind_ ? behind_->find(key) : nullptr;
+  }
+
+  const KeptState* behind_ = nullptr;
   std::map<std::string, std::weak_ptr<void>> items_;
 };
 

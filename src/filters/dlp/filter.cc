@@ -38,11 +38,12 @@ bool DlpFilter::concerns(const Request& request, const Response& response) const
 
 DlpFilter::DlpFilter(std::shared_ptr<const masking::Rules> rules, const FilterBuild& build)
     : rules_(std::move(rules)),
+      metrics_(std::make_unique<MetricSet>(*build.metrics)),
       refused_(build.metrics->metric(kRefused)),
       too_costly_(build.metrics->metric(kTooCostly)),
       buffer_bytes_max_(build.body_buffer_bytes_max) {
   for (const std::string& name : rules_->counter_names()) {
-    counters_.push_back(build.metrics->metric(kMatches, {{"action", name}}));
+    counters_.push_back(metrics_->metric(kMatches, {{"action", name}}));
   }
 }
 

@@ -43,7 +43,8 @@ class DlpFilter final : public Filter {
   MatchCounts& make_counts(Request& request) const;
 
   std::shared_ptr<const masking::Rules> rules_;
-  std::vector<Counter*> counters_;  // by the rules' counter names
+  std::unique_ptr<MetricSet> metrics_;  // actions are named by the configuration
+  std::vector<Counter*> counters_;      // by the rules' counter names
   Counter* refused_;
   Counter* too_costly_;
   size_t buffer_bytes_max_;
