@@ -41,6 +41,7 @@ namespace sluice {
 class Fields;
 class OptionField;
 class OptionSet;
+class WrongPlace;
 struct ValueType;
 enum class OptionLevel : uint8_t;
 
@@ -98,7 +99,9 @@ struct ReadContext {
   ObjectKey object;
   Diagnostics* diagnostics = nullptr;
   std::span<const OptionField> option_fields;
-  bool redact = false;  // never quote values in messages (Secrets)
+  bool redact = false;                    // never quote values in messages (Secrets)
+  std::optional<OptionLevel> level = {};  // whose options are being read
+  WrongPlace* elsewhere = nullptr;        // knows where a field belongs that stands where it does not
 };
 
 // The place in the tree where reading stands. Made by read_object(); custom readers get it by Fields::reader().
@@ -109,6 +112,8 @@ class Reader {
   ReadContext& context() { return context_; }
   void error(Place place, std::string message, std::string suggestion = {});
   void warning(Place place, std::string message);
+  // The field where reading stands: where it belongs, if it is known elsewhere, else the near spelling.
+  void unknown_field(std::string_view key, Place place, std::string suggestion);
   // About what stands some steps below.
   void warning_below(std::span<const std::string_view> keys, Place place, std::string message);
   // "expected <what>, got <the node>".
@@ -177,8 +182,10 @@ class Fields {
   // Known, and refused when set: "not supported yet".
   void unsupported(std::string_view name, std::string_view doc = {});
   void unsupported(std::initializer_list<std::string_view> names);
-  // Known, read and without effect here.
+  // Known, and kept there by somebody else: says nothing about what is wanted.
   void ignored(std::string_view name, std::string_view doc);
+  // Known, and of no effect here, which a warning says: "has no effect: <why>".
+  void without_effect(std::string_view name, std::string_view why);
   // Every option of the level: those that filters provide go into the set, other known names are "not supported yet".
   void options(OptionSet& set, OptionLevel level);
 
@@ -217,6 +224,8 @@ class Fields {
   // Whether the field was read without an error (absent counts as good).
   bool good(std::string_view name) const;
   bool reading() const { return reader_ != nullptr; }
+  // Whether this is (within) an option of that level.
+  bool reading(OptionLevel level) const { return reader_ && reader_->context().level == level; }
   Reader& reader() { return *reader_; }           // only when reading
   const Node* node(std::string_view name) const;  // as written; nullptr when absent or describing
   // All of the object as compact JSON: equal texts are equal objects. Empty when describing.

@@ -108,6 +108,11 @@ void Fields::ignored(std::string_view name, std::string_view doc) {
   declare(name);
 }
 
+void Fields::without_effect(std::string_view name, std::string_view why) {
+  ignored(name, fmt::format("No effect: {}.", why));
+  if (present(name) && *node(name) != Node(false)) warning(name, fmt::format("has no effect: {}", why));
+}
+
 void Fields::options(OptionSet& set, OptionLevel level) {
   if (schema_) return describe_options(level);
   for (const OptionField& option : reader_->context().option_fields) {
@@ -117,7 +122,9 @@ void Fields::options(OptionSet& set, OptionLevel level) {
     const size_t errors_before = reader_->errors();
     const Reader::Step step(*reader_, option.name());
     const std::shared_ptr<void> value = option.type().make();
+    reader_->context().level = level;
     read_value(option.type(), member->value, value.get(), *reader_);
+    reader_->context().level.reset();
     declared_.back().good = reader_->errors() == errors_before;
     set.put({option.name(), &option.type(), value, member->place});
   }

@@ -247,7 +247,10 @@ FindHeaderSecret Translating::secret_finder() {
     const auto object = from.find(key);
     if (object == from.end()) return invalid(fmt::format("list did not find secret {}.{}", ref.ns, ref.name));
     if (secrets_used_) secrets_used_->emplace(key, object->second);
-    const auto& data = object->second->as<kinds::Secret>()->data;
+    const auto& [type, data] = *object->second->as<kinds::Secret>();
+    if (!type.empty() && type != "Opaque" && type != "gloo.solo.io/header")
+      return invalid(fmt::format("secret {}.{} is of type {}: a header secret is Opaque or gloo.solo.io/header", ref.ns,
+                                 ref.name, printable(type, 60)));
     return HeaderList(data.begin(), data.end());
   };
 }

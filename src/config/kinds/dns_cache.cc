@@ -27,7 +27,7 @@ void bind(Fields& f, SocketAddress& a) {
   f.required("address", a.server.address, "IP literal of the DNS server.");
   f.optional("portValue", port, "Its port.");
   f.optional("protocol", a.server.protocol, "UDP, then TCP for truncated answers; or TCP from the start.");
-  f.ignored("ipv4Compat", "No effect: an IPv6 address is taken as written.");
+  f.without_effect("ipv4Compat", "an IPv6 address is taken as written");
   f.unsupported("namedPort");
   f.unsupported("resolverName");
   if (f.present("address"))
@@ -48,7 +48,7 @@ void bind(Fields& f, Address& a) {
 
 void bind(Fields& f, ResolverOptions& o) {
   f.optional("useTcpForDnsLookups", o.use_tcp, "Ask by TCP only.");
-  f.ignored("noDefaultSearchDomain", "No effect: names are absolute, there is no search list.");
+  f.without_effect("noDefaultSearchDomain", "names are absolute, there is no search list");
 }
 
 }  // namespace

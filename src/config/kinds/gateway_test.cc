@@ -50,8 +50,8 @@ httpGateway:
         caresDns:
           resolvers:
             - socketAddress: {address: 127.0.0.1, portValue: 5353}
-            - socketAddress: {address: '::1', portValue: 53, protocol: TCP, ipv4Compat: true}
-          dnsResolverOptions: {useTcpForDnsLookups: true, noDefaultSearchDomain: true}
+            - socketAddress: {address: '::1', portValue: 53, protocol: TCP, ipv4Compat: false}
+          dnsResolverOptions: {useTcpForDnsLookups: true, noDefaultSearchDomain: false}
 )");
   EXPECT_EQ(g.bind_address, "::");
   EXPECT_EQ(g.proxy_names, std::vector<std::string>{"edge"});

@@ -17,9 +17,7 @@ void ignore_object_fields(Fields& f) {
   f.ignored("kind", "Kind of the object.");
   f.ignored("metadata", "Name, namespace, labels.");
   f.ignored("status", "Kept by an API server.");
-  f.ignored("immutable", "No effect.");
-  if (const Node* fixed = f.node("immutable"); fixed && *fixed == Node(true))
-    f.warning("immutable", "has no effect: the object can be changed all the same");
+  f.without_effect("immutable", "the object can be changed all the same");
 }
 
 bool is_data_key(std::string_view key) {

@@ -24,7 +24,7 @@ void bind(Fields& f, StaticUpstream& u) {
   bool use_tls = false;
   f.required("hosts", u.hosts, "The hosts.");
   f.optional("useTls", use_tls, "Speak TLS; only false so far. Absent: TLS when a host has port 443.");
-  f.ignored("autoSniRewrite", "No effect without TLS.");
+  f.without_effect("autoSniRewrite", "there is no TLS to upstreams yet");
   f.unsupported("serviceSpec", "Functions of the service.");
   f.check(!use_tls, "useTls", "not supported yet");
   if (f.present("hosts")) f.check(!u.hosts.empty(), "hosts", "must have at least one host");

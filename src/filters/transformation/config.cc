@@ -1,6 +1,7 @@
 #include "filters/transformation/config.h"
 
 #include "base/strings.h"
+#include "config/option_field.h"
 #include "engines/templates/extractor.h"
 #include "engines/templates/template.h"
 #include "filters/transformation/transformation.h"
@@ -250,6 +251,8 @@ void bind(Fields& f, StagedTransformations& o) {
              "The virtual host's transforms come behind the route's own.");
   f.optional("logRequestResponseInfo", o.log_request_response_info, "Default for the transformations below.");
   f.optional("escapeCharacters", o.escape_characters, "Default for the templates below.");
+  if (o.inherit_transformation && f.reading(OptionLevel::virtual_host))
+    f.warning("inheritTransformation", "has no effect on a virtual host: there is nothing above it");
 }
 
 }  // namespace sluice::transformation
