@@ -248,6 +248,19 @@ class Signals(Case):
         gateway.fetch("/")
         self.assertTrue(gateway.process.alive())
 
+    def test_the_systemd_unit_starts_what_is_valid(self):
+        unit = pathlib.Path(ROOT, "deploy", "sluice.service").read_text()
+        checks = re.findall(r"^ExecStartPre=(.*)", unit, re.M)
+        self.assertTrue(all(check.startswith("-") for check in checks), f"one bad object would keep all from starting: {checks}")
+        # What cannot start now is tried for ever: the file may be mended while nobody looks at the unit.
+        self.assertRegex(unit, r"(?m)^Restart=on-failure$")
+        self.assertRegex(unit, r"(?m)^StartLimitIntervalSec=0$")
+        command = re.search(r"^ExecStart=/usr/local/bin/sluice (.*)", unit, re.M).group(1).split()
+        self.assertEqual(command, ["run", "--config", "/etc/sluice"])
+        bad = DIRECT.replace("status: 200", "status: many").replace("name: ", "name: bad-")
+        gateway = self.use(Gateway({"vs.yaml": DIRECT, "zzz-bad.yaml": bad}))
+        self.assertEqual(gateway.fetch("/").text(), "here")
+
     def test_systemd_is_told(self):
         with tempfile.TemporaryDirectory() as folder:
             path = f"{folder}/notify"
