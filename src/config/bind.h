@@ -250,6 +250,7 @@ class Fields {
              std::string_view hint);
   const NodeMember* declare(std::string_view name);
   void describe_options(OptionLevel level);
+  void check_excluded(const OptionField& option);
   const Declared* declared(std::string_view name) const;
   void check_range(std::string_view name, int64_t value, int64_t min, int64_t max);
   size_t count_present(std::initializer_list<std::string_view> names) const;

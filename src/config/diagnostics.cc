@@ -28,19 +28,25 @@ std::string Diagnostic::to_string() const {
   }
   if (!out.empty()) out += ": ";
   if (severity == Severity::warning) out += "warning: ";
+  if (severity == Severity::note) out += "note: ";
   return out + sentence();
 }
 
 void Diagnostics::add(Diagnostic diagnostic) {
-  (diagnostic.severity == Severity::error ? errors_ : warnings_) += 1;
-  if (!full()) kept_.push_back(std::move(diagnostic));
+  const bool note = diagnostic.severity == Severity::note;
+  (note ? notes_ : diagnostic.severity == Severity::error ? errors_ : warnings_) += 1;
+  if (full() || (note && notes_kept_ == kNotesMax)) return;
+  notes_kept_ += note;
+  kept_.push_back(std::move(diagnostic));
 }
 
 void Diagnostics::append(const Diagnostics& more) {
-  for (const Diagnostic& diagnostic : more.kept_)
-    if (!full()) kept_.push_back(diagnostic);
-  errors_ += more.errors_;
-  warnings_ += more.warnings_;
+  for (const Diagnostic& diagnostic : more.kept_) add(diagnostic);
+  // And what it did not keep.
+  errors_ += more.errors_ - static_cast<size_t>(std::ranges::count(more.kept_, Severity::error, &Diagnostic::severity));
+  warnings_ +=
+      more.warnings_ - static_cast<size_t>(std::ranges::count(more.kept_, Severity::warning, &Diagnostic::severity));
+  notes_ += more.notes_ - more.notes_kept_;
 }
 
 void Diagnostics::sort_by_line() {
@@ -55,10 +61,20 @@ void Diagnostics::sort_by_line() {
   kept_ = std::move(sorted);
 }
 
+std::map<ObjectKey, std::string> Diagnostics::places_of_errors() const {
+  std::map<ObjectKey, std::string> out;
+  for (const Diagnostic& one : kept_)
+    if (one.severity == Severity::error && !one.object.kind.empty())
+      out.try_emplace(one.object, one.file.empty() ? fmt::format("line {}", one.place.line)
+                                                   : fmt::format("{}:{}", one.file, one.place.line));
+  return out;
+}
+
 std::string Diagnostics::to_string() const {
   std::string out;
   for (const Diagnostic& diagnostic : kept_) (out += diagnostic.to_string()) += '\n';
-  if (const size_t more = errors_ + warnings_ - kept_.size(); more > 0) out += fmt::format("and {} more\n", more);
+  if (const size_t more = errors_ + warnings_ + notes_ - kept_.size(); more > 0)
+    out += fmt::format("and {} more\n", more);
   return out;
 }
 

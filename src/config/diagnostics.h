@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,7 +24,7 @@ struct ObjectKey {
   std::string to_string() const;
 };
 
-enum class Severity : uint8_t { error, warning };
+enum class Severity : uint8_t { error, warning, note };
 
 struct Diagnostic {
   Severity severity = Severity::error;
@@ -40,9 +41,11 @@ struct Diagnostic {
   std::string sentence() const;
 };
 
-// Keeps the first `kept_max` in order and counts the rest.
+// Keeps the first `kept_max` in order and counts the rest; of notes fewer, so that they cannot push out what matters.
 class Diagnostics {
  public:
+  static constexpr size_t kNotesMax = 100;
+
   explicit Diagnostics(size_t kept_max = 1000) : kept_max_(kept_max) {}
 
   void add(Diagnostic diagnostic);
@@ -51,18 +54,22 @@ class Diagnostics {
   void sort_by_line();
 
   std::span<const Diagnostic> all() const { return kept_; }
-  bool empty() const { return errors_ + warnings_ == 0; }
-  size_t errors() const { return errors_; }  // also those that were not kept
+  bool empty() const { return errors_ + warnings_ == 0; }  // notes do not count
+  size_t errors() const { return errors_; }                // also those that were not kept
   size_t warnings() const { return warnings_; }
   bool full() const { return kept_.size() >= kept_max_; }
 
   // A line each, and how many more there are.
   std::string to_string() const;
+  // Of each object with an error, where its first one is: "vs.yaml:12".
+  std::map<ObjectKey, std::string> places_of_errors() const;
 
  private:
   size_t kept_max_;
   size_t errors_ = 0;
   size_t warnings_ = 0;
+  size_t notes_ = 0;
+  size_t notes_kept_ = 0;
   std::vector<Diagnostic> kept_;
 };
 

@@ -128,8 +128,15 @@ void Fields::options(OptionSet& set, OptionLevel level) {
     declared_.back().good = reader_->errors() == errors_before;
     set.put({option.name(), &option.type(), value, member->place});
   }
+  for (const OptionField& option : reader_->context().option_fields)
+    if (option.levels().has(level) && present(option.name())) check_excluded(option);
   for (const std::string_view name : known_option_names(level))
     if (!declared(name)) unsupported(name);
+}
+
+void Fields::check_excluded(const OptionField& option) {
+  for (const std::string_view other : option.excluded())
+    if (present(other)) error(option.name(), fmt::format("cannot stand beside {}: {}", other, option.why_excluded()));
 }
 
 void Fields::describe_options(OptionLevel level) {
@@ -155,7 +162,7 @@ void Fields::finish() {
     const std::string& written = camel_.empty() || camel_[i].empty() ? members[i].key : camel_[i];
     const auto near = reader_->errors() < kSuggestionsMax ? nearest(written, names) : std::nullopt;
     const Reader::Step step(*reader_, members[i].key);
-    reader_->error(members[i].place, "unknown field", std::string(near.value_or("")));
+    reader_->unknown_field(written, members[i].place, std::string(near.value_or("")));
   }
 }
 

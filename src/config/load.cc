@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "base/strings.h"
+#include "config/foreign.h"
+#include "config/wrong_place.h"
 
 namespace sluice {
 namespace {
@@ -32,23 +34,6 @@ uint64_t wanted_hash(const Node& object) {
 
 // ---- Gloo's flattened form ----
 
-struct Telltale {
-  std::string_view field;
-  std::string_view kind;
-};
-constexpr Telltale kTelltales[] = {{"virtualHost", "VirtualService"},
-                                   {"httpGateway", "Gateway"},
-                                   {"tcpGateway", "Gateway"},
-                                   {"hybridGateway", "Gateway"},
-                                   {"bindPort", "Gateway"},
-                                   {"static", "Upstream"},
-                                   {"kube", "Upstream"},
-                                   {"consul", "Upstream"},
-                                   {"aws", "Upstream"},
-                                   {"awsEc2", "Upstream"},
-                                   {"azure", "Upstream"},
-                                   {"pipe", "Upstream"}};
-
 const KindInfo* kind_named(std::string_view name) {
   const auto it = std::ranges::find(kinds::all_kinds(), name, &KindInfo::kind);
   return it == kinds::all_kinds().end() ? nullptr : &*it;
@@ -60,9 +45,8 @@ const KindInfo* flattened_kind(const Node& object, std::string_view file) {
   if (parts.size() >= 3)
     for (const KindInfo& info : kinds::all_kinds())
       if (info.has_spec && info.plural == parts[parts.size() - 3]) return &info;
-  for (const Telltale& telltale : kTelltales)
-    if (object.find(telltale.field)) return kind_named(telltale.kind);
-  return nullptr;
+  const std::string_view name = flattened_kind_name(object);
+  return name.empty() ? nullptr : kind_named(name);
 }
 
 bool is_flattened(const Node& object) {
@@ -72,11 +56,11 @@ bool is_flattened(const Node& object) {
 Node unflattened(Node object, const KindInfo& kind) {
   Node out = Node::make_map();
   out.set_place(object.place());
-  out.set("apiVersion", Node(kind.api_version()));
-  out.set("kind", Node(kind.kind));
   Node spec = Node::make_map();
   spec.set_place(object.place());
   Node::Map& members = *out.map();
+  members.push_back({"apiVersion", Node(kind.api_version()), object.place()});
+  members.push_back({"kind", Node(kind.kind), object.place()});
   for (NodeMember& member : *object.map()) {
     if (member.key == "metadata")
       members.push_back(std::move(member));
@@ -97,7 +81,9 @@ class ObjectReader {
                  .diagnostics = &diagnostics,
                  .option_fields = options,
                  .redact = false},
-        reader_(context_) {}
+        reader_(context_) {
+    context_.elsewhere = &elsewhere_;
+  }
 
   std::shared_ptr<ConfigObject> read(Node object, size_t begin, size_t end) {
     auto out = std::make_shared<ConfigObject>();
@@ -112,7 +98,9 @@ class ObjectReader {
     if (!find_kind(object, *out)) return nullptr;
     out->node = out->flattened ? unflattened(std::move(object), *out->kind) : std::move(object);
     context_.redact = out->kind->kind == "Secret";
+    elsewhere_.look_in(*out->kind, context_.option_fields);
     read_metadata(*out);
+    if (out->kind->has_spec) check_top_level(*out);
     if (out->key.name.empty()) return nullptr;
     if (out->kind->supported)
       read_spec(*out);
@@ -143,7 +131,10 @@ class ObjectReader {
     if (out.flattened) {
       out.kind = flattened_kind(object, context_.file);
       name_object(object, out.kind ? out.kind->kind : "");
-      if (!out.kind) reader_.error(object.place(), "no apiVersion and kind, and no field that tells the kind");
+      if (!out.kind)
+        reader_.error(object.place(),
+                      "no apiVersion and kind, and no field that tells the kind: begin with such as apiVersion: "
+                      "gateway.solo.io/v1 and kind: VirtualService");
       return out.kind != nullptr;
     }
     const std::string kind(object.text_at({"kind"})), version(object.text_at({"apiVersion"}));
@@ -177,12 +168,15 @@ class ObjectReader {
     if (usable) context_.object = out.key;
   }
 
-  void read_spec(ConfigObject& out) {
-    if (!out.kind->has_spec) return out.kind->read(out.node, reader_, out.spec);
+  void check_top_level(const ConfigObject& out) {
     for (const NodeMember& member : *out.node.map())
       if (member.key != "apiVersion" && member.key != "kind" && member.key != "metadata" && member.key != "spec" &&
           member.key != "status")
         unknown_field(member);
+  }
+
+  void read_spec(ConfigObject& out) {
+    if (!out.kind->has_spec) return out.kind->read(out.node, reader_, out.spec);
     static const Node kEmpty = Node::make_map();
     const Node* spec = out.node.find("spec");
     Node absent = kEmpty;
@@ -196,10 +190,11 @@ class ObjectReader {
   void unknown_field(const NodeMember& member) {
     static constexpr std::string_view kFields[] = {"apiVersion", "kind", "metadata", "spec", "status"};
     const Reader::Step step(reader_, member.key);
-    reader_.error(member.place, "unknown field", std::string(nearest(member.key, kFields).value_or("")));
+    reader_.unknown_field(member.key, member.place, std::string(nearest(member.key, kFields).value_or("")));
   }
 
   ReadContext context_;
+  WrongPlace elsewhere_;
   Reader reader_;
 };
 
@@ -207,7 +202,8 @@ class ObjectReader {
 
 class Loader {
  public:
-  explicit Loader(std::span<const OptionField> options) : options_(options) {}
+  Loader(std::span<const OptionField> options, std::set<std::string> patches)
+      : options_(options), patches_(std::move(patches)) {}
 
   void load(const ConfigFile& file) {
     const uint64_t size = std::max<uint64_t>(file.size, file.bytes.size());
@@ -220,13 +216,18 @@ class Loader {
                     fmt::format("all files together have more than {} bytes; this one is left out", kConfigBytesMax));
     auto documents = parse_documents(file.bytes);
     if (!documents) return broken(file, documents.error().place, std::move(documents.error().message));
+    if (patches_.contains(file.path)) return note(file, {}, "skipped: a patch for Kustomize, no object by itself");
+    Skipped skipped;
     for (Document& document : *documents) {
-      if (document.node.text_at({"kind"}) == "List") {
-        load_list(file, document);
+      if (is_list(document.node)) {
+        load_list(file, document, skipped);
         continue;
       }
-      add(file, std::move(document.node), document.begin, document.end);
+      add(file, std::move(document.node), document.begin, document.end, skipped);
     }
+    if (!skipped.names.empty())
+      note(file, skipped.first,
+           fmt::format("skipped, as not for sluice: {}", fmt::join(skipped.names, ", ")) + skipped.remedy);
   }
 
   LoadedConfig take() {
@@ -250,14 +251,54 @@ class Loader {
       out_.gaps.push_back(gap_of_file(file.path, place.line, why.to_string()));
   }
 
-  // `kubectl get -o yaml` of several objects. They share the document, so none has bytes of its own.
-  void load_list(const ConfigFile& file, Document& document) {
-    Node* items = document.node.find("items");
-    if (!items || !items->list()) return;
-    for (Node& item : *items->list()) add(file, std::move(item), 0, 0);
+  // What a file holds that is somebody else's, each name once.
+  struct Skipped {
+    std::vector<std::string> names;
+    Place first;
+    std::string remedy;
+  };
+
+  void note(const ConfigFile& file, Place place, std::string message) {
+    out_.diagnostics.add(
+        {.severity = Severity::note, .file = file.path, .place = place, .message = std::move(message)});
   }
 
-  void add(const ConfigFile& file, Node node, size_t begin, size_t end) {
+  static void skip(const Node& node, std::string name, Skipped& skipped) {
+    if (skipped.names.empty()) skipped.first = node.place();
+    if (name == "a Kustomization" || node.find("patches") || node.find("patchesStrategicMerge"))
+      skipped.remedy = "; `kustomize build FOLDER | sluice check -` checks what it makes";
+    if (std::ranges::find(skipped.names, name) == skipped.names.end()) skipped.names.push_back(std::move(name));
+  }
+
+  static bool is_list(const Node& node) {
+    const std::string_view kind = node.text_at({"kind"});
+    return kind == "List" || (kind.ends_with("List") && node.find("items"));
+  }
+
+  // `kubectl get -o yaml` of several objects: a List, or a VirtualServiceList whose items may go without their kind.
+  // They share the document, so none has bytes of its own.
+  void load_list(const ConfigFile& file, Document& document, Skipped& skipped) {
+    Node* items = document.node.find("items");
+    if (!items || !items->list()) {
+      out_.diagnostics.add({.file = file.path,
+                            .place = items ? items->place() : document.node.place(),
+                            .path = "items",
+                            .message = "a List has a list of objects here"});
+      return;
+    }
+    std::string_view kind = document.node.text_at({"kind"});
+    kind.remove_suffix(std::string_view("List").size());
+    for (Node& item : *items->list()) {
+      if (!kind.empty() && item.map() && !item.find("kind")) {
+        item.set("kind", Node(kind));
+        if (!item.find("apiVersion")) item.set("apiVersion", Node(document.node.text_at({"apiVersion"})));
+      }
+      add(file, std::move(item), 0, 0, skipped);
+    }
+  }
+
+  void add(const ConfigFile& file, Node node, size_t begin, size_t end, Skipped& skipped) {
+    if (std::string name = foreign_name(node); !name.empty()) return skip(node, std::move(name), skipped);
     const Place place = node.place();
     std::optional<PolicyGap> gap = sketch(node, file.path);
     const size_t told = out_.diagnostics.all().size();
@@ -320,6 +361,7 @@ class Loader {
     uint64_t hash;
   };
   std::span<const OptionField> options_;
+  const std::set<std::string> patches_;
   LoadedConfig out_;
   std::map<ObjectKey, Seen> places_;
   uint64_t bytes_ = 0;
@@ -332,7 +374,7 @@ std::string counted(size_t n, std::string_view what) {
 }  // namespace
 
 LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const OptionField> option_fields) {
-  Loader loader(option_fields);
+  Loader loader(option_fields, kustomize_patches(files));
   for (const ConfigFile& file : files) loader.load(file);
   return loader.take();
 }

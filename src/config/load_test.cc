@@ -26,7 +26,7 @@ std::string gateway(std::string_view name, std::string_view more = "") {
   return fmt::format(
       "apiVersion: gateway.solo.io/v1\nkind: Gateway\nmetadata:\n  name: {}\nspec:\n  bindAddress: 127.0.0.1\n  "
       "httpGateway: {{}}\n{}",
-      name, more);
+      name, more.empty() ? "  bindPort: 1\n" : more);
 }
 
 TEST(Load, reads_objects_of_several_documents_and_files) {
@@ -40,7 +40,7 @@ TEST(Load, reads_objects_of_several_documents_and_files) {
   EXPECT_EQ(b.key, (ObjectKey{"Gateway", "gloo-system", "b"}));
   EXPECT_EQ(first.substr(b.begin, b.end - b.begin), gateway("b"));
   EXPECT_EQ(b.file, "x/one.yaml");
-  EXPECT_EQ(place_at(b.node, "spec.bindAddress").line, 14u);
+  EXPECT_EQ(place_at(b.node, "spec.bindAddress").line, 15u);
   ASSERT_NE(b.as<kinds::Gateway>(), nullptr);
   EXPECT_EQ(b.as<kinds::Upstream>(), nullptr);
   EXPECT_EQ(b.as<kinds::Gateway>()->bind_address, "127.0.0.1");
@@ -99,8 +99,10 @@ spec:
       "such as \"250ms\" or \"5s\", got \"5 secs\"\n"
       "a.yaml:13: VirtualService gloo-system/httpbin: spec.virtualHost.options.jwt.issuer: expected text, got 1; put "
       "it in quotes\n"
+      "b.yaml:6: Gateway gloo-system/b: spec.bindPort: warning: is not set: the system chooses a free port, which "
+      "`sluice proxy url` tells\n"
       "b.yaml:8: Gateway gloo-system/b: spec.bindport: unknown field; did you mean \"bindPort\"?\n"
-      "2 objects in 2 files: 4 errors, no warnings\n");
+      "2 objects in 2 files: 4 errors, 1 warning\n");
   ASSERT_EQ(config.objects.size(), 2u);
   EXPECT_TRUE(config.objects[0]->rejected);
   EXPECT_TRUE(config.objects[1]->rejected);
@@ -128,9 +130,9 @@ TEST(Load, names_both_places_of_a_duplicate_object) {
   const LoadedConfig config =
       load({{"a.yaml", gateway("a")}, {"b.yaml", "---\n" + gateway("b") + "---\n" + gateway("a", "  bindPort: 9\n")}});
   ASSERT_EQ(config.objects.size(), 2u);
-  EXPECT_EQ(config.objects[0]->as<kinds::Gateway>()->bind_port, 0);
+  EXPECT_EQ(config.objects[0]->as<kinds::Gateway>()->bind_port, 1);
   EXPECT_EQ(config.diagnostics.to_string(),
-            "b.yaml:13: Gateway gloo-system/a: metadata.name: this object is also in a.yaml:4, which counts; remove "
+            "b.yaml:14: Gateway gloo-system/a: metadata.name: this object is also in a.yaml:4, which counts; remove "
             "one of the two\n");
 }
 
@@ -141,14 +143,19 @@ TEST(Load, refuses_what_is_no_object_of_ours) {
   } rows[] = {
       {"[1]", "f:1: expected an object with apiVersion, kind and metadata, got a list"},
       {"text", "f:1: expected an object with apiVersion, kind and metadata, got \"text\""},
-      {"a: 1", "f:1: kind: is required: such as VirtualService\nf:1: apiVersion: is required"},
+      {"spec: {}", "f:1: kind: is required: such as VirtualService\nf:1: apiVersion: is required"},
       {"kind: Gateway\nmetadata: {name: a}", "f:1: Gateway gloo-system/a: apiVersion: is required"},
       {"apiVersion: v1\nmetadata: {name: a}", "f:1: kind: is required"},
-      {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}", "f:2: Pod gloo-system/a: kind: unknown kind \"Pod\""},
+      {"apiVersion: v1\nkind: Secrets\nmetadata: {name: a}",
+       "f:2: Secrets gloo-system/a: kind: unknown kind \"Secrets\"; did you mean \"Secret\"?"},
+      {"apiVersion: gatway.solo.io/v1\nkind: Foo\nmetadata: {name: a}",
+       "f:2: Foo gloo-system/a: kind: unknown kind \"Foo\""},
+      {"apiVersion: graphql.gloo.solo.io/v1beta1\nkind: GraphQLApi\nmetadata: {name: a}",
+       "f:2: GraphQLApi gloo-system/a: kind: unknown kind \"GraphQLApi\""},
       {"apiVersion: v1\nkind: VirtualServce",
        "f:2: VirtualServce gloo-system/: kind: unknown kind \"VirtualServce\"; did you mean \"VirtualService\"?"},
-      {"apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a}",
-       "f:1: Gateway gloo-system/a: apiVersion: \"gateway.networking.k8s.io/v1\" has no kind Gateway; did you mean "
+      {"apiVersion: gateway.solo/v1\nkind: Gateway\nmetadata: {name: a}",
+       "f:1: Gateway gloo-system/a: apiVersion: \"gateway.solo/v1\" has no kind Gateway; did you mean "
        "\"gateway.solo.io/v1\"?"},
       {"apiVersion: gateway.solo.io/v1\nkind: RouteTable\nmetadata: {name: a}",
        "f:2: RouteTable gloo-system/a: kind: kind RouteTable is not supported yet"},
@@ -183,7 +190,7 @@ TEST(Load, refuses_what_is_no_object_of_ours) {
 TEST(Load, understands_gloos_flattened_form) {
   const LoadedConfig config = load(
       {{"a.yaml", "metadata: {name: v, namespace: m}\nvirtualHost:\n  domains: [a.com]\nnamespacedStatuses: {x: 1}\n"},
-       {"conf/gateways/gloo-system/g.yaml", "metadata: {name: g}\nbindAddress: '::'\nhttpGateway: {}\n"},
+       {"conf/gateways/gloo-system/g.yaml", "metadata: {name: g}\nbindAddress: '::'\nbindPort: 1\nhttpGateway: {}\n"},
        {"us.yaml", "metadata: {name: u}\nstatic: {hosts: [{addr: a, prt: 80}]}\n"}});
   EXPECT_EQ(config.diagnostics.to_string(),
             "us.yaml:2: Upstream gloo-system/u: static.hosts[0].port: is required\n"
@@ -205,6 +212,119 @@ TEST(Load, takes_a_list_for_its_items) {
   EXPECT_EQ(config.diagnostics.to_string(), "");
   ASSERT_EQ(config.objects.size(), 1u);
   EXPECT_EQ(config.objects[0]->end, 0u);
+}
+
+TEST(Load, takes_a_list_of_one_kind_whose_items_may_go_without_it) {
+  const LoadedConfig config = load({{"a.yaml",
+                                     "apiVersion: gateway.solo.io/v1\nkind: VirtualServiceList\nitems:\n"
+                                     "- metadata: {name: a}\n  spec: {virtualHost: {}}\n"
+                                     "- metadata: {name: b}\n  spec: {virtualHost: {domans: []}}\n"}});
+  EXPECT_EQ(config.diagnostics.to_string(),
+            "a.yaml:7: VirtualService gloo-system/b: spec.virtualHost.domans: unknown field; did you mean "
+            "\"domains\"?\n");
+  EXPECT_EQ(config.objects.size(), 2u);
+  EXPECT_EQ(load({{"a.yaml", "apiVersion: v1\nkind: List\nitems: {a: b}\n"}}).diagnostics.to_string(),
+            "a.yaml:3: items: a List has a list of objects here\n");
+  EXPECT_EQ(load({{"a.yaml", "apiVersion: v1\nkind: List\n"}}).diagnostics.errors(), 1u);
+}
+
+TEST(Load, skips_what_is_not_for_it_and_says_so) {
+  struct {
+    std::string yaml;
+    const char* said;
+  } rows[] = {
+      {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Service\nmetadata: "
+       "{name: a}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\n",
+       "f:1: note: skipped, as not for sluice: apps/v1 Deployment, v1 Service\n"},
+      {"apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: a}\n",
+       "f:1: note: skipped, as not for sluice: gateway.networking.k8s.io/v1 Gateway\n"},
+      {"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n",
+       "f:1: note: skipped, as not for sluice: networking.istio.io/v1 VirtualService\n"},
+      {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n",
+       "f:4: note: skipped, as not for sluice: v1 Namespace\n"},
+      {"# values of a chart\nreplicas: 3\nimage: {tag: x}\n",
+       "f:2: note: skipped, as not for sluice: a document without apiVersion and kind\n"},
+      {"apiVersion: v2\nname: chart\nversion: 1.2.3\n",
+       "f:1: note: skipped, as not for sluice: a document of apiVersion v2\n"},
+      {"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n",
+       "f:1: note: skipped, as not for sluice: a Kustomization; `kustomize build FOLDER | sluice check -` checks what "
+       "it "
+       "makes\n"},
+  };
+  for (const auto& row : rows) {
+    const LoadedConfig config = load({{"f", row.yaml}});
+    EXPECT_EQ(config.diagnostics.to_string(), row.said) << row.yaml;
+    EXPECT_EQ(config.diagnostics.errors() + config.diagnostics.warnings(), 0u) << row.yaml;
+    EXPECT_TRUE(config.objects.empty()) << row.yaml;
+  }
+}
+
+TEST(Load, takes_no_patch_of_a_kustomization_for_an_object) {
+  const std::string patch = "apiVersion: gateway.solo.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {bindPort: 2}\n";
+  const LoadedConfig config =
+      load({{"over/kustomization.yaml",
+             "resources: [../base]\npatches:\n- path: one.yaml\n- patch: |-\n    - op: remove\npatchesStrategicMerge: "
+             "[./two.yaml]\n"},
+            {"base/a.yaml", gateway("a")},
+            {"over/one.yaml", patch},
+            {"over/two.yaml", patch},
+            {"over/three.yaml", patch}});
+  EXPECT_EQ(config.diagnostics.to_string(),
+            "over/kustomization.yaml:1: note: skipped, as not for sluice: a document without apiVersion and kind; "
+            "`kustomize build FOLDER | sluice check -` checks what it makes\n"
+            "over/one.yaml: note: skipped: a patch for Kustomize, no object by itself\n"
+            "over/two.yaml: note: skipped: a patch for Kustomize, no object by itself\n"
+            "over/three.yaml:3: Gateway gloo-system/a: metadata.name: this object is also in base/a.yaml:4, which "
+            "counts; remove one of the two\n"
+            "over/three.yaml:4: Gateway gloo-system/a: spec.bindAddress: is required: 127.0.0.1 is reached from this "
+            "machine only, :: from everywhere (IPv4 too)\n"
+            "over/three.yaml:4: Gateway gloo-system/a: spec: one of httpGateway, tcpGateway, hybridGateway must be "
+            "set\n");
+}
+
+TEST(Load, keeps_notes_from_pushing_out_errors) {
+  std::vector<ConfigFile> files;
+  for (int i = 0; i < 2000; ++i) files.push_back({fmt::format("{}", i), "a: 1\n"});
+  files.push_back({"last", gateway("a", "  nonsense: 1\n")});
+  const LoadedConfig config = load(std::move(files));
+  EXPECT_EQ(config.diagnostics.errors(), 1u);
+  EXPECT_TRUE(config.diagnostics.to_string().contains("last:8: "));
+  EXPECT_TRUE(config.diagnostics.to_string().ends_with("and 1900 more\n"));
+}
+
+TEST(Load, says_where_a_field_belongs_that_stands_elsewhere) {
+  const std::string vs = "apiVersion: gateway.solo.io/v1\nkind: VirtualService\nmetadata: {name: a}\n";
+  struct {
+    std::string yaml;
+    std::string said;
+  } rows[] = {
+      {vs + "spec: {virtualHost: {options: {timeout: 5s}}}",
+       "spec.virtualHost.options.timeout: unknown field; it belongs into spec.virtualHost.routes[].options\n"},
+      {vs + "spec: {virtualHost: {routes: [{timeout: 5s, directResponseAction: {status: 200}}]}}",
+       "spec.virtualHost.routes[0].timeout: unknown field; it belongs into spec.virtualHost.routes[].options\n"},
+      {vs + "spec: {domains: [a], virtualHost: {}}", "spec.domains: unknown field; it belongs into spec.virtualHost\n"},
+      {vs + "spec: {virtualHost: {}}\nroutes: []", "routes: unknown field; it belongs into spec.virtualHost\n"},
+      {vs + "spec: {virtualHost: {options: {requestHeadersToAdd: []}}}",
+       "requestHeadersToAdd: unknown field; it belongs into spec.virtualHost.options.headerManipulation\n"},
+      {"apiVersion: gateway.solo.io/v1\nkind: VirtualService\nmetadata:\nname: a\nspec: {virtualHost: {}}",
+       "f:4: VirtualService gloo-system/: name: unknown field; it belongs into metadata\n"},
+      {vs + "spec: {virtualHost: {\"\xC2\xA0 domains\": [a]}}",
+       "unknown field; there is a no-break space (U+00A0) in it, which only looks like a space: write a plain one"},
+      {vs +
+           "spec: {virtualHost: {routes: [{options: {timeout: \"5s\xC2\xA0\"}, directResponseAction: {status: 200}}]}}",
+       "there is a no-break space (U+00A0) in it, which only looks like a space: write a plain one"},
+      {vs + "spec: {virtualHost: {nothingLikeIt: 1}}", "spec.virtualHost.nothingLikeIt: unknown field\n"},
+  };
+  for (const auto& row : rows) {
+    const std::string said = load({{"f", row.yaml}}).diagnostics.to_string();
+    EXPECT_TRUE(said.contains(row.said)) << row.yaml << "\n" << said;
+  }
+}
+
+TEST(Load, knows_gloos_settings_in_the_flattened_form) {
+  for (const char* field : {"discoveryNamespace: gloo-system", "gloo: {xdsBindAddr: a}", "kubernetesConfigSource: {}"})
+    EXPECT_EQ(load({{"f", fmt::format("metadata: {{name: default}}\n{}\n", field)}}).diagnostics.to_string(),
+              "f:1: Settings gloo-system/default: kind: kind Settings is not supported yet\n");
 }
 
 TEST(Load, hashes_what_the_user_wants_and_nothing_else) {

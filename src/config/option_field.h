@@ -53,12 +53,22 @@ class OptionField {
   OptionLevels levels() const { return levels_; }
   const std::string& doc() const { return doc_; }
   const ValueType& type() const { return *type_; }
+  // Options of the level that may not be set beside it, and why in a sentence.
+  OptionField excluding(std::vector<std::string_view> names, std::string_view why) && {
+    excluded_ = std::move(names);
+    why_excluded_ = why;
+    return std::move(*this);
+  }
+  std::span<const std::string_view> excluded() const { return excluded_; }
+  std::string_view why_excluded() const { return why_excluded_; }
 
  private:
   std::string name_;
   OptionLevels levels_;
   std::string doc_;
   const ValueType* type_;
+  std::vector<std::string_view> excluded_;
+  std::string_view why_excluded_;
 };
 
 // T is any type that a field may have (config/bind.h), usually a struct with bind().

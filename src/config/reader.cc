@@ -6,9 +6,14 @@
 
 #include "base/strings.h"
 #include "config/bind.h"
+#include "config/wrong_place.h"
 
 namespace sluice {
 namespace {
+
+constexpr std::string_view kNoBreakSpace = "\xC2\xA0";
+constexpr std::string_view kNoBreakSpaceIsThere =
+    "there is a no-break space (U+00A0) in it, which only looks like a space: write a plain one";
 
 bool is_simple_key(std::string_view key) {
   return !key.empty() &&
@@ -53,6 +58,18 @@ void Reader::error(Place place, std::string message, std::string suggestion) {
                              .suggestion = std::move(suggestion)});
 }
 
+void Reader::unknown_field(std::string_view key, Place place, std::string suggestion) {
+  std::string message = "unknown field";
+  if (key.contains(kNoBreakSpace)) {
+    message += fmt::format("; {}", kNoBreakSpaceIsThere);
+  } else if (const std::string where = context_.elsewhere ? context_.elsewhere->parent_of(key, path()) : std::string();
+             !where.empty()) {
+    message += fmt::format("; it belongs into {}", where);
+    suggestion.clear();
+  }
+  error(place, std::move(message), std::move(suggestion));
+}
+
 void Reader::warning(Place place, std::string message) {
   context_.diagnostics->add({.severity = Severity::warning,
                              .file = context_.file,
@@ -78,7 +95,9 @@ std::string Reader::quoted(const Node& node) const {
 void Reader::wrong_type(const Node& node, std::string_view what) {
   const bool is_number = node.integer() || node.big_integer() || node.real() || node.boolean();
   const std::string hint = what == "text" && is_number ? "; put it in quotes" : "";
-  error(node.place(), fmt::format("expected {}, got {}{}", what, quoted(node), hint));
+  const auto* text = node.text();
+  const std::string space = text && text->contains(kNoBreakSpace) ? fmt::format("; {}", kNoBreakSpaceIsThere) : "";
+  error(node.place(), fmt::format("expected {}, got {}{}{}", what, quoted(node), hint, space));
 }
 
 namespace {

@@ -232,6 +232,42 @@ std::expected<Node, SyntaxError> parse_one(std::string_view text, uint32_t first
   return builder.take();
 }
 
+// What people meet most, told by the line and its neighbours: yaml-cpp may stumble one line later or earlier.
+struct Slip {
+  std::string_view message;
+  bool (*is_in)(std::string_view line);
+};
+constexpr Slip kSlips[] = {
+    {"a tab in front of the text: YAML is indented by spaces only",
+     [](std::string_view line) {
+       return line.substr(0, std::min(line.find_first_not_of(" \t"), line.size())).contains('\t');
+     }},
+    {"a template ({{ ... }}) that is not in quotes: render a chart of Helm first, as with `helm template CHART | "
+     "sluice "
+     "check -`, and put a text of your own in quotes",
+     [](std::string_view line) {
+       const std::string_view text = trim(line);
+       return text.starts_with("{{") ||
+              std::ranges::any_of(std::initializer_list<std::string_view>{"{{-", ".Values", ": {{", "- {{"},
+                                  [&](std::string_view mark) { return text.contains(mark); });
+     }},
+    {"a no-break space (U+00A0) stands in this line, which only looks like a space: write a plain one",
+     [](std::string_view line) { return line.contains("\xC2\xA0"); }},
+};
+
+std::string_view line_of(std::string_view file, uint32_t number) {
+  for (uint32_t line = 1; line < number && !file.empty(); ++line)
+    file.remove_prefix(std::min(file.find('\n'), file.size() - 1) + 1);
+  return number == 0 ? std::string_view() : file.substr(0, file.find('\n'));
+}
+
+SyntaxError in_peoples_words(std::string_view file, SyntaxError error) {
+  for (const uint32_t line : {error.place.line, error.place.line - 1, error.place.line + 1})
+    for (const Slip& slip : kSlips)
+      if (line != 0 && slip.is_in(line_of(file, line))) return {{.line = line, .column = 0}, std::string(slip.message)};
+  return error;
+}
+
 bool begins_like_json(std::string_view file) {
   const size_t first = file.find_first_not_of(" \t\r\n");
   return first != std::string_view::npos && file[first] == '{';
@@ -253,7 +289,7 @@ std::expected<std::vector<Document>, SyntaxError> parse_documents(std::string_vi
     if (has_bom && segment.begin == 0) segment.begin = segment.text_begin = 3;
     const std::string_view text = file.substr(segment.text_begin, segment.end - segment.text_begin);
     auto node = parse_one(text, segment.first_line, limits, nodes);
-    if (!node) return std::unexpected(std::move(node).error());
+    if (!node) return std::unexpected(in_peoples_words(file, std::move(node).error()));
     if (!node->is_null()) out.push_back({std::move(*node), segment.begin, segment.end});
   }
   return out;

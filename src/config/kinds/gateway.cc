@@ -168,6 +168,8 @@ void bind(Fields& f, Gateway& g) {
   f.optional("ssl", ssl, "Serve TLS; only false so far.");
   f.optional("useProxyProto", proxy_protocol, "Expect PROXY protocol; only false so far.");
   f.ignored("namespacedStatuses", "Kept by Gloo.");
+  if (!f.present("bindPort"))
+    f.warning("bindPort", "is not set: the system chooses a free port, which `sluice proxy url` tells");
   f.check(!ssl, "ssl", "not supported yet");
   f.check(!proxy_protocol, "useProxyProto", "not supported yet");
   f.exactly_one({"httpGateway", "tcpGateway", "hybridGateway"});

@@ -113,7 +113,7 @@ TEST(Gateway, says_which_way_to_select_does_nothing) {
 TEST(Gateway, with_a_mistake_is_refused) {
   const auto with = [](std::string_view more) { return fmt::format("bindAddress: 127.0.0.1\nbindPort: 1\n{}", more); };
   const auto http = [](std::string_view options) {
-    return fmt::format("bindAddress: 127.0.0.1\nhttpGateway: {{options: {{{}}}}}", options);
+    return fmt::format("bindAddress: 127.0.0.1\nbindPort: 1\nhttpGateway: {{options: {{{}}}}}", options);
   };
   const auto manager = [&](std::string_view s) {
     return http(fmt::format("httpConnectionManagerSettings: {{{}}}", s));
@@ -124,14 +124,15 @@ TEST(Gateway, with_a_mistake_is_refused) {
   expect_bad(
       "gw",
       {
-          {"httpGateway: {}",
+          {"bindPort: 1\nhttpGateway: {}",
            "bindAddress: is required: 127.0.0.1 is reached from this machine only, :: from everywhere"},
-          {"bindAddress: localhost\nhttpGateway: {}",
+          {"bindAddress: localhost\nbindPort: 1\nhttpGateway: {}",
            "bindAddress: bindAddress localhost is not a valid IP address; 127.0.0.1 is"},
-          {"bindAddress: 127.0.0.1:80\nhttpGateway: {}", "bindAddress: bindAddress 127.0.0.1:80 is not a valid IP"},
-          {"bindAddress: '[::1]'\nhttpGateway: {}", "bindAddress: bindAddress [::1] is not"},
-          {"bindAddress: 1.2.3\nhttpGateway: {}", "bindAddress: bindAddress 1.2.3 is not"},
-          {"bindAddress: ''\nhttpGateway: {}", "bindAddress: bindAddress  is not"},
+          {"bindAddress: 127.0.0.1:80\nbindPort: 1\nhttpGateway: {}",
+           "bindAddress: bindAddress 127.0.0.1:80 is not a valid IP"},
+          {"bindAddress: '[::1]'\nbindPort: 1\nhttpGateway: {}", "bindAddress: bindAddress [::1] is not"},
+          {"bindAddress: 1.2.3\nbindPort: 1\nhttpGateway: {}", "bindAddress: bindAddress 1.2.3 is not"},
+          {"bindAddress: ''\nbindPort: 1\nhttpGateway: {}", "bindAddress: bindAddress  is not"},
           {"bindAddress: ::1\nbindPort: 65536\nhttpGateway: {}",
            "bindPort: expected a whole number from 0 to 65535, got 65536"},
           {"bindAddress: ::1\nbindPort: -1\nhttpGateway: {}",

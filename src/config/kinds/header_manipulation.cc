@@ -12,13 +12,19 @@ namespace {
 // Why requests cannot have this header changed; Gloo's words.
 std::string request_header_error(std::string_view name) {
   if (name.starts_with(':') || equals_ignoring_case(name, "host"))
-    return fmt::format(": -prefixed or host headers may not be modified. Received '{}' header", printable(name, 60));
+    return fmt::format(
+        "{0} cannot be changed here: hostRewrite is for the host, prefixRewrite for the path (Gloo: \": -prefixed or "
+        "host headers may not be modified. Received '{0}' header\")",
+        printable(name, 60));
   return header_change_error(name);
 }
 
 std::string response_header_error(std::string_view name) {
-  if (equals_ignoring_case(name, "host")) return "cannot set Host header in response headers";
-  if (name.starts_with(':')) return fmt::format(":-prefixed headers cannot be set: '{}'", printable(name, 60));
+  if (equals_ignoring_case(name, "host"))
+    return "an answer has no host (Gloo: \"cannot set Host header in response headers\")";
+  if (name.starts_with(':'))
+    return fmt::format("{0} is no header of an answer (Gloo: \":-prefixed headers cannot be set: '{0}'\")",
+                       printable(name, 60));
   return header_change_error(name);
 }
 

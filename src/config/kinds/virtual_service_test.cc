@@ -247,23 +247,23 @@ TEST(VirtualService, with_a_mistake_is_refused) {
            "virtualHost.routes[0].options.headerManipulation.requestHeadersToAdd[0]: one of header, headerSecretRef "
            "must be set"},
           {headers("requestHeadersToAdd: [{header: {key: Host}}]"),
-           "virtualHost.routes[0].options.headerManipulation.requestHeadersToAdd[0]: : -prefixed or host headers may "
-           "not be modified. Received 'Host' header"},
+           "virtualHost.routes[0].options.headerManipulation.requestHeadersToAdd[0]: Host cannot be changed here: "
+           "hostRewrite is for the host, prefixRewrite for the path (Gloo: \": -prefixed or host headers may not be "
+           "modified. Received 'Host' header\")"},
           {headers("requestHeadersToAdd: [{header: {key: ':path'}}]"),
-           "virtualHost.routes[0].options.headerManipulation.requestHeadersToAdd[0]: : -prefixed"},
+           "virtualHost.routes[0].options.headerManipulation.requestHeadersToAdd[0]: :path cannot be changed here"},
           {headers("requestHeadersToAdd: [{header: {key: 'a b'}}]"),
            "virtualHost.routes[0].options.headerManipulation.requestHeadersToAdd[0]: \"a b\" is no header name"},
           {headers("requestHeadersToAdd: [{header: {key: a, value: \"x\\r\\ny: z\"}}]"),
            "virtualHost.routes[0].options.headerManipulation.requestHeadersToAdd[0].header.value: must not hold line "
            "breaks"},
           {headers("requestHeadersToRemove: [host]"),
-           "virtualHost.routes[0].options.headerManipulation.requestHeadersToRemove[0]: : -prefixed"},
+           "virtualHost.routes[0].options.headerManipulation.requestHeadersToRemove[0]: host cannot be changed here"},
           {headers("responseHeadersToAdd: [{header: {key: host}}]"),
-           "virtualHost.routes[0].options.headerManipulation.responseHeadersToAdd[0]: cannot set Host header in "
-           "response headers"},
+           "virtualHost.routes[0].options.headerManipulation.responseHeadersToAdd[0]: an answer has no host"},
           {headers("responseHeadersToAdd: [{header: {key: ':status'}}]"),
-           "virtualHost.routes[0].options.headerManipulation.responseHeadersToAdd[0]: :-prefixed headers cannot be "
-           "set: ':status'"},
+           "virtualHost.routes[0].options.headerManipulation.responseHeadersToAdd[0]: :status is no header of an "
+           "answer"},
           {headers("requestHeadersToAdd: [{header: {key: Transfer-Encoding, value: chunked}}]"),
            "virtualHost.routes[0].options.headerManipulation.requestHeadersToAdd[0]: 'Transfer-Encoding' cannot be "
            "changed: it frames the message or belongs to one connection, and the gateway writes it itself"},

@@ -69,11 +69,54 @@ TEST(ConfigFolder, reads_what_counts_and_nothing_else) {
       "d.json",
       R"({"apiVersion":"gloo.solo.io/v1","kind":"Upstream","metadata":{"name":"d"},"spec":{"static":{"hosts":[{"addr":"x","port":4}]}}})");
   for (const auto name :
-       {".a.yaml.swp", ".hidden.yaml", "x.yaml~", "4913", "y.yaml.bak", "README", "#z.yaml#", "sub/e.yaml"})
+       {".a.yaml.swp", ".hidden.yaml", "x.yaml~", "4913", "y.yaml.bak", "README", "#z.yaml#", ".git/e.yaml"})
     c.folder.write(name, upstream("ignored", 9));
   c.open();
   EXPECT_EQ(c.names(), "a b c d");
   EXPECT_EQ(c.config->diagnostics().errors(), 0u) << c.config->diagnostics().to_string();
+}
+
+TEST(ConfigFolder, reads_the_folders_below_it_and_follows_them) {
+  Configured c;
+  c.folder.write("team/a/vs.yaml", upstream("a", 1));
+  c.open();
+  EXPECT_EQ(c.names(), "a");
+  c.folder.write("team/b/vs.yaml", upstream("b", 2));
+  pollfd ready{c.config->fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&ready, 1, 10'000), 1);
+  EXPECT_TRUE(c.reload());
+  EXPECT_EQ(c.names(), "a b");
+  c.config->on_readable(SteadyTime(1s));
+  c.folder.write("team/b/vs.yaml", upstream("b", 3));  // in a folder that was not there at first
+  EXPECT_EQ(::poll(&ready, 1, 10'000), 1);
+  EXPECT_TRUE(c.reload());
+  EXPECT_EQ(c.port("b"), 3);
+}
+
+TEST(ConfigFolder, reads_each_folder_once_though_links_lead_round_in_a_circle) {
+  Configured c;
+  c.folder.write("team/vs.yaml", upstream("a", 1));
+  std::filesystem::create_directory_symlink(c.folder.path(), c.folder.path("team/up"));
+  c.open();
+  EXPECT_EQ(c.names(), "a");
+  EXPECT_EQ(c.config->diagnostics().errors(), 0u) << c.config->diagnostics().to_string();
+}
+
+TEST(ConfigFolder, says_where_it_stops_reading_folders) {
+  {
+    Configured c;
+    std::string deep;
+    for (unsigned i = 0; i <= FolderScan::kDepthMax; ++i) deep += "d/";
+    c.folder.write(deep + "vs.yaml", upstream("a", 1));
+    c.open();
+    EXPECT_EQ(c.names(), "");
+    EXPECT_TRUE(c.config->diagnostics().to_string().contains("folders more than 16 deep are not read"));
+  }
+  Configured c;
+  for (unsigned i = 0; i < FolderScan::kFoldersMax; ++i)
+    std::filesystem::create_directory(c.folder.path(fmt::format("{}", i)));
+  c.open();
+  EXPECT_TRUE(c.config->diagnostics().to_string().contains("more than 1000 folders; the others are not read"));
 }
 
 TEST(ConfigFolder, reads_gloos_flattened_files_by_their_folders) {

@@ -8,7 +8,6 @@
 
 #include "config/load.h"
 #include "control/store/file_write.h"
-#include "control/store/kinds.h"
 
 namespace sluice {
 namespace {
@@ -19,6 +18,7 @@ struct Listing {
   std::vector<std::string> files;
   std::vector<std::string> folders;
   std::string problem;
+  std::string left_out;  // why not all that is below it is read
 };
 
 Listing list_folder(const std::string& folder) {
@@ -40,22 +40,40 @@ Listing list_folder(const std::string& folder) {
   return listing;
 }
 
-bool is_plural(std::string_view name) {
-  return std::ranges::any_of(kinds::all_kinds(), [name](const Kind& kind) { return kind.plural == name; });
-}
+// Every folder below `root`, each once: links may lead round in a circle.
+class FolderWalk {
+ public:
+  template <class Visit>
+  void go(const std::string& folder, Visit& visit, unsigned depth = 0) {
+    if (!is_new(folder)) return;
+    const Listing listing = list_folder(folder);
+    visit(folder, listing);
+    for (const std::string& name : listing.folders) {
+      if (depth == FolderScan::kDepthMax)
+        return leave_out(fmt::format("{}: folders more than {} deep are not read", folder, depth), folder, visit);
+      if (seen_.size() == FolderScan::kFoldersMax)
+        return leave_out(fmt::format("more than {} folders; the others are not read", seen_.size()), folder, visit);
+      go(folder + "/" + name, visit, depth + 1);
+    }
+  }
 
-// Gloo's file form keeps objects at <folder>/<plural>/<namespace>/<name>.yaml.
+ private:
+  // Once for the whole walk: the first says what is to be done.
+  template <class Visit>
+  void leave_out(std::string why, const std::string& folder, Visit& visit) {
+    if (!std::exchange(left_out_, true)) visit(folder, Listing{.left_out = std::move(why)});
+  }
+  bool is_new(const std::string& folder) {
+    struct stat about{};
+    return ::stat(folder.c_str(), &about) != 0 || seen_.emplace(about.st_dev, about.st_ino).second;
+  }
+  std::set<std::pair<dev_t, ino_t>> seen_;
+  bool left_out_ = false;
+};
+
 template <class Visit>
 void visit_folder(const std::string& root, Visit visit) {
-  const Listing listing = list_folder(root);
-  visit(root, listing);
-  for (const std::string& plural : listing.folders) {
-    if (!is_plural(plural)) continue;
-    const std::string below = root + "/" + plural;
-    const Listing namespaces = list_folder(below);
-    visit(below, Listing{.problem = namespaces.problem});
-    for (const std::string& ns : namespaces.folders) visit(below + "/" + ns, list_folder(below + "/" + ns));
-  }
+  FolderWalk().go(root, visit);
 }
 
 class Scanner {
@@ -87,6 +105,7 @@ class Scanner {
     scan_.unlisted.push_back(path);
     scan_.problems.push_back(std::move(problem));
   }
+  void problem(const std::string& text) { scan_.problems.push_back(text); }
   void gone(const std::string& path) { scan_.gone.push_back(path); }
   FolderScan take() { return std::move(scan_); }
 
@@ -128,6 +147,7 @@ FolderScan scan_folders(const std::vector<std::string>& paths) {
     } else {
       visit_folder(path, [&](const std::string& folder, const Listing& listing) {
         if (!listing.problem.empty()) scanner.unlisted(folder, listing.problem);
+        if (!listing.left_out.empty()) scanner.problem(listing.left_out);
         for (const std::string& name : listing.files) scanner.add(folder + "/" + name);
       });
     }

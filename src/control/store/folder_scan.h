@@ -1,7 +1,7 @@
 // Which files a list of configured paths means, and their bytes.
 //
-// A path is a file, or a folder whose *.yaml, *.yml and *.json count. What editors and ConfigMap mounts leave around
-// does not: names that begin with a dot or end with "~", and folders, except <plural>/<namespace>/ of Gloo's file form.
+// A path is a file, or a folder whose *.yaml, *.yml and *.json count, and those of all folders below it. What editors,
+// ConfigMap mounts and version control leave around does not: names that begin with a dot or end with "~".
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,8 @@ struct ScannedFile {
 
 struct FolderScan {
   static constexpr size_t kFilesMax = 10'000;
+  static constexpr size_t kFoldersMax = 1'000;  // below one configured path; each is watched
+  static constexpr unsigned kDepthMax = 16;
 
   std::vector<ScannedFile> files;     // sorted by configured path, then by name; each path once
   std::vector<std::string> gone;      // configured paths that are not there

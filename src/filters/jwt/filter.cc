@@ -285,13 +285,17 @@ class JwtFactory final : public FilterFactory {
   std::vector<Stage> stages() const override { return {Stage::jwt_before, Stage::jwt_after}; }
 
   std::vector<OptionField> option_fields() const override {
-    return {option_field<Check>("jwt", OptionLevel::virtual_host, "Checks JSON Web Tokens, behind external auth."),
+    constexpr std::string_view kOneOfThem = "jwt, jwtStaged and jwtProvidersStaged of a route exclude one another";
+    return {option_field<Check>("jwt", OptionLevel::virtual_host, "Checks JSON Web Tokens, behind external auth.")
+                .excluding({"jwtStaged"}, "jwt is jwtStaged.afterExtAuth"),
             option_field<StagedChecks>("jwtStaged", OptionLevel::virtual_host,
                                        "Checks JSON Web Tokens before and behind external auth."),
             option_field<RouteSwitch>("jwt", OptionLevel::route, "Switches the check behind external auth off."),
-            option_field<StagedRouteSwitches>("jwtStaged", OptionLevel::route, "Switches the checks off, each alone."),
+            option_field<StagedRouteSwitches>("jwtStaged", OptionLevel::route, "Switches the checks off, each alone.")
+                .excluding({"jwt"}, kOneOfThem),
             option_field<StagedChecks>("jwtProvidersStaged", OptionLevel::route,
-                                       "The route's own checks; each replaces the virtual host's of its stage.")};
+                                       "The route's own checks; each replaces the virtual host's of its stage.")
+                .excluding({"jwt", "jwtStaged"}, kOneOfThem)};
   }
 
   Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {

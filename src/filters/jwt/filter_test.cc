@@ -416,7 +416,7 @@ TEST(JwtFilter, refuses_bad_configuration_with_the_place_and_the_reason) {
       {provider(jwks + ", tokenSource: {headers: [{header: x-t}]}, claimsToHeaders: [{claim: a, header: X-T}]"),
        "also carries the token"},
       {"jwt: {validationPolicy: NEVER, providers: {p: {" + jwks + "}}}", "validationPolicy"},
-      {"{jwt: {providers: {p: {" + jwks + "}}}, jwtStaged: {}}", "exclude"},
+      {"{jwt: {providers: {p: {" + jwks + "}}}, jwtStaged: {}}", "cannot stand beside jwtStaged"},
   };
   for (const auto& row : rows) {
     FilterHarness gateway(jwt_filter());

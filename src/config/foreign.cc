@@ -1,0 +1,138 @@
+#include "config/foreign.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "base/strings.h"
+
+namespace sluice {
+namespace {
+
+using kinds::KindInfo;
+
+// Kinds of Kubernetes' own group besides those we read.
+constexpr std::string_view kCoreKinds[] = {"Binding",       "ComponentStatus",  "Endpoints",
+                                           "Event",         "LimitRange",       "Namespace",
+                                           "Node",          "PersistentVolume", "PersistentVolumeClaim",
+                                           "Pod",           "PodTemplate",      "ReplicationController",
+                                           "ResourceQuota", "Service",          "ServiceAccount"};
+
+// Fields at the top that only one kind of Gloo's has.
+struct Telltale {
+  std::string_view field;
+  std::string_view kind;
+};
+constexpr Telltale kTelltales[] = {{"virtualHost", "VirtualService"},
+                                   {"httpGateway", "Gateway"},
+                                   {"tcpGateway", "Gateway"},
+                                   {"hybridGateway", "Gateway"},
+                                   {"bindPort", "Gateway"},
+                                   {"static", "Upstream"},
+                                   {"kube", "Upstream"},
+                                   {"consul", "Upstream"},
+                                   {"aws", "Upstream"},
+                                   {"awsEc2", "Upstream"},
+                                   {"azure", "Upstream"},
+                                   {"pipe", "Upstream"},
+                                   {"discoveryNamespace", "Settings"},
+                                   {"watchNamespaces", "Settings"},
+                                   {"kubernetesConfigSource", "Settings"},
+                                   {"directoryConfigSource", "Settings"},
+                                   {"kubernetesSecretSource", "Settings"},
+                                   {"directorySecretSource", "Settings"},
+                                   {"gloo", "Settings"},
+                                   {"gateway", "Settings"},
+                                   {"destinations", "UpstreamGroup"},
+                                   {"listeners", "Proxy"},
+                                   {"configs", "AuthConfig"},
+                                   {"routes", "RouteTable"}};
+
+std::string_view group_of(std::string_view version) {
+  const size_t slash = version.find('/');
+  return slash == std::string_view::npos ? std::string_view() : version.substr(0, slash);
+}
+
+bool is_kind_of_ours(std::string_view kind) {
+  return std::ranges::find(kinds::all_kinds(), kind, &KindInfo::kind) != kinds::all_kinds().end();
+}
+
+bool is_like_ours(std::string_view kind) {
+  std::vector<std::string_view> names;
+  for (const KindInfo& info : kinds::all_kinds()) names.push_back(info.kind);
+  return nearest(kind, names).has_value();
+}
+
+// Groups of Gloo that we do not know are its own all the same: to skip one of those in silence would drop a policy.
+bool is_group_of_ours(std::string_view group) {
+  std::vector<std::string_view> groups;
+  for (const KindInfo& info : kinds::all_kinds())
+    if (!info.group.empty()) groups.push_back(info.group);
+  return group.ends_with("solo.io") || group.ends_with("sluice.dev") || nearest(group, groups).has_value();
+}
+
+// Something that is no object at all: a chart's values, a kustomization, any other YAML.
+bool has_nothing_of_an_object(const Node& document) {
+  if (!document.map()) return false;
+  for (const std::string_view field : {"metadata", "spec", "kind"})
+    if (document.find(field)) return false;
+  return flattened_kind_name(document).empty();
+}
+
+bool is_kustomization_file(const std::string& path) {
+  const std::string name = std::filesystem::path(path).filename().string();
+  return name == "kustomization.yaml" || name == "kustomization.yml";
+}
+
+void add_path(std::set<std::string>& out, const std::string& file, std::string_view relative) {
+  if (relative.empty() || relative.contains('\n')) return;  // a patch that is written here
+  out.insert((std::filesystem::path(file).parent_path() / relative).lexically_normal().string());
+}
+
+}  // namespace
+
+std::string_view flattened_kind_name(const Node& document) {
+  for (const Telltale& telltale : kTelltales)
+    if (document.find(telltale.field)) return telltale.kind;
+  return {};
+}
+
+std::string foreign_name(const Node& document) {
+  const std::string_view kind = document.text_at({"kind"}), version = document.text_at({"apiVersion"});
+  if (has_nothing_of_an_object(document)) {
+    return version.empty() ? "a document without apiVersion and kind"
+                           : fmt::format("a document of apiVersion {}", printable(version, 60));
+  }
+  if (kind.empty()) return {};
+  const std::string name = fmt::format("{} {}", printable(version, 60), printable(kind, 60));
+  if (kind == "Kustomization") return "a Kustomization";
+  if (version.empty()) return {};
+  const std::string_view group = group_of(version);
+  if (group.empty())
+    return version == "v1" && std::ranges::find(kCoreKinds, kind) != std::end(kCoreKinds) ? name : std::string();
+  if (is_group_of_ours(group)) return {};
+  // A kind of ours, or nearly, in a group that is no domain: a slip, more likely than somebody else's.
+  if (!group.contains('.') && (is_kind_of_ours(kind) || is_like_ours(kind))) return {};
+  return name;
+}
+
+std::set<std::string> kustomize_patches(std::span<const ConfigFile> files) {
+  std::set<std::string> out;
+  for (const ConfigFile& file : files) {
+    if (!is_kustomization_file(file.path)) continue;
+    const auto documents = parse_documents(file.bytes);
+    if (!documents) continue;  // told where it is loaded
+    for (const Document& document : *documents) {
+      for (const std::string_view field : {"patches", "patchesStrategicMerge", "patchesJson6902", "replacements"}) {
+        const Node* patches = document.node.find(field);
+        if (!patches || !patches->list()) continue;
+        for (const Node& patch : *patches->list())
+          add_path(out, file.path, patch.text() ? std::string_view(*patch.text()) : patch.text_at({"path"}));
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace sluice

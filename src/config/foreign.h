@@ -1,0 +1,23 @@
+// What stands in people's files beside our objects: Helm's and Kustomize's own, and objects of other programs. It is
+// skipped with a note, while a slip in one of ours stays an error.
+#pragma once
+
+#include <set>
+#include <span>
+#include <string>
+
+#include "config/load.h"
+
+namespace sluice {
+
+// What the document is ("apps/v1 Deployment", "a document without apiVersion and kind") when it is not for us; "" when
+// it is, or wants to be.
+std::string foreign_name(const Node& document);
+
+// The files that the kustomization files among these name as patches: parts of objects, no objects.
+std::set<std::string> kustomize_patches(std::span<const ConfigFile> files);
+
+// Whether the document looks like Gloo's flattened form of a kind by a field that no other kind has; the kind's name.
+std::string_view flattened_kind_name(const Node& document);
+
+}  // namespace sluice
