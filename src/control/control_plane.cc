@@ -65,6 +65,14 @@ class ControlPlane final : private Waiter {
     Timer timer;
     Nanos delay = kBindRetryFirst;
   };
+  // While an access log cannot be written: statuses say so, and no longer than it is true.
+  struct LogRetry final : Waiter {
+    explicit LogRetry(ControlPlane& p) : plane(p) {}
+    void wake() override { plane.look_after_logs(); }
+    void cancel() override {}
+    ControlPlane& plane;
+    Timer timer;
+  };
   void wake() override;  // the folder's quiet time is over, or something is to be tried again
   void cancel() override {}
   void arm_reload();
@@ -76,6 +84,8 @@ class ControlPlane final : private Waiter {
   void publish();
   void retry_binds();
   void tell_ports();
+  void look_after_logs();
+  size_t log_problems() const;
   enum class ProbesFor : uint8_t { operators, machines };
   Probes probes(ProbesFor whom);
   std::string closed_lines(ProbesFor whom) const;
@@ -110,6 +120,8 @@ class ControlPlane final : private Waiter {
   std::shared_ptr<const Snapshot> snapshot_;
   Translation translation_;  // that the snapshot came from
   BindRetry bind_retry_{*this};
+  LogRetry log_retry_{*this};
+  size_t log_problems_ = 0;                              // when the snapshot was made
   std::vector<std::pair<ObjectKey, uint64_t>> applied_;  // what the snapshot was made from
   const SteadyTime started_ = steady_now();
   std::vector<PolicyGap> applied_gaps_;
@@ -152,10 +164,11 @@ ControlPlane::ControlPlane(const RunOptions& options)
 
 void ControlPlane::log_diagnostics() {
   for (const Diagnostic& diagnostic : folder_->diagnostics().all()) {
-    if (diagnostic.severity == Severity::error)
-      log::error("config", diagnostic.to_string());
-    else
-      log::warn("config", diagnostic.to_string());
+    switch (diagnostic.severity) {
+      case Severity::error: log::error("config", diagnostic.to_string()); break;
+      case Severity::warning: log::warn("config", diagnostic.to_string()); break;
+      case Severity::note: log::debug("config", diagnostic.to_string()); break;
+    }
   }
 }
 
@@ -199,9 +212,12 @@ void ControlPlane::apply() {
                    "this Gateway is rejected and no other is there: no port is opened, the default 127.0.0.1:8080 "
                    "neither",
                    {{"object", object->key.to_string()}});
+  translator_->set_rejected(folder_->diagnostics().places_of_errors());
   translate_and_publish();
   settle_own_ports();
   tell_closed();
+  log_problems_ = log_problems();
+  if (log_problems_ > 0) log_retry_.timer.arm(loop_, loop_.now() + LogFile::kRetryEvery, log_retry_);
   log::info("config", "serving",
             {{"snapshot", snapshot_->id}, {"objects", all.size()}, {"listeners", workers_.open_ports().size()}});
 }
@@ -274,6 +290,20 @@ void ControlPlane::tell_ports() {
   ports_told_ = std::move(now);
 }
 
+size_t ControlPlane::log_problems() const {
+  size_t count = 0;
+  for (const auto& listener : snapshot_->listeners)
+    if (listener->access_log) count += listener->access_log->problems().size();
+  return count;
+}
+
+void ControlPlane::look_after_logs() {
+  if (draining_) return;
+  log_files_.retry();
+  if (log_problems() != log_problems_) return apply();
+  log_retry_.timer.arm(loop_, loop_.now() + LogFile::kRetryEvery, log_retry_);
+}
+
 size_t ControlPlane::errors() const {
   size_t errors = folder_->diagnostics().errors();
   for (const auto& [key, report] : translation_.reports) errors += report.all_errors().size();
@@ -323,11 +353,16 @@ void ControlPlane::check_object(const ConfigObject& object, Diagnostics& diagnos
     if (error.find("domain conflict") != std::string::npos || error.find("DomainsNotUnique") != std::string::npos ||
         error.find("is not unique in a proxy") != std::string::npos)
       continue;
-    diagnostics.add({.object = object.key, .path = "spec", .message = error});
+    auto [path, message] = path_and_message(error);
+    if (path.empty()) path = "spec";
+    diagnostics.add({.object = object.key, .path = std::move(path), .message = std::move(message)});
   }
   for (const auto* told : {&report->second.clashes, &report->second.warnings})
-    for (const std::string& text : *told)
-      diagnostics.add({.severity = Severity::warning, .object = object.key, .message = text});
+    for (const std::string& text : *told) {
+      auto [path, message] = path_and_message(text);
+      diagnostics.add(
+          {.severity = Severity::warning, .object = object.key, .path = std::move(path), .message = std::move(message)});
+    }
 }
 
 void ControlPlane::store_changed() {
@@ -508,6 +543,7 @@ void ControlPlane::make_translator() {
 
 // Nothing is opened for it.
 bool ControlPlane::is_free_of_errors() {
+  translator_->set_rejected(folder_->diagnostics().places_of_errors());
   translation_ = translator_->translate(objects(), folder_->gaps());
   for (const auto& [key, report] : translation_.reports)
     for (const std::string& error : report.all_errors())

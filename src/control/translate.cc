@@ -82,6 +82,12 @@ std::string ObjectReport::reason() const {
   return out;
 }
 
+std::pair<std::string, std::string> path_and_message(const std::string& text) {
+  const size_t end = text.find(": ");
+  if (!text.starts_with("spec.") || end == std::string::npos || text.find(' ') < end) return {"", text};
+  return {text.substr(0, end), text.substr(end + 2)};
+}
+
 // --- gateways ---------------------------------------------------------------------------------------------------
 
 Translation Translating::run() {
@@ -189,6 +195,13 @@ void Translating::reject_shared_ports(std::vector<ConfigObjectPtr>& gateways) {
   }
 }
 
+std::string Translating::why_missing(std::string_view kind, std::string_view ns, std::string_view name,
+                                     std::string_view otherwise) const {
+  const auto found = t_.rejected_.find(ObjectKey{std::string(kind), std::string(ns), std::string(name)});
+  return found == t_.rejected_.end() ? std::string(otherwise)
+                                     : fmt::format("exists but is rejected ({})", found->second);
+}
+
 // --- policies that are not in force (decision 0015) ----------------------------------------------------------------
 
 // Also one that is rejected: it is not the name that is wrong.
@@ -204,10 +217,13 @@ void Translating::check_targets(std::span<const ConfigObjectPtr> gateways) {
     if (is_there({target.kind, object.key.ns, target.name}, gateways)) return {};
     return fmt::format("there is no {} {}/{}", target.kind, object.key.ns, target.name);
   };
+  const auto in_force = [&](const ObjectKey& key) { return !rejected_keys_.contains(key) && is_there(key, gateways); };
   for (const ConfigObjectPtr& object : all<kinds::ProxySettings>())
     for (const kinds::TargetRef& target : object->as<kinds::ProxySettings>()->target_refs)
-      if (const std::string text = missing(*object, target); !text.empty())
-        report(object->key).warning("targetRefs: " + text);
+      if (!in_force({target.kind, object->key.ns, target.name}))
+        report(object->key)
+            .warning(fmt::format("targetRefs: {} {}/{} {}", target.kind, object->key.ns, target.name,
+                                 why_missing(target.kind, object->key.ns, target.name, "is not there")));
   for (const ConfigObjectPtr& object : all<kinds::EgressPolicy>()) {
     const auto& targets = object->as<kinds::EgressPolicy>()->target_refs;
     for (size_t i = 0; i < targets.size(); ++i) {
@@ -286,6 +302,7 @@ bool Translating::check_log_formats(const ConfigObject& gateway) {
   if (!service) return true;
   const std::vector<std::string> problems = AccessLog::check(*service);
   for (const std::string& problem : problems) report(gateway.key).error("spec.options.accessLoggingService." + problem);
+  if (!options_.log_files || trial_) warn_of_log_files(gateway, AccessLog::try_files(*service));
   return problems.empty();
 }
 
@@ -337,7 +354,10 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
   listener.address = *address;
   listener.drain_timeout = settings_->drain_timeout;
   const std::vector<ConfigObjectPtr> services = select_services(gateway);
-  if (services.empty()) return {};  // Gloo opens no port for nothing
+  if (services.empty()) {  // Gloo opens no port for nothing
+    warn_of_no_services(gateway);
+    return {};
+  }
   TRY(open_access_log(listener));
   auto hosts = TRY(build_hosts(gateway, services));
   auto table = TRY(RouteTable::create(std::move(hosts)));
@@ -346,11 +366,29 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
   return {};
 }
 
+// Traffic goes on without the log, which is tried again.
+void Translating::warn_of_log_files(const ConfigObject& gateway, const std::vector<std::string>& problems) {
+  for (const std::string& problem : problems)
+    report(gateway.key)
+        .warning(fmt::format("spec.options.accessLoggingService.{}; requests are served without it", problem));
+}
+
+void Translating::warn_of_no_services(const ConfigObject& gateway) {
+  const auto found = by_key_.find(gateway.key);
+  if (found == by_key_.end() || found->second.get() != &gateway) return;  // the default, or one of before
+  const bool any_rejected =
+      std::ranges::any_of(t_.rejected_, [](const auto& entry) { return entry.first.kind == "VirtualService"; });
+  report(gateway.key)
+      .warning(fmt::format("it selects no VirtualService, so no port is opened{}",
+                           any_rejected ? " (those that are rejected do not count)" : ""));
+}
+
 Status Translating::open_access_log(SnapshotListener& listener) {
   if (!options_.log_files || trial_) return {};
   const auto& service = spec_->options.access_logging_service;
   listener.access_log =
       TRY(AccessLog::create(service ? &*service : nullptr, options_.default_access_log, *options_.log_files));
+  if (service) warn_of_log_files(*gateway_, listener.access_log->problems());
   return {};
 }
 

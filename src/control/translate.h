@@ -38,6 +38,10 @@ struct ObjectReport {
   std::vector<std::string> all_errors() const;
 };
 
+// A text of a report that is about one field begins with its path: "spec.virtualHost...: unknown operator %X%". Path
+// ("" for none) and the rest.
+std::pair<std::string, std::string> path_and_message(const std::string& text);
+
 struct Translation {
   std::shared_ptr<const Snapshot> snapshot;
   std::map<ObjectKey, ObjectReport> reports;
@@ -66,6 +70,9 @@ class Translator {
   // Every port that this program has open now. No dynamic destination may be one of them, nor one that a Gateway asks
   // for.
   void set_open_ports(std::vector<uint16_t> ports) { open_ports_ = std::move(ports); }
+  // Objects that are there and rejected, and where ("vs.yaml:12"): who refers to one hears that, not that it is
+  // missing.
+  void set_rejected(std::map<ObjectKey, std::string> places) { rejected_ = std::move(places); }
 
  private:
   friend class Translating;
@@ -89,6 +96,7 @@ class Translator {
   std::vector<uint16_t> open_ports_;
   ResolverConfig system_names_;        // servers and hosts as the system's files said last
   std::vector<IpAddress> interfaces_;  // the machine's addresses as it told last
+  std::map<ObjectKey, std::string> rejected_;
   std::map<ObjectKey, Served> last_served_;
   std::map<ObjectKey, ConfigObjectPtr> last_gateways_;
 };

@@ -54,8 +54,9 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
   const ConfigObject* object = find("Upstream", ns, destination.upstream.name);
   const std::string name = destination.upstream.name + "_" + ns;
   if (!object) {
-    report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }} not found",
-                               ns, destination.upstream.name));
+    report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }} {}", ns,
+                               destination.upstream.name,
+                               why_missing("Upstream", ns, destination.upstream.name, "not found")));
     return make_no_cluster(name);
   }
   if (unserved_ || trial_) return make_no_cluster(name);  // a cluster that nobody uses is none

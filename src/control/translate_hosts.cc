@@ -41,8 +41,11 @@ std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& ga
   if (http.virtual_service_selector.empty() && !http.virtual_services.empty()) {
     for (const ObjectRef& ref : http.virtual_services) {
       const auto object = by_key_.find({"VirtualService", ref.ns, ref.name});
+      const std::string rejected = why_missing("VirtualService", ref.ns, ref.name, "");
       if (object == by_key_.end())
-        report(gateway.key).error(fmt::format("invalid virtual service ref {}.{}", ref.ns, ref.name));
+        report(gateway.key)
+            .error(fmt::format("invalid virtual service ref {}.{}{}{}", ref.ns, ref.name,
+                               rejected.empty() ? "" : ": it ", rejected));
       else if (std::ranges::find(found, object->second) == found.end())
         found.push_back(object->second);
     }
@@ -125,7 +128,7 @@ bool Translating::has_host(const ConfigObject& service) {
 void Translating::check_host(const ConfigObject& service) {
   if (!has_host(service)) return;
   ObjectReport& own = report(service.key);
-  if (auto built = build_host(service, own); !built) own.error(built.error().message);
+  build_host(service, own);
 }
 
 std::optional<VirtualHostEntry> Translating::build_host_or_last_good(const ConfigObjectPtr& service) {
@@ -141,7 +144,6 @@ std::optional<VirtualHostEntry> Translating::build_host_or_last_good(const Confi
     built_[service->key].object = service;
     return std::move(*built);
   }
-  own.error(built.error().message);
   failed_.insert(service->key);
   return build_last_good(service->key);
 }
@@ -154,16 +156,48 @@ std::optional<VirtualHostEntry> Translating::build_last_good(const ObjectKey& ke
   secrets_kept_ = &last->second.secrets;
   auto built = build_host(*last->second.object, ignored);
   secrets_kept_ = nullptr;
-  return built ? std::optional(std::move(*built)) : std::nullopt;
+  return built;
 }
 
-Result<VirtualHostEntry> Translating::build_host(const ConfigObject& service, ObjectReport& report) {
+std::optional<VirtualHostEntry> Translating::build_host(const ConfigObject& service, ObjectReport& report) {
   const kinds::VirtualHost& host = *service.as<VirtualService>()->virtual_host;
   VirtualHostEntry entry;
   entry.name = host_name(service.key);
   entry.domains = host.domains;
-  for (size_t i = 0; i < host.routes.size(); ++i) TRY(build_route(service, i, entry, report));
+  bool good = check_headers(service, report);
+  if (!good) return std::nullopt;
+  for (size_t i = 0; i < host.routes.size(); ++i) {
+    if (Status built = build_route(service, i, entry, report); !built) {
+      report.error(built.error().message);  // of every route, all at once
+      good = false;
+    }
+  }
+  if (!good) return std::nullopt;
   return entry;
+}
+
+// Operators and Secrets of headers on all levels, each with its path.
+bool Translating::check_headers(const ConfigObject& service, ObjectReport& report) {
+  bool good = true;
+  const FindHeaderSecret find_secret = secret_finder();
+  const auto check = [&](const kinds::HeaderManipulation& level, const std::string& path) {
+    for (const std::string& problem : HeaderMutations::check(level, find_secret)) {
+      report.error(fmt::format("{}.headerManipulation.{}", path, problem));
+      good = false;
+    }
+  };
+  const kinds::VirtualHost& host = *service.as<VirtualService>()->virtual_host;
+  check(host.options.header_manipulation, "spec.virtualHost.options");
+  for (size_t i = 0; i < host.routes.size(); ++i) {
+    const std::string path = fmt::format("spec.virtualHost.routes[{}]", i);
+    check(host.routes[i].options.header_manipulation, path + ".options");
+    const auto* action = std::get_if<kinds::RouteAction>(&host.routes[i].action);
+    const auto* multi = action ? std::get_if<kinds::MultiDestination>(&action->destination) : nullptr;
+    for (size_t d = 0; multi && d < multi->destinations.size(); ++d)
+      check(multi->destinations[d].options.header_manipulation,
+            fmt::format("{}.routeAction.multi.destinations[{}].options", path, d));
+  }
+  return good;
 }
 
 Status Translating::build_route(const ConfigObject& service, size_t index, VirtualHostEntry& host,
@@ -245,7 +279,10 @@ FindHeaderSecret Translating::secret_finder() {
     const ObjectKey key{"Secret", ref.ns, ref.name};
     const auto& from = secrets_kept_ ? *secrets_kept_ : by_key_;
     const auto object = from.find(key);
-    if (object == from.end()) return invalid(fmt::format("list did not find secret {}.{}", ref.ns, ref.name));
+    if (object == from.end())
+      return invalid(t_.rejected_.contains(key)
+                         ? fmt::format("secret {}.{} {}", ref.ns, ref.name, why_missing("Secret", ref.ns, ref.name, ""))
+                         : fmt::format("list did not find secret {}.{}", ref.ns, ref.name));
     if (secrets_used_) secrets_used_->emplace(key, object->second);
     const auto& [type, data] = *object->second->as<kinds::Secret>();
     if (!type.empty() && type != "Opaque" && type != "gloo.solo.io/header")

@@ -236,7 +236,7 @@ TEST_F(Translate, selects_services_by_label_and_namespace) {
     apply(object("Gateway", "g", fmt::format("{{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {}}}", row.http)) +
           both);
     EXPECT_EQ(served(), row.served) << row.http;
-    EXPECT_EQ(told("Gateway", "g"), "Accepted") << row.http;
+    EXPECT_EQ(told("Gateway", "g").starts_with("Warning"), row.served.empty()) << row.http;
   }
 }
 
@@ -341,7 +341,10 @@ TEST_F(Translate, serves_on_loopback_when_no_gateway_is_configured) {
 TEST_F(Translate, opens_no_port_for_a_gateway_without_services) {
   apply(gateway("g", 8001));
   EXPECT_EQ(served(), "");
-  EXPECT_EQ(told("Gateway", "g"), "Accepted");
+  EXPECT_EQ(told("Gateway", "g"), "Warning warning: \n  it selects no VirtualService, so no port is opened");
+  translator_.set_rejected({{{"VirtualService", "gloo-system", "bad"}, "vs.yaml:3"}});
+  apply(gateway("g", 8001));
+  EXPECT_TRUE(told("Gateway", "g").ends_with("no port is opened (those that are rejected do not count)"));
 }
 
 TEST_F(Translate, rejects_gateways_that_share_an_address) {
@@ -380,15 +383,19 @@ TEST_F(Translate, warns_of_a_gateway_for_other_proxies) {
   EXPECT_EQ(served(), "");
 }
 
-TEST_F(Translate, keeps_the_last_listener_of_a_gateway_whose_log_cannot_be_opened) {
-  apply(gateway("g", 8001) + service("a", "a.test"));
-  apply(gateway("g", 8002, ", options: {accessLoggingService: {accessLog: [{fileSink: {path: /proc/none/log}}]}}") +
-        service("a", "a.test"));
-  EXPECT_TRUE(
-      told("Gateway", "g").starts_with("Rejected 1 error occurred:\n\t* Listener Error: ProcessingError. Reason: "))
-      << told("Gateway", "g");
-  EXPECT_EQ(served(), "127.0.0.1:8001 gloo-system_a[a.test]");
-  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+TEST_F(Translate, serves_without_a_log_that_cannot_be_written_and_says_so) {
+  const std::string objects =
+      gateway("g", 8002,
+              ", options: {accessLoggingService: {accessLog: [{fileSink: {path: /dev/null}}, {fileSink: "
+              "{path: /proc/none/log}}]}}") +
+      service("a", "a.test");
+  const std::string_view expected =
+      "Warning warning: \n  spec.options.accessLoggingService.accessLog[1].fileSink.path: cannot write the access log "
+      "/proc/none/log: No such file or directory; requests are served without it";
+  apply(objects);
+  EXPECT_EQ(told("Gateway", "g"), expected);
+  EXPECT_EQ(served(), "127.0.0.1:8002 gloo-system_a[a.test]");
+  EXPECT_EQ(told(translator_.try_out(read(objects)), "Gateway", "g"), expected);
 }
 
 constexpr std::string_view kBadLogs =
@@ -520,8 +527,8 @@ TEST_F(Translate, adds_headers_of_a_secret_and_keeps_the_last_good_version_when_
 
   apply(service_with_secret("a", "a.test") + service("b", "b.test"));
   EXPECT_EQ(told("VirtualService", "a"),
-            "Rejected 1 error occurred:\n\t* Route Error: ProcessingError. Reason: list did not find secret "
-            "gloo-system.s. Route Name: gloo-system_a-route-0-matcher-0\n\n");
+            "Rejected 1 error occurred:\n\t* spec.virtualHost.options.headerManipulation.requestHeadersToAdd[0]."
+            "headerSecretRef: list did not find secret gloo-system.s\n\n");
   EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test] gloo-system_b[b.test]");
   EXPECT_TRUE(route().headers.changes_requests());
 
@@ -530,6 +537,67 @@ TEST_F(Translate, adds_headers_of_a_secret_and_keeps_the_last_good_version_when_
   apply(kSecret + service_with_secret("a", "later.test"));
   EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[later.test]");
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+}
+
+TEST_F(Translate, tells_every_bad_header_of_a_service_with_its_path) {
+  apply(object("VirtualService", "a",
+               "{virtualHost: {options: {headerManipulation: {responseHeadersToAdd: [{header: {key: a, value: "
+               "'%NOPE%'}}]}}, routes: [{directResponseAction: {status: 200}, options: {headerManipulation: "
+               "{requestHeadersToAdd: [{header: {key: b, value: ok}}, {header: {key: b, value: '%'}}, "
+               "{headerSecretRef: {name: gone, namespace: x}}]}}}, {routeAction: {multi: {destinations: [{weight: 1, "
+               "destination: {upstream: {name: u}}, options: {headerManipulation: {responseHeadersToAdd: [{header: "
+               "{key: c, value: '%NO(X)%'}}]}}}]}}}]}}"));
+  EXPECT_EQ(
+      told("VirtualService", "a"),
+      "Rejected 4 errors occurred:\n"
+      "\t* spec.virtualHost.options.headerManipulation.responseHeadersToAdd[0].header.value: unknown operator "
+      "%NOPE%\n"
+      "\t* spec.virtualHost.routes[0].options.headerManipulation.requestHeadersToAdd[1].header.value: a lone % at "
+      "byte 0: write %% for a percent sign\n"
+      "\t* spec.virtualHost.routes[0].options.headerManipulation.requestHeadersToAdd[2].headerSecretRef: list did "
+      "not find secret x.gone\n"
+      "\t* spec.virtualHost.routes[1].routeAction.multi.destinations[0].options.headerManipulation."
+      "responseHeadersToAdd[0].header.value: unknown operator %NO%\n\n");
+}
+
+TEST_F(Translate, tells_the_errors_of_all_routes_at_once) {
+  const std::string redirect = "{redirectAction: {regexRewrite: {pattern: {regex: a}, substitution: '\\9'}}}";
+  apply(service_with("a", redirect + ", " + redirect));
+  EXPECT_TRUE(told("VirtualService", "a").starts_with("Rejected 2 errors")) << told("VirtualService", "a");
+}
+
+TEST_F(Translate, tells_what_is_rejected_from_what_is_not_there) {
+  translator_.set_rejected({{{"Upstream", "gloo-system", "u"}, "us.yaml:7"},
+                            {{"VirtualService", "gloo-system", "bad"}, "vs.yaml:3"},
+                            {{"Gateway", "gloo-system", "bad"}, "gw.yaml:9"},
+                            {{"Secret", "gloo-system", "s"}, "s.yaml:2"}});
+  apply(service_to("a", "{single: {upstream: {name: u}}}") + service_with_secret("b", "b.test") +
+        object("Gateway", "g",
+               "{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {virtualServices: [{name: bad, namespace: "
+               "gloo-system}]}}") +
+        object("ProxySettings", "p", "{targetRefs: [{group: gateway.solo.io, kind: Gateway, name: bad}]}"));
+  EXPECT_TRUE(
+      told("VirtualService", "a").ends_with("*v1.Upstream { gloo-system.u } exists but is rejected (us.yaml:7)"))
+      << told("VirtualService", "a");
+  EXPECT_TRUE(told("VirtualService", "b").contains("secret gloo-system.s exists but is rejected (s.yaml:2)"))
+      << told("VirtualService", "b");
+  EXPECT_TRUE(told("Gateway", "g")
+                  .contains("invalid virtual service ref gloo-system.bad: it exists but is rejected (vs.yaml:3)"))
+      << told("Gateway", "g");
+  EXPECT_TRUE(told("ProxySettings", "p").contains("Gateway gloo-system/bad exists but is rejected (gw.yaml:9)"))
+      << told("ProxySettings", "p");
+}
+
+TEST_F(Translate, takes_no_secret_of_another_type_for_a_header_secret) {
+  apply(
+      "---\napiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: gloo-system}\ntype: kubernetes.io/tls\n"
+      "stringData: {tls.key: hush}\n" +
+      service_with_secret("a", "a.test"));
+  EXPECT_TRUE(
+      told("VirtualService", "a")
+          .contains(
+              "secret gloo-system.s is of type kubernetes.io/tls: a header secret is Opaque or gloo.solo.io/header"))
+      << told("VirtualService", "a");
 }
 
 TEST_F(Translate, refuses_the_hosts_of_a_bad_service_that_never_was_good) {
@@ -723,7 +791,8 @@ TEST_F(Translate, warns_of_services_that_no_gateway_selects_only_what_is_their_o
        }) {
     apply(selective_gateway() + row.service);
     EXPECT_EQ(told("VirtualService", "a"), row.told) << row.service;
-    EXPECT_EQ(told("Gateway", "g"), "Accepted") << row.service;
+    EXPECT_EQ(told("Gateway", "g"), "Warning warning: \n  it selects no VirtualService, so no port is opened")
+        << row.service;
     EXPECT_EQ(served(), "") << row.service;
     EXPECT_TRUE(now_.snapshot->clusters_alive.empty()) << row.service;
   }
@@ -739,7 +808,7 @@ TEST_F(Translate, tries_objects_out_without_a_trace) {
            gateway("g", 8001, ", options: {accessLoggingService: {accessLog: [{fileSink: {path: /proc/none/log}}]}}")));
   EXPECT_EQ(told(reports, "VirtualService", "b"), "Accepted");
   EXPECT_TRUE(told(reports, "VirtualService", "c").starts_with("Rejected")) << told(reports, "VirtualService", "c");
-  EXPECT_EQ(told(reports, "Gateway", "g"), "Accepted");
+  EXPECT_TRUE(told(reports, "Gateway", "g").starts_with("Warning")) << told(reports, "Gateway", "g");
   const uint64_t id = now_.snapshot->id;
   apply(service("a0", "b.test") + service("b", "b.test", ", creationTimestamp: '2030-01-01T00:00:00Z'") +
         service("a2", "b.test", ", creationTimestamp: '2026-01-01T00:00:00Z'"));

@@ -56,6 +56,9 @@ class Translating {
     return found == by_key_.end() ? nullptr : found->second.get();
   }
 
+  // "exists but is rejected (vs.yaml:12)", or `otherwise`.
+  std::string why_missing(std::string_view kind, std::string_view ns, std::string_view name,
+                          std::string_view otherwise) const;
   void check_targets(std::span<const ConfigObjectPtr> gateways);
   bool is_there(const ObjectKey& key, std::span<const ConfigObjectPtr> gateways) const;
   void index_gaps(std::span<const ConfigObjectPtr> gateways);
@@ -68,6 +71,8 @@ class Translating {
   Status try_gateway(const ConfigObject& gateway);
   const kinds::ProxySettings& settings_of(const ConfigObject& gateway);
   Status build_listener(const ConfigObject& gateway, SnapshotListener& listener);
+  void warn_of_log_files(const ConfigObject& gateway, const std::vector<std::string>& problems);
+  void warn_of_no_services(const ConfigObject& gateway);
   Status open_access_log(SnapshotListener& listener);
   void apply_settings(const kinds::Gateway& gateway, SnapshotListener& listener);
 
@@ -79,11 +84,13 @@ class Translating {
                         std::vector<VirtualHostEntry>& hosts);
   std::vector<ConfigObjectPtr> settle_domains(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services);
   void check_unserved();
+  bool check_headers(const ConfigObject& service, ObjectReport& report);
   void check_host(const ConfigObject& service);
   bool has_host(const ConfigObject& service);
   std::optional<VirtualHostEntry> build_host_or_last_good(const ConfigObjectPtr& service);
   std::optional<VirtualHostEntry> build_last_good(const ObjectKey& key);
-  Result<VirtualHostEntry> build_host(const ConfigObject& service, ObjectReport& report);
+  // Nothing: why not is in the report, all of it.
+  std::optional<VirtualHostEntry> build_host(const ConfigObject& service, ObjectReport& report);
   Status build_route(const ConfigObject& service, size_t index, VirtualHostEntry& host, ObjectReport& report);
   Result<std::unique_ptr<RouteEntry>> build_entry(const ConfigObject& service, size_t route, size_t matcher,
                                                   const kinds::WeightedDestination* destination, ObjectReport& report);

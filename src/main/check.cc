@@ -1,21 +1,24 @@
 // sluice check: reads configuration as `run` would and prints everything that is wrong with it.
+#include <algorithm>
 #include <cstdio>
 
-#include "config/schema.h"
+#include "control/store/folder_scan.h"
 #include "main/commands.h"
 #include "main/offline.h"
 
 namespace sluice {
 namespace {
 
-// A report that begins with a path, as in "spec.options...: unknown operator %X%", is about that place.
-void find_place(Diagnostic& diagnostic, const Node& object) {
-  std::string& message = diagnostic.message;
-  const size_t end = message.find(": ");
-  if (!message.starts_with("spec.") || end == std::string::npos || message.find(' ') < end) return;
-  diagnostic.path = message.substr(0, end);
-  diagnostic.place = place_at(object, diagnostic.path);
-  message.erase(0, end + 2);
+// A file that was named holds something of ours, or it is not the one that was meant.
+void look_for_nothing(const std::vector<std::string>& paths, LoadedConfig& loaded) {
+  for (const std::string& path : paths) {
+    const auto is_in = [&](const auto& one) { return one->file == path; };
+    const auto is_wrong = [&](const Diagnostic& one) { return one.file == path && one.severity == Severity::error; };
+    if (is_folder(path) || std::ranges::any_of(loaded.objects, is_in) ||
+        std::ranges::any_of(loaded.diagnostics.all(), is_wrong))
+      continue;
+    loaded.diagnostics.add({.file = path, .message = "holds no object that sluice reads"});
+  }
 }
 
 }  // namespace
@@ -27,23 +30,24 @@ int check_command(const std::vector<std::string>& paths) {
 
   // What only shows when objects are put together: references, domains, expressions of filters.
   LoadedConfig& loaded = offline.loaded;
+  look_for_nothing(paths, loaded);
   for (const ConfigObjectPtr& object : loaded.objects) {
     const auto found = offline.translation.reports.find(object->key);
     if (found == offline.translation.reports.end()) continue;
     const auto tell = [&](Severity severity, const std::string& message) {
-      Diagnostic diagnostic{.severity = severity,
-                            .file = object->file,
-                            .place = object->node.place(),
-                            .object = object->key,
-                            .path = {},
-                            .message = message,
-                            .suggestion = {}};
-      find_place(diagnostic, object->node);
-      loaded.diagnostics.add(std::move(diagnostic));
+      auto [path, sentence] = path_and_message(message);
+      const Place place = path.empty() ? object->node.place() : place_at(object->node, path);
+      loaded.diagnostics.add({.severity = severity,
+                              .file = object->file,
+                              .place = place,
+                              .object = object->key,
+                              .path = std::move(path),
+                              .message = std::move(sentence)});
     };
     for (const std::string& error : found->second.all_errors()) tell(Severity::error, error);
     for (const std::string& warning : found->second.warnings) tell(Severity::warning, warning);
   }
+  loaded.diagnostics.sort_by_line();
   fmt::print("{}", check_report(loaded, files->size()));
   return loaded.diagnostics.errors() > 0 ? kConfigErrors : kOk;
 }

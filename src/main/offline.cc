@@ -49,9 +49,9 @@ std::optional<std::vector<ConfigFile>> read_files(const std::vector<std::string>
 }
 
 Offline::Offline(std::span<const ConfigFile> files)
-    : fields_(all_option_fields()),
-      translator_(options(metrics_, resolvers_)),
-      loaded(load_config(files, fields_)),
-      translation(translator_.translate(all_documents(loaded), loaded.gaps)) {}
+    : fields_(all_option_fields()), translator_(options(metrics_, resolvers_)), loaded(load_config(files, fields_)) {
+  translator_.set_rejected(loaded.diagnostics.places_of_errors());
+  translation = translator_.translate(all_documents(loaded), loaded.gaps);
+}
 
 }  // namespace sluice

@@ -25,7 +25,7 @@ class Offline {
 
  public:
   LoadedConfig loaded;
-  const Translation translation;  // of what could be loaded
+  Translation translation;  // of what could be loaded
   Loop& loop() { return loop_; }
 };
 

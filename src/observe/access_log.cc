@@ -27,8 +27,7 @@ Result<AccessLog::AnyFormat> AccessLog::compile(const kinds::FileSink& sink) {
 
 Status AccessLog::add(const kinds::FileSink& sink, LogFiles& files) {
   AnyFormat format = TRY(compile(sink));
-  std::shared_ptr<LogFile> file = TRY(files.open(sink.path));
-  sinks_.push_back({std::move(file), std::move(format)});
+  sinks_.push_back({files.open(sink.path), std::move(format)});
   return {};
 }
 
@@ -55,6 +54,22 @@ Result<std::shared_ptr<const AccessLog>> AccessLog::create(const kinds::AccessLo
   else if (!default_path.empty())
     TRY(out->add({.path = default_path, .string_format = std::string(kDefaultLogFormat)}, files));
   return out;
+}
+
+std::vector<std::string> AccessLog::try_files(const kinds::AccessLoggingService& service) {
+  std::vector<std::string> problems;
+  for (size_t i = 0; i < service.access_log.size(); ++i)
+    if (const std::string problem = LogFiles::try_out(service.access_log[i].file_sink.path); !problem.empty())
+      problems.push_back(fmt::format("accessLog[{}].fileSink.path: {}", i, problem));
+  return problems;
+}
+
+std::vector<std::string> AccessLog::problems() const {
+  std::vector<std::string> problems;
+  for (size_t i = 0; i < sinks_.size(); ++i)
+    if (const std::string problem = sinks_[i].file->problem(); !problem.empty())
+      problems.push_back(fmt::format("accessLog[{}].fileSink.path: {}", i, problem));
+  return problems;
 }
 
 void AccessLog::write(const FormatInput& input) const {

@@ -25,6 +25,9 @@ class AccessLog {
   // of the field, as in "accessLog[0].fileSink.stringFormat: ...". Empty when all of them compile.
   static std::vector<std::string> check(const kinds::AccessLoggingService& service);
 
+  // The same for the files: which of them this process could not write. Opens and makes none.
+  static std::vector<std::string> try_files(const kinds::AccessLoggingService& service);
+
   // `service` is null when the Gateway configures nothing: then `default_path` is written in kDefaultLogFormat; ""
   // means no log.
   static Result<std::shared_ptr<const AccessLog>> create(const kinds::AccessLoggingService* service,
@@ -33,6 +36,8 @@ class AccessLog {
   // On the worker that served the request. Never waits.
   void write(const FormatInput& input) const;
   bool empty() const { return sinks_.empty(); }
+  // Files that cannot be written just now, as try_files() says it; they are tried again.
+  std::vector<std::string> problems() const;
 
  private:
   using AnyFormat = std::variant<Format, JsonFormat>;

@@ -116,11 +116,41 @@ TEST_F(AccessLogs, name_every_sink_whose_format_is_bad) {
   EXPECT_FALSE(fs::exists(path));
 }
 
-TEST_F(AccessLogs, say_which_file_cannot_be_opened) {
-  const auto configured = service({{(folder / "missing" / "log").string(), "x", {}}});
-  const auto log = AccessLog::create(&configured, "", *files);
-  ASSERT_FALSE(log);
-  EXPECT_NE(log.error().message.find("missing/log: No such file or directory"), std::string::npos);
+TEST_F(AccessLogs, try_a_file_again_that_cannot_be_opened_and_keep_its_records) {
+  const fs::path later = folder / "missing" / "log";
+  const auto log = create({{path, "a\n", {}}, {later.string(), "b\n", {}}});
+  ASSERT_TRUE(log);
+  EXPECT_EQ(log->problems(), std::vector{"accessLog[1].fileSink.path: cannot write the access log " + later.string() +
+                                         ": No such file or directory"});
+  log->write(record());
+  files->flush();
+  EXPECT_EQ(read(path), "a\n");
+  fs::create_directory(later.parent_path());
+  files->retry();
+  EXPECT_TRUE(log->problems().empty());
+  files->flush();
+  EXPECT_EQ(read(later), "b\n");
+}
+
+TEST_F(AccessLogs, drop_and_count_what_a_file_that_never_opens_would_have_to_take) {
+  const auto log = create({{(folder / "missing" / "log").string(), std::string(1023, 'x') + "\n", {}}});
+  for (int i = 0; i < 2000; ++i) log->write(record());
+  EXPECT_EQ(dropped(), 2000 - 1024);
+}
+
+TEST_F(AccessLogs, say_which_file_could_not_be_written_without_making_one) {
+  const auto said = [&](const fs::path& file) {
+    const auto problems = AccessLog::try_files(service({{file.string(), "x", {}}}));
+    return problems.empty() ? "" : problems.front().substr(problems.front().rfind(": ") + 2);
+  };
+  EXPECT_EQ(said(folder / "missing" / "log"), "No such file or directory");
+  EXPECT_EQ(said(folder), "Is a directory");
+  EXPECT_EQ(said(path), "");
+  EXPECT_FALSE(fs::exists(path));
+  EXPECT_EQ(said("/dev/stdout"), "");
+  std::ofstream(path) << "there";
+  EXPECT_EQ(said(path), "");
+  EXPECT_EQ(read(path), "there");
 }
 
 TEST_F(AccessLogs, write_by_themselves_when_64_KiB_wait) {

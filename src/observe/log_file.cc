@@ -33,6 +33,10 @@ std::string_view first_lines(std::string_view text) {
   return text.substr(0, line_end == std::string_view::npos ? kPipeBytes : line_end + 1);
 }
 
+std::string cannot_write(const std::string& path, int error) {
+  return fmt::format("cannot write the access log {}: {}", path, std::strerror(error));
+}
+
 }  // namespace
 
 struct LogFile::Descriptor {
@@ -60,14 +64,42 @@ Status LogFile::open() {
   const int fd = standard >= 0
                      ? ::fcntl(standard, F_DUPFD_CLOEXEC, 3)
                      : ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-  if (fd < 0)
-    return fail(ErrorKind::io, fmt::format("cannot write the access log {}: {}", path_, std::strerror(errno)));
+  if (fd < 0) return fail(ErrorKind::io, cannot_write(path_, errno));
   struct stat about{};
   const bool regular = ::fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
   auto opened = std::make_shared<const Descriptor>(fd, regular);
   const std::lock_guard lock(mutex_);
   file_ = std::move(opened);
+  problem_.clear();
   return {};
+}
+
+std::string LogFile::problem() {
+  const std::lock_guard lock(mutex_);
+  return problem_;
+}
+
+// Told when it begins and when it is over; between, only counted.
+bool LogFile::open_if_need_be(Retry when) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (file_) return true;
+    const SteadyTime now = steady_now();
+    if (when == Retry::in_time && now < retry_at_) return false;
+    retry_at_ = now + kRetryEvery;
+    first = problem_.empty();
+  }
+  Status opened = open();
+  if (opened) {
+    if (!first) log::info("access_log", "can be written now", {{"path", path_}});
+    return true;
+  }
+  failed_->add();
+  const std::lock_guard lock(mutex_);
+  problem_ = opened.error().message;
+  if (first) log::error("access_log", problem_ + "; it is tried again, records wait, then are dropped");
+  return false;
 }
 
 std::string* LogFile::begin() {
@@ -92,7 +124,7 @@ void LogFile::flush() {
 }
 
 void LogFile::flush(Buffer& buffer) {
-  if (buffer.text.empty()) return;
+  if (buffer.text.empty() || !open_if_need_be(Retry::in_time)) return;
   int error = 0;
   const size_t written = write_some(buffer.text, error);
   buffer.text.erase(0, written);
@@ -139,16 +171,29 @@ size_t LogFile::write_some(std::string_view text, int& error) {
 
 // ---- LogFiles ----
 
-Result<std::shared_ptr<LogFile>> LogFiles::open(const std::string& path) {
+std::shared_ptr<LogFile> LogFiles::open(const std::string& path) {
   const std::lock_guard lock(mutex_);
   std::erase_if(files_, [](const auto& entry) { return entry.second.expired(); });
   for (const auto& [name, held] : files_)
     if (name == path)
       if (auto file = held.lock()) return file;
   std::shared_ptr<LogFile> file(new LogFile(path, threads_, metrics_));
-  TRY(file->open());
+  file->open_if_need_be(LogFile::Retry::now);
   files_.emplace_back(path, file);
   return file;
+}
+
+std::string LogFiles::try_out(const std::string& path) {
+  if (standard_stream(path) >= 0) return {};
+  struct stat about{};
+  if (::stat(path.c_str(), &about) == 0) {
+    if (S_ISDIR(about.st_mode)) return cannot_write(path, EISDIR);
+    return ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0 ? "" : cannot_write(path, errno);
+  }
+  if (errno != ENOENT) return cannot_write(path, errno);
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  return ::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0 ? "" : cannot_write(path, errno);
 }
 
 std::vector<std::shared_ptr<LogFile>> LogFiles::open_files() {
@@ -161,6 +206,10 @@ std::vector<std::shared_ptr<LogFile>> LogFiles::open_files() {
 
 void LogFiles::flush() {
   for (const auto& file : open_files()) file->flush();
+}
+
+void LogFiles::retry() {
+  for (const auto& file : open_files()) file->open_if_need_be(LogFile::Retry::now);
 }
 
 void LogFiles::reopen() {

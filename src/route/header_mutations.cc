@@ -16,6 +16,25 @@ Result<HeaderMutations> HeaderMutations::compile(std::span<const kinds::HeaderMa
   return out;
 }
 
+std::vector<std::string> HeaderMutations::check(const kinds::HeaderManipulation& level,
+                                                const FindHeaderSecret& find_secret) {
+  std::vector<std::string> problems;
+  const auto check_value = [&](std::string_view list, size_t i, const kinds::HeaderValue& header) {
+    if (const auto format = Format::compile(header.value, FormatUse::header_value); !format)
+      problems.push_back(fmt::format("{}[{}].header.value: {}", list, i, format.error().message));
+  };
+  for (size_t i = 0; i < level.request_headers_to_add.size(); ++i) {
+    const kinds::RequestHeaderAddition& addition = level.request_headers_to_add[i];
+    if (addition.header) check_value("requestHeadersToAdd", i, *addition.header);
+    if (!addition.header_secret_ref) continue;
+    if (const auto secret = find_secret(*addition.header_secret_ref); !secret)
+      problems.push_back(fmt::format("requestHeadersToAdd[{}].headerSecretRef: {}", i, secret.error().message));
+  }
+  for (size_t i = 0; i < level.response_headers_to_add.size(); ++i)
+    check_value("responseHeadersToAdd", i, level.response_headers_to_add[i].header);
+  return problems;
+}
+
 Status HeaderMutations::add_level(const kinds::HeaderManipulation& level, const FindHeaderSecret& find_secret,
                                   HeaderMutations& out) {
   for (const std::string& name : level.request_headers_to_remove)

@@ -33,6 +33,9 @@ class HeaderMutations {
   static Result<HeaderMutations> compile(std::span<const kinds::HeaderManipulation* const> levels,
                                          const FindHeaderSecret& find_secret = {});
 
+  // All that is wrong with one level, each with its path: "requestHeadersToAdd[0].header.value: unknown operator %X%".
+  static std::vector<std::string> check(const kinds::HeaderManipulation& level, const FindHeaderSecret& find_secret);
+
   bool changes_requests() const { return !request_.empty(); }
   bool changes_responses() const { return !response_.empty(); }
 

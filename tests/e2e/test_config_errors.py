@@ -75,7 +75,15 @@ class Check(Case):
         "private key": (GOOD + "    options: {jwt: {providers: {p: {jwks: {local: {key: '-----BEGIN PRIVATE KEY-----'}}}}}}\n", r"0\.yaml:11: .*key: "),
         "bad dlp regex": (GOOD.replace("{timeout: 5s}", "{dlp: {actions: [{customAction: {name: a, regex: ['(']}}]}}"), r"0\.yaml:10: .*regex"),
         "mask that breaks JSON": (GOOD.replace("{timeout: 5s}", "{dlp: {actions: [{customAction: {regexActions: [{regex: a}], maskChar: '\\'}}]}}"), r"0\.yaml:10: .*maskChar: must not be"),
-        "tab": ("a:\n\tb: c\n", r"0\.yaml:2: "), "open bracket": ("a: [b\n", r"0\.yaml:\d+: "), "duplicate key": (GOOD + "spec: {}\n", r'0\.yaml:11: duplicate key "spec".*line 4'),
+        "tab": (GOOD + "\t# c\n\tx: y\n", r"0\.yaml:1\d: a tab in front of the text"),
+        "template of a chart": (GOOD.replace("timeout: 5s", "timeout: {{ .Values.timeout }}"), r"0\.yaml:10: a template .*render a chart of Helm first"),
+        "no-break space": (GOOD.replace("      options:", "\u00a0     options:"), r"0\.yaml:(9|10): .*no-break space"),
+        "no-break space in a name": (GOOD.replace("timeout:", "'\u00a0timeout':"), r"0\.yaml:10: .*unknown field; there is a no-break space"),
+        "name beside metadata": (GOOD.replace("metadata: {name: all, namespace: gloo-system}", "metadata:\nname: all"), r"0\.yaml:4: .*name: unknown field; it belongs into metadata"),
+        "field in the wrong place": (GOOD.replace("domains: ['*']", "domains: ['*']\n    timeout: 5s"), r"0\.yaml:7: .*virtualHost\.timeout: unknown field; it belongs into spec\.virtualHost\.routes\[\]\.options"),
+        "host header": (GOOD.replace("timeout: 5s", "headerManipulation: {requestHeadersToAdd: [{header: {key: host, value: a}}]}"), r"0\.yaml:10: .*host cannot be changed here: hostRewrite is for the host"),
+        "flattened Settings": ("metadata: {name: default}\ndiscoveryNamespace: gloo-system\n", r"0\.yaml:1: .*Settings is not supported yet"),
+        "jwt twice": (GOOD + "    options:\n      jwt: {providers: {p: {jwks: {local: {key: '{\"kty\":\"oct\",\"k\":\"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlYw\"}'}}}}}\n      jwtStaged: {}\n", r"0\.yaml:12: .*options\.jwt: cannot stand beside jwtStaged"), "open bracket": ("a: [b\n", r"0\.yaml:\d+: "), "duplicate key": (GOOD + "spec: {}\n", r'0\.yaml:11: duplicate key "spec".*line 4'),
         "not utf-8": (GOOD.encode().replace(b"name: all", b"name: \xff"), r"0\.yaml: not UTF-8"),
         "deep": ("[" * 100 + "]" * 100, r"0\.yaml:1: .*deep"), "an alias to itself": ("a: &a [*a]\n", r"0\.yaml:1: "),
         "scalar": ("hello\n", r"0\.yaml:1: "), "an unknown alias": ("a: *b\n", r"0\.yaml:1: "),
@@ -131,6 +139,43 @@ class Check(Case):
         self.assertRegex(said, r"kube: not supported yet")
         self.assertNotIn("only one of", said)
 
+    def test_headers_and_secrets_stand_at_their_lines_all_at_once(self):
+        code, said = self.check(GOOD.replace("options: {timeout: 5s}", """options:
+        headerManipulation:
+          responseHeadersToAdd:
+          - header: {key: a, value: '%NOPE%'}
+          - header: {key: b, value: '100%'}
+          requestHeadersToAdd:
+          - headerSecretRef: {name: gone, namespace: gloo-system}"""))
+        self.assertEqual(code, 1, said)
+        path = r"0\.yaml:%d: VirtualService gloo-system/all: spec\.virtualHost\.routes\[0\]\.options\.headerManipulation\.%s: %s"
+        self.assertRegex(said, path % (13, r"responseHeadersToAdd\[0\]\.header\.value", "unknown operator %NOPE%"))
+        self.assertRegex(said, path % (14, r"responseHeadersToAdd\[1\]\.header\.value", "a lone %"))
+        self.assertRegex(said, path % (16, r"requestHeadersToAdd\[0\]\.headerSecretRef", r"list did not find secret gloo-system\.gone"))
+
+    def test_what_is_rejected_is_told_from_what_is_not_there(self):
+        upstream = configs.BACKEND.replace("@{backend}", "0")
+        name = re.search(r"name: ([\w-]+)", upstream).group(1)
+        service = GOOD.replace("directResponseAction: {status: 200}", f"routeAction: {{single: {{upstream: {{name: {name}}}}}}}")
+        _, said = self.check(service, upstream)
+        self.assertRegex(said, rf"{name} }} exists but is rejected \(.*1\.yaml:\d+\)")
+        self.assertNotIn("not found", said)
+
+    def test_an_access_log_is_tried_without_making_it(self):
+        log = self.folder / "made.log"
+        gateway = GATEWAY + "  options:\n    accessLoggingService:\n      accessLog:\n      - fileSink: {path: /nonexistent/x}\n" \
+            f"      - fileSink: {{path: {log}}}\n"
+        code, said = self.check(GOOD, gateway)
+        self.assertEqual(code, 0, said)
+        self.assertRegex(said, r"1\.yaml:11: Gateway .*accessLog\[0\]\.fileSink\.path: warning: cannot write the access log /nonexistent/x: No such file")
+        self.assertNotIn("made.log", said)
+        self.assertFalse(log.exists())
+
+    def test_a_gateway_without_services_or_port_is_told(self):
+        _, said = self.check(GATEWAY.replace("  bindPort: 8080\n", ""))
+        self.assertRegex(said, r"0\.yaml:5: .*bindPort: warning: is not set: the system chooses a free port")
+        self.assertRegex(said, r"0\.yaml:1: .*warning: it selects no VirtualService, so no port is opened")
+
     def test_all_errors_of_all_files_come_at_once(self):
         code, said = self.check(GOOD.replace("timeout", "timout").replace("status: 200", "status: many"), GATEWAY.replace("8080", "0x"))
         self.assertEqual(code, 1)
@@ -169,6 +214,50 @@ class Check(Case):
         self.assertEqual(code, 1)
         self.assertLess(time.monotonic() - began, 5)
         self.assertRegex(said, r"0\.yaml:\d+: more than 1000000 values")
+
+    def test_folders_below_are_read_and_what_is_not_ours_is_skipped(self):
+        """A folder as GitOps has it: a chart's values, other programs' objects, folders in folders."""
+        for path, text in {"values.yaml": "replicas: 3\n", "Chart.yaml": "apiVersion: v2\nname: a\nversion: 1.0.0\n",
+                           "apps/web/deploy.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n",
+                           "apps/web/routes/vs.yaml": GOOD, "edge/gateway.yaml": GATEWAY,
+                           ".github/workflow.yaml": "x: [\n"}.items():
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).write_text(text)
+        code, said = self.check()
+        self.assertEqual(code, 0, said)
+        self.assertIn("2 objects in 5 files: no errors", said)
+        self.assertRegex(said, r"deploy\.yaml:1: note: skipped, as not for sluice: apps/v1 Deployment")
+        (self.folder / "apps/web/routes/vs.yaml").write_text(GOOD.replace("timeout", "timout"))
+        self.assertEqual(self.check()[0], 1)
+
+    def test_helms_output_is_read_from_standard_input(self):
+        rendered = "---\n# Source: edge/templates/service.yaml\napiVersion: v1\nkind: Service\nmetadata:\n  name: a\n" \
+            f"---\n# Source: edge/templates/empty.yaml\n---\n# Source: edge/templates/vs.yaml\n{GOOD}"
+        code, said, _ = run_sluice("check", "-", stdin=rendered)
+        self.assertEqual(code, 0, said)
+        self.assertIn("-:3: note: skipped, as not for sluice: v1 Service", said)
+        self.assertIn("1 object in 1 file: no errors", said)
+
+    def test_kustomizes_patches_are_no_objects(self):
+        for path, text in {"base/vs.yaml": GOOD, "base/kustomization.yaml": "resources: [vs.yaml]\n",
+                           "prod/kustomization.yaml": "resources: [../base]\npatches: [{path: patch.yaml}]\n",
+                           "prod/patch.yaml": GOOD.replace("options: {timeout: 5s}", "options: {timeout: 9s}")}.items():
+            (self.folder / path).parent.mkdir(exist_ok=True)
+            (self.folder / path).write_text(text)
+        code, said = self.check()
+        self.assertEqual(code, 0, said)
+        self.assertRegex(said, r"prod/patch\.yaml: note: skipped: a patch for Kustomize")
+        self.assertIn("kustomize build FOLDER | sluice check -", said)
+
+    def test_a_file_that_is_named_holds_something(self):
+        path = self.folder / "values.yaml"
+        path.write_text("replicas: 3\n")
+        code, said, _ = run_sluice("check", path)
+        self.assertEqual(code, 1, said)
+        self.assertIn(f"{path}: holds no object that sluice reads", said)
+        code, said, _ = run_sluice("check", "-", stdin="")
+        self.assertEqual(code, 1, said)
+        self.assertEqual(run_sluice("check", self.folder)[0], 0)
 
     def test_documents_come_from_standard_input(self):
         self.assertEqual(run_sluice("check", "-", stdin=GOOD)[0], 0)

@@ -151,12 +151,21 @@ class Surroundings(Case):
         for _ in range(5):
             self.assertEqual(gateway.fetch("/").text(), "here")
 
-    def test_an_access_log_in_a_folder_that_is_not_there_is_named(self):
-        options = "accessLoggingService: {accessLog: [{fileSink: {path: /nonexistent/access.log}}]}"
-        gateway = Gateway({"gateway.yaml": configs.gateway(options=options), "vs.yaml": DIRECT}, wait=False)
-        gateway.process.popen.wait(30)
-        self.assertIn("cannot write the access log /nonexistent/access.log: No such file", gateway.process.stderr())
-        gateway.stop(1)        # nothing else can serve
+    def test_an_access_log_in_a_folder_that_is_not_there_is_named_and_tried_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = pathlib.Path(folder, "later", "access.log")
+            options = f"accessLoggingService: {{accessLog: [{{fileSink: {{path: {log}}}}}]}}"
+            gateway = self.use(Gateway({"gateway.yaml": configs.gateway(options=options), "vs.yaml": DIRECT}))
+            self.assertEqual(gateway.fetch("/").text(), "here")
+            self.assertIn(f"cannot write the access log {log}: No such file", gateway.process.stderr())
+
+            def says_so():
+                return "requests are served without it" in run_sluice("get", "gw", "-o", "yaml", "--api", f"127.0.0.1:{gateway.api_port}")[1]
+            self.assertTrue(says_so())
+            self.assertRegex(gateway.admin("/metrics").text(), r'sluice_access_log_write_failures_total\{path="[^"]*access\.log"\} [1-9]')
+            log.parent.mkdir()
+            until(lambda: log.exists() and '"GET / HTTP/1.1" 200' in log.read_text(), "the record that waited")
+            until(lambda: not says_so(), "a status without the warning")
 
     @rows({"missing": (None, "cannot read .*key.pem"), "not a key": ("hello", "private key"), "a public key": ("public", "private key")})
     def an_unreadable_key_is(self, text, words):
