@@ -360,8 +360,10 @@ void ControlPlane::check_object(const ConfigObject& object, Diagnostics& diagnos
   for (const auto* told : {&report->second.clashes, &report->second.warnings})
     for (const std::string& text : *told) {
       auto [path, message] = path_and_message(text);
-      diagnostics.add(
-          {.severity = Severity::warning, .object = object.key, .path = std::move(path), .message = std::move(message)});
+      diagnostics.add({.severity = Severity::warning,
+                       .object = object.key,
+                       .path = std::move(path),
+                       .message = std::move(message)});
     }
 }
 

@@ -105,10 +105,9 @@ void print_metrics() {
              "for dynamic destinations |\n"
              "| ..`_xx` | `envoy_response_code_class`: `1` to `5` |\n");
   std::vector<MetricFamily> families = server_metric_families();
-  for (const auto& more :
-       {cluster_metric_families(), dynamic_metric_families(), translation_metric_families(), LogFiles::metrics(),
-        process_metric_families(), descriptor_metric_families(), budget_metric_families(), dns_metric_families(),
-        ApiService::metrics()})
+  for (const auto& more : {cluster_metric_families(), dynamic_metric_families(), translation_metric_families(),
+                           LogFiles::metrics(), process_metric_families(), descriptor_metric_families(),
+                           budget_metric_families(), dns_metric_families(), ApiService::metrics()})
     families.insert(families.end(), more.begin(), more.end());
   for (const FilterFactory* filter : all_filters())
     for (const MetricFamily& family : filter->metrics()) families.push_back(family);
