@@ -76,7 +76,7 @@ TEST(VirtualService, warns_of_rewrites_that_leave_no_path) {
   };
   const std::string at = "virtualHost.routes[0].";
   const std::string text = ": warning: \"x\" does not begin with \"/\": requests are answered 400";
-  EXPECT_EQ(said("directResponseAction: {status: 200}, options: {prefixRewrite: x}"),
+  EXPECT_EQ(said("routeAction: {single: {upstream: {name: u}}}, options: {prefixRewrite: x}"),
             at + "options.prefixRewrite" + text);
   EXPECT_EQ(said("redirectAction: {prefixRewrite: x}"), at + "redirectAction.prefixRewrite" + text);
   EXPECT_EQ(said("redirectAction: {pathRedirect: x}"), at + "redirectAction.pathRedirect" + text);
