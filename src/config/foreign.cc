@@ -58,6 +58,12 @@ bool is_kind_of_ours(std::string_view kind) {
   return std::ranges::find(kinds::all_kinds(), kind, &KindInfo::kind) != kinds::all_kinds().end();
 }
 
+// A policy whose group has a slip of any size must not be skipped: nobody else has a kind of that name.
+bool is_kind_of_ours_alone(std::string_view kind) {
+  return std::ranges::any_of(kinds::all_kinds(),
+                             [kind](const KindInfo& info) { return info.kind == kind && info.group == "sluice.dev"; });
+}
+
 bool is_like_ours(std::string_view kind) {
   std::vector<std::string_view> names;
   for (const KindInfo& info : kinds::all_kinds()) names.push_back(info.kind);
@@ -111,7 +117,7 @@ std::string foreign_name(const Node& document) {
   const std::string_view group = group_of(version);
   if (group.empty())
     return version == "v1" && std::ranges::find(kCoreKinds, kind) != std::end(kCoreKinds) ? name : std::string();
-  if (is_group_of_ours(group)) return {};
+  if (is_group_of_ours(group) || is_kind_of_ours_alone(kind)) return {};
   // A kind of ours, or nearly, in a group that is no domain: a slip, more likely than somebody else's.
   if (!group.contains('.') && (is_kind_of_ours(kind) || is_like_ours(kind))) return {};
   return name;

@@ -150,6 +150,9 @@ TEST(Load, refuses_what_is_no_object_of_ours) {
        "f:2: Secrets gloo-system/a: kind: unknown kind \"Secrets\"; did you mean \"Secret\"?"},
       {"apiVersion: gatway.solo.io/v1\nkind: Foo\nmetadata: {name: a}",
        "f:2: Foo gloo-system/a: kind: unknown kind \"Foo\""},
+      {"apiVersion: networking.example.com/v1\nkind: EgressPolicy\nmetadata: {name: a}",
+       "f:1: EgressPolicy gloo-system/a: apiVersion: \"networking.example.com/v1\" has no kind EgressPolicy; did you "
+       "mean \"sluice.dev/v1alpha1\"?"},
       {"apiVersion: graphql.gloo.solo.io/v1beta1\nkind: GraphQLApi\nmetadata: {name: a}",
        "f:2: GraphQLApi gloo-system/a: kind: unknown kind \"GraphQLApi\""},
       {"apiVersion: v1\nkind: VirtualServce",
