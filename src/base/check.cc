@@ -1,12 +1,15 @@
 #include "base/check.h"
 
-#include <cstdio>
+#include <fmt/format.h>
 #include <cstdlib>
+
+#include "base/log.h"
 
 namespace sluice {
 
 void check_failed(const char* condition, const char* file, int line) {
-  std::fprintf(stderr, "%s:%d: CHECK(%s) failed: this is a bug in sluice, please report it\n", file, line, condition);
+  log::last_words(
+      fmt::format("{}:{}: CHECK({}) failed: this is a bug in sluice, please report it\n", file, line, condition));
   std::abort();
 }
 

@@ -105,6 +105,7 @@ class ControlPlane final : private Waiter {
   std::vector<OptionField> option_fields_;
   const DescriptorShares descriptors_;
   Metrics metrics_;
+  LogMetrics log_metrics_{metrics_};
   LogFiles log_files_;
   Loop loop_;
   Workers workers_;
@@ -151,7 +152,7 @@ ControlPlane::ControlPlane(const RunOptions& options)
     : options_(options),
       option_fields_(fields_of(options.filters)),
       descriptors_(share_descriptors(raise_descriptor_limit(), options.workers)),
-      metrics_(options.workers + 1),
+      metrics_(options.workers + 2),  // the workers, this thread, and the one that writes access logs
       log_files_(options.workers + 1, metrics_),
       workers_(options.workers, log_files_, metrics_, descriptors_),
       resolvers_(workers_.loops(), descriptors_.dns_of_worker(options.workers), &metrics_),
@@ -465,6 +466,7 @@ Probes ControlPlane::probes(ProbesFor whom) {
                                           : snapshot_ ? ServerState::live
                                                       : ServerState::initializing;
                 count_what_is_there(metrics_);
+                log_metrics_.update();
                 return prometheus_text(metrics_.collect()) + process_text({.version = options_.version,
                                                                            .state = state,
                                                                            .workers = options_.workers,
@@ -561,6 +563,8 @@ int ControlPlane::run() {
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, number);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before the workers start: they inherit it
   std::signal(SIGPIPE, SIG_IGN);
+  log::start_writer();
+  log_files_.start_writer();
   if (!load_first()) return kExitConfig;
   make_translator();
   if (options_.strict && !is_free_of_errors()) return kExitConfig;
@@ -574,7 +578,8 @@ int ControlPlane::run() {
   const int code = serve();
   subscription_.cancel();
   workers_.stop();
-  log_files_.flush();
+  log_files_.stop_writer();
+  log::tell_of_all_sites();
   log::info("main", "stopped");
   return code;
 }
@@ -595,6 +600,7 @@ int ControlPlane::serve() {
 int run_gateway(const RunOptions& options) {
   auto plane = std::make_unique<ControlPlane>(options);
   const int code = plane->run();
+  log::flush();
   // The process ends here; taking every object apart for threads that are gone would only be work. Kept where leak
   // checkers look.
   static std::atomic<ControlPlane*> kept;

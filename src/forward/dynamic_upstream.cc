@@ -350,14 +350,15 @@ class DynamicUpstream final : public Filter {
   }
 
   void tell(const AddressGuard& guard, const Destination& destination, const Verdict& verdict) const {
+    static log::Site site{LogLevel::warn, "egress", "a destination is refused"};
+    if (!site.admits()) return;
     const std::string_view word = class_word(verdict.address_class);
     const std::string remedy = verdict.can_be_opened ? fmt::format(
                                                            "an EgressPolicy with targetRefs to Gateway {} and a rule "
                                                            "{{action: allow, match: {{addresses: [{}]}}}} opens it",
                                                            guard.suggestion_name, word)
                                                      : "no policy can open it";
-    log::warn("egress", "a destination is refused",
-              {{"destination", destination.canonical}, {"class", word}, {"rule", verdict.rule}, {"remedy", remedy}});
+    site.write({{"destination", destination.canonical}, {"class", word}, {"rule", verdict.rule}, {"remedy", remedy}});
   }
 
   Response unresolved(Request& request, NameFailure failure) const {

@@ -317,11 +317,9 @@ void ListenSocket::accept_some() {
       const int refused = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
       if (refused >= 0) ::close(refused);
       spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-      thread_local SteadyTime told_until;  // once a second: a flood of connections must not flood the log
-      if (loop_->now() >= told_until) {
-        told_until = loop_->now() + 1s;
-        log::warn("listener", "no file descriptors left, connections are refused; raise LimitNOFILE");
-      }
+      static log::Site site{LogLevel::warn, "listener",
+                            "no file descriptors left, connections are refused; raise LimitNOFILE"};
+      if (site.admits()) site.write({});
       if (refused >= 0) continue;
     }
     // Whatever it was, those who wait in the queue make no new edge: look again soon.

@@ -2,6 +2,7 @@
 // does.
 #include <algorithm>
 
+#include "base/log.h"
 #include "config/schema.h"
 #include "control/api_service.h"
 #include "control/translate.h"
@@ -105,9 +106,10 @@ void print_metrics() {
              "for dynamic destinations |\n"
              "| ..`_xx` | `envoy_response_code_class`: `1` to `5` |\n");
   std::vector<MetricFamily> families = server_metric_families();
-  for (const auto& more : {cluster_metric_families(), dynamic_metric_families(), translation_metric_families(),
-                           LogFiles::metrics(), process_metric_families(), descriptor_metric_families(),
-                           budget_metric_families(), dns_metric_families(), ApiService::metrics()})
+  for (const auto& more :
+       {cluster_metric_families(), dynamic_metric_families(), translation_metric_families(), LogFiles::metrics(),
+        process_metric_families(), descriptor_metric_families(), budget_metric_families(), dns_metric_families(),
+        ApiService::metrics(), LogMetrics::families()})
     families.insert(families.end(), more.begin(), more.end());
   for (const FilterFactory* filter : all_filters())
     for (const MetricFamily& family : filter->metrics()) families.push_back(family);

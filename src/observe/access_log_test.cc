@@ -61,7 +61,7 @@ class AccessLogs : public testing::Test {
 
   fs::path folder;
   std::string path;
-  Metrics metrics{3};
+  Metrics metrics{4};
   std::unique_ptr<LogFiles> files = std::make_unique<LogFiles>(3, metrics);
   StreamInfo info;
 };
@@ -234,6 +234,37 @@ TEST_F(AccessLogs, do_not_wait_for_a_reader_that_stands_still_and_count_what_the
   ::close(reader);
 }
 
+TEST_F(AccessLogs, are_written_by_a_thread_of_their_own) {
+  files->start_writer();
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const int reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  auto log = create({{path, std::string(1023, 'x') + "\n", {}}});
+  for (int i = 0; i < 1000; ++i) log->write(record());
+  files->flush();
+  log.reset();  // what is left is written none the less
+  ::fcntl(reader, F_SETFL, 0);
+  std::string all;
+  std::string part(65536, '\0');
+  for (ssize_t n = 0; (n = ::read(reader, part.data(), part.size())) > 0;) all.append(part, 0, static_cast<size_t>(n));
+  EXPECT_EQ(all.size(), 1000U * 1024);  // and the end: the file has been closed
+  EXPECT_EQ(dropped(), 0);
+  ::close(reader);
+}
+
+TEST_F(AccessLogs, come_out_before_the_end_and_do_not_hold_it_up) {
+  const auto begin = steady_now();
+  files->start_writer();
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const int reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  const std::string regular = (folder / "regular.log").string();
+  const auto log = create({{path, std::string(1023, 'x') + "\n", {}}, {regular, "line\n", {}}});
+  for (int i = 0; i < 200; ++i) log->write(record());
+  files->stop_writer();
+  EXPECT_EQ(read(regular).size(), 200U * 5);
+  EXPECT_LT(steady_now() - begin, 4s);  // nobody reads the other
+  ::close(reader);
+}
+
 TEST_F(AccessLogs, survive_a_reader_that_goes_away) {
   ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
   const int reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
@@ -250,7 +281,7 @@ TEST_F(AccessLogs, keep_records_for_a_disk_that_is_full_and_say_so_once) {
   lines = 0;
   log::set_sink([](std::string_view) { ++lines; });
   const auto log = create({{"/dev/full", std::string(1023, 'x') + "\n", {}}});
-  for (int i = 0; i < 1200; ++i) log->write(record());
+  for (int i = 0; i < 1300; ++i) log->write(record());
   EXPECT_EQ(lines, 1);
   EXPECT_GE(dropped(), 100);
 }

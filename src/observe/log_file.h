@@ -1,12 +1,14 @@
-// Files that workers append lines to without waiting: a buffer per worker, written out in one piece.
+// Files that workers append lines to without waiting: a buffer per worker, handed over in one piece to a thread that
+// writes.
 //
-// Buffers are written at 64 KiB, by flush() (call it every second and before the thread ends) and when the file goes.
-// Regular files take a batch in one write with O_APPEND. Pipes, terminals and sockets take whole lines of up to
-// PIPE_BUF at a time and only as long as they have room, so that a reader that stands still does not stop a worker.
-// What cannot be written waits; over kWaitingBytesMax per worker new records are dropped and counted.
-// A file that cannot be opened is tried again each second, at the time of a flush; records wait meanwhile, as above.
+// Buffers are handed over at 64 KiB, by flush() (call it every second and before the thread ends) and when the file
+// goes. Regular files take a batch in one write with O_APPEND; a disk that is slower than its page cache makes the
+// writing thread wait, and nobody else. Pipes, terminals and sockets take whole lines of up to PIPE_BUF at a time and
+// only as long as they have room. What cannot be written waits; over kWaitingBytesMax per worker, beside as much that
+// has been handed over, new records are dropped and counted.
+// A file that cannot be opened is tried again each second while records wait; they wait meanwhile, as above.
+// Without start_writer() whoever hands over writes himself, as far as the file takes it: for tests.
 // The program must ignore SIGPIPE: a reader may go away between the look and the write.
-// (A regular file on a disk that is slower than its page cache makes write() wait, as in nginx.)
 #pragma once
 
 #include <memory>
@@ -34,55 +36,57 @@ class LogFile {
   std::string* begin();
   void end();
 
-  // Writes out what this thread has waiting, as far as the file takes it now.
+  // Hands over what this thread has waiting.
   void flush();
   const std::string& path() const { return path_; }
   // Why it cannot be written, in a sentence; "" when it can.
   std::string problem();
 
-  static constexpr Nanos kRetryEvery = 1s;
+  static constexpr Nanos kRetryEvery = 1s;  // of opening it
 
  private:
   friend class LogFiles;
-  struct Descriptor;
   struct alignas(64) Buffer {
     std::string text;
     size_t flush_at = kFlushBytes;
-    bool failing = false;  // the last write failed: told once, not for each batch
   };
-  LogFile(std::string path, unsigned threads, Metrics& metrics);
-  Status open();
-  enum class Retry : uint8_t { in_time, now };
-  bool open_if_need_be(Retry when);
+  class Outlet;
+  class Writer;
+  LogFile(std::string path, unsigned threads, Metrics& metrics, std::shared_ptr<Writer> writer);
   void flush(Buffer& buffer);
-  size_t write_some(std::string_view text, int& error);
 
   const std::string path_;
-  std::vector<Buffer> buffers_;             // by metric_slot
-  std::mutex mutex_;                        // for file_, and for writing to what is not a regular file
-  std::shared_ptr<const Descriptor> file_;  // null: it could not be opened so far
-  std::string problem_;
-  SteadyTime retry_at_{};
+  std::vector<Buffer> buffers_;  // by metric_slot
+  std::shared_ptr<Outlet> outlet_;
+  std::shared_ptr<Writer> writer_;
   MetricSet metrics_;
   Counter* dropped_;
-  Counter* failed_;
 };
 
 // The open files, by path. One for the process; outlives every LogFile's user.
 class LogFiles {
  public:
-  LogFiles(unsigned threads, Metrics& metrics) : threads_(threads), metrics_(metrics) {}
+  // The thread that writes counts in slot `threads`, where there is one.
+  LogFiles(unsigned threads, Metrics& metrics);
+  ~LogFiles();
 
-  // The file under that path, opened when nobody has it; closed when the last holder lets go. "/dev/stdout" and
-  // "/dev/stderr" are this process's. Made with mode 0640. One that cannot be opened has a problem(). Any thread.
+  // From now on a thread of its own writes. Before the first file is opened.
+  void start_writer();
+  // Writes what waits and ends that thread; one that gets no further for a second is left to the end of the process.
+  void stop_writer();
+
+  // The file under that path, opened when nobody has it; closed when the last holder lets go and all is written.
+  // "/dev/stdout" and "/dev/stderr" are this process's. Made with mode 0640. One that cannot be opened has a problem().
+  // Any thread.
   std::shared_ptr<LogFile> open(const std::string& path);
   // Whether this process could write the file, without opening or making it: a sentence why not, or "".
   static std::string try_out(const std::string& path);
-  // Writes out the calling thread's buffers of all files.
+  // Hands over the calling thread's buffers of all files.
   void flush();
-  // Tries to open what could not be opened. Any thread.
+  // Tries to open what could not be opened: soon, by the thread that writes. Any thread.
   void retry();
-  // Opens every file anew by its name, after it was rotated. One that cannot be opened stays as it is. Any thread.
+  // Opens every file anew by its name, after it was rotated: soon, by the thread that writes. One that cannot be opened
+  // stays as it is. Any thread.
   void reopen();
 
   static std::vector<MetricFamily> metrics();
@@ -92,6 +96,7 @@ class LogFiles {
 
   unsigned threads_;
   Metrics& metrics_;
+  std::shared_ptr<LogFile::Writer> writer_;  // its thread holds it too
   std::mutex mutex_;
   std::vector<std::pair<std::string, std::weak_ptr<LogFile>>> files_;
 };

@@ -156,7 +156,8 @@ Connection::~Connection() {
 
 void Connection::start(int fd) {
   if (auto adopted = socket_.adopt(listener_.loop, fd, Side::downstream); !adopted) {
-    log::warn("listener", "cannot serve a connection", {{"error", adopted.error().message}});
+    static log::Site site{LogLevel::warn, "listener", "cannot serve a connection"};
+    if (site.admits()) site.write({{"error", adopted.error().message}});
     delete this;
     return;
   }

@@ -44,7 +44,7 @@ spec:
 """
 
     def __init__(self, files, resolver=None, workers=1, values=None, access_log=None, arguments=(), folder=None, wait=True,
-                 environment=None, descriptors=None):
+                 environment=None, descriptors=None, streams=None):
         self.scratch = tempfile.TemporaryDirectory(prefix="sluice-gateway-")
         self.port, self.port2, self.admin_port, self.api_port = free_ports(4)
         self.folder = pathlib.Path(folder) if folder else pathlib.Path(self.scratch.name, "config")
@@ -64,11 +64,12 @@ spec:
             self.arguments += ["--access-log", access_log]
         self.arguments += list(arguments)
         self.environment = environment
+        self.streams = streams
         self.process = None
         self.start(wait)
 
     def start(self, wait=True):
-        self.process = Process([*self.limited, sluice_program(), *self.arguments], self.scratch.name, "sluice", self.environment)
+        self.process = Process([*self.limited, sluice_program(), *self.arguments], self.scratch.name, "sluice", self.environment, self.streams)
         if wait:
             self.wait_ready()
 

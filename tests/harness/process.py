@@ -17,13 +17,14 @@ def _die_with_parent():
 class Process:
     """Runs from construction until stop(); never outlives the test that started it."""
 
-    def __init__(self, argv, folder, name, environment=None):
+    def __init__(self, argv, folder, name, environment=None, streams=None):
+        """`streams`: "stdout" or "stderr" -> a descriptor instead of the file."""
         self.name = name
         self.argv = [str(a) for a in argv]
         self.stdout_path = pathlib.Path(folder, f"{name}.out")
         self.stderr_path = pathlib.Path(folder, f"{name}.err")
         with open(self.stdout_path, "ab") as out, open(self.stderr_path, "ab") as err:
-            self.popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+            self.popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, **{"stdout": out, "stderr": err, **(streams or {})},
                                           env=dict(os.environ, **(environment or {})), preexec_fn=_die_with_parent)
 
     @property

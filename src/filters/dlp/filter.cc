@@ -134,11 +134,12 @@ Task<Response> DlpFilter::mask_whole(Request& request, Response response, Body b
 
 Response DlpFilter::refuse(Request& request, const Refusal& refusal) const {
   refused_->add();
-  log::warn("dlp", "response held back",
-            {{"status", refusal.status},
-             {"details", refusal.details},
-             {"route", std::string(request.info.route_name)},
-             {"why", refusal.why.empty() ? refusal.body : refusal.why}});
+  static log::Site site{LogLevel::warn, "dlp", "response held back"};
+  if (site.admits())
+    site.write({{"status", refusal.status},
+                {"details", refusal.details},
+                {"route", std::string(request.info.route_name)},
+                {"why", refusal.why.empty() ? refusal.body : refusal.why}});
   return local_reply(request, refusal.status, refusal.body, refusal.details);
 }
 
