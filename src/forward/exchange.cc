@@ -18,6 +18,7 @@ namespace {
 constexpr unsigned kInformationalMax = 16;  // F14
 constexpr Nanos kContinueWait = 1s;         // F24
 constexpr size_t kAtOnceMax = 16 * 1024;    // of a body: what a socket takes without waiting
+constexpr unsigned kPiecesATurn = 32;       // of a body, in one turn of the loop
 constexpr HeadLimits kResponseLimits{.line_bytes_max = 16 * 1024, .field_bytes_max = Block::kLarge};
 
 // A request that may be sent twice without harm (RFC 9110 9.2.2), when none of its body has been given away.
@@ -432,7 +433,11 @@ Task<void> Exchange::send_rest(std::optional<Task<Chunk>> first, std::string_vie
     auto told = co_await waiting;
     if (!told && told.error().kind == ErrorKind::cancelled) co_return told;
   }
-  for (;;) {
+  for (TurnBudget budget(kPiecesATurn);;) {
+    if (budget.spent(request_.loop)) {
+      auto turn = next_turn(request_.loop);
+      CO_TRY(co_await turn);
+    }
     auto reading = first ? std::move(*first) : request_.body.reader->read();
     first.reset();
     auto chunk = co_await reading;

@@ -7,28 +7,18 @@ namespace {
 
 constexpr size_t kSpaceMin = 2048;
 
-// So many reads may find bytes at once before others on this loop get their turn: about 1 MiB.
-constexpr unsigned kReadsInARowMax = 16;
-
-// Waits for the next turn of the loop.
-class NextTurn final : public Wait<NextTurn, void> {
- public:
-  explicit NextTurn(Loop& loop) : loop_(loop) {}
-  bool start() {
-    loop_.defer(*this);
-    return false;
-  }
-  void stop() { loop_.undefer(*this); }
-  Result<void> result() { return {}; }
-
- private:
-  Loop& loop_;
-};
+// Reads that find bytes, in one turn of the loop: about 1 MiB.
+constexpr unsigned kReadsATurn = 16;
 
 }  // namespace
 
 MessageBody::MessageBody(const Source& source, BodyKind kind, uint64_t length)
-    : source_(source), kind_(kind), left_(length), pending_(source.early), last_read_(source.socket.loop().now()) {
+    : source_(source),
+      kind_(kind),
+      left_(length),
+      pending_(source.early),
+      budget_(kReadsATurn),
+      last_read_(source.socket.loop().now()) {
   complete_ = kind == BodyKind::none;
 }
 
@@ -101,7 +91,7 @@ Task<Chunk> MessageBody::read() {
   if (!step) return std::unexpected(std::move(step).error());
   if (step->have) return step->chunk;
   if (say_first_.empty() && source_.socket.watch().readable) {
-    if (++reads_in_a_row_ > kReadsInARowMax) return read_after_others();
+    if (budget_.spent(source_.socket.loop())) return read_after_others();
     const std::span<char> into = space();
     if (auto got = source_.socket.try_read(into)) {
       if (!*got) return std::unexpected(std::move(*got).error());
@@ -123,16 +113,14 @@ Task<void> MessageBody::said() {
 }
 
 Task<Chunk> MessageBody::read_after_others() {
-  reads_in_a_row_ = 0;
   if (source_.socket.loop().now() >= deadline_) co_return fail(ErrorKind::timeout, "timed out", source_.side);
-  NextTurn turn(source_.socket.loop());
+  auto turn = next_turn(source_.socket.loop());
   CO_TRY(co_await turn);
   auto reading = read();
   co_return co_await reading;
 }
 
 Task<Chunk> MessageBody::read_waiting() {
-  reads_in_a_row_ = 0;
   if (!say_first_.empty()) {
     const std::string_view words = std::exchange(say_first_, {});
     saying_ = true;

@@ -76,7 +76,7 @@ class MessageBody final : public BodyReader {
   bool complete_ = false;
   bool ended_ = false;  // the peer sends no more
   uint64_t bytes_read_ = 0;
-  unsigned reads_in_a_row_ = 0;  // that did not wait
+  TurnBudget budget_;
   std::optional<Error> broken_off_;
   SteadyTime deadline_ = SteadyTime::max();
   SteadyTime last_read_{};

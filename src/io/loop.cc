@@ -215,6 +215,9 @@ int Loop::wait_millis(Nanos wait) const {
 }
 
 void Loop::turn(Nanos wait) {
+  ++turns_;
+  deferred_.insert(deferred_.end(), deferred_to_next_turn_.begin(), deferred_to_next_turn_.end());
+  deferred_to_next_turn_.clear();
   const int count = epoll_wait(epoll_, events_.data(), kEventsMax, wait_millis(wait));
   read_clocks();
   batch_full_ = count == kEventsMax;
@@ -271,6 +274,7 @@ void Loop::run_deferred() {
 void Loop::undefer(Waiter& waiter) {
   std::ranges::replace(deferred_running_, &waiter, nullptr);
   std::erase(deferred_, &waiter);
+  std::erase(deferred_to_next_turn_, &waiter);
 }
 
 // --- Event ------------------------------------------------------------------------------------------------------

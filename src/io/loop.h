@@ -85,6 +85,8 @@ class Loop {
   void turn(Nanos wait);
 
   SteadyTime now() const { return now_; }
+  // Counts up with each turn.
+  uint64_t turns() const { return turns_; }
   WallTime wall() const { return wall_; }
 
   // Runs `job` on the loop's thread, later. Any thread. The queue is bounded by what its callers bound.
@@ -94,6 +96,9 @@ class Loop {
 
   // Wakes the waiter in this turn, after the events at hand: for waking a task from another one's stack.
   void defer(Waiter& waiter) { deferred_.push_back(&waiter); }
+  // The same in the next turn, once all others that are ready have had theirs.
+  void defer_to_next_turn(Waiter& waiter) { deferred_to_next_turn_.push_back(&waiter); }
+  // Takes either back.
   void undefer(Waiter& waiter);
 
   // Whether `watch` may have become readable without having been told: its event stands further back in this turn's
@@ -129,6 +134,7 @@ class Loop {
   bool stopped_ = false;
   SteadyTime now_;
   WallTime wall_;
+  uint64_t turns_ = 0;
 
   std::array<epoll_event, kEventsMax> events_;
   int event_at_ = 0;
@@ -141,6 +147,7 @@ class Loop {
 
   std::vector<Waiter*> deferred_;
   std::vector<Waiter*> deferred_running_;
+  std::vector<Waiter*> deferred_to_next_turn_;
   std::mutex mutex_;
   std::vector<std::move_only_function<void()>> posted_;
   bool wake_pending_ = false;
@@ -169,6 +176,49 @@ inline SleepUntil sleep_until(Loop& loop, SteadyTime when) {
 inline SleepUntil sleep_for(Loop& loop, Nanos duration) {
   return {loop, loop.now() + duration};
 }
+
+// co_await next_turn(loop): goes on once all others that are ready have had their turn.
+class NextTurn final : public Wait<NextTurn, void> {
+ public:
+  explicit NextTurn(Loop& loop) : loop_(loop) {}
+  bool start() {
+    loop_.defer_to_next_turn(*this);
+    return false;
+  }
+  void stop() { loop_.undefer(*this); }
+  Result<void> result() { return {}; }
+
+ private:
+  Loop& loop_;
+};
+inline NextTurn next_turn(Loop& loop) {
+  return NextTurn(loop);
+}
+
+// How often a loop may go round without waiting in one turn, so that no connection, however fast its ends are, keeps a
+// worker to itself:
+//
+//   for (;;) {
+//     if (budget.spent(loop)) { auto turn = next_turn(loop); CO_TRY(co_await turn); }
+class TurnBudget {
+ public:
+  explicit constexpr TurnBudget(unsigned rounds) : rounds_(rounds), left_(rounds) {}
+  // Counts one round; true when this turn's are used up.
+  bool spent(const Loop& loop) {
+    if (loop.turns() != turn_) {
+      turn_ = loop.turns();
+      left_ = rounds_;
+    }
+    if (left_ == 0) return true;
+    --left_;
+    return false;
+  }
+
+ private:
+  const unsigned rounds_;
+  unsigned left_;
+  uint64_t turn_ = 0;
+};
 
 // A signal from one task to another on the same loop: notify() wakes the one that waits, or is remembered for the next.
 class Event {

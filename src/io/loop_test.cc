@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "io/socket.h"
+#include "io/testing.h"
 
 namespace sluice {
 namespace {
@@ -176,6 +177,30 @@ TEST(Socket, connects_writes_and_reads) {
   loop.run();
   EXPECT_EQ(answer, "hello");
   EXPECT_TRUE(group.empty());
+}
+
+TEST(ListenSocket, accepts_a_part_of_a_flood_in_one_turn) {
+  Loop loop;
+  auto fd = ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false);
+  ListenSocket listener;
+  int accepted = 0;
+  ASSERT_TRUE(listener.start(loop, *fd, [&](int client, const SocketAddress&) {
+    ::close(client);
+    ++accepted;
+  }));
+  std::deque<TestPeer> flood;
+  for (int i = 0; i < 3 * ListenSocket::kAcceptsATurn; ++i) flood.emplace_back(listener.local());
+  for (int turns = 1; turns <= 3; ++turns) {
+    loop.turn(0ms);
+    EXPECT_EQ(accepted, turns * ListenSocket::kAcceptsATurn);
+  }
+  flood.emplace_back(listener.local());
+  EXPECT_TRUE(turn_until(loop, [&] { return accepted == 3 * ListenSocket::kAcceptsATurn + 1; }));
+  for (int i = 0; i < 2 * ListenSocket::kAcceptsATurn; ++i) flood.emplace_back(listener.local());
+  loop.turn(0ms);
+  listener.close();  // while it is to go on
+  settle(loop);
+  EXPECT_EQ(accepted, 4 * ListenSocket::kAcceptsATurn + 1);
 }
 
 TEST(Socket, says_who_has_the_port) {

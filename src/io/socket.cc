@@ -280,6 +280,7 @@ Status ListenSocket::start(Loop& loop, int fd, Accepted accepted) {
 void ListenSocket::close() {
   if (fd_ < 0) return;
   retry_.disarm();
+  if (std::exchange(deferred_, false)) loop_->undefer(*this);
   watch_.release();
   ::close(fd_);
   if (spare_ >= 0) ::close(spare_);
@@ -295,18 +296,26 @@ SocketAddress ListenSocket::local() const {
 
 void ListenSocket::wake() {
   if (spare_ < 0) spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);  // another thread was quicker the last time
-  accept_some();
-  if (fd_ >= 0 && !watch_.readable) watch_.reader = this;
+  if (std::exchange(deferred_, false)) loop_->undefer(*this);
+  const bool more = accept_some();
+  if (fd_ < 0) return;
+  if (more) {
+    deferred_ = true;
+    loop_->defer_to_next_turn(*this);
+  } else {
+    watch_.reader = this;
+  }
 }
 
-void ListenSocket::accept_some() {
-  for (;;) {
+// True: there may be more.
+bool ListenSocket::accept_some() {
+  for (int accepts = 0; accepts < kAcceptsATurn; ++accepts) {
     SocketAddress peer;
     peer.length = sizeof peer.v6_address;
     const int fd = ::accept4(fd_, peer.get(), &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       accepted_(fd, peer);
-      if (fd_ < 0) return;  // closed by what it told
+      if (fd_ < 0) return false;  // closed by what it told
       continue;
     }
     const int code = errno;
@@ -325,8 +334,9 @@ void ListenSocket::accept_some() {
     // Whatever it was, those who wait in the queue make no new edge: look again soon.
     if (code != EAGAIN) retry_.arm(*loop_, loop_->now() + 100ms, *this);
     watch_.readable = false;
-    return;
+    return false;
   }
+  return true;
 }
 
 }  // namespace sluice

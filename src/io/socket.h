@@ -145,7 +145,8 @@ class ListenSocket final : private Waiter {
 
   // Binds and listens with SO_REUSEPORT where several workers share the address. Message names address and remedy.
   static Result<int> open(const SocketAddress& address, bool share_port);
-  // Accepts on `fd` (taken over) until close().
+  static constexpr int kAcceptsATurn = 32;
+  // Accepts on `fd` (taken over) until close(); so many in one turn of the loop.
   Status start(Loop& loop, int fd, Accepted accepted);
   void close();
   bool listening() const { return fd_ >= 0; }
@@ -154,13 +155,14 @@ class ListenSocket final : private Waiter {
  private:
   void wake() override;
   void cancel() override {}
-  void accept_some();
+  bool accept_some();
 
   int fd_ = -1;
   int spare_ = -1;  // given up for a moment when the process has no descriptors left, to refuse politely
   Loop* loop_ = nullptr;
   Watch watch_;
   Timer retry_;
+  bool deferred_ = false;  // goes on in the next turn
   Accepted accepted_;
 };
 

@@ -16,6 +16,9 @@
 namespace sluice {
 namespace {
 
+// What one connection may do in one turn of the loop without having waited.
+constexpr unsigned kExchangesATurn = 16;
+constexpr unsigned kPiecesATurn = 32;
 constexpr size_t kDrainBytesMax = 64 * 1024;  // of a request body that nobody reads (F18)
 constexpr Nanos kLingerMax = 1s;              // Envoy's delayedCloseTimeout
 constexpr Nanos kHalfCloseGrace = 5s;         // see Hangup
@@ -231,7 +234,11 @@ void Connection::Hangup::wake() {
 
 Task<void> Connection::serve() {
   if (!memory_) memory_ = listener_.take_memory();
-  for (;;) {
+  for (TurnBudget budget(kExchangesATurn);;) {
+    if (budget.spent(listener_.loop)) {
+      auto turn = next_turn(listener_.loop);
+      CO_TRY(co_await turn);
+    }
     Exchange exchange(*this, listener_.config_.lease(), listener_.loop.now());
     auto reading = read_head(exchange);
     const HeadRead read = CO_TRY(co_await reading);
@@ -515,7 +522,12 @@ Task<void> Connection::write_body(Exchange& exchange, Response& response) {
     auto writing = socket_.write_all(head, idle);
     CO_TRY(co_await writing);
   }
-  for (;;) {
+  // What is made here, such as by decompressing, can be at hand for ever.
+  for (TurnBudget budget(kPiecesATurn);;) {
+    if (budget.spent(listener_.loop)) {
+      auto turn = next_turn(listener_.loop);
+      CO_TRY(co_await turn);
+    }
     auto chunk = co_await reading;
     if (!chunk) co_return std::unexpected(std::move(chunk).error());
     auto writing = write_piece(socket_, piece(exchange, response, {}, *chunk), idle);

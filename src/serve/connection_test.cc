@@ -142,6 +142,48 @@ TEST(Connection, answers_requests_one_after_another) {
   EXPECT_TRUE(client.hears("server: envoy\r\n"));
 }
 
+TEST(Connection, answers_a_part_of_endless_pipelining_in_one_turn_so_that_others_have_theirs) {
+  Gateway gateway;
+  TestPeer greedy(gateway.listener.address()), modest(gateway.listener.address());
+  settle(gateway.loop);
+  std::string many;
+  for (int i = 0; i < 400; ++i) many += "GET /g HTTP/1.1\r\nHost: h\r\n\r\n";
+  ASSERT_EQ(greedy.say(many), many.size());
+  modest.say("GET /m HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(modest, "GET /m "));
+  EXPECT_LT(gateway.handled, 100);
+  EXPECT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 401; }));
+}
+
+// Whose next piece is always at hand.
+class EndlessBody final : public BodyReader {
+ public:
+  Task<Chunk> read() override { return Chunk{bytes_, false}; }
+
+ private:
+  char bytes_[16] = {};
+};
+
+TEST(Connection, sends_a_part_of_an_endless_body_in_one_turn) {
+  Gateway gateway;
+  gateway.handler = [](Request& request) -> Task<Response> {
+    Response response = respond(request, 200, "");
+    if (request.path == "/endless") response.body.reader = request.arena.make<EndlessBody>();
+    return response;
+  };
+  TestPeer greedy(gateway.listener.address());
+  greedy.say("GET /endless HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(greedy, "\r\n\r\n"));
+  TestPeer modest(gateway.listener.address());
+  modest.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(turn_until(gateway.loop, [&] {
+    greedy.forget();
+    return modest.hears("200 OK");
+  }));
+  greedy.close();
+  EXPECT_TRUE(turn_until(gateway.loop, [&] { return gateway.listener.connections() == 1; }));
+}
+
 TEST(Connection, answers_pipelined_requests_in_their_order) {
   Gateway gateway;
   TestPeer client(gateway.listener.address());

@@ -4,6 +4,12 @@
 
 namespace sluice {
 
+namespace {
+
+constexpr unsigned kPiecesATurn = 16;  // of 16 KiB, each way
+
+}  // namespace
+
 // When one way breaks, the other must not wait for ever.
 void Tunnel::give_up(const Error& why) {
   if (!broken_) broken_ = why;
@@ -36,7 +42,11 @@ Task<void> Tunnel::pump(Socket& from, Socket& to, std::string_view early, uint64
     count += early.size();
   }
   Block block(Block::kSmall);
-  for (;;) {
+  for (TurnBudget budget(kPiecesATurn);;) {
+    if (budget.spent(from.loop())) {
+      auto turn = next_turn(from.loop());
+      CO_TRY(co_await turn);
+    }
     const SteadyTime since = from.loop().now();
     auto reading = from.read(block.span(), idle_max.count() > 0 ? since + idle_max : SteadyTime::max());
     auto got = co_await reading;

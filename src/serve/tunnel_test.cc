@@ -121,5 +121,19 @@ TEST(Tunnel, takes_no_more_from_one_side_than_the_other_takes) {
   EXPECT_TRUE(turn_until(world.loop, [&] { return world.upstream().heard().size() == taken + 12; }));
 }
 
+TEST(Tunnel, moves_a_part_of_much_in_one_turn_so_that_others_have_theirs) {
+  World world;
+  settle(world.loop);
+  const size_t before = world.upstream().heard().size();
+  size_t taken = 0;
+  for (size_t put = 1; put > 0; taken += put) put = world.client().say(std::string(64 << 10, 'x'));
+  ASSERT_GT(taken, 1U << 20);
+  const uint64_t first = world.loop.turns();
+  world.loop.turn(0ms);
+  EXPECT_LE(world.upstream().heard().size() - before, 320U << 10);
+  EXPECT_TRUE(turn_until(world.loop, [&] { return world.upstream().heard().size() == before + taken; }));
+  EXPECT_GE(world.loop.turns() - first, taken / (320 << 10));
+}
+
 }  // namespace
 }  // namespace sluice

@@ -78,7 +78,7 @@ class DnsSockets::Shared final : private Waiter {
       socket.watch().readable = true;  // a datagram does not fill the buffer and yet more may wait behind it
       hear({owner_.buffer_.data(), **got});
     }
-    owner_.loop_.defer(*this);
+    owner_.loop_.defer_to_next_turn(*this);
   }
   void cancel() override {}
 
