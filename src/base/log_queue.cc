@@ -15,7 +15,7 @@ namespace sluice {
 struct LogQueue::State {
   State(int descriptor, Hooks h) : fd(descriptor), hooks(h) {}
 
-  bool write_whole(std::string_view text);
+  bool write_whole(std::string_view text, bool counted);
 
   const int fd;
   const Hooks hooks;
@@ -38,7 +38,7 @@ std::string_view whole_lines(std::string_view text, size_t bytes_max) {
 }
 
 // False: the descriptor takes no more, ever.
-bool LogQueue::State::write_whole(std::string_view text) {
+bool LogQueue::State::write_whole(std::string_view text, bool counted) {
   while (!text.empty()) {
     const std::string_view part = whole_lines(text, PIPE_BUF);
     const ssize_t n = ::write(fd, part.data(), part.size());
@@ -48,7 +48,12 @@ bool LogQueue::State::write_whole(std::string_view text) {
       ::poll(&ready, 1, -1);
       continue;
     }
-    if (n < 0) return false;
+    if (n < 0) {
+      dropped.fetch_add(static_cast<uint64_t>(std::ranges::count(text, '\n')), std::memory_order_relaxed);
+      if (counted) unwritten.fetch_sub(text.size(), std::memory_order_release);
+      return false;
+    }
+    if (counted) unwritten.fetch_sub(static_cast<size_t>(n), std::memory_order_release);
     writes.fetch_add(1, std::memory_order_relaxed);
     text.remove_prefix(static_cast<size_t>(n));
   }
@@ -70,7 +75,7 @@ void LogQueue::push(std::string_view line) {
   State& state = *state_;
   const std::scoped_lock lock(state.mutex);
   // Once lines are lost, those behind them are too, until the gap has been told: so the order stays true.
-  if (state.lost > 0 || state.waiting.size() + line.size() > kBytesMax) {
+  if (state.lost > 0 || state.unwritten.load(std::memory_order_relaxed) + line.size() > kBytesMax) {
     ++state.lost;
     state.dropped.fetch_add(1, std::memory_order_relaxed);
     return;
@@ -85,18 +90,15 @@ void LogQueue::run(const std::shared_ptr<State>& held) {
   std::string batch;
   auto next_second = std::chrono::steady_clock::now() + 1s;
   for (std::unique_lock lock(state.mutex);;) {
-    state.more.wait_until(lock, next_second, [&] { return !state.waiting.empty() || state.stopping; });
-    if (state.waiting.empty() && state.stopping) return;
+    state.more.wait_until(lock, next_second,
+                          [&] { return !state.waiting.empty() || state.lost > 0 || state.stopping; });
+    if (state.waiting.empty() && state.lost == 0 && state.stopping) return;
     batch.swap(state.waiting);
     const uint64_t lost = std::exchange(state.lost, 0);
     lock.unlock();
-    const size_t size = batch.size();
-    if (lost > 0) batch += state.hooks.dropped(lost);
-    if (!state.write_whole(batch))
-      state.dropped.fetch_add(static_cast<uint64_t>(std::ranges::count(batch, '\n')), std::memory_order_relaxed);
+    if (state.write_whole(batch, true) && lost > 0) state.write_whole(state.hooks.dropped(lost), false);
     batch.clear();
     if (batch.capacity() > 256 * 1024) batch.shrink_to_fit();
-    state.unwritten.fetch_sub(size, std::memory_order_release);
     if (const auto now = std::chrono::steady_clock::now(); now >= next_second) {
       next_second = now + 1s;
       if (state.hooks.every_second) state.hooks.every_second();

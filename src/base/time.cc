@@ -52,7 +52,8 @@ Result<Nanos> parse_duration(std::string_view text) {
     rest.remove_prefix(letters);
     total += number * *unit;
   }
-  if (total > 9.2e18) return bad();
+  // As a double, the longest duration rounds up to one that does not fit.
+  if (total >= static_cast<double>(Nanos::max().count())) return bad();
   return Nanos(static_cast<int64_t>(std::llround(negative ? -total : total)));
 }
 

@@ -30,6 +30,16 @@ inline int64_t unix_seconds(WallTime t) {
   return std::chrono::floor<Seconds>(t).time_since_epoch().count();
 }
 
+// `now + by`, which for durations that somebody configured may lie beyond what the clock can count: then never.
+inline SteadyTime later(SteadyTime now, Nanos by) {
+  return by > Nanos(0) && by >= SteadyTime::max() - now ? SteadyTime::max() : now + by;
+}
+// `duration * times`, at most the longest duration there is.
+inline Nanos times(Nanos duration, int64_t times) {
+  int64_t product = 0;
+  return __builtin_mul_overflow(duration.count(), times, &product) ? Nanos::max() : Nanos(product);
+}
+
 // A duration in Go's spelling: "250ms", "1m30s", "0.5s", "0s", "-1s". Units ns, us, ms, s, m, h.
 Result<Nanos> parse_duration(std::string_view text);
 std::string format_duration(Nanos duration);  // "1m30s"; parse_duration reads it back

@@ -193,7 +193,7 @@ std::shared_ptr<ResolverView> Translating::resolver_view(const kinds::DnsCacheCo
   made.names.query_timeout = config.dns_query_timeout;
   if (config.dns_failure_refresh_rate) {
     made.names.failure_base = config.dns_failure_refresh_rate->base_interval;
-    made.names.failure_max = config.dns_failure_refresh_rate->max_interval.value_or(10 * made.names.failure_base);
+    made.names.failure_max = config.dns_failure_refresh_rate->max_interval.value_or(times(made.names.failure_base, 10));
   } else {
     made.names.failure_max = std::min(made.names.failure_max, config.dns_refresh_rate);
     made.names.failure_base = std::min(made.names.failure_base, made.names.failure_max);

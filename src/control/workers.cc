@@ -53,7 +53,7 @@ class Workers::Worker final : private Waiter {
     }
     listeners_.clear();
     drained_ = std::move(done);
-    abort_at_ = loop.now() + timeout;
+    abort_at_ = later(loop.now(), timeout);
     look_after_leaving();
   }
 

@@ -123,7 +123,7 @@ void ConnectionPool::keep(std::unique_ptr<UpstreamConnection> connection) {
   kept->idle_since_ = loop.now();
   connections.add_idle(*kept);
   watch.reader = kept;
-  kept->idle_timer_.arm(loop, loop.now() + cluster->idle_timeout, kept->expiry_);
+  kept->idle_timer_.arm(loop, later(loop.now(), cluster->idle_timeout), kept->expiry_);
   tell_next();
 }
 

@@ -251,7 +251,7 @@ Task<Response> Exchange::run() {
 // What a request that is complete now may take.
 SteadyTime Exchange::after_timeout() const {
   const Nanos timeout = request_.route.rules ? request_.route.rules->timeout : Nanos(0);
-  return timeout.count() > 0 ? request_.loop.now() + timeout : SteadyTime::max();
+  return timeout.count() > 0 ? later(request_.loop.now(), timeout) : SteadyTime::max();
 }
 
 void Exchange::begin_timeout() {
@@ -416,17 +416,17 @@ Task<void> Exchange::write_with_body(std::string_view head) {
     CO_TRY(co_await writing);
     head = {};
   }
-  sending_ = true;
   request_.background->spawn(send_rest(std::move(first), head));
   co_return Status{};
 }
 
 Task<void> Exchange::send_rest(std::optional<Task<Chunk>> first, std::string_view head) {
-  struct AtEnd {
-    ~AtEnd() { sending = false; }
+  struct Sending {
+    explicit Sending(bool& s) : sending(s) { sending = true; }
+    ~Sending() { sending = false; }
     bool& sending;
   };
-  const AtEnd at_end{sending_};
+  const Sending for_as_long_as_this_runs(sending_);
   if (request_.expects_continue) {
     // F24: an upstream that never says 100 gets the body after a second.
     auto waiting = may_send_.wait(request_.loop, request_.loop.now() + kContinueWait);
@@ -525,7 +525,7 @@ Task<void> Exchange::read_more() {
   for (;;) {
     const Nanos idle = idle_max();
     const SteadyTime since = std::max(request_.loop.now(), last_sent_);
-    auto waiting = connection_->socket.readable(idle.count() > 0 ? since + idle : SteadyTime::max());
+    auto waiting = connection_->socket.readable(idle.count() > 0 ? later(since, idle) : SteadyTime::max());
     auto ready = co_await waiting;
     if (!ready) {
       // While the request's body still moves, nobody is idle.

@@ -133,7 +133,7 @@ Task<Chunk> MessageBody::read_waiting() {
   for (;;) {
     const SteadyTime now = source_.socket.loop().now();
     const SteadyTime until =
-        std::min(deadline_, source_.idle_max.count() > 0 ? now + source_.idle_max : SteadyTime::max());
+        std::min(deadline_, source_.idle_max.count() > 0 ? later(now, source_.idle_max) : SteadyTime::max());
     const std::span<char> into = space();
     auto reading = source_.socket.read(into, until);
     const size_t got = CO_TRY(co_await reading);

@@ -280,39 +280,44 @@ void Loop::undefer(Waiter& waiter) {
 // --- Event ------------------------------------------------------------------------------------------------------
 
 void Event::notify(Loop& loop) {
-  set_ = true;
-  if (waiting_ && !queued_) {
-    queued_ = true;
-    loop.defer(*waiting_);
-  }
+  if (!first_) set_ = true;
+  for (Await* await = first_; await; await = await->next_)
+    if (!std::exchange(await->told_, true)) loop.defer(*await);
 }
 
 bool Event::Await::start() {
-  if (event_.set_) return true;
-  event_.waiting_ = this;
+  if (std::exchange(event_.set_, false)) return true;
+  next_ = std::exchange(event_.first_, this);
   timer_.arm(loop_, deadline_, expiry_);
   return false;
 }
 
-void Event::Await::stop() {
+void Event::Await::leave() {
   timer_.disarm();
-  if (event_.queued_) loop_.undefer(*this);
-  event_.queued_ = false;
-  event_.waiting_ = nullptr;
+  Await** at = &event_.first_;
+  while (*at && *at != this) at = &(*at)->next_;
+  if (*at) *at = next_;
+}
+
+// Cancelled: what it was told and will not act on is for the next.
+void Event::Await::stop() {
+  leave();
+  if (told_) loop_.undefer(*this);
+  if (told_ && !event_.first_) event_.set_ = true;
 }
 
 Result<void> Event::Await::result() {
-  if (!event_.set_ && timed_out_) return fail(ErrorKind::timeout, "timed out");
-  event_.set_ = false;
+  if (!told_ && timed_out_) return fail(ErrorKind::timeout, "timed out");
   return {};
 }
 
 void Event::Await::wake() {
-  stop();
+  leave();
   Wait::wake();
 }
 
 void Event::Await::Expiry::wake() {
+  if (await.told_) await.loop_.undefer(await);
   await.timed_out_ = true;
   await.wake();
 }

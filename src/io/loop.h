@@ -174,7 +174,7 @@ inline SleepUntil sleep_until(Loop& loop, SteadyTime when) {
   return {loop, when};
 }
 inline SleepUntil sleep_for(Loop& loop, Nanos duration) {
-  return {loop, loop.now() + duration};
+  return {loop, later(loop.now(), duration)};
 }
 
 // co_await next_turn(loop): goes on once all others that are ready have had their turn.
@@ -220,9 +220,13 @@ class TurnBudget {
   uint64_t turn_ = 0;
 };
 
-// A signal from one task to another on the same loop: notify() wakes the one that waits, or is remembered for the next.
+// A signal between tasks on the same loop: notify() wakes all that wait, or is remembered for the next that does.
 class Event {
  public:
+  Event() = default;
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
   void notify(Loop& loop);
   class Await final : public Wait<Await, void> {
    public:
@@ -240,11 +244,15 @@ class Event {
       void cancel() override {}
       Await& await;
     };
+    void leave();
+
     Event& event_;
     Loop& loop_;
     SteadyTime deadline_;
     Timer timer_;
     Expiry expiry_{*this};
+    Await* next_ = nullptr;
+    bool told_ = false;
     bool timed_out_ = false;
   };
   // Gives ErrorKind::timeout after `deadline`.
@@ -252,8 +260,7 @@ class Event {
 
  private:
   bool set_ = false;
-  bool queued_ = false;
-  Await* waiting_ = nullptr;
+  Await* first_ = nullptr;  // those that wait, the one that came last in front
 };
 
 }  // namespace sluice

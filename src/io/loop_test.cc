@@ -133,6 +133,61 @@ TEST(Event, wakes_the_one_that_waits_or_is_remembered) {
   EXPECT_EQ(late.result->error().kind, ErrorKind::timeout);
 }
 
+TEST(Event, wakes_all_that_wait) {
+  Loop loop;
+  loop.use_manual_clock(SteadyTime(1s), WallTime(0s));
+  Event event;
+  Finished first, second, third;
+  first.runner.start(wait_for(event, loop, SteadyTime::max()));
+  second.runner.start(wait_for(event, loop, loop.now() + 10ms));
+  third.runner.start(wait_for(event, loop, SteadyTime::max()));
+  loop.advance(10ms);
+  ASSERT_TRUE(second.result);
+  EXPECT_EQ(second.result->error().kind, ErrorKind::timeout);
+  EXPECT_FALSE(first.result || third.result);
+  event.notify(loop);
+  event.notify(loop);
+  loop.advance(0s);
+  EXPECT_TRUE(first.result && third.result);
+  Finished late;
+  late.runner.start(wait_for(event, loop, SteadyTime::max()));
+  loop.advance(0s);
+  EXPECT_FALSE(late.result);  // what others were woken by is over
+  late.runner.cancel();
+}
+
+TEST(Event, keeps_for_the_next_what_one_that_was_cancelled_had_been_told) {
+  Loop loop;
+  Event event;
+  Finished first;
+  first.runner.start(wait_for(event, loop, SteadyTime::max()));
+  event.notify(loop);
+  first.runner.cancel();
+  EXPECT_EQ(first.result->error().kind, ErrorKind::cancelled);
+  Finished next;
+  next.runner.start(wait_for(event, loop, SteadyTime::max()));
+  EXPECT_TRUE(next.result);
+}
+
+Task<void> count_at_once(int& count) {
+  ++count;
+  co_return Status{};
+}
+
+TEST(TaskGroup, starts_nothing_once_it_is_cancelled) {
+  Loop loop;
+  loop.use_manual_clock(SteadyTime(1s), WallTime(0s));
+  int count = 0;
+  TaskGroup group;
+  group.spawn(count_after(loop, 1s, count));
+  group.cancel();
+  group.spawn(count_at_once(count));
+  group.spawn(count_after(loop, 1s, count));
+  EXPECT_TRUE(group.empty());
+  loop.advance(2s);
+  EXPECT_EQ(count, 0);
+}
+
 TEST(Loop, runs_jobs_posted_by_other_threads) {
   Loop loop;
   int sum = 0;

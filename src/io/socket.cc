@@ -200,7 +200,7 @@ Task<void> Socket::write_all(std::string_view bytes, Nanos idle) {
 
 Task<void> Socket::write_rest(std::string_view bytes, Nanos idle) {
   while (!bytes.empty()) {
-    auto ready = writable(idle.count() > 0 ? loop_->now() + idle : SteadyTime::max());
+    auto ready = writable(idle.count() > 0 ? later(loop_->now(), idle) : SteadyTime::max());
     CO_TRY(co_await ready);
     if (auto put = try_write(bytes)) bytes.remove_prefix(CO_TRY(std::move(*put)));
   }
@@ -235,7 +235,7 @@ Task<void> Socket::write_all(std::span<iovec> parts, Nanos idle) {
 
 Task<void> Socket::write_rest(std::span<iovec> parts, Nanos idle) {
   while (!parts.empty()) {
-    auto ready = writable(idle.count() > 0 ? loop_->now() + idle : SteadyTime::max());
+    auto ready = writable(idle.count() > 0 ? later(loop_->now(), idle) : SteadyTime::max());
     CO_TRY(co_await ready);
     if (auto put = try_write(parts)) parts = advance(parts, CO_TRY(std::move(*put)));
   }
@@ -244,7 +244,7 @@ Task<void> Socket::write_rest(std::span<iovec> parts, Nanos idle) {
 
 Task<void> connect(Socket& socket, Loop& loop, SocketAddress address, Nanos timeout) {
   CO_TRY(socket.start_connect(loop, address));
-  auto ready = socket.writable(loop.now() + timeout);
+  auto ready = socket.writable(later(loop.now(), timeout));
   CO_TRY(co_await ready);
   co_return socket.connect_result();
 }

@@ -104,6 +104,7 @@ struct TaskGroup::Node {
 };
 
 void TaskGroup::spawn(Task<void> task) {
+  if (cancelled_) return;
   auto* node = new Node(*this);
   node->next = first_;
   if (first_) first_->previous = node;
@@ -117,6 +118,7 @@ void TaskGroup::wake_joiner() {
 }
 
 void TaskGroup::cancel() {
+  cancelled_ = true;
   if (std::exchange(cancelling_, true)) return;
   // Each cancel() may end its task, and others with it: start again from the front until all have been asked.
   for (bool again = true; again;) {

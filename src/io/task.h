@@ -234,7 +234,8 @@ class Runner : public TaskContext {
   std::optional<Task<void>> task_;
 };
 
-// Background tasks with an owner: spawn() starts one; cancel() asks all to end; join() waits until all have ended.
+// Background tasks with an owner: spawn() starts one; cancel() asks all to end, and a task that is spawned after it is
+// not started; join() waits until all have ended.
 // If the task that waits in join() is cancelled, it cancels the group and goes on waiting.
 class TaskGroup {
  public:
@@ -276,7 +277,8 @@ class TaskGroup {
 
   Node* first_ = nullptr;
   Join* joining_ = nullptr;
-  bool cancelling_ = false;
+  bool cancelled_ = false;
+  bool cancelling_ = false;  // just now
 };
 
 }  // namespace sluice

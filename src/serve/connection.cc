@@ -176,7 +176,7 @@ void Connection::park() {
   listener_.give_memory(std::move(memory_));
   socket_.watch().reader = this;
   const Nanos idle = listener_.config_.peek().idle_timeout;
-  if (idle.count() > 0) idle_timer_.arm(listener_.loop, listener_.loop.now() + idle, expiry_);
+  if (idle.count() > 0) idle_timer_.arm(listener_.loop, later(listener_.loop.now(), idle), expiry_);
 }
 
 void Connection::wake() {
@@ -282,7 +282,7 @@ Task<Connection::HeadRead> Connection::read_head(Exchange& exchange) {
         co_return HeadRead::refused;
       }
       if (deadline == SteadyTime::max() && exchange.config->head_timeout.count() > 0)
-        deadline = listener_.loop.now() + exchange.config->head_timeout;
+        deadline = later(listener_.loop.now(), exchange.config->head_timeout);
     } else if (!socket_.watch().readable) {
       co_return HeadRead::nothing;
     }
@@ -368,7 +368,8 @@ void Connection::attach_body(Exchange& exchange) {
                                             .idle_max = config.stream_idle_timeout,
                                             .arena = memory_->arena},
                         exchange.framing.body, exchange.framing.length);
-  if (config.request_timeout.count() > 0) exchange.body->set_deadline(exchange.info.start + config.request_timeout);
+  if (config.request_timeout.count() > 0)
+    exchange.body->set_deadline(later(exchange.info.start, config.request_timeout));
   if (exchange.framing.expects_continue && early.empty()) exchange.body->say_first("HTTP/1.1 100 Continue\r\n\r\n");
   exchange.request.body.reader = &*exchange.body;
   if (exchange.framing.body == BodyKind::length) exchange.request.body.length = exchange.framing.length;
@@ -379,7 +380,7 @@ Response Connection::failed(Exchange& exchange, const Error& error) {
   const Nanos request_timeout = exchange.config->request_timeout;
   Response response;
   if (error.kind == ErrorKind::timeout && error.side == Side::downstream && request_timeout.count() > 0 &&
-      listener_.loop.now() >= exchange.info.start + request_timeout) {
+      listener_.loop.now() >= later(exchange.info.start, request_timeout)) {
     response = local_reply(request, 408, "request timeout", "request_overall_timeout");
     response.close = true;
   } else {

@@ -184,6 +184,24 @@ TEST(Connection, sends_a_part_of_an_endless_body_in_one_turn) {
   EXPECT_TRUE(turn_until(gateway.loop, [&] { return gateway.listener.connections() == 1; }));
 }
 
+TEST(Connection, takes_the_longest_timeouts_as_never) {
+  Gateway gateway([](ListenerConfig& config) {
+    config.idle_timeout = config.head_timeout = config.stream_idle_timeout = config.request_timeout =
+        Nanos::max() - 1ns;
+  });
+  TestPeer client(gateway.listener.address());
+  client.say("POST /a HTTP/1.1\r\nHost: h\r\nContent-Le");
+  settle(gateway.loop);
+  client.say("ngth: 3\r\n\r\n");
+  settle(gateway.loop);
+  client.say("abc");
+  EXPECT_TRUE(gateway.says(client, "POST /a abc"));
+  settle(gateway.loop);
+  gateway.loop.advance(1h);
+  client.say("GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "GET /b "));
+}
+
 TEST(Connection, answers_pipelined_requests_in_their_order) {
   Gateway gateway;
   TestPeer client(gateway.listener.address());

@@ -11,10 +11,6 @@ bool asks_both_at_once(LookupFamily family) {
   return family == LookupFamily::automatic || family == LookupFamily::all;
 }
 
-SteadyTime later(SteadyTime now, Nanos by) {
-  return by >= SteadyTime::max() - now ? SteadyTime::max() : now + by;
-}
-
 bool same_addresses(std::vector<IpAddress> a, std::vector<IpAddress> b) {
   std::ranges::sort(a);  // servers rotate them
   std::ranges::sort(b);

@@ -288,7 +288,7 @@ void Resolver::learn(std::string_view name, const NameState& state) {
 }
 
 void Resolver::report_use(Known& known) {
-  known.report_at = loop_.now() + config_->names.host_ttl / 2;
+  known.report_at = later(loop_.now(), config_->names.host_ttl / 2);
   const uint16_t owner = pool_.owner_of(known.name);
   std::string name(known.name);
   if (owner == worker_) return used_by(worker_, name);
