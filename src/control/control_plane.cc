@@ -23,12 +23,15 @@ constexpr Nanos kOwnPortPatience = 1min;
 // A descriptor of the control thread that calls somebody when it is readable.
 class FdWatch final : private Waiter {
  public:
-  FdWatch(Loop& loop, int fd, std::function<void()> readable) : readable_(std::move(readable)) {
-    CHECK(watch_.attach(loop, fd).has_value());
+  explicit FdWatch(std::function<void()> readable) : readable_(std::move(readable)) {}
+  ~FdWatch() { watch_.release(); }
+
+  Status start(Loop& loop, int fd) {
+    TRY(watch_.attach(loop, fd));
     watch_.readable = false;
     watch_.reader = this;
+    return {};
   }
-  ~FdWatch() { watch_.release(); }
 
  private:
   void wake() override {
@@ -53,7 +56,7 @@ class ControlPlane final : private Waiter {
   void make_translator();
   bool is_free_of_errors();
   void watch_folder();
-  void watch_signals(const sigset_t& signals);
+  bool watch_signals(const sigset_t& signals);
   int serve();
   bool open_own(const std::optional<SocketAddress>& address, std::string_view name,
                 std::shared_ptr<const Service> service, std::unique_ptr<Listener>& listener, ListenerConfig& config);
@@ -82,6 +85,7 @@ class ControlPlane final : private Waiter {
   void log_diagnostics();
   void apply();
   void publish();
+  void tell_failures(const std::map<std::string, Error>& failed);
   void retry_binds();
   void tell_ports();
   void look_after_logs();
@@ -113,6 +117,7 @@ class ControlPlane final : private Waiter {
   ObjectStore store_;
   std::unique_ptr<ConfigFolder> folder_;
   std::unique_ptr<FdWatch> folder_watch_;
+  bool watch_failed_ = false;  // told once
   std::unique_ptr<FdWatch> signal_watch_;
   int signal_fd_ = -1;
   Timer reload_timer_;
@@ -260,7 +265,15 @@ void ControlPlane::retry_binds() {
 }
 
 void ControlPlane::publish() {
-  auto failed = workers_.publish(translation_.snapshot);
+  const auto failed = workers_.publish(translation_.snapshot);
+  snapshot_ = translation_.snapshot;
+  bind_retry_.delay = failed.empty() ? kBindRetryFirst : std::min(2 * bind_retry_.delay, kBindRetryMax);
+  bind_retry_.timer.disarm();
+  tell_ports();
+  tell_failures(failed);
+}
+
+void ControlPlane::tell_failures(const std::map<std::string, Error>& failed) {
   for (const auto& [gateway, error] : failed) {
     if (bind_errors_[gateway] != error.message) log::error("listener", error.message, {{"gateway", gateway}});
     bind_errors_[gateway] = error.message;
@@ -270,12 +283,9 @@ void ControlPlane::publish() {
     log::info("listener", "the port could be opened now, or is not wanted any more", {{"gateway", entry.first}});
     return true;
   });
-  tell_ports();
-  snapshot_ = translation_.snapshot;
-  host_watch_.follow(snapshot_->static_uses);
   write_statuses();
-  bind_retry_.delay = failed.empty() ? kBindRetryFirst : std::min(2 * bind_retry_.delay, kBindRetryMax);
-  if (!failed.empty()) bind_retry_.timer.arm(loop_, loop_.now() + bind_retry_.delay, bind_retry_);
+  if (!failed.empty() && !bind_retry_.timer.armed())
+    bind_retry_.timer.arm(loop_, loop_.now() + bind_retry_.delay, bind_retry_);
 }
 
 // Which addresses are open is the first thing to know of a gateway that does not answer.
@@ -387,17 +397,22 @@ bool ControlPlane::is_applied() const {
 
 void ControlPlane::arm_reload() {
   std::optional<SteadyTime> at = folder_->reload_at();
-  if (!at && folder_->incomplete()) at = loop_.now() + ConfigFolder::kRetryEvery;
+  const bool blind = folder_->fd() >= 0 && !folder_watch_;
+  if (!at && (folder_->incomplete() || blind)) at = loop_.now() + ConfigFolder::kRetryEvery;
   if (at) reload_timer_.arm(loop_, *at, *this);
 }
 
 // Again after each reload: the system may have had nothing to watch with before.
 void ControlPlane::watch_folder() {
   if (folder_watch_ || folder_->fd() < 0) return;
-  folder_watch_ = std::make_unique<FdWatch>(loop_, folder_->fd(), [this] {
+  auto watch = std::make_unique<FdWatch>([this] {
     folder_->on_readable(loop_.now());
     if (folder_->reload_at()) arm_reload();
   });
+  if (auto started = watch->start(loop_, folder_->fd()); started)
+    folder_watch_ = std::move(watch);
+  else if (!std::exchange(watch_failed_, true))
+    log::warn("config", "changes are not noticed at once", {{"error", started.error().message}});
 }
 
 void ControlPlane::wake() {
@@ -528,9 +543,13 @@ void ControlPlane::drain() {
   workers_.drain(timeout, [this] { loop_.stop(); });
 }
 
-void ControlPlane::watch_signals(const sigset_t& signals) {
+bool ControlPlane::watch_signals(const sigset_t& signals) {
   signal_fd_ = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-  signal_watch_ = std::make_unique<FdWatch>(loop_, signal_fd_, [this] { on_signal(); });
+  signal_watch_ = std::make_unique<FdWatch>([this] { on_signal(); });
+  const Status started = signal_fd_ < 0 ? Status(std::unexpected(errno_error(errno, "signalfd")))
+                                        : signal_watch_->start(loop_, signal_fd_);
+  if (!started) log::error("main", "cannot hear signals", {{"error", started.error().message}});
+  return started.has_value();
 }
 
 void ControlPlane::make_translator() {
@@ -569,9 +588,10 @@ int ControlPlane::run() {
   make_translator();
   if (options_.strict && !is_free_of_errors()) return kExitConfig;
   if (!open_own_ports()) return kExitSystem;
-  watch_signals(signals);
+  if (!watch_signals(signals)) return kExitSystem;
   watch_folder();
   arm_reload();
+  workers_.tell_of_failures(loop_, [this] { tell_failures(workers_.failures()); });
   workers_.start();
   apply();
   subscription_ = store_.subscribe([this] { store_changed(); });

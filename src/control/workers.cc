@@ -8,8 +8,9 @@ namespace sluice {
 
 class Workers::Worker final : private Waiter {
  public:
-  Worker(unsigned index, LogFiles& log_files, size_t upstream_connections_max, const BudgetMetrics& metrics)
-      : upstreams(loop, upstream_connections_max, metrics), index_(index), log_files_(log_files) {}
+  Worker(unsigned index, LogFiles& log_files, Workers& all, size_t upstream_connections_max,
+         const BudgetMetrics& metrics)
+      : upstreams(loop, upstream_connections_max, metrics), index_(index), log_files_(log_files), all_(all) {}
 
   void start() {
     thread_ = std::thread([this] {
@@ -33,8 +34,7 @@ class Workers::Worker final : private Waiter {
       else
         listener = std::make_unique<Listener>(loop, &upstreams);
       listener->configure(snapshot, port.config);
-      if (port.fd < 0) continue;
-      if (auto started = listener->start(port.fd); !started) ::close(port.fd);
+      if (port.fd >= 0) tell(port.key, listener->start(port.fd));
     }
     for (auto& [key, listener] : listeners_) {
       listener->drain();
@@ -61,6 +61,11 @@ class Workers::Worker final : private Waiter {
   Upstreams upstreams;
 
  private:
+  // The control thread keeps the list of what is open.
+  void tell(const std::string& key, Status started) {
+    if (!all_.home_) return;
+    all_.home_->post([&all = all_, index = index_, key, how = std::move(started)] { all.started(index, key, how); });
+  }
   void wake() override { tick(); }
   void cancel() override {}
   void tick() {
@@ -85,6 +90,7 @@ class Workers::Worker final : private Waiter {
   unsigned ticks_ = 0;
   std::vector<bool> clusters_alive_;
   LogFiles& log_files_;
+  Workers& all_;
   std::thread thread_;
   Timer timer_;
   std::map<std::string, std::unique_ptr<Listener>> listeners_;
@@ -96,7 +102,7 @@ class Workers::Worker final : private Waiter {
 Workers::Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors) {
   const BudgetMetrics budget(metrics);
   for (unsigned i = 0; i < count; ++i)
-    workers_.push_back(std::make_unique<Worker>(i, log_files, descriptors.upstream_of_worker(count), budget));
+    workers_.push_back(std::make_unique<Worker>(i, log_files, *this, descriptors.upstream_of_worker(count), budget));
 }
 
 Workers::~Workers() = default;
@@ -109,6 +115,34 @@ std::vector<Loop*> Workers::loops() {
 
 void Workers::start() {
   for (auto& worker : workers_) worker->start();
+}
+
+void Workers::tell_of_failures(Loop& home, std::function<void()> changed) {
+  home_ = &home;
+  changed_ = std::move(changed);
+}
+
+void Workers::started(unsigned worker, const std::string& key, const Status& how) {
+  const auto port = open_.find(key);
+  if (port == open_.end()) return;  // closed again meanwhile
+  const size_t before = port->second.missing.size();
+  if (how)
+    port->second.missing.erase(worker);
+  else
+    port->second.missing.insert_or_assign(worker, how.error());
+  if (!how || port->second.missing.size() != before) changed_();
+}
+
+std::map<std::string, Error> Workers::failures() const {
+  std::map<std::string, Error> out = failed_;
+  for (const auto& [key, port] : open_) {
+    if (port.missing.empty()) continue;
+    Error error = port.missing.begin()->second;
+    error.message = fmt::format("{} of {} workers cannot listen on {}: {}", port.missing.size(), workers_.size(),
+                                port.address.to_string(), error.message);
+    out.try_emplace(port.gateway, std::move(error));
+  }
+  return out;
 }
 
 // One descriptor a worker; the kernel spreads connections over them. The first is tried alone: with a shared port, a
@@ -132,7 +166,7 @@ Result<std::vector<int>> Workers::open(const SocketAddress& wanted, SocketAddres
 }
 
 std::map<std::string, Error> Workers::publish(std::shared_ptr<const Snapshot> snapshot) {
-  std::map<std::string, Error> failed;
+  failed_.clear();
   std::map<std::string, OpenPort> open_now;
   std::vector<std::vector<Opened>> per_worker(workers_.size());
   for (const auto& listener : snapshot->listeners) {
@@ -143,10 +177,17 @@ std::map<std::string, Error> Workers::publish(std::shared_ptr<const Snapshot> sn
     OpenPort port{listener->gateway, listener->address, any_port};
     if (const auto before = open_.find(key); before != open_.end()) {
       port.address = before->second.address;
+      port.missing = before->second.missing;
+      for (auto& [worker, why] : port.missing) {
+        if (auto again = ListenSocket::open(port.address, workers_.size() > 1))
+          fds[worker] = *again;
+        else
+          why = std::move(again).error();
+      }
     } else if (auto opened = open(listener->address, port.address)) {
       fds = std::move(*opened);
     } else {
-      failed.emplace(listener->gateway, std::move(opened).error());
+      failed_.emplace(listener->gateway, std::move(opened).error());
       const auto* kept = port_before(*listener);
       if (!kept || open_now.contains(kept->first)) continue;
       key = kept->first;
@@ -159,7 +200,7 @@ std::map<std::string, Error> Workers::publish(std::shared_ptr<const Snapshot> sn
   for (size_t i = 0; i < workers_.size(); ++i)
     workers_[i]->loop.post(
         [worker = workers_[i].get(), snapshot, ports = std::move(per_worker[i])] { worker->apply(snapshot, ports); });
-  return failed;
+  return failures();
 }
 
 // The Gateway's port until now; nothing when it is the one that the new address needs.

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <thread>
+#include <vector>
 
 #include "control/snapshot.h"
 #include "forward/dns/resolver.h"
@@ -18,6 +19,8 @@ struct OpenPort {
   std::string gateway;
   SocketAddress address;  // with the real port
   bool any_port = false;  // the Gateway asks for port 0
+  // Workers that could not begin to listen, and why.
+  std::map<unsigned, Error> missing;
 };
 
 class Workers {
@@ -30,12 +33,17 @@ class Workers {
 
   std::vector<Loop*> loops();
   void start();
+  // Who is told, on `home`, the control thread's loop, when failures() has changed because of what a worker did.
+  void tell_of_failures(Loop& home, std::function<void()> changed);
 
   // From the control thread. Opens ports that are new, and has every worker serve by the snapshot; requests under way
   // finish by the one they began with. Ports belong to addresses: a Gateway that takes over another's address takes its
-  // open port. Gives what could not be opened: gateway -> error; such a Gateway goes on with the port it had before.
+  // open port. Gives failures(): a Gateway whose port could not be opened goes on with the one it had before.
   // An address that overlaps one of our own that closes just now can be opened a moment later: publish again.
+  // Workers that could not begin to listen on an open port are given another try.
   std::map<std::string, Error> publish(std::shared_ptr<const Snapshot> snapshot);
+  // What is not open now although it should be: gateway -> error.
+  std::map<std::string, Error> failures() const;
   std::vector<OpenPort> open_ports() const;
 
   // Runs `job(worker index)` on each worker's thread; each job ends before stop() does.
@@ -53,11 +61,15 @@ class Workers {
     const ListenerConfig* config;
   };
 
+  void started(unsigned worker, const std::string& key, const Status& how);
   Result<std::vector<int>> open(const SocketAddress& wanted, SocketAddress& real) const;
   const std::pair<const std::string, OpenPort>* port_before(const SnapshotListener& listener) const;
 
   std::vector<std::unique_ptr<Worker>> workers_;
   std::map<std::string, OpenPort> open_;  // by address; of any port by "gateway address"
+  std::map<std::string, Error> failed_;   // ports that could not be opened at the last publish()
+  Loop* home_ = nullptr;
+  std::function<void()> changed_;
 };
 
 }  // namespace sluice

@@ -150,6 +150,32 @@ TEST_F(WorkersTest, opens_an_address_that_overlaps_an_own_one_once_that_is_close
   EXPECT_EQ(ask(number), "g.");
 }
 
+TEST_F(WorkersTest, tells_which_workers_could_not_listen_and_tries_again) {
+  Loop home;
+  int changes = 0;
+  workers_.tell_of_failures(home, [&] { ++changes; });
+  const auto limit = [&](size_t most) {
+    workers_.on_each([this, most](unsigned i) {
+      if (i == 1) workers_.loops()[i]->limit_watches(most);
+    });
+  };
+  limit(1);                                               // the loop's own
+  EXPECT_TRUE(publish({{"g", "127.0.0.1", 0}}).empty());  // a worker's answer comes later
+  while (changes < 1) home.turn(1s);
+  ASSERT_TRUE(workers_.failures().contains("g"));
+  EXPECT_NE(workers_.failures().at("g").message.find("1 of 2 workers cannot listen on 127.0.0.1:"), std::string::npos);
+  EXPECT_NE(workers_.failures().at("g").message.find("max_user_watches"), std::string::npos);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(port("g")), "g.");  // the other serves; no connection waits for this one
+
+  EXPECT_TRUE(publish({{"g", "127.0.0.1", 0}}).contains("g"));  // tried again, in vain
+  while (changes < 2) home.turn(1s);
+  limit(SIZE_MAX);
+  publish({{"g", "127.0.0.1", 0}});
+  while (changes < 3) home.turn(1s);
+  EXPECT_TRUE(workers_.failures().empty());
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(port("g")), "g.");
+}
+
 TEST_F(WorkersTest, ends_draining_once_no_connection_is_left) {
   ASSERT_TRUE(publish({{"g", "127.0.0.1", 0}}).empty());
   Client idle(port("g"));

@@ -100,9 +100,14 @@ void Loop::run_timers() {
 
 Status Watch::attach(Loop& loop, int fd) {
   epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = this}};
-  if (epoll_ctl(loop.epoll_, EPOLL_CTL_ADD, fd, &event) != 0)
-    return std::unexpected(
-        Error{.kind = ErrorKind::io, .message = std::string("epoll: ") + std::strerror(errno), .code = errno});
+  const bool full = loop.watches_ >= loop.watches_max_;
+  if (full || epoll_ctl(loop.epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
+    const int code = full ? ENOSPC : errno;
+    std::string message = std::string("epoll: ") + std::strerror(code);
+    if (code == ENOSPC) message += "; raise fs.epoll.max_user_watches";
+    return std::unexpected(Error{.kind = ErrorKind::io, .message = std::move(message), .code = code});
+  }
+  ++loop.watches_;
   loop_ = &loop;
   fd_ = fd;
   readable = writable = true;
@@ -112,6 +117,7 @@ Status Watch::attach(Loop& loop, int fd) {
 
 void Watch::release() {
   if (!loop_) return;
+  --loop_->watches_;
   epoll_ctl(loop_->epoll_, EPOLL_CTL_DEL, fd_, nullptr);
   // Events of this turn that have not been handled yet must not find us.
   for (int i = loop_->event_at_; i < loop_->event_count_; ++i)

@@ -50,6 +50,7 @@ class Watch {
   Watch& operator=(const Watch&) = delete;
   ~Watch() { release(); }
 
+  // The descriptor stays its owner's, also when this fails.
   Status attach(Loop& loop, int fd);
   void release();  // does not close the descriptor
   bool attached() const { return loop_ != nullptr; }
@@ -108,6 +109,9 @@ class Loop {
   // From now on time moves only by advance(). For tests.
   void use_manual_clock(SteadyTime now, WallTime wall);
   void advance(Nanos by);
+  // From now on attaching more watches than this fails with ENOSPC, as at the kernel's limit
+  // (fs.epoll.max_user_watches). For tests.
+  void limit_watches(size_t most) { watches_max_ = most; }
 
  private:
   friend class Timer;
@@ -129,6 +133,8 @@ class Loop {
 
   int epoll_ = -1;
   int wakeup_ = -1;
+  size_t watches_ = 0;
+  size_t watches_max_ = SIZE_MAX;
   Watch wakeup_watch_;
   bool manual_ = false;
   bool stopped_ = false;

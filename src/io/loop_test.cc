@@ -1,6 +1,8 @@
 #include "io/loop.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <deque>
 #include <thread>
 
@@ -256,6 +258,29 @@ TEST(ListenSocket, accepts_a_part_of_a_flood_in_one_turn) {
   listener.close();  // while it is to go on
   settle(loop);
   EXPECT_EQ(accepted, 4 * ListenSocket::kAcceptsATurn + 1);
+}
+
+TEST(Socket, closes_once_what_it_could_not_take_over) {
+  Loop loop;
+  loop.limit_watches(1);  // the loop's own
+  for (const bool listening : {false, true}) {
+    const int fd = *ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false);
+    int reused = -1;
+    {
+      Socket socket;
+      ListenSocket listener;
+      const Status taken = listening
+                               ? listener.start(loop, fd, [](int client, const SocketAddress&) { ::close(client); })
+                               : socket.adopt(loop, fd, Side::downstream);
+      ASSERT_FALSE(taken);
+      EXPECT_EQ(taken.error().code, ENOSPC);
+      EXPECT_FALSE(socket.open() || listener.listening());
+      reused = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+      EXPECT_EQ(reused, fd);  // it has been closed, and the number is somebody else's now
+    }
+    EXPECT_EQ(::fcntl(reused, F_GETFD), FD_CLOEXEC);
+    ::close(reused);
+  }
 }
 
 TEST(Socket, says_who_has_the_port) {

@@ -85,7 +85,9 @@ Status Socket::adopt(Loop& loop, int fd, Side side) {
   loop_ = &loop;
   const int one = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  return watch_.attach(loop, fd);
+  Status attached = watch_.attach(loop, fd);
+  if (!attached) close();
+  return attached;
 }
 
 void Socket::close() {
@@ -272,7 +274,11 @@ Status ListenSocket::start(Loop& loop, int fd, Accepted accepted) {
   loop_ = &loop;
   accepted_ = std::move(accepted);
   spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  TRY(watch_.attach(loop, fd));
+  Status attached = watch_.attach(loop, fd);
+  if (!attached) {
+    close();
+    return attached;
+  }
   watch_.reader = this;
   return {};
 }

@@ -44,7 +44,7 @@ class Socket {
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
-  // Takes a non-blocking descriptor over; side: whose fault errors are.
+  // Takes a non-blocking descriptor over, and closes it when this fails; side: whose fault errors are.
   Status adopt(Loop& loop, int fd, Side side);
   void close();
   // Closes so that the peer sees a reset, not an end.
@@ -146,7 +146,7 @@ class ListenSocket final : private Waiter {
   // Binds and listens with SO_REUSEPORT where several workers share the address. Message names address and remedy.
   static Result<int> open(const SocketAddress& address, bool share_port);
   static constexpr int kAcceptsATurn = 32;
-  // Accepts on `fd` (taken over) until close(); so many in one turn of the loop.
+  // Accepts on `fd` (taken over, and closed when this fails) until close(); so many in one turn of the loop.
   Status start(Loop& loop, int fd, Accepted accepted);
   void close();
   bool listening() const { return fd_ >= 0; }

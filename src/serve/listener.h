@@ -16,7 +16,8 @@ class Listener {
   // Every connection must have ended: drain(), then abort(), then turn the loop until connections() is 0.
   ~Listener();
 
-  // Takes over a listening descriptor (ListenSocket::open). configure() must have been called.
+  // Takes over a listening descriptor (ListenSocket::open). configure() must have been called. After a failure it may
+  // be called again.
   Status start(int fd);
   // From now on requests are served by this; those under way keep what they began with. `config` lives as long as
   // `keep`.

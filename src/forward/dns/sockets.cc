@@ -28,9 +28,7 @@ Status open_udp(Socket& socket, Loop& loop, const Endpoint& server) {
     ::close(fd);
     return std::unexpected(errno_error(code, "", Side::upstream));
   }
-  const Status adopted = socket.adopt(loop, fd, Side::upstream);
-  if (!adopted) ::close(fd);
-  return adopted;
+  return socket.adopt(loop, fd, Side::upstream);
 }
 
 }  // namespace
