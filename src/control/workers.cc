@@ -26,20 +26,18 @@ class Workers::Worker final : private Waiter {
 
   // On this worker's thread, like all below.
   void apply(const std::shared_ptr<const Snapshot>& snapshot, const std::vector<Opened>& ports) {
-    std::map<std::string, std::unique_ptr<Listener>> now;
+    std::map<std::string, Serving> now;
     for (const Opened& port : ports) {
-      auto& listener = now[port.key];
+      Serving& serving = now[port.key];
       if (auto old = listeners_.extract(port.key))
-        listener = std::move(old.mapped());
+        serving = std::move(old.mapped());
       else
-        listener = std::make_unique<Listener>(loop, &upstreams);
-      listener->configure(snapshot, port.config);
-      if (port.fd >= 0) tell(port.key, listener->start(port.fd));
+        serving.listener = std::make_unique<Listener>(loop, &upstreams);
+      serving.drain_timeout = port.drain_timeout;
+      serving.listener->configure(snapshot, port.config);
+      if (port.fd >= 0) tell(port.key, serving.listener->start(port.fd));
     }
-    for (auto& [key, listener] : listeners_) {
-      listener->drain();
-      leaving_.push_back(std::move(listener));
-    }
+    for (auto& [key, serving] : listeners_) leave(std::move(serving));
     listeners_ = std::move(now);
     clusters_alive_ = snapshot->clusters_alive;
     upstreams.sweep(clusters_alive_);
@@ -47,13 +45,10 @@ class Workers::Worker final : private Waiter {
   }
 
   void drain(Nanos timeout, std::function<void()> done) {
-    for (auto& [key, listener] : listeners_) {
-      listener->drain();
-      leaving_.push_back(std::move(listener));
-    }
+    for (auto& [key, serving] : listeners_) leave(std::move(serving));
     listeners_.clear();
     drained_ = std::move(done);
-    abort_at_ = later(loop.now(), timeout);
+    for (Leaving& leaving : leaving_) leaving.abort_at = std::min(leaving.abort_at, later(loop.now(), timeout));
     look_after_leaving();
   }
 
@@ -61,6 +56,20 @@ class Workers::Worker final : private Waiter {
   Upstreams upstreams;
 
  private:
+  struct Serving {
+    std::unique_ptr<Listener> listener;
+    Nanos drain_timeout{};
+  };
+  // Accepts no more; its connections may finish until then.
+  struct Leaving {
+    std::unique_ptr<Listener> listener;
+    SteadyTime abort_at;
+  };
+
+  void leave(Serving serving) {
+    serving.listener->drain();
+    leaving_.push_back({std::move(serving.listener), later(loop.now(), serving.drain_timeout)});
+  }
   // The control thread keeps the list of what is open.
   void tell(const std::string& key, Status started) {
     if (!all_.home_) return;
@@ -75,9 +84,9 @@ class Workers::Worker final : private Waiter {
     timer_.arm(loop, loop.now() + (drained_ ? Nanos(10ms) : Nanos(100ms)), *this);
   }
   void look_after_leaving() {
-    if (loop.now() >= abort_at_)
-      for (auto& listener : leaving_) listener->abort();
-    std::erase_if(leaving_, [](const auto& listener) { return listener->connections() == 0; });
+    for (Leaving& leaving : leaving_)
+      if (loop.now() >= leaving.abort_at) leaving.listener->abort();
+    std::erase_if(leaving_, [](const Leaving& leaving) { return leaving.listener->connections() == 0; });
     if (drained_ && leaving_.empty())
       std::exchange(drained_, nullptr)();
     else if (drained_)
@@ -93,10 +102,9 @@ class Workers::Worker final : private Waiter {
   Workers& all_;
   std::thread thread_;
   Timer timer_;
-  std::map<std::string, std::unique_ptr<Listener>> listeners_;
-  std::vector<std::unique_ptr<Listener>> leaving_;
+  std::map<std::string, Serving> listeners_;
+  std::vector<Leaving> leaving_;
   std::function<void()> drained_;
-  SteadyTime abort_at_ = SteadyTime::max();
 };
 
 Workers::Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors) {
@@ -194,13 +202,24 @@ std::map<std::string, Error> Workers::publish(std::shared_ptr<const Snapshot> sn
       port = kept->second;
     }
     open_now.emplace(key, std::move(port));
-    for (size_t i = 0; i < workers_.size(); ++i) per_worker[i].push_back({key, fds[i], &listener->config});
+    for (size_t i = 0; i < workers_.size(); ++i)
+      per_worker[i].push_back({key, fds[i], listener->drain_timeout, &listener->config});
   }
   open_ = std::move(open_now);
+  snapshot = freed_at_home(std::move(snapshot));
   for (size_t i = 0; i < workers_.size(); ++i)
     workers_[i]->loop.post(
         [worker = workers_[i].get(), snapshot, ports = std::move(per_worker[i])] { worker->apply(snapshot, ports); });
   return failures();
+}
+
+// A snapshot may hold 100,000 routes: whoever lets go of it last, it is taken apart on the control thread.
+std::shared_ptr<const Snapshot> Workers::freed_at_home(std::shared_ptr<const Snapshot> snapshot) const {
+  if (!home_) return snapshot;
+  const Snapshot* plain = snapshot.get();
+  return {plain, [home = home_, held = std::move(snapshot)](const Snapshot*) mutable {
+            home->post([last = std::move(held)]() mutable { last.reset(); });
+          }};
 }
 
 // The Gateway's port until now; nothing when it is the one that the new address needs.

@@ -34,9 +34,11 @@ class Workers {
   std::vector<Loop*> loops();
   void start();
   // Who is told, on `home`, the control thread's loop, when failures() has changed because of what a worker did.
+  // Snapshots are taken apart there, too. Before the first publish().
   void tell_of_failures(Loop& home, std::function<void()> changed);
 
-  // From the control thread. Opens ports that are new, and has every worker serve by the snapshot; requests under way
+  // From the control thread. Connections of ports that are closed have their Gateway's drain timeout to finish, then
+  // they are ended. Opens ports that are new, and has every worker serve by the snapshot; requests under way
   // finish by the one they began with. Ports belong to addresses: a Gateway that takes over another's address takes its
   // open port. Gives failures(): a Gateway whose port could not be opened goes on with the one it had before.
   // An address that overlaps one of our own that closes just now can be opened a moment later: publish again.
@@ -58,9 +60,11 @@ class Workers {
   struct Opened {
     std::string key;
     int fd = -1;  // -1: was open before
+    Nanos drain_timeout;
     const ListenerConfig* config;
   };
 
+  std::shared_ptr<const Snapshot> freed_at_home(std::shared_ptr<const Snapshot> snapshot) const;
   void started(unsigned worker, const std::string& key, const Status& how);
   Result<std::vector<int>> open(const SocketAddress& wanted, SocketAddress& real) const;
   const std::pair<const std::string, OpenPort>* port_before(const SnapshotListener& listener) const;

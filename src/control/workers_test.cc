@@ -91,6 +91,7 @@ class WorkersTest : public testing::Test {
     return 0;
   }
 
+  Loop home_;
   Metrics metrics_{3};
   LogFiles log_files_{3, metrics_};
   std::shared_ptr<const ServerMetrics> server_metrics_ = std::make_shared<ServerMetrics>(metrics_, "http");
@@ -151,7 +152,7 @@ TEST_F(WorkersTest, opens_an_address_that_overlaps_an_own_one_once_that_is_close
 }
 
 TEST_F(WorkersTest, tells_which_workers_could_not_listen_and_tries_again) {
-  Loop home;
+  Loop& home = home_;
   int changes = 0;
   workers_.tell_of_failures(home, [&] { ++changes; });
   const auto limit = [&](size_t most) {
@@ -174,6 +175,67 @@ TEST_F(WorkersTest, tells_which_workers_could_not_listen_and_tries_again) {
   while (changes < 3) home.turn(1s);
   EXPECT_TRUE(workers_.failures().empty());
   for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(port("g")), "g.");
+}
+
+// Never answers.
+class Silent final : public Service {
+ public:
+  Task<Response> handle(Request& request) const override {
+    auto waiting = sleep_for(request.loop, 1h);
+    CO_TRY(co_await waiting);
+    co_return local_reply(request, 200, "", "test");
+  }
+};
+
+TEST_F(WorkersTest, ends_by_force_what_has_not_ended_when_the_drain_timeout_of_a_port_that_is_gone_is_over) {
+  auto snapshot = std::make_shared<Snapshot>();
+  auto listener = std::make_unique<SnapshotListener>();
+  listener->gateway = "g";
+  listener->address = *SocketAddress::parse("127.0.0.1", 0);
+  listener->drain_timeout = 50ms;
+  listener->config.service = std::make_shared<Silent>();
+  listener->config.metrics = server_metrics_;
+  snapshot->listeners.push_back(std::move(listener));
+  ASSERT_TRUE(workers_.publish(std::move(snapshot)).empty());
+  Client busy(port("g"));
+  std::thread change([&] {
+    while (server_metrics_->requests_active->value() == 0) std::this_thread::yield();
+    publish({});
+  });
+  EXPECT_EQ(busy.ask(), "closed");
+  change.join();
+  EXPECT_EQ(server_metrics_->connections_forced->value(), 1);
+}
+
+// Knows on which thread it was taken apart.
+class Dying final : public Service {
+ public:
+  explicit Dying(std::thread::id& where) : where_(where) {}
+  ~Dying() override { where_ = std::this_thread::get_id(); }
+  Task<Response> handle(Request& request) const override { return local_reply(request, 200, "x.", "test"); }
+
+ private:
+  std::thread::id& where_;
+};
+
+TEST_F(WorkersTest, takes_snapshots_apart_on_the_control_thread_whoever_held_them_last) {
+  Loop& home = home_;
+  workers_.tell_of_failures(home, [] {});
+  std::thread::id where;
+  {
+    auto snapshot = std::make_shared<Snapshot>();
+    auto listener = std::make_unique<SnapshotListener>();
+    listener->gateway = "g";
+    listener->address = *SocketAddress::parse("127.0.0.1", 0);
+    listener->config.service = std::make_shared<Dying>(where);
+    listener->config.metrics = server_metrics_;
+    snapshot->listeners.push_back(std::move(listener));
+    workers_.publish(std::move(snapshot));
+  }
+  EXPECT_EQ(ask(port("g")), "x.");
+  publish({});
+  while (where == std::thread::id()) home.turn(1s);
+  EXPECT_EQ(where, std::this_thread::get_id());
 }
 
 TEST_F(WorkersTest, ends_draining_once_no_connection_is_left) {

@@ -38,6 +38,7 @@ class Connection final : private Waiter {
   // At once, also what is under way.
   void abort();
   bool idle() const { return !runner_.running(); }
+  bool aborted() const { return runner_.cancelled; }
 
  private:
   friend class Listener;

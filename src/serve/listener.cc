@@ -32,6 +32,7 @@ void Listener::drain() {
 void Listener::abort() {
   for (Connection* connection = first_; connection;) {
     Connection* next = connection->next_;
+    if (!connection->idle() && !connection->aborted()) config_.peek().metrics->connections_forced->add();
     connection->abort();
     connection = next;
   }

@@ -9,6 +9,8 @@ constexpr MetricFamily kConnections{"envoy_http_downstream_cx_total", "Client co
 constexpr MetricFamily kConnectionsActive{"envoy_http_downstream_cx_active", "Client connections open.", gauge};
 constexpr MetricFamily kIdle{"envoy_http_downstream_cx_idle_timeout",
                              "Client connections closed because nothing came."};
+constexpr MetricFamily kForced{"sluice_http_downstream_cx_ended_by_force_total",
+                               "Client connections ended with a request under way, when drainTimeout was over."};
 constexpr MetricFamily kRequests{"envoy_http_downstream_rq_total", "Requests received."};
 constexpr MetricFamily kActive{"envoy_http_downstream_rq_active", "Requests under way.", gauge};
 constexpr MetricFamily kResponses{"envoy_http_downstream_rq_xx", "Responses sent, by class of status code."};
@@ -27,8 +29,8 @@ constexpr MetricFamily kTime{"envoy_http_downstream_rq_time", "From the request'
 }  // namespace
 
 std::vector<MetricFamily> server_metric_families() {
-  return {kConnections, kConnectionsActive, kIdle,  kRequests, kActive,         kResponses, kMalformed,
-          kTooLarge,    kTimeout,           kReset, kUpgrades, kUpgradesActive, kTime};
+  return {kConnections, kConnectionsActive, kIdle,    kForced, kRequests, kActive,         kResponses,
+          kMalformed,   kTooLarge,          kTimeout, kReset,  kUpgrades, kUpgradesActive, kTime};
 }
 
 ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
@@ -37,6 +39,7 @@ ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
   connections = get(kConnections);
   connections_active = get(kConnectionsActive);
   connections_idle_timeout = get(kIdle);
+  connections_forced = get(kForced);
   requests = get(kRequests);
   requests_active = get(kActive);
   for (size_t i = 0; i < responses.size(); ++i)

@@ -30,6 +30,7 @@ struct ServerMetrics {
   Counter* connections;
   Gauge* connections_active;
   Counter* connections_idle_timeout;
+  Counter* connections_forced;  // ended in the middle of something
   Counter* requests;
   Gauge* requests_active;
   std::array<Counter*, 5> responses;  // 1xx .. 5xx

@@ -23,7 +23,8 @@ void bind(Fields& f, ProxySettings& s) {
   f.optional("jwtCache", s.jwt_cache, "Memory of verified tokens.");
   f.optional("localAnswers", s.local_answers,
              "What the gateway's own error answers look like: as Envoy's, or a proxy's with Proxy-Status.");
-  f.optional("drainTimeout", s.drain_timeout, "Longest time that requests may take to end when the gateway stops.");
+  f.optional("drainTimeout", s.drain_timeout,
+             "Longest time that requests may take to end when the gateway stops, or their port is closed by a change.");
   f.unsupported("dns", "Settings of the resolver.");
   f.positive("drainTimeout", s.drain_timeout);
   if (f.present("targetRefs")) f.check(!s.target_refs.empty(), "targetRefs", "must name at least one Gateway");
