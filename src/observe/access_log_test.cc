@@ -134,8 +134,9 @@ TEST_F(AccessLogs, try_a_file_again_that_cannot_be_opened_and_keep_its_records) 
 
 TEST_F(AccessLogs, drop_and_count_what_a_file_that_never_opens_would_have_to_take) {
   const auto log = create({{(folder / "missing" / "log").string(), std::string(1023, 'x') + "\n", {}}});
-  for (int i = 0; i < 2000; ++i) log->write(record());
-  EXPECT_EQ(dropped(), 2000 - 1024);
+  for (int i = 0; i < 3000; ++i) log->write(record());
+  EXPECT_LE(dropped(), 3000 - 1024);
+  EXPECT_GE(dropped(), 3000 - 2 * 1024);  // as much again may have been handed over
 }
 
 TEST_F(AccessLogs, say_which_file_could_not_be_written_without_making_one) {
@@ -241,13 +242,13 @@ TEST_F(AccessLogs, are_written_by_a_thread_of_their_own) {
   auto log = create({{path, std::string(1023, 'x') + "\n", {}}});
   for (int i = 0; i < 1000; ++i) log->write(record());
   files->flush();
+  EXPECT_EQ(dropped(), 0);
   log.reset();  // what is left is written none the less
   ::fcntl(reader, F_SETFL, 0);
   std::string all;
   std::string part(65536, '\0');
   for (ssize_t n = 0; (n = ::read(reader, part.data(), part.size())) > 0;) all.append(part, 0, static_cast<size_t>(n));
   EXPECT_EQ(all.size(), 1000U * 1024);  // and the end: the file has been closed
-  EXPECT_EQ(dropped(), 0);
   ::close(reader);
 }
 
