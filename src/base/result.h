@@ -17,6 +17,7 @@ enum class ErrorKind : uint8_t {
   not_found,
   conflict,  // somebody else changed it first
   limit,     // a bound of ours was reached
+  overload,  // a bound that all share was reached: later it may go
   timeout,
   cancelled,  // the owner of the task asked it to end
   closed,     // the other side ended in good order, or went away between two messages

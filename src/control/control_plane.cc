@@ -1,5 +1,6 @@
 #include "control/control_plane.h"
 
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include <atomic>
@@ -7,6 +8,7 @@
 
 #include "base/log.h"
 #include "control/notify_systemd.h"
+#include "http/body_budget.h"
 #include "io/descriptors.h"
 #include "observe/process.h"
 #include "observe/prometheus.h"
@@ -16,6 +18,10 @@ namespace {
 
 constexpr int kExitConfig = 1;
 constexpr int kExitSystem = 3;
+// Of clients of our own ports; they are a part of the descriptors that share_descriptors() sets aside.
+constexpr size_t kApiConnectionsMax = 96;  // watches hold one each
+constexpr size_t kAdminConnectionsMax = 32;
+constexpr size_t kProbeConnectionsMax = 32;
 constexpr Nanos kBindRetryFirst = 100ms;
 constexpr Nanos kBindRetryMax = 5s;
 constexpr Nanos kOwnPortPatience = 1min;
@@ -111,6 +117,12 @@ class ControlPlane final : private Waiter {
   Metrics metrics_;
   LogMetrics log_metrics_{metrics_};
   LogFiles log_files_;
+  ConnectionLimit connections_;
+  // The API and the admin pages stay open to their few clients whatever happens to other ports.
+  ConnectionLimit api_connections_{kApiConnectionsMax, "api", metrics_};
+  ConnectionLimit admin_connections_{kAdminConnectionsMax, "admin", metrics_};
+  ConnectionLimit probe_connections_{kProbeConnectionsMax, "metrics", metrics_};
+  BodyBudget body_budget_;
   Loop loop_;
   Workers workers_;
   ResolverPool resolvers_;
@@ -159,7 +171,9 @@ ControlPlane::ControlPlane(const RunOptions& options)
       descriptors_(share_descriptors(raise_descriptor_limit(), options.workers)),
       metrics_(options.workers + 2),  // the workers, this thread, and the one that writes access logs
       log_files_(options.workers + 1, metrics_),
-      workers_(options.workers, log_files_, metrics_, descriptors_),
+      connections_(options.connections_max ? options.connections_max : descriptors_.downstream, "gateways", metrics_),
+      body_budget_(options.body_bytes_max, metrics_),
+      workers_(options.workers, log_files_, metrics_, descriptors_, &connections_),
       resolvers_(workers_.loops(), descriptors_.dns_of_worker(options.workers), &metrics_),
       store_(wall_now()) {
   metric_slot = options.workers;
@@ -450,13 +464,17 @@ bool ControlPlane::open_own(const std::optional<SocketAddress>& address, std::st
   config.forwarding_headers = false;
   // A path is judged as it came: with dot segments resolved, `DELETE .../configmaps/%2e` would name all of them.
   config.normalize_path = false;
+  config.body_budget = &body_budget_;
   config.service = std::move(service);
   config.metrics = std::make_shared<ServerMetrics>(metrics_, std::string(name));
   // For bytes to come or go; a watch may be silent for longer. The memory that the API may use is not kept by those who
   // stall.
   config.stream_idle_timeout = kOwnPortPatience;
   config.request_timeout = kOwnPortPatience;
-  listener = std::make_unique<Listener>(loop_, nullptr);
+  ConnectionLimit& limit = name == "api"       ? api_connections_
+                           : name == "metrics" ? probe_connections_
+                                               : admin_connections_;
+  listener = std::make_unique<Listener>(loop_, nullptr, &limit);
   listener->configure(nullptr, &config);
   if (auto started = listener->start(*fd); !started) {
     log::error(name, started.error().message);
@@ -561,6 +579,7 @@ void ControlPlane::make_translator() {
   translate.default_access_log = options_.access_log;
   translate.default_resolvers = options_.resolvers;
   translate.filters = options_.filters;
+  translate.body_budget = &body_budget_;
   translator_ = std::make_unique<Translator>(std::move(translate));
 }
 

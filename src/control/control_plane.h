@@ -21,6 +21,8 @@ struct RunOptions {
   std::vector<Endpoint> resolvers;
   std::string access_log = "/dev/stdout";  // where a Gateway configures none; "" is off
   bool strict = false;
+  size_t connections_max = 0;                 // of clients, on all Gateways together; 0: by the limit of descriptors
+  size_t body_bytes_max = size_t{512} << 20;  // of bodies that are collected at once
   std::string version;
   std::vector<const FilterFactory*> filters;
 };

@@ -285,10 +285,10 @@ class World {
   static Task<void> run(const Router& router, Request& request, std::optional<Response>& response, std::string& body) {
     auto handling = router.handle(request);
     response = CO_TRY(co_await handling);
-    auto reading = read_all(response->body, request.arena, 1 << 20);
+    auto reading = read_all(response->body, request.arena, 1 << 20, nullptr);
     auto read = co_await reading;
     body = read ? std::string(*read) : read.error().message;
-    auto sent = read_all(request.body, request.arena, 1 << 20);
+    auto sent = read_all(request.body, request.arena, 1 << 20, nullptr);
     auto rest = co_await sent;
     body += rest ? fmt::format(" ({})", std::string_view(*rest)) : " (" + rest.error().message + ")";
     co_return Status{};

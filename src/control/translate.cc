@@ -439,6 +439,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.websocket = from.upgrades.websocket;
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
   to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
+  to.body_budget = t_.options_.body_budget;
   to.service = std::make_shared<RouterService>(listener.router);
   if (listener.access_log && !listener.access_log->empty())
     to.observer = std::make_shared<LogObserver>(listener.access_log);

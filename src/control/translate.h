@@ -55,6 +55,7 @@ struct TranslateOptions {
   std::string default_access_log;           // a path; "" is off
   std::vector<Endpoint> default_resolvers;  // empty: the system's
   std::vector<const FilterFactory*> filters;
+  BodyBudget* body_budget = nullptr;  // null: none
 };
 
 class Translator {

@@ -9,8 +9,12 @@ namespace sluice {
 class Workers::Worker final : private Waiter {
  public:
   Worker(unsigned index, LogFiles& log_files, Workers& all, size_t upstream_connections_max,
-         const BudgetMetrics& metrics)
-      : upstreams(loop, upstream_connections_max, metrics), index_(index), log_files_(log_files), all_(all) {}
+         const BudgetMetrics& metrics, ConnectionLimit* limit)
+      : upstreams(loop, upstream_connections_max, metrics),
+        index_(index),
+        log_files_(log_files),
+        all_(all),
+        limit_(limit) {}
 
   void start() {
     thread_ = std::thread([this] {
@@ -32,7 +36,7 @@ class Workers::Worker final : private Waiter {
       if (auto old = listeners_.extract(port.key))
         serving = std::move(old.mapped());
       else
-        serving.listener = std::make_unique<Listener>(loop, &upstreams);
+        serving.listener = std::make_unique<Listener>(loop, &upstreams, limit_);
       serving.drain_timeout = port.drain_timeout;
       serving.listener->configure(snapshot, port.config);
       if (port.fd >= 0) tell(port.key, serving.listener->start(port.fd));
@@ -100,6 +104,7 @@ class Workers::Worker final : private Waiter {
   std::vector<bool> clusters_alive_;
   LogFiles& log_files_;
   Workers& all_;
+  ConnectionLimit* limit_;
   std::thread thread_;
   Timer timer_;
   std::map<std::string, Serving> listeners_;
@@ -107,10 +112,12 @@ class Workers::Worker final : private Waiter {
   std::function<void()> drained_;
 };
 
-Workers::Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors) {
+Workers::Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors,
+                 ConnectionLimit* limit) {
   const BudgetMetrics budget(metrics);
+  const size_t upstream_max = descriptors.upstream_of_worker(count);
   for (unsigned i = 0; i < count; ++i)
-    workers_.push_back(std::make_unique<Worker>(i, log_files, *this, descriptors.upstream_of_worker(count), budget));
+    workers_.push_back(std::make_unique<Worker>(i, log_files, *this, upstream_max, budget, limit));
 }
 
 Workers::~Workers() = default;

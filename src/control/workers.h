@@ -25,7 +25,9 @@ struct OpenPort {
 
 class Workers {
  public:
-  Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors);
+  // `limit`: of client connections over all workers; null: none. Outlives this.
+  Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors,
+          ConnectionLimit* limit = nullptr);
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   // Only after stop().

@@ -11,6 +11,8 @@
 
 namespace sluice {
 
+class BodyBudget;
+
 struct Chunk {
   std::span<char> bytes;  // may be changed in place; valid until the next read() or the end of the exchange
   bool last = false;      // nothing follows but trailers; a last chunk may be empty
@@ -47,7 +49,8 @@ class TextBody final : public BodyReader {
 // Copies `text` into the arena; empty text is no body.
 Body text_body(Arena& arena, std::string_view text);
 
-// All of the body in one piece in the arena; ErrorKind::limit when it is longer than `bytes_max`.
-Task<std::string_view> read_all(Body body, Arena& arena, size_t bytes_max);
+// All of the body in one piece in the arena; ErrorKind::limit when it is longer than `bytes_max`, ErrorKind::overload
+// when `budget` (null: none) has no more.
+Task<std::string_view> read_all(Body body, Arena& arena, size_t bytes_max, BodyBudget* budget);
 
 }  // namespace sluice

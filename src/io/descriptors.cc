@@ -13,8 +13,9 @@ constexpr MetricFamily kMax{"sluice_descriptors_max",
 // More than any machine serves; keeps the arithmetic of "unlimited" sane.
 constexpr size_t kTotalMax = size_t{1} << 24;
 
-constexpr size_t kRestOfProcess = 96;  // standard streams, API and admin with their clients, files, inotify, libraries
-constexpr size_t kRestOfWorker = 24;   // epoll, eventfd, listeners and their spares, log files
+constexpr size_t kRestOfProcess =
+    200;  // standard streams, API, admin and --metrics with their 160 clients, files, libraries
+constexpr size_t kRestOfWorker = 24;  // epoll, eventfd, listeners and their spares, log files
 constexpr size_t kDnsOfWorkerLeast = 8;
 constexpr size_t kDnsOfWorkerMax = 256;
 

@@ -10,12 +10,14 @@
 #include "forward/cluster.h"
 #include "forward/dns/dns_metrics.h"
 #include "forward/dynamic_upstream.h"
+#include "http/body_budget.h"
 #include "io/descriptors.h"
 #include "main/commands.h"
 #include "main/program.h"
 #include "observe/log_file.h"
 #include "observe/process.h"
 #include "observe/prometheus.h"
+#include "serve/connection_limit.h"
 #include "serve/listener_config.h"
 
 namespace sluice {
@@ -106,10 +108,10 @@ void print_metrics() {
              "for dynamic destinations |\n"
              "| ..`_xx` | `envoy_response_code_class`: `1` to `5` |\n");
   std::vector<MetricFamily> families = server_metric_families();
-  for (const auto& more :
-       {cluster_metric_families(), dynamic_metric_families(), translation_metric_families(), LogFiles::metrics(),
-        process_metric_families(), descriptor_metric_families(), budget_metric_families(), dns_metric_families(),
-        ApiService::metrics(), LogMetrics::families()})
+  for (const auto& more : {cluster_metric_families(), dynamic_metric_families(), translation_metric_families(),
+                           LogFiles::metrics(), process_metric_families(), descriptor_metric_families(),
+                           budget_metric_families(), dns_metric_families(), ApiService::metrics(),
+                           LogMetrics::families(), connection_limit_metric_families(), body_budget_metric_families()})
     families.insert(families.end(), more.begin(), more.end());
   for (const FilterFactory* filter : all_filters())
     for (const MetricFamily& family : filter->metrics()) families.push_back(family);

@@ -38,6 +38,8 @@ struct RunArguments {
   std::string log_level = "info";
   std::string log_format = "text";
   bool strict = false;
+  size_t connections_max = 0;
+  size_t body_mebibytes_max = 512;
 };
 
 int usage_error(const std::string& message) {
@@ -71,6 +73,8 @@ int run_command(const RunArguments& arguments) {
   options.config_paths = arguments.config.empty() ? default_config() : arguments.config;
   options.workers = arguments.workers ? arguments.workers : usable_cpus();
   options.strict = arguments.strict;
+  options.connections_max = arguments.connections_max;
+  options.body_bytes_max = arguments.body_mebibytes_max << 20;
   options.version = SLUICE_VERSION;
   options.filters = all_filters();
   const auto admin = own_address("admin", arguments.admin);
@@ -117,6 +121,12 @@ void add_run(CLI::App& app, RunArguments& arguments) {
   app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn, error")->capture_default_str();
   app.add_option("--log-format", arguments.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  app.add_option("--max-connections", arguments.connections_max,
+                 "client connections on all Gateways together; default: half of the file descriptors");
+  app.add_option("--max-body-memory", arguments.body_mebibytes_max,
+                 "MiB of bodies that may be collected at once, for filters that need them whole")
+      ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   app.add_flag("--strict", arguments.strict, "do not start while anything in the configuration is wrong");
 }

@@ -105,6 +105,7 @@ struct Request {
   unsigned route_changes = 0;
   const TakenToken* taken = nullptr;       // the last one
   size_t body_buffer_bytes_max = 1 << 20;  // perConnectionBufferLimitBytes
+  BodyBudget* body_budget = nullptr;       // of the process, for read_all(); null: none
 
   // Chooses the route again from the present headers and path: what follows runs in the new route's chain
   // (pipeline/rerouting.h). Where no route fits now, it is answered 404. Not to be called once next() was.

@@ -61,6 +61,8 @@ Response rescue(Request& request, const Error& error) {
   if (error.side == Side::upstream) return upstream_answer(request, error);
   if (error.kind == ErrorKind::limit)
     return local_reply(request, 500, "Internal Server Error", "response_payload_too_large");
+  if (error.kind == ErrorKind::overload)
+    return local_reply(request, 503, "too many large bodies at once, try again later", "body_memory_exhausted");
   static log::Site site{LogLevel::error, "request", "failed inside the gateway"};
   if (site.admits()) site.write({{"path", request.path}, {"error", error.message}});
   return local_reply(request, 500, "Internal Server Error", "internal_error");

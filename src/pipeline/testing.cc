@@ -52,7 +52,7 @@ class FilterHarness::Terminal final : public Filter {
   Task<Response> handle(Request& request, Next) const override {
     reached = true;
     if (harness_.upstream_reads_body) {
-      upstream_body = std::string(CO_TRY(co_await read_all(request.body, request.arena, 1 << 30)));
+      upstream_body = std::string(CO_TRY(co_await read_all(request.body, request.arena, 1 << 30, request.body_budget)));
     }
     if (harness_.upstream) co_return harness_.upstream(request);
     co_return make_response(request, 200, {{"content-type", "text/plain"}}, {"ok"});

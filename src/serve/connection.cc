@@ -34,15 +34,11 @@ std::string_view date_now(WallTime wall) {
   return text;
 }
 
-// What a client may ask for that this program cannot do yet; its owner should learn of it without an access log. Once a
-// second: a log line that clients cause has a rate.
+// What a client may ask for that this program cannot do yet; its owner should learn of it without an access log.
 void tell_unsupported(const Request& request, std::string_view what) {
-  thread_local SteadyTime told_until;
-  const SteadyTime now = request.loop.now();
-  if (now < told_until) return;
-  told_until = now + 1s;
-  log::warn("listener", "a request is refused",
-            {{"reason", what}, {"method", request.method}, {"target", printable(request.info.original_path)}});
+  static log::Site site{LogLevel::warn, "listener", "a request is refused"};
+  if (!site.admits()) return;
+  site.write({{"reason", what}, {"method", request.method}, {"target", printable(request.info.original_path)}});
 }
 
 // Bodies of refusals as Envoy words them (gloo-policies 9.2); where it says nothing, a sentence for who reads it.
@@ -110,6 +106,7 @@ struct Connection::Exchange {
     info.connection_id = connection.id_;
     request.background = &background;
     request.upstreams = connection.listener_.upstreams;
+    request.body_budget = config->body_budget;
   }
 
   // A tunnel may last for days: it holds on to what is needed at its end, and lets the snapshot go.

@@ -13,7 +13,7 @@ struct Echo final : Service {
     response.status = 200;
     response.headers = request.arena.make<Headers>(request.arena);
     if (request.path.starts_with("/unread")) co_return response;
-    auto reading = read_all(request.body, request.arena, 1 << 16);
+    auto reading = read_all(request.body, request.arena, 1 << 16, request.body_budget);
     const std::string_view body = CO_TRY(co_await reading);
     response.body = text_body(request.arena, body);
     co_return response;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "http/body_budget.h"
 #include "io/testing.h"
 #include "serve/listener.h"
 
@@ -86,7 +87,7 @@ struct Gateway {
 
   // "METHOD path body": the body read whole.
   static Task<Response> echo(Request& request) {
-    auto reading = read_all(request.body, request.arena, 1 << 20);
+    auto reading = read_all(request.body, request.arena, 1 << 20, request.body_budget);
     const std::string_view body = CO_TRY(co_await reading);
     const std::string_view space = " ";
     co_return respond(request, 200, request.arena.concat(request.method, space, request.path, space, body));
@@ -116,7 +117,8 @@ struct Gateway {
   Loop loop;
   Metrics metrics{1};
   ListenerConfig config;
-  Listener listener{loop, nullptr};
+  ConnectionLimit limit{20, "test", metrics};
+  Listener listener{loop, nullptr, &limit};
   Handler handler = echo;
   Event release;
   int handled = 0;
@@ -182,6 +184,48 @@ TEST(Connection, sends_a_part_of_an_endless_body_in_one_turn) {
   }));
   greedy.close();
   EXPECT_TRUE(turn_until(gateway.loop, [&] { return gateway.listener.connections() == 1; }));
+}
+
+TEST(Connection, is_closed_at_once_when_the_process_may_have_no_more) {
+  Gateway gateway;
+  std::deque<TestPeer> clients;
+  for (int i = 0; i < 20; ++i) clients.emplace_back(gateway.listener.address());
+  settle(gateway.loop);
+  TestPeer another(gateway.listener.address());
+  EXPECT_TRUE(gateway.ends(another));
+  EXPECT_EQ(gateway.listener.connections(), 20U);
+  EXPECT_EQ(gateway.metrics.metric({"sluice_downstream_cx_refused_total", ""}, {{"listeners", "test"}})->value(), 1);
+  for (TestPeer& client : clients) {
+    client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(gateway.says(client, "GET /a "));
+  }
+  clients[1].close();
+  EXPECT_TRUE(turn_until(gateway.loop, [&] { return gateway.listener.connections() == 19; }));
+  TestPeer late(gateway.listener.address());
+  late.say("GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(late, "GET /b "));
+}
+
+TEST(Connection, collects_bodies_as_far_as_all_together_may_be_large) {
+  Metrics counts(1);
+  BodyBudget budget(300 << 10, counts);
+  Gateway gateway([&](ListenerConfig& config) { config.body_budget = &budget; });
+  const auto taken = [&] { return counts.metric({"sluice_collected_body_bytes", ""})->value(); };
+  const std::string large(200 << 10, 'x');
+  const std::string head = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 204800\r\n\r\n";
+  TestPeer first(gateway.listener.address()), second(gateway.listener.address()), small(gateway.listener.address());
+  first.say(head + large.substr(1));
+  EXPECT_TRUE(turn_until(gateway.loop, [&] { return taken() == 192 << 10; }));  // but for its first 64 KiB
+  second.say(head + large.substr(1));
+  EXPECT_TRUE(gateway.says(second, "HTTP/1.1 503 Service Unavailable\r\n"));
+  EXPECT_TRUE(second.hears("too many large bodies at once, try again later"));
+  EXPECT_TRUE(second.hears("connection: close\r\n"));
+  EXPECT_EQ(counts.metric({"sluice_collected_body_refused_total", ""})->value(), 1);
+  small.say("POST /small HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\n" + large.substr(0, 20000));
+  EXPECT_TRUE(gateway.says(small, "POST /small x"));
+  first.say("x");
+  EXPECT_TRUE(gateway.says(first, "POST /a x"));
+  EXPECT_TRUE(turn_until(gateway.loop, [&] { return taken() == 0; }));
 }
 
 TEST(Connection, takes_the_longest_timeouts_as_never) {

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include "base/log.h"
+
 namespace sluice {
 
 Listener::~Listener() {
@@ -15,6 +17,12 @@ Status Listener::start(int fd) {
 }
 
 void Listener::accept(int fd, const SocketAddress& peer) {
+  if (limit_ && !limit_->take()) {
+    ::close(fd);
+    static log::Site site{LogLevel::warn, "listener", "too many client connections, this one is closed"};
+    if (site.admits()) site.write({{"max", limit_->most()}, {"remedy", "raise LimitNOFILE or --max-connections"}});
+    return;
+  }
   auto* connection = new Connection(*this, peer, ++last_id_);
   connection->start(fd);
 }
@@ -64,6 +72,7 @@ void Listener::unlink(Connection& connection) {
   (connection.previous_ ? connection.previous_->next_ : first_) = connection.next_;
   if (connection.next_) connection.next_->previous_ = connection.previous_;
   --count_;
+  if (limit_) limit_->give();
 }
 
 }  // namespace sluice

@@ -4,13 +4,15 @@
 #include <vector>
 
 #include "serve/connection.h"
+#include "serve/connection_limit.h"
 
 namespace sluice {
 
 class Listener {
  public:
-  // `upstreams` may be null where the service forwards nothing.
-  Listener(Loop& l, Upstreams* u) : loop(l), upstreams(u) {}
+  // `upstreams` may be null where the service forwards nothing. `limit`, if any, is shared with others and outlives
+  // this.
+  Listener(Loop& l, Upstreams* u, ConnectionLimit* limit = nullptr) : loop(l), upstreams(u), limit_(limit) {}
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   // Every connection must have ended: drain(), then abort(), then turn the loop until connections() is 0.
@@ -43,6 +45,7 @@ class Listener {
   void link(Connection& connection);
   void unlink(Connection& connection);
 
+  ConnectionLimit* const limit_;
   ListenSocket socket_;
   SocketAddress address_;
   ConfigSlot config_;

@@ -64,6 +64,7 @@ struct ListenerConfig {
   bool forwarding_headers = true;  // x-forwarded-proto, x-request-id: false for admin and API
   bool proxy_answers = false;      // ProxySettings.localAnswers: proxy
   size_t body_buffer_bytes_max = 1 << 20;
+  BodyBudget* body_budget = nullptr;  // of the process, and outlives every snapshot; null: none
 
   std::shared_ptr<const Service> service;
   std::shared_ptr<const ExchangeObserver> observer;  // may be null

@@ -293,3 +293,20 @@ class Streaming(Case):
             while total < 64 << 20:
                 total += client.socket.send(b"x" * min(65536, (64 << 20) - total))
             self.assertEqual(client.read_response().body, str(64 << 20).encode())
+
+
+class OfTheProcess(Case):
+    def test_connections_of_clients(self):
+        gateway = self.use(Gateway({"vs.yaml": configs.virtual_service("- matchers: [{prefix: /}]\n  directResponseAction: {status: 200, body: here}")},
+                                   arguments=["--max-connections", "3"]))
+        clients = [gateway.client() for _ in range(3)]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assert_status(client.read_response(), 200)
+        with gateway.client() as fourth:
+            self.assertTrue(fourth.closed())
+        self.assertEqual(gateway.metric(r'^sluice_downstream_cx_refused_total\{listeners="gateways"\}'), 1)
+        clients[0].close()
+        until(lambda: gateway.metric(r'^envoy_http_downstream_cx_active\{envoy_http_conn_manager_prefix="http"\}') == 2, "a place")
+        self.assert_status(gateway.fetch("/"), 200)

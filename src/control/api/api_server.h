@@ -31,7 +31,7 @@ struct ApiOptions {
   std::function<void(const ConfigObject& object, Diagnostics& diagnostics)> check;
   std::function<bool()> ready;  // for /readyz; empty: always
   std::string program_version = "0";
-  size_t watches_max = 256;
+  size_t watches_max = 64;
   size_t bytes_max = size_t{256} << 20;  // of all requests and answers together; one list of everything has its place
   ByteCounts bytes_counts;
 };

@@ -104,7 +104,7 @@ Response DlpFilter::mask(Request& request, Response response) const {
 
 // Some expression has no bound, so nothing may leave before the end of the body is there.
 Task<Response> DlpFilter::mask_whole(Request& request, Response response, Body body) const {
-  auto reading = read_all(body, request.arena, buffer_bytes_max_);
+  auto reading = read_all(body, request.arena, buffer_bytes_max_, request.body_budget);
   const Result<std::string_view> text = co_await reading;
   if (!text) {
     const Error& error = text.error();

@@ -49,7 +49,7 @@ Task<Response> TransformationFilter::handle(Request& request, Next next) const {
 
 Task<Response> TransformationFilter::read_and_transform(Request& request, Next next, const RequestRule& rule) const {
   BodyReader* const original = request.body.reader;
-  auto reading = read_all(request.body, request.arena, request.body_buffer_bytes_max);
+  auto reading = read_all(request.body, request.arena, request.body_buffer_bytes_max, request.body_budget);
   auto read = co_await reading;
   if (!read && read.error().kind == ErrorKind::limit) co_return request_error(request, 413, kTooLarge);
   if (!read) co_return std::unexpected(std::move(read).error());
@@ -114,7 +114,7 @@ Task<Response> TransformationFilter::pass_on_and_transform(Request& request, Nex
     co_return response;
   }
   BodyReader* const original = response.body.reader;
-  auto reading = read_all(response.body, request.arena, request.body_buffer_bytes_max);
+  auto reading = read_all(response.body, request.arena, request.body_buffer_bytes_max, request.body_budget);
   auto read = co_await reading;
   if (!read && read.error().kind == ErrorKind::limit) {
     response_error(request, response, 413, kTooLarge);

@@ -1,0 +1,44 @@
+#include "http/body_budget.h"
+
+namespace sluice {
+namespace {
+
+constexpr MetricFamily kBytes{"sluice_collected_body_bytes",
+                              "Bytes of the bodies that are being collected, but for the first 64 KiB of each.",
+                              MetricType::gauge};
+constexpr MetricFamily kMost{"sluice_collected_body_bytes_max", "Bytes of bodies that the process may collect at once.",
+                             MetricType::gauge};
+constexpr MetricFamily kRefused{"sluice_collected_body_refused_total",
+                                "Bodies that were not collected (503) because all together would have been too large."};
+
+}  // namespace
+
+BodyBudget::BodyBudget(size_t most, Metrics& metrics)
+    : most_(most), bytes_(metrics.metric(kBytes)), refused_(metrics.metric(kRefused)) {
+  metrics.metric(kMost)->set(static_cast<int64_t>(most));
+}
+
+bool BodyBudget::Share::covers(size_t bytes) {
+  if (bytes <= kStep + taken_) return true;
+  const size_t more = (bytes - kStep - taken_ + kStep - 1) / kStep * kStep;
+  if (budget_.taken_.fetch_add(more, std::memory_order_relaxed) + more > budget_.most_) {
+    budget_.taken_.fetch_sub(more, std::memory_order_relaxed);
+    budget_.refused_->add();
+    return false;
+  }
+  budget_.bytes_->add(static_cast<int64_t>(more));
+  taken_ += more;
+  return true;
+}
+
+BodyBudget::Share::~Share() {
+  if (taken_ == 0) return;
+  budget_.taken_.fetch_sub(taken_, std::memory_order_relaxed);
+  budget_.bytes_->sub(static_cast<int64_t>(taken_));
+}
+
+std::vector<MetricFamily> body_budget_metric_families() {
+  return {kBytes, kMost, kRefused};
+}
+
+}  // namespace sluice

@@ -1,0 +1,38 @@
+// How many client connections the process takes at once, over all workers and Gateways. One that finds no place is
+// closed at once and counted, so that those that are open keep the descriptors they need.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <string>
+
+#include "base/metrics.h"
+
+namespace sluice {
+
+class ConnectionLimit {
+ public:
+  // `whose`: "gateways", "api", "admin" or "metrics", a label of the metrics.
+  ConnectionLimit(size_t most, const std::string& whose, Metrics& metrics);
+  ConnectionLimit(const ConnectionLimit&) = delete;
+  ConnectionLimit& operator=(const ConnectionLimit&) = delete;
+
+  // A place for one connection, to be given back; false, and counted: there is none. Any thread. A connection touches
+  // this twice in its life, a request never.
+  bool take() {
+    if (open_.fetch_add(1, std::memory_order_relaxed) < most_) return true;
+    open_.fetch_sub(1, std::memory_order_relaxed);
+    refused_->add();
+    return false;
+  }
+  void give() { open_.fetch_sub(1, std::memory_order_relaxed); }
+  size_t most() const { return most_; }
+
+ private:
+  const size_t most_;
+  std::atomic<size_t> open_{0};
+  Counter* const refused_;
+};
+std::vector<MetricFamily> connection_limit_metric_families();
+
+}  // namespace sluice
