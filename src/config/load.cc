@@ -246,8 +246,8 @@ class Loader {
                          .message = std::move(message),
                          .suggestion = {}};
     out_.diagnostics.add(why);
-    const bool all_seen = file.size <= file.bytes.size();
-    if (!all_seen || may_hold_policy(file.path, file.bytes))
+    const bool too_large = std::max<uint64_t>(file.size, file.bytes.size()) > kConfigFileBytesMax;  // not looked into
+    if (too_large || may_hold_policy(file.path, file.bytes))
       out_.gaps.push_back(gap_of_file(file.path, place.line, why.to_string()));
   }
 

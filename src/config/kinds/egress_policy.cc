@@ -74,7 +74,10 @@ void bind(Fields& f, EgressRule& r) {
 }
 
 void bind(Fields& f, EgressPolicy& p) {
-  f.required("targetRefs", p.target_refs, "Gateways and VirtualServices it holds for.");
+  f.required(
+      "targetRefs", p.target_refs,
+      "Gateways and VirtualServices it holds for. While one is not there the policy is Rejected, and Gateways and "
+      "VirtualServices of its namespace refuse dynamic destinations.");
   f.optional("rules", p.rules, "The longest prefix that holds an address decides; deny beats allow.");
   f.unsupported("limits", "Limits on what may be used.");
   if (f.present("targetRefs")) f.check(!p.target_refs.empty(), "targetRefs", "must name at least one object");

@@ -366,6 +366,56 @@ TEST(ConfigFolder, keeps_everything_while_the_folder_is_gone_and_goes_on_when_it
   EXPECT_EQ(c.config->diagnostics().errors(), 0u) << c.config->diagnostics().to_string();
 }
 
+constexpr std::string_view kPolicy =
+    "apiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: p}\nspec:\n  targetRefs: [{group: "
+    "gateway.solo.io, kind: Gateway, name: g}]\n";
+
+TEST(ConfigFolder, has_a_gap_where_a_policy_never_was_good_and_none_where_its_last_version_stays) {
+  Configured c;
+  c.folder.write("a.yaml", kPolicy);
+  c.open();
+  for (const std::string& worse : {std::string(kPolicy) + "  ruls: []\n", std::string(kPolicy) + "  rules: [\n"}) {
+    c.folder.write("a.yaml", worse);
+    c.reload();
+    EXPECT_TRUE(c.config->gaps().empty()) << worse;
+    EXPECT_TRUE(c.config->withheld().empty()) << worse;
+    Configured after_a_restart;
+    after_a_restart.folder.write("a.yaml", worse);
+    after_a_restart.open();
+    EXPECT_EQ(after_a_restart.config->gaps().size(), 1U) << worse;
+  }
+  c.folder.remove("a.yaml");
+  c.reload();
+  c.folder.write("a.yaml", "kind: EgressPolicy\n  a: b");  // another file of that name
+  c.reload();
+  ASSERT_EQ(c.config->gaps().size(), 1U);
+  EXPECT_EQ(c.config->gaps()[0].broken_file, c.folder.path("a.yaml"));
+}
+
+TEST(ConfigFolder, has_a_gap_for_what_it_cannot_look_into_and_never_could) {
+  Configured c;
+  c.folder.write("a.yaml", kPolicy);
+  c.folder.write("upstreams/gloo-system/b.yaml", "metadata: {name: b}\nstatic: {hosts: [{addr: x, port: 1}]}\n");
+  std::filesystem::permissions(c.folder.path("upstreams/gloo-system"), std::filesystem::perms(0));
+  std::filesystem::permissions(c.folder.path("a.yaml"), std::filesystem::perms(0));
+  {
+    const BoundByModes like_others;
+    c.open();
+    EXPECT_EQ(c.config->gaps().size(), 2U);
+  }
+  for (const auto locked : {"upstreams/gloo-system", "a.yaml"})
+    std::filesystem::permissions(c.folder.path(locked), std::filesystem::perms(0755));
+  c.reload();
+  EXPECT_TRUE(c.config->gaps().empty());
+  // Of what it has seen, what was there stays.
+  std::filesystem::permissions(c.folder.path("upstreams/gloo-system"), std::filesystem::perms(0));
+  std::filesystem::permissions(c.folder.path("a.yaml"), std::filesystem::perms(0));
+  const BoundByModes like_others;
+  c.reload();
+  EXPECT_TRUE(c.config->gaps().empty());
+  EXPECT_EQ(c.names(), "p b");
+}
+
 TEST(ConfigFolder, refuses_to_open_what_is_not_there) {
   TestFolder folder;
   ObjectStore store(kNow);
