@@ -281,6 +281,7 @@ void ControlPlane::retry_binds() {
 void ControlPlane::publish() {
   const auto failed = workers_.publish(translation_.snapshot);
   snapshot_ = translation_.snapshot;
+  host_watch_.follow(snapshot_->static_uses);
   bind_retry_.delay = failed.empty() ? kBindRetryFirst : std::min(2 * bind_retry_.delay, kBindRetryMax);
   bind_retry_.timer.disarm();
   tell_ports();
