@@ -17,8 +17,9 @@ class NoRoute final : public Filter {
 class Endless final : public Filter {
  public:
   Task<Response> handle(Request& request, Next) const override {
-    log::warn("route", "the policies of routes send a request to one another without end",
-              {{"route", request.info.route_name}, {"authority", request.authority}, {"path", request.path}});
+    static log::Site site{LogLevel::warn, "route", "the policies of routes send a request to one another without end"};
+    if (site.admits())
+      site.write({{"route", request.info.route_name}, {"authority", request.authority}, {"path", request.path}});
     return local_reply(request, 500, "the route was chosen again too often", "route_chosen_too_often");
   }
 };

@@ -44,7 +44,8 @@ Result<std::optional<Chunk>> MaskedBody::mask(Chunk chunk) {
   auto output = run_rules(chunk);
   if (!output) {
     too_costly_.add();
-    log::warn("dlp", "response cut off: it could not be masked", {{"why", output.error().message}});
+    static log::Site site{LogLevel::warn, "dlp", "response cut off: it could not be masked"};
+    if (site.admits()) site.write({{"why", output.error().message}});
     return std::unexpected(std::move(output).error());
   }
   if (chunk.last) counts_.report();
