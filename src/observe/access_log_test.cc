@@ -132,6 +132,15 @@ TEST_F(AccessLogs, try_a_file_again_that_cannot_be_opened_and_keep_its_records) 
   EXPECT_EQ(read(later), "b\n");
 }
 
+TEST_F(AccessLogs, have_no_problem_any_more_once_they_were_opened_anew) {
+  const fs::path later = folder / "missing" / "log";
+  const auto log = create({{later.string(), "b\n", {}}});
+  EXPECT_EQ(log->problems().size(), 1U);
+  fs::create_directory(later.parent_path());
+  files->reopen();  // SIGUSR1, before it was tried again
+  EXPECT_TRUE(log->problems().empty());
+}
+
 TEST_F(AccessLogs, drop_and_count_what_a_file_that_never_opens_would_have_to_take) {
   const auto log = create({{(folder / "missing" / "log").string(), std::string(1023, 'x') + "\n", {}}});
   for (int i = 0; i < 3000; ++i) log->write(record());

@@ -26,8 +26,8 @@ namespace {
 constexpr MetricFamily kDropped = {"sluice_access_log_dropped_total",
                                    "Access log records dropped because the file takes no more."};
 constexpr MetricFamily kFailed = {"sluice_access_log_write_failures_total", "Writes to an access log that failed."};
-constexpr Nanos kRetryEvery = 100ms;  // of a write that failed
-constexpr Nanos kPatience = 1s;       // at the end, with a file that takes nothing
+constexpr Nanos kRewriteEvery = 100ms;  // what a failed write left
+constexpr Nanos kPatience = 1s;         // at the end, with a file that takes nothing
 constexpr Nanos kPatienceInAll = 5s;
 
 int standard_stream(std::string_view path) {
@@ -225,6 +225,8 @@ void LogFile::Outlet::reopen() {
   if (!opened) return log::error("access_log", opened.error().message);
   const std::scoped_lock alone(writing_mutex_);
   file_ = std::move(*opened);
+  const std::scoped_lock lock(mutex_);
+  problem_.clear();
 }
 
 // The thread that writes, or nobody: then those who hand over write for themselves.
@@ -326,7 +328,7 @@ void LogFile::Writer::wait(const std::vector<std::shared_ptr<Outlet>>& outlets) 
     else
       again = true;
   }
-  const int millis = again ? static_cast<int>(std::chrono::duration_cast<Millis>(kRetryEvery).count()) : -1;
+  const int millis = again ? static_cast<int>(std::chrono::duration_cast<Millis>(kRewriteEvery).count()) : -1;
   ::poll(for_what.data(), for_what.size(), millis);
   uint64_t count = 0;
   [[maybe_unused]] const ssize_t got = ::read(wakeup_, &count, sizeof count);
@@ -409,18 +411,27 @@ void LogFiles::stop_writer() {
   writer_->stop();
 }
 
-std::shared_ptr<LogFile> LogFiles::open(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+std::shared_ptr<LogFile> LogFiles::find(const std::string& path) {
   std::erase_if(files_, [](const auto& entry) { return entry.second.expired(); });
   for (const auto& [name, held] : files_)
     if (name == path)
       if (auto file = held.lock()) return file;
-  std::shared_ptr<LogFile> file(new LogFile(path, threads_, metrics_, writer_));
-  file->outlet_ = std::make_shared<LogFile::Outlet>(path, threads_, metrics_);
-  file->outlet_->retry();  // before the thread that writes knows of it
-  writer_->add(file->outlet_);
-  files_.emplace_back(path, file);
-  return file;
+  return nullptr;
+}
+
+std::shared_ptr<LogFile> LogFiles::open(const std::string& path) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto file = find(path)) return file;
+  }
+  std::shared_ptr<LogFile> made(new LogFile(path, threads_, metrics_, writer_));
+  made->outlet_ = std::make_shared<LogFile::Outlet>(path, threads_, metrics_);
+  made->outlet_->retry();  // a slow disk holds up this thread, but nobody who wants the lock
+  const std::lock_guard lock(mutex_);
+  if (auto file = find(path)) return file;
+  writer_->add(made->outlet_);
+  files_.emplace_back(path, made);
+  return made;
 }
 
 std::string LogFiles::try_out(const std::string& path) {

@@ -92,6 +92,7 @@ class LogFiles {
   static std::vector<MetricFamily> metrics();
 
  private:
+  std::shared_ptr<LogFile> find(const std::string& path);  // holding mutex_
   std::vector<std::shared_ptr<LogFile>> open_files();
 
   unsigned threads_;
