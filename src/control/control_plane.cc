@@ -465,7 +465,6 @@ bool ControlPlane::open_own(const std::optional<SocketAddress>& address, std::st
   config.forwarding_headers = false;
   // A path is judged as it came: with dot segments resolved, `DELETE .../configmaps/%2e` would name all of them.
   config.normalize_path = false;
-  config.body_budget = &body_budget_;
   config.service = std::move(service);
   config.metrics = std::make_shared<ServerMetrics>(metrics_, std::string(name));
   // For bytes to come or go; a watch may be silent for longer. The memory that the API may use is not kept by those who

@@ -1,5 +1,6 @@
-// How many bytes of bodies the process collects at once, over all workers: filters that must see a whole body, and the
-// API. One body has its own bound (perConnectionBufferLimitBytes); this is the bound of all together.
+// How many bytes of bodies the process collects at once, over all workers, for filters that must see a whole body. One
+// body has its own bound (perConnectionBufferLimitBytes); this is the bound of all together. Bytes are counted once:
+// while a body is put together it lies in memory twice. (The API has a bound of its own, control/api/byte_budget.h.)
 #pragma once
 
 #include <atomic>

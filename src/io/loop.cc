@@ -128,6 +128,7 @@ void Watch::release() {
 }
 
 void Loop::handle(Watch& watch, uint32_t events) {
+  watch.news_ = false;
   if (events & (EPOLLERR | EPOLLHUP)) watch.broken = true;
   if (events & EPOLLRDHUP) watch.peer_closed = true;
   if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) watch.readable = true;
@@ -151,16 +152,15 @@ void Loop::handle(Watch& watch, uint32_t events) {
 }
 
 bool Loop::may_have_news(const Watch& watch) const {
-  if (batch_full_) return true;
-  for (int i = event_at_; i < event_count_; ++i) {
-    const epoll_event& event = events_[static_cast<size_t>(i)];
-    if (event.data.ptr == &watch && (event.events & ~EPOLLOUT) != 0) return true;
-  }
-  return false;
+  return batch_full_ || watch.news_;
 }
 
 void Loop::dispatch(int count) {
   event_count_ = count;
+  for (int i = 0; i < count; ++i) {
+    const epoll_event& event = events_[static_cast<size_t>(i)];
+    static_cast<Watch*>(event.data.ptr)->news_ = (event.events & ~EPOLLOUT) != 0;
+  }
   for (event_at_ = 0; event_at_ < event_count_;) {
     epoll_event& event = events_[static_cast<size_t>(event_at_++)];
     if (event.data.ptr) handle(*static_cast<Watch*>(event.data.ptr), event.events);

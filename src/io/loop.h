@@ -71,6 +71,7 @@ class Watch {
   friend class Loop;
   Loop* loop_ = nullptr;
   int fd_ = -1;
+  bool news_ = false;  // its event of this turn's batch has not been handled yet
 };
 
 class Loop {
@@ -116,7 +117,7 @@ class Loop {
  private:
   friend class Timer;
   friend class Watch;
-  static constexpr int kEventsMax = 256;
+  static constexpr int kEventsMax = 1024;
   static constexpr size_t kLevels = 5;
   static constexpr size_t kSlots = 64;
 
