@@ -232,6 +232,10 @@ void ControlPlane::apply() {
                    "this Gateway is rejected and no other is there: no port is opened, the default 127.0.0.1:8080 "
                    "neither",
                    {{"object", object->key.to_string()}});
+  const auto is_gateway = [](const ConfigObjectPtr& object) { return object->key.kind == "Gateway"; };
+  if (!all.empty() && std::ranges::none_of(all, is_gateway))
+    log::info("config",
+              "there is no Gateway, so one called gateway-proxy serves on 127.0.0.1:8080; write one to choose");
   translator_->set_rejected(folder_->diagnostics().places_of_errors());
   translate_and_publish();
   settle_own_ports();

@@ -264,7 +264,7 @@ Result<int> ListenSocket::open(const SocketAddress& address, bool share_port) {
   const int code = errno;
   ::close(fd);
   Error error = errno_error(code, fmt::format("cannot listen on {}", address.to_string()));
-  if (code == EADDRINUSE) error.message += "; another program has this port: stop it or choose another bindPort";
+  if (code == EADDRINUSE) error.message += "; another program has this port: stop it or choose another";
   if (code == EACCES) error.message += "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
   return std::unexpected(std::move(error));
 }

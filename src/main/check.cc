@@ -9,14 +9,16 @@
 namespace sluice {
 namespace {
 
-// A file that was named holds something of ours, or it is not the one that was meant.
-void look_for_nothing(const std::vector<std::string>& paths, LoadedConfig& loaded) {
+// A file that was named holds something of ours, and a folder any file, or it is not the one that was meant.
+void look_for_nothing(const std::vector<std::string>& paths, size_t files, LoadedConfig& loaded) {
   for (const std::string& path : paths) {
     const auto is_in = [&](const auto& one) { return one->file == path; };
     const auto is_wrong = [&](const Diagnostic& one) { return one.file == path && one.severity == Severity::error; };
-    if (is_folder(path) || std::ranges::any_of(loaded.objects, is_in) ||
-        std::ranges::any_of(loaded.diagnostics.all(), is_wrong))
+    if (std::ranges::any_of(loaded.objects, is_in) || std::ranges::any_of(loaded.diagnostics.all(), is_wrong)) continue;
+    if (is_folder(path)) {
+      if (files == 0) loaded.diagnostics.add({.file = path, .message = "holds no .yaml, .yml or .json file"});
       continue;
+    }
     loaded.diagnostics.add({.file = path, .message = "holds no object that sluice reads"});
   }
 }
@@ -30,7 +32,7 @@ int check_command(const std::vector<std::string>& paths) {
 
   // What only shows when objects are put together: references, domains, expressions of filters.
   LoadedConfig& loaded = offline.loaded;
-  look_for_nothing(paths, loaded);
+  look_for_nothing(paths, files->size(), loaded);
   for (const ConfigObjectPtr& object : loaded.objects) {
     const auto found = offline.translation.reports.find(object->key);
     if (found == offline.translation.reports.end()) continue;

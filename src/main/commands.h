@@ -2,10 +2,14 @@
 // read or write, 4 no running sluice at that address.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace sluice {
+
+inline constexpr uint16_t kAdminPortDefault = 19000;
+inline constexpr uint16_t kApiPortDefault = 19001;
 
 inline constexpr int kOk = 0;
 inline constexpr int kConfigErrors = 1;

@@ -13,8 +13,8 @@
 namespace sluice {
 namespace {
 
-constexpr const char* kAdminDefault = "127.0.0.1:19000";
-constexpr const char* kApiDefault = "127.0.0.1:19001";
+const std::string kAdminDefault = fmt::format("127.0.0.1:{}", kAdminPortDefault);
+const std::string kApiDefault = fmt::format("127.0.0.1:{}", kApiPortDefault);
 
 unsigned usable_cpus() {
   cpu_set_t set;
@@ -101,7 +101,7 @@ int run_command(const RunArguments& arguments) {
   return run_gateway(options);
 }
 
-std::string from_environment(const char* name, const char* otherwise) {
+std::string from_environment(const char* name, const std::string& otherwise) {
   const char* value = std::getenv(name);
   return value && *value ? value : otherwise;
 }
@@ -131,7 +131,7 @@ void add_run(CLI::App& app, RunArguments& arguments) {
   app.add_flag("--strict", arguments.strict, "do not start while anything in the configuration is wrong");
 }
 
-int help_command(const CLI::App& app, const std::string& about) {
+int help_command(const CLI::App& app, const std::string& about, FILE* where = stdout) {
   const CLI::App* command = &app;
   if (!about.empty()) {
     const auto named = app.get_subcommands([&](const CLI::App* each) { return each->check_name(about); });
@@ -140,7 +140,7 @@ int help_command(const CLI::App& app, const std::string& about) {
   if (!command) return usage_error(fmt::format("there is no command {}; sluice help lists them", json_quote(about)));
   // Not App::help(): that would tell of the command which was parsed, and it is `help`.
   const std::string name = command == &app ? "sluice" : "sluice " + command->get_name();
-  fmt::print("{}", command->get_formatter()->make_help(command, name, CLI::AppFormatMode::Normal));
+  fmt::print(where, "{}", command->get_formatter()->make_help(command, name, CLI::AppFormatMode::Normal));
   return kOk;
 }
 
@@ -230,6 +230,10 @@ int run_main(int argc, char** argv) {
   docs->add_option("WHAT", docs_what)->required()->check(CLI::IsMember({"kinds", "filters", "metrics"}));
   docs->callback([&] { code = docs_command(docs_what); });
 
+  if (argc == 1) {
+    help_command(app, "", stderr);
+    return kUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {

@@ -258,6 +258,10 @@ class Check(Case):
         code, said, _ = run_sluice("check", "-", stdin="")
         self.assertEqual(code, 1, said)
         self.assertEqual(run_sluice("check", self.folder)[0], 0)
+        path.rename(self.folder / "values.txt")
+        code, said, _ = run_sluice("check", self.folder)
+        self.assertEqual(code, 1, said)
+        self.assertIn(f"{self.folder}: holds no .yaml, .yml or .json file", said)
 
     def test_documents_come_from_standard_input(self):
         self.assertEqual(run_sluice("check", "-", stdin=GOOD)[0], 0)

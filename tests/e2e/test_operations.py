@@ -492,7 +492,7 @@ class Start(Case):
         gateway.stop(1)        # nothing else can serve
 
     @rows({"command": (["bogus"], "unknown command .bogus"), "command of proxy": (["proxy", "bogus"], "unknown command .bogus"),
-           "option": (["get", "--bogus"], "unknown option .--bogus"), "": ([], "subcommand is required")})
+           "option": (["get", "--bogus"], "unknown option .--bogus"), "no command": ([], r"(?m)^  run ")})
     def unknown(self, arguments, words):
         code, _, err = run_sluice(*arguments)
         self.assertEqual(code, 2)

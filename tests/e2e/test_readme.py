@@ -32,7 +32,7 @@ def programs(folder, run_arguments=""):
     bin_folder.mkdir()
     for name, text in {
             "sluice": f'[ "$1" = run ] && exec {sluice_program()} "$@" {run_arguments}\nexec {sluice_program()} "$@"',
-            "kubectl": f'exec {kubectl_program()} "$@"', "curl": 'exec /usr/bin/curl --noproxy "*" "$@"'}.items():
+            "kubectl": f'exec {kubectl_program()} "$@"', "curl": 'exec env -u http_proxy -u HTTP_PROXY -u all_proxy -u ALL_PROXY /usr/bin/curl "$@"'}.items():
         (bin_folder / name).write_text(f"#!/bin/bash\n{text}\n")
         (bin_folder / name).chmod(0o755)
     return bin_folder
@@ -60,6 +60,12 @@ def alike(line, values):
     return line
 
 
+def run_script(script, home, path):
+    """As typed by somebody whose home is `home`; what runs in the background is ended."""
+    return subprocess.run(["bash", "-c", f"set -e\n{script}\nkill %1\nwait"], capture_output=True, text=True, timeout=60,
+                          env=dict(os.environ, HOME=home, PATH=f"{path}:{os.environ['PATH']}"), check=False)
+
+
 class OwnApplication(Case):
     def test_the_lines_put_the_gateway_in_front_of_it(self):
         app = self.use(Backend("127.0.0.1", default=lambda c, r: c.answer(200, "this is the application")))
@@ -73,12 +79,26 @@ class OwnApplication(Case):
         self.assertIn("127.0.0.1:8080/", rest)
         script = rest.replace("3000", str(app.port)).replace("8080", str(gateway_port))
         path = programs(scratch.name, f"--admin 127.0.0.1:{admin} --api 127.0.0.1:{api} --workers 1")
-        done = subprocess.run(["bash", "-c", f"set -e\n{script}\nkill %1\nwait"], capture_output=True, text=True, timeout=60,
-                              env=dict(os.environ, HOME=scratch.name, PATH=f"{path}:{os.environ['PATH']}"), check=False)
+        done = run_script(script, scratch.name, path)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("3 objects in 1 file: no errors, no warnings", done.stdout)
         self.assertIn("HTTP/1.1 200 OK", done.stdout)
         self.assertIn("this is the application", done.stdout)
+
+
+class ForwardProxy(Case):
+    def test_the_lines_lead_to_an_application_on_this_machine(self):
+        app = self.use(Backend("127.0.0.1", default=lambda c, r: c.answer(200, f"asked for {r.header('host')}")))
+        [port] = free_ports(1)
+        scratch = tempfile.TemporaryDirectory(prefix="sluice-readme-")
+        self.addCleanup(scratch.cleanup)
+        [text] = blocks("As a forward proxy", "sh")
+        self.assertIn("127.0.0.1:3000/", text)
+        script = text.replace("3000", str(app.port)).replace("8081", str(port))
+        done = run_script(script, scratch.name, programs(scratch.name, "--workers 1"))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("3 objects in 1 file: no errors, no warnings", done.stdout)
+        self.assertIn(f"asked for 127.0.0.1:{app.port}", done.stdout)
 
 
 class Tour(Case):
