@@ -455,6 +455,18 @@ spec:
       directResponseAction: {status: 201}
 """
 
+    @rows({"admin": (19000, "refused by rule own-port"), "api": (19001, "refused by rule own-port"), "another": (19002, "allowed by rule")})
+    def knows_the_ports_of_a_gateway_without_options(self, port, verdict):
+        files = {"gateway.yaml": Gateway.PLAIN.replace("@{port}", "8080").replace("httpGateway: {}", "httpGateway: {options: {dynamicForwardProxy: {}}}"),
+                 "vs.yaml": configs.virtual_service("- matchers: [{prefix: /}]\n  routeAction: {dynamicForwardProxy: {}}"),
+                 "policy.yaml": configs.LOOPBACK_POLICY}
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in files.items():
+                pathlib.Path(folder, name).write_text(text)
+            code, said, err = run_sluice("explain", f"http://127.0.0.1:{port}/", "--config", folder)
+        self.assertEqual(code, 0, err)
+        self.assertIn(verdict, said)
+
     def test_tells_of_every_route_that_was_chosen(self):
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, "all.yaml").write_text(self.CONFIG.replace("@{port}", "1"))
