@@ -130,7 +130,8 @@ Result<Endpoint> Endpoint::parse(std::string_view text, std::optional<uint16_t> 
   }
 
   const auto address = IpAddress::parse(host);
-  if (!address) return invalid(fmt::format("`{}` is no address with a port such as 127.0.0.1:8081", printable(text, 80)));
+  if (!address)
+    return invalid(fmt::format("`{}` is no address with a port such as 127.0.0.1:8081", printable(text, 80)));
   if (!port && !default_port) return invalid(fmt::format("`{}` has no port", printable(text, 80)));
   const auto number = port ? parse_port(*port) : default_port;
   if (!number) return invalid(fmt::format("`{}`: the port must be 1 to 65535", printable(text, 80)));

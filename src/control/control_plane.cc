@@ -16,6 +16,15 @@
 namespace sluice {
 namespace {
 
+using enum MetricType;
+
+constexpr MetricFamily kPorts{"envoy_listener_manager_total_listeners_active", "Addresses of Gateways that are open.",
+                              gauge};
+constexpr MetricFamily kPortsAdded{"envoy_listener_manager_listener_added", "Addresses that were opened."};
+constexpr MetricFamily kPortsRemoved{"envoy_listener_manager_listener_removed", "Addresses that were closed."};
+constexpr MetricFamily kPortsFailed{"envoy_listener_manager_listener_create_failure",
+                                    "Times that a Gateway's address could not be opened."};
+
 constexpr int kExitConfig = 1;
 constexpr int kExitSystem = 3;
 // Of clients of our own ports; they are a part of the descriptors that share_descriptors() sets aside.
@@ -294,7 +303,10 @@ void ControlPlane::publish() {
 
 void ControlPlane::tell_failures(const std::map<std::string, Error>& failed) {
   for (const auto& [gateway, error] : failed) {
-    if (bind_errors_[gateway] != error.message) log::error("listener", error.message, {{"gateway", gateway}});
+    if (bind_errors_[gateway] != error.message) {
+      metrics_.metric(kPortsFailed)->add();
+      log::error("listener", error.message, {{"gateway", gateway}});
+    }
     bind_errors_[gateway] = error.message;
   }
   std::erase_if(bind_errors_, [&](const auto& entry) {
@@ -311,12 +323,17 @@ void ControlPlane::tell_failures(const std::map<std::string, Error>& failed) {
 void ControlPlane::tell_ports() {
   std::map<std::string, std::string> now;
   for (const OpenPort& port : workers_.open_ports()) now.emplace(port.address.to_string(), port.gateway);
-  for (const auto& [address, gateway] : now)
-    if (!ports_told_.contains(address))
-      log::info("listener", "listening", {{"address", address}, {"gateway", gateway}});
-  for (const auto& [address, gateway] : ports_told_)
-    if (!now.contains(address))
-      log::info("listener", "no longer listening", {{"address", address}, {"gateway", gateway}});
+  metrics_.metric(kPorts)->set(static_cast<int64_t>(now.size()));
+  for (const auto& [address, gateway] : now) {
+    if (ports_told_.contains(address)) continue;
+    metrics_.metric(kPortsAdded)->add();
+    log::info("listener", "listening", {{"address", address}, {"gateway", gateway}});
+  }
+  for (const auto& [address, gateway] : ports_told_) {
+    if (now.contains(address)) continue;
+    metrics_.metric(kPortsRemoved)->add();
+    log::info("listener", "no longer listening", {{"address", address}, {"gateway", gateway}});
+  }
   ports_told_ = std::move(now);
 }
 
@@ -639,6 +656,10 @@ int ControlPlane::serve() {
 }
 
 }  // namespace
+
+std::vector<MetricFamily> port_metric_families() {
+  return {kPorts, kPortsAdded, kPortsRemoved, kPortsFailed};
+}
 
 int run_gateway(const RunOptions& options) {
   auto plane = std::make_unique<ControlPlane>(options);

@@ -444,6 +444,12 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   if (listener.access_log && !listener.access_log->empty())
     to.observer = std::make_shared<LogObserver>(listener.access_log);
   to.metrics = t_.server_metrics_;
+  const std::string address = fmt::format(
+      "{}_{}",
+      listener.address.family() == AF_INET6 ? fmt::format("[{}]", listener.address.ip()) : listener.address.ip(),
+      gateway.bind_port);
+  to.listener = kept_.get<ListenerMetrics>("listener " + address,
+                                           [&] { return std::make_shared<ListenerMetrics>(metrics_, address); });
 }
 
 std::vector<MetricFamily> translation_metric_families() {

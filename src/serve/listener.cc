@@ -19,6 +19,7 @@ Status Listener::start(int fd) {
 void Listener::accept(int fd, const SocketAddress& peer) {
   if (limit_ && !limit_->take()) {
     ::close(fd);
+    if (metrics_) metrics_->connections_overflow->add();
     static log::Site site{LogLevel::warn, "listener", "too many client connections, this one is closed"};
     if (site.admits()) site.write({{"max", limit_->most()}, {"remedy", "raise LimitNOFILE or --max-connections"}});
     return;
@@ -66,6 +67,9 @@ void Listener::link(Connection& connection) {
   if (first_) first_->previous_ = &connection;
   first_ = &connection;
   ++count_;
+  if (!metrics_) return;
+  metrics_->connections->add();
+  metrics_->connections_active->add();
 }
 
 void Listener::unlink(Connection& connection) {
@@ -73,6 +77,9 @@ void Listener::unlink(Connection& connection) {
   if (connection.next_) connection.next_->previous_ = connection.previous_;
   --count_;
   if (limit_) limit_->give();
+  if (!metrics_) return;
+  metrics_->connections_active->sub();
+  metrics_->connections_ended->add();
 }
 
 }  // namespace sluice

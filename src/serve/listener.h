@@ -24,6 +24,7 @@ class Listener {
   // From now on requests are served by this; those under way keep what they began with. `config` lives as long as
   // `keep`.
   void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {
+    if (!metrics_) metrics_ = config->listener;  // of the address, which stays
     config_.set(std::move(keep), config);
   }
   // Accepts no more; idle connections end, busy ones after their response.
@@ -46,6 +47,7 @@ class Listener {
   void unlink(Connection& connection);
 
   ConnectionLimit* const limit_;
+  std::shared_ptr<const ListenerMetrics> metrics_;
   ListenSocket socket_;
   SocketAddress address_;
   ConfigSlot config_;

@@ -26,6 +26,12 @@ constexpr MetricFamily kUpgradesActive{"envoy_http_downstream_cx_upgrades_active
 constexpr MetricFamily kTime{"envoy_http_downstream_rq_time", "From the request's first byte to the response's last.",
                              histogram};
 
+constexpr MetricFamily kListenerConnections{"envoy_listener_downstream_cx_total", "Client connections accepted."};
+constexpr MetricFamily kListenerActive{"envoy_listener_downstream_cx_active", "Client connections open.", gauge};
+constexpr MetricFamily kListenerEnded{"envoy_listener_downstream_cx_destroy", "Client connections that have ended."};
+constexpr MetricFamily kListenerOverflow{"envoy_listener_downstream_global_cx_overflow",
+                                         "Client connections closed at once because the process may have no more."};
+
 }  // namespace
 
 std::vector<MetricFamily> server_metric_families() {
@@ -52,6 +58,18 @@ ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
   upgrades = get(kUpgrades);
   upgrades_active = get(kUpgradesActive);
   request_time = metrics.histogram(kTime, labels);
+}
+
+ListenerMetrics::ListenerMetrics(Metrics& metrics, const std::string& address) : set(metrics) {
+  const Labels labels{{"envoy_listener_address", address}};
+  connections = set.metric(kListenerConnections, labels);
+  connections_active = set.metric(kListenerActive, labels);
+  connections_ended = set.metric(kListenerEnded, labels);
+  connections_overflow = set.metric(kListenerOverflow, labels);
+}
+
+std::vector<MetricFamily> listener_metric_families() {
+  return {kListenerConnections, kListenerActive, kListenerEnded, kListenerOverflow};
 }
 
 }  // namespace sluice

@@ -44,6 +44,19 @@ struct ServerMetrics {
 };
 std::vector<MetricFamily> server_metric_families();
 
+// Of one address that is listened on; goes with the last listener that counts into it.
+struct ListenerMetrics {
+  // `address`: "127.0.0.1_8080", as Envoy writes it.
+  ListenerMetrics(Metrics& metrics, const std::string& address);
+
+  MetricSet set;
+  Counter* connections;
+  Gauge* connections_active;
+  Counter* connections_ended;
+  Counter* connections_overflow;  // more than the process may have
+};
+std::vector<MetricFamily> listener_metric_families();
+
 struct ListenerConfig {
   std::string name;  // "listener-::-8080"
   HeadLimits limits;
@@ -69,6 +82,7 @@ struct ListenerConfig {
   std::shared_ptr<const Service> service;
   std::shared_ptr<const ExchangeObserver> observer;  // may be null
   std::shared_ptr<const ServerMetrics> metrics;
+  std::shared_ptr<const ListenerMetrics> listener;  // null for our own ports
 };
 
 }  // namespace sluice

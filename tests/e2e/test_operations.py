@@ -359,6 +359,18 @@ class Admin(Case):
         self.assertGreater(len(printed), 20)
         self.assertEqual([(name, kind) for name, kind in documented + printed if known.get(name) != kind], [])
 
+    def test_listeners_are_counted_by_their_address(self):
+        port = self.gateway.port
+        count = lambda what: self.gateway.metric(rf'^envoy_listener_downstream_{what}\{{envoy_listener_address="127\.0\.0\.1_{port}"\}}$')
+        before, ended = count("cx_total"), count("cx_destroy")
+        with self.gateway.client() as client:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.read_response("GET")
+            self.assertEqual((count("cx_total"), count("cx_active")), (before + 1, 1))
+        until(lambda: count("cx_destroy") == ended + 1 and count("cx_active") == 0, "the connection's end to be counted")
+        self.assertEqual(self.gateway.metric("^envoy_listener_manager_total_listeners_active"), 1)
+        self.assertEqual(self.gateway.metric("^envoy_listener_manager_listener_added"), 1)
+
     def test_durations_have_envoys_buckets(self):
         bounds = re.findall(r'^envoy_http_downstream_rq_time_bucket\{envoy_http_conn_manager_prefix="http",le="([^"]+)"\}',
                             self.gateway.admin("/metrics").text(), re.M)
