@@ -162,36 +162,43 @@ std::vector<ConfigObjectPtr> Translating::gateways() {
   return found;
 }
 
+// The same for all spellings: of IPv6 addresses there are many.
+static std::string address_of(const ConfigObject& gateway) {
+  const auto* spec = gateway.as<Gateway>();
+  const auto address = SocketAddress::parse(spec->bind_address, spec->bind_port);
+  return address ? address->to_string() : fmt::format("{}:{}", spec->bind_address, spec->bind_port);
+}
+
+// False: another has it. Port 0 is as many ports as are asked for.
+bool Translating::take_address(const ConfigObject& gateway) {
+  return gateway.as<Gateway>()->bind_port == 0 || addresses_.insert(address_of(gateway)).second;
+}
+
 // Those that share an address are all rejected; who served before goes on as it was, unless its place is taken.
 void Translating::reject_shared_ports(std::vector<ConfigObjectPtr>& gateways) {
-  using Address = std::pair<std::string, uint16_t>;
-  const auto address_of = [](const ConfigObjectPtr& object) {
-    return Address(object->as<Gateway>()->bind_address, object->as<Gateway>()->bind_port);
-  };
-  std::map<Address, std::vector<ConfigObjectPtr>> by_address;
+  std::map<std::string, std::vector<ConfigObjectPtr>> by_address;
   for (const ConfigObjectPtr& object : gateways)
-    if (object->as<Gateway>()->bind_port != 0) by_address[address_of(object)].push_back(object);
-  std::set<Address> taken;
+    if (object->as<Gateway>()->bind_port != 0) by_address[address_of(*object)].push_back(object);
   std::vector<ConfigObjectPtr> rejected;
   for (const auto& [address, sharing] : by_address) {
     if (sharing.size() == 1) {
-      taken.insert(address);
+      take_address(*sharing.front());
       continue;
     }
     std::vector<std::string> names;
     for (const ConfigObjectPtr& object : sharing) names.push_back(short_name(object->key));
     for (const ConfigObjectPtr& object : sharing) {
+      const auto* spec = object->as<Gateway>();
       report(object->key)
-          .error(fmt::format("bind-address {}:{} is not unique in a proxy. gateways: {}", address.first, address.second,
-                             join(names, ",")));
+          .error(fmt::format("bind-address {}:{} is not unique in a proxy. gateways: {}", spec->bind_address,
+                             spec->bind_port, join(names, ",")));
       std::erase(gateways, object);
       rejected.push_back(object);
     }
   }
   for (const ConfigObjectPtr& object : rejected) {
     const auto last = t_.last_gateways_.find(object->key);
-    if (last != t_.last_gateways_.end() && taken.insert(address_of(last->second)).second)
-      gateways.push_back(last->second);
+    if (last != t_.last_gateways_.end() && take_address(*last->second)) gateways.push_back(last->second);
   }
 }
 
@@ -315,9 +322,11 @@ void Translating::translate_gateway(const ConfigObjectPtr& gateway) {
     }
     report(gateway->key).error(fmt::format("Listener Error: ProcessingError. Reason: {}", built.error().message));
   }
-  // gloo-core 9.2: a rejected Gateway keeps its previous listener.
+  // gloo-core 9.2: a rejected Gateway keeps its previous listener. Unless another has that address now.
   const auto last = t_.last_gateways_.find(gateway->key);
-  if (last != t_.last_gateways_.end() && last->second != gateway) static_cast<void>(try_gateway(*last->second));
+  if (last == t_.last_gateways_.end() || last->second == gateway) return;
+  if (address_of(*last->second) == address_of(*gateway) || take_address(*last->second))
+    static_cast<void>(try_gateway(*last->second));
 }
 
 // A VirtualService that no Gateway selects is as wrong as one that is served, and its owner should hear it before it

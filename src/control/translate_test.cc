@@ -356,6 +356,40 @@ TEST_F(Translate, rejects_gateways_that_share_an_address) {
   EXPECT_EQ(served(), "127.0.0.1:8003 gloo-system_a[a.test]");
 }
 
+TEST_F(Translate, knows_an_address_however_it_is_spelled) {
+  const auto on = [](std::string_view name, std::string_view address) {
+    return object("Gateway", name, fmt::format("{{bindAddress: '{}', bindPort: 8001, httpGateway: {{}}}}", address));
+  };
+  apply(on("one", "::") + on("two", "0::0") + on("three", "::1") + service("a", "a.test"));
+  EXPECT_EQ(told("Gateway", "one"),
+            "Rejected 1 error occurred:\n\t* bind-address :::8001 is not unique in a proxy. gateways: "
+            "gloo-system.one,gloo-system.two\n\n");
+  EXPECT_EQ(told("Gateway", "two"),
+            "Rejected 1 error occurred:\n\t* bind-address 0::0:8001 is not unique in a proxy. gateways: "
+            "gloo-system.one,gloo-system.two\n\n");
+  EXPECT_EQ(served(), "[::1]:8001 gloo-system_a[a.test]");
+}
+
+TEST_F(Translate, gives_the_address_of_a_gateway_that_is_bad_now_to_the_one_that_asks_for_it) {
+  const std::string bad =
+      ", options: {accessLoggingService: {accessLog: [{fileSink: {path: /dev/stdout, stringFormat: "
+      "'%NOPE%'}}]}}";
+  for (const std::string_view other : {"a", "z"}) {  // whichever is looked at first
+    apply(gateway("g", 8001) + service("s", "s.test"));
+    apply(gateway("g", 8002, bad) + service("s", "s.test"));
+    EXPECT_EQ(served(), "127.0.0.1:8001 gloo-system_s[s.test]");
+    apply(gateway("g", 8002, bad) + gateway(other, 8001) + service("s", "s.test"));
+    ASSERT_EQ(now_.snapshot->listeners.size(), 1U);
+    EXPECT_EQ(now_.snapshot->listeners[0]->gateway, fmt::format("gloo-system/{}", other));
+  }
+}
+
+TEST_F(Translate, keeps_any_port_for_each_of_those_that_moved_to_a_clash) {
+  apply(gateway("one", 0) + gateway("two", 0) + service("a", "a.test"));
+  apply(gateway("one", 8001) + gateway("two", 8001) + service("a", "a.test"));
+  EXPECT_EQ(now_.snapshot->listeners.size(), 2U);
+}
+
 TEST_F(Translate, keeps_the_gateway_open_that_had_the_address_first) {
   apply(gateway("one", 8001) + service("a", "a.test"));
   apply(gateway("one", 8001) + gateway("two", 8001) + service("a", "a.test"));

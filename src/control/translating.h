@@ -66,6 +66,7 @@ class Translating {
   std::vector<ConfigObjectPtr> gateways();
   void note_own_ports(std::span<const ConfigObjectPtr> gateways);
   void reject_shared_ports(std::vector<ConfigObjectPtr>& gateways);
+  bool take_address(const ConfigObject& gateway);
   bool check_log_formats(const ConfigObject& gateway);
   void translate_gateway(const ConfigObjectPtr& gateway);
   Status try_gateway(const ConfigObject& gateway);
@@ -143,6 +144,7 @@ class Translating {
   std::map<ObjectKey, ConfigObjectPtr> gateways_built_;
   std::map<ObjectKey, ConfigObjectPtr>* secrets_used_ = nullptr;        // where those of the host being built are noted
   const std::map<ObjectKey, ConfigObjectPtr>* secrets_kept_ = nullptr;  // of a last good version
+  std::set<std::string> addresses_;                                     // that a Gateway has now
 
   // Of the Gateway being translated.
   const ConfigObject* gateway_ = nullptr;
