@@ -1,5 +1,6 @@
 #include "serve/connection.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include "http/body_budget.h"
@@ -142,6 +143,18 @@ TEST(Connection, answers_requests_one_after_another) {
   EXPECT_EQ(gateway.listener.connections(), 1U);
   EXPECT_TRUE(client.hears("date: Tue, 01 Jan 2030 00:00:00 GMT\r\n"));
   EXPECT_TRUE(client.hears("server: envoy\r\n"));
+}
+
+TEST(Connection, comes_from_the_first_descriptor_of_a_listener_that_is_started_twice) {
+  Gateway gateway;
+  const SocketAddress first = gateway.listener.address();
+  const int second = *ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false);
+  EXPECT_TRUE(gateway.listener.start(second));
+  EXPECT_EQ(::fcntl(second, F_GETFD), -1);  // closed: clients hear at once that nobody is there
+  EXPECT_EQ(gateway.listener.address().port(), first.port());
+  TestPeer client(first);
+  client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "GET /a "));
 }
 
 TEST(Connection, answers_a_part_of_endless_pipelining_in_one_turn_so_that_others_have_theirs) {

@@ -11,6 +11,10 @@ Listener::~Listener() {
 }
 
 Status Listener::start(int fd) {
+  if (socket_.listening()) {  // from the one before, nobody would accept any more
+    ::close(fd);
+    return {};
+  }
   TRY(socket_.start(loop, fd, [this](int client, const SocketAddress& peer) { accept(client, peer); }));
   address_ = socket_.local();
   return {};

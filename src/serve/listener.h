@@ -19,7 +19,7 @@ class Listener {
   ~Listener();
 
   // Takes over a listening descriptor (ListenSocket::open). configure() must have been called. After a failure it may
-  // be called again.
+  // be called again; one that listens already closes the new descriptor.
   Status start(int fd);
   // From now on requests are served by this; those under way keep what they began with. `config` lives as long as
   // `keep`.
