@@ -180,39 +180,64 @@ Result<std::vector<int>> Workers::open(const SocketAddress& wanted, SocketAddres
   return fds;
 }
 
+// Another try for the workers that do not listen.
+std::vector<int> Workers::open_missing(OpenPort& port) const {
+  std::vector<int> fds(workers_.size(), -1);
+  for (auto& [worker, why] : port.missing) {
+    if (auto again = ListenSocket::open(port.address, workers_.size() > 1)) {
+      fds[worker] = *again;
+    } else {
+      why = std::move(again).error();
+    }
+  }
+  return fds;
+}
+
+// On the port that it asks for.
+Status Workers::place(const SnapshotListener& listener, Ports& ports, std::vector<Place>& places) {
+  const bool any_port = listener.address.port() == 0;
+  std::string key = listener.address.to_string();
+  if (any_port) key = listener.gateway + " " + key;
+  if (const auto other = ports.find(key); other != ports.end())
+    return fail(ErrorKind::conflict, fmt::format("cannot listen on {}: Gateway {} has this address",
+                                                 listener.address.to_string(), other->second.gateway));
+  OpenPort port{listener.gateway, listener.address, any_port};
+  std::vector<int> fds;
+  if (const auto before = open_.find(key); before != open_.end()) {
+    port = before->second;
+    port.gateway = listener.gateway;
+    fds = open_missing(port);
+  } else {
+    fds = TRY(open(listener.address, port.address));
+  }
+  ports.emplace(key, std::move(port));
+  places.push_back({&listener, std::move(key), std::move(fds)});
+  return {};
+}
+
 std::map<std::string, Error> Workers::publish(std::shared_ptr<const Snapshot> snapshot) {
   failed_.clear();
-  std::map<std::string, OpenPort> open_now;
-  std::vector<std::vector<Opened>> per_worker(workers_.size());
+  Ports open_now;
+  std::vector<Place> places;
+  std::vector<const SnapshotListener*> without;
   for (const auto& listener : snapshot->listeners) {
-    const bool any_port = listener->address.port() == 0;
-    std::string key = listener->address.to_string();
-    if (any_port) key = listener->gateway + " " + key;
-    std::vector<int> fds(workers_.size(), -1);
-    OpenPort port{listener->gateway, listener->address, any_port};
-    if (const auto before = open_.find(key); before != open_.end()) {
-      port.address = before->second.address;
-      port.missing = before->second.missing;
-      for (auto& [worker, why] : port.missing) {
-        if (auto again = ListenSocket::open(port.address, workers_.size() > 1))
-          fds[worker] = *again;
-        else
-          why = std::move(again).error();
-      }
-    } else if (auto opened = open(listener->address, port.address)) {
-      fds = std::move(*opened);
-    } else {
-      failed_.emplace(listener->gateway, std::move(opened).error());
-      const auto* kept = port_before(*listener);
-      if (!kept || open_now.contains(kept->first)) continue;
-      key = kept->first;
-      port = kept->second;
-    }
-    open_now.emplace(key, std::move(port));
-    for (size_t i = 0; i < workers_.size(); ++i)
-      per_worker[i].push_back({key, fds[i], listener->drain_timeout, &listener->config});
+    Status placed = place(*listener, open_now, places);
+    if (placed) continue;
+    failed_.emplace(listener->gateway, std::move(placed).error());
+    without.push_back(listener.get());
+  }
+  // Only now is it known which of the ports of before nobody asks for.
+  for (const SnapshotListener* listener : without) {
+    const auto* kept = port_before(*listener);
+    if (!kept) continue;
+    const auto [port, is_free] = open_now.insert(*kept);
+    if (is_free) places.push_back({listener, port->first, open_missing(port->second)});
   }
   open_ = std::move(open_now);
+  std::vector<std::vector<Opened>> per_worker(workers_.size());
+  for (const Place& at : places)
+    for (size_t i = 0; i < workers_.size(); ++i)
+      per_worker[i].push_back({at.key, at.fds[i], at.listener->drain_timeout, &at.listener->config});
   snapshot = freed_at_home(std::move(snapshot));
   for (size_t i = 0; i < workers_.size(); ++i)
     workers_[i]->loop.post(
@@ -230,7 +255,7 @@ std::shared_ptr<const Snapshot> Workers::freed_at_home(std::shared_ptr<const Sna
 }
 
 // The Gateway's port until now; nothing when it is the one that the new address needs.
-const std::pair<const std::string, OpenPort>* Workers::port_before(const SnapshotListener& listener) const {
+const Workers::Ports::value_type* Workers::port_before(const SnapshotListener& listener) const {
   for (const auto& entry : open_)
     if (entry.second.gateway == listener.gateway && entry.second.address.port() != listener.address.port())
       return &entry;

@@ -42,7 +42,8 @@ class Workers {
   // From the control thread. Connections of ports that are closed have their Gateway's drain timeout to finish, then
   // they are ended. Opens ports that are new, and has every worker serve by the snapshot; requests under way
   // finish by the one they began with. Ports belong to addresses: a Gateway that takes over another's address takes its
-  // open port. Gives failures(): a Gateway whose port could not be opened goes on with the one it had before.
+  // open port. Gives failures(): a Gateway whose port could not be opened goes on with the one it had before, unless
+  // another asks for that now. Of two that ask for one address the first has it.
   // An address that overlaps one of our own that closes just now can be opened a moment later: publish again.
   // Workers that could not begin to listen on an open port are given another try.
   std::map<std::string, Error> publish(std::shared_ptr<const Snapshot> snapshot);
@@ -68,12 +69,21 @@ class Workers {
 
   std::shared_ptr<const Snapshot> freed_at_home(std::shared_ptr<const Snapshot> snapshot) const;
   void started(unsigned worker, const std::string& key, const Status& how);
+  using Ports = std::map<std::string, OpenPort>;
+  struct Place {
+    const SnapshotListener* listener;
+    std::string key;
+    std::vector<int> fds;  // one a worker, as Opened::fd
+  };
+
+  Status place(const SnapshotListener& listener, Ports& ports, std::vector<Place>& places);
+  std::vector<int> open_missing(OpenPort& port) const;
   Result<std::vector<int>> open(const SocketAddress& wanted, SocketAddress& real) const;
-  const std::pair<const std::string, OpenPort>* port_before(const SnapshotListener& listener) const;
+  const Ports::value_type* port_before(const SnapshotListener& listener) const;
 
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::map<std::string, OpenPort> open_;  // by address; of any port by "gateway address"
-  std::map<std::string, Error> failed_;   // ports that could not be opened at the last publish()
+  Ports open_;                           // by address; of any port by "gateway address"
+  std::map<std::string, Error> failed_;  // ports that could not be opened at the last publish()
   Loop* home_ = nullptr;
   std::function<void()> changed_;
 };

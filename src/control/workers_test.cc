@@ -57,6 +57,23 @@ std::string ask(uint16_t port) {
   return Client(port).ask();
 }
 
+// A port that another program has.
+class TakenPort {
+ public:
+  TakenPort() {
+    SocketAddress real = *SocketAddress::parse("127.0.0.1", 0);
+    ::getsockname(fd_, real.get(), &real.length);
+    number = real.port();
+  }
+  TakenPort(const TakenPort&) = delete;
+  TakenPort& operator=(const TakenPort&) = delete;
+  ~TakenPort() { ::close(fd_); }
+  uint16_t number = 0;
+
+ private:
+  const int fd_ = *ListenSocket::open(*SocketAddress::parse("127.0.0.1", 0), false);
+};
+
 class WorkersTest : public testing::Test {
  protected:
   WorkersTest() { workers_.start(); }
@@ -113,8 +130,7 @@ TEST_F(WorkersTest, hands_an_open_port_to_the_gateway_that_takes_over_its_addres
   ASSERT_TRUE(publish({{"first", "127.0.0.1", 0}}).empty());
   const uint16_t free = port("first");
   publish({});
-  while (ask(free) != "refused") continue;  // ends as soon as both workers have heard of it
-  ASSERT_TRUE(publish({{"one", "127.0.0.1", free}}).empty());
+  while (!publish({{"one", "127.0.0.1", free}}).empty()) continue;  // ends as soon as both workers have let go of it
   Client stays(free);
   EXPECT_EQ(stays.ask(), "one.");
   ASSERT_TRUE(publish({{"two", "127.0.0.1", free}}).empty());
@@ -144,8 +160,7 @@ TEST_F(WorkersTest, opens_an_address_that_overlaps_an_own_one_once_that_is_close
   ASSERT_TRUE(publish({{"g", "127.0.0.1", 0}}).empty());
   const uint16_t number = port("g");
   ASSERT_TRUE(publish({{"h", "127.0.0.1", 0}}).empty());
-  while (ask(number) != "refused") continue;
-  ASSERT_TRUE(publish({{"g", "127.0.0.1", number}}).empty());
+  while (!publish({{"g", "127.0.0.1", number}}).empty()) continue;  // ends as soon as both workers have let go of it
   // The narrow one is let go at the first try, so a later one succeeds.
   while (!publish({{"g", "0.0.0.0", number}}).empty()) continue;
   EXPECT_EQ(ask(number), "g.");
@@ -175,6 +190,41 @@ TEST_F(WorkersTest, tells_which_workers_could_not_listen_and_tries_again) {
   while (changes < 3) home.turn(1s);
   EXPECT_TRUE(workers_.failures().empty());
   for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(port("g")), "g.");
+}
+
+TEST_F(WorkersTest, gives_the_port_of_a_gateway_that_cannot_move_to_the_one_that_asks_for_it) {
+  ASSERT_TRUE(publish({{"a", "127.0.0.1", 0}}).empty());
+  const uint16_t wanted = port("a");
+  publish({});
+  while (!publish({{"a", "127.0.0.1", wanted}}).empty()) continue;  // ends as soon as both workers have let go of it
+  Client stays(wanted);
+  EXPECT_EQ(stays.ask(), "a.");
+  const TakenPort taken;
+  for (int i = 0; i < 2; ++i) {  // again when it is tried again
+    const auto failed = publish({{"a", "127.0.0.1", taken.number}, {"b", "127.0.0.1", wanted}});
+    EXPECT_EQ(failed.size(), 1u);
+    EXPECT_TRUE(failed.contains("a"));
+    ASSERT_EQ(workers_.open_ports().size(), 1u);
+    EXPECT_EQ(port("b"), wanted);
+  }
+  while (stays.ask() != "b.") continue;  // the same connection: nothing was dropped
+  EXPECT_EQ(ask(wanted), "b.");
+}
+
+TEST_F(WorkersTest, serves_only_the_first_of_two_gateways_with_one_address) {
+  ASSERT_TRUE(publish({{"a", "127.0.0.1", 0}}).empty());
+  const uint16_t number = port("a");
+  publish({});
+  // Not at once: what the workers have not closed yet is taken.
+  while (publish({{"a", "127.0.0.1", number}, {"b", "127.0.0.1", number}}).contains("a")) continue;
+  for (int i = 0; i < 2; ++i) {  // with the port just opened, and when it was open before
+    const auto failed = publish({{"a", "127.0.0.1", number}, {"b", "127.0.0.1", number}});
+    ASSERT_TRUE(failed.contains("b"));
+    EXPECT_FALSE(failed.contains("a"));
+    EXPECT_EQ(failed.at("b").message, fmt::format("cannot listen on 127.0.0.1:{}: Gateway a has this address", number));
+    ASSERT_EQ(workers_.open_ports().size(), 1u);
+    EXPECT_EQ(port("a"), number);
+  }
 }
 
 // Never answers.
