@@ -141,6 +141,7 @@ void Workers::started(unsigned worker, const std::string& key, const Status& how
   const auto port = open_.find(key);
   if (port == open_.end()) return;  // closed again meanwhile
   const size_t before = port->second.missing.size();
+  port->second.trying.erase(worker);
   if (how)
     port->second.missing.erase(worker);
   else
@@ -180,12 +181,15 @@ Result<std::vector<int>> Workers::open(const SocketAddress& wanted, SocketAddres
   return fds;
 }
 
-// Another try for the workers that do not listen.
+// Another try for the workers that do not listen. Not for those that have a descriptor for it already: connections
+// that the kernel gives to one more would be lost.
 std::vector<int> Workers::open_missing(OpenPort& port) const {
   std::vector<int> fds(workers_.size(), -1);
   for (auto& [worker, why] : port.missing) {
+    if (port.trying.contains(worker)) continue;
     if (auto again = ListenSocket::open(port.address, workers_.size() > 1)) {
       fds[worker] = *again;
+      port.trying.insert(worker);
     } else {
       why = std::move(again).error();
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct OpenPort {
   bool any_port = false;  // the Gateway asks for port 0
   // Workers that could not begin to listen, and why.
   std::map<unsigned, Error> missing;
+  // Those of them that have been given another descriptor and have not answered yet.
+  std::set<unsigned> trying;
 };
 
 class Workers {

@@ -74,6 +74,21 @@ class TakenPort {
   const int fd_ = *ListenSocket::open(*SocketAddress::parse("127.0.0.1", 0), false);
 };
 
+// How many sockets of this process listen on a port.
+size_t listeners_on(uint16_t port) {
+  size_t found = 0;
+  for (int fd = 0; fd < 1024; ++fd) {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    SocketAddress own;
+    own.length = sizeof own.v6_address;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens &&
+        ::getsockname(fd, own.get(), &own.length) == 0 && own.port() == port)
+      ++found;
+  }
+  return found;
+}
+
 class WorkersTest : public testing::Test {
  protected:
   WorkersTest() { workers_.start(); }
@@ -225,6 +240,31 @@ TEST_F(WorkersTest, serves_only_the_first_of_two_gateways_with_one_address) {
     ASSERT_EQ(workers_.open_ports().size(), 1u);
     EXPECT_EQ(port("a"), number);
   }
+}
+
+TEST_F(WorkersTest, opens_one_port_for_a_worker_that_is_told_twice_before_it_could_answer) {
+  int changes = 0;
+  workers_.tell_of_failures(home_, [&] { ++changes; });
+  const auto limit = [&](size_t most) {
+    workers_.on_each([this, most](unsigned i) {
+      if (i == 1) workers_.loops()[i]->limit_watches(most);
+    });
+  };
+  limit(1);  // the loop's own
+  publish({{"g", "127.0.0.1", 0}});
+  while (changes < 1) home_.turn(1s);
+  limit(SIZE_MAX);
+  std::binary_semaphore go{0};
+  workers_.on_each([&go](unsigned i) {
+    if (i == 1) go.acquire();
+  });
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(publish({{"g", "127.0.0.1", 0}}).contains("g"));
+  EXPECT_EQ(listeners_on(port("g")), 2u);  // connections that came to a third one would be lost
+  go.release();
+  while (changes < 2) home_.turn(1s);
+  EXPECT_TRUE(workers_.failures().empty());
+  EXPECT_EQ(listeners_on(port("g")), 2u);
+  for (int i = 0; i < 40; ++i) ASSERT_EQ(ask(port("g")), "g.");
 }
 
 // Never answers.
