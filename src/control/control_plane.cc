@@ -110,6 +110,8 @@ class ControlPlane final : private Waiter {
   std::string closed_lines(ProbesFor whom) const;
   size_t errors() const;
   void write_statuses();
+  void write_statuses(const std::set<ObjectKey>& of);
+  void write_status(const ObjectKey& key, const ObjectReport& report);
   void check_object(const ConfigObject& object, Diagnostics& diagnostics);
   std::vector<ConfigObjectPtr> objects(const ConfigObject* instead = nullptr) const;
   void translate_and_publish();
@@ -155,7 +157,7 @@ class ControlPlane final : private Waiter {
   std::vector<std::string> closed_told_;
   bool draining_ = false;
   std::map<std::string, std::string> bind_errors_;
-  HostWatch host_watch_{loop_, [this] { write_statuses(); }};
+  HostWatch host_watch_{loop_, [this](const std::set<ObjectKey>& upstreams) { write_statuses(upstreams); }};
   std::map<std::string, std::string> ports_told_;  // address -> Gateway, as the log said last
 
   std::unique_ptr<ApiServer> api_server_;
@@ -370,24 +372,34 @@ Node status_node(ObjectState state, const std::string& reason) {
 
 void ControlPlane::write_statuses() {
   const ObjectStore::Batch batch(store_);
-  for (const auto& [key, report] : translation_.reports) {
-    if (key.kind == "Secret" || key.kind == "ConfigMap") continue;
-    ObjectReport full = report;
-    if (const auto found = bind_errors_.find(key.ns + "/" + key.name);
-        key.kind == "Gateway" && found != bind_errors_.end())
-      full.error("Listener Error: ProcessingError. Reason: " + found->second);
-    if (key.kind == "Upstream")
-      for (std::string& warning : host_watch_.warnings(key)) full.warning(std::move(warning));
-    if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end()) full.error(found->second);
-    const StoredObject* object = store_.find(key);
-    const Node status = status_node(full.state(), full.reason());
-    if (!object || object->status == status) continue;
-    store_.set_status(key, status);
-    if (full.state() == ObjectState::rejected)
-      log::error("config", "rejected", {{"object", key.to_string()}, {"reason", full.reason()}});
-    if (full.state() == ObjectState::warning)
-      log::warn("config", "accepted with warnings", {{"object", key.to_string()}, {"reason", full.reason()}});
-  }
+  for (const auto& [key, report] : translation_.reports) write_status(key, report);
+}
+
+void ControlPlane::write_statuses(const std::set<ObjectKey>& of) {
+  const ObjectStore::Batch batch(store_);
+  for (const ObjectKey& key : of)
+    if (const auto found = translation_.reports.find(key); found != translation_.reports.end())
+      write_status(key, found->second);
+}
+
+// Where it says something else than it did.
+void ControlPlane::write_status(const ObjectKey& key, const ObjectReport& report) {
+  if (key.kind == "Secret" || key.kind == "ConfigMap") return;
+  ObjectReport full = report;
+  if (const auto found = bind_errors_.find(key.ns + "/" + key.name);
+      key.kind == "Gateway" && found != bind_errors_.end())
+    full.error("Listener Error: ProcessingError. Reason: " + found->second);
+  if (key.kind == "Upstream")
+    for (std::string& warning : host_watch_.warnings(key)) full.warning(std::move(warning));
+  if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end()) full.error(found->second);
+  const StoredObject* object = store_.find(key);
+  const Node status = status_node(full.state(), full.reason());
+  if (!object || object->status == status) return;
+  store_.set_status(key, status);
+  if (full.state() == ObjectState::rejected)
+    log::error("config", "rejected", {{"object", key.to_string()}, {"reason", full.reason()}});
+  if (full.state() == ObjectState::warning)
+    log::warn("config", "accepted with warnings", {{"object", key.to_string()}, {"reason", full.reason()}});
 }
 
 // What the API refuses at once, besides what reading finds: an object that could never be served as it is. Clashes with

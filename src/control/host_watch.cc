@@ -12,18 +12,28 @@ bool is_nothing(const NameState& state) {
 }  // namespace
 
 void HostWatch::follow(const std::vector<StaticUse>& upstreams) {
-  upstreams_ = upstreams;
+  clusters_.clear();
   std::map<Key, Name> now;
-  for (const StaticUse& use : upstreams_)
-    for (const StaticCluster::Host& host : use.cluster->hosts) {
+  for (const auto& [upstream, cluster] : upstreams) {
+    clusters_[upstream] = cluster;
+    for (const StaticCluster::Host& host : cluster->hosts) {
       if (host.address) continue;
-      const Key key{use.cluster->resolver.get(), host.name};
-      if (now.contains(key)) continue;
-      const auto before = names_.find(key);
-      now[key] = before == names_.end() ? Name{.view = use.cluster->resolver, .state = {}} : before->second;
+      const Key key{cluster->resolver.get(), host.name};
+      const auto [at, added] = now.try_emplace(key);
+      Name& name = at->second;
+      if (added) name = known(key, cluster->resolver);
+      if (name.upstreams.empty() || name.upstreams.back() != upstream) name.upstreams.push_back(upstream);
     }
+  }
   names_ = std::move(now);
   ask_all();
+}
+
+// As it was followed until now, if it was; of no Upstream yet.
+HostWatch::Name HostWatch::known(const Key& key, const std::shared_ptr<ResolverView>& view) const {
+  const auto before = names_.find(key);
+  if (before == names_.end()) return {.view = view, .state = {}, .asked = false, .upstreams = {}};
+  return {.view = view, .state = before->second.state, .asked = before->second.asked, .upstreams = {}};
 }
 
 void HostWatch::ask_all() {
@@ -51,7 +61,12 @@ void HostWatch::heard(const Key& key, const NameState& state) {
               {{"host", key.second}, {"reason", failure_word(state.failure)}});
   else
     log::info("upstream", "the name of a static host is resolved again", {{"host", key.second}});
-  changed_();
+  to_tell_.insert(name.upstreams.begin(), name.upstreams.end());
+  if (!telling_.timer.armed()) telling_.timer.arm(loop_, loop_.now() + kTellAfter, telling_);
+}
+
+void HostWatch::tell() {
+  changed_(std::exchange(to_tell_, {}));
 }
 
 const HostWatch::Name* HostWatch::find(const StaticCluster& cluster, const StaticCluster::Host& host) const {
@@ -62,14 +77,13 @@ const HostWatch::Name* HostWatch::find(const StaticCluster& cluster, const Stati
 
 std::vector<std::string> HostWatch::warnings(const ObjectKey& upstream) const {
   std::vector<std::string> out;
-  for (const StaticUse& use : upstreams_) {
-    if (use.upstream != upstream) continue;
-    for (const StaticCluster::Host& host : use.cluster->hosts) {
-      const Name* name = find(*use.cluster, host);
-      if (!name || !name->state || !is_nothing(*name->state)) continue;
-      out.push_back(fmt::format("Upstream Warning: host {}:{} cannot be resolved: {}", host.name, host.port,
-                                failure_word(name->state->failure)));
-    }
+  const auto use = clusters_.find(upstream);
+  if (use == clusters_.end()) return out;
+  for (const StaticCluster::Host& host : use->second->hosts) {
+    const Name* name = find(*use->second, host);
+    if (!name || !name->state || !is_nothing(*name->state)) continue;
+    out.push_back(fmt::format("Upstream Warning: host {}:{} cannot be resolved: {}", host.name, host.port,
+                              failure_word(name->state->failure)));
   }
   return out;
 }
@@ -98,10 +112,10 @@ Node HostWatch::row(const StaticCluster& cluster, const StaticCluster::Host& hos
 
 std::map<std::string, Node> HostWatch::hosts() const {
   std::map<std::string, Node> out;
-  for (const StaticUse& use : upstreams_) {
+  for (const auto& [upstream, cluster] : clusters_) {
     Node::List rows;
-    for (const StaticCluster::Host& host : use.cluster->hosts) rows.push_back(row(*use.cluster, host));
-    out[use.cluster->cluster->name] = Node(std::move(rows));
+    for (const StaticCluster::Host& host : cluster->hosts) rows.push_back(row(*cluster, host));
+    out[cluster->cluster->name] = Node(std::move(rows));
   }
   return out;
 }

@@ -1,10 +1,12 @@
 // Looks after the names of static Upstreams, on the control thread: each is asked for when it comes into force and then
 // every kEvery, so that a name that is nothing is told of in the Upstream's status, in the log and in /clusters, not
-// only by the requests that fail. It also keeps the names warm.
+// only by the requests that fail. It also keeps the names warm. When a DNS server goes, all names fail at once: what
+// that changes is gathered and told of together.
 #pragma once
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,9 +18,12 @@ namespace sluice {
 class HostWatch final : private Waiter {
  public:
   static constexpr Nanos kEvery = 5s;
+  static constexpr Nanos kTellAfter = 100ms;
 
-  // `changed` is called when what warnings() says has changed. Must outlive the workers.
-  HostWatch(Loop& loop, std::function<void()> changed) : loop_(loop), changed_(std::move(changed)) {}
+  // `changed` is called with the Upstreams of which warnings() says something else now, each once, at most once in
+  // kTellAfter. Must outlive the workers.
+  using Changed = std::function<void(const std::set<ObjectKey>&)>;
+  HostWatch(Loop& loop, Changed changed) : loop_(loop), changed_(std::move(changed)) {}
   HostWatch(const HostWatch&) = delete;
   HostWatch& operator=(const HostWatch&) = delete;
 
@@ -35,6 +40,14 @@ class HostWatch final : private Waiter {
     std::shared_ptr<ResolverView> view;
     std::optional<NameState> state;
     bool asked = false;
+    std::vector<ObjectKey> upstreams;  // that have it
+  };
+  struct Telling final : Waiter {
+    explicit Telling(HostWatch& w) : watch(w) {}
+    void wake() override { watch.tell(); }
+    void cancel() override {}
+    HostWatch& watch;
+    Timer timer;
   };
 
   void wake() override { ask_all(); }
@@ -42,14 +55,18 @@ class HostWatch final : private Waiter {
   void ask_all();
   void ask(const Key& key, Name& name);
   void heard(const Key& key, const NameState& state);
+  void tell();
+  Name known(const Key& key, const std::shared_ptr<ResolverView>& view) const;
   const Name* find(const StaticCluster& cluster, const StaticCluster::Host& host) const;
   Node row(const StaticCluster& cluster, const StaticCluster::Host& host) const;
 
   Loop& loop_;
-  std::function<void()> changed_;
-  std::vector<StaticUse> upstreams_;
+  Changed changed_;
+  std::map<ObjectKey, std::shared_ptr<const StaticCluster>> clusters_;
   std::map<Key, Name> names_;
   Timer timer_;
+  std::set<ObjectKey> to_tell_;
+  Telling telling_{*this};
 };
 
 }  // namespace sluice
