@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <atomic>
 #include <random>
 
 #include "filters/transformation/filter.h"
@@ -27,7 +28,10 @@ constexpr MetricFamily kLimit{
     .name = "sluice_transformation_limit_total",
     .help = "Messages answered with 500 because a template or an extractor reached a bound on its work or output."};
 
+std::atomic<unsigned> environments_read{0};
+
 std::shared_ptr<const templates::Environment> capture_environment() {
+  ++environments_read;
   auto captured = std::make_shared<templates::Environment>();
   for (char** entry = environ; *entry; ++entry) {
     const std::string_view text = *entry;
@@ -43,6 +47,16 @@ std::array<uint8_t, 16> random_seed() {
   std::array<uint8_t, 16> seed;
   for (uint8_t& byte : seed) byte = static_cast<uint8_t>(source());
   return seed;
+}
+
+// What all transformations of this process share; read when the first is made, as most routes have none.
+struct Origin {
+  std::shared_ptr<const templates::Environment> environment = capture_environment();
+  std::array<uint8_t, 16> random_seed = transformation::random_seed();
+};
+const Origin& origin() {
+  static const Origin shared;
+  return shared;
 }
 
 // Makes the rules of one stage out of the levels' options.
@@ -94,8 +108,9 @@ class RuleMaker {
 };
 
 // The levels whose transforms count, the most specific first (gloo-policies 2.2).
-std::vector<const StagedTransformations*> levels(const FilterBuild& build) {
-  std::vector<const StagedTransformations*> found;
+using Levels = std::vector<const StagedTransformations*>;
+Levels levels(const FilterBuild& build) {
+  Levels found;
   for (const OptionSet* level : {build.route, build.virtual_host}) {
     const auto* options = level ? level->get<StagedTransformations>("stagedTransformations") : nullptr;
     if (!options) continue;
@@ -122,26 +137,26 @@ class Factory final : public FilterFactory {
 
   Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
     std::vector<StagedFilter> filters;
-    TRY(add(filters, Stage::early_transformation, &StagedTransformations::early, build));
-    TRY(add(filters, Stage::regular_transformation, &StagedTransformations::regular, build));
+    const Levels found = levels(build);
+    TRY(add(filters, Stage::early_transformation, &StagedTransformations::early, found, build));
+    TRY(add(filters, Stage::regular_transformation, &StagedTransformations::regular, found, build));
     return filters;
   }
 
  private:
   using StageOf = std::optional<StageOptions> StagedTransformations::*;
 
-  static Status add(std::vector<StagedFilter>& filters, Stage stage, StageOf of, const FilterBuild& build) {
+  static Status add(std::vector<StagedFilter>& filters, Stage stage, StageOf of, const Levels& found,
+                    const FilterBuild& build) {
     Rules rules;
     std::string written;
     bool all_written = true;
-    const auto environment = capture_environment();
-    const auto seed = random_seed();
-    for (const StagedTransformations* level : levels(build)) {
+    for (const StagedTransformations* level : found) {
       if (!(level->*of)) continue;
       const StageOptions& options = *(level->*of);
       RuleMaker maker(*level);
-      maker.defaults().environment = environment;
-      maker.defaults().random_seed = seed;
+      maker.defaults().environment = origin().environment;
+      maker.defaults().random_seed = origin().random_seed;
       TRY(maker.add(options, rules));
       const CompileDefaults& defaults = maker.defaults();
       all_written &= !options.written.empty();
@@ -158,6 +173,10 @@ class Factory final : public FilterFactory {
 };
 
 }  // namespace
+
+unsigned environments_read_count() {
+  return environments_read.load();
+}
 
 Counters::Counters(Metrics& metrics)
     : request_header_transformations(metrics.metric(kRequestHeaders, kLabels)),

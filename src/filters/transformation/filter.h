@@ -47,6 +47,9 @@ struct Counters {
   Counter* limit;
 };
 
+// How often this process has read its environment: for tests.
+unsigned environments_read_count();
+
 class TransformationFilter final : public Filter {
  public:
   TransformationFilter(Rules rules, Counters counters) : rules_(std::move(rules)), counters_(counters) {}

@@ -615,13 +615,28 @@ TEST(Transformation, sends_no_body_where_none_may_be) {
   EXPECT_EQ(gateway.send({}).body, "");
 }
 
-TEST(Transformation, sees_the_environment_it_was_loaded_in) {
-  setenv("SLUICE_TRANSFORMATION_TEST", "before", 1);
+// Before main(), as whoever starts the gateway does it.
+const int kEnvironmentSet = setenv("SLUICE_TRANSFORMATION_TEST", "before", 1);
+
+TEST(Transformation, sees_the_environment_that_the_process_was_started_in) {
+  ASSERT_EQ(kEnvironmentSet, 0);
   Gateway gateway(on_request(R"({passthrough: {}, headers: {x: {text: '{{ env("SLUICE_TRANSFORMATION_TEST") }}'}}})"));
   setenv("SLUICE_TRANSFORMATION_TEST", "after", 1);
   gateway.send({});
   EXPECT_EQ(gateway.seen_header("x"), "before");
-  unsetenv("SLUICE_TRANSFORMATION_TEST");
+}
+
+// The environment and the seed cost much more than a plain route, and there may be thousands of those.
+TEST(Transformation, reads_the_environment_once_and_not_for_routes_without_transformations) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a process in which no other test has been run
+  const auto reads = [](std::initializer_list<std::string> routes) {
+    FilterHarness gateway(transformation_filter());
+    for (const std::string& options : routes) CHECK(gateway.route(options).empty());
+    std::_Exit(static_cast<int>(transformation::environments_read_count()));
+  };
+  EXPECT_EXIT(reads({"{}", "stagedTransformations: {}", "{}"}), testing::ExitedWithCode(0), "");
+  const std::string passing = on_request("{passthrough: {}}");
+  EXPECT_EXIT(reads({passing, on_response("{passthrough: {}}"), passing}), testing::ExitedWithCode(1), "");
 }
 
 TEST(Transformation, is_the_same_for_equal_options_of_one_stage) {
