@@ -95,6 +95,7 @@ class Translator {
     std::map<ObjectKey, ConfigObjectPtr> secrets;
   };
   std::vector<uint16_t> open_ports_;
+  size_t static_names_max_ = 4096;     // places for the names of static hosts: never fewer than there were
   ResolverConfig system_names_;        // servers and hosts as the system's files said last
   std::vector<IpAddress> interfaces_;  // the machine's addresses as it told last
   std::map<ObjectKey, std::string> rejected_;

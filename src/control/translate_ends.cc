@@ -1,5 +1,6 @@
 // The ends of chains: where the requests of a route go, with the clusters, address rules and resolvers they share.
 #include <algorithm>
+#include <bit>
 
 #include "base/log.h"
 #include "control/translating.h"
@@ -70,7 +71,7 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
     for (const kinds::StaticHost& host : upstream.static_hosts.hosts) {
       const auto address = IpAddress::parse(host.addr);
       made->hosts.push_back({address ? "" : to_lower(host.addr), address, host.port, host.load_balancing_weight});
-      if (!address && !made->resolver) made->resolver = resolver_view({}, 1024);
+      if (!address && !made->resolver) made->resolver = static_resolver();
     }
     return made;
   });
@@ -182,6 +183,20 @@ std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::
     made->save_upstream_address = config.save_upstream_address;
     return made;
   });
+}
+
+// Whatever stands in the configuration has a place, four for each, as hashes do not spread names evenly over the
+// workers. The places only grow, and by doubling: else every Upstream more would be a new resolver that knows nothing.
+// What grew leaves clusters that are kept with the resolver that they have; it has room for their names.
+const std::shared_ptr<ResolverView>& Translating::static_resolver() {
+  if (static_resolver_) return static_resolver_;
+  size_t names = 0;
+  for (const auto& [key, object] : by_key_)
+    if (const auto* upstream = object->as<kinds::Upstream>()) names += upstream->static_hosts.hosts.size();
+  t_.static_names_max_ = std::max(t_.static_names_max_, std::bit_ceil(4 * names));
+  kinds::DnsCacheConfig config;
+  config.max_hosts = static_cast<uint32_t>(t_.static_names_max_);
+  return static_resolver_ = resolver_view(config, 1024);
 }
 
 std::shared_ptr<ResolverView> Translating::resolver_view(const kinds::DnsCacheConfig& config, size_t pending_max) {

@@ -773,6 +773,36 @@ TEST_F(Translate, keeps_clusters_whose_upstream_did_not_change) {
   EXPECT_GT(again.snapshot->id, first.snapshot->id);
 }
 
+TEST_F(Translate, has_a_place_for_every_name_of_a_static_host_in_one_resolver) {
+  const auto translate = [&](int hosts) {
+    std::string list;
+    for (int i = 0; i < hosts; ++i) list += fmt::format("{}{{addr: h{}.test, port: 9}}", i ? ", " : "", i);
+    return translator_.translate(
+        read(object("Upstream", "many", fmt::format("{{static: {{hosts: [{}]}}}}", list)) +
+             object("Upstream", "one", "{static: {hosts: [{addr: one.test, port: 9}]}}") +
+             service_with("a",
+                          "{matchers: [{prefix: /one}], routeAction: {single: {upstream: {name: one}}}}, "
+                          "{matchers: [{prefix: /one/two}], routeAction: {single: {upstream: {name: one}}}}, "
+                          "{matchers: [{prefix: /}], routeAction: {single: {upstream: {name: many}}}}")));
+  };
+  const auto resolver = [](const Translation& of, std::string_view upstream) {
+    const auto& uses = of.snapshot->static_uses;
+    EXPECT_EQ(uses.size(), 2U);  // though three routes lead to them
+    return std::ranges::find(uses, upstream, [](const StaticUse& use) { return use.upstream.name; })->cluster->resolver;
+  };
+  const Translation few = translate(1);
+  EXPECT_EQ(resolver(few, "one"), resolver(few, "many"));
+  const Translation more = translate(1000);
+  EXPECT_EQ(resolver(more, "many"), resolver(few, "many"));  // what it knows is not lost with every change
+  const Translation many = translate(3000);
+  EXPECT_GE(resolver(many, "many")->config().names.hosts_max, 3001U);
+  EXPECT_EQ(resolver(many, "one"), resolver(few, "one"));  // in force as it was
+  const Translation still = translate(2999);
+  EXPECT_EQ(resolver(still, "many"), resolver(many, "many"));
+  const Translation less = translate(1001);
+  EXPECT_EQ(resolver(less, "many"), resolver(many, "many"));
+}
+
 // --- served by nobody -------------------------------------------------------------------------------------------
 
 std::string selective_gateway() {

@@ -114,6 +114,7 @@ class Translating {
   Result<std::shared_ptr<const AddressGuard>> guard_of(const std::string& name, std::string key,
                                                        const std::vector<AddressPolicy>& policies);
   std::shared_ptr<const DynamicCluster> dynamic_cluster(const kinds::DynamicForwardProxyConfig& config);
+  const std::shared_ptr<ResolverView>& static_resolver();
   std::shared_ptr<ResolverView> resolver_view(const kinds::DnsCacheConfig& config, size_t pending_max);
   FindHeaderSecret secret_finder();
   void note_cluster(const Cluster& cluster, const ClusterId& id);
@@ -137,6 +138,7 @@ class Translating {
   std::shared_ptr<EgressNow> egress_ = std::make_shared<EgressNow>();
   LocalAddresses local_;
   std::map<std::string, std::shared_ptr<const AddressGuard>> guards_;  // by key, of this run
+  std::shared_ptr<ResolverView> static_resolver_;  // of all static hosts that are names; null: there was none yet
   std::map<ObjectKey, Translator::Served> built_;  // VirtualServices that could be, and are served as they are now
   std::set<ObjectKey> failed_;                     // and that could not, on some Gateway
   std::set<ObjectKey> closed_;                     // whose hosts refuse
