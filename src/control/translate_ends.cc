@@ -42,10 +42,11 @@ Result<std::shared_ptr<const Filter>> Translating::build_terminal(const ConfigOb
 }
 
 void Translating::note_cluster(const Cluster& cluster, const ClusterId& id) {
-  cluster.come_into_force();
   auto& alive = snapshot_->clusters_alive;
   if (alive.size() <= id.value()) alive.resize(id.value() + 1);
+  if (alive[id.value()]) return;  // by another route: many may lead to one cluster
   alive[id.value()] = true;
+  cluster.come_into_force();
 }
 
 std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& service,
@@ -77,8 +78,7 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
   });
   note_cluster(*cluster->cluster, cluster->id);
   snapshot_->static_clusters.insert(cluster);
-  auto& uses = snapshot_->static_uses;
-  if (std::ranges::find(uses, object->key, &StaticUse::upstream) == uses.end()) uses.push_back({object->key, cluster});
+  if (upstreams_used_.insert(object->key).second) snapshot_->static_uses.push_back({object->key, cluster});
   return make_static_upstream(std::move(cluster));
 }
 

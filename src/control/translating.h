@@ -139,6 +139,7 @@ class Translating {
   LocalAddresses local_;
   std::map<std::string, std::shared_ptr<const AddressGuard>> guards_;  // by key, of this run
   std::shared_ptr<ResolverView> static_resolver_;  // of all static hosts that are names; null: there was none yet
+  std::set<ObjectKey> upstreams_used_;             // that are in static_uses
   std::map<ObjectKey, Translator::Served> built_;  // VirtualServices that could be, and are served as they are now
   std::set<ObjectKey> failed_;                     // and that could not, on some Gateway
   std::set<ObjectKey> closed_;                     // whose hosts refuse
