@@ -352,6 +352,7 @@ class Loader {
     gap.word = named ? why.object.ns + "/" + why.object.name : fmt::format("line {}", line);
     std::ranges::replace(gap.word, ' ', '_');
     gap.why = why.to_string();
+    gap.file = why.file;
     out_.gaps.push_back(std::move(gap));
   }
 

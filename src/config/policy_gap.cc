@@ -84,6 +84,7 @@ PolicyGap gap_of_file(const std::string& path, uint32_t line, std::string why) {
   std::ranges::replace(out.word, ' ', '_');
   out.why = std::move(why);
   out.broken_file = path;
+  out.file = path;
   return out;
 }
 

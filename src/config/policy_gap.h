@@ -29,6 +29,7 @@ struct PolicyGap {
   // A whole file that cannot be parsed: its path; where an earlier content of it is in force, there is no gap.
   std::string broken_file;
 
+  std::string file;             // where it stands
   std::string ns;               // "": it may be for any namespace
   std::vector<Target> targets;  // of the namespace; none: it may be for anything there
 

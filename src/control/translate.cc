@@ -248,6 +248,7 @@ void Translating::check_targets(std::span<const ConfigObjectPtr> gateways) {
            .why = fmt::format("{}:{}: {}: {}: {}", object->file, place.line, object->key.to_string(), path, text),
            .key = object->key,
            .broken_file = {},
+           .file = object->file,
            .ns = object->key.ns,
            .targets = {}});
     }

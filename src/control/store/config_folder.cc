@@ -173,16 +173,20 @@ void ConfigFolder::note_rejected(const LoadedConfig& loaded) {
 
 // After the good ones have been taken in: what has a version in force decides by that.
 void ConfigFolder::note_gaps(LoadedConfig& loaded, const FolderScan& scan) {
-  surplus_ = std::move(loaded.surplus);
-  bad_objects_ = std::move(loaded.objects);
-  std::erase_if(bad_objects_, [](const ConfigObjectPtr& object) { return !object->rejected; });
-  gaps_ = std::move(loaded.gaps);
+  keep_unread(std::exchange(surplus_, std::move(loaded.surplus)), surplus_);
+  std::erase_if(loaded.objects, [](const ConfigObjectPtr& object) { return !object->rejected; });
+  keep_unread(std::exchange(bad_objects_, std::move(loaded.objects)), bad_objects_);
+  std::vector<PolicyGap> before = std::exchange(gaps_, std::move(loaded.gaps));
   for (const ScannedFile& file : scan.files)
     if (!file.problem.empty()) gaps_.push_back(gap_of_file(file.path, 0, file.problem));
   std::erase_if(gaps_, [this](const PolicyGap& gap) {
     if (!gap.broken_file.empty()) return files_[gap.broken_file].was_good;
     return store_.find(gap.key) != nullptr;
   });
+  // What closed before its file became unreadable goes on to close: nobody knows that it was mended.
+  for (PolicyGap& gap : before)
+    if (is_unread(gap.file) && !store_.find(gap.key) && std::ranges::find(gaps_, gap) == gaps_.end())
+      gaps_.push_back(std::move(gap));
   // Folders whose files are unknown; all that is known of them is what came from there before.
   for (const std::string& path : unlisted_) {
     const auto objects = store_.list();
@@ -192,6 +196,14 @@ void ConfigFolder::note_gaps(LoadedConfig& loaded, const FolderScan& scan) {
   }
   if (scan.files.size() >= FolderScan::kFilesMax)
     gaps_.push_back(gap_of_file("a file too many", 0, fmt::format("more than {} files", FolderScan::kFilesMax)));
+}
+
+// Objects of files whose bytes are not known now, as they were read last.
+void ConfigFolder::keep_unread(std::vector<ConfigObjectPtr> before, std::vector<ConfigObjectPtr>& now) const {
+  for (ConfigObjectPtr& object : before) {
+    const bool known = std::ranges::any_of(now, [&](const auto& one) { return one->key == object->key; });
+    if (!known && is_unread(object->file)) now.push_back(std::move(object));
+  }
 }
 
 std::vector<ConfigObjectPtr> ConfigFolder::withheld() const {
@@ -219,13 +231,20 @@ void ConfigFolder::take_in(const LoadedConfig& loaded, WallTime now) {
 
 // Whether an object that was not found may still be where it was, unreadable for now.
 bool ConfigFolder::keeps(const StoredObject& object) const {
-  return is_unread(object) || is_below_any(object.config->file, gone_);
+  return is_unread(object.config->file);
 }
 
 bool ConfigFolder::is_unread(const StoredObject& object) const {
   const auto file = files_.find(object.config->file);
   if (file != files_.end()) return !file->second.broken.empty();
   return is_below_any(object.config->file, unlisted_);
+}
+
+// Whether the bytes of the file are not known now: it may hold what it held before.
+bool ConfigFolder::is_unread(const std::string& path) const {
+  const auto file = files_.find(path);
+  if (file != files_.end()) return !file->second.broken.empty();
+  return is_below_any(path, unlisted_) || is_below_any(path, gone_);
 }
 
 std::optional<ConfigFolder::Place> ConfigFolder::find(const ObjectKey& key) const {

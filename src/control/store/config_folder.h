@@ -99,6 +99,8 @@ class ConfigFolder final : public Database {
   void note_gaps(LoadedConfig& loaded, const FolderScan& scan);
   bool keeps(const StoredObject& object) const;
   bool is_unread(const StoredObject& object) const;
+  bool is_unread(const std::string& file) const;
+  void keep_unread(std::vector<ConfigObjectPtr> before, std::vector<ConfigObjectPtr>& now) const;
 
   std::optional<Place> find(const ObjectKey& key) const;
   Result<std::string> path_for(const ObjectKey& key) const;

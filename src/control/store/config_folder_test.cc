@@ -392,6 +392,36 @@ TEST(ConfigFolder, has_a_gap_where_a_policy_never_was_good_and_none_where_its_la
   EXPECT_EQ(c.config->gaps()[0].broken_file, c.folder.path("a.yaml"));
 }
 
+TEST(ConfigFolder, keeps_a_gap_and_a_bad_object_while_their_file_cannot_be_read) {
+  const std::string bad = std::string(kPolicy) + "  ruls: []\n---\n" + upstream("u", 1) + "\nstatc: {}\n";
+  Configured c;
+  c.folder.write("d/a.yaml", bad);
+  c.folder.write("b.yaml", upstream("b", 1));
+  c.open();
+  ASSERT_EQ(c.config->gaps().size(), 1U);
+  const PolicyGap gap = c.config->gaps()[0];
+  ASSERT_EQ(c.config->withheld().size(), 2U);
+  const auto check = [&](std::string_view when) {
+    c.reload();
+    EXPECT_TRUE(std::ranges::find(c.config->gaps(), gap) != c.config->gaps().end()) << when;
+    EXPECT_EQ(c.config->withheld().size(), 2U) << when;
+  };
+  c.folder.write("d/a.yaml", bad + "---\na: [\n");
+  check("with a syntax error");
+  c.folder.write("d/a.yaml", std::string((8 << 20) + 1, 'a'));
+  check("too large");
+  c.folder.remove("d/a.yaml");
+  std::filesystem::create_symlink("a.yaml", c.folder.path("d/a.yaml"));
+  check("a link to itself");
+  c.folder.remove("d/a.yaml");
+  std::filesystem::create_symlink("nothing", c.folder.path("d/a.yaml"));
+  check("a link to nothing");
+  c.folder.remove("d/a.yaml");
+  c.reload();
+  EXPECT_TRUE(c.config->gaps().empty()) << "it is gone";
+  EXPECT_TRUE(c.config->withheld().empty());
+}
+
 TEST(ConfigFolder, has_a_gap_for_what_it_cannot_look_into_and_never_could) {
   Configured c;
   c.folder.write("a.yaml", kPolicy);

@@ -81,7 +81,9 @@ class Scanner {
   void add(const std::string& path) {
     if (scan_.files.size() >= FolderScan::kFilesMax || !seen_.insert(path).second) return;
     auto bytes = read_file(path, kConfigFileBytesMax);
-    if (!bytes && bytes.error().kind == ErrorKind::not_found) return;  // gone since it was listed
+    // Gone since it was listed; unless it is a link that leads to nothing just now, as of a mount that failed.
+    struct stat entry{};
+    if (!bytes && bytes.error().kind == ErrorKind::not_found && ::lstat(path.c_str(), &entry) != 0) return;
     ScannedFile file{.path = path};
     if (bytes) {
       file.hash = content_hash(*bytes);
