@@ -61,15 +61,6 @@ void Diagnostics::sort_by_line() {
   kept_ = std::move(sorted);
 }
 
-std::map<ObjectKey, std::string> Diagnostics::places_of_errors() const {
-  std::map<ObjectKey, std::string> out;
-  for (const Diagnostic& one : kept_)
-    if (one.severity == Severity::error && !one.object.kind.empty())
-      out.try_emplace(one.object, one.file.empty() ? fmt::format("line {}", one.place.line)
-                                                   : fmt::format("{}:{}", one.file, one.place.line));
-  return out;
-}
-
 std::string Diagnostics::to_string() const {
   std::string out;
   for (const Diagnostic& diagnostic : kept_) (out += diagnostic.to_string()) += '\n';

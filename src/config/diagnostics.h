@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,8 +60,6 @@ class Diagnostics {
 
   // A line each, and how many more there are.
   std::string to_string() const;
-  // Of each object with an error, where its first one is: "vs.yaml:12".
-  std::map<ObjectKey, std::string> places_of_errors() const;
 
  private:
   size_t kept_max_;

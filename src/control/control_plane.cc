@@ -1,6 +1,5 @@
 #include "control/control_plane.h"
 
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include <atomic>
@@ -73,8 +72,16 @@ class ControlPlane final : private Waiter {
   void watch_folder();
   bool watch_signals(const sigset_t& signals);
   int serve();
-  bool open_own(const std::optional<SocketAddress>& address, std::string_view name,
-                std::shared_ptr<const Service> service, std::unique_ptr<Listener>& listener, ListenerConfig& config);
+  // A port of the program itself, on this thread.
+  struct OwnPort {
+    OwnPort(std::string n, size_t connections_max, Metrics& metrics)
+        : name(std::move(n)), limit(connections_max, name, metrics) {}
+    const std::string name;  // "admin": of its flag, in logs and in metrics
+    ConnectionLimit limit;
+    ListenerConfig config;
+    std::unique_ptr<Listener> listener;
+  };
+  bool open(OwnPort& port, const std::optional<SocketAddress>& address, std::shared_ptr<const Service> service);
   struct BindRetry final : Waiter {
     explicit BindRetry(ControlPlane& p) : plane(p) {}
     void wake() override { plane.retry_binds(); }
@@ -114,7 +121,8 @@ class ControlPlane final : private Waiter {
   void write_status(const ObjectKey& key, const ObjectReport& report);
   void check_object(const ConfigObject& object, Diagnostics& diagnostics);
   std::vector<ConfigObjectPtr> objects(const ConfigObject* instead = nullptr) const;
-  void translate_and_publish();
+  void tell_of_no_gateway(std::span<const ConfigObjectPtr> all) const;
+  void translate_and_publish(std::span<const ConfigObjectPtr> all);
   void settle_own_ports();
   std::vector<uint16_t> open_ports() const;
   void tell_closed();
@@ -129,10 +137,6 @@ class ControlPlane final : private Waiter {
   LogMetrics log_metrics_{metrics_};
   LogFiles log_files_;
   ConnectionLimit connections_;
-  // The API and the admin pages stay open to their few clients whatever happens to other ports.
-  ConnectionLimit api_connections_{kApiConnectionsMax, "api", metrics_};
-  ConnectionLimit admin_connections_{kAdminConnectionsMax, "admin", metrics_};
-  ConnectionLimit probe_connections_{kProbeConnectionsMax, "metrics", metrics_};
   BodyBudget body_budget_;
   Loop loop_;
   Workers workers_;
@@ -161,12 +165,10 @@ class ControlPlane final : private Waiter {
   std::map<std::string, std::string> ports_told_;  // address -> Gateway, as the log said last
 
   std::unique_ptr<ApiServer> api_server_;
-  ListenerConfig api_config_;
-  ListenerConfig admin_config_;
-  std::unique_ptr<Listener> api_listener_;
-  std::unique_ptr<Listener> admin_listener_;
-  ListenerConfig probes_config_;
-  std::unique_ptr<Listener> probes_listener_;
+  // Each with a limit of its own: it stays open to its few clients whatever happens to other ports.
+  OwnPort api_{"api", kApiConnectionsMax, metrics_};
+  OwnPort admin_{"admin", kAdminConnectionsMax, metrics_};
+  OwnPort probes_{"metrics", kProbeConnectionsMax, metrics_};
 };
 
 std::vector<OptionField> fields_of(std::span<const FilterFactory* const> filters) {
@@ -236,19 +238,8 @@ void ControlPlane::apply() {
   applied_ = fingerprint();
   applied_gaps_ = folder_->gaps();
   const std::vector<ConfigObjectPtr> all = objects();
-  if (store_.list("Gateway").empty())
-    for (const ConfigObjectPtr& object : all)
-      if (object->rejected && object->key.kind == "Gateway")
-        log::error("config",
-                   "this Gateway is rejected and no other is there: no port is opened, the default 127.0.0.1:8080 "
-                   "neither",
-                   {{"object", object->key.to_string()}});
-  const auto is_gateway = [](const ConfigObjectPtr& object) { return object->key.kind == "Gateway"; };
-  if (!all.empty() && std::ranges::none_of(all, is_gateway))
-    log::info("config",
-              "there is no Gateway, so one called gateway-proxy serves on 127.0.0.1:8080; write one to choose");
-  translator_->set_rejected(folder_->diagnostics().places_of_errors());
-  translate_and_publish();
+  if (store_.list("Gateway").empty()) tell_of_no_gateway(all);
+  translate_and_publish(all);
   settle_own_ports();
   tell_closed();
   log_problems_ = log_problems();
@@ -257,9 +248,24 @@ void ControlPlane::apply() {
             {{"snapshot", snapshot_->id}, {"objects", all.size()}, {"listeners", workers_.open_ports().size()}});
 }
 
-void ControlPlane::translate_and_publish() {
+// None is in force.
+void ControlPlane::tell_of_no_gateway(std::span<const ConfigObjectPtr> all) const {
+  bool any = false;
+  for (const ConfigObjectPtr& object : all) {
+    if (object->key.kind != "Gateway") continue;
+    any = true;
+    log::error("config",
+               "this Gateway is rejected and no other is there: no port is opened, the default 127.0.0.1:8080 neither",
+               {{"object", object->key.to_string()}});
+  }
+  if (!any && !all.empty())
+    log::info("config",
+              "there is no Gateway, so one called gateway-proxy serves on 127.0.0.1:8080; write one to choose");
+}
+
+void ControlPlane::translate_and_publish(std::span<const ConfigObjectPtr> all) {
   translator_->set_open_ports(open_ports());
-  translation_ = translator_->translate(objects(), folder_->gaps());
+  translation_ = translator_->translate(all, folder_->gaps());
   publish();
 }
 
@@ -268,13 +274,13 @@ void ControlPlane::translate_and_publish() {
 void ControlPlane::settle_own_ports() {
   std::set<uint16_t> own(snapshot_->wished_ports.begin(), snapshot_->wished_ports.end());
   for (const uint16_t port : open_ports()) own.insert(port);
-  if (!std::ranges::equal(own, snapshot_->own_ports)) translate_and_publish();
+  if (!std::ranges::equal(own, snapshot_->own_ports)) translate_and_publish(objects());
 }
 
 std::vector<uint16_t> ControlPlane::open_ports() const {
   std::vector<uint16_t> open;
-  for (const auto& listener : {admin_listener_.get(), api_listener_.get(), probes_listener_.get()})
-    if (listener) open.push_back(listener->address().port());
+  for (const OwnPort* port : {&admin_, &api_, &probes_})
+    if (port->listener) open.push_back(port->listener->address().port());
   for (const OpenPort& port : workers_.open_ports()) open.push_back(port.address.port());
   return open;
 }
@@ -296,7 +302,7 @@ void ControlPlane::retry_binds() {
 void ControlPlane::publish() {
   const auto failed = workers_.publish(translation_.snapshot);
   snapshot_ = translation_.snapshot;
-  host_watch_.follow(snapshot_->static_uses);
+  host_watch_.follow(snapshot_->static_clusters);
   bind_retry_.delay = failed.empty() ? kBindRetryFirst : std::min(2 * bind_retry_.delay, kBindRetryMax);
   bind_retry_.timer.disarm();
   tell_ports();
@@ -409,9 +415,6 @@ void ControlPlane::check_object(const ConfigObject& object, Diagnostics& diagnos
   const auto report = reports.find(object.key);
   if (report == reports.end()) return;
   for (const std::string& error : report->second.errors) {
-    if (error.find("domain conflict") != std::string::npos || error.find("DomainsNotUnique") != std::string::npos ||
-        error.find("is not unique in a proxy") != std::string::npos)
-      continue;
     auto [path, message] = path_and_message(error);
     if (path.empty()) path = "spec";
     diagnostics.add({.object = object.key, .path = std::move(path), .message = std::move(message)});
@@ -484,36 +487,33 @@ void ControlPlane::reload() {
 
 // --- own ports --------------------------------------------------------------------------------------------------
 
-bool ControlPlane::open_own(const std::optional<SocketAddress>& address, std::string_view name,
-                            std::shared_ptr<const Service> service, std::unique_ptr<Listener>& listener,
-                            ListenerConfig& config) {
+bool ControlPlane::open(OwnPort& port, const std::optional<SocketAddress>& address,
+                        std::shared_ptr<const Service> service) {
   if (!address) return true;
   auto fd = ListenSocket::open(*address, false);
   if (!fd) {
-    log::error(name, fd.error().message, {{"remedy", fmt::format("choose another address with --{}", name)}});
+    log::error(port.name, fd.error().message, {{"remedy", fmt::format("choose another address with --{}", port.name)}});
     return false;
   }
-  config.name = name;
+  ListenerConfig& config = port.config;
+  config.name = port.name;
   config.server_name = "sluice";
   config.forwarding_headers = false;
   // A path is judged as it came: with dot segments resolved, `DELETE .../configmaps/%2e` would name all of them.
   config.normalize_path = false;
   config.service = std::move(service);
-  config.metrics = std::make_shared<ServerMetrics>(metrics_, std::string(name));
+  config.metrics = std::make_shared<ServerMetrics>(metrics_, port.name);
   // For bytes to come or go; a watch may be silent for longer. The memory that the API may use is not kept by those who
   // stall.
   config.stream_idle_timeout = kOwnPortPatience;
   config.request_timeout = kOwnPortPatience;
-  ConnectionLimit& limit = name == "api"       ? api_connections_
-                           : name == "metrics" ? probe_connections_
-                                               : admin_connections_;
-  listener = std::make_unique<Listener>(loop_, nullptr, &limit);
-  listener->configure(nullptr, &config);
-  if (auto started = listener->start(*fd); !started) {
-    log::error(name, started.error().message);
+  port.listener = std::make_unique<Listener>(loop_, nullptr, &port.limit);
+  port.listener->configure(nullptr, &config);
+  if (auto started = port.listener->start(*fd); !started) {
+    log::error(port.name, started.error().message);
     return false;
   }
-  log::info(name, "listening", {{"address", listener->address().to_string()}});
+  log::info(port.name, "listening", {{"address", port.listener->address().to_string()}});
   return true;
 }
 
@@ -560,14 +560,11 @@ bool ControlPlane::open_own_ports() {
           .ready = [this] { return snapshot_ != nullptr; },
           .program_version = options_.version,
           .bytes_counts = ApiService::counts_in(metrics_)});
-  const bool admin = open_own(options_.admin, "admin", std::make_shared<AdminService>(std::move(parts)),
-                              admin_listener_, admin_config_);
-  const bool api =
-      open_own(options_.api, "api", std::make_shared<ApiService>(*api_server_), api_listener_, api_config_);
-  const bool probes_port =
-      open_own(options_.metrics, "metrics", std::make_shared<ProbeService>(probes(ProbesFor::machines)),
-               probes_listener_, probes_config_);
-  return admin && api && probes_port;
+  const bool admin = open(admin_, options_.admin, std::make_shared<AdminService>(std::move(parts)));
+  const bool api = open(api_, options_.api, std::make_shared<ApiService>(*api_server_));
+  const bool probes =
+      open(probes_, options_.metrics, std::make_shared<ProbeService>(this->probes(ProbesFor::machines)));
+  return admin && api && probes;
 }
 
 // --- signals and the end ----------------------------------------------------------------------------------------
@@ -618,7 +615,6 @@ void ControlPlane::make_translator() {
 
 // Nothing is opened for it.
 bool ControlPlane::is_free_of_errors() {
-  translator_->set_rejected(folder_->diagnostics().places_of_errors());
   translation_ = translator_->translate(objects(), folder_->gaps());
   for (const auto& [key, report] : translation_.reports)
     for (const std::string& error : report.all_errors())

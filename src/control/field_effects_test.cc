@@ -187,7 +187,7 @@ class World {
         if (round == 0) loop_.advance(10s);
       }
     }
-    for (const auto& cluster : snapshot.static_clusters) {
+    for (const auto& [upstream, cluster] : snapshot.static_clusters) {
       see_cluster(*cluster->cluster, out);
       for (const StaticCluster::Host& host : cluster->hosts)
         out += fmt::format("  {}{} {} {}\n", host.name, host.address ? host.address->to_string() : "", host.port,

@@ -11,11 +11,10 @@ bool is_nothing(const NameState& state) {
 
 }  // namespace
 
-void HostWatch::follow(const std::vector<StaticUse>& upstreams) {
-  clusters_.clear();
+void HostWatch::follow(std::map<ObjectKey, std::shared_ptr<const StaticCluster>> upstreams) {
+  clusters_ = std::move(upstreams);
   std::map<Key, Name> now;
-  for (const auto& [upstream, cluster] : upstreams) {
-    clusters_[upstream] = cluster;
+  for (const auto& [upstream, cluster] : clusters_) {
     for (const StaticCluster::Host& host : cluster->hosts) {
       if (host.address) continue;
       const Key key{cluster->resolver.get(), host.name};

@@ -28,7 +28,7 @@ class HostWatch final : private Waiter {
   HostWatch& operator=(const HostWatch&) = delete;
 
   // The Upstreams in use from now on.
-  void follow(const std::vector<StaticUse>& upstreams);
+  void follow(std::map<ObjectKey, std::shared_ptr<const StaticCluster>> upstreams);
   // For the Upstream's status: a sentence for each host whose name has no addresses.
   std::vector<std::string> warnings(const ObjectKey& upstream) const;
   // For /clusters: cluster -> its hosts, with their addresses or why there are none.

@@ -24,9 +24,9 @@ struct Lab {
       const auto one = cluster(fmt::format("u{}", i), resolver);
       one->hosts = {{.name = fmt::format("h{}.test", i), .address = {}, .port = 1, .weight = 1}};
       all->hosts.push_back(one->hosts[0]);
-      uses.push_back({{"Upstream", "ns", one->cluster->name}, one});
+      uses.emplace(ObjectKey{"Upstream", "ns", one->cluster->name}, one);
     }
-    uses.push_back({{"Upstream", "ns", "all"}, all});
+    uses.emplace(ObjectKey{"Upstream", "ns", "all"}, all);
   }
   ~Lab() {
     watch.follow({});
@@ -52,7 +52,7 @@ struct Lab {
   FakeDns server{loop};  // silent
   ResolverPool pool{{&loop}};
   std::vector<std::set<ObjectKey>> told;
-  std::vector<StaticUse> uses;
+  std::map<ObjectKey, std::shared_ptr<const StaticCluster>> uses;
   HostWatch watch{loop, [this](const std::set<ObjectKey>& upstreams) { told.push_back(upstreams); }};
 };
 

@@ -26,17 +26,11 @@ struct SnapshotListener {
   std::shared_ptr<const AccessLog> access_log;
 };
 
-// An Upstream that some route uses.
-struct StaticUse {
-  ObjectKey upstream;
-  std::shared_ptr<const StaticCluster> cluster;
-};
-
 struct Snapshot {
   uint64_t id = 0;
   std::vector<std::unique_ptr<SnapshotListener>> listeners;
-  std::vector<StaticUse> static_uses;
-  std::set<std::shared_ptr<const StaticCluster>> static_clusters;  // that routes lead to
+  // That routes lead to.
+  std::map<ObjectKey, std::shared_ptr<const StaticCluster>> static_clusters;  // by Upstream
   std::set<std::shared_ptr<const DynamicCluster>> dynamic_clusters;
   std::vector<bool> clusters_alive;         // by ClusterId: pools of the others may go
   std::shared_ptr<const EgressNow> egress;  // rules of dynamic destinations, by place

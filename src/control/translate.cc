@@ -45,6 +45,13 @@ ConfigObjectPtr make_default_gateway() {
   return made;
 }
 
+// The same for all spellings: of IPv6 addresses there are many.
+std::string address_of(const ConfigObject& gateway) {
+  const auto* spec = gateway.as<Gateway>();
+  const auto address = SocketAddress::parse(spec->bind_address, spec->bind_port);
+  return address ? address->to_string() : fmt::format("{}:{}", spec->bind_address, spec->bind_port);
+}
+
 }  // namespace
 
 void ObjectReport::error(std::string text) {
@@ -157,16 +164,9 @@ std::vector<ConfigObjectPtr> Translating::gateways() {
   }
   // Beside one that is rejected, the one on loopback would serve what the owner meant for another address.
   const bool any = !all<Gateway>().empty() ||
-                   std::ranges::any_of(rejected_keys_, [](const ObjectKey& key) { return key.kind == "Gateway"; });
+                   std::ranges::any_of(rejected_, [](const auto& object) { return object->key.kind == "Gateway"; });
   if (!any) found.push_back(make_default_gateway());
   return found;
-}
-
-// The same for all spellings: of IPv6 addresses there are many.
-static std::string address_of(const ConfigObject& gateway) {
-  const auto* spec = gateway.as<Gateway>();
-  const auto address = SocketAddress::parse(spec->bind_address, spec->bind_port);
-  return address ? address->to_string() : fmt::format("{}:{}", spec->bind_address, spec->bind_port);
 }
 
 // False: another has it. Port 0 is as many ports as are asked for.
@@ -190,7 +190,7 @@ void Translating::reject_shared_ports(std::vector<ConfigObjectPtr>& gateways) {
     for (const ConfigObjectPtr& object : sharing) {
       const auto* spec = object->as<Gateway>();
       report(object->key)
-          .error(fmt::format("bind-address {}:{} is not unique in a proxy. gateways: {}", spec->bind_address,
+          .clash(fmt::format("bind-address {}:{} is not unique in a proxy. gateways: {}", spec->bind_address,
                              spec->bind_port, join(names, ",")));
       std::erase(gateways, object);
       rejected.push_back(object);
@@ -204,16 +204,16 @@ void Translating::reject_shared_ports(std::vector<ConfigObjectPtr>& gateways) {
 
 std::string Translating::why_missing(std::string_view kind, std::string_view ns, std::string_view name,
                                      std::string_view otherwise) const {
-  const auto found = t_.rejected_.find(ObjectKey{std::string(kind), std::string(ns), std::string(name)});
-  return found == t_.rejected_.end() ? std::string(otherwise)
-                                     : fmt::format("exists but is rejected ({})", found->second);
+  const auto found = rejected_at_.find(ObjectKey{std::string(kind), std::string(ns), std::string(name)});
+  if (found == rejected_at_.end()) return std::string(otherwise);
+  return fmt::format("exists but is rejected ({}:{})", found->second->file, found->second->error_line);
 }
 
 // --- policies that are not in force (decision 0015) ----------------------------------------------------------------
 
 // Also one that is rejected: it is not the name that is wrong.
 bool Translating::is_there(const ObjectKey& key, std::span<const ConfigObjectPtr> gateways) const {
-  return by_key_.contains(key) || rejected_keys_.contains(key) ||
+  return by_key_.contains(key) || rejected_at_.contains(key) ||
          std::ranges::any_of(gateways, [&](const ConfigObjectPtr& gateway) { return gateway->key == key; });
 }
 
@@ -224,7 +224,7 @@ void Translating::check_targets(std::span<const ConfigObjectPtr> gateways) {
     if (is_there({target.kind, object.key.ns, target.name}, gateways)) return {};
     return fmt::format("there is no {} {}/{}", target.kind, object.key.ns, target.name);
   };
-  const auto in_force = [&](const ObjectKey& key) { return !rejected_keys_.contains(key) && is_there(key, gateways); };
+  const auto in_force = [&](const ObjectKey& key) { return !rejected_at_.contains(key) && is_there(key, gateways); };
   for (const ConfigObjectPtr& object : all<kinds::ProxySettings>())
     for (const kinds::TargetRef& target : object->as<kinds::ProxySettings>()->target_refs)
       if (!in_force({target.kind, object->key.ns, target.name}))
@@ -387,7 +387,7 @@ void Translating::warn_of_no_services(const ConfigObject& gateway) {
   const auto found = by_key_.find(gateway.key);
   if (found == by_key_.end() || found->second.get() != &gateway) return;  // the default, or one of before
   const bool any_rejected =
-      std::ranges::any_of(t_.rejected_, [](const auto& entry) { return entry.first.kind == "VirtualService"; });
+      std::ranges::any_of(rejected_, [](const auto& object) { return object->key.kind == "VirtualService"; });
   report(gateway.key)
       .warning(fmt::format("it selects no VirtualService, so no port is opened{}",
                            any_rejected ? " (those that are rejected do not count)" : ""));
@@ -449,15 +449,13 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.websocket = from.upgrades.websocket;
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
   to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
-  to.body_budget = t_.options_.body_budget;
+  to.body_budget = options_.body_budget;
   to.service = std::make_shared<RouterService>(listener.router);
   if (listener.access_log && !listener.access_log->empty())
     to.observer = std::make_shared<LogObserver>(listener.access_log);
   to.metrics = t_.server_metrics_;
-  const std::string address = fmt::format(
-      "{}_{}",
-      listener.address.family() == AF_INET6 ? fmt::format("[{}]", listener.address.ip()) : listener.address.ip(),
-      gateway.bind_port);
+  std::string address = listener.address.to_string();
+  address[address.rfind(':')] = '_';
   to.listener = kept_.get<ListenerMetrics>("listener " + address,
                                            [&] { return std::make_shared<ListenerMetrics>(metrics_, address); });
 }

@@ -62,8 +62,9 @@ class Translator {
  public:
   explicit Translator(TranslateOptions options);
 
-  // Rejected objects among them are those of which no version is in force: they are not served, and neither does
-  // anybody else serve in their place. `gaps`: what may be an EgressPolicy and could not be understood.
+  // Rejected objects among them are those of which no version is in force: they are not served, neither does anybody
+  // else serve in their place, and who refers to one hears that it is rejected. `gaps`: what may be an EgressPolicy and
+  // could not be understood.
   Translation translate(std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps = {});
   // What would be said of these objects. Changes nothing, opens nothing.
   std::map<ObjectKey, ObjectReport> try_out(std::span<const ConfigObjectPtr> objects,
@@ -71,9 +72,6 @@ class Translator {
   // Every port that this program has open now. No dynamic destination may be one of them, nor one that a Gateway asks
   // for.
   void set_open_ports(std::vector<uint16_t> ports) { open_ports_ = std::move(ports); }
-  // Objects that are there and rejected, and where ("vs.yaml:12"): who refers to one hears that, not that it is
-  // missing.
-  void set_rejected(std::map<ObjectKey, std::string> places) { rejected_ = std::move(places); }
 
  private:
   friend class Translating;
@@ -98,7 +96,6 @@ class Translator {
   size_t static_names_max_ = 4096;     // places for the names of static hosts: never fewer than there were
   ResolverConfig system_names_;        // servers and hosts as the system's files said last
   std::vector<IpAddress> interfaces_;  // the machine's addresses as it told last
-  std::map<ObjectKey, std::string> rejected_;
   std::map<ObjectKey, Served> last_served_;
   std::map<ObjectKey, ConfigObjectPtr> last_gateways_;
 };

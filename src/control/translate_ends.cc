@@ -77,8 +77,7 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
     return made;
   });
   note_cluster(*cluster->cluster, cluster->id);
-  snapshot_->static_clusters.insert(cluster);
-  if (upstreams_used_.insert(object->key).second) snapshot_->static_uses.push_back({object->key, cluster});
+  snapshot_->static_clusters.emplace(object->key, cluster);
   return make_static_upstream(std::move(cluster));
 }
 

@@ -113,8 +113,8 @@ std::vector<ConfigObjectPtr> Translating::settle_domains(const ConfigObject& gat
     return last == t_.last_served_.end() ? nullptr : last->second.object;
   });
   for (auto& [key, errors] : choice.errors)
-    for (std::string& error : errors) report(key).error(std::move(error));
-  if (!choice.gateway_error.empty()) report(gateway.key).error(std::move(choice.gateway_error));
+    for (std::string& error : errors) report(key).clash(std::move(error));
+  if (!choice.gateway_error.empty()) report(gateway.key).clash(std::move(choice.gateway_error));
   return std::move(choice.serving);
 }
 
@@ -280,7 +280,7 @@ FindHeaderSecret Translating::secret_finder() {
     const auto& from = secrets_kept_ ? *secrets_kept_ : by_key_;
     const auto object = from.find(key);
     if (object == from.end())
-      return invalid(t_.rejected_.contains(key)
+      return invalid(rejected_at_.contains(key)
                          ? fmt::format("secret {}.{} {}", ref.ns, ref.name, why_missing("Secret", ref.ns, ref.name, ""))
                          : fmt::format("list did not find secret {}.{}", ref.ns, ref.name));
     if (secrets_used_) secrets_used_->emplace(key, object->second);

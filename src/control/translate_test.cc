@@ -342,8 +342,7 @@ TEST_F(Translate, opens_no_port_for_a_gateway_without_services) {
   apply(gateway("g", 8001));
   EXPECT_EQ(served(), "");
   EXPECT_EQ(told("Gateway", "g"), "Warning warning: \n  it selects no VirtualService, so no port is opened");
-  translator_.set_rejected({{{"VirtualService", "gloo-system", "bad"}, "vs.yaml:3"}});
-  apply(gateway("g", 8001));
+  apply(gateway("g", 8001) + object("VirtualService", "bad", "{virtualHos: {}}"));
   EXPECT_TRUE(told("Gateway", "g").ends_with("no port is opened (those that are rejected do not count)"));
 }
 
@@ -601,24 +600,23 @@ TEST_F(Translate, tells_the_errors_of_all_routes_at_once) {
 }
 
 TEST_F(Translate, tells_what_is_rejected_from_what_is_not_there) {
-  translator_.set_rejected({{{"Upstream", "gloo-system", "u"}, "us.yaml:7"},
-                            {{"VirtualService", "gloo-system", "bad"}, "vs.yaml:3"},
-                            {{"Gateway", "gloo-system", "bad"}, "gw.yaml:9"},
-                            {{"Secret", "gloo-system", "s"}, "s.yaml:2"}});
-  apply(service_to("a", "{single: {upstream: {name: u}}}") + service_with_secret("b", "b.test") +
+  apply(object("Upstream", "u", "{statc: {}}") + object("VirtualService", "bad", "{virtualHos: {}}") +
+        object("Gateway", "bad", "{bindPort: many}") +
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: gloo-system}\nstringDat: {}\n" +
+        service_to("a", "{single: {upstream: {name: u}}}") + service_with_secret("b", "b.test") +
         object("Gateway", "g",
                "{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {virtualServices: [{name: bad, namespace: "
                "gloo-system}]}}") +
         object("ProxySettings", "p", "{targetRefs: [{group: gateway.solo.io, kind: Gateway, name: bad}]}"));
   EXPECT_TRUE(
-      told("VirtualService", "a").ends_with("*v1.Upstream { gloo-system.u } exists but is rejected (us.yaml:7)"))
+      told("VirtualService", "a").ends_with("*v1.Upstream { gloo-system.u } exists but is rejected (test.yaml:5)"))
       << told("VirtualService", "a");
-  EXPECT_TRUE(told("VirtualService", "b").contains("secret gloo-system.s exists but is rejected (s.yaml:2)"))
+  EXPECT_TRUE(told("VirtualService", "b").contains("secret gloo-system.s exists but is rejected (test.yaml:20)"))
       << told("VirtualService", "b");
   EXPECT_TRUE(told("Gateway", "g")
-                  .contains("invalid virtual service ref gloo-system.bad: it exists but is rejected (vs.yaml:3)"))
+                  .contains("invalid virtual service ref gloo-system.bad: it exists but is rejected (test.yaml:10)"))
       << told("Gateway", "g");
-  EXPECT_TRUE(told("ProxySettings", "p").contains("Gateway gloo-system/bad exists but is rejected (gw.yaml:9)"))
+  EXPECT_TRUE(told("ProxySettings", "p").contains("Gateway gloo-system/bad exists but is rejected (test.yaml:15)"))
       << told("ProxySettings", "p");
 }
 
@@ -786,9 +784,9 @@ TEST_F(Translate, has_a_place_for_every_name_of_a_static_host_in_one_resolver) {
                           "{matchers: [{prefix: /}], routeAction: {single: {upstream: {name: many}}}}")));
   };
   const auto resolver = [](const Translation& of, std::string_view upstream) {
-    const auto& uses = of.snapshot->static_uses;
-    EXPECT_EQ(uses.size(), 2U);  // though three routes lead to them
-    return std::ranges::find(uses, upstream, [](const StaticUse& use) { return use.upstream.name; })->cluster->resolver;
+    const auto& clusters = of.snapshot->static_clusters;
+    EXPECT_EQ(clusters.size(), 2U);  // though three routes lead to them
+    return clusters.at({"Upstream", "gloo-system", std::string(upstream)})->resolver;
   };
   const Translation few = translate(1);
   EXPECT_EQ(resolver(few, "one"), resolver(few, "many"));
@@ -928,7 +926,7 @@ TEST_F(Translate, tells_what_is_left_of_the_limit_that_is_in_force_and_lets_noth
   const auto left = [&] { return sum_of(metrics_, "envoy_cluster_circuit_breakers_default_remaining_rq"); };
   apply(limited_upstream("u", 10) + rest);
   const auto held = now_.snapshot;
-  const auto& first = *(*held->static_clusters.begin())->cluster;
+  const auto& first = *held->static_clusters.begin()->second->cluster;
   first.request(1);
   EXPECT_EQ(left(), 9);
   apply(limited_upstream("u", 20) + rest);

@@ -32,7 +32,7 @@ class Translating {
     for (const ConfigObjectPtr& object : objects) {
       if (object->rejected) {
         rejected_.push_back(object);
-        rejected_keys_.insert(object->key);
+        rejected_at_.emplace(object->key, object);
         continue;
       }
       by_key_[object->key] = object;
@@ -128,10 +128,10 @@ class Translating {
   KeptState trial_kept_{t_.kept_};
   KeptState& kept_;
   Metrics& metrics_;
-  std::vector<PolicyGap> gaps_;                    // and, as they are found, policies for objects that are not there
-  std::map<ObjectKey, const PolicyGap*> gap_for_;  // by target; by namespace alone; by nothing: for all
-  std::vector<ConfigObjectPtr> rejected_;          // of which no version is in force
-  std::set<ObjectKey> rejected_keys_;
+  std::vector<PolicyGap> gaps_;                       // and, as they are found, policies for objects that are not there
+  std::map<ObjectKey, const PolicyGap*> gap_for_;     // by target; by namespace alone; by nothing: for all
+  std::vector<ConfigObjectPtr> rejected_;             // of which no version is in force
+  std::map<ObjectKey, ConfigObjectPtr> rejected_at_;  // the first of each key
   std::map<ObjectKey, ConfigObjectPtr> by_key_;
   Translation out_;
   std::shared_ptr<Snapshot> snapshot_;
@@ -139,7 +139,6 @@ class Translating {
   LocalAddresses local_;
   std::map<std::string, std::shared_ptr<const AddressGuard>> guards_;  // by key, of this run
   std::shared_ptr<ResolverView> static_resolver_;  // of all static hosts that are names; null: there was none yet
-  std::set<ObjectKey> upstreams_used_;             // that are in static_uses
   std::map<ObjectKey, Translator::Served> built_;  // VirtualServices that could be, and are served as they are now
   std::set<ObjectKey> failed_;                     // and that could not, on some Gateway
   std::set<ObjectKey> closed_;                     // whose hosts refuse

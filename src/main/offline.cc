@@ -53,7 +53,6 @@ Offline::Offline(std::span<const ConfigFile> files)
     : fields_(all_option_fields()), translator_(options(metrics_, resolvers_)), loaded(load_config(files, fields_)) {
   // Those that a gateway started without options has besides: a request to them is refused by its rule own-port.
   translator_.set_open_ports({kAdminPortDefault, kApiPortDefault});
-  translator_.set_rejected(loaded.diagnostics.places_of_errors());
   translation = translator_.translate(all_documents(loaded), loaded.gaps);
 }
 
