@@ -149,8 +149,9 @@ Task<NameState> Resolver::resolve(std::string_view name, dns::Standing standing)
 }
 
 const NameState& Resolver::take_from_hosts(std::string_view name, const std::vector<IpAddress>& addresses) {
-  auto usable = of_family(addresses, config_->names.family);
   Known& known = know(name);
+  if (loop_.now() < known.state.expires) return known.state;
+  auto usable = of_family(addresses, config_->names.family);
   set_resolved(known, !usable.empty());
   known.report_at = known.state.expires = SteadyTime::max();
   if (usable.empty()) {

@@ -199,6 +199,21 @@ TEST_F(ResolverTest, lets_the_hosts_file_beat_the_servers) {
   EXPECT_TRUE(server->seen.empty());
 }
 
+TEST_F(ResolverTest, keeps_the_addresses_of_a_name_from_the_hosts_file_while_it_is_checked) {
+  ResolverConfig config;
+  config.hosts["a.test"] = {*IpAddress::parse("127.0.0.1")};
+  open(1, config);
+  const auto generation = [&] { return view->mine().cached("a.test")->generation; };
+  EXPECT_EQ(ask("a.test"), "127.0.0.1");
+  const uint64_t before = generation();
+  std::vector<uint64_t> checked;
+  for (int i = 0; i < 2; ++i)
+    view->check("a.test", [&](const NameState& state) { checked.push_back(state.addresses->generation); });
+  flow();
+  EXPECT_EQ(checked, (std::vector{before, before}));
+  EXPECT_EQ(generation(), before);
+}
+
 TEST_F(ResolverTest, finds_no_records_when_the_hosts_file_has_only_the_other_family) {
   ResolverConfig config{.names = {.family = LookupFamily::v6_only}};
   config.hosts["a.test"] = {*IpAddress::parse("127.0.0.1")};
