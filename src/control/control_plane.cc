@@ -353,9 +353,8 @@ size_t ControlPlane::log_problems() const {
 }
 
 void ControlPlane::look_after_logs() {
-  if (draining_) return;
   log_files_.retry();
-  if (log_problems() != log_problems_) return apply();
+  if (!draining_ && log_problems() != log_problems_) return apply();
   log_retry_.timer.arm(loop_, loop_.now() + LogFile::kRetryEvery, log_retry_);
 }
 

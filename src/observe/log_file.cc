@@ -25,7 +25,8 @@ namespace {
 
 constexpr MetricFamily kDropped = {"sluice_access_log_dropped_total",
                                    "Access log records dropped because the file takes no more."};
-constexpr MetricFamily kFailed = {"sluice_access_log_write_failures_total", "Writes to an access log that failed."};
+constexpr MetricFamily kFailed = {"sluice_access_log_write_failures_total",
+                                  "Times an access log could not be opened or written."};
 constexpr Nanos kRewriteEvery = 100ms;  // what a failed write left
 constexpr Nanos kPatience = 1s;         // at the end, with a file that takes nothing
 constexpr Nanos kPatienceInAll = 5s;
@@ -123,7 +124,7 @@ class LogFile::Outlet {
   void reopen();
   void retry() {
     const std::scoped_lock alone(writing_mutex_);
-    open_if_need_be(Retry::now);
+    open();
   }
   // Any thread.
   std::string problem() {
@@ -137,12 +138,12 @@ class LogFile::Outlet {
     const std::scoped_lock lock(mutex_);
     return give_up_ && (empty() || failing_ || !file_ || steady_now() >= *give_up_);
   }
+  bool can_be_written() const { return file_ != nullptr; }
   // To wait for room; -1: a file that always has some.
-  int waits_for() const { return !file_ || file_->regular || failing_ ? -1 : file_->fd; }
+  int waits_for() const { return file_->regular || failing_ ? -1 : file_->fd; }
 
  private:
-  enum class Retry : uint8_t { in_time, now };
-  bool open_if_need_be(Retry when);
+  void open();
   bool write_out(std::string& text);
   void tell(int error);
 
@@ -157,8 +158,7 @@ class LogFile::Outlet {
   std::mutex writing_mutex_;              // only where several threads write for themselves
   std::string writing_;
   std::unique_ptr<const Descriptor> file_;  // null: it could not be opened so far
-  SteadyTime retry_at_{};
-  bool failing_ = false;  // the last write failed: told once, not for each batch
+  bool failing_ = false;                    // the last write failed: told once, not for each batch
 };
 
 void LogFile::Outlet::write_out() {
@@ -175,11 +175,8 @@ void LogFile::Outlet::write_out() {
 }
 
 // Told when it begins and when it is over; between, only counted.
-bool LogFile::Outlet::open_if_need_be(Retry when) {
-  const SteadyTime now = steady_now();
-  if (file_) return true;
-  if (when == Retry::in_time && now < retry_at_) return false;
-  retry_at_ = now + kRetryEvery;
+void LogFile::Outlet::open() {
+  if (file_) return;
   auto opened = open_descriptor(path_);
   const std::string before = problem();
   const std::string after = opened ? "" : opened.error().message;
@@ -190,17 +187,16 @@ bool LogFile::Outlet::open_if_need_be(Retry when) {
   if (opened) {
     file_ = std::move(*opened);
     if (!before.empty()) log::info("access_log", "can be written now", {{"path", path_}});
-    return true;
+    return;
   }
   failed_->add();
   if (before.empty()) log::error("access_log", after + "; it is tried again, records wait, then are dropped");
-  return false;
 }
 
 // False: the file takes no more now.
 bool LogFile::Outlet::write_out(std::string& text) {
   if (text.empty()) return true;
-  if (!open_if_need_be(Retry::in_time)) return false;
+  if (!file_) return false;
   int error = 0;
   const size_t written = write_some(*file_, text, error);
   text.erase(0, written);
@@ -322,7 +318,7 @@ void LogFile::Writer::wait(const std::vector<std::shared_ptr<Outlet>>& outlets) 
   std::vector<pollfd> for_what = {{wakeup_, POLLIN, 0}};
   bool again = stopping_.load();
   for (const auto& outlet : outlets) {
-    if (outlet->empty()) continue;
+    if (outlet->empty() || !outlet->can_be_written()) continue;
     if (const int fd = outlet->waits_for(); fd >= 0)
       for_what.push_back({fd, POLLOUT, 0});
     else
@@ -348,6 +344,7 @@ void LogFile::Writer::stop() {
 LogFile::LogFile(std::string path, unsigned threads, Metrics& metrics, std::shared_ptr<Writer> writer)
     : path_(std::move(path)),
       buffers_(threads),
+      outlet_(std::make_shared<Outlet>(path_, threads, metrics)),
       writer_(std::move(writer)),
       metrics_(metrics),
       dropped_(metrics_.metric(kDropped, {{"path", path_}})) {}
@@ -357,7 +354,6 @@ std::string LogFile::problem() {
 }
 
 LogFile::~LogFile() {
-  if (!outlet_) return;
   outlet_->take_last(buffers_);
   if (writer_->running()) {
     writer_->wake();
@@ -425,7 +421,6 @@ std::shared_ptr<LogFile> LogFiles::open(const std::string& path) {
     if (auto file = find(path)) return file;
   }
   std::shared_ptr<LogFile> made(new LogFile(path, threads_, metrics_, writer_));
-  made->outlet_ = std::make_shared<LogFile::Outlet>(path, threads_, metrics_);
   made->outlet_->retry();  // a slow disk holds up this thread, but nobody who wants the lock
   const std::lock_guard lock(mutex_);
   if (auto file = find(path)) return file;

@@ -1,12 +1,12 @@
 // Files that workers append lines to without waiting: a buffer per worker, handed over in one piece to a thread that
 // writes.
 //
-// Buffers are handed over at 64 KiB, by flush() (call it every second and before the thread ends) and when the file
-// goes. Regular files take a batch in one write with O_APPEND; a disk that is slower than its page cache makes the
+// Buffers are handed over at 64 KiB, by flush() (workers call it ten times a second and when they end) and when the
+// file goes. Regular files take a batch in one write with O_APPEND; a disk that is slower than its page cache makes the
 // writing thread wait, and nobody else. Pipes, terminals and sockets take whole lines of up to PIPE_BUF at a time and
 // only as long as they have room. What cannot be written waits; over kWaitingBytesMax per worker, beside as much that
 // has been handed over, new records are dropped and counted.
-// A file that cannot be opened is tried again each second while records wait; they wait meanwhile, as above.
+// A file that cannot be opened is tried again with each retry(); records wait meanwhile, as above.
 // Without start_writer() whoever hands over writes himself, as far as the file takes it: for tests.
 // The program must ignore SIGPIPE: a reader may go away between the look and the write.
 #pragma once
@@ -42,7 +42,7 @@ class LogFile {
   // Why it cannot be written, in a sentence; "" when it can.
   std::string problem();
 
-  static constexpr Nanos kRetryEvery = 1s;  // of opening it
+  static constexpr Nanos kRetryEvery = 1s;  // how often LogFiles::retry() is worth calling
 
  private:
   friend class LogFiles;
