@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <iterator>
+#include <map>
 
 #include "base/check.h"
 #include "engines/dns/system_files.h"
@@ -290,20 +291,15 @@ void Resolver::learn(std::string_view name, const NameState& state) {
 
 void Resolver::report_use(Known& known) {
   known.report_at = later(loop_.now(), config_->names.host_ttl / 2);
-  const uint16_t owner = pool_.owner_of(known.name);
-  std::string name(known.name);
-  if (owner == worker_) return used_by(worker_, name);
-  tell(owner, [name = std::move(name), worker = worker_](Resolver& theirs) { theirs.used_by(worker, name); });
+  tell(pool_.owner_of(known.name),
+       [name = std::string(known.name), worker = worker_](Resolver& theirs) { theirs.used_by(worker, name); });
 }
 
 void Resolver::ask_owner(Known& known, dns::Standing standing) {
   known.asked = true;
-  const uint16_t owner = pool_.owner_of(known.name);
-  std::string name(known.name);
-  if (owner == worker_ || asked_ >= kAskedMax) return look_up_for(worker_, name, standing);
-  known.asked_abroad = true;
-  ++asked_;
-  tell(owner, [name = std::move(name), worker = worker_, standing](Resolver& theirs) {
+  // Where too many are out already, this worker looks it up for itself.
+  const uint16_t owner = asked_ < kAskedMax ? pool_.owner_of(known.name) : worker_;
+  ask(owner, known, [name = std::string(known.name), worker = worker_, standing](Resolver& theirs) {
     theirs.look_up_for(worker, name, standing);
   });
 }
@@ -311,12 +307,16 @@ void Resolver::ask_owner(Known& known, dns::Standing standing) {
 // The strangers' budget is used up, but to its owner the name may be none.
 void Resolver::recall_from_owner(Known& known) {
   known.asked = known.recalled = true;
-  const uint16_t owner = pool_.owner_of(known.name);
-  std::string name(known.name);
-  if (owner == worker_) return recall_for(worker_, name);
-  known.asked_abroad = true;
-  ++asked_;
-  tell(owner, [name = std::move(name), worker = worker_](Resolver& theirs) { theirs.recall_for(worker, name); });
+  ask(pool_.owner_of(known.name), known,
+      [name = std::string(known.name), worker = worker_](Resolver& theirs) { theirs.recall_for(worker, name); });
+}
+
+void Resolver::ask(uint16_t owner, Known& known, std::move_only_function<void(Resolver&)> question) {
+  if (owner != worker_) {
+    known.asked_abroad = true;
+    ++asked_;
+  }
+  tell(owner, std::move(question));
 }
 
 // ---- as the owner of a name ----
@@ -373,11 +373,11 @@ void Resolver::perform(dns::Command command) {
 }
 
 void Resolver::publish(uint16_t worker, std::string name, NameState state) {
-  if (worker == worker_) return learn(name, state);
   tell(worker, [name = std::move(name), state = std::move(state)](Resolver& theirs) { theirs.learn(name, state); });
 }
 
 void Resolver::tell(uint16_t worker, std::move_only_function<void(Resolver&)> job) {
+  if (worker == worker_) return job(*this);
   auto view = view_.lock();
   if (!view) return;  // nobody is left to tell
   pool_.loops_[worker]->post([view = std::move(view), job = std::move(job)]() mutable { job(view->mine()); });

@@ -1,4 +1,5 @@
-// Resolves the names of dynamic destinations, on every worker, with one query per name in the whole process.
+// Resolves the names of upstreams, dynamic destinations and static hosts, on every worker, with one query per name in
+// the whole process.
 //
 //   request -> Resolver::cached()      what this worker knows: a hash lookup, nothing else
 //           -> Resolver::resolve()     waits; the worker that owns the name (by its hash) looks it up in its NameTable
@@ -9,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <list>
 #include <memory>
 #include <unordered_map>
@@ -135,6 +137,7 @@ class Resolver {
   void report_use(Known& known);
   void ask_owner(Known& known, dns::Standing standing);
   void recall_from_owner(Known& known);
+  void ask(uint16_t owner, Known& known, std::move_only_function<void(Resolver&)> question);
 
   // As the owner of a name.
   void look_up_for(uint16_t worker, const std::string& name, dns::Standing standing);
@@ -149,7 +152,7 @@ class Resolver {
   void cancel(dns::QueryId id);
   void publish(uint16_t worker, std::string name, NameState state);
 
-  // Runs `job` on the other worker's Resolver of the same view.
+  // Runs `job` on that worker's Resolver of the same view; at once when it is this one.
   void tell(uint16_t worker, std::move_only_function<void(Resolver&)> job);
 
   ResolverPool& pool_;
