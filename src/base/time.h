@@ -34,6 +34,10 @@ inline int64_t unix_seconds(WallTime t) {
 inline SteadyTime later(SteadyTime now, Nanos by) {
   return by > Nanos(0) && by >= SteadyTime::max() - now ? SteadyTime::max() : now + by;
 }
+// When `limit` is over; never where it is 0, which stands for no limit.
+inline SteadyTime deadline_after(SteadyTime now, Nanos limit) {
+  return limit > Nanos(0) ? later(now, limit) : SteadyTime::max();
+}
 // `duration * times`, at most the longest duration there is.
 inline Nanos times(Nanos duration, int64_t times) {
   int64_t product = 0;

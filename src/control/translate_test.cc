@@ -927,11 +927,11 @@ TEST_F(Translate, tells_what_is_left_of_the_limit_that_is_in_force_and_lets_noth
   apply(limited_upstream("u", 10) + rest);
   const auto held = now_.snapshot;
   const auto& first = *held->static_clusters.begin()->second->cluster;
-  first.request(1);
+  first.metrics.requests_active->add(1);
   EXPECT_EQ(left(), 9);
   apply(limited_upstream("u", 20) + rest);
   EXPECT_EQ(left(), 19);
-  first.request(-1);
+  first.metrics.requests_active->add(-1);
   EXPECT_EQ(left(), 20);
   apply(limited_upstream("u", 10) + rest);  // the one that is still held comes back
   EXPECT_EQ(left(), 10);

@@ -56,12 +56,6 @@ struct Cluster {
   // When it is (again) what its name stands for: its limits are those that are told.
   void come_into_force() const;
 
-  // Counts one more or one less of something that is limited.
-  void connection(int change) const { metrics.connections_active->add(change); }
-  void request(int change) const { metrics.requests_active->add(change); }
-  void pending(int change) const { metrics.pending_active->add(change); }
-  void retry(int change) const { metrics.retries_active->add(change); }
-
   // Whether one more fits under `limit`. A thread looks at its own count first: only near the limit are all added up.
   bool fits(const Gauge& active, uint32_t limit) const;
 };

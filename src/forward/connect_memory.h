@@ -11,8 +11,6 @@
 
 namespace sluice {
 
-bool same_address(const SocketAddress& a, const SocketAddress& b);
-
 class ConnectMemory {
  public:
   static constexpr Nanos kPauseFirst = 2s;

@@ -7,7 +7,7 @@ namespace sluice {
 namespace {
 
 bool is_among(std::span<const SocketAddress> addresses, const SocketAddress& wanted) {
-  return std::ranges::any_of(addresses, [&](const SocketAddress& address) { return same_address(address, wanted); });
+  return std::ranges::find(addresses, wanted) != addresses.end();
 }
 
 }  // namespace
@@ -17,13 +17,13 @@ UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a
   ++pool.open_;
   pool.connections.opened();
   pool.cluster->metrics.connections->add();
-  pool.cluster->connection(1);
+  pool.cluster->metrics.connections_active->add(1);
 }
 
 UpstreamConnection::~UpstreamConnection() {
   --pool.open_;
   pool.connections.closed();
-  pool.cluster->connection(-1);
+  pool.cluster->metrics.connections_active->add(-1);
   pool.tell_next();
 }
 
@@ -136,11 +136,11 @@ void ConnectionPool::tell_next() {
 
 ConnectionPool::Pending::Pending(ConnectionPool& pool)
     : pool_(pool), place_(pool.pending_.insert(pool.pending_.end(), this)) {
-  pool_.cluster->pending(1);
+  pool_.cluster->metrics.pending_active->add(1);
 }
 
 ConnectionPool::Pending::~Pending() {
-  pool_.cluster->pending(-1);
+  pool_.cluster->metrics.pending_active->add(-1);
   pool_.pending_.erase(place_);
   if (told_) pool_.tell_next();  // it may have left without using what it was told of
 }

@@ -4,7 +4,6 @@
 // between destinations, so that a connection is never used for a name it was not made for.
 #pragma once
 
-#include <functional>
 #include <list>
 #include <memory>
 #include <span>

@@ -25,17 +25,21 @@ constexpr MetricFamily kInvalid{"sluice_dynamic_destination_invalid_total",
 constexpr MetricFamily kUnresolved{"sluice_dynamic_destination_unresolved_total",
                                    "Requests whose destination could not be resolved."};
 
-// "host:port"
-std::string canonical_text(const Authority& authority, uint16_t default_port) {
-  const uint16_t port = authority.port ? authority.port : default_port;
-  return authority.address ? Endpoint{*authority.address, port}.to_string()
-                           : fmt::format("{}:{}", authority.host, port);
-}
-
 constexpr MetricFamily kJudged{"sluice_dynamic_destination_judged_total",
                                "Destinations held against address rules; between changes verdicts are remembered."};
 constexpr MetricFamily kEnded{"sluice_dynamic_destination_ended_total",
                               "Requests and tunnels ended because a changed policy denies their destination."};
+
+uint16_t port_of(const Authority& authority, uint16_t default_port) {
+  return authority.port ? authority.port : default_port;
+}
+
+// "host:port"
+std::string canonical_text(const Authority& authority, uint16_t default_port) {
+  const uint16_t port = port_of(authority, default_port);
+  return authority.address ? Endpoint{*authority.address, port}.to_string()
+                           : fmt::format("{}:{}", authority.host, port);
+}
 
 // The verdict of the rules with one number over one generation of a name's addresses.
 struct Judgement {
@@ -111,7 +115,7 @@ bool Destination::survives(Judgement& judgement, const EgressNow& now) const {
   if (judgement.refused || find(*guard, judgement.generation)) return false;
   judgement.shadowed = false;
   for (const SocketAddress& address : judgement.allowed) {
-    const Verdict verdict = guard->rules.decide(to_ip_address(address), port);
+    const Verdict verdict = guard->rules.decide(*IpAddress::from_sockaddr(*address.get()), port);
     if (!verdict.allowed) return false;
     judgement.shadowed |= !verdict.shadow_rule.empty();
   }
@@ -124,7 +128,7 @@ std::optional<ConnectionPool::UnderWay::Denial> Destination::denial(const Connec
   const EgressNow::Standing& standing = now.at(one.place());
   if (!standing.guard) return standing.refusal;
   for (const SocketAddress& address : one.addresses()) {
-    const Verdict verdict = standing.guard->rules.decide(to_ip_address(address), port);
+    const Verdict verdict = standing.guard->rules.decide(*IpAddress::from_sockaddr(*address.get()), port);
     if (!verdict.allowed) return {{refusal_text(host, verdict), refusal_details(verdict)}};
   }
   return std::nullopt;
@@ -155,7 +159,7 @@ class Destinations final : public ClusterState {
     destination.text = text;
     destination.host = authority.host;
     destination.literal = authority.address;
-    destination.port = authority.port ? authority.port : cluster_->default_port;
+    destination.port = port_of(authority, cluster_->default_port);
     destination.canonical = canonical_text(authority, cluster_->default_port);
     destination.place = order_.insert(order_.end(), &destination);
     by_text_.emplace(text, std::move(made));
@@ -239,8 +243,7 @@ class DynamicUpstream final : public Filter {
       out.verdict = "by the class of each address; only global ones are allowed unless an EgressPolicy opens more";
       return local_reply(request, 200, "", "explained");
     }
-    const uint16_t port = authority->port ? authority->port : cluster_->default_port;
-    const Verdict verdict = guard_->rules.decide(*authority->address, port);
+    const Verdict verdict = guard_->rules.decide(*authority->address, port_of(*authority, cluster_->default_port));
     out.address_class = class_word(verdict.address_class);
     out.verdict = fmt::format("{} by rule {}", verdict.allowed ? "allowed" : "refused", verdict.rule);
     return local_reply(request, 200, "", "explained");
@@ -337,7 +340,7 @@ class DynamicUpstream final : public Filter {
       const Verdict verdict = guard.rules.decide(address, destination.port);
       out.shadowed |= !verdict.shadow_rule.empty();
       if (verdict.allowed)
-        out.allowed.push_back(to_socket_address(address, destination.port));
+        out.allowed.push_back(SocketAddress::of({address, destination.port}));
       else if (!out.refused)
         out.refused = verdict;
     }

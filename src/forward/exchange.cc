@@ -45,7 +45,7 @@ class Exchange final : private ConnectionPool::UnderWay {
         others_(target.others),
         cluster_(*target.pool.cluster) {
     cluster_.metrics.requests->add();
-    cluster_.request(1);
+    cluster_.metrics.requests_active->add(1);
   }
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -64,8 +64,6 @@ class Exchange final : private ConnectionPool::UnderWay {
     void cancel() override {}
     Exchange& exchange;
   };
-  enum class Attempt : uint8_t { answered, failed, again };
-
   Task<void> get_connection(bool fresh);
   Task<void> wait_for_connection();
   SteadyTime after_timeout() const;
@@ -125,8 +123,8 @@ class Exchange final : private ConnectionPool::UnderWay {
 
 Exchange::~Exchange() {
   timeout_timer_.disarm();
-  cluster_.request(-1);
-  if (retrying_) cluster_.retry(-1);
+  cluster_.metrics.requests_active->add(-1);
+  if (retrying_) cluster_.metrics.retries_active->add(-1);
   if (!connection_) return;
   if (body_) cluster_.metrics.bytes_received->add(static_cast<int64_t>(body_->bytes_read()));
   if (headers_) cluster_.metrics.request_time->record_nanos((request_.loop.now() - request_.info.start).count());
@@ -235,7 +233,7 @@ Task<Response> Exchange::run() {
         cluster_.fits(*cluster_.metrics.retries_active, cluster_.retries_max)) {
       // It was closed while it lay in the pool: nothing of this request has been looked at.
       cluster_.metrics.request_retries->add();
-      cluster_.retry(1);
+      cluster_.metrics.retries_active->add(1);
       retrying_ = true;
       connection_.reset();
       timeout_timer_.disarm();
@@ -251,7 +249,7 @@ Task<Response> Exchange::run() {
 // What a request that is complete now may take.
 SteadyTime Exchange::after_timeout() const {
   const Nanos timeout = request_.route.rules ? request_.route.rules->timeout : Nanos(0);
-  return timeout.count() > 0 ? later(request_.loop.now(), timeout) : SteadyTime::max();
+  return deadline_after(request_.loop.now(), timeout);
 }
 
 void Exchange::begin_timeout() {
@@ -525,7 +523,7 @@ Task<void> Exchange::read_more() {
   for (;;) {
     const Nanos idle = idle_max();
     const SteadyTime since = std::max(request_.loop.now(), last_sent_);
-    auto waiting = connection_->socket.readable(idle.count() > 0 ? later(since, idle) : SteadyTime::max());
+    auto waiting = connection_->socket.readable(deadline_after(since, idle));
     auto ready = co_await waiting;
     if (!ready) {
       // While the request's body still moves, nobody is idle.

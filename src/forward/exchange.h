@@ -8,8 +8,9 @@
 
 namespace sluice {
 
-// Where a request is to go. Everything must live as long as the exchange.
 struct OtherHosts;
+
+// Where a request is to go. Everything must live as long as the exchange.
 struct ForwardTarget {
   ConnectionPool& pool;
   // In the order in which they are to be tried; those that could not be connected to lately come last.

@@ -1,8 +1,5 @@
 #include "forward/static_upstream.h"
 
-#include <arpa/inet.h>
-#include <endian.h>
-
 #include "forward/exchange.h"
 #include "forward/failures.h"
 
@@ -15,7 +12,7 @@ class StaticPools final : public ClusterState {
   struct Host {
     Host(Loop& loop, ClusterConnections& connections, const StaticCluster::Host& h)
         : config(h), pool(loop, connections) {
-      if (h.address) addresses.push_back(to_socket_address(*h.address, h.port));
+      if (h.address) addresses.push_back(SocketAddress::of({*h.address, h.port}));
     }
     const StaticCluster::Host& config;
     ConnectionPool pool;
@@ -77,8 +74,6 @@ class StaticPools final : public ClusterState {
 Task<std::span<const SocketAddress>> addresses_of(Request& request, const StaticCluster& cluster,
                                                   StaticPools::Host& host) {
   if (host.config.address) co_return host.addresses;
-  // The pools must still be there when the answer comes, though no snapshot has the cluster any more.
-  const ConnectionPool::User user(host.pool);
   auto resolving = cluster.resolver->mine().resolve(host.config.name, dns::Standing::in_use);
   const NameState state = CO_TRY(co_await resolving);
   if (!state.addresses || state.addresses->addresses.empty()) co_return std::span<const SocketAddress>();
@@ -86,7 +81,7 @@ Task<std::span<const SocketAddress>> addresses_of(Request& request, const Static
     host.generation = state.addresses->generation;
     host.addresses.clear();
     for (const IpAddress& address : state.addresses->addresses)
-      host.addresses.push_back(to_socket_address(address, host.config.port));
+      host.addresses.push_back(SocketAddress::of({address, host.config.port}));
     host.pool.drop_others(host.addresses);
   }
   // A copy: the set may change while this request waits for its connection.
@@ -143,7 +138,7 @@ class StaticUpstream final : public Filter {
   }
 
   Task<Response> resolve_and_forward(Request& request, StaticPools::Host& host, OtherHosts* others) const {
-    // Of all hosts, as long as none of them is being connected to.
+    // The pools of all hosts must still be there when an answer comes, though no snapshot has the cluster any more.
     const ConnectionPool::User user(host.pool);
     auto finding = addresses_of(request, *cluster_, host);
     const auto addresses = CO_TRY(co_await finding);
@@ -179,21 +174,6 @@ class NoCluster final : public Filter {
 };
 
 }  // namespace
-
-SocketAddress to_socket_address(const IpAddress& address, uint16_t port) {
-  SocketAddress out;
-  sockaddr_storage storage{};
-  out.length = Endpoint{address, port}.to_sockaddr(storage);
-  std::memcpy(&out.v6_address, &storage, out.length);
-  return out;
-}
-
-IpAddress to_ip_address(const SocketAddress& address) {
-  if (address.family() == AF_INET) return IpAddress::v4(ntohl(address.v4_address.sin_addr.s_addr));
-  uint64_t halves[2];
-  std::memcpy(halves, &address.v6_address.sin6_addr, sizeof halves);
-  return IpAddress::v6(be64toh(halves[0]), be64toh(halves[1]));
-}
 
 std::shared_ptr<const Filter> make_static_upstream(std::shared_ptr<const StaticCluster> cluster) {
   return std::make_shared<StaticUpstream>(std::move(cluster));

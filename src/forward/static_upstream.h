@@ -28,7 +28,4 @@ std::shared_ptr<const Filter> make_static_upstream(std::shared_ptr<const StaticC
 // The end of a chain whose cluster does not exist: 503, flag NC.
 std::shared_ptr<const Filter> make_no_cluster(std::string cluster_name);
 
-SocketAddress to_socket_address(const IpAddress& address, uint16_t port);
-IpAddress to_ip_address(const SocketAddress& address);
-
 }  // namespace sluice

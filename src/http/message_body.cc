@@ -13,12 +13,7 @@ constexpr unsigned kReadsATurn = 16;
 }  // namespace
 
 MessageBody::MessageBody(const Source& source, BodyKind kind, uint64_t length)
-    : source_(source),
-      kind_(kind),
-      left_(length),
-      pending_(source.early),
-      budget_(kReadsATurn),
-      last_read_(source.socket.loop().now()) {
+    : source_(source), kind_(kind), left_(length), pending_(source.early), budget_(kReadsATurn) {
   complete_ = kind == BodyKind::none;
 }
 
@@ -82,7 +77,6 @@ Result<MessageBody::Step> MessageBody::next_chunked() {
 void MessageBody::accept(std::span<char> into, size_t got) {
   if (got == 0) ended_ = true;
   want_large_ |= got == into.size();
-  last_read_ = source_.socket.loop().now();
   pending_ = into.first(got);
 }
 
@@ -132,8 +126,7 @@ Task<Chunk> MessageBody::read_waiting() {
   }
   for (;;) {
     const SteadyTime now = source_.socket.loop().now();
-    const SteadyTime until =
-        std::min(deadline_, source_.idle_max.count() > 0 ? later(now, source_.idle_max) : SteadyTime::max());
+    const SteadyTime until = std::min(deadline_, deadline_after(now, source_.idle_max));
     const std::span<char> into = space();
     auto reading = source_.socket.read(into, until);
     const size_t got = CO_TRY(co_await reading);

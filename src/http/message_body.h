@@ -48,8 +48,6 @@ class MessageBody final : public BodyReader {
   Task<void> said();
   // What is still missing will not come, though the connection may end in good order: reads give this from now on.
   void break_off(Error why) { broken_off_ = std::move(why); }
-  // When bytes last came.
-  SteadyTime last_read() const { return last_read_; }
 
  private:
   struct Step {
@@ -79,7 +77,6 @@ class MessageBody final : public BodyReader {
   TurnBudget budget_;
   std::optional<Error> broken_off_;
   SteadyTime deadline_ = SteadyTime::max();
-  SteadyTime last_read_{};
   std::string_view say_first_;
   bool saying_ = false;
   Event said_;

@@ -22,6 +22,14 @@ SocketAddress SocketAddress::v4(uint32_t address, uint16_t port) {
   return out;
 }
 
+SocketAddress SocketAddress::of(const Endpoint& endpoint) {
+  SocketAddress out;
+  sockaddr_storage storage{};
+  out.length = endpoint.to_sockaddr(storage);
+  std::memcpy(&out.v6_address, &storage, out.length);
+  return out;
+}
+
 std::optional<SocketAddress> SocketAddress::parse(std::string_view ip, uint16_t port) {
   SocketAddress out;
   const std::string text(ip);
@@ -64,6 +72,15 @@ std::string SocketAddress::ip() const {
 std::string SocketAddress::to_string() const {
   const std::string address = ip();
   return address.contains(':') ? fmt::format("[{}]:{}", address, port()) : fmt::format("{}:{}", address, port());
+}
+
+bool operator==(const SocketAddress& a, const SocketAddress& b) {
+  if (a.family() != b.family()) return false;
+  if (a.family() == AF_INET)
+    return a.v4_address.sin_port == b.v4_address.sin_port &&
+           a.v4_address.sin_addr.s_addr == b.v4_address.sin_addr.s_addr;
+  return a.v6_address.sin6_port == b.v6_address.sin6_port &&
+         std::memcmp(&a.v6_address.sin6_addr, &b.v6_address.sin6_addr, sizeof(in6_addr)) == 0;
 }
 
 Error errno_error(int code, std::string_view what, Side side) {
@@ -202,7 +219,7 @@ Task<void> Socket::write_all(std::string_view bytes, Nanos idle) {
 
 Task<void> Socket::write_rest(std::string_view bytes, Nanos idle) {
   while (!bytes.empty()) {
-    auto ready = writable(idle.count() > 0 ? later(loop_->now(), idle) : SteadyTime::max());
+    auto ready = writable(deadline_after(loop_->now(), idle));
     CO_TRY(co_await ready);
     if (auto put = try_write(bytes)) bytes.remove_prefix(CO_TRY(std::move(*put)));
   }
@@ -237,7 +254,7 @@ Task<void> Socket::write_all(std::span<iovec> parts, Nanos idle) {
 
 Task<void> Socket::write_rest(std::span<iovec> parts, Nanos idle) {
   while (!parts.empty()) {
-    auto ready = writable(idle.count() > 0 ? later(loop_->now(), idle) : SteadyTime::max());
+    auto ready = writable(deadline_after(loop_->now(), idle));
     CO_TRY(co_await ready);
     if (auto put = try_write(parts)) parts = advance(parts, CO_TRY(std::move(*put)));
   }

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "base/ip.h"
 #include "io/loop.h"
 #include "io/task.h"
 
@@ -28,11 +29,14 @@ struct SocketAddress {
   const sockaddr* get() const { return &base; }
   sockaddr* get() { return &base; }
   static SocketAddress v4(uint32_t address, uint16_t port);
+  static SocketAddress of(const Endpoint& endpoint);
   // An IP literal without brackets; nothing otherwise.
   static std::optional<SocketAddress> parse(std::string_view ip, uint16_t port);
   uint16_t port() const;
   std::string ip() const;         // "127.0.0.1", "::1"
   std::string to_string() const;  // "127.0.0.1:80", "[::1]:80"
+
+  friend bool operator==(const SocketAddress& a, const SocketAddress& b);  // address and port
 };
 
 Error errno_error(int code, std::string_view what, Side side = Side::ours);

@@ -56,11 +56,11 @@ std::string unchunk(std::string text) {
 
 Result<HttpAnswer> http_get(const std::string& address, const std::string& path, const std::string& accept) {
   const Endpoint endpoint = TRY(Endpoint::parse(address));
-  const auto target = SocketAddress::parse(endpoint.address.to_string(), endpoint.port);
-  const Descriptor fd(::socket(target->family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto target = SocketAddress::of(endpoint);
+  const Descriptor fd(::socket(target.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval limit{.tv_sec = 10, .tv_usec = 0};
   setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  if (::connect(fd.get(), target->get(), target->length) != 0)
+  if (::connect(fd.get(), target.get(), target.length) != 0)
     return std::unexpected(errno_error(errno, fmt::format("no running sluice at {}", address)));
   const std::string ask =
       fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: {}\r\nConnection: close\r\n\r\n", path, address, accept);

@@ -52,7 +52,7 @@ Result<std::optional<SocketAddress>> open_address(std::string_view option, const
   if (text == "off") return std::nullopt;
   auto endpoint = Endpoint::parse(text);
   if (!endpoint) return invalid(fmt::format("--{}: {}", option, endpoint.error().message));
-  return SocketAddress::parse(endpoint->address.to_string(), endpoint->port);
+  return SocketAddress::of(*endpoint);
 }
 
 // An address beyond loopback is refused: admin and API have no authentication yet.

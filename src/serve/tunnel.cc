@@ -48,7 +48,7 @@ Task<void> Tunnel::pump(Socket& from, Socket& to, std::string_view early, uint64
       CO_TRY(co_await turn);
     }
     const SteadyTime since = from.loop().now();
-    auto reading = from.read(block.span(), idle_max.count() > 0 ? later(since, idle_max) : SteadyTime::max());
+    auto reading = from.read(block.span(), deadline_after(since, idle_max));
     auto got = co_await reading;
     if (!got && got.error().kind == ErrorKind::timeout && last_moved_ > since) continue;  // the other way moves
     if (!got) {

@@ -12,14 +12,8 @@ namespace {
 
 constexpr unsigned kDatagramsPerTurn = 64;  // a server that floods must not starve the worker
 
-uint16_t random_id() {
-  uint16_t id = 0;
-  CHECK(getrandom(&id, sizeof id, 0) == sizeof id);
-  return id;
-}
-
 Status open_udp(Socket& socket, Loop& loop, const Endpoint& server) {
-  const SocketAddress address = *SocketAddress::parse(server.address.to_string(), server.port);
+  const SocketAddress address = SocketAddress::of(server);
   const int fd = ::socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::unexpected(errno_error(errno, "socket"));
   // Connected: the kernel drops what comes from elsewhere, and tells when nobody listens there.
@@ -32,6 +26,12 @@ Status open_udp(Socket& socket, Loop& loop, const Endpoint& server) {
 }
 
 }  // namespace
+
+uint16_t random_query_id() {
+  uint16_t id = 0;
+  CHECK(getrandom(&id, sizeof id, 0) == sizeof id);
+  return id;
+}
 
 // A UDP socket with the questions on it.
 class DnsSockets::Shared final : private Waiter {
@@ -47,7 +47,7 @@ class DnsSockets::Shared final : private Waiter {
   }
   bool takes_more() const { return !broken && taken < kQuestionsMax; }
   void add(Question& question) {
-    do question.id_ = random_id();
+    do question.id_ = random_query_id();
     while (!questions.try_emplace(question.id_, &question).second);
     question.shared_ = this;
     ++taken;

@@ -29,6 +29,9 @@ struct DnsSocketStats {
   size_t open = 0;  // sockets just now, TCP too
 };
 
+// Nobody can guess it.
+uint16_t random_query_id();
+
 class DnsSockets {
  public:
   static constexpr size_t kQuestionsMax = 128;

@@ -1,8 +1,5 @@
 #include "forward/dns/transport.h"
 
-#include <sys/random.h>
-
-#include "base/check.h"
 #include "io/socket.h"
 
 namespace sluice {
@@ -16,7 +13,7 @@ using dns::RecordType;
 struct Query {
   std::string name;
   RecordType type;
-  uint16_t id = 0;
+  uint16_t id = 0;  // until the way it goes is known
   std::array<uint8_t, dns::kQueryBytesMax> bytes;
   size_t length = 0;
 
@@ -31,14 +28,8 @@ struct Query {
   }
 };
 
-uint16_t random_id() {
-  uint16_t id = 0;
-  CHECK(getrandom(&id, sizeof id, 0) == sizeof id);
-  return id;
-}
-
 Result<Query> make_query(const std::string& name, RecordType type, Edns edns) {
-  Query query{.name = name, .type = type, .id = random_id()};
+  Query query{.name = name, .type = type};
   query.length = write_query(query.bytes, name, type, query.id, edns);
   if (query.length == 0) return fail(ErrorKind::unsupported, "no query can carry this name");
   return query;
@@ -50,10 +41,6 @@ struct Way {
   DnsSockets& sockets;
   dns::Standing standing;
 };
-
-SocketAddress socket_address(const Endpoint& endpoint) {
-  return *SocketAddress::parse(endpoint.address.to_string(), endpoint.port);
-}
 
 Task<Answer> ask_by_udp(const Way& way, Endpoint server, Query& query, SteadyTime deadline) {
   std::optional<Answer> answer;
@@ -81,14 +68,15 @@ Task<void> read_exactly(Socket& socket, std::span<char> into, SteadyTime deadlin
 }
 
 // RFC 1035 4.2.2: each message behind its length in two bytes.
-Task<Answer> ask_by_tcp(const Way& way, Endpoint server, const Query& query, SteadyTime deadline) {
+Task<Answer> ask_by_tcp(const Way& way, Endpoint server, Query& query, SteadyTime deadline) {
   Loop& loop = way.loop;
   DnsSockets::Question place(way.sockets, way.standing);
   auto taking = place.take_tcp(deadline);
   CO_TRY(co_await taking);
   Socket socket;
-  auto connecting = connect(socket, loop, socket_address(server), deadline - loop.now());
+  auto connecting = connect(socket, loop, SocketAddress::of(server), deadline - loop.now());
   CO_TRY(co_await connecting);
+  query.set_id(random_query_id());
   std::string request{static_cast<char>(query.length >> 8), static_cast<char>(query.length & 0xFF)};
   request += query.text();
   auto writing = socket.write_all(request, deadline - loop.now());
