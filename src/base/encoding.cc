@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdint>
 
+#include "base/strings.h"
+
 namespace sluice {
 namespace {
 
@@ -63,12 +65,6 @@ std::optional<std::string> decode(std::string_view text, const std::array<uint8_
   }
   if (group & ((1U << bits) - 1)) return std::nullopt;  // two spellings of one value would be two tokens
   return out;
-}
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 }  // namespace

@@ -20,6 +20,12 @@ constexpr bool ascii_digit(char c) {
 constexpr bool ascii_alpha(char c) {
   return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
 }
+// Of a hexadecimal digit in either case; -1 for all else.
+constexpr int hex_value(char c) {
+  if (ascii_digit(c)) return c - '0';
+  const char lower = ascii_lower(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
 constexpr bool ascii_space(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }

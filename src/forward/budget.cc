@@ -25,7 +25,7 @@ BudgetMetrics::BudgetMetrics(Metrics& metrics)
 ConnectionBudget::ConnectionBudget(size_t connections_max, const BudgetMetrics& metrics)
     : max_(connections_max),
       dynamic_max_(std::max<size_t>(1, connections_max - connections_max / 4)),
-      metrics_{.given_up = metrics.given_up, .overflow = metrics.overflow} {}
+      metrics_(metrics) {}
 
 bool ConnectionBudget::make_room(HostsBy kind) {
   while (kind == HostsBy::client && open_of(kind) >= dynamic_max_)

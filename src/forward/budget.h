@@ -23,9 +23,10 @@ class ClusterConnections;
 enum class HostsBy : uint8_t { operator_, client };  // who chose the hosts of a cluster
 
 struct BudgetMetrics {
+  BudgetMetrics() = default;  // counts nothing
   explicit BudgetMetrics(Metrics& metrics);
-  Counter* given_up;  // idle ones that were closed for others
-  Counter* overflow;  // requests that were refused for want of room
+  Counter* given_up = nullptr;  // idle ones that were closed for others
+  Counter* overflow = nullptr;  // requests that were refused for want of room
 };
 std::vector<MetricFamily> budget_metric_families();
 
@@ -46,17 +47,13 @@ class ConnectionBudget {
 
  private:
   friend class ClusterConnections;
-  struct OptionalMetrics {
-    Counter* given_up = nullptr;
-    Counter* overflow = nullptr;
-  };
   bool make_room(HostsBy kind);
   bool give_up(HostsBy kind);
   size_t& open_of(HostsBy kind) { return open_[static_cast<size_t>(kind)]; }
 
   size_t max_ = SIZE_MAX;
   size_t dynamic_max_ = SIZE_MAX;
-  OptionalMetrics metrics_;
+  BudgetMetrics metrics_;
   size_t open_[2] = {};
   std::vector<ClusterConnections*> clusters_;
 };

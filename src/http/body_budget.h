@@ -20,8 +20,6 @@ class BodyBudget {
   BodyBudget(const BodyBudget&) = delete;
   BodyBudget& operator=(const BodyBudget&) = delete;
 
-  size_t most() const { return most_; }
-
   // What one body has taken; given back at its end.
   class Share {
    public:

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/header_names.h"
+#include "base/strings.h"
 #include "http/head.h"
 
 namespace sluice {
@@ -10,12 +11,6 @@ namespace {
 
 constexpr unsigned kExtensionBytesMax = 4096;
 constexpr size_t kTrailerBytesMax = 16 * 1024;
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 // The parser of heads, for fields without a start line.
 class TrailerParser : public HeadParser {
@@ -50,7 +45,7 @@ bool forbidden_in_trailers(const HeaderField& field) {
 ChunkedDecoder::State ChunkedDecoder::on_byte(char c) {
   switch (state_) {
     case State::size: {
-      const int digit = hex_digit(c);
+      const int digit = hex_value(c);
       if (digit >= 0) {
         if (++digits_ > 16) return State::broken;
         left_ = left_ << 4 | static_cast<unsigned>(digit);

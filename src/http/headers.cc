@@ -174,14 +174,9 @@ size_t remove_alike(Headers& headers, std::string_view lower_name) {
 }
 
 void set_alone(Headers& headers, std::string_view lower_name, std::string_view value) {
-  bool placed = false;
-  headers.remove_if([&](const HeaderField& field) {
-    if (!same_header(field.name, lower_name)) return false;
-    if (field.name != lower_name || std::exchange(placed, true)) return true;
-    const_cast<HeaderField&>(field).value = value;
-    return false;
-  });
-  if (!placed) headers.add(lower_name, value);
+  headers.remove_if(
+      [&](const HeaderField& field) { return field.name != lower_name && same_header(field.name, lower_name); });
+  headers.set(lower_name, value);
 }
 
 bool valid_header_name(std::string_view name) {

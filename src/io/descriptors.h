@@ -2,8 +2,9 @@
 //
 //   total = rest + dns + upstream + downstream
 //
-// Each use has its share to itself: a flood of one kind leaves the others theirs. The shares of dns, upstream and
-// downstream are divided by the workers; each keeps to its own part and asks nobody.
+// Each use has its share to itself: a flood of one kind leaves the others theirs. The shares of dns and upstream are
+// divided by the workers; each keeps to its own part and asks nobody. That of downstream is one bound for the process,
+// as the kernel spreads connections unevenly (serve/connection_limit.h).
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,6 @@ struct DescriptorShares {
 
   size_t dns_of_worker(unsigned workers) const { return part(dns, workers); }
   size_t upstream_of_worker(unsigned workers) const { return part(upstream, workers); }
-  size_t downstream_of_worker(unsigned workers) const { return part(downstream, workers); }
 
  private:
   static size_t part(size_t share, unsigned workers) { return share / workers > 0 ? share / workers : 1; }

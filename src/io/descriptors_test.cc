@@ -20,7 +20,7 @@ TEST(Descriptors, give_each_worker_something_of_everything) {
       const DescriptorShares shares = share_descriptors(total, workers);
       EXPECT_GE(shares.dns_of_worker(workers), 1U);
       EXPECT_GE(shares.upstream_of_worker(workers), 1U);
-      EXPECT_GE(shares.downstream_of_worker(workers), 1U);
+      EXPECT_GE(shares.downstream, 1U);
     }
 }
 

@@ -1,4 +1,4 @@
-// From the bytes of a head to a Request: framing, target, and the fields a gateway adds.
+// From the bytes of a head to a Request: framing, target, the path as it is to be read, and the fields a gateway adds.
 #pragma once
 
 #include <optional>

@@ -10,16 +10,12 @@
 namespace sluice::kinds {
 namespace {
 
-bool is_hex(char c) {
-  return ascii_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f');
-}
-
 // pchar and "/" (RFC 3986 3.3), percent-encodings checked.
 bool has_path_characters(std::string_view path) {
   constexpr std::string_view kAllowed = "-._~!$&'()*+,;=:@/";
   for (size_t i = 0; i < path.size(); ++i) {
     if (path[i] == '%') {
-      if (i + 2 >= path.size() || !is_hex(path[i + 1]) || !is_hex(path[i + 2])) return false;
+      if (i + 2 >= path.size() || hex_value(path[i + 1]) < 0 || hex_value(path[i + 2]) < 0) return false;
       i += 2;
     } else if (!ascii_alpha(path[i]) && !ascii_digit(path[i]) && !kAllowed.contains(path[i])) {
       return false;
