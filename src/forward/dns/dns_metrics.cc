@@ -43,17 +43,16 @@ constexpr Counted kCounted[] = {
      [](const ResolverStats& s) { return s.failures; }},
     {{"envoy_dns_cares_timeouts", "Tries that a server let wait until the next was asked."},
      [](const ResolverStats& s) { return s.sockets.timeouts; }},
-    {{"sluice_dns_requests_waiting", "Requests that wait for a name.", gauge},
-     [](const ResolverStats& s) { return uint64_t{s.waiting}; }},
     {{"sluice_dns_sockets_active", "Sockets to DNS servers that are open.", gauge},
      [](const ResolverStats& s) { return uint64_t{s.sockets.open}; }},
     {{"sluice_dns_questions_waited_total", "Questions that found no room on a socket at first."},
      [](const ResolverStats& s) { return s.sockets.waited; }},
 };
+constexpr MetricFamily kWaiting{"sluice_dns_requests_waiting", "Requests that wait for a name.", gauge};
 
 }  // namespace
 
-DnsMetrics::DnsMetrics(Metrics& metrics) {
+DnsMetrics::DnsMetrics(Metrics& metrics) : waiting(metrics.metric(kWaiting)) {
   for (const Counted& one : kCounted) all_.push_back({metrics.metric(one.family), one.read});
 }
 
@@ -62,7 +61,7 @@ void DnsMetrics::set(const ResolverStats& stats) {
 }
 
 std::vector<MetricFamily> dns_metric_families() {
-  std::vector<MetricFamily> out;
+  std::vector<MetricFamily> out = {kWaiting};
   for (const Counted& one : kCounted) out.push_back(one.family);
   return out;
 }

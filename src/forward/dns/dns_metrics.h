@@ -17,6 +17,8 @@ class DnsMetrics {
   // What this thread has counted so far, all its resolvers together.
   void set(const ResolverStats& stats);
 
+  Gauge* const waiting;  // requests; changed by each that comes or goes
+
  private:
   struct One {
     Metric* metric;

@@ -99,7 +99,6 @@ void ResolverStats::add(const ResolverStats& other) {
   not_found += other.not_found;
   failures += other.failures;
   questions_active += other.questions_active;
-  waiting += other.waiting;
   hosts += other.hosts;
 }
 
@@ -166,17 +165,15 @@ const NameState& Resolver::take_from_hosts(std::string_view name, const std::vec
 
 // One request that waits, for the metrics.
 struct Resolver::Counted {
-  explicit Counted(Resolver& r) : resolver(r) {
-    ++resolver.counts_.waiting;
-    resolver.pool_.publish_stats();
+  explicit Counted(const std::optional<DnsMetrics>& m) : metrics(m) {
+    if (metrics) metrics->waiting->add();
   }
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
   ~Counted() {
-    --resolver.counts_.waiting;
-    resolver.pool_.publish_stats();
+    if (metrics) metrics->waiting->add(-1);
   }
-  Resolver& resolver;
+  const std::optional<DnsMetrics>& metrics;
 };
 
 // One request's place among those that wait.
@@ -224,7 +221,7 @@ Task<NameState> Resolver::wait_for(std::string name, dns::Standing standing) {
     if (!known.asked) recalling ? recall_from_owner(known) : ask_owner(known, standing);
     NameState state = known.state;
     if (known.asked) {
-      const Counted counted(*this);
+      const Counted counted(pool_.metrics_);
       Waiting waiting(loop_, known);
       state = CO_TRY(co_await waiting);
     }
@@ -520,7 +517,7 @@ void ResolverPool::end(uint16_t worker, uint64_t view) {
   if (found == resolvers.end()) return;
   ResolverStats stats = found->second->stats();
   stats.names.host_removed += std::exchange(stats.hosts, 0);
-  stats.questions_active = stats.waiting = 0;
+  stats.questions_active = 0;
   workers_[worker].ended.add(stats);
   resolvers.erase(found);
   publish_stats();

@@ -52,7 +52,6 @@ struct ResolverStats {
   uint64_t not_found = 0;
   uint64_t failures = 0;  // of questions: neither addresses nor "there is none"
   size_t questions_active = 0;
-  size_t waiting = 0;      // requests
   DnsSocketStats sockets;  // of the worker, all resolvers together
   size_t hosts = 0;        // names this worker owns just now
 

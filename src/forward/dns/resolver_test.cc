@@ -48,7 +48,8 @@ class ResolverTest : public testing::Test {
     for (unsigned i = 0; i < workers; ++i) of_workers.push_back(loops[i].get());
     server = std::make_unique<FakeDns>(
         *loops.back(), [](const DnsQuestion& q) { return std::vector{q.addresses({"10.0.0.1"}, 100)}; });
-    pool = std::make_unique<ResolverPool>(of_workers);
+    metrics.emplace(workers + 1);
+    pool = std::make_unique<ResolverPool>(of_workers, 64, &*metrics);
     config.servers.list = {{server->endpoint()}};
     view = pool->make(std::move(config));
   }
@@ -102,6 +103,7 @@ class ResolverTest : public testing::Test {
   }
 
   std::vector<std::unique_ptr<Loop>> loops;  // the last is the DNS server's
+  std::optional<Metrics> metrics;
   std::unique_ptr<FakeDns> server;
   std::unique_ptr<ResolverPool> pool;
   std::shared_ptr<ResolverView> view;
@@ -225,11 +227,15 @@ TEST_F(ResolverTest, lets_a_waiting_request_go_away) {
   open();
   auto gone = std::make_unique<Request>(*view, "a.test");
   Request stays(*view, "a.test");
+  const auto waiting = [&] { return metrics->metric({"sluice_dns_requests_waiting", ""})->value(); };
+  EXPECT_EQ(waiting(), 2);
   gone->runner.cancel();
   EXPECT_EQ(gone->text(), "error cancelled");
   gone.reset();
+  EXPECT_EQ(waiting(), 1);
   flow();
   EXPECT_EQ(stays.text(), "10.0.0.1");
+  EXPECT_EQ(waiting(), 0);
 }
 
 TEST_F(ResolverTest, lets_a_request_go_away_that_was_told_but_has_not_resumed) {
