@@ -763,13 +763,15 @@ class FailsAtOnce final : public BodyReader {
   Task<Chunk> read() override { return fail(ErrorKind::reset, "gone", Side::upstream); }
 };
 
+Task<Response> answer_with_a_body_that_fails(Request& request) {
+  Response response = respond(request, 200, "");
+  response.body = {request.arena.make<FailsAtOnce>(), 5};
+  return response;
+}
+
 TEST(Connection, answers_properly_when_a_body_fails_before_its_head_has_gone) {
   Gateway gateway;
-  gateway.handler = [](Request& request) -> Task<Response> {
-    Response response = respond(request, 200, "");
-    response.body = {request.arena.make<FailsAtOnce>(), 5};
-    return response;
-  };
+  gateway.handler = answer_with_a_body_that_fails;
   TestPeer client(gateway.listener.address());
   client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_TRUE(gateway.says(client, "HTTP/1.1 502 Bad Gateway\r\n"));
@@ -778,11 +780,7 @@ TEST(Connection, answers_properly_when_a_body_fails_before_its_head_has_gone) {
 
 TEST(Connection, answers_as_a_proxy_also_when_the_body_fails_before_its_head_has_gone) {
   Gateway gateway([](ListenerConfig& config) { config.proxy_answers = true; });
-  gateway.handler = [](Request& request) -> Task<Response> {
-    Response response = respond(request, 200, "");
-    response.body = {request.arena.make<FailsAtOnce>(), 5};
-    return response;
-  };
+  gateway.handler = answer_with_a_body_that_fails;
   TestPeer client(gateway.listener.address());
   client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_TRUE(gateway.says(client, "HTTP/1.1 502 Bad Gateway\r\n"));
