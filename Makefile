@@ -1,5 +1,5 @@
-# The commands of this project. On a fresh Debian 12 (root, package mirror reachable) `make demo` and `make test` are all
-# there is to know: each installs what is missing (tools/setup.sh), builds, and runs.
+# The commands of this project. On a fresh Debian 12 or 13 (root, package mirror reachable) `make demo` and `make test` are
+# all there is to know: each installs what is missing (tools/setup.sh), builds, and runs.
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:

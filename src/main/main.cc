@@ -123,7 +123,8 @@ void add_run(CLI::App& app, RunArguments& arguments) {
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
   app.add_option("--max-connections", arguments.connections_max,
-                 "client connections on all Gateways together; default: half of the file descriptors");
+                 "client connections on all Gateways together; default: their share of the file descriptors "
+                 "(sluice_descriptors_max)");
   app.add_option("--max-body-memory", arguments.body_mebibytes_max,
                  "MiB of bodies that may be collected at once, for filters that need them whole")
       ->check(CLI::Range(1, 1 << 20))

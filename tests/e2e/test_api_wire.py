@@ -67,7 +67,7 @@ class Memory(Api):
         return self.gateway.metric("^sluice_api_bytes$")
 
     def test_bodies_that_do_not_end_fill_no_more_than_their_share(self):
-        """88 bodies of almost 3 MiB are 256 MiB: the next request with a body is told to come again, one without is served."""
+        """85 bodies of almost 3 MiB fill 256 MiB: the next request with a body is told to come again, one without is served."""
         body = b"x" * (3 * MEBIBYTE - 1000)
         head = raw.request_bytes("POST", MAPS, f"127.0.0.1:{self.gateway.api_port}",
                                  [("Content-Type", "application/json"), ("Content-Length", str(3 * MEBIBYTE))])
