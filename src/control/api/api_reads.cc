@@ -148,10 +148,7 @@ Outcome<ApiAnswer> ApiServer::get(const Representation& as, const ApiRequest& re
     view = object->view;
   }
   if (!view) return not_found(*resource.kind, resource.name);
-  ApiAnswer answer;
-  represent(answer.response.body, as, *resource.kind, view, request.now);
-  answer.response.body += '\n';
-  return answer;
+  return ApiAnswer{.response = {.body = represent(as, *resource.kind, view, request.now)}};
 }
 
 Outcome<ApiAnswer> ApiServer::list(const Representation& as, const ApiRequest& request, const Query& query,
@@ -176,10 +173,7 @@ Outcome<ApiAnswer> ApiServer::list(const Representation& as, const ApiRequest& r
                          std::string(last.text_at({"metadata", "name"}))}
                     .token();
   }
-  ApiAnswer answer;
-  represent_list(answer.response.body, as, *resource.kind, page, request.now);
-  answer.response.body += '\n';
-  return answer;
+  return ApiAnswer{.response = {.body = represent_list(as, *resource.kind, page, request.now)}};
 }
 
 Outcome<ApiAnswer> ApiServer::watch(const Representation& as, const ApiRequest& request, const Query& query,

@@ -5,6 +5,8 @@
 #include "config/documents.h"
 #include "control/api/memory_database.h"
 #include "control/api/request_body.h"
+#include "control/store/config_folder.h"
+#include "control/store/test_folder.h"
 
 namespace sluice {
 namespace {
@@ -545,6 +547,53 @@ TEST(ApiServer, says_why_the_database_refused) {
     EXPECT_TRUE(reply.message().contains("because of this")) << reply.message();
     EXPECT_EQ(api.store.size(), 0u);
   }
+}
+
+TEST(ApiServer, says_of_a_collection_why_it_was_not_deleted) {
+  Api api;
+  api.add("a", 1);
+  const struct {
+    ErrorKind kind;
+    int status;
+    std::string_view message;
+  } kRows[] = {
+      {ErrorKind::conflict, 409, "Operation cannot be fulfilled on upstreams.gloo.solo.io: because of this"},
+      {ErrorKind::not_found, 404, "upstreams.gloo.solo.io not found: because of this"},
+      {ErrorKind::denied, 403, "upstreams.gloo.solo.io is forbidden: because of this"},
+  };
+  for (const auto& row : kRows) {
+    api.database.failure = Error{.kind = row.kind, .message = "because of this"};
+    const auto reply = api.send("DELETE", kUpstreams);
+    EXPECT_EQ(reply.status, row.status);
+    EXPECT_EQ(reply.message(), row.message);
+  }
+  EXPECT_EQ(api.send("DELETE", api.one("a")).message(), "upstreams.gloo.solo.io \"a\" is forbidden: because of this");
+}
+
+TEST(ApiServer, names_the_read_only_folder_that_keeps_a_collection) {
+  TestFolder folder;
+  folder.write("a.yaml", upstream("a", 1, R"(,"namespace":"ns")"));
+  ObjectStore store{kNow};
+  auto config = ConfigFolder::open(store, {folder.path()}, {});
+  ASSERT_TRUE(config) << config.error().message;
+  (*config)->reload(kNow);
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0555));
+  std::string body;
+  {
+    const BoundByModes like_others;
+    ApiServer server(store, **config, {});
+    const std::pair<std::string_view, std::string_view> headers[] = {{"host", "127.0.0.1:19001"}};
+    auto answer = server.handle({.method = "DELETE", .target = kUpstreams, .headers = headers, .now = kNow});
+    EXPECT_EQ(answer.response.status, 403);
+    body = std::move(answer.response.body);
+  }
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+  const auto parsed = parse_json(body);
+  ASSERT_TRUE(parsed) << body;
+  const std::string message(parsed->text_at({"message"}));
+  EXPECT_TRUE(message.starts_with("upstreams.gloo.solo.io is forbidden: cannot ")) << message;
+  EXPECT_TRUE(message.contains(folder.path())) << message;
+  EXPECT_EQ(store.size(), 1U);
 }
 
 TEST(ApiServer, changes_nothing_in_a_dry_run) {

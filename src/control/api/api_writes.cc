@@ -233,9 +233,7 @@ Outcome<ApiAnswer> ApiServer::store(Write& write, Node body, int status) {
     if (stored) after = *stored;
   }
   const Representation as = TRY(Representation::choose(write.request, write.query));
-  ApiAnswer answer{.response = {.status = status}};
-  represent(answer.response.body, as, kind, after.view, write.request.now);
-  answer.response.body += '\n';
+  ApiAnswer answer{.response = {.status = status, .body = represent(as, kind, after.view, write.request.now)}};
   for (const std::string& warning : std::span(write.warnings).first(std::min(write.warnings.size(), kWarningsMax)))
     answer.response.headers.emplace_back("warning", warning_field(warning));
   return answer;
@@ -291,10 +289,7 @@ Outcome<ApiAnswer> ApiServer::remove_all(Write& write) {
     if (auto erased = database_.erase_all(keys); !erased) return write_failed(kind, "", erased.error());
   }
   page.version = fmt::to_string(store_.version());
-  ApiAnswer answer;
-  represent_list(answer.response.body, {}, kind, page, write.request.now);
-  answer.response.body += '\n';
-  return answer;
+  return ApiAnswer{.response = {.body = represent_list({}, kind, page, write.request.now)}};
 }
 
 }  // namespace sluice

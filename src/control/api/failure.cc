@@ -15,6 +15,11 @@ std::unexpected<Failure> about(const Kind& kind, std::string_view name, int code
                                  .name = std::string(name)});
 }
 
+// "upstreams.gloo.solo.io "a"", or the kind alone where many are meant.
+std::string subject(const Kind& kind, std::string_view name) {
+  return name.empty() ? group_resource(kind) : fmt::format("{} \"{}\"", group_resource(kind), name);
+}
+
 std::string_view cause_reason(std::string_view message) {
   if (message.starts_with("required")) return "FieldValueRequired";
   if (message.contains("not supported yet")) return "FieldValueNotSupported";
@@ -63,7 +68,7 @@ std::unexpected<Failure> already_exists(const Kind& kind, std::string_view name)
 
 std::unexpected<Failure> conflict(const Kind& kind, std::string_view name, std::string_view why) {
   return about(kind, name, 409, "Conflict",
-               fmt::format("Operation cannot be fulfilled on {} \"{}\": {}", group_resource(kind), name, why));
+               fmt::format("Operation cannot be fulfilled on {}: {}", subject(kind, name), why));
 }
 
 std::unexpected<Failure> gone(std::string message) {
@@ -117,10 +122,11 @@ std::unexpected<Failure> invalid_object(const Kind& kind, std::string_view name,
 std::unexpected<Failure> write_failed(const Kind& kind, std::string_view name, const Error& error) {
   switch (error.kind) {
     case ErrorKind::conflict: return conflict(kind, name, error.message);
-    case ErrorKind::not_found: return not_found(kind, name);
+    case ErrorKind::not_found:
+      return about(kind, name, 404, "NotFound", fmt::format("{} not found: {}", subject(kind, name), error.message));
     case ErrorKind::denied:
       return about(kind, name, 403, "Forbidden",
-                   fmt::format("{} \"{}\" is forbidden: {}", group_resource(kind), name, error.message));
+                   fmt::format("{} is forbidden: {}", subject(kind, name), error.message));
     case ErrorKind::limit: return about(kind, name, 507, "InsufficientStorage", error.message);
     default: return about(kind, name, 500, "InternalError", error.message);
   }

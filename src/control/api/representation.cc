@@ -189,6 +189,27 @@ std::optional<Form> form_of(const MediaRange& range) {
   return std::nullopt;
 }
 
+void append_object(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now) {
+  if (as.form == Form::table) return append_table_of_one(out, as, kind, view, now, Columns::all);
+  if (as.form == Form::metadata) return append_json(out, partial_metadata(*view));
+  append_json(out, *view);
+}
+
+void append_page(std::string& out, const Representation& as, const Kind& kind, const ListPage& page, WallTime now) {
+  if (as.form == Form::table) return append_table(out, as, kind, page, now, Columns::all);
+  const bool partial = as.form == Form::metadata;
+  const Node head =
+      Node::make_map({{"kind", partial ? std::string("PartialObjectMetadataList") : std::string(kind.kind) + "List"},
+                      {"apiVersion", partial ? "meta.k8s.io/v1" : kind.api_version()},
+                      {"metadata", list_metadata(page)}});
+  append_with_list(out, head, "items", page.items, [&](const Node& view) {
+    if (partial)
+      append_json(out, partial_metadata(view));
+    else
+      append_json(out, view);
+  });
+}
+
 }  // namespace
 
 Outcome<Representation> Representation::choose(const ApiRequest& request, const Query& query) {
@@ -217,32 +238,25 @@ Outcome<Representation> Representation::choose(const ApiRequest& request, const 
                                             "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"});
 }
 
-void represent(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now) {
-  if (as.form == Form::table) return append_table_of_one(out, as, kind, view, now, Columns::all);
-  if (as.form == Form::metadata) return append_json(out, partial_metadata(*view));
-  append_json(out, *view);
+std::string represent(const Representation& as, const Kind& kind, const View& view, WallTime now) {
+  std::string body;
+  append_object(body, as, kind, view, now);
+  body += '\n';
+  return body;
 }
 
-void represent_list(std::string& out, const Representation& as, const Kind& kind, const ListPage& page, WallTime now) {
-  if (as.form == Form::table) return append_table(out, as, kind, page, now, Columns::all);
-  const bool partial = as.form == Form::metadata;
-  const Node head =
-      Node::make_map({{"kind", partial ? std::string("PartialObjectMetadataList") : std::string(kind.kind) + "List"},
-                      {"apiVersion", partial ? "meta.k8s.io/v1" : kind.api_version()},
-                      {"metadata", list_metadata(page)}});
-  append_with_list(out, head, "items", page.items, [&](const Node& view) {
-    if (partial)
-      append_json(out, partial_metadata(view));
-    else
-      append_json(out, view);
-  });
+std::string represent_list(const Representation& as, const Kind& kind, const ListPage& page, WallTime now) {
+  std::string body;
+  append_page(body, as, kind, page, now);
+  body += '\n';
+  return body;
 }
 
 void represent_event(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now,
                      bool first) {
   if (as.form == Form::table)
     return append_table_of_one(out, as, kind, view, now, first ? Columns::all : Columns::none);
-  represent(out, as, kind, view, now);
+  append_object(out, as, kind, view, now);
 }
 
 std::string_view status_state(const Node& view) {

@@ -33,10 +33,10 @@ struct ListPage {
   int64_t remaining = -1;  // how many follow, -1: not said
 };
 
-// Each appends one JSON value to `out`.
-void represent(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now);
-void represent_list(std::string& out, const Representation& as, const Kind& kind, const ListPage& page, WallTime now);
-// One object as a watch event carries it. Only the first of a watch has the columns of a table.
+// The body of an answer: one JSON value and the end of its line.
+std::string represent(const Representation& as, const Kind& kind, const View& view, WallTime now);
+std::string represent_list(const Representation& as, const Kind& kind, const ListPage& page, WallTime now);
+// Appends one object as a watch event carries it. Only the first of a watch has the columns of a table.
 void represent_event(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now,
                      bool first);
 

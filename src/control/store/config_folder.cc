@@ -214,27 +214,23 @@ std::vector<ConfigObjectPtr> ConfigFolder::withheld() const {
 }
 
 void ConfigFolder::take_in(const LoadedConfig& loaded, WallTime now) {
-  const ObjectStore::Batch batch(store_);
   std::map<ObjectKey, bool> there;
   for (const ConfigObjectPtr& object : loaded.objects) {
     there.emplace(object->key, true);
     if (object->rejected) continue;
     // A second copy does not come into force because the file of the first cannot be read for a moment.
     const StoredObject* in_force = store_.find(object->key);
-    if (in_force && in_force->config->file != object->file && is_unread(*in_force)) continue;
+    if (in_force && in_force->config->file != object->file && holds_its_place(*in_force)) continue;
     store_.put(object, creation_of(*object, now));
   }
   for (const StoredObject* object : store_.list()) {
-    if (!there.contains(object->key) && !keeps(*object)) store_.erase(ObjectKey(object->key));
+    if (!there.contains(object->key) && !is_unread(object->config->file)) store_.erase(ObjectKey(object->key));
   }
 }
 
-// Whether an object that was not found may still be where it was, unreadable for now.
-bool ConfigFolder::keeps(const StoredObject& object) const {
-  return is_unread(object.config->file);
-}
-
-bool ConfigFolder::is_unread(const StoredObject& object) const {
+// Whether the object may still stand in its file, before any copy in another one. A path that is gone does not count,
+// as it does for is_unread(): a copy that is read now, where the path is not, is the object as it was moved.
+bool ConfigFolder::holds_its_place(const StoredObject& object) const {
   const auto file = files_.find(object.config->file);
   if (file != files_.end()) return !file->second.broken.empty();
   return is_below_any(object.config->file, unlisted_);
@@ -291,7 +287,8 @@ std::unexpected<Error> ConfigFolder::cannot_change(const StoredObject& object) c
 
 Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
   // Where it stands in a file that cannot be read now, a second file for it would be one too many.
-  if (const StoredObject* there = store_.find(object->key); there && keeps(*there)) return cannot_change(*there);
+  if (const StoredObject* there = store_.find(object->key); there && is_unread(there->config->file))
+    return cannot_change(*there);
   Node body = object->node;
   normalize(body);
   if (const auto place = find(object->key)) {
@@ -316,7 +313,8 @@ Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
 Status ConfigFolder::erase_all(std::span<const ObjectKey> keys) {
   std::set<ObjectKey> wanted(keys.begin(), keys.end());
   for (const ObjectKey& key : wanted)
-    if (const StoredObject* there = store_.find(key); there && keeps(*there)) return cannot_change(*there);
+    if (const StoredObject* there = store_.find(key); there && is_unread(there->config->file))
+      return cannot_change(*there);
   std::map<std::string, std::set<ObjectKey>> by_file;
   for (const auto& [path, file] : files_) {
     for (const KnownDocument& document : file.documents)

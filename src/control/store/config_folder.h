@@ -97,8 +97,7 @@ class ConfigFolder final : public Database {
   void note_documents(const LoadedConfig& loaded);
   void note_rejected(const LoadedConfig& loaded);
   void note_gaps(LoadedConfig& loaded, const FolderScan& scan);
-  bool keeps(const StoredObject& object) const;
-  bool is_unread(const StoredObject& object) const;
+  bool holds_its_place(const StoredObject& object) const;
   bool is_unread(const std::string& file) const;
   void keep_unread(std::vector<ConfigObjectPtr> before, std::vector<ConfigObjectPtr>& now) const;
 
