@@ -4,9 +4,9 @@
 #include "base/strings.h"
 #include "forward/dynamic_upstream.h"
 #include "http/framing.h"
-#include "http/path.h"
 #include "main/commands.h"
 #include "main/offline.h"
+#include "serve/request_setup.h"
 
 namespace sluice {
 namespace {
@@ -50,8 +50,7 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   request.background = &background;
   request.method = options.method;
   request.path = target.path;
-  if (listener.config.normalize_path) request.path = normalize_path(request.path, arena);
-  if (listener.config.merge_slashes) request.path = merge_slashes(request.path, arena);
+  clean_path(listener.config, request);
   request.authority = target.authority;
   for (const std::string& header : options.headers) {
     const size_t colon = header.find(':');

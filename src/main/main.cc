@@ -48,24 +48,30 @@ int usage_error(const std::string& message) {
 }
 
 // Any address; "off" is nothing.
-Result<std::optional<SocketAddress>> open_address(std::string_view option, const std::string& text) {
+Result<std::optional<Endpoint>> open_endpoint(std::string_view option, const std::string& text) {
   if (text == "off") return std::nullopt;
   auto endpoint = Endpoint::parse(text);
   if (!endpoint) return invalid(fmt::format("--{}: {}", option, endpoint.error().message));
-  return SocketAddress::of(*endpoint);
+  return *endpoint;
 }
 
 // An address beyond loopback is refused: admin and API have no authentication yet.
-Result<std::optional<SocketAddress>> own_address(std::string_view option, const std::string& text) {
-  const auto address = TRY(open_address(option, text));
-  const auto ip = address ? IpAddress::parse(address->ip()) : std::nullopt;
-  const bool loopback = !ip || *ip == IpAddress::v6(0, 1) || (ip->is_v4() && ip->v4_bits() >> 24 == 127);
+Result<std::optional<Endpoint>> own_endpoint(std::string_view option, const std::string& text) {
+  const auto endpoint = TRY(open_endpoint(option, text));
+  if (!endpoint) return endpoint;
+  const IpAddress& ip = endpoint->address;
+  const bool loopback = ip == IpAddress::v6(0, 1) || (ip.is_v4() && ip.v4_bits() >> 24 == 127);
   if (!loopback)
     return invalid(
         fmt::format("--{} {}: beyond loopback it needs a token and TLS, which are not supported yet; use 127.0.0.1 "
                     "(--metrics opens /metrics and the health pages alone)",
                     option, text));
-  return address;
+  return endpoint;
+}
+
+std::optional<SocketAddress> listen_address(const std::optional<Endpoint>& endpoint) {
+  if (!endpoint) return std::nullopt;
+  return SocketAddress::of(*endpoint);
 }
 
 int run_command(const RunArguments& arguments) {
@@ -77,15 +83,15 @@ int run_command(const RunArguments& arguments) {
   options.body_bytes_max = arguments.body_mebibytes_max << 20;
   options.version = SLUICE_VERSION;
   options.filters = all_filters();
-  const auto admin = own_address("admin", arguments.admin);
-  const auto api = own_address("api", arguments.api);
-  const auto metrics = open_address("metrics", arguments.metrics);
+  const auto admin = own_endpoint("admin", arguments.admin);
+  const auto api = own_endpoint("api", arguments.api);
+  const auto metrics = open_endpoint("metrics", arguments.metrics);
   if (!admin) return usage_error(admin.error().message);
   if (!api) return usage_error(api.error().message);
   if (!metrics) return usage_error(metrics.error().message);
-  options.admin = *admin;
-  options.metrics = *metrics;
-  options.api = *api;
+  options.admin = listen_address(*admin);
+  options.metrics = listen_address(*metrics);
+  options.api = listen_address(*api);
   for (const std::string& text : arguments.resolvers) {
     auto endpoint = Endpoint::parse(text, 53);
     if (!endpoint) return usage_error("--resolver: " + endpoint.error().message);

@@ -105,8 +105,7 @@ std::optional<HeadFailure> set_target(const RequestHeadParser& head, const Liste
   request.authority = target->authority.empty() ? request.headers.get(Known::host).value_or("") : target->authority;
   if (config.strip_any_host_port) request.authority = without_port(request.authority);
   request.headers.remove(Known::host);
-  if (config.normalize_path) request.path = normalize_path(request.path, request.arena);
-  if (config.merge_slashes) request.path = merge_slashes(request.path, request.arena);
+  clean_path(config, request);
   return std::nullopt;
 }
 
@@ -146,6 +145,11 @@ std::optional<HeadFailure> set_up_request(const RequestHeadParser& head, const L
   if (!remove_hop_by_hop(request.headers)) return HeadFailure{400, kCodecError};
   if (config.forwarding_headers) add_gateway_fields(config, peer, request);
   return std::nullopt;
+}
+
+void clean_path(const ListenerConfig& config, Request& request) {
+  if (config.normalize_path) request.path = normalize_path(request.path, request.arena);
+  if (config.merge_slashes) request.path = merge_slashes(request.path, request.arena);
 }
 
 std::string_view reason_phrase(uint16_t status) {

@@ -17,6 +17,9 @@ inline constexpr std::string_view kHttpsTarget = "https_target_not_supported";
 std::optional<HeadFailure> set_up_request(const RequestHeadParser& head, const ListenerConfig& config,
                                           const SocketAddress& peer, Request& request, RequestFraming& framing);
 
+// The path as routes and filters see it; for requests that come from no client, too.
+void clean_path(const ListenerConfig& config, Request& request);
+
 // The status line's text.
 std::string_view reason_phrase(uint16_t status);
 
