@@ -10,10 +10,9 @@
 
 #include "base/encoding.h"
 #include "base/log.h"
-#include "control/translate.h"
+#include "control/testing.h"
 #include "engines/jose/sign.h"
 #include "engines/jose/test_keys.h"
-#include "filters/all.h"
 #include "io/loop.h"
 #include "observe/log_file.h"
 #include "pipeline/testing.h"
@@ -294,15 +293,6 @@ class World {
     co_return Status{};
   }
 
-  TranslateOptions options() {
-    TranslateOptions out;
-    out.metrics = &metrics_;
-    out.resolvers = &resolvers_;
-    out.log_files = &log_files_;
-    out.filters = all_filters();
-    return out;
-  }
-
   const std::vector<OptionField>& fields_;
   const std::string& folder_;
   inline static const std::vector<Probe> probes_ = probes();
@@ -310,7 +300,7 @@ class World {
   LogFiles log_files_{2, metrics_};
   Loop loop_;
   ResolverPool resolvers_{{&loop_}};
-  Translator translator_{options()};
+  Translator translator_{translate_options(metrics_, resolvers_, log_files_)};
 };
 
 // --- what a field needs ---------------------------------------------------------------------------------------------
@@ -734,8 +724,6 @@ class Setter {
 class FieldEffects : public testing::Test {
  protected:
   FieldEffects() {
-    for (const FilterFactory* filter : all_filters())
-      for (OptionField& field : filter->option_fields()) options_.push_back(std::move(field));
     std::filesystem::create_directories(folder_);
     for (const kinds::KindInfo& kind : kinds::all_kinds()) {
       if (!kind.supported) continue;
@@ -797,7 +785,7 @@ class FieldEffects : public testing::Test {
     return text.contains(named.substr(colon + 2)) ? "" : fmt::format("there is no such test: {}", named);
   }
 
-  std::vector<OptionField> options_;
+  const std::vector<OptionField> options_ = option_fields_of_all_filters();
   std::string folder_ = std::filesystem::temp_directory_path() / fmt::format("sluice-fields-{}", ::getpid());
   Setter setter_{folder_};
   std::map<std::string, World::Seen> without_;  // by the documents

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "filters/all.h"
+#include "control/testing.h"
 #include "io/loop.h"
 #include "observe/log_file.h"
 
@@ -65,20 +65,6 @@ std::string bad_service(std::string_view name, std::string_view domains) {
 
 class Translate : public testing::Test {
  protected:
-  Translate() {
-    for (const FilterFactory* filter : all_filters())
-      for (OptionField& field : filter->option_fields()) fields_.push_back(std::move(field));
-  }
-
-  TranslateOptions options() {
-    TranslateOptions out;
-    out.metrics = &metrics_;
-    out.resolvers = &resolvers_;
-    out.log_files = &log_files_;
-    out.filters = all_filters();
-    return out;
-  }
-
   std::vector<ConfigObjectPtr> read(const std::string& yaml) {
     const ConfigFile file{"test.yaml", yaml, 0};
     LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
@@ -150,8 +136,8 @@ class Translate : public testing::Test {
   LogFiles log_files_{2, metrics_};
   Loop loop_;
   ResolverPool resolvers_{{&loop_}};
-  std::vector<OptionField> fields_;
-  Translator translator_{options()};
+  const std::vector<OptionField> fields_ = option_fields_of_all_filters();
+  Translator translator_{translate_options(metrics_, resolvers_, log_files_)};
   Translation now_;
 
  private:
@@ -288,7 +274,7 @@ TEST_F(Translate, lets_the_older_of_two_services_serve_at_start) {
                "gloo-system_b"},
            Row{"", ", creationTimestamp: '2026-01-01T00:00:00Z'", "gloo-system_b"},
        }) {
-    Translator fresh(options());
+    Translator fresh(translate_options(metrics_, resolvers_, log_files_));
     now_ = fresh.translate(read(service("a", "both.test", row.a) + service("b", "both.test", row.b)));
     EXPECT_EQ(served(), fmt::format("127.0.0.1:8080 {}[both.test]", row.served));
   }

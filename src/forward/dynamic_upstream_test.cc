@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/log.h"
-#include "io/testing.h"
+#include "forward/testing.h"
 
 namespace sluice {
 namespace {
@@ -42,39 +42,8 @@ struct World {
   std::shared_ptr<const Filter> filter;
 };
 
-struct Trip {
-  Trip(World& w, std::string to) : world(w), authority(std::move(to)) {
-    request.method = "GET";
-    request.path = "/";
-    request.authority = authority;
-    request.upstreams = &w.upstreams;
-    request.background = &background;
-    info.start = w.loop.now();
-    runner.start(run());
-  }
-  ~Trip() {
-    runner.cancel();
-    CHECK(done());
-    arena.reset();
-  }
-  Task<void> run() {
-    const Chain chain;
-    auto handling = world.filter->handle(request, Next(chain, 0));
-    response = CO_TRY(co_await handling);
-    co_return Status{};
-  }
-  bool done() {
-    return turn_until(world.loop, [&] { return !runner.running(); });
-  }
-
-  World& world;
-  std::string authority;
-  Arena arena;
-  StreamInfo info;
-  TaskGroup background;
-  Request request{arena, world.loop, info};
-  Response response;
-  Runner runner{this, [](void*, Result<void>) {}};
+struct Trip : UpstreamTrip {
+  Trip(World& w, std::string to) : UpstreamTrip(w.loop, w.upstreams, w.filter, {.authority = std::move(to)}) {}
 };
 
 int status_of(World& world, std::string authority) {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "forward/dns/testing.h"
-#include "io/testing.h"
+#include "forward/testing.h"
 
 namespace sluice {
 namespace {
@@ -32,39 +32,9 @@ struct World {
   std::shared_ptr<StaticCluster> cluster = std::make_shared<StaticCluster>();
 };
 
-struct Trip {
-  explicit Trip(World& w, std::string_view method = "GET") : world(w) {
-    request.method = method;
-    request.path = "/";
-    request.authority = "h";
-    request.upstreams = &w.upstreams;
-    request.background = &background;
-    info.start = w.loop.now();
-    runner.start(run());
-  }
-  ~Trip() {
-    runner.cancel();
-    CHECK(done());
-    arena.reset();
-  }
-  Task<void> run() {
-    const Chain chain;
-    auto handling = filter->handle(request, Next(chain, 0));
-    response = CO_TRY(co_await handling);
-    co_return Status{};
-  }
-  bool done() {
-    return turn_until(world.loop, [&] { return !runner.running(); });
-  }
-
-  World& world;
-  std::shared_ptr<const Filter> filter = make_static_upstream(world.cluster);
-  Arena arena;
-  StreamInfo info;
-  TaskGroup background;
-  Request request{arena, world.loop, info};
-  Response response;
-  Runner runner{this, [](void*, Result<void>) {}};
+struct Trip : UpstreamTrip {
+  explicit Trip(World& w, std::string_view method = "GET")
+      : UpstreamTrip(w.loop, w.upstreams, make_static_upstream(w.cluster), {.method = method}) {}
 };
 
 TEST(StaticUpstream, keeps_its_pools_while_a_name_is_looked_up) {

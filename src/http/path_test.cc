@@ -1,8 +1,9 @@
 #include "http/path.h"
 
 #include <gtest/gtest.h>
-#include <cctype>
 #include <random>
+
+#include "http/testing.h"
 
 namespace sluice {
 namespace {
@@ -54,34 +55,6 @@ TEST(Path, is_judged_as_the_most_lenient_backend_reads_it) {
       {"/a?x=/..;/b", "/a?x=/..;/b"},
   };
   for (const auto& [asked, expected] : rows) EXPECT_EQ(normalized(asked), expected) << asked;
-}
-
-// A backend's way to read a path: parameters off before or after it decodes, once, with all kinds of slashes.
-bool finds_dot_segment(std::string path, bool parameters_first) {
-  const auto without_parameters = [](std::string_view text) {
-    std::string out;
-    bool inside = false;
-    for (const char c : text) {
-      inside = c == ';' || (inside && c != '/');
-      if (!inside) out += c;
-    }
-    return out;
-  };
-  const auto decoded = [](std::string_view text) {
-    std::string out;
-    for (size_t i = 0; i < text.size(); ++i) {
-      const bool escape = text[i] == '%' && i + 2 < text.size() &&
-                          std::isxdigit(static_cast<unsigned char>(text[i + 1])) &&
-                          std::isxdigit(static_cast<unsigned char>(text[i + 2]));
-      out += escape ? static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16)) : text[i];
-      if (escape) i += 2;
-    }
-    std::ranges::replace(out, '\\', '/');
-    return out;
-  };
-  path = parameters_first ? decoded(without_parameters(path)) : without_parameters(decoded(path));
-  path += '/';
-  return path.contains("/./") || path.contains("/../");
 }
 
 void expect_no_dot_segments(const std::string& path) {

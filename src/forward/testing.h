@@ -1,0 +1,54 @@
+// What the tests of the ends of a chain share.
+#pragma once
+
+#include "base/check.h"
+#include "forward/upstreams.h"
+#include "io/testing.h"
+#include "pipeline/filter.h"
+
+namespace sluice {
+
+// One request on its way through the end of a chain. All that is given must outlive it.
+struct UpstreamTrip {
+  struct Asked {
+    std::string_view method = "GET";
+    std::string authority = "h";
+  };
+
+  UpstreamTrip(Loop& on, Upstreams& upstreams, std::shared_ptr<const Filter> through, Asked what)
+      : loop(on), filter(std::move(through)), asked(std::move(what)) {
+    request.method = asked.method;
+    request.path = "/";
+    request.authority = asked.authority;
+    request.upstreams = &upstreams;
+    request.background = &background;
+    info.start = loop.now();
+    runner.start(run());
+  }
+  ~UpstreamTrip() {
+    runner.cancel();
+    CHECK(done());
+    arena.reset();
+  }
+  Task<void> run() {
+    const Chain chain;
+    auto handling = filter->handle(request, Next(chain, 0));
+    response = CO_TRY(co_await handling);
+    co_return Status{};
+  }
+  bool done() {
+    return turn_until(loop, [&] { return !runner.running(); });
+  }
+
+  Loop& loop;
+  std::shared_ptr<const Filter> filter;
+  Asked asked;
+  Arena arena;
+  StreamInfo info;
+  TaskGroup background;
+  Request request{arena, loop, info};
+  Response response;
+  Runner runner{this, [](void*, Result<void>) {}};
+};
+
+}  // namespace sluice
