@@ -8,6 +8,7 @@ import threading
 from harness import configs
 from harness.case import Case
 from harness.gateway import Gateway
+from harness.waiting import until
 
 F_SETPIPE_SZ = 1031
 
@@ -52,7 +53,7 @@ class Blocked(Case):
                 self.assert_status(client.read_response(), 403)
 
     def test_standard_error_that_nobody_reads_holds_up_neither_requests_nor_signals(self):
-        pipe, gateway = self.gateway("stderr", workers=2)
+        _, gateway = self.gateway("stderr", workers=2)
         threads = [threading.Thread(target=self.ask, args=(gateway, 500)) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -61,6 +62,9 @@ class Blocked(Case):
             self.assertFalse(thread.is_alive())
         self.assertGreater(gateway.metric(r"^sluice_log_lines_held_back_total"), 300)
         gateway.write("bad.yaml", "kind: Nothing\n" * 3)       # the control thread has things to say, too
+        gateway.write("late.yaml", configs.virtual_service(
+            "- matchers: [{prefix: /}]\n  directResponseAction: {status: 203}", domains="[late.test]", name="late"))
+        until(lambda: gateway.fetch(host="late.test").status == 203, "both files to be read")
         gateway.process.popen.send_signal(signal.SIGTERM)
         self.assertEqual(gateway.process.popen.wait(15), 0)
 

@@ -73,8 +73,7 @@ class Descriptors(Case):
             clients.append(client)
             if n < most - 2:
                 until(lambda n=n: len(self.backend.requests) > n, "the request to arrive")
-        refused = until(lambda: self.gateway.metric(r"^sluice_upstream_connections_overflow_total") >= 6, "refusals")
-        self.assertTrue(refused)
+        until(lambda: self.gateway.metric(r"^sluice_upstream_connections_overflow_total") >= 6, "refusals")
         self.assertIn(" 503 UO ", self.gateway.log_line(" UO "))
         self.assert_status(self.gateway.fetch("/", host="static.test"), 200)
         self.release.set()
@@ -121,7 +120,6 @@ class Descriptors(Case):
         until(lambda: self.gateway.fetch("/", host=f"new.many.test:{self.backend.port}").status == 200, "a new name", 40)
         self.assert_status(self.gateway.fetch("/last", host="static.test"), 200)
         self.assertTrue(self.gateway.log_line("/last"))
-        self.assertEqual(self.gateway.dump()["snapshot"] > 0, True)
 
     def test_the_soft_limit_is_raised_to_the_hard_one(self):
         self.set_up(descriptors="300:500")

@@ -47,6 +47,13 @@ spec:
 """
 
 
+def policy(name, target, rules, kind="VirtualService"):
+    """An EgressPolicy for one target; `rules` are YAML in flow style."""
+    lines = "".join(f"  - {rule}\n" for rule in rules)
+    return (f"apiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: {name}, namespace: gloo-system}}\nspec:\n"
+            f"  targetRefs: [{{group: gateway.solo.io, kind: {kind}, name: {target}}}]\n  rules:\n{lines}")
+
+
 def dynamic(dns_options="", route="dynamicForwardProxy: {}", policy=True):
     """A forward proxy for whatever the Host names; `dns_options` is YAML below dnsCacheConfig."""
     proxy = "dynamicForwardProxy: {}"
