@@ -1,5 +1,6 @@
 """Names that are resolved while the request waits: how often, for how long, and what failures do to others."""
 
+import itertools
 import json
 import threading
 import time
@@ -158,7 +159,8 @@ class Names(Case):
         until(asked_again_while_strangers_come, "hot.test to be asked for again twice while strangers wait", 60)
         self.assertEqual(set(answers), {200})
         asked = [query.at for query in self.dns.queries("hot.test", "A")]
-        self.assertGreater(asked[-1] - asked[0], 4, "it was forgotten, or asked for by strangers")
+        gaps = [later - earlier for earlier, later in itertools.pairwise(asked)]
+        self.assertGreater(min(gaps), 4, "it was forgotten, or asked for by strangers")
         self.assertTrue(self.gateway.log_line("dns_cache_overflow"), "the strangers never reached their bound")
 
     def test_names_and_questions_are_counted_as_envoy_counts_them(self):
