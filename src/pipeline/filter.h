@@ -115,8 +115,13 @@ class KeptState {
 
   template <class T, class Make>
   std::shared_ptr<T> get(const std::string& key, Make&& make) {
+    return *try_get<T>(key, [&make]() -> Result<std::shared_ptr<T>> { return make(); });
+  }
+  // For what cannot always be made: make() returns Result<std::shared_ptr<T>>, and an error keeps nothing.
+  template <class T, class Make>
+  Result<std::shared_ptr<T>> try_get(const std::string& key, Make&& make) {
     if (auto found = std::static_pointer_cast<T>(find(key))) return found;
-    std::shared_ptr<T> made = make();
+    std::shared_ptr<T> made = TRY(make());
     items_[key] = made;
     return made;
   }
@@ -160,8 +165,14 @@ struct FilterBuild {
   // its configuration (Fields::written()). Without a text nothing is known to be equal, and nothing is shared.
   template <class F, class Make>
   std::shared_ptr<const Filter> share(std::string_view kind, std::string_view written, Make&& make) const {
+    return *try_share<F>(kind, written, [&make]() -> Result<std::shared_ptr<F>> { return make(); });
+  }
+  // For a filter that cannot always be made: make() returns Result<std::shared_ptr<F>>, and runs only where there is
+  // none yet.
+  template <class F, class Make>
+  Result<std::shared_ptr<const Filter>> try_share(std::string_view kind, std::string_view written, Make&& make) const {
     if (written.empty()) return make();
-    return kept->get<F>(fmt::format("filter {}: {}", kind, written), std::forward<Make>(make));
+    return kept->try_get<F>(fmt::format("filter {}: {}", kind, written), std::forward<Make>(make));
   }
 
   // The most specific level that sets `field`: destination, route, virtual host, listener. nullptr when none does.

@@ -139,6 +139,24 @@ TEST(KeptState, keeps_what_is_used_and_forgets_the_rest) {
   EXPECT_EQ(kept.get<int>("used", make), used);
 }
 
+TEST(KeptState, makes_what_can_fail_once_and_keeps_no_failure) {
+  KeptState kept;
+  int made = 0;
+  bool good = false;
+  const auto make = [&]() -> Result<std::shared_ptr<int>> {
+    ++made;
+    if (!good) return invalid("not now");
+    return std::make_shared<int>(made);
+  };
+  EXPECT_EQ(kept.try_get<int>("a", make).error().message, "not now");
+  EXPECT_EQ(kept.size(), 0U);
+  good = true;
+  const auto first = kept.try_get<int>("a", make);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(*kept.try_get<int>("a", make), *first);
+  EXPECT_EQ(made, 2);
+}
+
 TEST(FilterHarness, says_what_is_wrong_with_options) {
   Tags tags;
   FilterHarness gateway(tags);

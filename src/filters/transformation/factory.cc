@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <random>
 
@@ -59,12 +60,34 @@ const Origin& origin() {
   return shared;
 }
 
+// Whether it does anything. An entry that does nothing does not shadow later ones.
+bool is_rule(const RequestTransform& options) {
+  return options.request_transformation || options.response_transformation;
+}
+bool is_rule(const ResponseTransform& options) {
+  return options.response_transformation.has_value();
+}
+
+// One stage of one level, and the level's defaults for it.
+struct StageOfLevel {
+  const StageOptions& options;
+  bool escape_characters;
+  bool log;
+
+  bool has_rules() const {
+    return std::ranges::any_of(options.request_transforms, [](const auto& entry) { return is_rule(entry); }) ||
+           std::ranges::any_of(options.response_transforms, [](const auto& entry) { return is_rule(entry); });
+  }
+};
+
 // Makes the rules of one stage out of the levels' options.
 class RuleMaker {
  public:
-  explicit RuleMaker(const StagedTransformations& level) {
-    defaults_.escape_characters = level.escape_characters.value_or(false);
-    defaults_.log = level.log_request_response_info.value_or(false);
+  explicit RuleMaker(const StageOfLevel& level) {
+    defaults_.escape_characters = level.escape_characters;
+    defaults_.log = level.log;
+    defaults_.environment = origin().environment;
+    defaults_.random_seed = origin().random_seed;
   }
 
   Status add(const StageOptions& stage, Rules& rules) {
@@ -73,12 +96,9 @@ class RuleMaker {
     return {};
   }
 
-  CompileDefaults& defaults() { return defaults_; }
-
  private:
   Status add(const RequestTransform& options, Rules& rules) {
-    // Without a transformation an entry does nothing and does not shadow later ones.
-    if (!options.request_transformation && !options.response_transformation) return {};
+    if (!is_rule(options)) return {};
     RequestRule rule;
     rule.clear_route_cache = options.clear_route_cache;
     if (options.matcher) rule.match = TRY(RequestMatcher::compile(*options.matcher));
@@ -89,7 +109,7 @@ class RuleMaker {
   }
 
   Status add(const ResponseTransform& options, Rules& rules) {
-    if (!options.response_transformation) return {};
+    if (!is_rule(options)) return {};
     ResponseRule rule;
     rule.details = options.response_code_details;
     for (const auto& matcher : options.matchers) rule.matches.push_back(TRY(ResponseMatch::compile(matcher)));
@@ -148,27 +168,30 @@ class Factory final : public FilterFactory {
 
   static Status add(std::vector<StagedFilter>& filters, Stage stage, StageOf of, const Levels& found,
                     const FilterBuild& build) {
-    Rules rules;
-    std::string written;
-    bool all_written = true;
-    for (const StagedTransformations* level : found) {
-      if (!(level->*of)) continue;
-      const StageOptions& options = *(level->*of);
-      RuleMaker maker(*level);
-      maker.defaults().environment = origin().environment;
-      maker.defaults().random_seed = origin().random_seed;
-      TRY(maker.add(options, rules));
-      const CompileDefaults& defaults = maker.defaults();
-      all_written &= !options.written.empty();
-      written += fmt::format("{} {} {};", defaults.escape_characters, defaults.log, options.written);
-    }
-    if (rules.requests.empty() && rules.responses.empty()) return {};
-    const auto make = [&] {
+    std::vector<StageOfLevel> parts;
+    for (const StagedTransformations* level : found)
+      if (const auto& options = level->*of)
+        parts.push_back(
+            {*options, level->escape_characters.value_or(false), level->log_request_response_info.value_or(false)});
+    if (std::ranges::none_of(parts, &StageOfLevel::has_rules)) return {};
+    // Compiled only where there is no such filter yet: a virtual host's counts for each of its routes.
+    const auto make = [&]() -> Result<std::shared_ptr<TransformationFilter>> {
+      Rules rules;
+      for (const StageOfLevel& part : parts) TRY(RuleMaker(part).add(part.options, rules));
       return std::make_shared<TransformationFilter>(std::move(rules), Counters(*build.metrics));
     };
-    const std::string_view whole = all_written ? std::string_view(written) : std::string_view();
-    filters.push_back({stage, build.share<TransformationFilter>("transformation", whole, make)});
+    filters.push_back({stage, TRY(build.try_share<TransformationFilter>("transformation", written(parts), make))});
     return {};
+  }
+
+  // What the filter is made from; empty where a part has no text.
+  static std::string written(const std::vector<StageOfLevel>& parts) {
+    std::string all;
+    for (const StageOfLevel& part : parts) {
+      if (part.options.written.empty()) return {};
+      all += fmt::format("{} {} {};", part.escape_characters, part.log, part.options.written);
+    }
+    return all;
   }
 };
 

@@ -658,6 +658,46 @@ TEST(Transformation, is_the_same_for_equal_options_of_one_stage) {
   EXPECT_FALSE(again(options("a", ", escapeCharacters: true")));
 }
 
+// A virtual host of thousands of routes: only the first has its templates compiled. Where a template stands that cannot
+// be compiled, one sees whether it was.
+TEST(Transformation, of_a_virtual_host_is_made_once_for_all_its_routes) {
+  const auto host = [](std::string_view text, std::string_view written) {
+    transformation::StagedTransformations options;
+    auto& entry = options.regular.emplace().request_transforms.emplace_back();
+    entry.request_transformation.emplace().transformation_template.headers.emplace_back(
+        "x", transformation::TemplateOptions{.text = std::string(text)});
+    options.regular->written = written;
+    OptionSet set;
+    set.set("stagedTransformations", std::move(options));
+    return set;
+  };
+  Metrics metrics{1};
+  KeptState kept;
+  std::vector<std::shared_ptr<const Filter>> made;  // as a snapshot holds them
+  const auto build = [&](const OptionSet& options) {
+    const OptionSet route;
+    FilterBuild build;
+    build.virtual_host = &options;
+    build.route = &route;
+    build.metrics = &metrics;
+    build.kept = &kept;
+    const auto filters = transformation_filter().build(build);
+    if (filters) made.push_back(filters->at(0).filter);
+    return filters.has_value();
+  };
+  const std::string_view broken = "{{ broken";
+  EXPECT_FALSE(build(host(broken, "same")));
+  for (const std::string_view text : {std::string_view("a"), broken, broken}) EXPECT_TRUE(build(host(text, "same")));
+  EXPECT_EQ(made, std::vector(3, made.at(0)));
+  EXPECT_TRUE(build(host("a", "other")));
+  EXPECT_NE(made.back(), made.front());
+
+  // Without a text nothing is known to be equal.
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(build(host("a", "")));
+  EXPECT_NE(made.at(4), made.at(5));
+  EXPECT_FALSE(build(host(broken, "")));
+}
+
 TEST(Transformation, keeps_the_headers_it_changes_out_of_trailers) {
   Gateway gateway(
       on_request("{passthrough: {}, headers: {x-a: {text: b}}, headersToRemove: [x-c], headersToAppend: [{key: "
