@@ -7,6 +7,27 @@
 #include "io/loop.h"
 
 namespace sluice {
+namespace {
+
+// Whether requests may carry what the Secret holds.
+Status check_secret(const ObjectRef& ref, const HeaderList& secret) {
+  for (const auto& [name, value] : secret) {
+    std::string error =
+        equals_ignoring_case(name, "host") ? "host headers may not be modified" : header_change_error(name);
+    if (error.empty() && !valid_header_value(value)) error = "its value has bytes that no header can carry";
+    if (!error.empty())
+      return invalid(fmt::format("secret {}.{}: header {}: {}", ref.ns, ref.name, json_quote(name), error));
+  }
+  return {};
+}
+
+Result<HeaderList> usable_secret(const ObjectRef& ref, const FindHeaderSecret& find_secret) {
+  HeaderList secret = TRY(find_secret(ref));
+  TRY(check_secret(ref, secret));
+  return secret;
+}
+
+}  // namespace
 
 Result<HeaderMutations> HeaderMutations::compile(std::span<const kinds::HeaderManipulation* const> levels,
                                                  const FindHeaderSecret& find_secret) {
@@ -27,7 +48,7 @@ std::vector<std::string> HeaderMutations::check(const kinds::HeaderManipulation&
     const kinds::RequestHeaderAddition& addition = level.request_headers_to_add[i];
     if (addition.header) check_value("requestHeadersToAdd", i, *addition.header);
     if (!addition.header_secret_ref) continue;
-    if (const auto secret = find_secret(*addition.header_secret_ref); !secret)
+    if (const auto secret = usable_secret(*addition.header_secret_ref, find_secret); !secret)
       problems.push_back(fmt::format("requestHeadersToAdd[{}].headerSecretRef: {}", i, secret.error().message));
   }
   for (size_t i = 0; i < level.response_headers_to_add.size(); ++i)
@@ -43,18 +64,10 @@ Status HeaderMutations::add_level(const kinds::HeaderManipulation& level, const 
     if (addition.header) out.request_.push_back(TRY(compile_addition(*addition.header, addition.append)));
     if (!addition.header_secret_ref) continue;
     if (!find_secret) return fail(ErrorKind::unsupported, "headerSecretRef is not supported here");
-    const HeaderList secret = TRY(find_secret(*addition.header_secret_ref));
+    const HeaderList secret = TRY(usable_secret(*addition.header_secret_ref, find_secret));
     const Action action = addition.append ? Action::append : Action::overwrite;
     // Secrets are taken as they are: a percent sign in a password is no operator.
-    for (const auto& [name, value] : secret) {
-      std::string error =
-          equals_ignoring_case(name, "host") ? "host headers may not be modified" : header_change_error(name);
-      if (error.empty() && !valid_header_value(value)) error = "its value has bytes that no header can carry";
-      if (!error.empty())
-        return invalid(fmt::format("secret {}.{}: header {}: {}", addition.header_secret_ref->ns,
-                                   addition.header_secret_ref->name, json_quote(name), error));
-      out.request_.push_back({action, to_lower(name), value, {}});
-    }
+    for (const auto& [name, value] : secret) out.request_.push_back({action, to_lower(name), value, {}});
   }
   for (const std::string& name : level.response_headers_to_remove)
     out.response_.push_back({Action::remove, to_lower(name), {}, {}});

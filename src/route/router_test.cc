@@ -307,10 +307,13 @@ TEST_F(Routers, refuse_header_secrets_with_names_or_values_that_no_request_may_c
                                                {"Host", "evil", "host headers may not be modified"},
                                                {"a b", "x", "is no header name"},
                                                {"a", "x\r\ny: z", "its value has bytes that no header can carry"}}) {
-    const auto made = HeaderMutations::compile(levels, [&](const ObjectRef&) { return HeaderList{{name, value}}; });
+    const FindHeaderSecret find = [&](const ObjectRef&) { return HeaderList{{name, value}}; };
+    const auto made = HeaderMutations::compile(levels, find);
     ASSERT_FALSE(made) << name;
     EXPECT_TRUE(made.error().message.starts_with("secret ns.s: header ")) << made.error().message;
     EXPECT_TRUE(made.error().message.ends_with(told)) << made.error().message;
+    EXPECT_EQ(HeaderMutations::check(level, find),
+              std::vector{"requestHeadersToAdd[0].headerSecretRef: " + made.error().message});
   }
 }
 
