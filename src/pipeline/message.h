@@ -92,6 +92,12 @@ struct Request {
   // only when trailers may be sent on. They live as long as the snapshot.
   std::vector<std::string_view> kept_from_trailers;
   std::vector<std::string_view> kept_from_response_trailers;
+  void keep_from_trailers(std::string_view name) {
+    if (accepts_trailers) kept_from_trailers.push_back(name);
+  }
+  void keep_from_response_trailers(std::string_view name) {
+    if (accepts_trailers) kept_from_response_trailers.push_back(name);
+  }
 
   // Tasks that may outlive handle() but not the exchange, such as sending the body while the answer is read. Cancelled
   // and joined before the exchange's memory goes.

@@ -113,16 +113,14 @@ void HeaderMutations::apply_request(Request& request) const {
   if (request_.empty()) return;
   apply(request_, request.headers, request.arena,
         {.request = &request, .info = request.info, .now = request.loop.now()});
-  if (!request.accepts_trailers) return;
-  for (const Change& change : request_) request.kept_from_trailers.push_back(change.name);
+  for (const Change& change : request_) request.keep_from_trailers(change.name);
 }
 
 void HeaderMutations::apply_response(Request& request, Response& response) const {
   if (response_.empty()) return;
   apply(response_, *response.headers, request.arena,
         {.request = &request, .response = &response, .info = request.info, .now = request.loop.now()});
-  if (!request.accepts_trailers) return;
-  for (const Change& change : response_) request.kept_from_response_trailers.push_back(change.name);
+  for (const Change& change : response_) request.keep_from_response_trailers(change.name);
 }
 
 }  // namespace sluice

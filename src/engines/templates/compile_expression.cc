@@ -99,13 +99,13 @@ std::string Compiler::text_operand(size_t index) const {
     case Op::literal:
       return program_.literals[instruction.a].is_string() ? program_.literals[instruction.a].dump() : "";
     case Op::variable: {
-      const auto& function = program_.variables[instruction.a].function;
-      return function && gives_text(*function) ? program_.variables[instruction.a].name : "";
+      const Variable& variable = program_.variables[instruction.a];
+      const Signature* const called = variable.function ? find_function(*variable.function) : nullptr;
+      return called && called->text ? variable.name : "";
     }
     case Op::call: {
-      const auto function = static_cast<Function>(instruction.a);
-      const auto known = std::ranges::find(signatures(), function, &Signature::function);
-      return gives_text(function) ? fmt::format("{}(...)", known->name) : "";
+      const Signature* const called = find_function(static_cast<Function>(instruction.a));
+      return called && called->text ? fmt::format("{}(...)", called->name) : "";
     }
     default: return "";
   }

@@ -1,9 +1,13 @@
 #include "engines/templates/functions.h"
 
+#include <algorithm>
+
 namespace sluice::templates {
 namespace {
 
 using enum Function;
+
+constexpr bool kText = true;  // also dynamic_metadata's: "" where it is missing
 
 constexpr Signature kSignatures[] = {
     {"at", at, 2, 2},
@@ -22,33 +26,33 @@ constexpr Signature kSignatures[] = {
     {"isNumber", is_number, 1, 1},
     {"isObject", is_object, 1, 1},
     {"isString", is_string, 1, 1},
-    {"join", join, 2, 2},
+    {"join", join, 2, 2, kText},
     {"last", last, 1, 1},
     {"length", length, 1, 1},
-    {"lower", lower, 1, 1},
+    {"lower", lower, 1, 1, kText},
     {"max", max, 1, 1},
     {"min", min, 1, 1},
     {"odd", odd, 1, 1},
     {"range", range, 1, 1},
     {"round", round, 2, 2},
     {"sort", sort, 1, 1},
-    {"upper", upper, 1, 1},
+    {"upper", upper, 1, 1, kText},
 
-    {"base64_decode", base64_decode, 1, 1},
-    {"base64_encode", base64_encode, 1, 1},
-    {"base64url_decode", base64url_decode, 1, 1},
-    {"base64url_encode", base64url_encode, 1, 1},
-    {"body", body, 0, 0},
+    {"base64_decode", base64_decode, 1, 1, kText},
+    {"base64_encode", base64_encode, 1, 1, kText},
+    {"base64url_decode", base64url_decode, 1, 1, kText},
+    {"base64url_encode", base64url_encode, 1, 1, kText},
+    {"body", body, 0, 0, kText},
     {"context", context, 0, 0},
-    {"dynamic_metadata", dynamic_metadata, 1, 2},
-    {"env", env, 1, 1},
-    {"extraction", extraction, 1, 1},
-    {"header", header, 1, 1},
-    {"raw_string", raw_string, 1, 1},
-    {"replace_with_random", replace_with_random, 2, 2},
-    {"request_header", request_header, 1, 1},
-    {"substring", substring, 2, 3},
-    {"trim", trim, 1, 1},
+    {"dynamic_metadata", dynamic_metadata, 1, 2, kText},
+    {"env", env, 1, 1, kText},
+    {"extraction", extraction, 1, 1, kText},
+    {"header", header, 1, 1, kText},
+    {"raw_string", raw_string, 1, 1, kText},
+    {"replace_with_random", replace_with_random, 2, 2, kText},
+    {"request_header", request_header, 1, 1, kText},
+    {"substring", substring, 2, 3, kText},
+    {"trim", trim, 1, 1, kText},
     {"word_count", word_count, 1, 1},
 
     {"cluster_metadata", unsupported, 1, 2},
@@ -60,29 +64,6 @@ constexpr Signature kSignatures[] = {
 
 }  // namespace
 
-bool gives_text(Function function) {
-  switch (function) {
-    case base64_decode:
-    case base64_encode:
-    case base64url_decode:
-    case base64url_encode:
-    case body:
-    case dynamic_metadata:  // "" where it is missing
-    case env:
-    case extraction:
-    case header:
-    case join:
-    case lower:
-    case raw_string:
-    case replace_with_random:
-    case request_header:
-    case substring:
-    case trim:
-    case upper: return true;
-    default: return false;
-  }
-}
-
 std::span<const Signature> signatures() {
   return kSignatures;
 }
@@ -92,6 +73,11 @@ const Signature* find_function(std::string_view name) {
     if (signature.name == name) return &signature;
   }
   return nullptr;
+}
+
+const Signature* find_function(Function function) {
+  const Signature* const found = std::ranges::find(kSignatures, function, &Signature::function);
+  return found == std::end(kSignatures) ? nullptr : found;
 }
 
 }  // namespace sluice::templates

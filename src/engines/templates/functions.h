@@ -63,11 +63,11 @@ struct Signature {
   Function function;
   uint8_t arguments_min;
   uint8_t arguments_max;
+  bool text = false;  // its result is a string, whatever the arguments are
 };
 
 std::span<const Signature> signatures();
-// Its result is a string, whatever the arguments are.
-bool gives_text(Function function);
 const Signature* find_function(std::string_view name);
+const Signature* find_function(Function function);
 
 }  // namespace sluice::templates

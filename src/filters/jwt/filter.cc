@@ -56,10 +56,6 @@ jose::Failure more_telling(jose::Failure sofar, jose::Failure next) {
   return next;
 }
 
-}  // namespace
-
-// --- claim headers ---
-
 ClaimHeaders claim_headers(const Check* in_force, const Check* of_virtual_host) {
   const auto names = [](const Check* check) {
     std::vector<std::string> out;
@@ -75,6 +71,10 @@ ClaimHeaders claim_headers(const Check* in_force, const Check* of_virtual_host) 
   return headers;
 }
 
+}  // namespace
+
+// --- claim headers ---
+
 Task<Response> ClaimGuard::handle(Request& request, Next next) const {
   if (clear(request)) request.choose_route_again();  // it may have chosen this one
   return next(request);
@@ -85,7 +85,7 @@ bool ClaimGuard::clear(Request& request) const {
   size_t removed = 0;
   const auto take = [&](const std::string& name) {
     removed += remove_alike(request.headers, name);
-    if (request.accepts_trailers) request.kept_from_trailers.push_back(name);
+    request.keep_from_trailers(name);
   };
   for (const std::string& name : headers_.own) take(name);
   // Once another route's check has run, what stands there is what that check says.
@@ -254,29 +254,25 @@ bool switched_off(const std::optional<RouteSwitch>& route) {
   return route && route->disable;
 }
 
-Result<Checks> of_virtual_host(const OptionSet& options) {
+// Of options that exclude one another (option_fields()) there is one at most.
+Checks of_virtual_host(const OptionSet& options) {
   const auto* plain = options.get<Check>("jwt");
   const auto* staged = options.get<StagedChecks>("jwtStaged");
-  if (plain && staged) return invalid("jwt and jwtStaged exclude each other: jwt is jwtStaged.afterExtAuth");
-  if (plain) return Checks{.after = plain};
-  if (staged) return Checks{pointer(staged->before_ext_auth), pointer(staged->after_ext_auth)};
-  return Checks{};
+  if (plain) return {.after = plain};
+  if (staged) return {pointer(staged->before_ext_auth), pointer(staged->after_ext_auth)};
+  return {};
 }
 
 // Most specific wins whole, stage by stage (gloo-policies 1.4, 3.1).
-Status apply_route(const OptionSet& options, Checks& checks) {
+void apply_route(const OptionSet& options, Checks& checks) {
   const auto* plain = options.get<RouteSwitch>("jwt");
   const auto* staged = options.get<StagedRouteSwitches>("jwtStaged");
   const auto* providers = options.get<StagedChecks>("jwtProvidersStaged");
-  if ((plain != nullptr) + (staged != nullptr) + (providers != nullptr) > 1) {
-    return invalid("jwt, jwtStaged and jwtProvidersStaged of a route exclude one another");
-  }
   if (plain && plain->disable) checks.after = nullptr;
   if (staged && switched_off(staged->before_ext_auth)) checks.before = nullptr;
   if (staged && switched_off(staged->after_ext_auth)) checks.after = nullptr;
   if (providers && providers->before_ext_auth) checks.before = pointer(providers->before_ext_auth);
   if (providers && providers->after_ext_auth) checks.after = pointer(providers->after_ext_auth);
-  return {};
 }
 
 class JwtFactory final : public FilterFactory {
@@ -300,9 +296,9 @@ class JwtFactory final : public FilterFactory {
 
   Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
     Checks of_host;
-    if (build.virtual_host) of_host = TRY(of_virtual_host(*build.virtual_host));
+    if (build.virtual_host) of_host = of_virtual_host(*build.virtual_host);
     Checks checks = of_host;
-    if (build.route) TRY(apply_route(*build.route, checks));
+    if (build.route) apply_route(*build.route, checks);
     std::vector<StagedFilter> filters;
     add(filters, Stage::jwt_before, checks.before, of_host.before, build);
     add(filters, Stage::jwt_after, checks.after, of_host.after, build);

@@ -34,7 +34,6 @@ struct ClaimHeaders {
   std::vector<std::string> own;     // of the check in force
   std::vector<std::string> others;  // of the virtual host's check that it replaces or that is switched off
 };
-ClaimHeaders claim_headers(const Check* in_force, const Check* of_virtual_host);
 
 // Takes claim headers of the client's out of the request, and whatever a backend may take for one.
 class ClaimGuard : public Filter {

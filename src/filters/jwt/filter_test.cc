@@ -425,7 +425,9 @@ TEST(JwtFilter, refuses_bad_configuration_with_the_place_and_the_reason) {
     EXPECT_EQ(message.find(base64url_encode(kTestSecret)), std::string::npos) << "a secret is shown: " << message;
   }
   FilterHarness gateway(jwt_filter());
-  EXPECT_NE(gateway.route("{jwt: {disable: true}, jwtStaged: {}}").find("exclude"), std::string::npos);
+  for (const char* both : {"{jwt: {disable: true}, jwtStaged: {}}", "{jwt: {disable: true}, jwtProvidersStaged: {}}",
+                           "{jwtStaged: {}, jwtProvidersStaged: {}}"})
+    EXPECT_NE(gateway.route(both).find("exclude one another"), std::string::npos) << both;
 }
 
 TEST(JwtFilter, warns_of_keys_that_it_skips) {

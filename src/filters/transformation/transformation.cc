@@ -290,11 +290,12 @@ Status Transformation::keep_metadata_values(Message& message) const {
 
 // What is said here is said nowhere else: not in trailers either.
 void Transformation::keep_from_trailers(Message& message) const {
-  if (!message.request.accepts_trailers) return;
-  auto& kept = message.response ? message.request.kept_from_response_trailers : message.request.kept_from_trailers;
-  for (const NamedTemplate& header : headers_) kept.push_back(header.name);
-  for (const std::string& name : headers_to_remove_) kept.push_back(name);
-  for (const NamedTemplate& header : headers_to_append_) kept.push_back(header.name);
+  const auto keep = [&message](std::string_view name) {
+    message.response ? message.request.keep_from_response_trailers(name) : message.request.keep_from_trailers(name);
+  };
+  for (const NamedTemplate& header : headers_) keep(header.name);
+  for (const std::string& name : headers_to_remove_) keep(name);
+  for (const NamedTemplate& header : headers_to_append_) keep(header.name);
 }
 
 Status Transformation::change_headers(Message& message) const {
