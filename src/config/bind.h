@@ -115,7 +115,7 @@ class Reader {
   // The field where reading stands: where it belongs, if it is known elsewhere, else the near spelling.
   void unknown_field(std::string_view key, Place place, std::string suggestion);
   // About what stands some steps below.
-  void warning_below(std::span<const std::string_view> keys, Place place, std::string message);
+  void tell_below(Severity severity, std::span<const std::string_view> keys, Place place, std::string message);
   // "expected <what>, got <the node>".
   void wrong_type(const Node& node, std::string_view what);
   // The node for a message: as JSON, or only its type when it is long or must not be shown.
@@ -143,6 +143,8 @@ class Reader {
     size_t index = 0;
     bool is_index = false;
   };
+  void tell(Severity severity, Place place, std::string message, std::string suggestion = {});
+
   ReadContext& context_;
   std::vector<Segment> path_;
   size_t errors_ = 0;
@@ -218,7 +220,10 @@ class Fields {
   void error(std::string_view name, std::string message);
   void warning(std::string_view name, std::string message);
   // About one entry of a list field.
-  void error(std::string_view name, size_t index, std::string message);
+  void error(std::string_view name, size_t index, std::string message) {
+    tell(Severity::error, name, index, std::move(message));
+  }
+  void tell(Severity severity, std::string_view name, size_t index, std::string message);
 
   bool present(std::string_view name) const;
   // Whether the field was read without an error (absent counts as good).

@@ -198,13 +198,14 @@ void Fields::error(std::string_view name, std::string message) {
   reader_->error(place_of(name), std::move(message));
 }
 
-void Fields::error(std::string_view name, size_t index, std::string message) {
+void Fields::tell(Severity severity, std::string_view name, size_t index, std::string message) {
   if (!reader_) return;
   const Reader::Step step(*reader_, name);
   const Reader::Step inner(*reader_, index);
   const Node* whole = node(name);
   const Node::List* list = whole ? whole->list() : nullptr;
-  reader_->error(list && index < list->size() ? (*list)[index].place() : place_of(name), std::move(message));
+  const Place place = list && index < list->size() ? (*list)[index].place() : place_of(name);
+  reader_->tell_below(severity, {}, place, std::move(message));
 }
 
 void Fields::warning(std::string_view name, std::string message) {

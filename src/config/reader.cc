@@ -48,14 +48,28 @@ std::string Reader::path() const {
 }
 
 void Reader::error(Place place, std::string message, std::string suggestion) {
-  ++errors_;
-  context_.diagnostics->add({.severity = Severity::error,
+  tell(Severity::error, place, std::move(message), std::move(suggestion));
+}
+
+void Reader::warning(Place place, std::string message) {
+  tell(Severity::warning, place, std::move(message));
+}
+
+void Reader::tell(Severity severity, Place place, std::string message, std::string suggestion) {
+  if (severity == Severity::error) ++errors_;
+  context_.diagnostics->add({.severity = severity,
                              .file = context_.file,
                              .place = place,
                              .object = context_.object,
                              .path = path(),
                              .message = std::move(message),
                              .suggestion = std::move(suggestion)});
+}
+
+void Reader::tell_below(Severity severity, std::span<const std::string_view> keys, Place place, std::string message) {
+  if (keys.empty()) return tell(severity, place, std::move(message));
+  const Step step(*this, keys.front());
+  tell_below(severity, keys.subspan(1), place, std::move(message));
 }
 
 void Reader::unknown_field(std::string_view key, Place place, std::string suggestion) {
@@ -68,22 +82,6 @@ void Reader::unknown_field(std::string_view key, Place place, std::string sugges
     suggestion.clear();
   }
   error(place, std::move(message), std::move(suggestion));
-}
-
-void Reader::warning(Place place, std::string message) {
-  context_.diagnostics->add({.severity = Severity::warning,
-                             .file = context_.file,
-                             .place = place,
-                             .object = context_.object,
-                             .path = path(),
-                             .message = std::move(message),
-                             .suggestion = {}});
-}
-
-void Reader::warning_below(std::span<const std::string_view> keys, Place place, std::string message) {
-  if (keys.empty()) return warning(place, std::move(message));
-  const Step step(*this, keys.front());
-  warning_below(keys.subspan(1), place, std::move(message));
 }
 
 std::string Reader::quoted(const Node& node) const {

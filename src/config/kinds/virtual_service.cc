@@ -211,9 +211,9 @@ void bind(Fields& f, Route& r) {
   // Gloo takes these options on any route and drops them in silence (gloo-core 5.1).
   if (redirect || direct)
     for (const RouteOptions::Written& written : r.options.only_forwarding)
-      f.reader().warning_below(written.keys, written.place,
-                               fmt::format("has no effect on a {}: nothing is forwarded",
-                                           redirect ? "redirectAction" : "directResponseAction"));
+      f.reader().tell_below(Severity::warning, written.keys, written.place,
+                            fmt::format("has no effect on a {}: nothing is forwarded",
+                                        redirect ? "redirectAction" : "directResponseAction"));
   if (r.matchers.empty()) r.matchers.emplace_back();
   if (redirect)
     r.action = std::move(*redirect);

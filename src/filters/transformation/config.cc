@@ -9,38 +9,17 @@
 namespace sluice::transformation {
 namespace {
 
-void tell(Reader& reader, Severity severity, const Node* at, std::string message) {
-  const Place place = at ? at->place() : Place{};
-  if (severity == Severity::error) return reader.error(place, std::move(message));
-  reader.warning(place, std::move(message));
-}
+using Keys = std::vector<std::string_view>;
 
-// A message at `field`.`key`.text (or deeper), where the text stands.
-void tell_at(Fields& f, Severity severity, std::string_view field, std::string_view key, std::string_view last,
-             std::string message) {
-  const Node* node = f.node(field);
-  const Node* member = node && !key.empty() ? node->find(key) : node;
-  const Node* leaf = member ? member->find(last) : nullptr;
-  const Node* place = leaf ? leaf : member ? member : node;
-  Reader& reader = f.reader();
-  const Reader::Step to_field(reader, field);
-  if (key.empty()) {
-    const Reader::Step to_last(reader, last);
-    return tell(reader, severity, place, std::move(message));
+// A message about what stands at the end of `keys`, at the place of the last of them that is found.
+void tell_at(Fields& f, Severity severity, const Keys& keys, std::string message) {
+  const Node* at = f.node(keys.front());
+  for (const std::string_view key : std::span(keys).subspan(1)) {
+    const Node* const below = at ? at->find(key) : nullptr;
+    if (!below) break;
+    at = below;
   }
-  const Reader::Step to_key(reader, key);
-  const Reader::Step to_last(reader, last);
-  tell(reader, severity, place, std::move(message));
-}
-
-// The same within a list: `field`[index].value.text.
-void tell_at(Fields& f, Severity severity, std::string_view field, size_t index, std::string message) {
-  const Node* node = f.node(field);
-  const Node::List* list = node ? node->list() : nullptr;
-  Reader& reader = f.reader();
-  const Reader::Step to_field(reader, field);
-  const Reader::Step to_element(reader, index);
-  tell(reader, severity, list && index < list->size() ? &(*list)[index] : node, "value.text: " + std::move(message));
+  f.reader().tell_below(severity, keys, at ? at->place() : Place{}, std::move(message));
 }
 
 void check_templates(Fields& f, const TransformationTemplate& o) {
@@ -56,28 +35,28 @@ void check_templates(Fields& f, const TransformationTemplate& o) {
     // Behind a statement a variable may be one of the template's own.
     reads_fields = reads_fields || (compiled->reads_json() && !text.text.contains("{%"));
   };
-  const auto at = [&f](std::string_view field, std::string_view key, std::string_view last) {
-    return [&f, field, key, last](Severity severity, std::string message) {
-      tell_at(f, severity, field, key, last, std::move(message));
+  const auto at = [&f](Keys keys) {
+    return [&f, keys = std::move(keys)](Severity severity, std::string message) {
+      tell_at(f, severity, keys, std::move(message));
     };
   };
   const auto at_index = [&f](std::string_view field, size_t index) {
     return [&f, field, index](Severity severity, std::string message) {
-      tell_at(f, severity, field, index, std::move(message));
+      f.tell(severity, field, index, "value.text: " + std::move(message));
     };
   };
-  for (const auto& [name, text] : o.headers) check(text, at("headers", name, "text"));
+  for (const auto& [name, text] : o.headers) check(text, at({"headers", name, "text"}));
   for (size_t i = 0; i < o.headers_to_append.size(); ++i) {
     check(o.headers_to_append[i].value, at_index("headersToAppend", i));
   }
   for (size_t i = 0; i < o.dynamic_metadata_values.size(); ++i) {
     check(o.dynamic_metadata_values[i].value, at_index("dynamicMetadataValues", i));
   }
-  if (o.body) check(*o.body, at("body", "", "text"));
+  if (o.body) check(*o.body, at({"body", "text"}));
   if (o.merge_json_keys)
     for (const auto& [key, value] : o.merge_json_keys->json_keys) {
       check(value.tmpl, [&f, &key](Severity severity, std::string message) {
-        tell_at(f, severity, "mergeJsonKeys", "jsonKeys", key, "tmpl.text: " + std::move(message));
+        tell_at(f, severity, {"mergeJsonKeys", "jsonKeys", key}, "tmpl.text: " + std::move(message));
       });
     }
   if (o.passthrough && reads_body)
@@ -98,17 +77,25 @@ void check_merge_json_keys(Fields& f, const TransformationTemplate& o) {
   }
 }
 
-const Node* find_either(const Node* node, std::string_view camel, std::string_view snake) {
+// The two spellings of a field.
+struct FieldName {
+  std::string_view camel, snake;
+};
+constexpr FieldName kTemplate{"transformationTemplate", "transformation_template"};
+constexpr FieldName kHeaders{"headers", "headers"};
+constexpr FieldName kHeadersToAppend{"headersToAppend", "headers_to_append"};
+constexpr FieldName kHeadersToRemove{"headersToRemove", "headers_to_remove"};
+
+const Node* find_either(const Node* node, const FieldName& name) {
   if (!node) return nullptr;
-  const Node* found = node->find(camel);
-  return found ? found : node->find(snake);
+  const Node* found = node->find(name.camel);
+  return found ? found : node->find(name.snake);
 }
 
 // Where an entry of a list or map of a transformation's template stands, or the nearest that is known.
-Place place_of_entry(const Node& transformation, std::string_view list, size_t index) {
-  const Node* const in = find_either(&transformation, "transformationTemplate", "transformation_template");
-  const Node* const entries =
-      find_either(in, list, list == "headersToAppend" ? "headers_to_append" : "headers_to_remove");
+Place place_of_entry(const Node& transformation, const FieldName& list, size_t index) {
+  const Node* const in = find_either(&transformation, kTemplate);
+  const Node* const entries = find_either(in, list);
   if (!entries) return in ? in->place() : transformation.place();
   if (const Node::List* all = entries->list(); all && index < all->size()) return (*all)[index].place();
   if (const Node::Map* all = entries->map(); all && index < all->size()) return (*all)[index].place;
@@ -119,21 +106,18 @@ Place place_of_entry(const Node& transformation, std::string_view list, size_t i
 void check_header_names(Fields& f, std::string_view field, const std::optional<TransformationOptions>& o,
                         Direction direction) {
   if (!f.reading() || !o || !f.good(field)) return;
-  const auto check = [&](std::string_view list, size_t index, std::string_view name, HeaderUse use) {
+  const auto check = [&](const FieldName& list, size_t index, std::string_view name, HeaderUse use) {
     const auto problem = header_problem(name, direction, use);
     if (!problem) return;
-    Reader& reader = f.reader();
-    const Reader::Step to_field(reader, field);
-    const Reader::Step to_template(reader, "transformationTemplate");
-    const Reader::Step to_list(reader, list);
-    reader.error(place_of_entry(*f.node(field), list, index), *problem);
+    const Keys keys = {field, kTemplate.camel, list.camel};
+    f.reader().tell_below(Severity::error, keys, place_of_entry(*f.node(field), list, index), *problem);
   };
   const TransformationTemplate& t = o->transformation_template;
-  for (size_t i = 0; i < t.headers.size(); ++i) check("headers", i, t.headers[i].first, HeaderUse::set);
+  for (size_t i = 0; i < t.headers.size(); ++i) check(kHeaders, i, t.headers[i].first, HeaderUse::set);
   for (size_t i = 0; i < t.headers_to_append.size(); ++i)
-    check("headersToAppend", i, t.headers_to_append[i].key, HeaderUse::append);
+    check(kHeadersToAppend, i, t.headers_to_append[i].key, HeaderUse::append);
   for (size_t i = 0; i < t.headers_to_remove.size(); ++i)
-    check("headersToRemove", i, t.headers_to_remove[i], HeaderUse::remove);
+    check(kHeadersToRemove, i, t.headers_to_remove[i], HeaderUse::remove);
   for (const auto& [name, value] : t.headers) {
     const bool no_slash = !value.text.starts_with('/') && !value.text.starts_with('{');  // a template may print one
     if (direction == Direction::request && equals_ignoring_case(name, ":path") && no_slash)
@@ -206,7 +190,7 @@ void bind(Fields& f, TransformationTemplate& o) {
   if (o.passthrough) {
     for (const auto& [name, extractor] : o.extractors) {
       if (extractor.body)
-        tell_at(f, Severity::error, "extractors", name, "body", "passthrough: the body is not looked at");
+        tell_at(f, Severity::error, {"extractors", name, "body"}, "passthrough: the body is not looked at");
     }
   }
   check_templates(f, o);
