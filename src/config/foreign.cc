@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <algorithm>
-#include <array>
 #include <filesystem>
 
 #include "base/strings.h"
@@ -54,10 +53,6 @@ std::string_view group_of(std::string_view version) {
   return slash == std::string_view::npos ? std::string_view() : version.substr(0, slash);
 }
 
-bool is_kind_of_ours(std::string_view kind) {
-  return std::ranges::find(kinds::all_kinds(), kind, &KindInfo::kind) != kinds::all_kinds().end();
-}
-
 // A policy whose group has a slip of any size must not be skipped: nobody else has a kind of that name.
 bool is_kind_of_ours_alone(std::string_view kind) {
   return std::ranges::any_of(kinds::all_kinds(),
@@ -65,9 +60,7 @@ bool is_kind_of_ours_alone(std::string_view kind) {
 }
 
 bool is_like_ours(std::string_view kind) {
-  std::vector<std::string_view> names;
-  for (const KindInfo& info : kinds::all_kinds()) names.push_back(info.kind);
-  return nearest(kind, names).has_value();
+  return kinds::kind_named(kind) || !kinds::nearest_kind(kind).empty();
 }
 
 // Groups of Gloo that we do not know are its own all the same: to skip one of those in silence would drop a policy.
@@ -119,7 +112,7 @@ std::string foreign_name(const Node& document) {
     return version == "v1" && std::ranges::find(kCoreKinds, kind) != std::end(kCoreKinds) ? name : std::string();
   if (is_group_of_ours(group) || is_kind_of_ours_alone(kind)) return {};
   // A kind of ours, or nearly, in a group that is no domain: a slip, more likely than somebody else's.
-  if (!group.contains('.') && (is_kind_of_ours(kind) || is_like_ours(kind))) return {};
+  if (!group.contains('.') && is_like_ours(kind)) return {};
   return name;
 }
 

@@ -34,11 +34,6 @@ uint64_t wanted_hash(const Node& object) {
 
 // ---- Gloo's flattened form ----
 
-const KindInfo* kind_named(std::string_view name) {
-  const auto it = std::ranges::find(kinds::all_kinds(), name, &KindInfo::kind);
-  return it == kinds::all_kinds().end() ? nullptr : &*it;
-}
-
 // Gloo keeps flattened objects at <plural>/<namespace>/<name>.yaml; else a field that only one kind has tells it.
 const KindInfo* flattened_kind(const Node& object, std::string_view file) {
   const auto parts = split(file, '/');
@@ -46,7 +41,7 @@ const KindInfo* flattened_kind(const Node& object, std::string_view file) {
     for (const KindInfo& info : kinds::all_kinds())
       if (info.has_spec && info.plural == parts[parts.size() - 3]) return &info;
   const std::string_view name = flattened_kind_name(object);
-  return name.empty() ? nullptr : kind_named(name);
+  return name.empty() ? nullptr : kinds::kind_named(name);
 }
 
 bool is_flattened(const Node& object) {
@@ -144,14 +139,14 @@ class ObjectReader {
     if (kind.empty() || version.empty()) return false;
     out.kind = kinds::find_kind(version, kind);
     if (out.kind) return true;
-    if (const KindInfo* same_name = kind_named(kind)) {
+    if (const KindInfo* same_name = kinds::kind_named(kind)) {
       error_at(object, "apiVersion", fmt::format("{} has no kind {}", json_quote(printable(version, 60)), kind),
                same_name->api_version());
     } else {
       std::vector<std::string_view> names;
       for (const KindInfo& info : kinds::all_kinds()) names.push_back(info.kind);
       error_at(object, "kind", fmt::format("unknown kind {}", json_quote(printable(kind, 60))),
-               std::string(nearest(kind, names).value_or("")));
+               std::string(kinds::nearest_kind(kind)));
     }
     return false;
   }

@@ -9,17 +9,9 @@
 namespace sluice {
 namespace {
 
-using kinds::KindInfo;
-
 constexpr std::string_view kKind = "EgressPolicy";
 constexpr std::string_view kGroup[] = {"sluice.dev"};
 constexpr std::string_view kTargetKinds[] = {"Gateway", "VirtualService", "EgressListener"};
-
-std::string_view nearest_kind(std::string_view kind) {
-  std::vector<std::string_view> names;
-  for (const KindInfo& info : kinds::all_kinds()) names.push_back(info.kind);
-  return nearest(kind, names).value_or("");
-}
 
 bool has_targets(const Node& document) {
   return document.find("targetRefs") || document.find({"spec", "targetRefs"});
@@ -34,7 +26,7 @@ bool may_be_policy(const Node& document, std::string_view flattened_kind) {
   if (!flattened_kind.empty()) return flattened_kind == kKind;
   const std::string_view kind = document.text_at({"kind"});
   const std::string_view version = document.text_at({"apiVersion"});
-  const std::string_view looks_like = kind.empty() ? std::string_view() : nearest_kind(kind);
+  const std::string_view looks_like = kind.empty() ? std::string_view() : kinds::nearest_kind(kind);
   if (!looks_like.empty()) return looks_like == kKind;
   if (!version.empty()) return nearest(version.substr(0, version.find('/')), kGroup).has_value();
   return has_targets(document);

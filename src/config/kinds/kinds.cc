@@ -1,6 +1,9 @@
 #include "config/kinds/kinds.h"
 
 #include <fmt/format.h>
+#include <algorithm>
+#include <iterator>
+#include <vector>
 
 #include "base/strings.h"
 
@@ -102,6 +105,17 @@ const KindInfo* find_kind(std::string_view api_version, std::string_view kind) {
   for (const KindInfo& info : kKinds)
     if (info.kind == kind && info.api_version() == api_version) return &info;
   return nullptr;
+}
+
+const KindInfo* kind_named(std::string_view kind) {
+  const auto it = std::ranges::find(kKinds, kind, &KindInfo::kind);
+  return it == std::end(kKinds) ? nullptr : &*it;
+}
+
+std::string_view nearest_kind(std::string_view kind) {
+  std::vector<std::string_view> names;
+  for (const KindInfo& info : kKinds) names.push_back(info.kind);
+  return nearest(kind, names).value_or("");
 }
 
 const KindInfo* find_resource(std::string_view word) {

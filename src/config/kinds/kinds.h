@@ -40,6 +40,10 @@ struct KindInfo {
 std::span<const KindInfo> all_kinds();
 // By "Kind" and apiVersion; nullptr when there is none.
 const KindInfo* find_kind(std::string_view api_version, std::string_view kind);
+// By "Kind" alone; nullptr when there is none.
+const KindInfo* kind_named(std::string_view kind);
+// The "Kind" that is spelt nearly so, to suggest it or to take the word for a slip; "" when none is near.
+std::string_view nearest_kind(std::string_view kind);
 // By plural, singular, short name or kind in any case, as one types it to kubectl or `sluice get`.
 const KindInfo* find_resource(std::string_view word);
 
