@@ -110,7 +110,10 @@ void Fields::ignored(std::string_view name, std::string_view doc) {
 
 void Fields::without_effect(std::string_view name, std::string_view why) {
   ignored(name, fmt::format("No effect: {}.", why));
-  if (present(name) && *node(name) != Node(false)) warning(name, fmt::format("has no effect: {}", why));
+  if (!present(name)) return;
+  const Node& value = *node(name);
+  const bool asks_for_nothing = value == Node(false) || (value.list() && value.list()->empty());
+  if (!asks_for_nothing) warning(name, fmt::format("has no effect: {}", why));
 }
 
 void Fields::options(OptionSet& set, OptionLevel level) {

@@ -345,7 +345,6 @@ class Loader {
     gap.subject = named ? fmt::format("{} (line {}) is not in force", why.object.to_string(), line)
                         : fmt::format("what may be an EgressPolicy (line {}) cannot be read", line);
     gap.word = named ? why.object.ns + "/" + why.object.name : fmt::format("line {}", line);
-    std::ranges::replace(gap.word, ' ', '_');
     gap.why = why.to_string();
     gap.file = why.file;
     out_.gaps.push_back(std::move(gap));

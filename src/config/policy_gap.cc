@@ -67,13 +67,18 @@ std::optional<PolicyGap> policy_sketch(const Node& document, std::string_view fl
   return out;
 }
 
+std::string details_of(const PolicyGap& gap) {
+  std::string word = gap.word;
+  std::ranges::replace(word, ' ', '_');
+  return fmt::format("egress_policy_not_in_force{{{}}}", word);
+}
+
 PolicyGap gap_of_file(const std::string& path, uint32_t line, std::string why) {
   const std::string name = printable(std::string_view(path).substr(path.rfind('/') + 1), 255);
   PolicyGap out;
   const std::string at = line == 0 ? "" : fmt::format(" (line {})", line);
   out.subject = fmt::format("{}{}, which may hold an EgressPolicy, cannot be read", name, at);
   out.word = name;
-  std::ranges::replace(out.word, ' ', '_');
   out.why = std::move(why);
   out.broken_file = path;
   out.file = path;

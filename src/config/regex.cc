@@ -4,19 +4,19 @@
 #include <re2/re2.h>
 
 #include "base/strings.h"
+#include "regex/pattern.h"
 
 namespace sluice {
 
 Result<std::shared_ptr<const re2::RE2>> compile_regex(std::string_view pattern) {
-  RE2::Options options(RE2::Latin1);
-  options.set_log_errors(false);
-  auto regex = std::make_shared<const RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
+  auto compiled = std::make_shared<const RE2>(re2::StringPiece(pattern.data(), pattern.size()), regex::byte_options());
   const std::string quoted = json_quote(printable(pattern, 100));
-  if (!regex->ok()) return invalid(fmt::format("{} is no regular expression (RE2 syntax): {}", quoted, regex->error()));
-  if (static_cast<size_t>(regex->ProgramSize()) > kRegexProgramMax)
+  if (!compiled->ok())
+    return invalid(fmt::format("{} is no regular expression (RE2 syntax): {}", quoted, compiled->error()));
+  if (static_cast<size_t>(compiled->ProgramSize()) > kRegexProgramMax)
     return invalid(fmt::format("the regular expression {} compiles to {} instructions, more than the limit of {}",
-                               quoted, regex->ProgramSize(), kRegexProgramMax));
-  return regex;
+                               quoted, compiled->ProgramSize(), kRegexProgramMax));
+  return compiled;
 }
 
 std::string regex_error(std::string_view pattern) {

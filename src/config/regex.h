@@ -24,7 +24,8 @@ inline constexpr size_t kRegexProgramMax = 1024;
 // Why the pattern is refused, or "" when it is good.
 std::string regex_error(std::string_view pattern);
 
-// The one way to compile an expression that will see bytes of clients or upstreams.
+// For expressions of matchers and rewrites. What has bounds of its own (extractors, masking) compiles with
+// regex::byte_options() too.
 Result<std::shared_ptr<const re2::RE2>> compile_regex(std::string_view pattern);
 
 }  // namespace sluice

@@ -15,8 +15,7 @@ std::string hex_hash(std::string_view text) {
 
 EgressNow::Standing closed_standing(const PolicyGap& gap) {
   return {.guard = nullptr,
-          .refusal = {.text = "dynamic destinations are refused here: " + gap.subject,
-                      .details = fmt::format("egress_policy_not_in_force{{{}}}", gap.word)}};
+          .refusal = {.text = "dynamic destinations are refused here: " + gap.subject, .details = details_of(gap)}};
 }
 
 }  // namespace

@@ -59,16 +59,6 @@ void check_annotations(Fields& f, const Metadata& metadata) {
   f.check(bytes <= kBytesMax, "annotations", "hold more than 256 KiB");
 }
 
-// Kubernetes acts on these; nothing does here.
-void warn_of_what_has_no_effect(Fields& f) {
-  const auto warn = [&f](std::string_view name, std::string_view why) {
-    const Node* value = f.node(name);
-    if (value && value->list() && !value->list()->empty()) f.warning(name, fmt::format("has no effect: {}", why));
-  };
-  warn("finalizers", "the object is gone as soon as it is deleted, nothing waits for what a finalizer stands for");
-  warn("ownerReferences", "the object stays when its owner is deleted");
-}
-
 }  // namespace
 
 std::string dns_label_error(std::string_view text) {
@@ -95,10 +85,13 @@ void bind(Fields& f, Metadata& m) {
   f.optional("labels", m.labels, "Words to select objects by.");
   f.optional("annotations", m.annotations, "Notes that tools keep on the object.");
   f.optional("creationTimestamp", m.creation_timestamp, "When the object was made; decides who was first.");
-  for (const char* name : {"uid", "resourceVersion", "generation", "managedFields", "selfLink", "ownerReferences",
-                           "finalizers", "generateName", "deletionTimestamp", "deletionGracePeriodSeconds", "cluster"})
+  for (const char* name : {"uid", "resourceVersion", "generation", "managedFields", "selfLink", "generateName",
+                           "deletionTimestamp", "deletionGracePeriodSeconds", "cluster"})
     f.ignored(name, "Kept by an API server.");
-  warn_of_what_has_no_effect(f);
+  // Kubernetes acts on these; nothing does here.
+  f.without_effect("ownerReferences", "the object stays when its owner is deleted");
+  f.without_effect("finalizers",
+                   "the object is gone as soon as it is deleted, nothing waits for what a finalizer stands for");
   if (f.present("name"))
     if (auto why = dns_subdomain_error(m.name); !why.empty()) f.check(false, "name", why);
   if (auto why = dns_label_error(m.ns); !why.empty()) f.check(false, "namespace", why);
