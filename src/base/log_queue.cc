@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <unistd.h>
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <climits>
@@ -9,6 +10,7 @@
 #include <ctime>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace sluice {
 

@@ -68,17 +68,20 @@ Node unflattened(Node object, const KindInfo& kind) {
 
 // ---- One object ----
 
+// Of each kind that has been met: to learn its fields takes longer than to read an object.
+using WrongPlaces = std::map<const KindInfo*, WrongPlace>;
+
 class ObjectReader {
  public:
-  ObjectReader(std::string_view file, std::span<const OptionField> options, Diagnostics& diagnostics)
+  ObjectReader(std::string_view file, std::span<const OptionField> options, WrongPlaces& elsewhere,
+               Diagnostics& diagnostics)
       : context_{.file = std::string(file),
                  .object = {},
                  .diagnostics = &diagnostics,
                  .option_fields = options,
                  .redact = false},
-        reader_(context_) {
-    context_.elsewhere = &elsewhere_;
-  }
+        elsewhere_(elsewhere),
+        reader_(context_) {}
 
   std::shared_ptr<ConfigObject> read(Node object, size_t begin, size_t end) {
     auto out = std::make_shared<ConfigObject>();
@@ -93,7 +96,7 @@ class ObjectReader {
     if (!find_kind(object, *out)) return nullptr;
     out->node = out->flattened ? unflattened(std::move(object), *out->kind) : std::move(object);
     context_.redact = out->kind->kind == "Secret";
-    elsewhere_.look_in(*out->kind, context_.option_fields);
+    context_.elsewhere = &elsewhere_.try_emplace(out->kind, *out->kind, context_.option_fields).first->second;
     read_metadata(*out);
     if (out->kind->has_spec) check_top_level(*out);
     if (out->key.name.empty()) return nullptr;
@@ -143,8 +146,6 @@ class ObjectReader {
       error_at(object, "apiVersion", fmt::format("{} has no kind {}", json_quote(printable(version, 60)), kind),
                same_name->api_version());
     } else {
-      std::vector<std::string_view> names;
-      for (const KindInfo& info : kinds::all_kinds()) names.push_back(info.kind);
       error_at(object, "kind", fmt::format("unknown kind {}", json_quote(printable(kind, 60))),
                std::string(kinds::nearest_kind(kind)));
     }
@@ -189,7 +190,7 @@ class ObjectReader {
   }
 
   ReadContext context_;
-  WrongPlace elsewhere_;
+  WrongPlaces& elsewhere_;
   Reader reader_;
 };
 
@@ -204,7 +205,8 @@ class Loader {
     const uint64_t size = std::max<uint64_t>(file.size, file.bytes.size());
     if (size > kConfigFileBytesMax)
       return broken(file, {},
-                    fmt::format("the file has {} bytes, more than the limit of {}", size, kConfigFileBytesMax));
+                    fmt::format("the file has {} bytes, more than the limit of {}", size, kConfigFileBytesMax),
+                    /*too_large=*/true);
     bytes_ += size;
     if (bytes_ > kConfigBytesMax)
       return broken(file, {},
@@ -231,7 +233,8 @@ class Loader {
   }
 
  private:
-  void broken(const ConfigFile& file, Place place, std::string message) {
+  // One that is too large was not looked into: it may hold anything.
+  void broken(const ConfigFile& file, Place place, std::string message, bool too_large = false) {
     out_.broken_files.push_back(file.path);
     const Diagnostic why{.severity = Severity::error,
                          .file = file.path,
@@ -241,7 +244,6 @@ class Loader {
                          .message = std::move(message),
                          .suggestion = {}};
     out_.diagnostics.add(why);
-    const bool too_large = std::max<uint64_t>(file.size, file.bytes.size()) > kConfigFileBytesMax;  // not looked into
     if (too_large || may_hold_policy(file.path, file.bytes))
       out_.gaps.push_back(gap_of_file(file.path, place.line, why.to_string()));
   }
@@ -260,7 +262,7 @@ class Loader {
 
   static void skip(const Node& node, std::string name, Skipped& skipped) {
     if (skipped.names.empty()) skipped.first = node.place();
-    if (name == "a Kustomization" || node.find("patches") || node.find("patchesStrategicMerge"))
+    if (node.text_at({"kind"}) == "Kustomization" || node.find("patches") || node.find("patchesStrategicMerge"))
       skipped.remedy = "; `kustomize build FOLDER | sluice check -` checks what it makes";
     if (std::ranges::find(skipped.names, name) == skipped.names.end()) skipped.names.push_back(std::move(name));
   }
@@ -297,7 +299,7 @@ class Loader {
     const Place place = node.place();
     std::optional<PolicyGap> gap = sketch(node, file.path);
     const size_t told = out_.diagnostics.all().size();
-    auto object = ObjectReader(file.path, options_, out_.diagnostics).read(std::move(node), begin, end);
+    auto object = ObjectReader(file.path, options_, elsewhere_, out_.diagnostics).read(std::move(node), begin, end);
     if (object && object->rejected) object->error_line = first_error(told, file, place).place.line;
     if (gap && (!object || object->rejected)) {
       if (object) gap->key = object->key;
@@ -357,6 +359,7 @@ class Loader {
   };
   std::span<const OptionField> options_;
   const std::set<std::string> patches_;
+  WrongPlaces elsewhere_;
   LoadedConfig out_;
   std::map<ObjectKey, Seen> places_;
   uint64_t bytes_ = 0;
@@ -376,7 +379,8 @@ LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const Opti
 
 ConfigObjectPtr read_object(Node object, std::string_view file, std::span<const OptionField> option_fields,
                             Diagnostics& diagnostics) {
-  return ObjectReader(file, option_fields, diagnostics).read(std::move(object), 0, 0);
+  WrongPlaces elsewhere;
+  return ObjectReader(file, option_fields, elsewhere, diagnostics).read(std::move(object), 0, 0);
 }
 
 Node to_flattened(const Node& object) {

@@ -55,21 +55,6 @@ class NodeMap::Index {
     if (members.size() * 2 > slots_.size()) return fill(members);
     put(members.back().key, static_cast<uint32_t>(members.size() - 1));
   }
-  // Before the member is taken out: those behind it move up by one.
-  void take_out(const std::vector<NodeMember>& members, std::string_view key) {
-    auto hole = static_cast<size_t>(find(members, key) - slots_.data());
-    const uint32_t position = slots_[hole];
-    // What probing put behind its home must be found without crossing the hole.
-    for (size_t at = next(hole); slots_[at] != kFree; at = next(at)) {
-      const size_t from_home = (at - home(members[slots_[at]].key)) & mask();
-      if (from_home < ((at - hole) & mask())) continue;
-      slots_[hole] = slots_[at];
-      hole = at;
-    }
-    slots_[hole] = kFree;
-    for (uint32_t& slot : slots_)
-      if (slot != kFree && slot > position) --slot;
-  }
 
  private:
   static constexpr uint32_t kFree = std::numeric_limits<uint32_t>::max();
@@ -127,8 +112,8 @@ NodeMember& NodeMap::push_back(NodeMember member) {
 bool NodeMap::erase(std::string_view key) {
   const NodeMember* member = find(key);
   if (!member) return false;
-  if (index_) index_->take_out(members_, key);
   members_.erase(members_.begin() + (member - members_.data()));
+  if (index_) make_index();  // as costly as to move up what stood behind it
   return true;
 }
 

@@ -73,10 +73,11 @@ void Reader::tell_below(Severity severity, std::span<const std::string_view> key
 }
 
 void Reader::unknown_field(std::string_view key, Place place, std::string suggestion) {
+  const bool kept = !context_.diagnostics->full();  // else nobody reads where it belongs
   std::string message = "unknown field";
   if (key.contains(kNoBreakSpace)) {
     message += fmt::format("; {}", kNoBreakSpaceIsThere);
-  } else if (const std::string where = context_.elsewhere ? context_.elsewhere->parent_of(key, path()) : std::string();
+  } else if (const std::string where = kept && context_.elsewhere ? context_.elsewhere->parent_of(key, path()) : "";
              !where.empty()) {
     message += fmt::format("; it belongs into {}", where);
     suggestion.clear();

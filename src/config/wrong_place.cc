@@ -33,9 +33,9 @@ void WrongPlace::learn(const Schema& schema, const std::string& path) {
 }
 
 std::string WrongPlace::parent_of(std::string_view name, std::string_view path) {
-  if (!kind_ || !kind_->describe) return {};
+  if (!kind_.describe) return {};
   if (parents_.empty()) {
-    learn(kind_->describe(option_fields_), kind_->has_spec ? "spec" : "");
+    learn(kind_.describe(option_fields_), kind_.has_spec ? "spec" : "");
     learn(describe<kinds::Metadata>(), "metadata");
   }
   const auto found = parents_.find(name);

@@ -17,11 +17,9 @@ struct KindInfo;
 
 class WrongPlace {
  public:
-  void look_in(const kinds::KindInfo& kind, std::span<const OptionField> option_fields) {
-    kind_ = &kind;
-    option_fields_ = option_fields;
-    parents_.clear();
-  }
+  // Of objects of the kind.
+  WrongPlace(const kinds::KindInfo& kind, std::span<const OptionField> option_fields)
+      : kind_(kind), option_fields_(option_fields) {}
 
   // The path of the object that the field belongs into, the nearest to `path`, where it stands; "" when no object of
   // the kind has such a field. The first call goes through all fields of the kind.
@@ -30,7 +28,7 @@ class WrongPlace {
  private:
   void learn(const Schema& schema, const std::string& path);
 
-  const kinds::KindInfo* kind_ = nullptr;
+  const kinds::KindInfo& kind_;
   std::span<const OptionField> option_fields_;
   std::map<std::string, std::vector<std::string>, std::less<>> parents_;  // by field
 };

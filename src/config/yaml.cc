@@ -242,9 +242,8 @@ constexpr Slip kSlips[] = {
      [](std::string_view line) {
        return line.substr(0, std::min(line.find_first_not_of(" \t"), line.size())).contains('\t');
      }},
-    {"a template ({{ ... }}) that is not in quotes: render a chart of Helm first, as with `helm template CHART | "
-     "sluice "
-     "check -`, and put a text of your own in quotes",
+    {"a template ({{ ... }}) that is not in quotes: render a chart of Helm first, as with "
+     "`helm template CHART | sluice check -`, and put a text of your own in quotes",
      [](std::string_view line) {
        const std::string_view text = trim(line);
        return text.starts_with("{{") ||
@@ -255,16 +254,20 @@ constexpr Slip kSlips[] = {
      [](std::string_view line) { return line.contains("\xC2\xA0"); }},
 };
 
+// Lines count from 1.
 std::string_view line_of(std::string_view file, uint32_t number) {
   for (uint32_t line = 1; line < number && !file.empty(); ++line)
     file.remove_prefix(std::min(file.find('\n'), file.size() - 1) + 1);
-  return number == 0 ? std::string_view() : file.substr(0, file.find('\n'));
+  return file.substr(0, file.find('\n'));
 }
 
 SyntaxError in_peoples_words(std::string_view file, SyntaxError error) {
-  for (const uint32_t line : {error.place.line, error.place.line - 1, error.place.line + 1})
+  for (const uint32_t line : {error.place.line, error.place.line - 1, error.place.line + 1}) {
+    if (line == 0) continue;
+    const std::string_view text = line_of(file, line);
     for (const Slip& slip : kSlips)
-      if (line != 0 && slip.is_in(line_of(file, line))) return {{.line = line, .column = 0}, std::string(slip.message)};
+      if (slip.is_in(text)) return {{.line = line, .column = 0}, std::string(slip.message)};
+  }
   return error;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <utility>
 
 #include "base/strings.h"
 #include "config/kinds/paths.h"
@@ -208,9 +209,11 @@ void bind(Fields& f, Route& r) {
   f.unsupported({"optionsConfigRefs", "inheritableMatchers", "inheritablePathMatchers"});
   f.one_of({"routeAction", "redirectAction", "directResponseAction", "delegateAction"});
   if (!f.reading()) return;
+  // Needed no longer than this: there may be many routes.
+  const auto only_forwarding = std::exchange(r.options.only_forwarding, {});
   // Gloo takes these options on any route and drops them in silence (gloo-core 5.1).
   if (redirect || direct)
-    for (const RouteOptions::Written& written : r.options.only_forwarding)
+    for (const RouteOptions::Written& written : only_forwarding)
       f.reader().tell_below(Severity::warning, written.keys, written.place,
                             fmt::format("has no effect on a {}: nothing is forwarded",
                                         redirect ? "redirectAction" : "directResponseAction"));

@@ -97,7 +97,8 @@ struct RouteOptions {
   HeaderManipulation header_manipulation;
   OptionSet filters;  // OptionLevel::route
 
-  // Which of these were set although they mean nothing unless requests are forwarded, and where.
+  // Which of these were set although they mean nothing unless requests are forwarded, and where. Empty once
+  // the route is read.
   struct Written {
     std::vector<std::string_view> keys;  // from the route on
     Place place;
