@@ -8,12 +8,6 @@
 namespace sluice {
 namespace {
 
-bool is_name(std::string_view name) {
-  return !name.empty() && std::ranges::all_of(name, [](char c) {
-    return ascii_alpha(c) || ascii_digit(c) || std::string_view("!#$%&'*+-.^_`|~").contains(c);
-  });
-}
-
 // Where the body ends, and what was agreed with the neighbour on this connection.
 constexpr std::string_view kOwn[] = {"connection", "content-length",   "expect", "http2-settings",
                                      "keep-alive", "proxy-connection", "te",     "trailer",
@@ -21,8 +15,14 @@ constexpr std::string_view kOwn[] = {"connection", "content-length",   "expect",
 
 }  // namespace
 
+bool is_header_name(std::string_view name) {
+  return !name.empty() && std::ranges::all_of(name, [](char c) {
+    return ascii_alpha(c) || ascii_digit(c) || std::string_view("!#$%&'*+-.^_`|~").contains(c);
+  });
+}
+
 std::string header_change_error(std::string_view name) {
-  if (!is_name(name)) return fmt::format("{} is no header name", json_quote(printable(name, 60)));
+  if (!is_header_name(name)) return fmt::format("{} is no header name", json_quote(printable(name, 60)));
   const std::string lower = to_lower(name);
   if (std::ranges::none_of(kOwn, [&](std::string_view own) { return same_header(lower, own); })) return {};
   return fmt::format(

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <algorithm>
 
+#include "base/header_names.h"
 #include "base/strings.h"
 
 namespace sluice::kinds {
@@ -37,18 +38,16 @@ std::string path_error(std::string_view path) {
   return {};
 }
 
-bool is_token(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return ascii_alpha(c) || ascii_digit(c) || std::string_view("!#$%&'*+-.^_`|~").contains(c);
-  });
-}
-
 bool is_header_name(std::string_view name) {
-  return is_token(name);
+  return sluice::is_header_name(name);
 }
 
 bool is_pseudo_header(std::string_view name) {
-  return name.starts_with(':') && is_token(name.substr(1));
+  return name.starts_with(':') && is_header_name(name.substr(1));
+}
+
+bool is_method(std::string_view text) {
+  return is_header_name(text);  // a token too
 }
 
 bool is_header_value(std::string_view value) {

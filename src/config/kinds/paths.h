@@ -15,8 +15,8 @@ bool is_header_name(std::string_view name);
 bool is_pseudo_header(std::string_view name);
 // No control bytes but tab (RFC 9110 5.5).
 bool is_header_value(std::string_view value);
-// A method name (RFC 9110 9.1) is a token.
-bool is_token(std::string_view text);
+// A method name (RFC 9110 9.1).
+bool is_method(std::string_view text);
 
 // host[:port] as it may stand in Host: a name, an IPv4 address or a bracketed IPv6 address, no user, no path.
 bool is_authority(std::string_view text);
