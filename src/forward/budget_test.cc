@@ -1,6 +1,7 @@
 #include "forward/budget.h"
 
 #include <gtest/gtest.h>
+#include <deque>
 
 #include "forward/connection.h"
 #include "io/testing.h"

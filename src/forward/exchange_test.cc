@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <deque>
 
 #include "io/testing.h"
 #include "pipeline/message.h"

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <deque>
 
 #include "http/body_budget.h"
 #include "io/testing.h"
