@@ -186,7 +186,8 @@ class Fields {
   void unsupported(std::initializer_list<std::string_view> names);
   // Known, and kept there by somebody else: says nothing about what is wanted.
   void ignored(std::string_view name, std::string_view doc);
-  // Known, and of no effect here, which a warning says: "has no effect: <why>".
+  // Known, and of no effect here, which a warning says: "has no effect: <why>". Nothing is said of `false` and of an
+  // empty list, which ask for nothing.
   void without_effect(std::string_view name, std::string_view why);
   // Every option of the level: those that filters provide go into the set, other known names are "not supported yet".
   void options(OptionSet& set, OptionLevel level);

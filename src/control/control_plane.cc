@@ -171,16 +171,9 @@ class ControlPlane final : private Waiter {
   OwnPort probes_{"metrics", kProbeConnectionsMax, metrics_};
 };
 
-std::vector<OptionField> fields_of(std::span<const FilterFactory* const> filters) {
-  std::vector<OptionField> out;
-  for (const FilterFactory* filter : filters)
-    for (OptionField& field : filter->option_fields()) out.push_back(std::move(field));
-  return out;
-}
-
 ControlPlane::ControlPlane(const RunOptions& options)
     : options_(options),
-      option_fields_(fields_of(options.filters)),
+      option_fields_(option_fields_of(options.filters)),
       descriptors_(share_descriptors(raise_descriptor_limit(), options.workers)),
       metrics_(options.workers + 2),  // the workers, this thread, and the one that writes access logs
       log_files_(options.workers + 1, metrics_),

@@ -785,7 +785,7 @@ class FieldEffects : public testing::Test {
     return text.contains(named.substr(colon + 2)) ? "" : fmt::format("there is no such test: {}", named);
   }
 
-  const std::vector<OptionField> options_ = option_fields_of_all_filters();
+  const std::vector<OptionField> options_ = option_fields_of(all_filters());
   std::string folder_ = std::filesystem::temp_directory_path() / fmt::format("sluice-fields-{}", ::getpid());
   Setter setter_{folder_};
   std::map<std::string, World::Seen> without_;  // by the documents

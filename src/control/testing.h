@@ -1,8 +1,6 @@
 // What tests of a Translator need around it.
 #pragma once
 
-#include <vector>
-
 #include "control/translate.h"
 #include "filters/all.h"
 
@@ -15,14 +13,6 @@ inline TranslateOptions translate_options(Metrics& metrics, ResolverPool& resolv
   out.log_files = &log_files;
   out.filters = all_filters();
   return out;
-}
-
-// The options of all filters, as kinds have them.
-inline std::vector<OptionField> option_fields_of_all_filters() {
-  std::vector<OptionField> fields;
-  for (const FilterFactory* filter : all_filters())
-    for (OptionField& field : filter->option_fields()) fields.push_back(std::move(field));
-  return fields;
 }
 
 }  // namespace sluice

@@ -136,7 +136,7 @@ class Translate : public testing::Test {
   LogFiles log_files_{2, metrics_};
   Loop loop_;
   ResolverPool resolvers_{{&loop_}};
-  const std::vector<OptionField> fields_ = option_fields_of_all_filters();
+  const std::vector<OptionField> fields_ = option_fields_of(all_filters());
   Translator translator_{translate_options(metrics_, resolvers_, log_files_)};
   Translation now_;
 

@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "control/control_plane.h"
+#include "filters/all.h"
 #include "main/commands.h"
-#include "main/program.h"
 
 namespace sluice {
 namespace {

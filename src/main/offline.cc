@@ -5,8 +5,8 @@
 #include <iterator>
 
 #include "control/store/folder_scan.h"
+#include "filters/all.h"
 #include "main/commands.h"
-#include "main/program.h"
 
 namespace sluice {
 namespace {
@@ -50,7 +50,9 @@ std::optional<std::vector<ConfigFile>> read_files(const std::vector<std::string>
 }
 
 Offline::Offline(std::span<const ConfigFile> files)
-    : fields_(all_option_fields()), translator_(options(metrics_, resolvers_)), loaded(load_config(files, fields_)) {
+    : fields_(option_fields_of(all_filters())),
+      translator_(options(metrics_, resolvers_)),
+      loaded(load_config(files, fields_)) {
   // Those that a gateway started without options has besides: a request to them is refused by its rule own-port.
   translator_.set_open_ports({kAdminPortDefault, kApiPortDefault});
   translation = translator_.translate(all_documents(loaded), loaded.gaps);

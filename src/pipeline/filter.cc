@@ -39,4 +39,11 @@ Task<Response> run_chain(Request& request) {
   return Next(*request.route.chain, 0)(request);
 }
 
+std::vector<OptionField> option_fields_of(std::span<const FilterFactory* const> filters) {
+  std::vector<OptionField> out;
+  for (const FilterFactory* filter : filters)
+    for (OptionField& field : filter->option_fields()) out.push_back(std::move(field));
+  return out;
+}
+
 }  // namespace sluice

@@ -199,4 +199,7 @@ class FilterFactory {
   virtual std::vector<MetricFamily> metrics() const { return {}; }
 };
 
+// The options of all of them, as kinds have them.
+std::vector<OptionField> option_fields_of(std::span<const FilterFactory* const> filters);
+
 }  // namespace sluice
