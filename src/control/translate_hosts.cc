@@ -269,8 +269,8 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   build.name = fmt::format("{} route {}", short_name(service.key), index);
   std::vector<StagedFilter> filters;
   for (const FilterFactory* factory : options_.filters)
-    for (StagedFilter& filter : TRY(factory->build(build))) filters.push_back(std::move(filter));
-  std::ranges::stable_sort(filters, {}, &StagedFilter::stage);
+    for (StagedFilter& filter : TRY(factory->build(build)))
+      filters.insert(std::ranges::upper_bound(filters, filter.stage, {}, &StagedFilter::stage), std::move(filter));
   return filters;
 }
 

@@ -80,10 +80,9 @@ void print_filters() {
   print_head("Filters",
              "A route's chain holds only the filters that its options switch on, in this order; the response passes "
              "them in reverse.\n");
-  std::vector<std::pair<Stage, std::string_view>> order;
+  std::multimap<Stage, std::string_view> order;  // those of one stage as the build lists them
   for (const FilterFactory* filter : all_filters())
-    for (const Stage stage : filter->stages()) order.emplace_back(stage, filter->name());
-  std::ranges::stable_sort(order, {}, &std::pair<Stage, std::string_view>::first);
+    for (const Stage stage : filter->stages()) order.emplace(stage, filter->name());
   for (const auto& [stage, name] : order) fmt::print("1. {}: [{}](#{})\n", stage_name(stage), name, name);
   fmt::print("1. {}: the destination, a redirect, or a direct response\n", stage_name(Stage::router));
   for (const FilterFactory* filter : all_filters()) {

@@ -259,10 +259,9 @@ int run_main(int argc, char** argv) {
 }  // namespace
 
 int filters_command() {
-  std::vector<std::pair<Stage, std::string>> rows;
+  std::multimap<Stage, std::string_view> rows;  // those of one stage as the build lists them
   for (const FilterFactory* filter : all_filters())
-    for (const Stage stage : filter->stages()) rows.emplace_back(stage, std::string(filter->name()));
-  std::ranges::stable_sort(rows, {}, &std::pair<Stage, std::string>::first);
+    for (const Stage stage : filter->stages()) rows.emplace(stage, filter->name());
   for (const auto& [stage, name] : rows) fmt::print("{:<26} {}\n", stage_name(stage), name);
   fmt::print("{:<26} {}\n", stage_name(Stage::router),
              "static upstreams, dynamic forward proxy, redirect, direct response");
