@@ -23,8 +23,11 @@ constexpr std::string_view kTemporarySuffix = ".tmp";
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
   }
@@ -162,36 +165,56 @@ Status sync_folder(const std::string& folder) {
   return {};
 }
 
-// Which file a name leads to; nothing when it leads to none.
-using FileId = std::optional<std::pair<dev_t, ino_t>>;
-FileId file_at(const char* path) {
-  struct stat info{};
-  if (::lstat(path, &info) != 0) return std::nullopt;
-  return std::pair(info.st_dev, info.st_ino);
-}
+// The file that a name led to when it was asked, or none. It is held open: the number of a file that is gone is given
+// to the next one that is made, which would then be taken for it.
+class HeldFile {
+ public:
+  explicit HeldFile(const char* path) : fd_(::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC)) {
+    struct stat info{};
+    if (fd_ && ::fstat(fd_.get(), &info) == 0) id_ = std::pair(info.st_dev, info.st_ino);
+  }
+  friend bool operator==(const HeldFile& a, const HeldFile& b) { return a.id_ == b.id_; }
+
+ private:
+  Descriptor fd_;
+  std::optional<std::pair<dev_t, ino_t>> id_;
+};
 
 int swap(const char* a, const std::string& b) {
   return ::renameat2(AT_FDCWD, a, AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
 }
 
-// After a swap that took out what it should not have: puts that back. What comes out then must be `put_in`; anything
-// else is an edit made meanwhile, newer than what was put back, and takes its place again.
-void swap_back(const Temporary& temporary, const std::string& path, FileId put_in) {
-  constexpr int kSwapsMax = 100;
-  for (int i = 0; i < kSwapsMax; ++i) {
-    const FileId putting_in = file_at(temporary.path());
-    if (swap(temporary.path(), path) != 0) return;  // removed meanwhile: that is newer still
-    if (file_at(temporary.path()) == put_in) return;
-    put_in = putting_in;
-  }
+// Somebody's edit stays where it is, and they are told where.
+std::unexpected<Error> not_put_back(Temporary& temporary, const std::string& path, int error) {
+  const std::string what = fmt::format("put back an edit that is now in {} as", temporary.path());
+  temporary.renamed();
+  return failed(what, path, error);
 }
 
-Status replace_expected(Temporary& temporary, const std::string& path, const std::string& expected) {
-  const FileId ours = file_at(temporary.path());
+// After a swap that took out what it should not have: puts that back. What comes out then must be `put_in`; anything
+// else is an edit made meanwhile, newer than what was put back, and takes its place again.
+Status swap_back(Temporary& temporary, const std::string& path, HeldFile put_in) {
+  constexpr int kSwapsMax = 100;
+  for (int i = 0; i < kSwapsMax; ++i) {
+    HeldFile putting_in(temporary.path());
+    if (swap(temporary.path(), path) != 0) {
+      if (errno == ENOENT) return {};  // removed meanwhile: that is newer still
+      return not_put_back(temporary, path, errno);
+    }
+    if (HeldFile(temporary.path()) == put_in) return {};
+    put_in = std::move(putting_in);
+  }
+  return {};
+}
+
+Status replace_expected(Temporary& temporary, const std::string& path, const std::string& expected,
+                        const std::function<void()>& before_back) {
+  HeldFile ours(temporary.path());
   if (swap(temporary.path(), path) == 0) {
     auto taken_out = check_content(temporary.path(), expected);
     if (taken_out) return {};  // and goes with `temporary`
-    swap_back(temporary, path, ours);
+    if (before_back) before_back();
+    TRY(swap_back(temporary, path, std::move(ours)));
     if (taken_out.error().kind != ErrorKind::conflict) return taken_out;
     return changed_meanwhile(path);
   }
@@ -231,7 +254,7 @@ Result<std::string> read_file(const std::string& path, size_t bytes_max) {
 }
 
 Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected,
-                    const std::function<void()>& meanwhile) {
+                    const std::function<void()>& meanwhile, const std::function<void()>& before_back) {
   struct stat there{};
   there.st_mode = 0644;
   if (expected) {
@@ -251,7 +274,7 @@ Status replace_file(const std::string& path, std::string_view bytes, const std::
   }
   if (expected) TRY(check_content(path, *expected));
   if (meanwhile) meanwhile();
-  TRY(expected ? replace_expected(temporary, path, *expected) : create(temporary, path));
+  TRY(expected ? replace_expected(temporary, path, *expected, before_back) : create(temporary, path));
   return sync_folder(folder_of(path));
 }
 
@@ -265,8 +288,10 @@ Status remove_file(const std::string& path, const std::string& expected, const s
   if (::rename(path.c_str(), taken.path()) != 0)
     return errno == ENOENT ? Status(changed_meanwhile(path)) : Status(failed("remove", path, errno));
   if (const auto content = check_content(taken.path(), expected); !content) {
-    // A file that appeared meanwhile is newer, and stays.
-    if (::renameat2(AT_FDCWD, taken.path(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) taken.renamed();
+    if (::renameat2(AT_FDCWD, taken.path(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0)
+      taken.renamed();
+    else if (errno != EEXIST)  // what appeared meanwhile is newer, and stays
+      return not_put_back(taken, path, errno);
     return content.error().kind == ErrorKind::conflict ? Status(changed_meanwhile(path)) : content;
   }
   return sync_folder(folder_of(path));

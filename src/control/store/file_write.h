@@ -22,9 +22,10 @@ std::string content_hash(std::string_view bytes);  // SHA-256, 32 bytes
 
 // `expected` is the content_hash() of what must be there now; nothing: the file must not be there yet.
 // Errors: `conflict` something else is there, `denied` it must not be written and why, `limit` the disk is full, `io`.
-// `meanwhile`, for tests, runs between the last look at the file and the moment in which it is taken away.
+// For tests: `meanwhile` runs between the last look at the file and the moment in which it is taken away, `before_back`
+// before what was taken away is put back.
 Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected,
-                    const std::function<void()>& meanwhile = {});
+                    const std::function<void()>& meanwhile = {}, const std::function<void()>& before_back = {});
 Status remove_file(const std::string& path, const std::string& expected, const std::function<void()>& meanwhile = {});
 
 // Temporary files that writers which are no more left in the folder.
