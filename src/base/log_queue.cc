@@ -100,7 +100,7 @@ void LogQueue::run(const std::shared_ptr<State>& held) {
     lock.unlock();
     if (state.write_whole(batch, true) && lost > 0) state.write_whole(state.hooks.dropped(lost), false);
     batch.clear();
-    if (batch.capacity() > 256 * 1024) batch.shrink_to_fit();
+    if (batch.capacity() > (256U << 10)) batch.shrink_to_fit();
     if (const auto now = std::chrono::steady_clock::now(); now >= next_second) {
       next_second = now + 1s;
       if (state.hooks.every_second) state.hooks.every_second();

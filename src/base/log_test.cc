@@ -73,13 +73,13 @@ TEST(LogQueue, keeps_lines_of_several_threads_whole) {
   Pipe pipe;
   LogQueue queue(pipe.writer(), {.dropped = &dropped_line});
   std::vector<std::thread> threads;
-  for (char name : {'a', 'b', 'c'})
+  for (const char name : {'a', 'b', 'c'})
     threads.emplace_back([&queue, name] {
       for (int i = 0; i < 500; ++i) queue.push(std::string(100, name) + "\n");
     });
   for (std::thread& thread : threads) thread.join();  // nobody waits, though a pipe holds less
   std::string all;
-  while (all.size() < 3 * 500 * 101) all += pipe.read_until("\n");
+  while (all.size() < size_t{3} * 500 * 101) all += pipe.read_until("\n");
   size_t bad = 0;
   for (size_t at = 0; at < all.size(); at += 101) bad += all.substr(at, 101) != std::string(100, all[at]) + "\n";
   EXPECT_EQ(bad, 0U);

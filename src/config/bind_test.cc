@@ -150,7 +150,7 @@ TEST(Bind, keeps_defaults_of_what_is_absent) {
 }
 
 TEST(Bind, says_what_is_wrong_and_where) {
-  struct {
+  const struct {
     const char* yaml;
     const char* error;
   } rows[] = {

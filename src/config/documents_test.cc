@@ -20,7 +20,7 @@ std::string error_of(std::string_view file, const DocumentLimits& limits = {}) {
 }
 
 TEST(Documents, read_plain_scalars_as_kubectl_does) {
-  struct {
+  const struct {
     const char* yaml;
     const char* json;
   } rows[] = {
@@ -122,7 +122,7 @@ TEST(Documents, may_be_json) {
 }
 
 TEST(Documents, that_break_a_rule_are_refused_with_their_line) {
-  struct {
+  const struct {
     std::string file;
     const char* error;
   } rows[] = {
@@ -201,7 +201,6 @@ TEST(Documents, with_bombs_are_refused_quickly) {
   for (int i = 0; i < 100; ++i) text += "*x,";
   EXPECT_TRUE(error_of(text + "]").ends_with("bytes of text once aliases are followed")) << error_of(text);
 
-  std::string merge = "a: &x {b: 1}\n";
   std::string nested = "&a0 x";
   for (unsigned i = 1; i < 60; ++i) nested = fmt::format("&a{} [{}]", i, nested);
   EXPECT_EQ(error_of(nested), "");
@@ -212,7 +211,7 @@ TEST(Documents, with_bombs_are_refused_quickly) {
   EXPECT_NE(error_of(std::string(1'000'000, '[')), "");
   EXPECT_NE(error_of("[" + std::string(1'000'000, ',')), "");
   EXPECT_NE(error_of("{\"a\":" + std::string(1'000'000, '[')), "");
-  EXPECT_NE(error_of("? " + std::string(200'000, '?')), "x");
+  EXPECT_EQ(error_of("? " + std::string(200'000, '?')), "");  // one long key
 }
 
 TEST(Documents, can_be_replaced_removed_and_appended_alone) {

@@ -159,6 +159,7 @@ void Fields::finish() {
   if (!reader_) return;
   const Node::Map& members = *node_->map();
   std::vector<std::string_view> names;
+  names.reserve(declared_.size());
   for (const Declared& entry : declared_) names.push_back(entry.name);
   for (size_t i = 0; i < members.size(); ++i) {
     if (used_[i]) continue;

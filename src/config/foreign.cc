@@ -104,7 +104,7 @@ std::string foreign_name(const Node& document) {
                            : fmt::format("a document of apiVersion {}", printable(version, 60));
   }
   if (kind.empty()) return {};
-  const std::string name = fmt::format("{} {}", printable(version, 60), printable(kind, 60));
+  std::string name = fmt::format("{} {}", printable(version, 60), printable(kind, 60));
   if (kind == "Kustomization") return "a Kustomization";
   if (version.empty()) return {};
   const std::string_view group = group_of(version);

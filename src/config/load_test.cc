@@ -137,7 +137,7 @@ TEST(Load, names_both_places_of_a_duplicate_object) {
 }
 
 TEST(Load, refuses_what_is_no_object_of_ours) {
-  struct {
+  const struct {
     const char* yaml;
     const char* said;
   } rows[] = {
@@ -232,7 +232,7 @@ TEST(Load, takes_a_list_of_one_kind_whose_items_may_go_without_it) {
 }
 
 TEST(Load, skips_what_is_not_for_it_and_says_so) {
-  struct {
+  const struct {
     std::string yaml;
     const char* said;
   } rows[] = {
@@ -287,6 +287,7 @@ TEST(Load, takes_no_patch_of_a_kustomization_for_an_object) {
 
 TEST(Load, keeps_notes_from_pushing_out_errors) {
   std::vector<ConfigFile> files;
+  files.reserve(2001);
   for (int i = 0; i < 2000; ++i) files.push_back({fmt::format("{}", i), "a: 1\n"});
   files.push_back({"last", gateway("a", "  nonsense: 1\n")});
   const LoadedConfig config = load(std::move(files));
@@ -297,7 +298,7 @@ TEST(Load, keeps_notes_from_pushing_out_errors) {
 
 TEST(Load, says_where_a_field_belongs_that_stands_elsewhere) {
   const std::string vs = "apiVersion: gateway.solo.io/v1\nkind: VirtualService\nmetadata: {name: a}\n";
-  struct {
+  const struct {
     std::string yaml;
     std::string said;
   } rows[] = {
@@ -360,6 +361,7 @@ TEST(Load, refuses_an_oversized_file_at_once) {
 
 TEST(Load, refuses_more_than_64_mib_together) {
   std::vector<ConfigFile> files;
+  files.reserve(9);
   for (int i = 0; i < 8; ++i) files.push_back({fmt::format("f{}", i), "# nothing\n", 8 << 20});
   files.push_back({"last", gateway("a")});
   const LoadedConfig config = load(std::move(files));

@@ -19,7 +19,7 @@ TEST(Node, is_equal_whatever_the_order_of_keys) {
 }
 
 TEST(Node, differs_in_type_order_of_lists_and_missing_keys) {
-  const char* rows[][2] = {{"a: 1", "a: '1'"},       {"a: 1", "a: 1.5"}, {"[x, y]", "[y, x]"},
+  const char* const rows[][2] = {{"a: 1", "a: '1'"},       {"a: 1", "a: 1.5"}, {"[x, y]", "[y, x]"},
                            {"{a: 1, b: 2}", "a: 1"}, {"a:", "a: ''"},    {"a: {}", "a: []"}};
   for (const auto& [a, b] : rows) {
     EXPECT_NE(yaml(a), yaml(b)) << a;
@@ -29,7 +29,7 @@ TEST(Node, differs_in_type_order_of_lists_and_missing_keys) {
 
 TEST(Node, merge_patch_follows_rfc_7396) {
   // The examples of its appendix A.
-  const char* rows[][3] = {
+  const char* const rows[][3] = {
       {R"({"a":"b"})", R"({"a":"c"})", R"({"a":"c"})"},
       {R"({"a":"b"})", R"({"b":"c"})", R"({"a":"b","b":"c"})"},
       {R"({"a":"b"})", R"({"a":null})", R"({})"},
@@ -54,7 +54,7 @@ TEST(Node, merge_patch_follows_rfc_7396) {
 
 TEST(Node, finds_the_place_of_a_path) {
   const Node node = yaml("spec:\n  routes:\n    - name: a\n    - name: b\n      x.y:\n        z: 1\n");
-  struct {
+  const struct {
     const char* path;
     uint32_t line;
   } rows[] = {{"spec", 1},

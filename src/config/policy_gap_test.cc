@@ -53,8 +53,10 @@ TEST(PolicyGap, tells_what_a_policy_with_errors_is_for_as_far_as_it_can_be_read)
 
 TEST(PolicyGap, is_not_made_of_what_is_certainly_no_policy) {
   for (const std::string_view yaml : {
-           "apiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: a}\nspec: {targetRefs: [{group: "
-           "gateway.solo.io, kind: Gateway, name: b}]}",
+           R"(apiVersion: sluice.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: a}
+spec: {targetRefs: [{group: gateway.solo.io, kind: Gateway, name: b}]})",
            "apiVersion: gateway.solo.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {virtualHst: {}}",
            "apiVersion: gateway.solo.io/v1\nkind: VirtualServce\nmetadata: {name: a}",
            "apiVersion: sluice.dev/v1alpha1\nkind: ProxySetings\nmetadata: {name: a}",

@@ -11,7 +11,7 @@ namespace {
 // "spec.virtualHost.routes[0].options" -> its parts; those of a list count whatever their number.
 std::vector<std::string_view> parts_of(std::string_view path) {
   std::vector<std::string_view> parts;
-  for (std::string_view part : split(path, '.')) parts.push_back(part.substr(0, part.find('[')));
+  for (const std::string_view part : split(path, '.')) parts.push_back(part.substr(0, part.find('[')));
   return parts;
 }
 

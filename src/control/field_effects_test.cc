@@ -750,7 +750,7 @@ class FieldEffects : public testing::Test {
       return said.contains(expected)
                  ? ""
                  : fmt::format("expected \"{}\" at {}; said: {}", expected, placed.path, with.diagnostics.to_string());
-    if (with.diagnostics.errors() > 0 || with.errors.size() > 0)
+    if (with.diagnostics.errors() > 0 || !with.errors.empty())
       return field.kind == "Secret" && with.errors.size() == 1
                  ? ""  // its type is told where it is used
                  : "it is refused: " + with.diagnostics.to_string() + first(with.errors);

@@ -15,9 +15,9 @@
 namespace sluice {
 
 struct HeadLimits {
-  size_t line_bytes_max = 8 * 1024;    // the request line (414)
-  size_t head_bytes_max = 60 * 1024;   // all of it (431)
-  size_t field_bytes_max = 16 * 1024;  // one field's line (431)
+  size_t line_bytes_max = 8U << 10;    // the request line (414)
+  size_t head_bytes_max = 60U << 10;   // all of it (431)
+  size_t field_bytes_max = 16U << 10;  // one field's line (431)
   size_t fields_max = 100;             // (431)
 };
 

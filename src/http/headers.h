@@ -95,8 +95,8 @@ class Headers {
   template <class Condition>
   size_t remove_if(Condition&& condition) {
     HeaderField* kept = fields_;
-    for (HeaderField& field : *this)
-      if (!condition(const_cast<const HeaderField&>(field))) *kept++ = field;
+    for (const HeaderField& field : *this)
+      if (!condition(field)) *kept++ = field;
     const auto removed = static_cast<size_t>(end() - kept);
     size_ -= removed;
     return removed;

@@ -9,8 +9,8 @@ namespace sluice {
 
 class Block {
  public:
-  static constexpr size_t kSmall = 16 * 1024;
-  static constexpr size_t kLarge = 64 * 1024;  // also what larger ones are made of: a request head may need them
+  static constexpr size_t kSmall = 16U << 10;
+  static constexpr size_t kLarge = 64U << 10;  // also what larger ones are made of: a request head may need them
 
   Block() = default;
   explicit Block(size_t bytes_min);

@@ -69,7 +69,7 @@ struct PromiseBase {
     bool await_ready() noexcept { return false; }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) noexcept {
-      PromiseBase& promise = self.promise();
+      const PromiseBase& promise = self.promise();
       if (promise.continuation) return promise.continuation;
       if (promise.context && promise.context->finished) promise.context->finished(*promise.context);
       return std::noop_coroutine();
@@ -171,11 +171,12 @@ inline Task<void> task_detail::Promise<void>::get_return_object() {
 // When the task is cancelled, result() is not asked and the co_await gives `cancelled`.
 template <class Derived, class T>
 class Wait : public Waiter {
- public:
+  friend Derived;  // nobody else may take it as a base
   Wait() = default;
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
 
+ public:
   bool await_ready() { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> task) {

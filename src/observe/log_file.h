@@ -25,8 +25,8 @@ namespace sluice {
 
 class LogFile {
  public:
-  static constexpr size_t kFlushBytes = 64 * 1024;
-  static constexpr size_t kWaitingBytesMax = 1024 * 1024;
+  static constexpr size_t kFlushBytes = 64U << 10;
+  static constexpr size_t kWaitingBytesMax = 1U << 20;
 
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;

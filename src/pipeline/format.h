@@ -37,7 +37,7 @@ class FormatOperator;
 
 class Format {
  public:
-  static constexpr size_t kTextBytesMax = 16 * 1024;
+  static constexpr size_t kTextBytesMax = 16U << 10;
 
   // The error names the operator and its place; one that is understood but not to be had says "not supported yet".
   static Result<Format> compile(std::string_view text, FormatUse use = FormatUse::log);

@@ -4,7 +4,7 @@ namespace sluice::kinds {
 namespace {
 
 TEST(Kinds, are_found_by_every_name_that_people_type) {
-  struct {
+  const struct {
     const char* word;
     const char* kind;
   } rows[] = {{"vs", "VirtualService"},

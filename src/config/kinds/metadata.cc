@@ -50,7 +50,7 @@ void check_labels(Fields& f, const Metadata& metadata) {
 }
 
 void check_annotations(Fields& f, const Metadata& metadata) {
-  constexpr size_t kBytesMax = 256 * 1024;  // as Kubernetes
+  constexpr size_t kBytesMax = 256U << 10;  // as Kubernetes
   size_t bytes = 0;
   for (const auto& [key, value] : metadata.annotations) {
     bytes += key.size() + value.size();

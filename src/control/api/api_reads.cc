@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t kPageMax = 100'000;
 constexpr Nanos kWatchTimeoutDefault = 30min;
-constexpr int64_t kWatchSecondsMax = 24 * 3600;
+constexpr int64_t kWatchSecondsMax = int64_t{24} * 3600;
 
 Outcome<Selection> selection_of(const Query& query, const Kind& kind, std::string_view ns) {
   Selection selection{.ns = std::string(ns)};
@@ -222,6 +222,7 @@ std::vector<View> ApiServer::namespaces() const {
     created = std::min(created, object->created);
   }
   std::vector<View> views;
+  views.reserve(found.size());
   for (const auto& [name, created] : found) views.push_back(namespace_view(name, created, store_.version()));
   return views;
 }

@@ -571,7 +571,7 @@ TEST(ApiServer, says_of_a_collection_why_it_was_not_deleted) {
 }
 
 TEST(ApiServer, names_the_read_only_folder_that_keeps_a_collection) {
-  TestFolder folder;
+  const TestFolder folder;
   folder.write("a.yaml", upstream("a", 1, R"(,"namespace":"ns")"));
   ObjectStore store{kNow};
   auto config = ConfigFolder::open(store, {folder.path()}, {});
@@ -804,7 +804,7 @@ TEST(Watch, that_is_read_slowly_tells_each_state_once) {
 TEST(Watch, that_nobody_reads_keeps_no_object) {
   Api api;
   api.add("a");
-  std::weak_ptr<const Node> first = api.store.find({"Upstream", "ns", "a"})->view;
+  const std::weak_ptr<const Node> first = api.store.find({"Upstream", "ns", "a"})->view;
   auto reply = api.get(std::string(kUpstreams) + "?watch=1");
   for (size_t i = 0; i < ObjectStore::kHistoryMax + 2; ++i)
     api.store.set_status({"Upstream", "ns", "a"}, Node(static_cast<int>(i)));

@@ -21,13 +21,13 @@ constexpr size_t kObjectMemoryMax = size_t{32} << 20;  // more than what the lim
 // Kubernetes knows what its own kinds are by the path alone, and clients count on it; a custom resource must say it.
 void fill_in_type(const Kind& kind, Node& body) {
   if (!is_core(kind) || !body.map()) return;
-  const auto given = [&body](std::string_view field, std::string other) {
+  const auto given = [&body](std::string_view field, std::string_view other) {
     const auto text = body.text_at({field});
-    return text.empty() ? other : std::string(text);
+    return std::string(text.empty() ? other : text);
   };
   if (!body.text_at({"kind"}).empty() && !body.text_at({"apiVersion"}).empty()) return;
   Node filled = Node::make_map(
-      {{"apiVersion", given("apiVersion", kind.api_version())}, {"kind", given("kind", std::string(kind.kind))}});
+      {{"apiVersion", given("apiVersion", kind.api_version())}, {"kind", given("kind", kind.kind)}});
   filled.set_place(body.place());
   for (NodeMember& member : *body.map())
     if (!filled.find(member.key)) filled.map()->push_back(std::move(member));
@@ -285,6 +285,7 @@ Outcome<ApiAnswer> ApiServer::remove_all(Write& write) {
   if (!write.dry_run) {
     const ObjectStore::Batch batch(store_);  // one new snapshot for all
     std::vector<ObjectKey> keys;
+    keys.reserve(page.items.size());
     for (const View& view : page.items) keys.push_back(key_of(*view));
     if (auto erased = database_.erase_all(keys); !erased) return write_failed(kind, "", erased.error());
   }

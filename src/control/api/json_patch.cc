@@ -21,11 +21,12 @@ Result<Pointer> parse_pointer(std::string_view text) {
     for (size_t i = 0; i < part.size(); ++i) {
       if (part[i] != '~') {
         token += part[i];
-      } else if (++i < part.size() && (part[i] == '0' || part[i] == '1')) {
-        token += part[i] == '0' ? '~' : '/';
-      } else {
-        return invalid(fmt::format("\"{}\" is no JSON pointer: ~ must be followed by 0 or 1", printable(text, 80)));
+        continue;
       }
+      ++i;
+      if (i == part.size() || (part[i] != '0' && part[i] != '1'))
+        return invalid(fmt::format("\"{}\" is no JSON pointer: ~ must be followed by 0 or 1", printable(text, 80)));
+      token += part[i] == '0' ? '~' : '/';
     }
     pointer.push_back(std::move(token));
   }

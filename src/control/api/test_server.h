@@ -40,7 +40,7 @@ class TestServer {
     const uint64_t one = 1;
     CHECK(::write(stop_, &one, sizeof(one)) == sizeof(one));
     thread_.join();
-    for (Connection& connection : connections_) ::close(connection.fd);
+    for (const Connection& connection : connections_) ::close(connection.fd);
     ::close(listener_);
     ::close(stop_);
   }
@@ -62,7 +62,7 @@ class TestServer {
       std::vector<pollfd> polled{{stop_, POLLIN, 0}, {listener_, POLLIN, 0}};
       if (folder_) polled.push_back({folder_->fd(), POLLIN, 0});
       const size_t first = polled.size();
-      for (Connection& one : connections_)
+      for (const Connection& one : connections_)
         polled.push_back({one.fd, static_cast<short>(POLLIN | (one.out.empty() ? 0 : POLLOUT)), 0});
       ::poll(polled.data(), polled.size(), wait_ms());
       if (polled[0].revents) return;

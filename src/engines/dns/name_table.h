@@ -57,7 +57,7 @@ using Command = std::variant<SendQuery, CancelQuery, Publish>;
 
 class NameTable {
  public:
-  explicit NameTable(NameSettings settings) : settings_(std::move(settings)) {}
+  explicit NameTable(const NameSettings& settings) : settings_(settings) {}
   NameTable(const NameTable&) = delete;
   NameTable& operator=(const NameTable&) = delete;
 

@@ -43,6 +43,7 @@ class MessageBuilder {
     const IpAddress parsed = *IpAddress::parse(ip);
     std::vector<uint8_t> data;
     const unsigned count = parsed.is_v4() ? 4 : 16;
+    data.reserve(count);
     for (unsigned i = 0; i < count; ++i)
       data.push_back(static_cast<uint8_t>((i < 8 ? parsed.high() : parsed.low()) >> (56 - 8 * (i % 8))));
     return record(owner, parsed.is_v4() ? RecordType::a : RecordType::aaaa, ttl, data);
