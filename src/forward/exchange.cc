@@ -333,8 +333,11 @@ Task<void> Exchange::wait_for_connection() {
 std::span<const SocketAddress> Exchange::in_order() const {
   if (pool_->memory.empty() || targets_.size() == 1) return targets_;
   const SteadyTime now = request_.loop.now();
-  auto* sorted = request_.arena.make<std::vector<SocketAddress>>(targets_.begin(), targets_.end());
-  std::ranges::stable_partition(*sorted, [&](const SocketAddress& one) { return !pool_->memory.left_out(one, now); });
+  auto* sorted = request_.arena.make<std::vector<SocketAddress>>();
+  sorted->reserve(targets_.size());
+  for (const bool failed : {false, true})
+    for (const SocketAddress& one : targets_)
+      if (pool_->memory.left_out(one, now) == failed) sorted->push_back(one);
   return *sorted;
 }
 
