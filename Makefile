@@ -65,7 +65,7 @@ interop: ## the Kubernetes API with helm, client-go, Python's client and a curre
 format: ## clang-format every source in place
 	@git ls-files -co --exclude-standard 'src/*.h' 'src/*.cc' | xargs -r clang-format-19 -i
 
-tidy: build/dev/build.ninja ## clang-tidy over the sources changed since the last commit; ALL=1 over all
+tidy: build/dev/build.ninja ## clang-tidy over the sources changed since the last commit (else: in it); ALL=1 over all
 	@tools/setup.sh build test
 	@tools/tidy.sh $(if $(ALL),--all)
 

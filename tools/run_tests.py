@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the tests of a build: `tools/run_tests.py [SUITE...]`, all suites of `make test` by default.
 
-  checks     the rules about the tree itself: who may include whom, formatting, scripts
+  checks     the rules about the tree itself: who may include whom, formatting, clang-tidy on what changed, scripts
   unit       every gtest program (*_test) below the build folder
   fuzz       every fuzz target, a few seconds each, from its corpus
   scenarios  tests/scenarios/*.yaml against the program
@@ -30,6 +30,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SUITES = ["checks", "unit", "fuzz", "scenarios", "e2e"]
 UNIT_TIMEOUT = 300
 SCRIPT_TIMEOUT = 420
+TIDY_SOURCES_MAX = 12  # a source takes some ten seconds
 OUTPUT_LINES_MAX = 120
 ENVIRONMENT = {
     # A leak is a failure; what the sanitizers hold back after a free is kept small so that memory limits can be tested.
@@ -221,7 +222,7 @@ def script_jobs(folder, label, pattern="test_*.py"):
 @timed
 def run_check(name, argv):
     outcome = Outcome(f"checks {name}")
-    code, outcome.output = run_program(argv, 120)
+    code, outcome.output = run_program(argv, SCRIPT_TIMEOUT)
     if code == 0:
         outcome.passed = 1
     else:
@@ -236,10 +237,13 @@ def check_jobs(options):
         "sources_are_formatted": ["clang-format-19", "--dry-run", "-Werror", *sources],
         "shell_scripts_parse": ["bash", "-n", "tools/setup.sh", "tools/tidy.sh", ".ci/run"],
     }
+    if (ROOT / "build/dev/compile_commands.json").exists():
+        checks["changed_sources_are_tidy"] = ["env", f"TIDY_MAX={TIDY_SOURCES_MAX}", "tools/tidy.sh"]
     program = os.environ.get("SLUICE_BIN", str(options.build / "sluice"))
     if os.path.exists(program):
         checks["generated_docs_are_up_to_date"] = [sys.executable, "tools/write_docs.py", "--check", program]
-    return [Job(name, lambda name=name, argv=argv: run_check(name, argv)) for name, argv in checks.items()]
+    return [Job(name, lambda name=name, argv=argv: run_check(name, argv), 1e8 if "tidy" in name else 1)
+            for name, argv in checks.items()]
 
 
 JOBS = {"checks": check_jobs, "unit": unit_jobs, "fuzz": fuzz_jobs, "scenarios": script_jobs("tests/scenarios", "scenarios", "*.yaml"),
