@@ -215,13 +215,7 @@ class Loader {
     if (!documents) return broken(file, documents.error().place, std::move(documents.error().message));
     if (patches_.contains(file.path)) return note(file, {}, "skipped: a patch for Kustomize, no object by itself");
     Skipped skipped;
-    for (Document& document : *documents) {
-      if (is_list(document.node)) {
-        load_list(file, document, skipped);
-        continue;
-      }
-      add(file, std::move(document.node), document.begin, document.end, skipped);
-    }
+    for (Document& document : *documents) load(file, std::move(document.node), document.begin, document.end, skipped);
     if (!skipped.names.empty())
       note(file, skipped.first,
            fmt::format("skipped, as not for sluice: {}", fmt::join(skipped.names, ", ")) + skipped.remedy);
@@ -272,27 +266,37 @@ class Loader {
     return kind == "List" || (kind.ends_with("List") && node.find("items"));
   }
 
+  void load(const ConfigFile& file, Node node, size_t begin, size_t end, Skipped& skipped) {
+    if (is_list(node)) return load_list(file, node, skipped);
+    add(file, std::move(node), begin, end, skipped);
+  }
+
   // `kubectl get -o yaml` of several objects: a List, or a VirtualServiceList whose items may go without their kind.
   // They share the document, so none has bytes of its own.
-  void load_list(const ConfigFile& file, Document& document, Skipped& skipped) {
-    Node* items = document.node.find("items");
+  void load_list(const ConfigFile& file, Node& list, Skipped& skipped) {
+    Node* items = list.find("items");
     if (!items || !items->list()) {
-      out_.diagnostics.add({.file = file.path,
-                            .place = items ? items->place() : document.node.place(),
-                            .path = "items",
-                            .message = "a List has a list of objects here"});
+      const Diagnostic why{.file = file.path,
+                           .place = items ? items->place() : list.place(),
+                           .path = "items",
+                           .message = "a List has a list of objects here"};
+      out_.diagnostics.add(why);
+      note_nameless(why);
+      if (auto gap = sketch(list, file.path)) tell_gap(std::move(*gap), why);
       return;
     }
-    std::string_view kind = document.node.text_at({"kind"});
+    std::string_view kind = list.text_at({"kind"});
     kind.remove_suffix(std::string_view("List").size());
     for (Node& item : *items->list()) {
       if (!kind.empty() && item.map() && !item.find("kind")) {
         item.set("kind", Node(kind));
-        if (!item.find("apiVersion")) item.set("apiVersion", Node(document.node.text_at({"apiVersion"})));
+        if (!item.find("apiVersion")) item.set("apiVersion", Node(list.text_at({"apiVersion"})));
       }
-      add(file, std::move(item), 0, 0, skipped);
+      load(file, std::move(item), 0, 0, skipped);
     }
   }
+
+  void note_nameless(const Diagnostic& why) { out_.files_with_nameless.try_emplace(why.file, why.to_string()); }
 
   void add(const ConfigFile& file, Node node, size_t begin, size_t end, Skipped& skipped) {
     if (std::string name = foreign_name(node); !name.empty()) return skip(node, std::move(name), skipped);
@@ -306,7 +310,7 @@ class Loader {
       tell_gap(std::move(*gap), first_error(told, file, place));
       gap.reset();
     }
-    if (!object) return;
+    if (!object) return note_nameless(first_error(told, file, place));
     const Place name_place = place_at(object->node, "metadata.name");
     const auto [it, is_new] = places_.try_emplace(object->key, Seen{file.path, name_place.line, object->hash});
     if (is_new) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -54,6 +55,9 @@ struct LoadedConfig {
   std::vector<ConfigObjectPtr> objects;   // in the order of files and documents; rejected ones too; keys are unique
   std::vector<ConfigObjectPtr> surplus;   // second documents for an object that is there; all rejected
   std::vector<std::string> broken_files;  // could not be parsed at all: their objects are unknown, not gone
+  // Files with a document of which nobody knows what object it is, and what is wrong with the first such one: an object
+  // of before that is not there now may be that, not gone.
+  std::map<std::string, std::string> files_with_nameless;
   std::vector<PolicyGap> gaps;            // what may be an EgressPolicy and could not be understood
   Diagnostics diagnostics;
 };

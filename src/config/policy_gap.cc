@@ -13,23 +13,26 @@ constexpr std::string_view kKind = "EgressPolicy";
 constexpr std::string_view kGroup[] = {"sluice.dev"};
 constexpr std::string_view kTargetKinds[] = {"Gateway", "VirtualService", "EgressListener"};
 
-bool has_targets(const Node& document) {
-  return document.find("targetRefs") || document.find({"spec", "targetRefs"});
+// Whether it has a word anywhere that no EgressPolicy is without.
+bool mentions_policy(const Node& node) {
+  if (const std::string* text = node.text()) return may_hold_policy("", *text);
+  if (const auto* items = node.list()) return std::ranges::any_of(*items, mentions_policy);
+  return node.map() && std::ranges::any_of(*node.map(), [](const NodeMember& member) {
+           return may_hold_policy("", member.key) || mentions_policy(member.value);
+         });
 }
 
 // By its kind where that says something, else by its group, else by what it is made of.
 bool may_be_policy(const Node& document, std::string_view flattened_kind) {
-  if (const auto* items = document.list())
-    return std::ranges::any_of(*items, [](const Node& item) { return may_be_policy(item, ""); });
-  if (const std::string* text = document.text()) return may_hold_policy("", *text);
-  if (!document.map()) return false;
   if (!flattened_kind.empty()) return flattened_kind == kKind;
-  const std::string_view kind = document.text_at({"kind"});
+  std::string_view kind = document.text_at({"kind"});
+  if (kind.ends_with("List")) kind.remove_suffix(std::string_view("List").size());
+  if (const std::string_view looks_like = kind.empty() ? kind : kinds::nearest_kind(kind); !looks_like.empty())
+    return looks_like == kKind;
   const std::string_view version = document.text_at({"apiVersion"});
-  const std::string_view looks_like = kind.empty() ? std::string_view() : kinds::nearest_kind(kind);
-  if (!looks_like.empty()) return looks_like == kKind;
-  if (!version.empty()) return nearest(version.substr(0, version.find('/')), kGroup).has_value();
-  return has_targets(document);
+  if (const size_t slash = version.find('/'); slash != std::string_view::npos)
+    return nearest(version.substr(0, slash), kGroup).has_value();
+  return mentions_policy(document);
 }
 
 // "" when nobody can tell.

@@ -142,6 +142,7 @@ void ConfigFolder::note_files(const std::vector<ScannedFile>& scanned, const Loa
     if (!file.problem.empty()) diagnostics_.add({.file = file.path, .message = file.problem});
   }
   for (const std::string& path : loaded.broken_files) files_[path].broken = "cannot be read";
+  for (const auto& [path, why] : loaded.files_with_nameless) files_[path].nameless = why;
   for (const Diagnostic& one : diagnostics_.all()) {
     const auto file = files_.find(one.file);
     if (file != files_.end() && !file->second.broken.empty()) file->second.broken = one.to_string();
@@ -157,8 +158,11 @@ void ConfigFolder::note_documents(const LoadedConfig& loaded) {
 
 void ConfigFolder::note_rejected(const LoadedConfig& loaded) {
   rejected_.clear();
-  for (const ConfigObjectPtr& object : loaded.objects)
+  std::set<ObjectKey> there;
+  for (const ConfigObjectPtr& object : loaded.objects) {
+    there.insert(object->key);
     if (object->rejected) rejected_[object->key];
+  }
   for (const Diagnostic& one : diagnostics_.all()) {
     const auto found = rejected_.find(one.object);
     if (found == rejected_.end() || one.severity != Severity::error) continue;
@@ -167,7 +171,8 @@ void ConfigFolder::note_rejected(const LoadedConfig& loaded) {
   }
   for (const StoredObject* object : store_.list()) {
     const auto file = files_.find(object->config->file);
-    if (file != files_.end() && !file->second.broken.empty()) rejected_.emplace(object->key, file->second.broken);
+    if (file == files_.end() || (file->second.broken.empty() && there.contains(object->key))) continue;
+    if (const std::string_view why = unknown_in(file->first); !why.empty()) rejected_.emplace(object->key, why);
   }
 }
 
@@ -224,7 +229,7 @@ void ConfigFolder::take_in(const LoadedConfig& loaded, WallTime now) {
     store_.put(object, creation_of(*object, now));
   }
   for (const StoredObject* object : store_.list()) {
-    if (!there.contains(object->key) && !is_unread(object->config->file)) store_.erase(ObjectKey(object->key));
+    if (!there.contains(object->key) && unknown_in(object->config->file).empty()) store_.erase(ObjectKey(object->key));
   }
 }
 
@@ -241,6 +246,14 @@ bool ConfigFolder::is_unread(const std::string& path) const {
   const auto file = files_.find(path);
   if (file != files_.end()) return !file->second.broken.empty();
   return is_below_any(path, unlisted_) || is_below_any(path, gone_);
+}
+
+// Why an object of the file that is in no document of it may be there all the same: the file cannot be read, or has a
+// document of which nobody knows what object it is. "" where it is gone.
+std::string_view ConfigFolder::unknown_in(const std::string& path) const {
+  const auto file = files_.find(path);
+  if (file == files_.end()) return is_unread(path) ? "it is not there for now" : "";
+  return file->second.broken.empty() ? file->second.nameless : file->second.broken;
 }
 
 std::optional<ConfigFolder::Place> ConfigFolder::find(const ObjectKey& key) const {
@@ -277,9 +290,9 @@ Result<std::string> ConfigFolder::read_unchanged(const std::string& path) const 
 
 std::unexpected<Error> ConfigFolder::cannot_change(const StoredObject& object) const {
   const std::string& path = object.config->file;
-  if (const auto file = files_.find(path); file != files_.end())
+  if (files_.contains(path))
     return fail(ErrorKind::conflict,
-                fmt::format("its file cannot be read as it is, mend it first: {}", file->second.broken));
+                fmt::format("its file cannot be read as it is, mend it first: {}", unknown_in(path)));
   if (is_below_any(path, unlisted_))
     return fail(ErrorKind::conflict, fmt::format("the folder of {} cannot be listed for now: mend that first", path));
   return fail(ErrorKind::conflict, fmt::format("{} is gone for now: bring it back first", path));
@@ -301,6 +314,8 @@ Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
     const std::string changed = TRY(text_with_document(text, document.begin, document.end, body, document.flattened));
     return write(place->path, changed, true, now);
   }
+  if (const StoredObject* there = store_.find(object->key); there && !unknown_in(there->config->file).empty())
+    return cannot_change(*there);
   // A file of that name may hold other objects, or an older and now broken one.
   const std::string path = TRY(path_for(object->key));
   const bool known = files_.contains(path);
@@ -320,6 +335,9 @@ Status ConfigFolder::erase_all(std::span<const ObjectKey> keys) {
     for (const KnownDocument& document : file.documents)
       if (auto found = wanted.extract(document.key)) by_file[path].insert(std::move(found));
   }
+  for (const ObjectKey& key : wanted)
+    if (const StoredObject* there = store_.find(key); there && !unknown_in(there->config->file).empty())
+      return cannot_change(*there);
   if (!wanted.empty()) return fail(ErrorKind::not_found, fmt::format("{} is in no file", wanted.begin()->to_string()));
   const ObjectStore::Batch batch(store_);
   for (const auto& [path, of_file] : by_file) TRY(erase_in(path, of_file));

@@ -1,8 +1,8 @@
 // The config folder: files into the store, and writes of the API back into files.
 //
 // The unit is the object. What is in force changes only to versions that read well: a file that cannot be parsed keeps
-// all its objects as they were, an object with an error keeps its last good version, an object that is no longer there
-// is gone, and when a whole configured path is gone, or a folder cannot be listed, everything stays until it is back.
+// all its objects as they were, an object with an error keeps its last good version, also where the error is in its kind
+// or name, an object that is no longer there is gone, and when a whole configured path is gone, or a folder cannot be listed, everything stays until it is back.
 //
 // A write replaces the bytes of its own document and no other; comments and other documents stay. The file must be as
 // it was read (else `conflict`), and the new bytes are parsed before they are put in place: a write that would change
@@ -78,6 +78,7 @@ class ConfigFolder final : public Database {
     std::string hash;
     std::string broken;     // why it could not be parsed, "" when it could
     bool was_good = false;  // it could be, now or before: what it held then is in force
+    std::string nameless;   // what is wrong with a document that is no object one could tell, "" without one
     std::vector<KnownDocument> documents;
   };
   struct Place {
@@ -99,6 +100,7 @@ class ConfigFolder final : public Database {
   void note_gaps(LoadedConfig& loaded, const FolderScan& scan);
   bool holds_its_place(const StoredObject& object) const;
   bool is_unread(const std::string& file) const;
+  std::string_view unknown_in(const std::string& file) const;
   void keep_unread(std::vector<ConfigObjectPtr> before, std::vector<ConfigObjectPtr>& now) const;
 
   std::optional<Place> find(const ObjectKey& key) const;

@@ -202,6 +202,47 @@ TEST(ConfigFolder, keeps_every_object_of_a_file_with_a_syntax_error) {
   EXPECT_TRUE(c.config->rejected().empty());
 }
 
+// A slip of the hand in what says which object it is must not be taken for its end.
+TEST(ConfigFolder, keeps_an_object_that_may_be_a_document_that_is_none) {
+  const std::string good = upstream("a", 1);
+  const auto slip = [&good](std::string_view right, std::string_view wrong) {
+    std::string text = good;
+    return text.replace(text.find(right), right.size(), wrong);
+  };
+  for (const std::string& edited :
+       {slip("Upstream", "Upstraem"), slip("gloo.solo.io/v1", "gloo.solo.io/v9"), slip("name: a", "name: A_"),
+        slip("name: a", "nam: a"), slip("kind: Upstream", "knd: Upstream"), slip("metadata:", "metdata:"),
+        slip("gloo.solo.io", "gloo.sol.io"), slip("gloo.solo.io/v1", "v1"), slip("gloo.solo.io", ""),
+        std::string("just a text"), std::string("apiVersion: v1\nkind: List\nitem: []\n"),
+        std::string("kind: List\nitems: {a: b}\n")}) {
+    Configured c;
+    c.folder.write("a.yaml", good + "---\n" + upstream("b", 2) + "---\n" + upstream("c", 3));
+    c.open();
+    c.folder.write("a.yaml", edited + "\n---\n" + upstream("b", 5));
+    c.reload();
+    EXPECT_EQ(c.names(), "a b c") << edited;
+    EXPECT_EQ(c.port("a"), 1) << edited;
+    EXPECT_EQ(c.port("b"), 5) << edited;
+    ASSERT_TRUE(c.config->rejected().contains(key("a"))) << edited;
+    EXPECT_FALSE(c.config->rejected().contains(key("b"))) << edited;
+    EXPECT_TRUE(c.config->rejected().at(key("a")).contains("a.yaml:")) << c.config->rejected().at(key("a"));
+
+    const auto written = c.put(upstream("a", 7));
+    ASSERT_FALSE(written) << edited;
+    EXPECT_EQ(written.error().kind, ErrorKind::conflict);
+    EXPECT_TRUE(written.error().message.contains("mend it first: ")) << written.error().message;
+    const std::vector<ObjectKey> keys{key("a")};
+    const auto erased = c.config->erase_all(keys);
+    ASSERT_FALSE(erased) << edited;
+    EXPECT_EQ(erased.error().kind, ErrorKind::conflict);
+
+    c.folder.write("a.yaml", upstream("b", 5));
+    c.reload();
+    EXPECT_EQ(c.names(), "b") << edited;
+    EXPECT_TRUE(c.config->rejected().empty()) << edited;
+  }
+}
+
 TEST(ConfigFolder, keeps_the_last_good_version_of_a_rejected_object) {
   Configured c;
   c.folder.write("a.yaml", upstream("a", 1) + "---\n" + upstream("b", 2));
