@@ -21,10 +21,13 @@ bool is_header_name(std::string_view name) {
   });
 }
 
+bool is_message_field(std::string_view name) {
+  return std::ranges::any_of(kOwn, [name](std::string_view own) { return same_header(name, own); });
+}
+
 std::string header_change_error(std::string_view name) {
   if (!is_header_name(name)) return fmt::format("{} is no header name", json_quote(printable(name, 60)));
-  const std::string lower = to_lower(name);
-  if (std::ranges::none_of(kOwn, [&](std::string_view own) { return same_header(lower, own); })) return {};
+  if (!is_message_field(to_lower(name))) return {};
   return fmt::format(
       "'{}' cannot be changed: it frames the message or belongs to one connection, and the gateway writes "
       "it itself",

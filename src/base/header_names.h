@@ -24,8 +24,12 @@ constexpr bool begins_like(std::string_view name, std::string_view prefix) {
 // Whether it is a field name: a token (RFC 9110 5.1, 5.6.2).
 bool is_header_name(std::string_view name);
 
-// Why configuration may not add, set or remove this field of a message, or "": it is no name, it frames the message,
-// or it belongs to one connection (RFC 9110 7.6.1, RFC 9112 6) and the gateway writes it itself. Any case. What holds
+// Whether it is a field, in either spelling, that frames the message or belongs to one connection (RFC 9110 7.6.1, RFC
+// 9112 6). A lower-case name.
+bool is_message_field(std::string_view name);
+
+// Why configuration may not add, set or remove this field of a message, or "": it is no name, or a message
+// field, which the gateway writes itself. Any case. What holds
 // for `host` and pseudo headers differs from feature to feature: they are judged there, before.
 std::string header_change_error(std::string_view name);
 

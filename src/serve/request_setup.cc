@@ -56,11 +56,12 @@ void set_forwarded_for(const ListenerConfig& config, const SocketAddress& peer, 
                       list ? request.arena.concat(*list, std::string_view(","), ip) : request.arena.copy(ip));
 }
 
-// The name of a field of ours with another spelling: to many backends it is the same, and it passed by what we make of
-// the true one. Nobody who means well writes so.
+// The name of a field of ours, or of one that frames the message, with another spelling: to many backends it is the
+// same, and it passed by what we make of the true one. Nobody who means well writes so.
 bool imitates_ours(const HeaderField& field) {
   if (field.known != Known::other || !field.name.contains('_')) return false;
-  return begins_like(field.name, "x-forwarded-") || same_header(field.name, header_name(Known::x_request_id));
+  return begins_like(field.name, "x-forwarded-") || begins_like(field.name, "x-envoy-") ||
+         same_header(field.name, header_name(Known::x_request_id)) || is_message_field(field.name);
 }
 
 void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer, Request& request) {
@@ -71,8 +72,8 @@ void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer,
   // trusted to name the client (xffNumTrustedHops) passes on what its clients say, so it is none either. A client's
   // certificate is ours to say; forwardClientCertDetails is SANITIZE (gloo-core 2.5).
   request.headers.remove_if([](const HeaderField& field) {
-    if (!field.name.starts_with('x')) return false;
-    return begins_like(field.name, "x-envoy-") || field.name == "x-forwarded-client-cert" || imitates_ours(field);
+    if (imitates_ours(field)) return true;
+    return field.name.starts_with("x-envoy-") || field.name == "x-forwarded-client-cert";
   });
   if (edge || !request.headers.has(Known::x_forwarded_proto)) request.headers.set(Known::x_forwarded_proto, "http");
   if (config.generate_request_id) {
