@@ -25,15 +25,6 @@ RE2::Options byte_options() {
   return options;
 }
 
-Status check_size(const RE2& regex, std::string_view written) {
-  const auto size = static_cast<size_t>(regex.ProgramSize());
-  if (size <= kBodyProgramMax) return {};
-  return invalid(
-      fmt::format("regex `{}` compiles to {} instructions; at most {} are allowed: repeat less often (a{{1000}} "
-                  "is a thousand times a), or write several expressions",
-                  printable(written, 100), size, kBodyProgramMax));
-}
-
 Pattern::Pattern(std::shared_ptr<const RE2> regex) : regex_(std::move(regex)) {
   places_ = static_cast<size_t>(regex_->ProgramSize());
   const Shape shape = shape_of(regex_->pattern());

@@ -26,12 +26,6 @@ namespace sluice::regex {
 // A character is a byte, nothing is printed.
 re2::RE2::Options byte_options();
 
-// The most that an expression for bodies may compile to, in RE2's instructions: where RE2 is at its slowest, a byte
-// costs one step for each, so a body of 1 MB some seconds. Words beside each other need one for each of their bytes.
-inline constexpr size_t kBodyProgramMax = 4096;
-// The error says how large it is and what to do. For people, `written` is the expression as they wrote it.
-Status check_size(const re2::RE2& regex, std::string_view written);
-
 // What the searches in one text may cost. The unit is a byte looked at by an expression of a few characters; for larger
 // ones a byte may cost more (Pattern::cost).
 struct Budget {

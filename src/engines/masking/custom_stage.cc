@@ -64,7 +64,6 @@ Result<CustomStage> CustomStage::create(std::string_view regex, size_t subgroup,
   CustomStage stage;
   auto compiled = std::make_shared<const RE2>(re2::StringPiece(regex.data(), regex.size()), regex::byte_options());
   if (!compiled->ok()) return invalid(fmt::format("regex `{}`: {}", shown, explain(*compiled, regex)));
-  TRY(regex::check_size(*compiled, regex));
   const auto groups = static_cast<size_t>(compiled->NumberOfCapturingGroups());
   if (subgroup > groups) {
     return invalid(fmt::format("regex `{}` has {} groups; there is no subgroup {}", shown, groups, subgroup));

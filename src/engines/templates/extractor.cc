@@ -168,7 +168,6 @@ Result<Extractor> Extractor::compile(Extraction extraction) {
   const std::string expression = TRY(to_re2(extraction.regex));
   auto regex = std::make_shared<const re2::RE2>(expression, regex::byte_options());  // as std::regex<char>
   if (!regex->ok()) return invalid(fmt::format("regex `{}`: {}", printable(extraction.regex), regex->error()));
-  TRY(regex::check_size(*regex, extraction.regex));
   TRY(check(extraction, regex->NumberOfCapturingGroups()));
   return Extractor(std::move(extraction), std::move(regex));
 }
