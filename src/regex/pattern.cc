@@ -13,6 +13,12 @@ namespace {
 
 constexpr size_t kWindowMin = 16;
 
+// Of looking at so many bytes in a row. RE2 is slowest where it follows many ways through an expression at once: as
+// many as the expression has places, or as there are bytes to begin at.
+size_t cost_of(size_t places, size_t bytes) {
+  return bytes * (1 + std::min(places, bytes) / 8);
+}
+
 bool match(const RE2& regex, re2::StringPiece text, size_t from, size_t end, std::span<re2::StringPiece> groups) {
   return regex.Match(text, from, end, RE2::UNANCHORED, groups.data(), static_cast<int>(groups.size()));
 }
@@ -54,9 +60,13 @@ size_t Pattern::first_open(re2::StringPiece text, size_t from, size_t end) const
 Found Pattern::find(re2::StringPiece text, size_t from, std::span<re2::StringPiece> groups, Budget& budget) const {
   const size_t rest = text.size() - from;
   const size_t looks_max = width_max_ ? std::min(*width_max_ + 1, rest) : rest;  // beyond the start of the match
-  if (cost(looks_max) > budget.unmeasured) return find_measured(text, from, groups, budget);
+  if (is_heavy() || cost(looks_max) > budget.unmeasured) return find_measured(text, from, groups, budget);
   budget.unmeasured -= cost(looks_max);
   return match(*regex_, text, from, text.size(), groups) ? Found::yes : Found::no;
+}
+
+size_t Pattern::cost(size_t bytes) const {
+  return cost_of(places_, bytes);
 }
 
 // In windows that grow until the bytes behind them cannot change the answer.
@@ -72,6 +82,13 @@ Found Pattern::find_measured(re2::StringPiece text, size_t from, std::span<re2::
     if (found && static_cast<size_t>(groups[0].data() - text.data()) < open) return Found::yes;
     from = open;
   }
+}
+
+Found match_once(const RE2& regex, re2::StringPiece text, RE2::Anchor anchor, std::span<re2::StringPiece> groups) {
+  if (cost_of(static_cast<size_t>(regex.ProgramSize()), text.size()) > Budget::for_text(text.size()).measured)
+    return Found::too_costly;
+  const bool found = regex.Match(text, 0, text.size(), anchor, groups.data(), static_cast<int>(groups.size()));
+  return found ? Found::yes : Found::no;
 }
 
 Result<std::string> replace_all(const Pattern& pattern, std::string_view text, const std::string& rewrite) {
@@ -98,10 +115,12 @@ Result<std::string> replace_all(const Pattern& pattern, std::string_view text, c
 }
 
 Error too_costly(std::string_view regex) {
-  return {.kind = ErrorKind::limit,
-          .message = fmt::format("regex `{}` looks far beyond its matches: the text would be read over {} times; write "
-                                 "a bound such as {{0,100}} for * and +, or [^\"]* for .*",
-                                 printable(regex, 100), Budget::kMeasuredPerByte)};
+  return {
+      .kind = ErrorKind::limit,
+      .message = fmt::format("regex `{}` may read this text over {} times: it looks far beyond its matches, or repeats "
+                             "too often; write a bound such as {{0,100}} for * and +, [^\"]* for .*, a{{10}} for "
+                             "a{{1000}}",
+                             printable(regex, 100), Budget::kMeasuredPerByte)};
 }
 
 }  // namespace sluice::regex

@@ -1,9 +1,10 @@
 // Finds the matches of a regular expression in a text, one after the other, at a cost that the text's size bounds.
 //
 // One match is found in linear time, all of them are not: to know where a match ends, RE2 may look far beyond it. With
-// `a(?:.*b)?` on "aaaa..." it looks for a "b" to the end of the text, at each "a". So whoever asks for match after
-// match pays by a Budget that grows with the text: expressions that decide near their matches never notice it, others
-// end in Found::too_costly instead of holding a worker.
+// `a(?:.*b)?` on "aaaa..." it looks for a "b" to the end of the text, at each "a". And linear may be slow: where a text
+// leads RE2 into too many states for its memory, a byte costs a step for each place of the expression. So whoever
+// searches pays by a Budget that grows with the text: small expressions that decide near their matches never notice it,
+// others end in Found::too_costly instead of holding a worker.
 //
 // The expression is one over bytes (byte_options()). What RE2 does not tell, how far it looked, is found out by
 // searching in windows: shape.h makes an expression for the beginnings of a match, and where no beginning reaches the
@@ -71,9 +72,9 @@ class Pattern {
   size_t first_open(re2::StringPiece text, size_t from, size_t end) const;
 
  private:
-  // Of looking at so many bytes in a row. RE2 is slowest where it follows many ways through an expression at once: as
-  // many as the expression has places, or as there are bytes to begin at.
-  size_t cost(size_t bytes) const { return bytes * (1 + std::min(places_, bytes) / 8); }
+  size_t cost(size_t bytes) const;
+  // Passing over a text may cost more than there is for its bytes: every search is measured.
+  bool is_heavy() const { return places_ / 8 >= Budget::kMeasuredPerByte; }
   Found find_measured(re2::StringPiece text, size_t from, std::span<re2::StringPiece> groups, Budget& budget) const;
 
   std::shared_ptr<const re2::RE2> regex_;
@@ -82,10 +83,15 @@ class Pattern {
   size_t places_ = 0;
 };
 
+// One match and no more, as RE2::Match has it. too_costly where the text is too long for so large an expression,
+// whatever it says; below 256 instructions (RE2::ProgramSize) none is, with 1,000 one of 22 kB.
+Found match_once(const re2::RE2& regex, re2::StringPiece text, re2::RE2::Anchor anchor,
+                 std::span<re2::StringPiece> groups);
+
 // RE2::GlobalReplace within the budget of such a text. `rewrite` has passed CheckRewriteString.
 Result<std::string> replace_all(const Pattern& pattern, std::string_view text, const std::string& rewrite);
 
-// For people, when find() said too_costly of the expression that was written so.
+// For people, when it was too_costly for the expression that was written so.
 Error too_costly(std::string_view regex);
 
 }  // namespace sluice::regex

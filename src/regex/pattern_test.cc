@@ -27,7 +27,20 @@ std::string all_matches(const Pattern& pattern, const std::string& text, Budget 
 }
 
 constexpr Budget kAllMeasured{.unmeasured = 0, .measured = size_t{1} << 40};
-constexpr Budget kNoneMeasured{.unmeasured = size_t{1} << 40, .measured = 0};
+
+// The same by RE2 alone.
+std::string expected_matches(const std::string& expression, const std::string& text) {
+  const RE2 regex(expression, byte_options());
+  std::string matches;
+  re2::StringPiece group;
+  for (size_t from = 0; from <= text.size();) {
+    if (!regex.Match(text, from, text.size(), RE2::UNANCHORED, &group, 1)) break;
+    const size_t start = static_cast<size_t>(group.data() - text.data());
+    matches += fmt::format("[{},{})", start, start + group.size());
+    from = start + std::max<size_t>(group.size(), 1);
+  }
+  return matches;
+}
 
 TEST(Pattern, finds_the_same_in_growing_windows_as_in_the_whole_text) {
   std::mt19937 random(5);
@@ -38,7 +51,7 @@ TEST(Pattern, finds_the_same_in_growing_windows_as_in_the_whole_text) {
     ++tried;
     const std::string text = testing::random_text(random, random() % 200);
     const Pattern made = pattern(expression);
-    ASSERT_EQ(all_matches(made, text, kAllMeasured), all_matches(made, text, kNoneMeasured))
+    ASSERT_EQ(all_matches(made, text, kAllMeasured), expected_matches(expression, text))
         << expression << " on " << text;
   }
   EXPECT_GT(tried, 4000);
@@ -69,6 +82,37 @@ TEST(Pattern, gives_up_at_the_budget_only_where_matches_look_far) {
   for (const char* good : {"a", "a*", "a{1,100}", "x*", "a(?:ab)?", "(?:a|aa|aaa)b?", "^a", "b", "a$"}) {
     EXPECT_FALSE(all_matches(pattern(good), text, budget).ends_with("too costly")) << good;
   }
+}
+
+// As long as the text leaves RE2 its states, one search of it is cheap however large the expression; a hostile one
+// makes it follow each place.
+TEST(Pattern, gives_up_at_the_budget_where_a_large_expression_passes_over_a_text) {
+  const Pattern large = pattern("a.{900}c");
+  const std::string hostile(1'000'000, 'a');
+  Budget budget = Budget::for_text(hostile.size());
+  re2::StringPiece group;
+  EXPECT_EQ(large.find(hostile, 0, {&group, 1}, budget), Found::too_costly);
+  std::string words = "\\b(?:none";
+  for (int i = 0; i < 600; ++i) words += fmt::format("|word{}", i);
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += "a weird text ";
+  text += "of word599";
+  budget = Budget::for_text(text.size());
+  EXPECT_EQ(pattern(words + ")\\b").find(text, 0, {&group, 1}, budget), Found::yes);
+}
+
+TEST(Pattern, matches_once_unless_the_text_is_too_long_for_the_size_of_the_expression) {
+  re2::StringPiece groups[2];
+  const RE2 large("(a{1000})+b?", byte_options());
+  EXPECT_EQ(match_once(large, std::string(20'000, 'a'), RE2::ANCHOR_BOTH, groups), Found::yes);
+  EXPECT_EQ(groups[1].size(), 1000u);
+  EXPECT_EQ(match_once(large, std::string(20'001, 'a'), RE2::ANCHOR_BOTH, groups), Found::no);
+  EXPECT_EQ(match_once(large, std::string(40'000, 'a'), RE2::ANCHOR_BOTH, groups), Found::too_costly);
+  const RE2 small(".*\"tenant\": *\"([a-z]{1,60})\".*", byte_options());
+  ASSERT_LT(small.ProgramSize(), 256);
+  const std::string text = std::string(4'000'000, ' ') + "\"tenant\": \"acme\"";
+  EXPECT_EQ(match_once(small, text, RE2::ANCHOR_BOTH, groups), Found::yes);
+  EXPECT_EQ(groups[1], "acme");
 }
 
 TEST(Pattern, replaces_all_as_re2_does_and_gives_up_at_the_budget) {

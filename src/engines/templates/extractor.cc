@@ -182,16 +182,20 @@ Result<std::string_view> Extractor::apply(std::string_view source, std::string& 
   return source;
 }
 
-std::string_view Extractor::extract(std::string_view source) const {
+Result<bool> Extractor::matched(regex::Found found) const {
+  if (found == regex::Found::too_costly) return std::unexpected(regex::too_costly(extraction_.regex));
+  return found == regex::Found::yes;
+}
+
+Result<std::string_view> Extractor::extract(std::string_view source) const {
   Groups groups(extraction_.subgroup + 1);
-  if (!regex_->Match(piece(source), 0, source.size(), re2::RE2::ANCHOR_BOTH, groups.data(), groups.size())) return {};
-  return groups[extraction_.subgroup];
+  const bool found = TRY(matched(regex::match_once(*regex_, piece(source), re2::RE2::ANCHOR_BOTH, groups.all())));
+  return found ? groups[extraction_.subgroup] : std::string_view();
 }
 
 Result<std::string_view> Extractor::replace_one(std::string_view source, std::string& scratch) const {
   Groups groups(extraction_.subgroup + 1);
-  if (!regex_->Match(piece(source), 0, source.size(), re2::RE2::UNANCHORED, groups.data(), groups.size()))
-    return source;
+  if (!TRY(matched(regex::match_once(*regex_, piece(source), re2::RE2::UNANCHORED, groups.all())))) return source;
   const std::string_view group = groups[extraction_.subgroup];
   if (groups[0].size() != source.size() || group.data() == nullptr) return source;
   const auto start = static_cast<size_t>(group.data() - source.data());
@@ -210,9 +214,7 @@ Result<std::string_view> Extractor::replace_all(std::string_view source, std::st
   size_t from = 0;
   auto budget = regex::Budget::for_text(source.size());
   while (from <= source.size()) {
-    const regex::Found found = matches_->find(piece(source), from, groups.all(), budget);
-    if (found == regex::Found::too_costly) return std::unexpected(regex::too_costly(extraction_.regex));
-    if (found == regex::Found::no) break;
+    if (!TRY(matched(matches_->find(piece(source), from, groups.all(), budget)))) break;
     const Match match{source, groups.all()};
     const size_t start = match.before().size();
     if (match.whole().empty()) {

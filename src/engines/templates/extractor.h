@@ -4,6 +4,7 @@
 // They work on bytes; "." matches any but a line break. Source: reference of Gloo's `extractors`.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,7 +17,8 @@ class RE2;
 }
 namespace sluice::regex {
 class Pattern;
-}
+enum class Found : uint8_t;
+}  // namespace sluice::regex
 
 namespace sluice::templates {
 
@@ -45,13 +47,14 @@ class Extractor {
 
   // A view into `source`, or into `scratch` where something was replaced. Without a source (a header that is not
   // there) ask nothing: the value is "" in every mode. Fails with ErrorKind::limit, when the result is too long or the
-  // expression looks too far beyond its matches (regex/pattern.h).
+  // expression is too costly for such a source (regex/pattern.h).
   Result<std::string_view> apply(std::string_view source, std::string& scratch) const;
 
  private:
   Extractor(Extraction extraction, std::shared_ptr<const re2::RE2> regex);
 
-  std::string_view extract(std::string_view source) const;
+  Result<bool> matched(regex::Found found) const;
+  Result<std::string_view> extract(std::string_view source) const;
   Result<std::string_view> replace_one(std::string_view source, std::string& scratch) const;
   Result<std::string_view> replace_all(std::string_view source, std::string& scratch) const;
 

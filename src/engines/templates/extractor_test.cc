@@ -95,10 +95,22 @@ TEST(Extractor, bounds_what_replacing_makes) {
 TEST(Extractor, gives_up_where_each_match_looks_to_the_end_of_the_text) {
   const std::string text(100'000, 'a');
   const auto made = run({.regex = "a(?:.*b)?", .mode = replace_all, .replacement = "x"}, text);
-  EXPECT_TRUE(made.starts_with("error: regex `a(?:.*b)?` looks far beyond")) << made.substr(0, 200);
+  EXPECT_TRUE(made.starts_with("error: regex `a(?:.*b)?` may read this text over 32 times: it looks far"))
+      << made.substr(0, 200);
   // Short texts are replaced whatever it costs.
   EXPECT_EQ(run({.regex = "a(?:.*b)?", .mode = replace_all, .replacement = "x"}, text.substr(0, 300)),
             std::string(300, 'x'));
+}
+
+TEST(Extractor, gives_up_where_a_text_is_too_long_for_so_large_an_expression) {
+  const std::string text(1'000'000, 'a');
+  const std::string large = "a{1000}a{1000}a{1000}a{1000}b";
+  for (const auto& [regex, mode] : {std::pair(".*" + large, extract), std::pair(large, single_replace)}) {
+    const auto made = run(
+        {.regex = regex, .mode = mode, .replacement = mode == extract ? std::nullopt : std::optional<std::string>("x")},
+        text);
+    EXPECT_TRUE(made.contains("may read this text over 32 times")) << made.substr(0, 200);
+  }
 }
 
 // Usual expressions find all that is there, whatever is looked at.

@@ -302,7 +302,9 @@ TEST(Transformation, answers_500_where_a_bound_on_its_work_is_reached) {
   const std::tuple<std::string_view, std::string, std::string_view> rows[] = {
       {"{parseBodyBehavior: DontParse, extractors: {a: {body: {}, regex: 'a(?:.*b)?', mode: REPLACE_ALL, "
        "replacementText: x}}}",
-       many, "transformation too costly: regex `a(?:.*b)?` looks far beyond its matches"},
+       many, "transformation too costly: regex `a(?:.*b)?` may read this text over 32 times"},
+      {"{parseBodyBehavior: DontParse, extractors: {a: {body: {}, regex: '(a{1000}){1}.*'}}}",
+       std::string(100'000, 'a'), "transformation too costly: regex `(a{1000}){1}.*` may read this text over 32 times"},
       {"{advancedTemplates: true, extractors: {a: {body: {}, regex: '1', mode: REPLACE_ALL, replacementText: \"$`\"}}}",
        "[\"" + std::string(10'000, '1') + "\"]",
        "transformation too costly: an extractor's replacement makes more than"},
