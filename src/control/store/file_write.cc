@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::string_view kTemporaryPrefix = ".sluice-";
 constexpr std::string_view kTemporarySuffix = ".tmp";
+constexpr std::string_view kKeptSuffix = ".not-put-back";
+constexpr int kSwapsMax = 101;  // odd: where nobody changes anything any more, the edit is the one in place
 
 class Descriptor {
  public:
@@ -165,56 +167,75 @@ Status sync_folder(const std::string& folder) {
   return {};
 }
 
-// The file that a name led to when it was asked, or none. It is held open: the number of a file that is gone is given
-// to the next one that is made, which would then be taken for it.
-class HeldFile {
+// A file that was put in place: it comes out again unless somebody replaced it, or wrote into it. Held open, since the
+// number of a file that is gone is given to the next one that is made, which would then be taken for it.
+class PutIn {
  public:
-  explicit HeldFile(const char* path) : fd_(::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC)) {
+  // The file that is now at `path`. Not there, or no descriptor left: nothing will be taken for it.
+  explicit PutIn(const char* path) : fd_(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)) {
     struct stat info{};
-    if (fd_ && ::fstat(fd_.get(), &info) == 0) id_ = std::pair(info.st_dev, info.st_ino);
+    error_ = fd_ && ::fstat(fd_.get(), &info) == 0 ? 0 : errno;
+    if (error_ != 0) return;
+    const auto bytes = read_all_of(fd_.get(), path, SIZE_MAX);
+    if (bytes) file_ = File{info.st_dev, info.st_ino, content_hash(*bytes)};
   }
-  friend bool operator==(const HeldFile& a, const HeldFile& b) { return a.id_ == b.id_; }
+  int error() const { return error_; }
+  // Whether it is what is at `path` now, with nothing on its way into it.
+  bool is_at(const std::string& path) const {
+    const PutIn now(path.c_str());
+    return file_ && file_ == now.file_ && !is_being_written(now.fd_.get());
+  }
 
  private:
+  struct File {
+    dev_t device;
+    ino_t number;
+    std::string hash;
+    bool operator==(const File&) const = default;
+  };
   Descriptor fd_;
-  std::optional<std::pair<dev_t, ino_t>> id_;
+  int error_ = 0;
+  std::optional<File> file_;
 };
 
 int swap(const char* a, const std::string& b) {
   return ::renameat2(AT_FDCWD, a, AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
 }
 
-// Somebody's edit stays where it is, and they are told where.
-std::unexpected<Error> not_put_back(Temporary& temporary, const std::string& path, int error) {
-  const std::string what = fmt::format("put back an edit that is now in {} as", temporary.path());
+// Somebody's edit that cannot be put back is kept beside its file, under a name that no start removes.
+std::unexpected<Error> not_put_back(Temporary& temporary, const std::string& path, std::string_view why) {
+  std::string kept = path + std::string(kKeptSuffix);
+  if (::renameat2(AT_FDCWD, temporary.path(), AT_FDCWD, kept.c_str(), RENAME_NOREPLACE) != 0) kept = temporary.path();
   temporary.renamed();
-  return failed(what, path, error);
+  return fail(ErrorKind::conflict, fmt::format("{} was changed on disk in the meantime, and that edit could not be put "
+                                               "back ({}): it is in {}",
+                                               path, why, kept));
 }
 
-// After a swap that took out what it should not have: puts that back. What comes out then must be `put_in`; anything
-// else is an edit made meanwhile, newer than what was put back, and takes its place again.
-Status swap_back(Temporary& temporary, const std::string& path, HeldFile put_in) {
-  constexpr int kSwapsMax = 100;
+// After a swap that took out what it should not have: puts that back. What comes out then must be what was put in;
+// anything else is an edit made meanwhile, newer than what was put back, and takes its place again.
+Status swap_back(Temporary& temporary, const std::string& path, PutIn put_in, const std::function<void()>& before) {
   for (int i = 0; i < kSwapsMax; ++i) {
-    HeldFile putting_in(temporary.path());
+    PutIn putting_in(temporary.path());
+    if (before) before();
     if (swap(temporary.path(), path) != 0) {
       if (errno == ENOENT) return {};  // removed meanwhile: that is newer still
-      return not_put_back(temporary, path, errno);
+      return not_put_back(temporary, path, std::strerror(errno));
     }
-    if (HeldFile(temporary.path()) == put_in) return {};
+    if (put_in.is_at(temporary.path())) return {};
     put_in = std::move(putting_in);
   }
-  return {};
+  return not_put_back(temporary, path, "it was changed again each time");
 }
 
 Status replace_expected(Temporary& temporary, const std::string& path, const std::string& expected,
                         const std::function<void()>& before_back) {
-  HeldFile ours(temporary.path());
+  PutIn ours(temporary.path());
+  if (ours.error() != 0) return failed("look at", temporary.path(), ours.error());
   if (swap(temporary.path(), path) == 0) {
     auto taken_out = check_content(temporary.path(), expected);
     if (taken_out) return {};  // and goes with `temporary`
-    if (before_back) before_back();
-    TRY(swap_back(temporary, path, std::move(ours)));
+    TRY(swap_back(temporary, path, std::move(ours), before_back));
     if (taken_out.error().kind != ErrorKind::conflict) return taken_out;
     return changed_meanwhile(path);
   }
@@ -291,7 +312,7 @@ Status remove_file(const std::string& path, const std::string& expected, const s
     if (::renameat2(AT_FDCWD, taken.path(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0)
       taken.renamed();
     else if (errno != EEXIST)  // what appeared meanwhile is newer, and stays
-      return not_put_back(taken, path, errno);
+      return not_put_back(taken, path, std::strerror(errno));
     return content.error().kind == ErrorKind::conflict ? Status(changed_meanwhile(path)) : content;
   }
   return sync_folder(folder_of(path));

@@ -6,7 +6,7 @@
 //
 // Editors do not ask: they write when they like. What was swapped out is looked at once more, and put back when it is
 // not what was expected or when somebody has it open for writing; so an edit that falls between the look and the swap
-// is not lost, it makes a conflict (docs/decisions/0025 has what is left).
+// is not lost, it makes a conflict; one that cannot be put back is kept as <file>.not-put-back (docs/decisions/0025).
 #pragma once
 
 #include <functional>
@@ -23,7 +23,7 @@ std::string content_hash(std::string_view bytes);  // SHA-256, 32 bytes
 // `expected` is the content_hash() of what must be there now; nothing: the file must not be there yet.
 // Errors: `conflict` something else is there, `denied` it must not be written and why, `limit` the disk is full, `io`.
 // For tests: `meanwhile` runs between the last look at the file and the moment in which it is taken away, `before_back`
-// before what was taken away is put back.
+// before each time that something is put back.
 Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected,
                     const std::function<void()>& meanwhile = {}, const std::function<void()>& before_back = {});
 Status remove_file(const std::string& path, const std::string& expected, const std::function<void()>& meanwhile = {});

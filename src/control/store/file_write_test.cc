@@ -180,7 +180,8 @@ TEST(ReplaceFile, takes_no_edit_for_its_own_file_by_a_number_that_was_given_agai
   };
   const auto done = replace_file(
       folder.path("a"), "ours", content_hash("old"), [&] { edit("first"); },
-      [&] {
+      [&, edited = false]() mutable {
+        if (std::exchange(edited, true)) return;
         edit("second");
         edit("third");
       });
@@ -188,6 +189,78 @@ TEST(ReplaceFile, takes_no_edit_for_its_own_file_by_a_number_that_was_given_agai
   EXPECT_EQ(done.error().kind, ErrorKind::conflict) << done.error().message;
   EXPECT_EQ(folder.read("a"), "third");
   EXPECT_EQ(folder.names(), "a");
+}
+
+TEST(ReplaceFile, gives_back_an_edit_that_was_written_into_its_own_file) {
+  for (const bool closed : {true, false}) {
+    const TestFolder folder;
+    folder.write("a", "old");
+    std::ofstream editor;
+    bool edited = false;
+    const auto done = replace_file(
+        folder.path("a"), "ours", content_hash("old"),
+        [&] {
+          folder.write(".edit", "first");
+          std::filesystem::rename(folder.path(".edit"), folder.path("a"));
+        },
+        [&] {
+          if (std::exchange(edited, true)) return;
+          editor.open(folder.path("a"));
+          editor << "second";
+          if (closed) editor.close();
+        });
+    editor.close();
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().kind, ErrorKind::conflict) << done.error().message;
+    EXPECT_EQ(folder.read("a"), "second");
+    EXPECT_EQ(folder.names(), "a");
+  }
+}
+
+TEST(ReplaceFile, keeps_an_edit_that_cannot_be_put_back) {
+  const TestFolder folder;
+  folder.write("a", "old");
+  int edits = 0;
+  const auto edit = [&] {
+    folder.write(".edit", fmt::format("edit {}", ++edits));
+    std::filesystem::rename(folder.path(".edit"), folder.path("a"));
+  };
+  const auto done = replace_file(folder.path("a"), "ours", content_hash("old"), edit, edit);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, ErrorKind::conflict);
+  EXPECT_EQ(done.error().message,
+            fmt::format("{} was changed on disk in the meantime, and that edit could not be put back (it was changed "
+                        "again each time): it is in {}.not-put-back",
+                        folder.path("a"), folder.path("a")));
+  remove_leftovers(folder.path());
+  EXPECT_EQ(folder.names(), "a a.not-put-back");
+  EXPECT_EQ(folder.read("a.not-put-back"), fmt::format("edit {}", edits));
+}
+
+TEST(ReplaceFile, loses_no_edit_when_there_are_no_descriptors_left) {
+  const TestFolder folder;
+  folder.write("a", "old");
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  int edits = 0;
+  const auto done = replace_file(
+      folder.path("a"), "ours", content_hash("old"),
+      [&] {
+        folder.write(".edit", "first");
+        std::filesystem::rename(folder.path(".edit"), folder.path("a"));
+      },
+      [&] {
+        if (++edits > 1) return;
+        folder.write(".edit", "second");
+        std::filesystem::rename(folder.path(".edit"), folder.path("a"));
+        const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &none);
+      });
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, ErrorKind::conflict) << done.error().message;
+  EXPECT_EQ(folder.read("a"), "first");
+  EXPECT_EQ(folder.read("a.not-put-back"), "second");
 }
 
 // Each edit is a text of its own, so that it stays, with what we add behind it, until the next.
