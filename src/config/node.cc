@@ -113,7 +113,7 @@ bool NodeMap::erase(std::string_view key) {
   const NodeMember* member = find(key);
   if (!member) return false;
   members_.erase(members_.begin() + (member - members_.data()));
-  if (index_) make_index();  // as costly as to move up what stood behind it
+  if (index_) make_index();  // a pass over all: whoever takes many out has a bound on it (kJsonPatchWorkMax)
   return true;
 }
 

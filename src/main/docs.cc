@@ -1,6 +1,7 @@
 // sluice docs: the pages that are made from the code itself, so that they cannot say anything else than the program
 // does.
 #include <algorithm>
+#include <map>
 
 #include "base/log.h"
 #include "config/schema.h"

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 
 #include "base/log.h"
 #include "control/control_plane.h"
+#include "engines/address/classify.h"
 #include "filters/all.h"
 #include "main/commands.h"
 
@@ -59,9 +61,7 @@ Result<std::optional<Endpoint>> open_endpoint(std::string_view option, const std
 Result<std::optional<Endpoint>> own_endpoint(std::string_view option, const std::string& text) {
   const auto endpoint = TRY(open_endpoint(option, text));
   if (!endpoint) return endpoint;
-  const IpAddress& ip = endpoint->address;
-  const bool loopback = ip == IpAddress::v6(0, 1) || (ip.is_v4() && ip.v4_bits() >> 24 == 127);
-  if (!loopback)
+  if (classify(endpoint->address, {}) != AddressClass::loopback)
     return invalid(
         fmt::format("--{} {}: beyond loopback it needs a token and TLS, which are not supported yet; use 127.0.0.1 "
                     "(--metrics opens /metrics and the health pages alone)",

@@ -126,6 +126,10 @@ class LogFile::Outlet {
     const std::scoped_lock alone(writing_mutex_);
     open();
   }
+  bool can_be_written() const { return file_ != nullptr; }
+  // To wait for room; -1: a file that always has some.
+  int waits_for() const { return file_->regular || failing_ ? -1 : file_->fd; }
+
   // Any thread.
   std::string problem() {
     const std::scoped_lock lock(mutex_);
@@ -138,9 +142,6 @@ class LogFile::Outlet {
     const std::scoped_lock lock(mutex_);
     return give_up_ && (empty() || failing_ || !file_ || steady_now() >= *give_up_);
   }
-  bool can_be_written() const { return file_ != nullptr; }
-  // To wait for room; -1: a file that always has some.
-  int waits_for() const { return file_->regular || failing_ ? -1 : file_->fd; }
 
  private:
   void open();

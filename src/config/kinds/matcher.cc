@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/header_names.h"
 #include "base/strings.h"
 #include "config/kinds/paths.h"
 #include "config/regex.h"

@@ -38,10 +38,6 @@ std::string path_error(std::string_view path) {
   return {};
 }
 
-bool is_header_name(std::string_view name) {
-  return sluice::is_header_name(name);
-}
-
 bool is_pseudo_header(std::string_view name) {
   return name.starts_with(':') && is_header_name(name.substr(1));
 }

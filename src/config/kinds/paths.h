@@ -10,8 +10,7 @@ namespace sluice::kinds {
 // or %XX; no "//", "/./", "/../", "%2f", "#"; not ending in "/.." or "/.". Reference gloo-core.md 3.3.
 std::string path_error(std::string_view path);
 
-// Whether it is a field name (RFC 9110 5.1), or a pseudo header such as ":path".
-bool is_header_name(std::string_view name);
+// Whether it is a pseudo header such as ":path".
 bool is_pseudo_header(std::string_view name);
 // No control bytes but tab (RFC 9110 5.5).
 bool is_header_value(std::string_view value);

@@ -1,5 +1,7 @@
 #include "config/kinds/paths.h"
 
+#include "base/header_names.h"
+
 namespace sluice::kinds {
 namespace {
 

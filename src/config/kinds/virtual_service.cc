@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/header_names.h"
 #include "base/strings.h"
 #include "config/kinds/paths.h"
 
