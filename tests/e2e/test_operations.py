@@ -68,6 +68,20 @@ class Ports(Case):
         self.assertRegex(err, "(?i)in use")
         self.assertNotRegex(err, "#0 |AddressSanitizer|terminate")
 
+    @rows({"all": "0.0.0.0:1", "all of v6": "[::]:1", "another": "10.0.0.1:1", "a mapped one": "[::ffff:10.0.0.1]:1"})
+    def an_address_beyond_loopback_is_refused(self, address):
+        for option in ("--admin", "--api"):
+            code, _, err = run_sluice("run", "--config", ".", option, address)
+            self.assertEqual(code, 2)
+            self.assertIn(f"{option} {address}: beyond loopback it needs a token and TLS", err)
+
+    @rows({"v4": "127.9.0.1", "v6": "::1", "mapped": "::ffff:127.0.0.1"})
+    def loopback_is_not(self, address):
+        # The folder is not there: that is the next thing that is looked at.
+        code, _, err = run_sluice("run", "--config", "/nonexistent", "--admin", f"[{address}]:1" if ":" in address else f"{address}:1")
+        self.assertEqual(code, 1)
+        self.assertIn("/nonexistent", err)
+
     def test_a_gateways_port_in_use_is_exit_3_when_nothing_else_serves(self):
         taken = self.listener()
         gateway = Gateway({"gateway.yaml": Gateway.PLAIN.replace("@{port}", str(taken)), "vs.yaml": DIRECT}, wait=False)
@@ -237,6 +251,30 @@ class Signals(Case):
         until(lambda: gateway.admin("/readyz").status == 503, "readiness to go")
         go.set()
         thread.join()
+
+    def test_a_log_file_is_tried_again_while_requests_finish(self):
+        backend = self.use(Backend())
+        go = threading.Event()
+        self.addCleanup(go.set)
+        backend.on("/slow", lambda c, r: (go.wait(30), c.answer(200, "x"))[1])
+        with tempfile.TemporaryDirectory() as folder:
+            log = pathlib.Path(folder, "later", "access.log")
+            options = f"accessLoggingService: {{accessLog: [{{fileSink: {{path: {log}}}}}]}}"
+            files = {"gateway.yaml": configs.gateway(options=options)}
+            gateway = self.use(Gateway(files | configs.to_backend(), values={"backend": backend.port}))
+            self.assert_status(gateway.fetch("/before"), 200)
+            thread = threading.Thread(target=lambda: gateway.fetch("/slow"))
+            thread.start()
+            until(lambda: backend.seen("/slow"), "the request to arrive")
+            gateway.process.popen.send_signal(signal.SIGTERM)
+            until(lambda: self.refuses(gateway), "the listener to close")
+            log.parent.mkdir()
+            until(lambda: log.exists() and "/before" in log.read_text(), "the record that waited")
+            self.assertTrue(gateway.process.alive())
+            go.set()
+            thread.join()
+            self.assertEqual(gateway.process.popen.wait(15), 0)
+            self.assertIn("/slow", log.read_text())
 
     def test_sigusr1_opens_log_files_again(self):
         with tempfile.TemporaryDirectory() as folder:
