@@ -268,6 +268,11 @@ class Signals(Case):
             until(lambda: backend.seen("/slow"), "the request to arrive")
             gateway.process.popen.send_signal(signal.SIGTERM)
             until(lambda: self.refuses(gateway), "the listener to close")
+
+            def failures():
+                return int(re.search(r"sluice_access_log_write_failures_total\{.*\} (\d+)", gateway.admin("/metrics").text())[1])
+            before = failures()
+            until(lambda: failures() >= before + 2, "two more tries")
             log.parent.mkdir()
             until(lambda: log.exists() and "/before" in log.read_text(), "the record that waited")
             self.assertTrue(gateway.process.alive())
