@@ -17,9 +17,9 @@ namespace {
 
 constexpr unsigned kInformationalMax = 16;  // F14
 constexpr Nanos kContinueWait = 1s;         // F24
-constexpr size_t kAtOnceMax = 16 * 1024;    // of a body: what a socket takes without waiting
+constexpr size_t kAtOnceMax = 16U << 10;    // of a body: what a socket takes without waiting
 constexpr unsigned kPiecesATurn = 32;       // of a body, in one turn of the loop
-constexpr HeadLimits kResponseLimits{.line_bytes_max = 16 * 1024, .field_bytes_max = Block::kLarge};
+constexpr HeadLimits kResponseLimits{.line_bytes_max = 16U << 10, .field_bytes_max = Block::kLarge};
 
 // A request that may be sent twice without harm (RFC 9110 9.2.2), when none of its body has been given away.
 bool safe_to_send_again(const Request& request) {

@@ -14,7 +14,7 @@ class BodyBudget {
  public:
   // The first bytes of each body cost nothing: they are within what a connection may have anyway, and the many small
   // bodies touch nothing that is shared. Beyond them a body pays in steps of the same size.
-  static constexpr size_t kStep = 64 * 1024;
+  static constexpr size_t kStep = 64U << 10;
 
   BodyBudget(size_t most, Metrics& metrics);
   BodyBudget(const BodyBudget&) = delete;

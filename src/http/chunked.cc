@@ -10,7 +10,7 @@ namespace sluice {
 namespace {
 
 constexpr unsigned kExtensionBytesMax = 4096;
-constexpr size_t kTrailerBytesMax = 16 * 1024;
+constexpr size_t kTrailerBytesMax = 16U << 10;
 
 // The parser of heads, for fields without a start line.
 class TrailerParser : public HeadParser {

@@ -131,7 +131,7 @@ Task<Chunk> MessageBody::read_waiting() {
     auto reading = source_.socket.read(into, until);
     const size_t got = CO_TRY(co_await reading);
     accept(into, got);
-    Step step = CO_TRY(next());
+    const Step step = CO_TRY(next());
     if (step.have) co_return step.chunk;
   }
 }

@@ -162,7 +162,7 @@ void Loop::dispatch(int count) {
     static_cast<Watch*>(event.data.ptr)->news_ = (event.events & ~EPOLLOUT) != 0;
   }
   for (event_at_ = 0; event_at_ < event_count_;) {
-    epoll_event& event = events_[static_cast<size_t>(event_at_++)];
+    const epoll_event& event = events_[static_cast<size_t>(event_at_++)];
     if (event.data.ptr) handle(*static_cast<Watch*>(event.data.ptr), event.events);
   }
   event_at_ = event_count_ = 0;

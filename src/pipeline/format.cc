@@ -40,7 +40,7 @@ Ending read_ending(std::string_view text) {
   if (end == std::string_view::npos) return {};
   const auto number = parse_decimal(text.substr(1, end - 1));
   if (!number) return {};
-  return {end + 1, *number};
+  return {end + 1, number};
 }
 
 // The operator behind a percent sign at `at`; moves `at` behind its closing one.

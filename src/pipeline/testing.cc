@@ -25,7 +25,8 @@ Task<Chunk> PiecesBody::read_slowly() {
   co_return next();
 }
 
-Response make_response(Request& request, uint16_t status, std::vector<std::pair<std::string, std::string>> headers,
+Response make_response(Request& request, uint16_t status,
+                       const std::vector<std::pair<std::string, std::string>>& headers,
                        std::vector<std::string> body_pieces, bool slowly, bool with_length) {
   Response response;
   response.status = status;

@@ -98,7 +98,8 @@ class FilterHarness {
 };
 
 // A response for `upstream`: text body in one piece, or pieces.
-Response make_response(Request& request, uint16_t status, std::vector<std::pair<std::string, std::string>> headers,
+Response make_response(Request& request, uint16_t status,
+                       const std::vector<std::pair<std::string, std::string>>& headers,
                        std::vector<std::string> body_pieces, bool slowly = false, bool with_length = true);
 
 }  // namespace sluice

@@ -11,7 +11,7 @@ namespace sluice::regex {
 namespace {
 
 constexpr size_t kUnbounded = static_cast<size_t>(-1);
-constexpr size_t kTextMax = 16 * 1024;  // of a generated expression
+constexpr size_t kTextMax = 16U << 10;  // of a generated expression
 constexpr int kDepthMax = 200;
 
 size_t add_widths(size_t a, size_t b) {
@@ -170,7 +170,7 @@ Part Reader::sequence(Flags& flags) {
       const bool endless = repeat.most == kUnbounded;
       const std::string most = endless ? "" : fmt::format("{}", repeat.most);
       const std::string fewer = endless ? "*" : fmt::format("{{0,{}}}", repeat.most - 1);
-      part.beginnings = group(part.beginnings + text + fewer);
+      part.beginnings = group(fmt::format("{}{}{}", part.beginnings, text, fewer));
       part.text = group(fmt::format("{}{{{},{}}}", text, repeat.least, most));
       part.limit();
     }

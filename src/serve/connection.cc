@@ -19,7 +19,7 @@ namespace {
 // What one connection may do in one turn of the loop without having waited.
 constexpr unsigned kExchangesATurn = 16;
 constexpr unsigned kPiecesATurn = 32;
-constexpr size_t kDrainBytesMax = 64 * 1024;  // of a request body that nobody reads (F18)
+constexpr size_t kDrainBytesMax = 64U << 10;  // of a request body that nobody reads (F18)
 constexpr Nanos kLingerMax = 1s;              // Envoy's delayedCloseTimeout
 constexpr Nanos kHalfCloseGrace = 5s;         // see Hangup
 
@@ -609,7 +609,7 @@ Task<void> Connection::linger() {
   if (client_gone_ || !socket_.open()) co_return Status{};
   socket_.shutdown_write();
   const SteadyTime deadline = listener_.loop.now() + kLingerMax;
-  Block sink(Block::kSmall);
+  const Block sink(Block::kSmall);
   for (size_t drained = 0; drained < 16 * kDrainBytesMax;) {
     auto reading = socket_.read(sink.span(), deadline);
     auto got = co_await reading;

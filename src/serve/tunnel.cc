@@ -41,7 +41,7 @@ Task<void> Tunnel::pump(Socket& from, Socket& to, std::string_view early, uint64
     }
     count += early.size();
   }
-  Block block(Block::kSmall);
+  const Block block(Block::kSmall);
   for (TurnBudget budget(kPiecesATurn);;) {
     if (budget.spent(from.loop())) {
       auto turn = next_turn(from.loop());

@@ -382,7 +382,7 @@ void NameTable::settle_early(Name& name, SteadyTime now) {
   set_waiting(name, false);
 }
 
-void NameTable::settle(Name& name, Merged merged, SteadyTime now) {
+void NameTable::settle(Name& name, const Merged& merged, SteadyTime now) {
   name.known = true;
   if (merged.addresses.empty()) {
     settle_without(name, now);

@@ -163,7 +163,7 @@ class NameTable {
 
   Merged merge(const Name& name, SteadyTime now) const;
   void settle_early(Name& name, SteadyTime now);
-  void settle(Name& name, Merged merged, SteadyTime now);
+  void settle(Name& name, const Merged& merged, SteadyTime now);
   void settle_fresh(Name& name, const Merged& merged);
   void settle_stale(Name& name, const Merged& merged, SteadyTime now);
   void settle_without(Name& name, SteadyTime now);

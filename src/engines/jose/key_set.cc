@@ -21,7 +21,8 @@ Json parse_json(std::string_view text) {
     return !too_deep;
   };
   Json value = Json::parse(text, guard, /*allow_exceptions=*/false);
-  return too_deep ? Json(Json::value_t::discarded) : value;
+  if (too_deep) return Json(Json::value_t::discarded);
+  return value;
 }
 
 }  // namespace

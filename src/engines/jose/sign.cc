@@ -108,7 +108,7 @@ Result<std::string> sign(std::string_view payload_json, std::string_view algorit
   std::string header = fmt::format(R"({{"alg":"{}","typ":"JWT")", algorithm_name);
   if (!kid.empty()) header += ",\"kid\":" + json_quote(kid);
   header += '}';
-  std::string token = base64url_encode(header) + "." + base64url_encode(payload);
+  const std::string token = base64url_encode(header) + "." + base64url_encode(payload);
   const bool with_secret = facts(*algorithm).scheme == Scheme::hmac;
   const std::string signature =
       TRY(with_secret ? sign_with_secret(*algorithm, key, token) : sign_with_key(*algorithm, key, token));

@@ -38,7 +38,7 @@ std::string explain(const RE2& compiled, std::string_view regex) {
 // Puts a byte back as it was while RE2 looks at it: `^` and `\b` ask for the byte before.
 class Restored {
  public:
-  Restored(char* at, char original) : at_(at), now_(at ? *at : 0) {
+  Restored(char* at, char original) : at_(at), now_(at ? *at : '\0') {
     if (at_) *at_ = original;
   }
   ~Restored() {

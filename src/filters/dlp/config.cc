@@ -135,6 +135,7 @@ void bind(Fields& f, Options& options) {
   }
   if (options.actions.empty() || !f.good("actions")) return;
   std::vector<masking::Action> actions;
+  actions.reserve(options.actions.size());
   for (const Action& action : options.actions) actions.push_back(action_of(action));
   auto rules = masking::Rules::compile(actions);
   if (!rules) return f.error("actions", rules.error().message);

@@ -75,6 +75,7 @@ std::vector<TokenPlace> token_places(const TokenSource& source) {
     return {{TokenPlace::In::header, "authorization", "Bearer "}, {TokenPlace::In::query, "access_token", ""}};
   }
   std::vector<TokenPlace> places;
+  places.reserve(source.headers.size() + source.query_params.size());
   for (const TokenHeader& header : source.headers) {
     places.push_back({TokenPlace::In::header, header.header, header.prefix});
   }

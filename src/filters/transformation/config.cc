@@ -24,6 +24,7 @@ void tell_at(Fields& f, Severity severity, const Keys& keys, std::string message
 
 void check_templates(Fields& f, const TransformationTemplate& o) {
   std::vector<std::string> extractors;
+  extractors.reserve(o.extractors.size());
   for (const auto& [name, extractor] : o.extractors) extractors.push_back(name);
   const templates::Options options{.advanced = o.advanced_templates, .extractors = extractors};
   bool reads_body = false, reads_fields = false;

@@ -140,7 +140,7 @@ class Transformation::Compiler {
 
 Result<std::shared_ptr<const Transformation>> Transformation::compile(const TransformationOptions& options,
                                                                       const CompileDefaults& defaults) {
-  const std::shared_ptr<Transformation> made = TRY(Compiler(options.transformation_template, defaults).run());
+  std::shared_ptr<Transformation> made = TRY(Compiler(options.transformation_template, defaults).run());
   made->logs_ = options.log_request_response_info.value_or(defaults.log);
   return made;
 }

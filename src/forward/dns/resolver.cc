@@ -222,7 +222,7 @@ Task<NameState> Resolver::wait_for(std::string name, dns::Standing standing) {
     NameState state = known.state;
     if (known.asked) {
       const Counted counted(pool_.metrics_);
-      Waiting waiting(loop_, known);
+      Waiting waiting(loop_, known);  // NOLINT(misc-const-correctness): awaiting it changes it
       state = CO_TRY(co_await waiting);
     }
     // Whoever may ask must not be content with what another was told who may not.
@@ -479,8 +479,8 @@ ResolverView::ResolverView(ResolverPool& pool, uint64_t id, std::shared_ptr<cons
       resolvers_(pool.loops_.size()) {}
 
 ResolverView::~ResolverView() {
-  for (uint16_t worker = 0; worker < resolvers_.size(); ++worker)
-    pool_.loops_[worker]->post([pool = &pool_, worker, id = id_] { pool->end(worker, id); });
+  for (size_t i = 0; i < resolvers_.size(); ++i)
+    pool_.loops_[i]->post([pool = &pool_, worker = static_cast<uint16_t>(i), id = id_] { pool->end(worker, id); });
 }
 
 void ResolverView::check(std::string name, Checked done) {

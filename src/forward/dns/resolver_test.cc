@@ -12,7 +12,6 @@ namespace {
 
 using dns::LookupFamily;
 using dns::Rcode;
-using dns::RecordType;
 
 // A request that waits for a name.
 struct Request {
