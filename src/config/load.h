@@ -58,7 +58,7 @@ struct LoadedConfig {
   // Files with a document of which nobody knows what object it is, and what is wrong with the first such one: an object
   // of before that is not there now may be that, not gone.
   std::map<std::string, std::string> files_with_nameless;
-  std::vector<PolicyGap> gaps;            // what may be an EgressPolicy and could not be understood
+  std::vector<PolicyGap> gaps;  // what may be an EgressPolicy and could not be understood
   Diagnostics diagnostics;
 };
 

@@ -20,7 +20,7 @@ TEST(Node, is_equal_whatever_the_order_of_keys) {
 
 TEST(Node, differs_in_type_order_of_lists_and_missing_keys) {
   const char* const rows[][2] = {{"a: 1", "a: '1'"},       {"a: 1", "a: 1.5"}, {"[x, y]", "[y, x]"},
-                           {"{a: 1, b: 2}", "a: 1"}, {"a:", "a: ''"},    {"a: {}", "a: []"}};
+                                 {"{a: 1, b: 2}", "a: 1"}, {"a:", "a: ''"},    {"a: {}", "a: []"}};
   for (const auto& [a, b] : rows) {
     EXPECT_NE(yaml(a), yaml(b)) << a;
     EXPECT_NE(hash_of(yaml(a)), hash_of(yaml(b))) << a;

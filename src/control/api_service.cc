@@ -6,7 +6,7 @@
 namespace sluice {
 namespace {
 
-constexpr size_t kWatchChunkBytes = 64 * 1024;
+constexpr size_t kWatchChunkBytes = 64U << 10;
 constexpr MetricFamily kHeld{"sluice_api_bytes",
                              "Bytes of requests, answers and events of the API that wait for their clients.",
                              MetricType::gauge};

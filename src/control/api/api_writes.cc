@@ -26,8 +26,8 @@ void fill_in_type(const Kind& kind, Node& body) {
     return std::string(text.empty() ? other : text);
   };
   if (!body.text_at({"kind"}).empty() && !body.text_at({"apiVersion"}).empty()) return;
-  Node filled = Node::make_map(
-      {{"apiVersion", given("apiVersion", kind.api_version())}, {"kind", given("kind", kind.kind)}});
+  Node filled =
+      Node::make_map({{"apiVersion", given("apiVersion", kind.api_version())}, {"kind", given("kind", kind.kind)}});
   filled.set_place(body.place());
   for (NodeMember& member : *body.map())
     if (!filled.find(member.key)) filled.map()->push_back(std::move(member));

@@ -279,7 +279,7 @@ std::string human_duration(Nanos age) {
   if (hours < 48) return fmt::format("{}h", hours);
   const int64_t days = hours / 24;
   if (days < 8) return hours % 24 == 0 ? fmt::format("{}d", days) : fmt::format("{}d{}h", days, hours % 24);
-  if (days < 365 * 2) return fmt::format("{}d", days);
+  if (days < 730) return fmt::format("{}d", days);
   const int64_t years = days / 365;
   if (years < 8) return days % 365 == 0 ? fmt::format("{}y", years) : fmt::format("{}y{}d", years, days % 365);
   return fmt::format("{}y", years);

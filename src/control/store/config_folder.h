@@ -1,8 +1,9 @@
 // The config folder: files into the store, and writes of the API back into files.
 //
 // The unit is the object. What is in force changes only to versions that read well: a file that cannot be parsed keeps
-// all its objects as they were, an object with an error keeps its last good version, also where the error is in its kind
-// or name, an object that is no longer there is gone, and when a whole configured path is gone, or a folder cannot be listed, everything stays until it is back.
+// all its objects as they were, an object with an error keeps its last good version, also where the error is in its
+// kind or name, an object that is no longer there is gone, and when a whole configured path is gone, or a folder cannot
+// be listed, everything stays until it is back.
 //
 // A write replaces the bytes of its own document and no other; comments and other documents stay. The file must be as
 // it was read (else `conflict`), and the new bytes are parsed before they are put in place: a write that would change

@@ -8,7 +8,7 @@
 namespace sluice::coding {
 namespace {
 
-constexpr size_t kBufferBytes = 16 * 1024;
+constexpr size_t kBufferBytes = 16U << 10;
 
 Result<std::unique_ptr<Stage>> make_stage(Coding coding) {
   switch (coding) {

@@ -25,7 +25,7 @@ struct Key {
 // Immutable, so that workers may share it. They do not verify with it directly: each has a Verifier.
 class KeySet {
  public:
-  static constexpr size_t kTextBytesMax = 256 * 1024;
+  static constexpr size_t kTextBytesMax = 256U << 10;
   static constexpr size_t kKeysMax = 100;
   static constexpr unsigned kRsaBitsMin = 2048;  // RFC 7518 3.3; a shorter modulus is refused, not warned about
   static constexpr unsigned kRsaBitsMax = 8192;  // the cost of a verification grows with it

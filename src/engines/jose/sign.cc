@@ -13,7 +13,7 @@
 namespace sluice::jose {
 namespace {
 
-constexpr size_t kPayloadBytesMax = 64 * 1024;
+constexpr size_t kPayloadBytesMax = 64U << 10;
 constexpr size_t kPayloadDepthMax = 32;
 
 Result<std::string> compact(std::string_view json) {

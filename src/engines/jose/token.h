@@ -10,7 +10,7 @@
 
 namespace sluice::jose {
 
-inline constexpr size_t kTokenBytesMax = 8 * 1024;
+inline constexpr size_t kTokenBytesMax = 8U << 10;
 inline constexpr size_t kHeaderDepthMax = 8;
 
 struct Token {

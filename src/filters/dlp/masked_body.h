@@ -62,7 +62,7 @@ class MaskedBody final : public BodyReader {
 // A body with its codings undone. Errors are the upstream's.
 class DecodedBody final : public BodyReader {
  public:
-  static constexpr size_t kBufferBytes = 16 * 1024;
+  static constexpr size_t kBufferBytes = 16U << 10;
 
   // `buffer` is where the decoded bytes go, kBufferBytes of them.
   DecodedBody(BodyReader& inner, coding::Decoder decoder, std::span<char> buffer)
