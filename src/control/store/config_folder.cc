@@ -270,7 +270,7 @@ Result<std::string> ConfigFolder::path_for(const ObjectKey& key) const {
     if (!is_folder(path)) continue;
     std::string name = fmt::format("{}.{}.{}.yaml", to_lower(key.kind), key.ns, key.name);
     if (name.size() > kFileNameMax) name = fmt::format("{}.{}.yaml", to_lower(key.kind), uid_of(key.to_string()));
-    return path + "/" + name;
+    return fmt::format("{}/{}", path, name);
   }
   return fail(ErrorKind::denied,
               "no config folder is there to put it in: name a folder with --config, or make it again");
