@@ -13,6 +13,8 @@ using kinds::Gateway;
 constexpr MetricFamily kNoRoute{"envoy_http_no_route", "Requests that no route fits."};
 constexpr MetricFamily kServicesClosed{"sluice_virtual_service_closed_total",
                                        "Requests refused because the VirtualService of their host is not in force."};
+constexpr MetricFamily kRedirectTooCostly{"sluice_redirect_regex_too_costly_total",
+                                          "Redirects answered with 500 because their expression would cost too much."};
 constexpr MetricFamily kPolicyGaps{"sluice_egress_policies_not_in_force",
                                    "What may be an EgressPolicy and is not in force: what it is for refuses.",
                                    MetricType::gauge};
@@ -461,7 +463,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
 }
 
 std::vector<MetricFamily> translation_metric_families() {
-  return {kNoRoute,    kRouteChanges, kRouteEndless, kSnapshotsLive, kServicesClosed,
+  return {kNoRoute,    kRouteChanges, kRouteEndless, kSnapshotsLive, kServicesClosed, kRedirectTooCostly,
           kPolicyGaps, kServicesOut,  kKept,         kClusters,      kSeries};
 }
 
@@ -480,6 +482,7 @@ Translator::Translator(TranslateOptions options)
       router_counters_{options_.metrics->metric(kNoRoute, {{"envoy_http_conn_manager_prefix", "http"}}),
                        options_.metrics->metric(kRouteChanges), options_.metrics->metric(kRouteEndless)},
       services_closed_(options_.metrics->metric(kServicesClosed)),
+      redirects_too_costly_(options_.metrics->metric(kRedirectTooCostly)),
       snapshots_live_(options_.metrics->metric(kSnapshotsLive)),
       policy_gaps_(options_.metrics->metric(kPolicyGaps)),
       services_out_(options_.metrics->metric(kServicesOut)),

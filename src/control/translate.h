@@ -83,6 +83,7 @@ class Translator {
   std::shared_ptr<const ServerMetrics> server_metrics_;
   RouterCounters router_counters_;
   Counter* services_closed_;
+  Counter* redirects_too_costly_;
   Gauge* snapshots_live_;
   Gauge* policy_gaps_;
   Gauge* services_out_;

@@ -26,7 +26,7 @@ Result<std::shared_ptr<const Filter>> Translating::build_terminal(const ConfigOb
                                                                   const kinds::WeightedDestination* destination,
                                                                   ObjectReport& report) {
   if (const auto* redirect = std::get_if<kinds::RedirectAction>(&route.action))
-    return make_redirect(*redirect, matcher);
+    return make_redirect(*redirect, matcher, *t_.redirects_too_costly_);
   if (const auto* direct = std::get_if<kinds::DirectResponseAction>(&route.action))
     return make_direct_response(*direct);
   if (destination) return static_terminal(service, destination->destination, report);

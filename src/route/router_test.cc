@@ -108,6 +108,7 @@ class Routers : public testing::Test {
   Request request{arena, loop, info};
   Metrics metrics{1};
   Counter* not_found = metrics.metric({"envoy_http_no_route", "Requests without a route."});
+  Counter* too_costly = metrics.metric({"too_costly", "Redirects too costly."});
   RouterCounters counters{not_found, metrics.metric({"changes", "Changes."}), metrics.metric({"endless", "Endless."})};
   VirtualHostEntry host{"vh", {"api.test"}, {}};
   std::unique_ptr<Router> router;
@@ -433,7 +434,7 @@ TEST_F(Routers, redirect_to_what_the_action_names_and_keep_the_rest) {
     router.reset();
     host = {"vh", {"*"}, {}};
     RouteEntry& route = add("/old", nullptr);
-    route.chain.terminal = *make_redirect(row.action, route.matcher);
+    route.chain.terminal = *make_redirect(row.action, route.matcher, *too_costly);
     request.authority = row.authority;
     const auto response = send(row.asked);
     EXPECT_EQ(response->status, 301);
@@ -445,7 +446,8 @@ TEST_F(Routers, redirect_to_what_the_action_names_and_keep_the_rest) {
 
 TEST_F(Routers, redirect_with_the_status_asked_for) {
   RouteEntry& route = add("/", nullptr);
-  route.chain.terminal = *make_redirect({.response_code = kinds::RedirectCode::permanent_redirect}, route.matcher);
+  route.chain.terminal =
+      *make_redirect({.response_code = kinds::RedirectCode::permanent_redirect}, route.matcher, *too_costly);
   route.headers = mutations({response_adds("rt", true)});
   const auto response = send("/");
   EXPECT_EQ(response->status, 308);
@@ -454,18 +456,20 @@ TEST_F(Routers, redirect_with_the_status_asked_for) {
 
 TEST_F(Routers, answer_500_where_a_redirects_expression_looks_far_beyond_each_match) {
   RouteEntry& route = add("/", nullptr);
-  route.chain.terminal = *make_redirect({.regex_rewrite = kinds::RegexRewrite{"a(?:.*b)?", "x"}}, route.matcher);
+  route.chain.terminal =
+      *make_redirect({.regex_rewrite = kinds::RegexRewrite{"a(?:.*b)?", "x"}}, route.matcher, *too_costly);
   EXPECT_EQ(send("/aaa")->headers->get(Known::location), "http://api.test/xxx");
   const std::string path = "/" + std::string(60'000, 'a');
   const auto response = send(path);
   EXPECT_EQ(response->status, 500);
   EXPECT_FALSE(response->headers->has(Known::location));
   EXPECT_EQ(info.details, "redirect_regex_too_costly");
+  EXPECT_EQ(too_costly->value(), 1u);
 }
 
 TEST_F(Routers, refuse_redirects_whose_regular_expression_is_bad) {
-  EXPECT_FALSE(make_redirect({.regex_rewrite = kinds::RegexRewrite{"(", "x"}}, RequestMatcher()));
-  EXPECT_FALSE(make_redirect({.regex_rewrite = kinds::RegexRewrite{"x", "\\1"}}, RequestMatcher()));
+  EXPECT_FALSE(make_redirect({.regex_rewrite = kinds::RegexRewrite{"(", "x"}}, RequestMatcher(), *too_costly));
+  EXPECT_FALSE(make_redirect({.regex_rewrite = kinds::RegexRewrite{"x", "\\1"}}, RequestMatcher(), *too_costly));
 }
 
 TEST_F(Routers, answer_directly) {

@@ -46,8 +46,9 @@ class RefuseAll final : public Filter {
 
 class Redirect final : public Filter {
  public:
-  Redirect(kinds::RedirectAction action, RequestMatcher matcher, std::unique_ptr<const regex::Pattern> regex)
-      : action_(std::move(action)), matcher_(std::move(matcher)), regex_(std::move(regex)) {
+  Redirect(kinds::RedirectAction action, RequestMatcher matcher, std::unique_ptr<const regex::Pattern> regex,
+           Counter& too_costly)
+      : action_(std::move(action)), matcher_(std::move(matcher)), regex_(std::move(regex)), too_costly_(too_costly) {
     if (action_.port_redirect != 0) port_ = fmt::format(":{}", action_.port_redirect);
   }
 
@@ -56,8 +57,10 @@ class Redirect final : public Filter {
     if (action_.host_redirect.empty() && request.authority.empty())
       return finish(request, local_reply(request, 400, "Empty host header", "empty_host_header"));
     const auto rewritten = path(request);
-    if (!rewritten)
+    if (!rewritten) {
+      too_costly_.add();
       return finish(request, local_reply(request, 500, "Internal Server Error", "redirect_regex_too_costly"));
+    }
     const std::string_view new_path = *rewritten;
     if (const auto problem = rewrite_problem(request.path, new_path); !problem.empty())
       return finish(request, local_reply(request, 400, problem, "invalid_rewritten_path"));
@@ -107,6 +110,7 @@ class Redirect final : public Filter {
   kinds::RedirectAction action_;
   RequestMatcher matcher_;
   std::unique_ptr<const regex::Pattern> regex_;
+  Counter& too_costly_;
   std::string port_;  // ":8443"
 };
 
@@ -120,11 +124,11 @@ Result<std::unique_ptr<const regex::Pattern>> compile_rewrite(const kinds::Regex
 
 }  // namespace
 
-Result<std::shared_ptr<const Filter>> make_redirect(const kinds::RedirectAction& action,
-                                                    const RequestMatcher& matcher) {
+Result<std::shared_ptr<const Filter>> make_redirect(const kinds::RedirectAction& action, const RequestMatcher& matcher,
+                                                    Counter& too_costly) {
   std::unique_ptr<const regex::Pattern> regex;
   if (action.regex_rewrite) regex = TRY(compile_rewrite(*action.regex_rewrite));
-  return std::make_shared<Redirect>(action, matcher, std::move(regex));
+  return std::make_shared<Redirect>(action, matcher, std::move(regex), too_costly);
 }
 
 Result<std::shared_ptr<const Filter>> make_direct_response(const kinds::DirectResponseAction& action) {

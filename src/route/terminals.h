@@ -12,8 +12,10 @@ namespace sluice {
 // Answers with a Location made from the request: scheme, host, port and path, each kept where the action says nothing.
 // The port that is the default of a scheme that changes is dropped, as in Envoy. Both answer with details
 // `direct_response`. `matcher` is the route's: prefixRewrite replaces what it matched. An error when the regular
-// expression or its substitution is bad.
-Result<std::shared_ptr<const Filter>> make_redirect(const kinds::RedirectAction& action, const RequestMatcher& matcher);
+// expression or its substitution is bad. `too_costly` counts what is answered with 500 since the expression would cost
+// too much (regex/pattern.h).
+Result<std::shared_ptr<const Filter>> make_redirect(const kinds::RedirectAction& action, const RequestMatcher& matcher,
+                                                    Counter& too_costly);
 
 // An error when the body is over kDirectResponseBytesMax.
 inline constexpr size_t kDirectResponseBytesMax = 4096;

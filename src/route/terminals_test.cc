@@ -15,12 +15,13 @@ struct Redirected {
     request.authority = authority;
     request.path = path;
     request.route = {&route.chain, &route};
-    const auto redirect = *make_redirect(action, route.matcher);
+    const auto redirect = *make_redirect(action, route.matcher, *metrics.metric({"too_costly", "Too costly."}));
     Task<Response> handling = redirect->handle(request, Next(route.chain, 0));
     response = *handling.take();
   }
   std::string_view location() const { return response.headers->get(Known::location).value_or("none"); }
 
+  Metrics metrics{1};
   Loop loop;
   Arena arena;
   StreamInfo info;
