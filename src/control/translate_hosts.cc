@@ -142,7 +142,7 @@ std::optional<VirtualHostEntry> Translating::build_host_or_last_good(const Confi
   if (built) {
     built_[service->key].secrets.merge(served.secrets);
     built_[service->key].object = service;
-    return std::move(*built);
+    return built;
   }
   failed_.insert(service->key);
   return build_last_good(service->key);

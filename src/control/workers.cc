@@ -124,6 +124,7 @@ Workers::~Workers() = default;
 
 std::vector<Loop*> Workers::loops() {
   std::vector<Loop*> out;
+  out.reserve(workers_.size());
   for (auto& worker : workers_) out.push_back(&worker->loop);
   return out;
 }
@@ -276,7 +277,7 @@ void Workers::on_each(const std::function<void(unsigned)>& job) {
   for (unsigned i = 0; i < workers_.size(); ++i) workers_[i]->loop.post([job, i] { job(i); });
 }
 
-void Workers::drain(Nanos timeout, std::function<void()> done) {
+void Workers::drain(Nanos timeout, const std::function<void()>& done) {
   auto left = std::make_shared<std::atomic<size_t>>(workers_.size());
   for (auto& worker : workers_)
     worker->loop.post([w = worker.get(), timeout, left, done] {

@@ -58,7 +58,7 @@ class Workers {
   void on_each(const std::function<void(unsigned)>& job);
   // Accepts no more and lets busy connections finish. `done` is called, on some worker's thread, once nothing is left
   // or `timeout` has passed.
-  void drain(Nanos timeout, std::function<void()> done);
+  void drain(Nanos timeout, const std::function<void()>& done);
   void stop();
 
  private:

@@ -53,7 +53,7 @@ class FolderWalk {
         return leave_out(fmt::format("{}: folders more than {} deep are not read", folder, depth), folder, visit);
       if (seen_.size() == FolderScan::kFoldersMax)
         return leave_out(fmt::format("more than {} folders; the others are not read", seen_.size()), folder, visit);
-      go(folder + "/" + name, visit, depth + 1);
+      go(fmt::format("{}/{}", folder, name), visit, depth + 1);
     }
   }
 
@@ -150,7 +150,7 @@ FolderScan scan_folders(const std::vector<std::string>& paths) {
       visit_folder(path, [&](const std::string& folder, const Listing& listing) {
         if (!listing.problem.empty()) scanner.unlisted(folder, listing.problem);
         if (!listing.left_out.empty()) scanner.problem(listing.left_out);
-        for (const std::string& name : listing.files) scanner.add(folder + "/" + name);
+        for (const std::string& name : listing.files) scanner.add(fmt::format("{}/{}", folder, name));
       });
     }
   }

@@ -102,7 +102,8 @@ void ObjectStore::erase(const ObjectKey& key) {
   if (there == objects_.end()) return;
   const Batch batch(*this);
   const View before = there->second.view;
-  const ObjectKey gone = key;  // the caller's may be part of the object
+  // The caller's may be part of the object.
+  const ObjectKey gone = key;  // NOLINT(performance-unnecessary-copy-initialization)
   objects_.erase(there);
   record(ChangeType::deleted, gone, with_version(before, version_ + 1), before);
 }
