@@ -240,6 +240,26 @@ class Loader {
     out_.diagnostics.add(why);
     if (too_large || may_hold_policy(file.path, file.bytes))
       out_.gaps.push_back(gap_of_file(file.path, place.line, why.to_string()));
+    if (too_large || may_hold_gateway(file.bytes)) {
+      auto gateway = std::make_shared<ConfigObject>();
+      gateway->kind = kinds::kind_named("Gateway");
+      gateway->key = {.kind = "Gateway",
+                      .ns = std::string(kinds::kDefaultNamespace),
+                      .name = printable(std::string_view(file.path).substr(file.path.rfind('/') + 1), 255)};
+      gateway->file = file.path;
+      gateway->rejected = true;
+      gateway->error_line = place.line;
+      out_.guesses.push_back(std::move(gateway));
+    }
+  }
+
+  // A line of `kind: Gateway`, not the reference of a policy in one line.
+  static bool may_hold_gateway(std::string_view bytes) {
+    return std::ranges::any_of(split(bytes, '\n'), [](std::string_view line) {
+      line = trim(line);
+      if (line.starts_with("- ")) line = trim(line.substr(2));
+      return line.starts_with("kind: Gateway") || line.starts_with("\"kind\": \"Gateway");
+    });
   }
 
   // What a file holds that is somebody else's, each name once.
@@ -302,6 +322,7 @@ class Loader {
     if (std::string name = foreign_name(node); !name.empty()) return skip(node, std::move(name), skipped);
     const Place place = node.place();
     std::optional<PolicyGap> gap = sketch(node, file.path);
+    std::optional<Node> guess = guessed(node, file.path);
     const size_t told = out_.diagnostics.all().size();
     auto object = ObjectReader(file.path, options_, elsewhere_, out_.diagnostics).read(std::move(node), begin, end);
     if (object && object->rejected) object->error_line = first_error(told, file, place).place.line;
@@ -310,7 +331,12 @@ class Loader {
       tell_gap(std::move(*gap), first_error(told, file, place));
       gap.reset();
     }
-    if (!object) return note_nameless(first_error(told, file, place));
+    if (!object) {
+      const Diagnostic why = first_error(told, file, place);
+      note_nameless(why);
+      if (guess) add_guess(file, std::move(*guess), why.place.line);
+      return;
+    }
     const Place name_place = place_at(object->node, "metadata.name");
     const auto [it, is_new] = places_.try_emplace(object->key, Seen{file.path, name_place.line, object->hash});
     if (is_new) {
@@ -331,6 +357,41 @@ class Loader {
     object->rejected = true;
     object->error_line = why.place.line;
     out_.surplus.push_back(std::move(object));
+  }
+
+  // The document as it was probably meant, where it is none that can be told; nothing for other kinds: only of these
+  // two somebody decides by what is not in force.
+  static std::optional<Node> guessed(const Node& document, const std::string& file) {
+    if (!document.map()) return std::nullopt;
+    const bool flattened = is_flattened(document);
+    const std::string_view kind = document.text_at({"kind"}), version = document.text_at({"apiVersion"});
+    const KindInfo* meant = flattened ? flattened_kind(document, file) : kinds::find_kind(version, kind);
+    const bool named = kinds::dns_subdomain_error(document.text_at({"metadata", "name"})).empty();
+    if (meant && named) return std::nullopt;
+    if (!meant) meant = kinds::kind_named(kinds::nearest_kind(kind));
+    if (!meant && document.find({"spec", "virtualHost"})) meant = kinds::kind_named("VirtualService");
+    if (!meant && (document.find({"spec", "bindPort"}) || document.find({"spec", "httpGateway"})))
+      meant = kinds::kind_named("Gateway");
+    if (!meant || (meant->kind != "VirtualService" && meant->kind != "Gateway")) return std::nullopt;
+    Node out = document;
+    if (!flattened) {
+      out.set("kind", Node(meant->kind));
+      out.set("apiVersion", Node(meant->api_version()));
+    }
+    if (named) return out;
+    Node metadata = document.find("metadata") ? *document.find("metadata") : Node::make_map();
+    metadata.set("name", Node("unnamed"));
+    out.set("metadata", std::move(metadata));
+    return out;
+  }
+
+  void add_guess(const ConfigFile& file, Node document, uint32_t line) {
+    Diagnostics told_already;
+    const auto object = ObjectReader(file.path, options_, elsewhere_, told_already).read(std::move(document), 0, 0);
+    if (!object) return;
+    object->rejected = true;
+    object->error_line = line;
+    out_.guesses.push_back(object);
   }
 
   static std::optional<PolicyGap> sketch(const Node& document, std::string_view file) {
@@ -379,6 +440,13 @@ LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const Opti
   Loader loader(option_fields, kustomize_patches(files));
   for (const ConfigFile& file : files) loader.load(file);
   return loader.take();
+}
+
+std::vector<ConfigObjectPtr> all_documents(const LoadedConfig& loaded) {
+  std::vector<ConfigObjectPtr> out = loaded.objects;
+  out.insert(out.end(), loaded.surplus.begin(), loaded.surplus.end());
+  out.insert(out.end(), loaded.guesses.begin(), loaded.guesses.end());
+  return out;
 }
 
 ConfigObjectPtr read_object(Node object, std::string_view file, std::span<const OptionField> option_fields,

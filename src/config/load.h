@@ -54,6 +54,9 @@ using ConfigObjectPtr = std::shared_ptr<const ConfigObject>;
 struct LoadedConfig {
   std::vector<ConfigObjectPtr> objects;   // in the order of files and documents; rejected ones too; keys are unique
   std::vector<ConfigObjectPtr> surplus;   // second documents for an object that is there; all rejected
+  // What seems to be a VirtualService or a Gateway by its kind or its fields, and cannot be told which, or may be one in a
+  // file that cannot be parsed; all rejected, with what could be read of them. Keys need not be unique.
+  std::vector<ConfigObjectPtr> guesses;
   std::vector<std::string> broken_files;  // could not be parsed at all: their objects are unknown, not gone
   // Files with a document of which nobody knows what object it is, and what is wrong with the first such one: an object
   // of before that is not there now may be that, not gone.
@@ -66,6 +69,9 @@ struct LoadedConfig {
 // object the first counts, and the second is an error that names both places. Documents without a usable kind and name
 // are errors and not among the objects. A `kind: List` stands for its items.
 LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const OptionField> option_fields);
+
+// Objects, and what is in force in no version all the same: whoever translates must know both.
+std::vector<ConfigObjectPtr> all_documents(const LoadedConfig& loaded);
 
 // One object from a tree, for the API: as load_config does for a document. `file` is for messages ("" for none).
 // nullptr when kind or name could not be understood; a ConfigObject with `rejected` when its fields have errors.

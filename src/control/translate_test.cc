@@ -75,9 +75,8 @@ class Translate : public testing::Test {
   // As at a start: of what is bad there is no other version.
   const Translation& apply(const std::string& yaml) {
     const ConfigFile file{"test.yaml", yaml, 0};
-    LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
-    loaded.objects.insert(loaded.objects.end(), loaded.surplus.begin(), loaded.surplus.end());
-    return now_ = translator_.translate(loaded.objects, loaded.gaps);
+    const LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
+    return now_ = translator_.translate(all_documents(loaded), loaded.gaps);
   }
 
   // "Accepted", or the state and the reason as a status shows it.
@@ -322,6 +321,25 @@ TEST_F(Translate, serves_on_loopback_when_no_gateway_is_configured) {
   EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test]");
   EXPECT_EQ(now_.snapshot->listeners[0]->config.name, "listener-127.0.0.1-8080");
   EXPECT_EQ(told("Gateway", "gateway-proxy"), "nothing");
+}
+
+// What was meant for another address must not be served on that of the default.
+TEST_F(Translate, serves_on_loopback_only_where_nothing_can_be_a_gateway) {
+  const std::string good = object("Gateway", "g", "{bindAddress: 10.0.0.1, bindPort: 9090, httpGateway: {}}");
+  const auto slip = [&good](std::string_view right, std::string_view wrong) {
+    std::string text = good;
+    return text.replace(text.find(right), right.size(), wrong);
+  };
+  for (const std::string& bad :
+       {slip("kind: Gateway", "kind: Gatway"), slip("kind: Gateway", "knd: Gateway"), slip("solo.io/v1", "solo.io/v2"),
+        slip("name: g", "nam: g"), slip("bindPort", "bindport"), slip("httpGateway: {}", "httpGateway: {"),
+        std::string("apiVersion: v1\nkind: List\nitems: [{apiVersion: gateway.solo.io/v1, kind: Gatewy, metadata: "
+                    "{name: g}}]\n")}) {
+    apply(service("a", "a.test") + "---\n" + bad);
+    EXPECT_EQ(served(), "") << bad;
+  }
+  apply(service("a", "a.test") + object("VirtualServce", "v", "{}"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test]");
 }
 
 TEST_F(Translate, opens_no_port_for_a_gateway_without_services) {

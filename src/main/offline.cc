@@ -19,12 +19,6 @@ TranslateOptions options(Metrics& metrics, ResolverPool& resolvers) {
   return out;
 }
 
-std::vector<ConfigObjectPtr> all_documents(const LoadedConfig& loaded) {
-  std::vector<ConfigObjectPtr> out = loaded.objects;
-  out.insert(out.end(), loaded.surplus.begin(), loaded.surplus.end());
-  return out;
-}
-
 }  // namespace
 
 std::optional<std::vector<ConfigFile>> read_files(const std::vector<std::string>& paths) {

@@ -90,12 +90,14 @@ class NotInForce(Case):
         self.assert_status(response, 403)
         self.assertIn("EgressPolicy gloo-system/deny", response.text())
 
-    def test_while_running_the_last_good_version_stays_in_force(self):
+    @rows({"field": ("match:", "mach:"), "kind": ("EgressPolicy", "EgresPolicy"), "version": ("v1alpha1", "v1alpha2"), "name": ("name: deny", "name: De_ny")})
+    def while_running_the_last_good_version_stays_in_force_with_a_misspelt(self, right, wrong):
         gateway = self.use(Gateway(configs.dynamic() | {"zz.yaml": DENY}))
         self.assertIn("deny/none", self.assert_refused(gateway).text())
-        gateway.write("zz.yaml", DENY.replace("match:", "mach:"))
-        gateway.says(r"unknown field; did you mean .match")
+        gateway.write("zz.yaml", DENY.replace(right, wrong))
+        gateway.says("zz.yaml:[0-9]+: ")
         self.assertIn("deny/none", self.assert_refused(gateway).text())
+        self.assertEqual(gateway.metric("^sluice_egress_policies_not_in_force"), 0)
         self.assertEqual(gateway.status("egresspolicies", "deny", "sluice.dev/v1alpha1")[0], "Rejected")
 
     def test_through_the_api_it_is_stored_rejected_until_its_target_exists(self):
@@ -134,6 +136,9 @@ class NotInForce(Case):
         self.assertRegex(out, "verdict .*refused.*" + sentence)
 
 
+STRICT = configs.virtual_service("- matchers: [{prefix: /}]\n  directResponseAction: {status: 200}", domains="[strict.test, '*.strict.test']", name="strict")
+
+
 class ServiceNotInForce(Case):
     """A VirtualService that is not in force: its hosts do not fall to one with weaker policies."""
 
@@ -146,6 +151,9 @@ class ServiceNotInForce(Case):
             "- matchers: [{prefix: /}]\n  directResponseAction: {status: 200}",
             "headerManipulation: {requestHeadersToAdd: [{headerSecretRef: {name: s, namespace: gloo-system}}]}",
             domains="[strict.test, '*.strict.test']", name="strict"),
+        "a misspelt kind": STRICT.replace("VirtualService", "VirtualServce"),
+        "a misspelt version": STRICT.replace("gateway.solo.io/v1", "gateway.solo.io/v2"),
+        "no kind": STRICT.replace("kind: VirtualService\n", ""),
         "a domain that another serves": configs.virtual_service(
             "- matchers: [{prefix: /}]\n  directResponseAction: {status: 200}", domains="['*', strict.test, '*.strict.test']", name="strict"),
     })
@@ -156,7 +164,7 @@ class ServiceNotInForce(Case):
         for host in ("strict.test", "STRICT.test", "a.strict.test"):
             response = gateway.fetch(path="/strict", host=host)
             self.assert_status(response, 503)
-            self.assertIn("VirtualService gloo-system/strict", response.text())
+            self.assertIn("VirtualService gloo-system/strict (line ", response.text())
         self.assertEqual(self.backend.accepted, before)
         self.assertIn("virtual_service_not_in_force", gateway.log_line("/strict"))
         self.assertIn("VirtualService gloo-system/strict", gateway.admin("/readyz").text())
