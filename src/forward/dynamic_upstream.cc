@@ -246,6 +246,8 @@ class DynamicUpstream final : public Filter {
     const Verdict verdict = guard_->rules.decide(*authority->address, port_of(*authority, cluster_->default_port));
     out.address_class = class_word(verdict.address_class);
     out.verdict = fmt::format("{} by rule {}", verdict.allowed ? "allowed" : "refused", verdict.rule);
+    if (!verdict.shadow_rule.empty())
+      out.verdict += fmt::format("; the shadow rule {} would refuse it", verdict.shadow_rule);
     return local_reply(request, 200, "", "explained");
   }
 
@@ -338,7 +340,7 @@ class DynamicUpstream final : public Filter {
                                                      : std::span<const IpAddress>(&*destination.literal, 1);
     for (const IpAddress& address : all) {
       const Verdict verdict = guard.rules.decide(address, destination.port);
-      out.shadowed |= !verdict.shadow_rule.empty();
+      if (!verdict.shadow_rule.empty() && !std::exchange(out.shadowed, true)) tell_shadow(destination, verdict);
       if (verdict.allowed)
         out.allowed.push_back(SocketAddress::of({address, destination.port}));
       else if (!out.refused)
@@ -356,12 +358,23 @@ class DynamicUpstream final : public Filter {
     static log::Site site{LogLevel::warn, "egress", "a destination is refused"};
     if (!site.admits()) return;
     const std::string_view word = class_word(verdict.address_class);
-    const std::string remedy = verdict.can_be_opened ? fmt::format(
-                                                           "an EgressPolicy with targetRefs to Gateway {} and a rule "
-                                                           "{{action: allow, match: {{addresses: [{}]}}}} opens it",
-                                                           guard.suggestion_name, word)
-                                                     : "no policy can open it";
+    std::string remedy = "no policy can open it";
+    if (verdict.denied_by_policy)
+      remedy = fmt::format("the rule {} of an EgressPolicy denies it", verdict.rule);
+    else if (verdict.can_be_opened)
+      remedy = fmt::format(
+          "an EgressPolicy with targetRefs to Gateway {} and a rule {{action: allow, match: {{addresses: [{}]}}}} opens it",
+          guard.suggestion_name, word);
     site.write({{"destination", destination.canonical}, {"class", word}, {"rule", verdict.rule}, {"remedy", remedy}});
+  }
+
+  // Once for each destination, not for each request; those are counted.
+  static void tell_shadow(const Destination& destination, const Verdict& verdict) {
+    static log::Site site{LogLevel::info, "egress", "a shadow rule would refuse a destination"};
+    if (!site.admits()) return;
+    site.write({{"destination", destination.canonical},
+                {"class", class_word(verdict.address_class)},
+                {"rule", verdict.shadow_rule}});
   }
 
   Response unresolved(Request& request, NameFailure failure) const {

@@ -4,7 +4,7 @@ from harness import configs, raw
 from harness.backend import Backend
 from harness.case import Case, rows
 from harness.dns_server import DnsServer
-from harness.gateway import Gateway
+from harness.gateway import Gateway, run_sluice
 
 CLASSES = {
     "127.0.0.1": "loopback", "127.255.255.254": "loopback", "10.0.0.1": "private", "172.16.0.1": "private", "172.31.255.255": "private",
@@ -101,8 +101,18 @@ spec:
     def test_a_longer_prefix_wins_over_the_class(self):
         response = self.get(f"127.0.0.7:{self.backend.port}")
         self.assert_status(response, 403)
-        self.assertIn("not-seven", response.text())
+        self.assertIn("refused by rule lab/not-seven of an EgressPolicy", response.text())
         self.assertEqual(self.other.accepted, 0)
+        self.gateway.says("remedy=.the rule lab/not-seven of an EgressPolicy denies it")
+
+    def test_a_shadow_rule_is_logged_counted_and_explained(self):
+        where = f"127.0.0.1:{self.backend.port}"
+        before = self.gateway.metric("^sluice_dynamic_destination_shadow_refused_total")
+        self.assert_status(self.get(where), 200)
+        self.assertEqual(self.gateway.metric("^sluice_dynamic_destination_shadow_refused_total"), before + 1)
+        self.gateway.says(f"a shadow rule would refuse a destination destination={where} class=loopback rule=lab/watched")
+        out = run_sluice("explain", f"http://{where}/", "--config", self.gateway.folder)[1]
+        self.assertIn("allowed by rule lab/lab; the shadow rule lab/watched would refuse it", out)
 
     @rows({"metadata": "169.254.169.254", "metadata v6": "[fd00:ec2::254]", "unspecified": "0.0.0.0", "private": "10.0.0.1"})
     def other_classes_stay_closed(self, host):

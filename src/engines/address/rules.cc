@@ -182,6 +182,7 @@ Verdict AddressRules::decide_one(const IpAddress& form, uint16_t port) const {
   match_ranges(form, address_class, match, shadow);
   match_class(address_class, match, shadow);
   out.allowed = match.allowed;
+  out.denied_by_policy = !match.allowed && match.length >= 0;
   out.rule = match.rule;
   if (match.allowed && shadow.length >= match.length) out.shadow_rule = shadow.rule;
   return out;
@@ -223,8 +224,11 @@ void AddressRules::match_ranges(const IpAddress& form, AddressClass address_clas
 std::string refusal_text(std::string_view host, const Verdict& verdict) {
   const std::string_view word = class_word(verdict.address_class);
   const bool vowel = std::string_view("aeiou").find(word[0]) != std::string_view::npos;
+  const std::string_view remedy = verdict.denied_by_policy ? " of an EgressPolicy"
+                                  : verdict.can_be_opened  ? "; an EgressPolicy can open it"
+                                                           : "";
   return fmt::format("destination {} is {} {} address: refused by rule {}{}", printable(host), vowel ? "an" : "a", word,
-                     verdict.rule, verdict.can_be_opened ? "; an EgressPolicy can open it" : "");
+                     verdict.rule, remedy);
 }
 
 std::string refusal_details(const Verdict& verdict) {

@@ -38,6 +38,8 @@ struct Verdict {
   bool allowed = false;
   // A policy can change this verdict; false for own-port, unspecified and multicast.
   bool can_be_opened = true;
+  // A rule of a policy denies it, not the default of its class.
+  bool denied_by_policy = false;
   AddressClass address_class = AddressClass::reserved;
   // `<policy>/<rule>`, `default/<class>` or `own-port`. Valid as long as the AddressRules.
   std::string_view rule;

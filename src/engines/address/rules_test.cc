@@ -231,6 +231,12 @@ TEST(AddressRules, word_a_refusal_without_the_address) {
   EXPECT_EQ(refusal_details(loopback), "destination_ip_prohibited{loopback,default/loopback}");
   EXPECT_EQ(refusal_text("a", none.decide(*IpAddress::parse("0.0.0.0"), 80)),
             "destination a is an unspecified address: refused by rule default/unspecified");
+  AddressPolicy lab{.name = "lab", .rules = {}};
+  lab.rules.push_back({.name = "this", .action = RuleAction::allow, .addresses = {"loopback"}});
+  lab.rules.push_back({.name = "not-seven", .action = RuleAction::deny, .addresses = {"127.0.0.7"}});
+  const auto rules = *AddressRules::compile({lab}, {}, {});
+  EXPECT_EQ(refusal_text("a", rules.decide(*IpAddress::parse("127.0.0.7"), 80)),
+            "destination a is a loopback address: refused by rule lab/not-seven of an EgressPolicy");
 }
 
 }  // namespace
