@@ -32,13 +32,38 @@ void print_line(std::string_view name, std::string_view value) {
 
 // The first that fits, and those that filters had chosen after it.
 void print_routes(const std::vector<Explanation::Route>& routes) {
-  if (routes.empty()) print_line("route", "none fits: 404, flag NR, details route_not_found");
   for (size_t i = 0; i < routes.size(); ++i) {
     print_line(i == 0 ? "route" : "then route", routes[i].name);
     print_line("filters", routes[i].stages.empty() ? "none" : routes[i].stages);
   }
   if (routes.size() > 1)
     print_line("", "a filter had the route chosen again; all filters above take part, equal ones once");
+}
+
+// What was looked at: the host by authority, then its routes in order.
+void print_no_route(const RouteTable& table, const Request& request) {
+  constexpr size_t kShownMax = 20;
+  const VirtualHostEntry* host = table.find_host(request.authority);
+  if (!host) {
+    std::vector<std::string> domains;
+    for (const VirtualHostEntry& one : table.hosts())
+      for (const std::string& domain : one.domains)
+        if (domains.size() < kShownMax) domains.push_back(domain);
+    print_line("host",
+               fmt::format("none has the domain of {}; there are {}{}", json_quote(printable(request.authority)),
+                           join(domains, ", "), domains.size() == kShownMax ? ", ..." : ""));
+  } else {
+    print_line("host", fmt::format("{} ({})", host->name, join(host->domains, ", ")));
+    for (size_t i = 0; i < host->routes.size(); ++i) {
+      if (i == kShownMax) {
+        print_line("", fmt::format("... and {} routes more", host->routes.size() - i));
+        break;
+      }
+      print_line("not route",
+                 fmt::format("{}: {}", host->routes[i]->generated_name, host->routes[i]->matcher.mismatch(request)));
+    }
+  }
+  print_line("answer", "none fits: 404, flag NR, details route_not_found");
 }
 
 void explain_listener(const SnapshotListener& listener, const ExplainRequest& options, const RequestTarget& target,
@@ -62,11 +87,16 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   request.explanation = &explanation;
 
   print_line("listener", fmt::format("{} (Gateway {})", listener.config.name, listener.gateway));
+  if (target.scheme == "https")
+    return print_line("answer", fmt::format("501, details {}: there is no TLS to destinations yet; clients that ask by "
+                                            "CONNECT get 405",
+                                            kHttpsTarget));
   if (request.path != target.path) print_line("path", request.path);
   Explained result;
   bool done = false;
   Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
   runner.start(run_filters(*listener.router, request, result));
+  if (explanation.routes.empty()) return print_no_route(listener.router->table(), request);
   print_routes(explanation.routes);
   if (!done) {
     runner.cancel();

@@ -81,6 +81,20 @@ bool RequestMatcher::matches(const Request& request) const {
          std::ranges::all_of(query_, [&](const QueryTest& test) { return query_matches(test, request.path); });
 }
 
+std::string RequestMatcher::mismatch(const Request& request) const {
+  if (!path_matches(request.path)) {
+    static constexpr std::string_view kForms[] = {"begin with", "equal", "match the expression"};
+    return fmt::format("the path does not {} {}", kForms[static_cast<size_t>(path_match_)], json_quote(path_));
+  }
+  if (!method_matches(request.method)) return fmt::format("the method {} is not among its methods", request.method);
+  for (const HeaderTest& test : headers_)
+    if (!header_matches(test, request)) return fmt::format("the header {} does not fit", json_quote(test.name));
+  for (const QueryTest& test : query_)
+    if (!query_matches(test, request.path))
+      return fmt::format("the query parameter {} does not fit", json_quote(test.name));
+  return {};
+}
+
 bool RequestMatcher::path_matches(std::string_view path) const {
   if (any_path_) return path.starts_with('/') || path == "*";  // "/" is every path, OPTIONS * too
   return matched_bytes(path).has_value();

@@ -27,6 +27,8 @@ class RequestMatcher {
   static Result<RequestMatcher> compile(const kinds::Matcher& matcher);
 
   bool matches(const Request& request) const;
+  // For people: what of it does not fit first, such as `the path does not begin with "/a"`; "" when it matches.
+  std::string mismatch(const Request& request) const;
 
   kinds::PathMatch path_match() const { return path_match_; }
   // Prefix, whole path or pattern, as configured.

@@ -536,6 +536,41 @@ spec:
         self.assertIn("202", told[-1][1])
 
 
+class ExplainNothing(Case):
+    ROUTES = """\
+- matchers: [{prefix: /orders, methods: [GET]}]
+  directResponseAction: {status: 200}
+- matchers: [{exact: /admin, headers: [{name: x-role, value: a}]}]
+  directResponseAction: {status: 200}
+- matchers: [{regex: '/q/.*', queryParameters: [{name: q}]}]
+  directResponseAction: {status: 200}"""
+
+    @rows({
+        "another path": ("http://app.test/x", ['route-0-matcher-0: the path does not begin with "/orders"', 'the path does not equal "/admin"',
+                                               'the path does not match the expression "/q/.*"']),
+        "a method": ("http://app.test/orders/1", ["route-0-matcher-0: the method POST is not among its methods"]),
+        "a header": ("http://app.test/admin", ['route-1-matcher-0: the header "x-role" does not fit']),
+        "a parameter": ("http://app.test/q/1", ['route-2-matcher-0: the query parameter "q" does not fit']),
+        "another host": ("http://other.test/", ['none has the domain of "other.test"; there are app.test, *.app.test']),
+    })
+    def a_route_that_does_not_fit_is_named_with_its_reason(self, url, parts):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "vs.yaml").write_text(configs.virtual_service(self.ROUTES, domains="[app.test, '*.app.test']"))
+            code, out, err = run_sluice("explain", url, "-X", "POST", "--config", folder)
+        self.assertEqual(code, 0, err)
+        for part in parts:
+            self.assertIn(part, out)
+        self.assertIn("none fits: 404, flag NR, details route_not_found", out)
+
+    def test_https_is_not_explained_as_if_it_were_served(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "vs.yaml").write_text(DIRECT)
+            code, out, err = run_sluice("explain", "https://app.test/", "--config", folder)
+        self.assertEqual(code, 0, err)
+        self.assertIn("501, details https_target_not_supported", out)
+        self.assertNotIn("direct_response", out)
+
+
 class Start(Case):
     def test_strict_opens_no_port_while_there_are_errors(self):
         """All its ports are taken: an attempt to open one would be exit 3."""
