@@ -33,9 +33,12 @@ Result<std::string> first_gateway(const std::string& admin) {
   return fmt::format("{}:{}", host, to_json(*first.find("port")));
 }
 
-void print_table(const Node& table) {
+// As kubectl: with their namespaces in front where objects of all were asked for.
+void print_table(const Node& table, bool with_namespaces) {
   std::vector<std::vector<std::string>> rows(1);
-  size_t columns = 0;
+  if (with_namespaces) rows[0].push_back("NAMESPACE");
+  const size_t first = rows[0].size();
+  size_t columns = first;
   if (const Node* definitions = table.find("columnDefinitions"); definitions && definitions->list())
     for (const Node& column : *definitions->list()) {
       const Node* priority = column.find("priority");
@@ -46,8 +49,9 @@ void print_table(const Node& table) {
   if (const Node* list = table.find("rows"); list && list->list())
     for (const Node& row : *list->list()) {
       auto& cells = rows.emplace_back();
+      if (with_namespaces) cells.emplace_back(row.text_at({"object", "metadata", "namespace"}));
       const Node* values = row.find("cells");
-      for (size_t i = 0; values && values->list() && i < std::min(columns, values->list()->size()); ++i) {
+      for (size_t i = 0; values && values->list() && i < std::min(columns - first, values->list()->size()); ++i) {
         const Node& cell = (*values->list())[i];
         cells.push_back(cell.text() ? std::string(*cell.text()) : to_json(cell));
       }
@@ -122,7 +126,7 @@ int get_command(const GetObjects& options) {
     return answer->status == 404 ? kConfigErrors : kSystemError;
   }
   if (table)
-    print_table(*node);
+    print_table(*node, ns.empty());
   else if (options.output == "yaml")
     fmt::print("{}", to_yaml(*node));
   else

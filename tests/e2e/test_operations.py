@@ -463,6 +463,8 @@ class Admin(Case):
         self.assertIn("all", out)
         code, out, _ = run_sluice("get", "vs", "all", "-n", "gloo-system", "-o", "json", environment=where)
         self.assertEqual(json.loads(out)["metadata"]["name"], "all")
+        self.assertRegex(run_sluice("get", "vs", environment=where)[1], r"(?m)^NAMESPACE +NAME .*\n(.*\n)*gloo-system +all ")
+        self.assertRegex(run_sluice("get", "vs", "-n", "gloo-system", environment=where)[1], r"(?m)^NAME .*\n(.*\n)*all ")
         self.assertEqual(run_sluice("version")[0], 0)
         code, out, _ = run_sluice("filters")
         self.assertEqual(code, 0)
