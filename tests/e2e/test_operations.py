@@ -308,7 +308,9 @@ class Signals(Case):
         self.assertRegex(unit, r"(?m)^Restart=on-failure$")
         self.assertRegex(unit, r"(?m)^StartLimitIntervalSec=0$")
         command = re.search(r"^ExecStart=/usr/local/bin/sluice (.*)", unit, re.M).group(1).split()
-        self.assertEqual(command, ["run", "--config", "/etc/sluice"])
+        # A folder of configuration is root's under DynamicUser: what the API makes needs one of the service's own, first.
+        self.assertEqual(command, ["run", "--config", "/var/lib/sluice", "--config", "/etc/sluice"])
+        self.assertRegex(unit, r"(?m)^StateDirectory=sluice$")
         bad = DIRECT.replace("status: 200", "status: many").replace("name: ", "name: bad-")
         gateway = self.use(Gateway({"vs.yaml": DIRECT, "zzz-bad.yaml": bad}))
         self.assertEqual(gateway.fetch("/").text(), "here")
