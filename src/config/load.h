@@ -52,10 +52,10 @@ struct ConfigObject {
 using ConfigObjectPtr = std::shared_ptr<const ConfigObject>;
 
 struct LoadedConfig {
-  std::vector<ConfigObjectPtr> objects;   // in the order of files and documents; rejected ones too; keys are unique
-  std::vector<ConfigObjectPtr> surplus;   // second documents for an object that is there; all rejected
-  // What seems to be a VirtualService or a Gateway by its kind or its fields, and cannot be told which, or may be one in a
-  // file that cannot be parsed; all rejected, with what could be read of them. Keys need not be unique.
+  std::vector<ConfigObjectPtr> objects;  // in the order of files and documents; rejected ones too; keys are unique
+  std::vector<ConfigObjectPtr> surplus;  // second documents for an object that is there; all rejected
+  // What seems to be a VirtualService or a Gateway by its kind or its fields, and cannot be told which, or may be one
+  // in a file that cannot be parsed; all rejected, with what could be read of them. Keys need not be unique.
   std::vector<ConfigObjectPtr> guesses;
   std::vector<std::string> broken_files;  // could not be parsed at all: their objects are unknown, not gone
   // Files with a document of which nobody knows what object it is, and what is wrong with the first such one: an object

@@ -2,6 +2,7 @@
 
 #include "base/ip.h"
 #include "base/strings.h"
+#include "engines/address/classify.h"
 
 namespace sluice {
 
@@ -14,14 +15,15 @@ std::optional<Response> refuse_foreign_caller(Request& request, std::string_view
   }
   // A literal cannot be made to point here by somebody else's DNS.
   const auto literal = IpAddress::parse(host);
-  const bool loopback =
-      literal && (*literal == IpAddress::v6(0, 1) || (literal->is_v4() && literal->v4_bits() >> 24 == 127));
+  const bool loopback = literal && classify(*literal, {}) == AddressClass::loopback;
   const bool own = loopback || equals_ignoring_case(host, "localhost") || (!own_host.empty() && host == own_host);
   if (!own)
     return local_reply(request, 403, "this Host is not mine: use localhost or the listener's address\n",
                        "foreign_host");
   if (request.headers.has(Known::origin))
     return local_reply(request, 403, "requests from web pages are not served here\n", "foreign_origin");
+  if (request.headers.has(Known::x_forwarded_proto))
+    return local_reply(request, 403, "requests that come through a proxy are not served here\n", "through_proxy");
   return std::nullopt;
 }
 

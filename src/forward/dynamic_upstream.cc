@@ -363,7 +363,8 @@ class DynamicUpstream final : public Filter {
       remedy = fmt::format("the rule {} of an EgressPolicy denies it", verdict.rule);
     else if (verdict.can_be_opened)
       remedy = fmt::format(
-          "an EgressPolicy with targetRefs to Gateway {} and a rule {{action: allow, match: {{addresses: [{}]}}}} opens it",
+          "an EgressPolicy with targetRefs to Gateway {} and a rule {{action: allow, match: {{addresses: [{}]}}}} "
+          "opens it",
           guard.suggestion_name, word);
     site.write({{"destination", destination.canonical}, {"class", word}, {"rule", verdict.rule}, {"remedy", remedy}});
   }

@@ -126,6 +126,20 @@ spec:
                 self.assert_status(response, 403)
 
 
+class BesideAnother(Case):
+    """Another sluice on the machine: a policy that opens loopback does not hand its clients the other's admin and API."""
+
+    def test_admin_and_api_of_another_refuse_who_comes_through(self):
+        other = self.use(Gateway({"vs.yaml": configs.virtual_service("- matchers: [{prefix: /}]\n  directResponseAction: {status: 200}")}))
+        gateway = self.use(Gateway(configs.dynamic()))
+        for method, port, path in (("POST", other.admin_port, "/drain"), ("GET", other.admin_port, "/config_dump"),
+                                   ("DELETE", other.api_port, "/apis/gateway.solo.io/v1/namespaces/gloo-system/virtualservices/all")):
+            response = raw.fetch(gateway.port, method, path, f"127.0.0.1:{port}")
+            self.assert_status(response, 403)
+            self.assertIn("proxy", response.text())
+        self.assert_status(other.fetch("/"), 200)
+
+
 class WithABadPolicy(Case):
     BAD = configs.LOOPBACK_POLICY.replace("name: lab, namespace", "name: bad, namespace").replace("[loopback]", "[@{range}]")
 

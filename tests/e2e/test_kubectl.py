@@ -233,7 +233,8 @@ class Wire(Case):
     def setUpClass(cls):
         cls.gateway = cls.share(Gateway({"vs.yaml": direct("one", "x")}))
 
-    @rows({"another host": [("Host", "evil.test")], "an origin": [("Origin", "http://evil.test")], "own origin too": [("Origin", "http://localhost")]})
+    @rows({"another host": [("Host", "evil.test")], "an origin": [("Origin", "http://evil.test")], "own origin too": [("Origin", "http://localhost")],
+           "a proxy's way": [("X-Forwarded-Proto", "http")]})
     def a_browser_is_refused_on(self, headers):
         for port, path in ((self.gateway.api_port, "/apis"), (self.gateway.admin_port, "/config_dump")):
             host = dict(headers).get("Host", f"127.0.0.1:{port}")

@@ -62,6 +62,9 @@ Status ApiServer::check_caller(const ApiRequest& request) const {
                             printable(request.header("host"), 80)));
   if (request.has_header("origin"))
     return fail(ErrorKind::denied, "this API does not answer to web pages (Origin is set)");
+  // Another gateway whose policy opens loopback would bring its clients here.
+  if (request.has_header("x-forwarded-proto"))
+    return fail(ErrorKind::denied, "this API does not answer through a proxy (X-Forwarded-Proto is set)");
   return {};
 }
 
