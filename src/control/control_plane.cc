@@ -21,6 +21,11 @@ constexpr MetricFamily kPorts{"envoy_listener_manager_total_listeners_active", "
                               gauge};
 constexpr MetricFamily kPortsAdded{"envoy_listener_manager_listener_added", "Addresses that were opened."};
 constexpr MetricFamily kPortsRemoved{"envoy_listener_manager_listener_removed", "Addresses that were closed."};
+constexpr MetricFamily kRejected{
+    "sluice_config_objects_rejected",
+    "Objects with errors in their files or beside others; those that were good before serve "
+    "as they were.",
+    MetricType::gauge};
 constexpr MetricFamily kPortsFailed{"envoy_listener_manager_listener_create_failure",
                                     "Times that a Gateway's address could not be opened."};
 
@@ -370,7 +375,14 @@ Node status_node(ObjectState state, const std::string& reason) {
 
 void ControlPlane::write_statuses() {
   const ObjectStore::Batch batch(store_);
-  for (const auto& [key, report] : translation_.reports) write_status(key, report);
+  std::set<ObjectKey> rejected;
+  for (const auto& [key, report] : translation_.reports) {
+    write_status(key, report);
+    if (report.state() == ObjectState::rejected) rejected.insert(key);
+  }
+  for (const auto& [key, why] : folder_->rejected()) rejected.insert(key);
+  for (const ConfigObjectPtr& object : folder_->withheld()) rejected.insert(object->key);
+  metrics_.metric(kRejected)->set(static_cast<int64_t>(rejected.size()));
 }
 
 void ControlPlane::write_statuses(const std::set<ObjectKey>& of) {
@@ -389,11 +401,15 @@ void ControlPlane::write_status(const ObjectKey& key, const ObjectReport& report
     full.error("Listener Error: ProcessingError. Reason: " + found->second);
   if (key.kind == "Upstream")
     for (std::string& warning : host_watch_.warnings(key)) full.warning(std::move(warning));
-  if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end()) full.error(found->second);
+  if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end())
+    full.error(found->second + "\nThe version before that stays in force.");
   const StoredObject* object = store_.find(key);
   const Node status = status_node(full.state(), full.reason());
   if (!object || object->status == status) return;
+  const bool was_good = object->status.text_at({"statuses", "gloo-system", "reason"}).empty();
   store_.set_status(key, status);
+  if (full.state() == ObjectState::accepted && !was_good)
+    log::info("config", "accepted again", {{"object", key.to_string()}});
   if (full.state() == ObjectState::rejected)
     log::error("config", "rejected", {{"object", key.to_string()}, {"reason", full.reason()}});
   if (full.state() == ObjectState::warning)
@@ -657,8 +673,8 @@ int ControlPlane::serve() {
 
 }  // namespace
 
-std::vector<MetricFamily> port_metric_families() {
-  return {kPorts, kPortsAdded, kPortsRemoved, kPortsFailed};
+std::vector<MetricFamily> control_plane_metric_families() {
+  return {kPorts, kPortsAdded, kPortsRemoved, kPortsFailed, kRejected};
 }
 
 int run_gateway(const RunOptions& options) {

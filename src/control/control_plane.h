@@ -27,8 +27,8 @@ struct RunOptions {
   std::vector<const FilterFactory*> filters;
 };
 
-// What is told of the ports that Gateways have.
-std::vector<MetricFamily> port_metric_families();
+// What is told of the ports that Gateways have, and of objects.
+std::vector<MetricFamily> control_plane_metric_families();
 
 // Runs until SIGTERM, SIGINT or /drain; returns the program's exit code (design.md 2).
 int run_gateway(const RunOptions& options);

@@ -98,7 +98,13 @@ class NotInForce(Case):
         gateway.says("zz.yaml:[0-9]+: ")
         self.assertIn("deny/none", self.assert_refused(gateway).text())
         self.assertEqual(gateway.metric("^sluice_egress_policies_not_in_force"), 0)
-        self.assertEqual(gateway.status("egresspolicies", "deny", "sluice.dev/v1alpha1")[0], "Rejected")
+        state, reason = gateway.status("egresspolicies", "deny", "sluice.dev/v1alpha1")
+        self.assertEqual(state, "Rejected")
+        self.assertIn("The version before that stays in force.", reason)
+        self.assertEqual(gateway.metric("^sluice_config_objects_rejected"), 1)
+        gateway.write("zz.yaml", DENY)
+        gateway.says('accepted again object="EgressPolicy gloo-system/deny"')
+        self.assertEqual(gateway.metric("^sluice_config_objects_rejected"), 0)
 
     def test_through_the_api_it_is_stored_rejected_until_its_target_exists(self):
         gateway = self.use(Gateway(configs.dynamic() | {"other.yaml": OTHER_SERVICE}))
