@@ -4,19 +4,21 @@
 
 namespace sluice {
 
-void ConnectMemory::failed(const SocketAddress& address, SteadyTime now) {
+Nanos ConnectMemory::failed(const SocketAddress& address, SteadyTime now) {
   const auto known = std::ranges::find_if(failing_, [&](const Failing& f) { return f.address == address; });
   if (known == failing_.end()) {
-    if (failing_.size() < kAddressesMax) failing_.push_back({address, kPauseFirst, now + kPauseFirst});
-    return;
+    if (failing_.size() == kAddressesMax) return 0s;
+    failing_.push_back({address, kPauseFirst, now + kPauseFirst});
+    return kPauseFirst;
   }
-  if (now < known->until) return;  // one of several that were under way when the first failed
+  if (now < known->until) return 0s;  // one of several that were under way when the first failed
   known->pause = std::min(2 * known->pause, kPauseMax);
   known->until = now + known->pause;
+  return known->pause;
 }
 
-void ConnectMemory::forget(const SocketAddress& address) {
-  std::erase_if(failing_, [&](const Failing& f) { return f.address == address; });
+bool ConnectMemory::forget(const SocketAddress& address) {
+  return std::erase_if(failing_, [&](const Failing& f) { return f.address == address; }) > 0;
 }
 
 void ConnectMemory::forget_others(std::span<const SocketAddress> addresses) {

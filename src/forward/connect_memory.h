@@ -17,11 +17,10 @@ class ConnectMemory {
   static constexpr Nanos kPauseMax = 60s;
   static constexpr size_t kAddressesMax = 64;  // as many as an answer of DNS may have; more are not remembered
 
-  void failed(const SocketAddress& address, SteadyTime now);
-  void connected(const SocketAddress& address) {
-    if (!failing_.empty()) [[unlikely]]
-      forget(address);
-  }
+  // The pause that begins with it; 0 when it was left out already.
+  Nanos failed(const SocketAddress& address, SteadyTime now);
+  // Whether it had failed before.
+  bool connected(const SocketAddress& address) { return !failing_.empty() && forget(address); }
   // Addresses that are none of the destination's any more.
   void forget_others(std::span<const SocketAddress> addresses);
 
@@ -36,7 +35,7 @@ class ConnectMemory {
     Nanos pause;
     SteadyTime until;
   };
-  void forget(const SocketAddress& address);
+  bool forget(const SocketAddress& address);
 
   std::vector<Failing> failing_;
 };

@@ -12,8 +12,8 @@ TEST(ConnectMemory, leaves_a_failing_address_out_for_twice_as_long_each_time) {
   ConnectMemory memory;
   SteadyTime now(1000s);
   for (const Nanos pause : {2s, 4s, 8s, 16s, 32s, 60s, 60s}) {
-    memory.failed(kOne, now);
-    memory.failed(kOne, now);  // another that was under way
+    EXPECT_EQ(memory.failed(kOne, now), pause);
+    EXPECT_EQ(memory.failed(kOne, now), 0s);  // another that was under way
     EXPECT_TRUE(memory.left_out(kOne, now + pause - 1ns));
     EXPECT_FALSE(memory.left_out(kTwo, now));
     now += pause;

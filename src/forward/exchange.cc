@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <charconv>
 
+#include "base/log.h"
 #include "base/strings.h"
 #include "forward/failures.h"
 #include "forward/request_head.h"
@@ -72,6 +73,8 @@ class Exchange final : private ConnectionPool::UnderWay {
   void not_connected(const Error& error);
   Task<void> connect();
   Task<void> connect_to(const SocketAddress& address);
+  void tell_failed(const Error& error, Nanos pause) const;
+  void tell_connected() const;
   std::span<const SocketAddress> in_order() const;
   Task<void> write_request();
   Task<void> write_with_body(std::string_view head);
@@ -354,6 +357,21 @@ Task<void> Exchange::connect() {
   co_return last;
 }
 
+// Once for each pause of an address, not for each request; those are counted.
+void Exchange::tell_failed(const Error& error, Nanos pause) const {
+  static log::Site site{LogLevel::warn, "upstream", "an address cannot be connected to"};
+  if (pause == 0s || !site.admits()) return;
+  site.write({{"cluster", cluster_.name},
+              {"address", request_.info.upstream_host},
+              {"error", error.message},
+              {"left_out_s", pause / 1s}});
+}
+
+void Exchange::tell_connected() const {
+  static log::Site site{LogLevel::info, "upstream", "an address can be connected to again"};
+  if (site.admits()) site.write({{"cluster", cluster_.name}, {"address", connection_->address_text}});
+}
+
 Task<void> Exchange::connect_to(const SocketAddress& address) {
   for (;;) {
     connection_ = std::make_unique<UpstreamConnection>(*pool_, address);
@@ -364,7 +382,8 @@ Task<void> Exchange::connect_to(const SocketAddress& address) {
     Status connected = co_await connecting;
     if (connected) {
       connection_->local_text = connection_->socket.local_address().to_string();
-      pool_->memory.connected(address);
+      if (pool_->memory.connected(address)) [[unlikely]]
+        tell_connected();
       co_return connected;
     }
     connection_.reset();
@@ -375,7 +394,7 @@ Task<void> Exchange::connect_to(const SocketAddress& address) {
     if (no_descriptor && pool_->connections.budget.give_up_any()) continue;
     const bool theirs = error.side == Side::upstream;
     if (error.kind != ErrorKind::cancelled && request_.loop.now() < deadline_) {
-      if (theirs) pool_->memory.failed(address, request_.loop.now());
+      if (theirs) tell_failed(error, pool_->memory.failed(address, request_.loop.now()));
       (error.kind == ErrorKind::timeout ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
     }
     co_return connected;

@@ -159,6 +159,18 @@ class Surroundings(Case):
         self.assertEqual(gateway.fetch("/").text(), "here")
         self.assertEqual([p.name for p in pathlib.Path(folder).iterdir() if p.name not in ("gateway.yaml", "vs.yaml", "fill")], [])
 
+    def test_an_upstream_that_cannot_be_connected_to_is_told_not_with_each_request(self):
+        [port] = free_ports(1)
+        gateway = self.use(Gateway(configs.to_backend(), values={"backend": port}))
+        for _ in range(5):
+            self.assert_status(gateway.fetch("/"), 503)
+        line = f"an address cannot be connected to cluster=backend_gloo-system address=127.0.0.1:{port} error=\"Connection refused\""
+        gateway.says(line)
+        self.assertLess(gateway.process.stderr().count(line), 5)
+        self.use(Backend("127.0.0.1", port))
+        until(lambda: gateway.fetch("/").status == 200, "the backend to be tried again", 15)
+        gateway.says(f"an address can be connected to again cluster=backend_gloo-system address=127.0.0.1:{port}")
+
     def test_an_access_log_that_cannot_be_written_stops_nothing(self):
         options = "accessLoggingService: {accessLog: [{fileSink: {path: /dev/full}}]}"
         gateway = self.use(Gateway({"gateway.yaml": configs.gateway(options=options), "vs.yaml": DIRECT}))
