@@ -48,6 +48,8 @@ void bind(Fields& f, Matcher& m) {
     f.regex("regex", m.path);
   else if (auto why = path_error(m.path); !why.empty())
     f.check(false, name, why);
+  else if (!m.path.empty() && !m.path.starts_with('/') && m.path != "*")
+    f.warning(name, fmt::format("no request fits: paths begin with /; did you mean {}?", json_quote("/" + m.path)));
   if (m.path.empty()) m.path = "/";
   for (size_t i = 0; i < m.methods.size(); ++i) {
     if (m.methods[i].empty())

@@ -93,6 +93,21 @@ TEST(VirtualService, warns_of_rewrites_that_leave_no_path) {
   EXPECT_EQ(regex("x", ""), "");
 }
 
+TEST(VirtualService, warns_of_matchers_that_no_path_fits) {
+  const auto said = [](std::string_view matcher) {
+    return read_kind(
+               "vs",
+               fmt::format("virtualHost: {{routes: [{{matchers: [{{{}}}], directResponseAction: {{status: 200}}}}]}}",
+                           matcher))
+        .said;
+  };
+  for (const std::string name : {"prefix", "exact"})
+    EXPECT_EQ(said(name + ": orders"), "virtualHost.routes[0].matchers[0]." + name +
+                                           ": warning: no request fits: paths begin with /; did you mean \"/orders\"?");
+  for (const std::string_view good : {"prefix: /", "exact: /a", "exact: '*'", "regex: 'orders'"})
+    EXPECT_EQ(said(good), "");
+}
+
 TEST(VirtualService, reads_options_of_routes_and_hosts) {
   const Route r =
       route(R"(routeAction: {dynamicForwardProxy: {}}, options: {timeout: 0s, idleTimeout: 1m, prefixRewrite: /x,

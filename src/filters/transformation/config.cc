@@ -206,7 +206,7 @@ void bind(Fields& f, TransformationOptions& o) {
 }
 
 void bind(Fields& f, RequestTransform& o) {
-  f.optional("matcher", o.matcher, "Which requests; left out: all. `prefix` is compared with the path and its query.");
+  f.optional("matcher", o.matcher, "Which requests; left out: all.");
   f.optional("clearRouteCache", o.clear_route_cache, "Choose the route again after the request was changed.");
   f.optional("requestTransformation", o.request_transformation, "How the request is changed.");
   f.optional("responseTransformation", o.response_transformation, "How the responses to these requests are changed.");
