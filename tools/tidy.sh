@@ -43,6 +43,7 @@ fi
 # Of tests, fuzz targets and benchmarks only mistakes are told: they may copy, grow and drop what they like.
 lenient=-performance-*,-misc-const-correctness,-bugprone-unused-return-value,-bugprone-switch-missing-default-case
 lenient+=,-bugprone-suspicious-missing-comma,-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result
+lenient+=,-clang-analyzer-deadcode.DeadStores,-clang-analyzer-unix.StdCLibraryFunctions
 export build lenient
 tidy_one() {
   local checks=

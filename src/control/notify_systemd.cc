@@ -13,15 +13,16 @@
 namespace sluice {
 
 void notify_systemd(std::string_view state) {
-  const char* path = std::getenv("NOTIFY_SOCKET");
+  const char* socket = std::getenv("NOTIFY_SOCKET");
+  const std::string_view path = socket ? socket : "";
   sockaddr_un address{};
-  if (!path || std::strlen(path) >= sizeof address.sun_path) return;
+  if (path.empty() || path.size() >= sizeof address.sun_path) return;
   address.sun_family = AF_UNIX;
-  std::strcpy(address.sun_path, path);
+  path.copy(address.sun_path, path.size());
   if (path[0] == '@') address.sun_path[0] = '\0';  // an abstract name
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return;
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
   // A manager whose queue is full gets a moment, not our thread.
   pollfd ready{fd, POLLOUT, 0};
   constexpr int kPatienceMillis = 200;

@@ -32,7 +32,9 @@ class StaticPools final : public ClusterState {
   Host& pick(SteadyTime now) {
     if (hosts_.size() == 1) return *hosts_.front();
     Host* found = pick_if([&](const Host& host) { return !host.pool.memory.all_left_out(host.addresses, now); });
-    return found ? *found : *pick_if([](const Host&) { return true; });
+    if (!found) found = pick_if([](const Host&) { return true; });
+    CHECK(found != nullptr);  // there is one at least
+    return *found;
   }
   // One that is not among `tried`, those that failed lately last.
   Host* pick_other(std::span<const Host* const> tried, SteadyTime now) {

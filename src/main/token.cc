@@ -17,11 +17,13 @@ Result<std::string> read_file(const std::string& path) {
   FILE* file = path == "-" ? stdin : opened.get();
   std::string text;
   std::array<char, 4096> chunk;
-  while (file) {
-    const size_t got = std::fread(chunk.data(), 1, chunk.size(), file);
-    text.append(chunk.data(), got);
-    if (got < chunk.size() && !std::ferror(file)) return text;
-    if (got < chunk.size()) break;
+  if (file) {
+    size_t got = chunk.size();
+    while (got == chunk.size()) {
+      got = std::fread(chunk.data(), 1, chunk.size(), file);
+      text.append(chunk.data(), got);
+    }
+    if (!std::ferror(file)) return text;
   }
   return fail(ErrorKind::io, fmt::format("cannot read {}: {}", path, std::strerror(errno)));
 }

@@ -55,8 +55,8 @@ void check_templates(Fields& f, const TransformationTemplate& o) {
   }
   if (o.body) check(*o.body, at({"body", "text"}));
   if (o.merge_json_keys)
-    for (const auto& [key, value] : o.merge_json_keys->json_keys) {
-      check(value.tmpl, [&f, &key](Severity severity, std::string message) {
+    for (const auto& one : o.merge_json_keys->json_keys) {
+      check(one.second.tmpl, [&f, &key = one.first](Severity severity, std::string message) {
         tell_at(f, severity, {"mergeJsonKeys", "jsonKeys", key}, "tmpl.text: " + std::move(message));
       });
     }
