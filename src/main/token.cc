@@ -18,11 +18,8 @@ Result<std::string> read_file(const std::string& path) {
   std::string text;
   std::array<char, 4096> chunk;
   if (file) {
-    size_t got = chunk.size();
-    while (got == chunk.size()) {
-      got = std::fread(chunk.data(), 1, chunk.size(), file);
-      text.append(chunk.data(), got);
-    }
+    while (!std::feof(file) && !std::ferror(file))
+      text.append(chunk.data(), std::fread(chunk.data(), 1, chunk.size(), file));
     if (!std::ferror(file)) return text;
   }
   return fail(ErrorKind::io, fmt::format("cannot read {}: {}", path, std::strerror(errno)));
