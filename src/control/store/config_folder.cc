@@ -194,7 +194,9 @@ void ConfigFolder::note_gaps(LoadedConfig& loaded, const FolderScan& scan) {
     if (!gap.key.name.empty()) return store_.find(gap.key) != nullptr;
     // A document that nobody can tell, in a file from which a policy is missing and stays in force: that one.
     const auto of_file = kept.find(gap.file);
-    return of_file != kept.end() && of_file->second > 0 && of_file->second--;
+    if (of_file == kept.end() || of_file->second == 0) return false;
+    --of_file->second;
+    return true;
   });
   // What closed before its file became unreadable goes on to close: nobody knows that it was mended.
   for (PolicyGap& gap : before)
