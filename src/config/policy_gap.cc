@@ -66,6 +66,8 @@ std::optional<PolicyGap> policy_sketch(const Node& document, std::string_view fl
   if (!may_be_policy(document, flattened_kind)) return std::nullopt;
   PolicyGap out;
   out.ns = namespace_of(document);
+  if (const auto name = document.text_at({"metadata", "name"}); kinds::dns_subdomain_error(name).empty())
+    out.name = name;
   if (!out.ns.empty()) out.targets = targets_of(document);
   return out;
 }

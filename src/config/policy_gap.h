@@ -31,13 +31,14 @@ struct PolicyGap {
 
   std::string file;             // where it stands
   std::string ns;               // "": it may be for any namespace
+  std::string name;             // of what seems to be an object, "" where it cannot be read
   std::vector<Target> targets;  // of the namespace; none: it may be for anything there
 
   bool operator==(const PolicyGap&) const = default;
 };
 
-// What the document would be for, as far as it can be read; nothing when it is certainly no EgressPolicy. Only ns and
-// targets are filled in. `flattened_kind` is what a document in Gloo's flattened form looks like, else "".
+// What the document would be for, as far as it can be read; nothing when it is certainly no EgressPolicy. Only ns, name
+// and targets are filled in. `flattened_kind` is what a document in Gloo's flattened form looks like, else "".
 std::optional<PolicyGap> policy_sketch(const Node& document, std::string_view flattened_kind);
 
 // For %RESPONSE_CODE_DETAILS%: "egress_policy_not_in_force{gloo-system/deny}". A log is split at spaces, so those of

@@ -61,7 +61,8 @@ void set_forwarded_for(const ListenerConfig& config, const SocketAddress& peer, 
 bool imitates_ours(const HeaderField& field) {
   if (field.known != Known::other || !field.name.contains('_')) return false;
   return begins_like(field.name, "x-forwarded-") || begins_like(field.name, "x-envoy-") ||
-         same_header(field.name, header_name(Known::x_request_id)) || is_message_field(field.name);
+         same_header(field.name, header_name(Known::x_request_id)) || same_header(field.name, "proxy-authorization") ||
+         is_message_field(field.name);
 }
 
 void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer, Request& request) {

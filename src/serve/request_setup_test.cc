@@ -85,7 +85,7 @@ TEST(GatewayFields, are_not_imitated_by_other_spellings) {
   const std::string head =
       "GET / HTTP/1.1\r\nHost: h\r\nX_Forwarded_For: 10.0.0.1\r\nx-forwarded_proto: https\r\nx_envoy_internal: true\r\n"
       "x_request_id: 1\r\nX_Mine: 1\r\nx_forwarded: 1\r\nContent_Length: 30\r\ntransfer_encoding: chunked\r\n"
-      "Keep_Alive: 1\r\nproxy_connection: close\r\nhttp2_settings: x\r\n\r\n";
+      "Keep_Alive: 1\r\nproxy_connection: close\r\nhttp2_settings: x\r\nproxy_authorization: x\r\n\r\n";
   for (const bool edge : {false, true}) {
     const Prepared done(head, {.generate_request_id = false, .use_remote_address = edge});
     EXPECT_EQ(done.names(),

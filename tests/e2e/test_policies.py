@@ -1,6 +1,7 @@
 """Policies that are not in force: what they would decide is refused, not left open (decision 0015)."""
 
 import json
+import pathlib
 import socket
 import time
 
@@ -90,7 +91,7 @@ class NotInForce(Case):
         self.assert_status(response, 403)
         self.assertIn("EgressPolicy gloo-system/deny", response.text())
 
-    @rows({"field": ("match:", "mach:"), "kind": ("EgressPolicy", "EgresPolicy"), "version": ("v1alpha1", "v1alpha2"), "name": ("name: deny", "name: De_ny")})
+    @rows({"field": ("match:", "mach:"), "kind": ("EgressPolicy", "EgresPolicy"), "version": ("v1alpha1", "v1alpha2")})
     def while_running_the_last_good_version_stays_in_force_with_a_misspelt(self, right, wrong):
         gateway = self.use(Gateway(configs.dynamic() | {"zz.yaml": DENY}))
         self.assertIn("deny/none", self.assert_refused(gateway).text())
@@ -105,6 +106,24 @@ class NotInForce(Case):
         gateway.write("zz.yaml", DENY)
         gateway.says('accepted again object="EgressPolicy gloo-system/deny"')
         self.assertEqual(gateway.metric("^sluice_config_objects_rejected"), 0)
+
+    @rows({"a name that cannot be read": ("name: deny", "name: De_ny"), "another name": ("name: deny, namespace: gloo-system}", "name: denied, namespace: [x]}")})
+    def while_running_its_gateways_refuse_where_it_may_be_another(self, right, wrong):
+        gateway = self.use(Gateway(configs.dynamic() | {"zz.yaml": DENY.replace("127.0.0.1/32", "127.0.0.9/32")}))
+        self.assert_status(self.get(gateway), 200)
+        gateway.write("zz.yaml", DENY.replace(right, wrong))
+        until(lambda: self.get(gateway).status == 403, "its Gateways to refuse")
+
+    def test_a_policy_moved_over_the_file_of_another_with_a_slip_in_its_kind_stays_closed(self):
+        gateway = self.use(Gateway(configs.dynamic() | {"zz.yaml": DENY}))
+        self.assert_refused(gateway)
+        gateway.write("zz.yaml", DENY.replace("EgressPolicy", "EgresPolicy"))
+        gateway.says("zz.yaml:[0-9]+: ")
+        self.assert_refused(gateway)
+        pathlib.Path(gateway.folder, "zz.yaml").rename(pathlib.Path(gateway.folder, "policy.yaml"))
+        gateway.says("policy.yaml:[0-9]+: ")
+        until(lambda: gateway.metric("^sluice_egress_policies_not_in_force") == 1, "the gap")
+        self.assert_refused(gateway)
 
     def test_through_the_api_it_is_stored_rejected_until_its_target_exists(self):
         gateway = self.use(Gateway(configs.dynamic() | {"other.yaml": OTHER_SERVICE}))

@@ -188,15 +188,13 @@ void ConfigFolder::note_gaps(LoadedConfig& loaded, const FolderScan& scan) {
   std::vector<PolicyGap> before = std::exchange(gaps_, std::move(loaded.gaps));
   for (const ScannedFile& file : scan.files)
     if (!file.problem.empty()) gaps_.push_back(gap_of_file(file.path, 0, file.problem));
-  std::map<std::string, size_t> kept = kept_policies();
   std::erase_if(gaps_, [&](const PolicyGap& gap) {
     if (!gap.broken_file.empty()) return files_[gap.broken_file].was_good;
     if (!gap.key.name.empty()) return store_.find(gap.key) != nullptr;
-    // A document that nobody can tell, in a file from which a policy is missing and stays in force: that one.
-    const auto of_file = kept.find(gap.file);
-    if (of_file == kept.end() || of_file->second == 0) return false;
-    --of_file->second;
-    return true;
+    // A slip in the kind or version of one that stays in force as it was in this file. A name that cannot be read may
+    // be any.
+    const StoredObject* in_force = store_.find({"EgressPolicy", gap.ns, gap.name});
+    return in_force && in_force->config->file == gap.file;
   });
   // What closed before its file became unreadable goes on to close: nobody knows that it was mended.
   for (PolicyGap& gap : before)
@@ -219,19 +217,6 @@ void ConfigFolder::keep_unread(std::vector<ConfigObjectPtr> before, std::vector<
     const bool known = std::ranges::any_of(now, [&](const auto& one) { return one->key == object->key; });
     if (!known && is_unread(object->file)) now.push_back(std::move(object));
   }
-}
-
-// How many EgressPolicies of each file are in force though they stand in no document of it.
-std::map<std::string, size_t> ConfigFolder::kept_policies() const {
-  std::map<std::string, size_t> out;
-  for (const StoredObject* object : store_.list("EgressPolicy")) {
-    const auto file = files_.find(object->config->file);
-    if (file == files_.end() || file->second.nameless.empty()) continue;
-    const bool there = std::ranges::any_of(file->second.documents,
-                                           [&](const KnownDocument& document) { return document.key == object->key; });
-    if (!there) ++out[file->first];
-  }
-  return out;
 }
 
 std::vector<ConfigObjectPtr> ConfigFolder::withheld() const {

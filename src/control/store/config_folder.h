@@ -99,7 +99,6 @@ class ConfigFolder final : public Database {
   void note_documents(const LoadedConfig& loaded);
   void note_rejected(const LoadedConfig& loaded);
   void note_gaps(LoadedConfig& loaded, const FolderScan& scan);
-  std::map<std::string, size_t> kept_policies() const;
   bool holds_its_place(const StoredObject& object) const;
   bool is_unread(const std::string& file) const;
   std::string_view unknown_in(const std::string& file) const;
