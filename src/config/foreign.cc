@@ -86,7 +86,10 @@ bool is_kustomization_file(const std::string& path) {
 
 void add_path(std::set<std::string>& out, const std::string& file, std::string_view relative) {
   if (relative.empty() || relative.contains('\n')) return;  // a patch that is written here
-  out.insert((std::filesystem::path(file).parent_path() / relative).lexically_normal().string());
+  // As kustomize has it: only what lies in or below its folder. A file elsewhere is not its to disable.
+  const std::filesystem::path path = std::filesystem::path(relative).lexically_normal();
+  if (path.is_absolute() || path.string().starts_with("..")) return;
+  out.insert((std::filesystem::path(file).parent_path() / path).lexically_normal().string());
 }
 
 }  // namespace

@@ -207,6 +207,7 @@ Part Reader::in_parentheses(Flags& flags) {
       const char c = take_bytes(1)[0];
       if (c == ':') break;
       if (c == ')') {
+        if (at("*") || at("+") || at("?") || at("{")) return give_up();  // of what stands before, too
         flags = inner;
         return {};
       }
@@ -245,7 +246,12 @@ Part Reader::escape(const Flags& flags) {
   return atom(flags.wrap(start.substr(0, start.size() - rest_.size())));
 }
 
+// What is empty is nothing to RE2: a repeat behind it is for what stands before.
 void Reader::quoted(const Flags& flags, std::vector<Part>& parts) {
+  if (at("\\E")) {
+    give_up();
+    return;
+  }
   while (!rest_.empty() && !take("\\E")) {
     const auto c = static_cast<unsigned char>(take_bytes(1)[0]);
     parts.push_back(atom(flags.wrap(fmt::format("\\x{:02x}", c))));
@@ -261,7 +267,7 @@ Part Reader::char_class(const Flags& flags) {
     if (rest_.empty()) return give_up();
     if (at("]") && !first) break;
     if (at("[:")) {
-      const size_t end = rest_.find(":]");
+      const size_t end = rest_.find(":]", 2);
       if (end != std::string_view::npos) {
         take_bytes(end + 2);
         continue;

@@ -44,7 +44,21 @@ Result<std::string> to_re2(std::string_view regex) {
       out += regex[++i];
       continue;
     }
-    if (c == '[') in_class = true;
+    if (in_class && regex.substr(i).starts_with("[:")) {
+      if (const size_t end = regex.find(":]", i + 2); end != std::string_view::npos) {
+        out += regex.substr(i, end + 2 - i);
+        i = end + 1;
+        continue;
+      }
+    }
+    if (c == '[' && !in_class) {
+      in_class = true;
+      out += c;
+      // A bracket that stands first is one of the class.
+      if (regex.substr(i + 1).starts_with('^')) out += regex[++i];
+      if (regex.substr(i + 1).starts_with(']')) out += regex[++i];
+      continue;
+    }
     if (c == ']') in_class = false;
     if (c == '.' && !in_class)
       out += "[^\\n\\r]";

@@ -102,6 +102,12 @@ TEST(Extractor, gives_up_where_each_match_looks_to_the_end_of_the_text) {
             std::string(300, 'x'));
 }
 
+TEST(Extractor, leaves_dots_in_classes_alone) {
+  for (const std::string regex : {"(?:[[:alpha:].]+)", "(?:[a-z.]+)", "(?:[].a-z]+)", "(?:[^]0-9]+)"})
+    EXPECT_EQ(run({.regex = regex, .replacement = {}}, "abc.def"), "abc.def") << regex;
+  EXPECT_EQ(run({.regex = "[[:digit:].]+|.", .mode = replace_all, .replacement = "n"}, "1.2"), "n");
+}
+
 TEST(Extractor, gives_up_where_a_text_is_too_long_for_so_large_an_expression) {
   const std::string text(1'000'000, 'a');
   const std::string large = "a{1000}a{1000}a{1000}a{1000}b";
