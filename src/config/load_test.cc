@@ -285,6 +285,15 @@ TEST(Load, takes_no_patch_of_a_kustomization_for_an_object) {
             "set\n");
 }
 
+TEST(Load, lets_a_kustomization_disable_nothing_outside_its_folder) {
+  for (const std::string_view path : {"../a/deny.yaml", "/a/deny.yaml", "x/../../a/deny.yaml"}) {
+    const LoadedConfig config =
+        load({{"a/deny.yaml", gateway("deny")},
+              {"b/kustomization.yaml", fmt::format("kind: Kustomization\npatches:\n- path: {}\n", path)}});
+    EXPECT_EQ(config.objects.size(), 1u) << path;
+  }
+}
+
 TEST(Load, keeps_notes_from_pushing_out_errors) {
   std::vector<ConfigFile> files;
   files.reserve(2001);
