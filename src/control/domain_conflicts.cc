@@ -28,10 +28,21 @@ std::string short_name(const ConfigObject& object) {
   return object.key.ns + "." + object.key.name;
 }
 
+// Each of many is told of all the others: so many names and no more, or the messages grow with the square.
+constexpr size_t kNamesMax = 10;
+
 std::string names_of(std::span<const ConfigObjectPtr> objects, const ConfigObject* without = nullptr) {
   std::vector<std::string> names;
-  for (const ConfigObjectPtr& object : objects)
-    if (object.get() != without) names.push_back(short_name(*object));
+  const auto left_out = [without](const ConfigObjectPtr& object) { return object.get() == without; };
+  const size_t all = objects.size() - static_cast<size_t>(without ? std::ranges::count_if(objects, left_out) : 0);
+  for (const ConfigObjectPtr& object : objects) {
+    if (left_out(object)) continue;
+    if (names.size() == kNamesMax) {
+      names.push_back(fmt::format("and {} more", all - kNamesMax));
+      break;
+    }
+    names.push_back(short_name(*object));
+  }
   return join(names, " ");
 }
 

@@ -11,6 +11,8 @@ namespace {
 using kinds::Gateway;
 
 constexpr MetricFamily kNoRoute{"envoy_http_no_route", "Requests that no route fits."};
+constexpr size_t kClashNamesMax = 10;  // of those that share an address, in the message to each
+
 constexpr MetricFamily kServicesClosed{"sluice_virtual_service_closed_total",
                                        "Requests refused because the VirtualService of their host is not in force."};
 constexpr MetricFamily kRedirectTooCostly{"sluice_redirect_regex_too_costly_total",
@@ -188,7 +190,13 @@ void Translating::reject_shared_ports(std::vector<ConfigObjectPtr>& gateways) {
       continue;
     }
     std::vector<std::string> names;
-    for (const ConfigObjectPtr& object : sharing) names.push_back(short_name(object->key));
+    for (const ConfigObjectPtr& object : sharing) {
+      if (names.size() == kClashNamesMax) {
+        names.push_back(fmt::format("and {} more", sharing.size() - kClashNamesMax));
+        break;
+      }
+      names.push_back(short_name(object->key));
+    }
     for (const ConfigObjectPtr& object : sharing) {
       const auto* spec = object->as<Gateway>();
       report(object->key)

@@ -323,6 +323,21 @@ TEST_F(Translate, serves_on_loopback_when_no_gateway_is_configured) {
   EXPECT_EQ(told("Gateway", "gateway-proxy"), "nothing");
 }
 
+TEST_F(Translate, names_few_of_many_that_clash) {
+  std::string services, gateways;
+  for (int i = 10; i < 30; ++i) {
+    services += service(fmt::format("s{}", i), "same.test");
+    gateways += gateway(fmt::format("g{}", i), 8001);
+  }
+  apply(services);
+  const std::string said = told("VirtualService", "s29");
+  EXPECT_TRUE(said.contains("gloo-system.s10 ") && said.contains("gloo-system.s19 and 9 more]")) << said;
+  EXPECT_TRUE(said.contains("gloo-system.s19 and 10 more]")) << said;
+  EXPECT_FALSE(said.contains("gloo-system.s20")) << said;
+  apply(gateways);
+  EXPECT_TRUE(told("Gateway", "g29").contains(",gloo-system.g19,and 10 more")) << told("Gateway", "g29");
+}
+
 // What was meant for another address must not be served on that of the default.
 TEST_F(Translate, serves_on_loopback_only_where_nothing_can_be_a_gateway) {
   const std::string good = object("Gateway", "g", "{bindAddress: 10.0.0.1, bindPort: 9090, httpGateway: {}}");
