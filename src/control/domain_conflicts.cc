@@ -28,24 +28,6 @@ std::string short_name(const ConfigObject& object) {
   return object.key.ns + "." + object.key.name;
 }
 
-// Each of many is told of all the others: so many names and no more, or the messages grow with the square.
-constexpr size_t kNamesMax = 10;
-
-std::string names_of(std::span<const ConfigObjectPtr> objects, const ConfigObject* without = nullptr) {
-  std::vector<std::string> names;
-  const auto left_out = [without](const ConfigObjectPtr& object) { return object.get() == without; };
-  const size_t all = objects.size() - static_cast<size_t>(without ? std::ranges::count_if(objects, left_out) : 0);
-  for (const ConfigObjectPtr& object : objects) {
-    if (left_out(object)) continue;
-    if (names.size() == kNamesMax) {
-      names.push_back(fmt::format("and {} more", all - kNamesMax));
-      break;
-    }
-    names.push_back(short_name(*object));
-  }
-  return join(names, " ");
-}
-
 // --- what is told -----------------------------------------------------------------------------------------------
 
 using Owners = std::map<std::string, std::vector<ConfigObjectPtr>>;  // by domain; one that says it twice is there twice
@@ -66,7 +48,7 @@ void tell_as_written(std::span<const ConfigObjectPtr> services, DomainChoice& ou
     shared.push_back(domain.empty() ? "EMPTY_DOMAIN" : domain);
     const std::set<ConfigObjectPtr> distinct(owners.begin(), owners.end());
     for (const ConfigObjectPtr& owner : distinct) {
-      const std::string others = distinct.size() == 1 ? short_name(*owner) : names_of(owners, owner.get());
+      const std::string others = distinct.size() == 1 ? short_name(*owner) : some_names(owners, " ", owner.get());
       out.errors[owner->key].push_back(
           domain.empty() ? fmt::format("domain conflict: other virtual services that belong to the same Gateway as "
                                        "this one don't specify a domain (and thus default to '*'): [{}]",
@@ -95,7 +77,7 @@ bool tell_as_served(std::span<const ConfigObjectPtr> services, DomainChoice& out
     for (const ConfigObjectPtr& owner : std::set<ConfigObjectPtr>(owners.begin(), owners.end()))
       out.errors[owner->key].push_back(fmt::format(
           "VirtualHost Error: DomainsNotUniqueError. Reason: domain {} is shared by the following virtual hosts: [{}]",
-          domain, names_of(owners)));
+          domain, some_names(owners, " ")));
   }
   return any;
 }
@@ -153,6 +135,22 @@ class Choosing {
 };
 
 }  // namespace
+
+std::string some_names(std::span<const ConfigObjectPtr> objects, std::string_view separator,
+                       const ConfigObject* without) {
+  constexpr size_t kShownMax = 10;
+  std::vector<std::string> shown;
+  size_t more = 0;
+  for (const ConfigObjectPtr& object : objects) {
+    if (object.get() == without) continue;
+    if (shown.size() < kShownMax)
+      shown.push_back(short_name(*object));
+    else
+      ++more;
+  }
+  if (more > 0) shown.push_back(fmt::format("and {} more", more));
+  return join(shown, separator);
+}
 
 DomainChoice choose_by_domain(std::span<const ConfigObjectPtr> services,
                               const std::function<ConfigObjectPtr(const ObjectKey&)>& last_good) {

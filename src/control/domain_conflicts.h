@@ -9,6 +9,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/load.h"
@@ -24,5 +25,10 @@ struct DomainChoice {
 // All are VirtualServices. `last_good` gives the version of an object that was served last, null when there is none.
 DomainChoice choose_by_domain(std::span<const ConfigObjectPtr> services,
                               const std::function<ConfigObjectPtr(const ObjectKey&)>& last_good);
+
+// "ns.name" of each but `without`: ten and how many more. Each of many that clash is told of all the others, so the
+// messages would grow with the square of their number.
+std::string some_names(std::span<const ConfigObjectPtr> objects, std::string_view separator,
+                       const ConfigObject* without = nullptr);
 
 }  // namespace sluice

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control/domain_conflicts.h"
 #include "control/translating.h"
 #include "route/route_table.h"
 
@@ -11,8 +12,6 @@ namespace {
 using kinds::Gateway;
 
 constexpr MetricFamily kNoRoute{"envoy_http_no_route", "Requests that no route fits."};
-constexpr size_t kClashNamesMax = 10;  // of those that share an address, in the message to each
-
 constexpr MetricFamily kServicesClosed{"sluice_virtual_service_closed_total",
                                        "Requests refused because the VirtualService of their host is not in force."};
 constexpr MetricFamily kRedirectTooCostly{"sluice_redirect_regex_too_costly_total",
@@ -189,19 +188,12 @@ void Translating::reject_shared_ports(std::vector<ConfigObjectPtr>& gateways) {
       take_address(*sharing.front());
       continue;
     }
-    std::vector<std::string> names;
-    for (const ConfigObjectPtr& object : sharing) {
-      if (names.size() == kClashNamesMax) {
-        names.push_back(fmt::format("and {} more", sharing.size() - kClashNamesMax));
-        break;
-      }
-      names.push_back(short_name(object->key));
-    }
+    const std::string names = some_names(sharing, ",");
     for (const ConfigObjectPtr& object : sharing) {
       const auto* spec = object->as<Gateway>();
       report(object->key)
           .clash(fmt::format("bind-address {}:{} is not unique in a proxy. gateways: {}", spec->bind_address,
-                             spec->bind_port, join(names, ",")));
+                             spec->bind_port, names));
       std::erase(gateways, object);
       rejected.push_back(object);
     }

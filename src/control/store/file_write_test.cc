@@ -125,6 +125,12 @@ constexpr Edit kEdits[] = {
      "theirs"},
 };
 
+// As editors do it: all of the new text at once.
+void rename_over(const TestFolder& folder, std::string_view text) {
+  folder.write(".edit", text);
+  std::filesystem::rename(folder.path(".edit"), folder.path("a"));
+}
+
 TEST(ReplaceFile, gives_back_an_edit_that_came_between_the_look_and_the_swap) {
   for (const Edit& edit : kEdits) {
     const TestFolder folder;
@@ -174,10 +180,7 @@ TEST(ReplaceFile, leaves_a_file_to_an_editor_that_has_it_open_for_writing) {
 TEST(ReplaceFile, takes_no_edit_for_its_own_file_by_a_number_that_was_given_again) {
   const TestFolder folder;
   folder.write("a", "old");
-  const auto edit = [&folder](std::string_view text) {
-    folder.write(".edit", text);
-    std::filesystem::rename(folder.path(".edit"), folder.path("a"));
-  };
+  const auto edit = [&folder](std::string_view text) { rename_over(folder, text); };
   const auto done = replace_file(
       folder.path("a"), "ours", content_hash("old"), [&] { edit("first"); },
       [&, edited = false]() mutable {
@@ -198,11 +201,7 @@ TEST(ReplaceFile, gives_back_an_edit_that_was_written_into_its_own_file) {
     std::ofstream editor;
     bool edited = false;
     const auto done = replace_file(
-        folder.path("a"), "ours", content_hash("old"),
-        [&] {
-          folder.write(".edit", "first");
-          std::filesystem::rename(folder.path(".edit"), folder.path("a"));
-        },
+        folder.path("a"), "ours", content_hash("old"), [&] { rename_over(folder, "first"); },
         [&] {
           if (std::exchange(edited, true)) return;
           editor.open(folder.path("a"));
@@ -221,10 +220,7 @@ TEST(ReplaceFile, keeps_an_edit_that_cannot_be_put_back) {
   const TestFolder folder;
   folder.write("a", "old");
   int edits = 0;
-  const auto edit = [&] {
-    folder.write(".edit", fmt::format("edit {}", ++edits));
-    std::filesystem::rename(folder.path(".edit"), folder.path("a"));
-  };
+  const auto edit = [&] { rename_over(folder, fmt::format("edit {}", ++edits)); };
   const auto done = replace_file(folder.path("a"), "ours", content_hash("old"), edit, edit);
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().kind, ErrorKind::conflict);
@@ -244,15 +240,10 @@ TEST(ReplaceFile, loses_no_edit_when_there_are_no_descriptors_left) {
   ::getrlimit(RLIMIT_NOFILE, &before);
   int edits = 0;
   const auto done = replace_file(
-      folder.path("a"), "ours", content_hash("old"),
-      [&] {
-        folder.write(".edit", "first");
-        std::filesystem::rename(folder.path(".edit"), folder.path("a"));
-      },
+      folder.path("a"), "ours", content_hash("old"), [&] { rename_over(folder, "first"); },
       [&] {
         if (++edits > 1) return;
-        folder.write(".edit", "second");
-        std::filesystem::rename(folder.path(".edit"), folder.path("a"));
+        rename_over(folder, "second");
         const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
         ::setrlimit(RLIMIT_NOFILE, &none);
       });
