@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/strings.h"
+#include "config/policy_gap.h"
 
 namespace sluice {
 namespace {
@@ -79,7 +80,19 @@ bool has_nothing_of_an_object(const Node& document) {
   return flattened_kind_name(document).empty();
 }
 
-bool is_kustomization_file(const std::string& path) {
+// The version of an object of ours, anywhere: one whose fields have a slip each, or a list of them.
+bool mentions_ours(const Node& node) {
+  if (const std::string* text = node.text()) return text->contains('/') && is_group_of_ours(group_of(*text));
+  if (const auto* items = node.list()) return std::ranges::any_of(*items, mentions_ours);
+  return node.map() &&
+         std::ranges::any_of(*node.map(), [](const NodeMember& member) { return mentions_ours(member.value); });
+}
+
+bool may_be_ours(const Node& document, std::string_view file) {
+  return mentions_ours(document) || mentions_policy(document) || may_hold_policy(file, "");
+}
+
+bool is_kustomization_file(std::string_view path) {
   const std::string name = std::filesystem::path(path).filename().string();
   return name == "kustomization.yaml" || name == "kustomization.yml";
 }
@@ -100,9 +113,11 @@ std::string_view flattened_kind_name(const Node& document) {
   return {};
 }
 
-std::string foreign_name(const Node& document) {
+std::string foreign_name(const Node& document, std::string_view file) {
   const std::string_view kind = document.text_at({"kind"}), version = document.text_at({"apiVersion"});
   if (has_nothing_of_an_object(document)) {
+    if (is_kustomization_file(file)) return "a Kustomization";
+    if (may_be_ours(document, file)) return {};
     return version.empty() ? "a document without apiVersion and kind"
                            : fmt::format("a document of apiVersion {}", printable(version, 60));
   }
@@ -113,7 +128,7 @@ std::string foreign_name(const Node& document) {
   const std::string_view group = group_of(version);
   if (group.empty())
     return version == "v1" && std::ranges::find(kCoreKinds, kind) != std::end(kCoreKinds) ? name : std::string();
-  if (is_group_of_ours(group) || is_kind_of_ours_alone(kind)) return {};
+  if (is_group_of_ours(group) || is_kind_of_ours_alone(kind) || kinds::nearest_kind(kind) == "EgressPolicy") return {};
   // A kind of ours, or nearly, in a group that is no domain: a slip, more likely than somebody else's.
   if (!group.contains('.') && is_like_ours(kind)) return {};
   return name;

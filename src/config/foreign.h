@@ -5,14 +5,15 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "config/load.h"
 
 namespace sluice {
 
 // What the document is ("apps/v1 Deployment", "a document without apiVersion and kind") when it is not for us; "" when
-// it is, or wants to be.
-std::string foreign_name(const Node& document);
+// it is, or wants to be. Nothing that may be an EgressPolicy is.
+std::string foreign_name(const Node& document, std::string_view file);
 
 // The files that the kustomization files among these name as patches: parts of objects, no objects.
 std::set<std::string> kustomize_patches(std::span<const ConfigFile> files);

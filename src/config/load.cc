@@ -319,7 +319,7 @@ class Loader {
   void note_nameless(const Diagnostic& why) { out_.files_with_nameless.try_emplace(why.file, why.to_string()); }
 
   void add(const ConfigFile& file, Node node, size_t begin, size_t end, Skipped& skipped) {
-    if (std::string name = foreign_name(node); !name.empty()) return skip(node, std::move(name), skipped);
+    if (std::string name = foreign_name(node, file.path); !name.empty()) return skip(node, std::move(name), skipped);
     const Place place = node.place();
     std::optional<PolicyGap> gap = sketch(node, file.path);
     std::optional<Node> guess = guessed(node, file.path);
@@ -396,7 +396,10 @@ class Loader {
 
   static std::optional<PolicyGap> sketch(const Node& document, std::string_view file) {
     const KindInfo* kind = is_flattened(document) ? flattened_kind(document, file) : nullptr;
-    return policy_sketch(document, kind ? kind->kind : std::string_view());
+    std::string_view name = kind ? kind->kind : std::string_view();
+    // Among policies, or in a file that is called after one.
+    if (name.empty() && document.text_at({"kind"}).empty() && may_hold_policy(file, "")) name = "EgressPolicy";
+    return policy_sketch(document, name);
   }
 
   // Of those from number `told` on; the place of the document when there are more errors than are kept.

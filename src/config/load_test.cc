@@ -273,7 +273,7 @@ TEST(Load, takes_no_patch_of_a_kustomization_for_an_object) {
             {"over/two.yaml", patch},
             {"over/three.yaml", patch}});
   EXPECT_EQ(config.diagnostics.to_string(),
-            "over/kustomization.yaml:1: note: skipped, as not for sluice: a document without apiVersion and kind; "
+            "over/kustomization.yaml:1: note: skipped, as not for sluice: a Kustomization; "
             "`kustomize build FOLDER | sluice check -` checks what it makes\n"
             "over/one.yaml: note: skipped: a patch for Kustomize, no object by itself\n"
             "over/two.yaml: note: skipped: a patch for Kustomize, no object by itself\n"

@@ -13,15 +13,6 @@ constexpr std::string_view kKind = "EgressPolicy";
 constexpr std::string_view kGroup[] = {"sluice.dev"};
 constexpr std::string_view kTargetKinds[] = {"Gateway", "VirtualService", "EgressListener"};
 
-// Whether it has a word anywhere that no EgressPolicy is without.
-bool mentions_policy(const Node& node) {
-  if (const std::string* text = node.text()) return may_hold_policy("", *text);
-  if (const auto* items = node.list()) return std::ranges::any_of(*items, mentions_policy);
-  return node.map() && std::ranges::any_of(*node.map(), [](const NodeMember& member) {
-           return may_hold_policy("", member.key) || mentions_policy(member.value);
-         });
-}
-
 // By its kind where that says something, else by its group, else by what it is made of.
 bool may_be_policy(const Node& document, std::string_view flattened_kind) {
   if (!flattened_kind.empty()) return flattened_kind == kKind;
@@ -61,6 +52,14 @@ std::vector<PolicyGap::Target> targets_of(const Node& document) {
 }
 
 }  // namespace
+
+bool mentions_policy(const Node& node) {
+  if (const std::string* text = node.text()) return may_hold_policy("", *text);
+  if (const auto* items = node.list()) return std::ranges::any_of(*items, mentions_policy);
+  return node.map() && std::ranges::any_of(*node.map(), [](const NodeMember& member) {
+           return may_hold_policy("", member.key) || mentions_policy(member.value);
+         });
+}
 
 std::optional<PolicyGap> policy_sketch(const Node& document, std::string_view flattened_kind) {
   if (!may_be_policy(document, flattened_kind)) return std::nullopt;

@@ -47,6 +47,8 @@ std::string details_of(const PolicyGap& gap);
 
 // A file, or a folder, whose bytes are not known or cannot be parsed.
 PolicyGap gap_of_file(const std::string& path, uint32_t line, std::string why);
+// Whether a document has a word anywhere that no EgressPolicy is without.
+bool mentions_policy(const Node& document);
 // Whether a file that cannot be parsed may hold an EgressPolicy.
 bool may_hold_policy(std::string_view path, std::string_view bytes);
 

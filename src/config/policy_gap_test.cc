@@ -54,6 +54,13 @@ TEST(PolicyGap, tells_what_a_policy_with_errors_is_for_as_far_as_it_can_be_read)
            Row{"kind: List\nitems: [{kind: List, items: [{kind: EgressPolicy, metadata: {name: a, namespace: x}}]}]",
                "x:"},
            Row{"kind: List\nitems: [{kind: List, items: {kind: EgressPolicy}}]", "?:"},
+           Row{"metdata: {name: a, namespace: x}\ntargetRefs: []", "?:"},
+           Row{"ApiVersion: sluice.dev/v1alpha1\nKind: EgressPolicy\nMetadata: {name: a}\nSpec: {}", "?:"},
+           Row{"apiVersion: v1\nKind: List\nitems: [{apiVersion: sluice.dev/v1alpha1, kind: EgressPolicy}]", "?:"},
+           Row{"apiVersion: v1\nknd: List\nitems: [{apiVersion: sluice.dev/v1alpha1, kind: EgressPolicy}]", "?:"},
+           Row{"items: [{apiVersion: sluice.dev/v1alpha1, kind: EgressPolicy}]", "?:"},
+           Row{"kind: List\nitems: [{ApiVersion: sluice.dev/v1alpha1, Kind: EgressPolicy, Spec: {}}]", "?:"},
+           Row{"apiVersion: example.com/v1\nkind: EgresPolicy\nmetadata: {name: a, namespace: x}", "x:"},
            Row{"apiVersion sluice.dev/v1alpha1", "?:"},
            Row{"apiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: a\n", "?:"},
            Row{std::string_view("a: b\0", 5), "?:"},
@@ -73,6 +80,9 @@ spec: {targetRefs: [{group: gateway.solo.io, kind: Gateway, name: b}]})",
            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}",
            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a}",
            "metadata: {name: a}\nvirtualHost: {domains: 1}",
+           "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a}\n"
+           "rules: [{apiGroups: [sluice.dev], resources: [egresspolicies]}]",
+           "image: example.com/sluice:1\nreplicas: 2",
            "apiVersion: v1\nkind: List\nitem: [{apiVersion: gateway.solo.io/v1, kind: VirtualService}]",
            "apiVersion: apps/v1\nkind: DeploymentList\nitems: []",
            "kind: List\nitems: []",
@@ -83,6 +93,14 @@ spec: {targetRefs: [{group: gateway.solo.io, kind: Gateway, name: b}]})",
            "apiVersion: gateway.solo.io/v1\nkind: VirtualService\nmetadata: {name: a",
        })
     EXPECT_EQ(sketched(yaml), "") << yaml;
+}
+
+TEST(PolicyGap, is_made_of_what_lies_among_policies) {
+  for (const auto& [path, gaps] :
+       {std::pair("egresspolicies/x/a.yaml", 1U), {"egresspolicies/kustomization.yaml", 0U}}) {
+    const ConfigFile file{path, "metdata: {name: a}\nrules: []\n", 0};
+    EXPECT_EQ(load_config(std::span(&file, 1), {}).gaps.size(), gaps) << path;
+  }
 }
 
 TEST(PolicyGap, names_the_object_and_the_line_of_its_first_error) {

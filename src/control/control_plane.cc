@@ -402,8 +402,8 @@ void ControlPlane::write_status(const ObjectKey& key, const ObjectReport& report
   if (key.kind == "Upstream")
     for (std::string& warning : host_watch_.warnings(key)) full.warning(std::move(warning));
   if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end())
-    for (const std::string_view line : split(found->second, '\n'))
-      full.error(std::string(line) + "; the version before that stays in force");
+    for (const std::string_view line : split(found->second + "; the version before that stays in force", '\n'))
+      full.error(std::string(line));
   const StoredObject* object = store_.find(key);
   const Node status = status_node(full.state(), full.reason());
   if (!object || object->status == status) return;

@@ -122,8 +122,8 @@ class NotInForce(Case):
         self.assert_refused(gateway)
         pathlib.Path(gateway.folder, "zz.yaml").rename(pathlib.Path(gateway.folder, "policy.yaml"))
         gateway.says("policy.yaml:[0-9]+: ")
-        until(lambda: gateway.metric("^sluice_egress_policies_not_in_force") == 1, "the gap")
-        self.assert_refused(gateway)
+        until(lambda: "zz.yaml any more, and may be in what cannot be read" in gateway.status("egresspolicies", "deny", "sluice.dev/v1alpha1")[1], "its reason")
+        self.assertIn("deny/none", self.assert_refused(gateway).text())
 
     def test_through_the_api_it_is_stored_rejected_until_its_target_exists(self):
         gateway = self.use(Gateway(configs.dynamic() | {"other.yaml": OTHER_SERVICE}))

@@ -15,6 +15,9 @@ namespace sluice {
 namespace {
 
 constexpr size_t kFileNameMax = 255;  // of Linux' file systems
+constexpr int kScansMax = 4;
+constexpr std::string_view kLeftOut = "what is not read";
+constexpr std::string_view kMoved = "files were moved while they were read";
 
 // When an object came into being, as well as one can tell: what it says itself, else when its file was written.
 WallTime creation_of(const ConfigObject& object, WallTime now) {
@@ -69,7 +72,9 @@ void ConfigFolder::follow() {
   }
   if (watch_) {
     const ConfigFolders folders = config_folders(paths_);
-    problems = watch_->follow(folders.paths, paths_);
+    std::vector<std::string> names = paths_;
+    names.insert(names.end(), folders.links.begin(), folders.links.end());
+    problems = watch_->follow(folders.paths, names);
     watched_all_ = folders.complete && problems.empty();
   }
   for (const std::string& problem : problems)
@@ -86,12 +91,26 @@ void ConfigFolder::on_readable(SteadyTime now) {
 bool ConfigFolder::reload(WallTime now) {
   reload_at_.reset();
   first_event_.reset();
-  follow();  // before reading: what changes while we read is noticed
-  FolderScan scan = scan_folders(paths_);
-  if (loaded_once_ && is_known(scan)) return std::exchange(untold_, false);
+  FolderScan scan = scan_settled();
+  if (loaded_once_ && !unsettled_ && is_known(scan)) return std::exchange(untold_, false);
   load(std::move(scan), now);
   untold_ = false;
   return true;
+}
+
+// A file that is moved from a name that was not looked at yet to one that was is seen at neither: what changes while we
+// read is read again.
+FolderScan ConfigFolder::scan_settled() {
+  FolderScan scan;
+  for (int i = 0; i < kScansMax; ++i) {
+    follow();
+    if (watch_ && i == 0) watch_->drain();
+    const FolderScan before = std::exchange(scan, scan_folders(paths_));
+    const bool changed = watch_ && watched_all_ ? watch_->drain() : i == 0 || before.files != scan.files;
+    if (!changed && !scan.moved) return scan;
+  }
+  scan.moved = true;
+  return scan;
 }
 
 bool ConfigFolder::is_known(const FolderScan& scan) const {
@@ -107,21 +126,48 @@ void ConfigFolder::load(FolderScan scan, WallTime now) {
   tell_missing(scan);
   gone_ = scan.gone;
   unlisted_ = scan.unlisted;
+  left_out_ = scan.left_out;
   problems_ = scan.problems;
   unread_ = !unlisted_.empty() ||
             std::ranges::any_of(scan.files, [](const ScannedFile& file) { return !file.problem.empty(); });
 
   const std::vector<ConfigFile> files = files_to_load(scan.files);
-  LoadedConfig loaded = load_config(files, option_fields_);
-  diagnostics_ = std::move(loaded.diagnostics);
+  Found found{.config = load_config(files, option_fields_), .keys = {}, .unknown = {}};
+  for (const ConfigObjectPtr& object : found.config.objects) found.keys.insert(object->key);
+  diagnostics_ = std::move(found.config.diagnostics);
   for (const std::string& path : gone_)
     diagnostics_.add({.file = path, .message = "is not there; what it held stays in force until it is back"});
   for (const std::string& problem : problems_) diagnostics_.add({.message = problem});
-  note_files(scan.files, loaded);
-  note_rejected(loaded);
+  note_files(scan.files, found.config);
+  found.unknown = unknown_of(files, scan);
+  note_kept(found);
+  note_rejected(found.config);
   const ObjectStore::Batch batch(store_);  // who is told of new objects must know the new gaps, too
-  take_in(loaded, now);
-  note_gaps(loaded, scan);
+  take_in(found, now);
+  // After the good ones have been taken in: what has a version in force decides by that.
+  note_withheld(found);
+  note_gaps(found, scan);
+  unsettled_ = scan.moved && found.unknown.was_asked();
+}
+
+// What nobody has seen or understood. A path that is gone is none of it: what is moved there is not there.
+Unknown ConfigFolder::unknown_of(std::span<const ConfigFile> files, const FolderScan& scan) const {
+  Unknown unknown;
+  for (const ConfigFile& file : files) {
+    const KnownFile& known = files_.at(file.path);
+    const std::string& why = known.broken.empty() ? known.nameless : known.broken;
+    if (why.empty()) continue;
+    if (file.size > file.bytes.size())
+      unknown.add_unseen(why);
+    else
+      unknown.add_text(file.path, file.bytes, why);
+  }
+  for (const ScannedFile& file : scan.files)
+    if (!file.problem.empty()) unknown.add_unseen(fmt::format("{}: {}", file.path, file.problem));
+  for (const std::string& path : unlisted_) unknown.add_unseen(fmt::format("{} cannot be listed", path));
+  for (const std::string& why : left_out_) unknown.add_unseen(why);
+  if (scan.moved) unknown.add_unseen(std::string(kMoved));
+  return unknown;
 }
 
 void ConfigFolder::tell_missing(const FolderScan& scan) const {
@@ -156,66 +202,99 @@ void ConfigFolder::note_documents(const LoadedConfig& loaded) {
     files_[object->file].documents.push_back({object->key, object->begin, object->end, object->flattened});
 }
 
+// What is in force and in no document that could be read, and has not gone for sure.
+void ConfigFolder::note_kept(Found& found) {
+  kept_.clear();
+  for (const StoredObject* object : store_.list()) {
+    if (found.keys.contains(object->key) && !holds_its_place(*object)) continue;
+    const std::string& home = home_of(*object);
+    if (const std::string_view why = unknown_in(home); !why.empty())
+      kept_.emplace(object->key, why);
+    else if (const std::string_view elsewhere = found.unknown.may_hold(object->key.name); !elsewhere.empty())
+      kept_.emplace(object->key,
+                    fmt::format("it is not in {} any more, and may be in what cannot be read: {}", home, elsewhere));
+  }
+}
+
 void ConfigFolder::note_rejected(const LoadedConfig& loaded) {
   rejected_.clear();
-  std::set<ObjectKey> there;
-  for (const ConfigObjectPtr& object : loaded.objects) {
-    there.insert(object->key);
+  for (const ConfigObjectPtr& object : loaded.objects)
     if (object->rejected) rejected_[object->key];
-  }
   for (const Diagnostic& one : diagnostics_.all()) {
     const auto found = rejected_.find(one.object);
     if (found == rejected_.end() || one.severity != Severity::error) continue;
     if (!found->second.empty()) found->second += "\n";
     found->second += one.to_string();
   }
-  for (const StoredObject* object : store_.list()) {
-    const auto file = files_.find(object->config->file);
-    if (file == files_.end() || (file->second.broken.empty() && there.contains(object->key))) continue;
-    if (const std::string_view why = unknown_in(file->first); !why.empty()) rejected_.emplace(object->key, why);
-  }
+  for (const auto& [key, why] : kept_)
+    if (const std::string& home = home_of(*store_.find(key)); files_.contains(home) || !is_unread(home))
+      rejected_.emplace(key, why);
 }
 
-// After the good ones have been taken in: what has a version in force decides by that.
-void ConfigFolder::note_gaps(LoadedConfig& loaded, const FolderScan& scan) {
-  keep_unread(std::exchange(surplus_, std::move(loaded.surplus)), surplus_);
+void ConfigFolder::note_withheld(Found& found) {
+  LoadedConfig& loaded = found.config;
+  keep_unknown(std::exchange(surplus_, std::move(loaded.surplus)), surplus_, found);
   std::erase_if(loaded.objects, [](const ConfigObjectPtr& object) { return !object->rejected; });
   for (ConfigObjectPtr& guess : loaded.guesses) {
     const KnownFile& file = files_[guess->file];
     if (file.broken.empty() || !file.was_good) loaded.objects.push_back(std::move(guess));
   }
-  keep_unread(std::exchange(bad_objects_, std::move(loaded.objects)), bad_objects_);
-  std::vector<PolicyGap> before = std::exchange(gaps_, std::move(loaded.gaps));
+  keep_unknown(std::exchange(bad_objects_, std::move(loaded.objects)), bad_objects_, found);
+}
+
+void ConfigFolder::note_gaps(Found& found, const FolderScan& scan) {
+  const std::vector<PolicyGap> before = std::exchange(gaps_, std::move(found.config.gaps));
   for (const ScannedFile& file : scan.files)
     if (!file.problem.empty()) gaps_.push_back(gap_of_file(file.path, 0, file.problem));
-  std::erase_if(gaps_, [&](const PolicyGap& gap) {
-    if (!gap.broken_file.empty()) return files_[gap.broken_file].was_good;
-    if (!gap.key.name.empty()) return store_.find(gap.key) != nullptr;
-    // A slip in the kind or version of one that stays in force as it was in this file. A name that cannot be read may
-    // be any.
-    const StoredObject* in_force = store_.find({"EgressPolicy", gap.ns, gap.name});
-    return in_force && in_force->config->file == gap.file;
-  });
-  // What closed before its file became unreadable goes on to close: nobody knows that it was mended.
-  for (PolicyGap& gap : before)
-    if (is_unread(gap.file) && !store_.find(gap.key) && std::ranges::find(gaps_, gap) == gaps_.end())
-      gaps_.push_back(std::move(gap));
+  std::erase_if(gaps_, [this](const PolicyGap& gap) { return is_closed_by(gap); });
+  for (const PolicyGap& gap : before) {
+    const bool known = std::ranges::any_of(gaps_, [&gap](const PolicyGap& now) {
+      return gap.name.empty() ? now.file == gap.file && now.name.empty() : now.ns == gap.ns && now.name == gap.name;
+    });
+    if (!known && may_still_be(gap, found.unknown)) gaps_.push_back(gap);
+  }
   // Folders whose files are unknown; all that is known of them is what came from there before.
   for (const std::string& path : unlisted_) {
     const auto objects = store_.list();
     const bool known =
-        std::ranges::any_of(objects, [&](const StoredObject* object) { return is_below(object->config->file, path); });
+        std::ranges::any_of(objects, [&](const StoredObject* object) { return is_below(home_of(*object), path); });
     if (!known) gaps_.push_back(gap_of_file(path, 0, path + " cannot be listed"));
   }
-  if (scan.files.size() >= FolderScan::kFilesMax)
-    gaps_.push_back(gap_of_file("a file too many", 0, fmt::format("more than {} files", FolderScan::kFilesMax)));
+  for (const std::string& why : left_out_) gaps_.push_back(gap_of_file(std::string(kLeftOut), 0, why));
 }
 
-// Objects of files whose bytes are not known now, as they were read last.
-void ConfigFolder::keep_unread(std::vector<ConfigObjectPtr> before, std::vector<ConfigObjectPtr>& now) const {
+// Whether what was in force before stays so, and no gap is left.
+bool ConfigFolder::is_closed_by(const PolicyGap& gap) const {
+  if (!gap.broken_file.empty()) {
+    const auto file = files_.find(gap.broken_file);
+    return file != files_.end() && file->second.was_good;
+  }
+  if (!gap.key.name.empty()) return store_.find(gap.key) != nullptr;
+  // A slip in the kind or version of one that stays in force as it was in this file, or anywhere. A name that cannot be
+  // read may be any.
+  const StoredObject* in_force = store_.find({"EgressPolicy", gap.ns, gap.name});
+  return in_force && (home_of(*in_force) == gap.file || kept_.contains(in_force->key));
+}
+
+// Whether what closed before may stand, not mended, in what nobody can read or understand now.
+bool ConfigFolder::may_still_be(const PolicyGap& gap, Unknown& unknown) const {
+  if (store_.find(gap.key)) return false;
+  if (is_unread(gap.file)) return true;
+  if (!gap.name.empty()) return !unknown.may_hold(gap.name).empty();
+  // What can be read, listed or counted now was mended.
+  if (gap.file == kLeftOut || files_.contains(gap.file) || is_folder(gap.file)) return false;
+  return !unknown.may_hold_policy().empty();
+}
+
+// Documents that are not seen any more and may be in files nobody can read or understand now, as they were read last.
+void ConfigFolder::keep_unknown(std::vector<ConfigObjectPtr> before, std::vector<ConfigObjectPtr>& now,
+                                Found& found) const {
   for (ConfigObjectPtr& object : before) {
     const bool known = std::ranges::any_of(now, [&](const auto& one) { return one->key == object->key; });
-    if (!known && is_unread(object->file)) now.push_back(std::move(object));
+    if (known) continue;
+    const bool may_be_elsewhere =
+        !found.keys.contains(object->key) && !found.unknown.may_hold(object->key.name).empty();
+    if (is_unread(object->file) || may_be_elsewhere) now.push_back(std::move(object));
   }
 }
 
@@ -226,27 +305,41 @@ std::vector<ConfigObjectPtr> ConfigFolder::withheld() const {
   return out;
 }
 
-void ConfigFolder::take_in(const LoadedConfig& loaded, WallTime now) {
-  std::map<ObjectKey, bool> there;
-  for (const ConfigObjectPtr& object : loaded.objects) {
-    there.emplace(object->key, true);
-    if (object->rejected) continue;
+void ConfigFolder::take_in(const Found& found, WallTime now) {
+  for (const ConfigObjectPtr& object : found.config.objects) {
     // A second copy does not come into force because the file of the first cannot be read for a moment.
     const StoredObject* in_force = store_.find(object->key);
-    if (in_force && in_force->config->file != object->file && holds_its_place(*in_force)) continue;
-    store_.put(object, creation_of(*object, now));
+    const bool is_copy = in_force && home_of(*in_force) != object->file && holds_its_place(*in_force);
+    if (is_copy || (object->rejected && !in_force)) continue;
+    if (object->rejected) {
+      homes_[object->key] = object->file;
+    } else {
+      homes_.erase(object->key);
+      store_.put(object, creation_of(*object, now));
+    }
   }
-  for (const StoredObject* object : store_.list()) {
-    if (!there.contains(object->key) && unknown_in(object->config->file).empty()) store_.erase(ObjectKey(object->key));
-  }
+  for (const StoredObject* object : store_.list())
+    if (!found.keys.contains(object->key) && !kept_.contains(object->key)) forget(ObjectKey(object->key));
+}
+
+void ConfigFolder::forget(const ObjectKey& key) {
+  homes_.erase(key);
+  kept_.erase(key);
+  store_.erase(key);
+}
+
+const std::string& ConfigFolder::home_of(const StoredObject& object) const {
+  const auto home = homes_.find(object.key);
+  return home == homes_.end() ? object.config->file : home->second;
 }
 
 // Whether the object may still stand in its file, before any copy in another one. A path that is gone does not count,
 // as it does for is_unread(): a copy that is read now, where the path is not, is the object as it was moved.
 bool ConfigFolder::holds_its_place(const StoredObject& object) const {
-  const auto file = files_.find(object.config->file);
+  const std::string& home = home_of(object);
+  const auto file = files_.find(home);
   if (file != files_.end()) return !file->second.broken.empty();
-  return is_below_any(object.config->file, unlisted_);
+  return is_below_any(home, unlisted_);
 }
 
 // Whether the bytes of the file are not known now: it may hold what it held before.
@@ -297,10 +390,12 @@ Result<std::string> ConfigFolder::read_unchanged(const std::string& path) const 
 }
 
 std::unexpected<Error> ConfigFolder::cannot_change(const StoredObject& object) const {
-  const std::string& path = object.config->file;
-  if (files_.contains(path))
+  const std::string& path = home_of(object);
+  if (files_.contains(path) && !unknown_in(path).empty())
     return fail(ErrorKind::conflict,
                 fmt::format("its file cannot be read as it is, mend it first: {}", unknown_in(path)));
+  if (const auto kept = kept_.find(object.key); kept != kept_.end() && !is_unread(path))
+    return fail(ErrorKind::conflict, kept->second + ": mend that first");
   if (is_below_any(path, unlisted_))
     return fail(ErrorKind::conflict, fmt::format("the folder of {} cannot be listed for now: mend that first", path));
   return fail(ErrorKind::conflict, fmt::format("{} is gone for now: bring it back first", path));
@@ -308,7 +403,7 @@ std::unexpected<Error> ConfigFolder::cannot_change(const StoredObject& object) c
 
 Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
   // Where it stands in a file that cannot be read now, a second file for it would be one too many.
-  if (const StoredObject* there = store_.find(object->key); there && is_unread(there->config->file))
+  if (const StoredObject* there = store_.find(object->key); there && is_unread(home_of(*there)))
     return cannot_change(*there);
   Node body = object->node;
   normalize(body);
@@ -322,7 +417,7 @@ Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
     const std::string changed = TRY(text_with_document(text, document.begin, document.end, body, document.flattened));
     return write(place->path, changed, true, now);
   }
-  if (const StoredObject* there = store_.find(object->key); there && !unknown_in(there->config->file).empty())
+  if (const StoredObject* there = store_.find(object->key); there && kept_.contains(object->key))
     return cannot_change(*there);
   // A file of that name may hold other objects, or an older and now broken one.
   const std::string path = TRY(path_for(object->key));
@@ -336,16 +431,14 @@ Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
 Status ConfigFolder::erase_all(std::span<const ObjectKey> keys) {
   std::set<ObjectKey> wanted(keys.begin(), keys.end());
   for (const ObjectKey& key : wanted)
-    if (const StoredObject* there = store_.find(key); there && is_unread(there->config->file))
-      return cannot_change(*there);
+    if (const StoredObject* there = store_.find(key); there && is_unread(home_of(*there))) return cannot_change(*there);
   std::map<std::string, std::set<ObjectKey>> by_file;
   for (const auto& [path, file] : files_) {
     for (const KnownDocument& document : file.documents)
       if (auto found = wanted.extract(document.key)) by_file[path].insert(std::move(found));
   }
   for (const ObjectKey& key : wanted)
-    if (const StoredObject* there = store_.find(key); there && !unknown_in(there->config->file).empty())
-      return cannot_change(*there);
+    if (const StoredObject* there = store_.find(key); there && kept_.contains(key)) return cannot_change(*there);
   if (!wanted.empty()) return fail(ErrorKind::not_found, fmt::format("{} is in no file", wanted.begin()->to_string()));
   const ObjectStore::Batch batch(store_);
   for (const auto& [path, of_file] : by_file) TRY(erase_in(path, of_file));
@@ -364,7 +457,7 @@ Status ConfigFolder::erase_in(const std::string& path, const std::set<ObjectKey>
     TRY(replace_file(path, *changed, file.hash));
   else
     TRY(remove_file(path, file.hash));
-  for (const ObjectKey& key : keys) store_.erase(key);  // before another copy is found: that is another object
+  for (const ObjectKey& key : keys) forget(key);  // before another copy is found: that is another object
   take_in_written(path, changed, wall_now());
   return {};
 }
@@ -390,6 +483,7 @@ void ConfigFolder::take_in_written(const std::string& path, const std::optional<
   if (!alone) {
     FolderScan scan = scan_folders(paths_);
     untold_ = untold_ || !is_known(scan);
+    scan.moved = true;  // perhaps: nobody has looked, the events are for the next reload
     return load(std::move(scan), now);
   }
   std::vector<ConfigFile> files;
@@ -405,7 +499,10 @@ void ConfigFolder::take_in_written(const std::string& path, const std::optional<
 
   const ObjectStore::Batch batch(store_);
   for (const ConfigObjectPtr& object : loaded.objects)
-    if (!object->rejected) store_.put(object, now);
+    if (!object->rejected) {
+      homes_.erase(object->key);
+      store_.put(object, now);
+    }
 }
 
 }  // namespace sluice

@@ -7,6 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 #include "control/store/file_write.h"
 #include "control/store/test_folder.h"
 
@@ -649,6 +652,225 @@ bool notices(Configured& c) {
     if (::poll(&polled, 1, 0) != 1) return c.config->reload_at().has_value();
     c.config->on_readable(steady_now());
   }
+}
+
+const std::string kRejected = std::string(kPolicy) + "  ruls: []\n";
+constexpr std::string_view kBroken = "---\na: [\n";
+
+// The policy is in force as it was, or its gap closes.
+void expect_closed(Configured& c, std::string_view when) {
+  const bool in_force = c.store.find({"EgressPolicy", "gloo-system", "p"}) != nullptr;
+  EXPECT_TRUE(in_force || !c.config->gaps().empty()) << when;
+}
+
+// What is moved in between, or becomes unreadable where it was moved to, has not gone.
+TEST(ConfigFolder, opens_nothing_while_a_policy_may_stand_in_what_cannot_be_read) {
+  {
+    Configured c;
+    c.folder.write("a.yaml", kRejected);
+    c.folder.write("b.yaml", upstream("u", 1));
+    c.open();
+    expect_closed(c, "rejected");
+    c.folder.write("b.yaml", upstream("u", 1) + "---\n" + kRejected);
+    c.folder.remove("a.yaml");
+    c.reload();
+    expect_closed(c, "moved");
+    c.folder.write("b.yaml", upstream("u", 1) + "---\n" + kRejected + std::string(kBroken));
+    c.reload();
+    expect_closed(c, "moved, then a syntax error");
+    c.folder.remove("b.yaml");
+    c.reload();
+    EXPECT_TRUE(c.config->gaps().empty()) << "it is gone for sure";
+  }
+  for (const std::string_view policy : {kPolicy, std::string_view(kRejected)}) {
+    Configured c;
+    c.folder.write("a.yaml", policy);
+    c.folder.write("b.yaml", upstream("u", 1));
+    c.open();
+    c.folder.write("b.yaml", upstream("u", 1) + std::string(kBroken));
+    c.reload();
+    c.folder.write("b.yaml", upstream("u", 1) + std::string(kBroken) + "---\n" + std::string(policy));
+    c.folder.remove("a.yaml");
+    c.reload();
+    expect_closed(c, "moved behind a syntax error");
+    if (policy == kPolicy) {
+      const std::string& why = c.config->rejected().at({"EgressPolicy", "gloo-system", "p"});
+      EXPECT_TRUE(why.contains("a.yaml any more, and may be in what cannot be read") && why.contains("b.yaml:")) << why;
+      const auto refused = c.config->erase({"EgressPolicy", "gloo-system", "p"});
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().kind, ErrorKind::conflict);
+      EXPECT_FALSE(c.put(std::string(kPolicy)));
+    }
+    c.folder.write("b.yaml", upstream("u", 2));
+    c.reload();
+    EXPECT_EQ(c.names(), "u");
+    EXPECT_TRUE(c.config->gaps().empty());
+    EXPECT_TRUE(c.config->rejected().empty());
+  }
+  {
+    Configured c;
+    c.folder.write("deny.yaml", std::string(kPolicy) + std::string(kBroken));
+    c.folder.write("good.yaml", upstream("u", 1));
+    c.open();
+    std::filesystem::rename(c.folder.path("deny.yaml"), c.folder.path("good.yaml"));
+    c.reload();
+    expect_closed(c, "a broken file over a good one");
+    c.folder.write("good.yaml", upstream("u", 1));
+    c.reload();
+    EXPECT_TRUE(c.config->gaps().empty());
+  }
+  {
+    Configured c;
+    c.folder.write("deny.yaml", std::string(kPolicy) + std::string(kBroken));
+    c.folder.write("good.yaml", upstream("u", 1));
+    c.open();
+    c.folder.remove("deny.yaml");
+    c.folder.remove("good.yaml");
+    std::filesystem::create_symlink("nothing", c.folder.path("good.yaml"));
+    c.reload();
+    expect_closed(c, "gone, and another a link to nothing");
+  }
+  {
+    Configured c;  // a rejected document elsewhere is the place of the object
+    c.folder.write("a.yaml", kPolicy);
+    c.folder.write("b.yaml", upstream("u", 1));
+    c.open();
+    c.folder.remove("a.yaml");
+    c.folder.write("b.yaml", kRejected);
+    c.reload();
+    expect_closed(c, "moved with an error");
+    c.folder.write("b.yaml", std::string((8 << 20) + 1, 'a'));
+    c.reload();
+    expect_closed(c, "moved with an error, and too large");
+    c.folder.write("b.yaml", upstream("u", 2));
+    c.reload();
+    EXPECT_EQ(c.names(), "u");
+  }
+}
+
+// The hosts of a VirtualService that is in force in no version must not fall to another one.
+TEST(ConfigFolder, withholds_what_was_moved_to_where_it_cannot_be_read) {
+  const std::string bad = upstream("a", 1) + "  nonsense: 1\n";
+  Configured c;
+  c.folder.write("a.yaml", bad);
+  c.folder.write("b.yaml", upstream("b", 1));
+  c.open();
+  ASSERT_EQ(c.config->withheld().size(), 1U);
+  c.folder.remove("a.yaml");
+  c.folder.write("b.yaml", upstream("b", 1) + "---\n" + bad + std::string(kBroken));
+  c.reload();
+  EXPECT_EQ(c.config->withheld().size(), 1U);
+  c.folder.write("b.yaml", upstream("b", 1));
+  c.reload();
+  EXPECT_TRUE(c.config->withheld().empty());
+}
+
+// A file that is empty since somebody opened it to write it anew is not the end of what it held.
+TEST(ConfigFolder, waits_for_a_file_that_is_being_written) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.folder.write("b.yaml", upstream("b", 1));
+  c.open();
+  std::ofstream writer(c.folder.path("a.yaml"), std::ios::trunc);
+  c.folder.write("b.yaml", upstream("b", 2));
+  c.reload();
+  EXPECT_EQ(c.port("a"), 1);
+  EXPECT_EQ(c.port("b"), 2);
+  EXPECT_TRUE(c.config->incomplete());
+  EXPECT_TRUE(c.config->diagnostics().to_string().contains("a.yaml is open for writing in another program"))
+      << c.config->diagnostics().to_string();
+  writer << upstream("a", 3);
+  writer.close();
+  EXPECT_TRUE(notices(c));
+  c.reload();
+  EXPECT_EQ(c.port("a"), 3);
+  EXPECT_FALSE(c.config->incomplete());
+}
+
+// Moved during a scan, a file would be seen at neither name.
+TEST(ConfigFolder, loses_nothing_that_is_moved_while_it_reads) {
+  Configured c;
+  for (int i = 0; i < 60; ++i) c.folder.write(fmt::format("m{}.yaml", i), upstream(fmt::format("m{}", i), 1));
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.open();
+  std::atomic<bool> done = false;
+  std::thread mover([&] {
+    while (!done) {
+      std::filesystem::rename(c.folder.path("a.yaml"), c.folder.path("z.yaml"));
+      std::filesystem::rename(c.folder.path("z.yaml"), c.folder.path("a.yaml"));
+    }
+  });
+  for (int i = 0; i < 60; ++i) {
+    c.reload();
+    EXPECT_NE(c.store.find(key("a")), nullptr);
+  }
+  done = true;
+  mover.join();
+  c.reload();
+  EXPECT_FALSE(c.config->incomplete());
+  c.folder.remove("a.yaml");
+  c.reload();
+  EXPECT_EQ(c.store.find(key("a")), nullptr);
+}
+
+// What is left out may be anything, and nobody sees when it goes.
+TEST(ConfigFolder, closes_and_keeps_where_it_stops_reading) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.folder.write("d/b.yaml", upstream("b", 1));
+  c.open();
+  EXPECT_TRUE(c.config->gaps().empty());
+  std::string deep;
+  for (unsigned i = 0; i < FolderScan::kDepthMax; ++i) deep += "e/";
+  std::filesystem::create_directories(c.folder.path(deep));
+  std::filesystem::rename(c.folder.path("d"), c.folder.path(deep + "d"));
+  c.reload();
+  EXPECT_EQ(c.names(), "a b");
+  ASSERT_EQ(c.config->gaps().size(), 1U);
+  EXPECT_TRUE(c.config->gaps()[0].why.contains("more than 16 deep")) << c.config->gaps()[0].why;
+  c.folder.remove("e");
+  c.reload();
+  EXPECT_EQ(c.names(), "a");
+  EXPECT_TRUE(c.config->gaps().empty());
+}
+
+TEST(ConfigFolder, keeps_what_a_link_to_a_folder_held_while_that_is_away_and_follows_it) {
+  Configured c;
+  c.folder.write("git/one/a.yaml", upstream("a", 1));
+  c.folder.write("git/two/a.yaml", upstream("a", 2));
+  c.folder.write("git/three/x.yaml", upstream("b", 3));
+  std::filesystem::create_directory_symlink("one", c.folder.path("git/current"));
+  std::filesystem::create_directories(c.folder.path("conf"));
+  std::filesystem::create_directory_symlink(c.folder.path("git/current"), c.folder.path("conf/team"));
+  std::filesystem::create_symlink(c.folder.path("git/three/x.yaml"), c.folder.path("conf/b.yaml"));
+  c.open({c.folder.path("conf")});
+  EXPECT_EQ(c.names(), "a b") << c.config->diagnostics().to_string();
+  const auto point_to = [&c](std::string_view link, std::string_view to) {
+    std::filesystem::create_directory_symlink(to, c.folder.path("new"));
+    std::filesystem::rename(c.folder.path("new"), c.folder.path(link));
+  };
+  point_to("git/current", "two");
+  EXPECT_TRUE(notices(c));
+  c.reload();
+  EXPECT_EQ(c.port("a"), 2);
+  c.folder.write("git/three/x.yaml", upstream("b", 4));
+  EXPECT_TRUE(notices(c)) << "the target of a link to a file";
+  c.reload();
+  EXPECT_EQ(c.port("b"), 4);
+  point_to("git/current", "none");
+  EXPECT_TRUE(notices(c));
+  c.reload();
+  EXPECT_EQ(c.port("a"), 2) << "it is away";
+  EXPECT_TRUE(c.config->incomplete());
+  EXPECT_TRUE(c.config->gaps().empty()) << "what it held is in force";
+  point_to("conf/team", c.folder.path("git/one"));
+  EXPECT_TRUE(notices(c)) << "a link in the folder itself";
+  c.reload();
+  EXPECT_EQ(c.port("a"), 1);
+  EXPECT_FALSE(c.config->incomplete());
+  std::filesystem::create_symlink("nowhere", c.folder.path("conf/other"));
+  c.reload();
+  EXPECT_EQ(c.config->gaps().size(), 1U) << "never seen";
 }
 
 TEST(ConfigFolder, notices_changes_that_matter) {

@@ -133,14 +133,17 @@ bool is_being_written(int fd) {
   return false;
 }
 
+std::unexpected<Error> open_for_writing(const std::string& path) {
+  return fail(ErrorKind::conflict,
+              fmt::format("{} is open for writing in another program; retry when that is done", path));
+}
+
 // Writers first: what they wrote before they were done is in the bytes that are read then.
 Status check_content(const std::string& path, const std::string& expected) {
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
   if (!fd && (errno == ENOENT || errno == ELOOP)) return changed_meanwhile(path);
   if (!fd) return failed("read", path, errno);
-  if (is_being_written(fd.get()))
-    return fail(ErrorKind::conflict,
-                fmt::format("{} is open for writing in another program; retry when that is done", path));
+  if (is_being_written(fd.get())) return open_for_writing(path);
   const auto now = read_all_of(fd.get(), path, SIZE_MAX);
   if (!now) return std::unexpected(now.error());
   if (content_hash(*now) != expected) return changed_meanwhile(path);
@@ -272,6 +275,15 @@ Result<std::string> read_file(const std::string& path, size_t bytes_max) {
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return failed("read", path, errno);
   return read_all_of(fd.get(), path, bytes_max);
+}
+
+Result<std::string> read_written_file(const std::string& path, size_t bytes_max) {
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return failed("read", path, errno);
+  if (is_being_written(fd.get())) return open_for_writing(path);
+  auto bytes = read_all_of(fd.get(), path, bytes_max);
+  if (bytes && is_being_written(fd.get())) return open_for_writing(path);  // opened in between
+  return bytes;
 }
 
 Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected,

@@ -34,5 +34,8 @@ bool is_leftover_name(std::string_view name);
 
 // The whole file. Errors: `not_found`, `limit` when it is larger than `bytes_max`, `io`.
 Result<std::string> read_file(const std::string& path, size_t bytes_max);
+// And what its writers are done with: `conflict` while somebody has it open for writing, as far as the system tells
+// (the file must be of the same user, or the process have CAP_LEASE).
+Result<std::string> read_written_file(const std::string& path, size_t bytes_max);
 
 }  // namespace sluice

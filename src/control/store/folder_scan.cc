@@ -14,12 +14,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int kLinksMax = 40;  // on the way to one file, as Linux has it
+constexpr int kScansMax = 4;
+
 struct Listing {
   std::vector<std::string> files;
   std::vector<std::string> folders;
+  std::vector<std::string> links;  // of these names
   std::string problem;
   std::string left_out;  // why not all that is below it is read
+  bool moved = false;    // it is not there any more
 };
+
+bool is_entry(const std::string& path) {
+  struct stat ignored{};
+  return ::lstat(path.c_str(), &ignored) == 0;
+}
+
+// A link whose end cannot be looked at: a folder that is away, as of a mount, has the name of one.
+bool may_be_folder(const fs::directory_entry& entry) {
+  std::error_code error;
+  if (entry.is_directory(error)) return true;
+  const bool known = !error && fs::status_known(entry.status(error)) && entry.exists(error);
+  return !known && entry.is_symlink(error);
+}
 
 Listing list_folder(const std::string& folder) {
   Listing listing;
@@ -27,17 +45,45 @@ Listing list_folder(const std::string& folder) {
   fs::directory_iterator at(folder, error);
   for (; !error && at != fs::directory_iterator(); at.increment(error)) {
     const std::string name = at->path().filename().string();
+    if (name.starts_with('.') || name.ends_with('~')) continue;
+    const bool is_file_name = is_config_file_name(name);
     std::error_code ignored;
-    if (at->is_directory(ignored)) {
-      if (!name.starts_with('.')) listing.folders.push_back(name);
-    } else if (is_config_file_name(name)) {
+    const bool is_link = at->is_symlink(ignored);
+    if (at->is_directory(ignored) || (!is_file_name && may_be_folder(*at)))
+      listing.folders.push_back(name);
+    else if (is_file_name)
       listing.files.push_back(name);
-    }
+    else
+      continue;
+    if (is_link) listing.links.push_back(name);
   }
-  if (error) listing.problem = fmt::format("cannot list {}: {}", folder, error.message());
+  listing.moved = error && !is_entry(folder);
+  if (error && !listing.moved) listing.problem = fmt::format("cannot list {}: {}", folder, error.message());
   std::ranges::sort(listing.files);
   std::ranges::sort(listing.folders);
   return listing;
+}
+
+// The links on the way to `path`, and where they lead in the end.
+void add_links(std::vector<std::string>& out, const std::string& path) {
+  std::error_code error;
+  fs::path at = fs::absolute(path, error).lexically_normal();
+  for (int links = 0; !error && links < kLinksMax; ++links) {
+    fs::path so_far;
+    auto part = at.begin();
+    for (; part != at.end(); ++part) {
+      so_far /= *part;
+      if (fs::is_symlink(so_far, error)) break;
+    }
+    if (part == at.end()) {
+      if (links > 0) out.push_back(at.string());
+      return;
+    }
+    out.push_back(so_far.string());
+    fs::path rest = so_far.parent_path() / fs::read_symlink(so_far, error);
+    for (++part; part != at.end(); ++part) rest /= *part;
+    at = rest.lexically_normal();
+  }
 }
 
 // Every folder below `root`, each once: links may lead round in a circle.
@@ -79,11 +125,18 @@ void visit_folder(const std::string& root, Visit visit) {
 class Scanner {
  public:
   void add(const std::string& path) {
-    if (scan_.files.size() >= FolderScan::kFilesMax || !seen_.insert(path).second) return;
-    auto bytes = read_file(path, kConfigFileBytesMax);
+    if (!seen_.insert(path).second) return;
+    if (scan_.files.size() == FolderScan::kFilesMax) {
+      if (!std::exchange(too_many_, true))
+        leave_out(fmt::format("more than {} files; the others are not read", FolderScan::kFilesMax));
+      return;
+    }
+    auto bytes = read_written_file(path, kConfigFileBytesMax);
     // Gone since it was listed; unless it is a link that leads to nothing just now, as of a mount that failed.
-    struct stat entry{};
-    if (!bytes && bytes.error().kind == ErrorKind::not_found && ::lstat(path.c_str(), &entry) != 0) return;
+    if (!bytes && bytes.error().kind == ErrorKind::not_found && !is_entry(path)) {
+      scan_.moved = true;
+      return;
+    }
     ScannedFile file{.path = path};
     if (bytes) {
       file.hash = content_hash(*bytes);
@@ -99,43 +152,27 @@ class Scanner {
       file.hash = "unreadable: " + file.problem;
     }
     scan_.files.push_back(std::move(file));
-    if (scan_.files.size() == FolderScan::kFilesMax)
-      scan_.problems.push_back(fmt::format("more than {} files; the others are not read", FolderScan::kFilesMax));
   }
 
   void unlisted(const std::string& path, std::string problem) {
     scan_.unlisted.push_back(path);
     scan_.problems.push_back(std::move(problem));
   }
-  void problem(const std::string& text) { scan_.problems.push_back(text); }
+  void leave_out(const std::string& why) {
+    scan_.left_out.push_back(why);
+    scan_.problems.push_back(why);
+  }
+  void moved() { scan_.moved = true; }
   void gone(const std::string& path) { scan_.gone.push_back(path); }
   FolderScan take() { return std::move(scan_); }
 
  private:
   FolderScan scan_;
   std::set<std::string> seen_;
+  bool too_many_ = false;
 };
 
-}  // namespace
-
-bool is_config_file_name(std::string_view name) {
-  if (name.starts_with('.')) return false;  // editors' swap files, our temporary files, ConfigMaps' ..data
-  return name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json");
-}
-
-ConfigFolders config_folders(const std::vector<std::string>& paths) {
-  ConfigFolders folders;
-  for (const std::string& path : paths) {
-    if (!is_folder(path)) continue;
-    visit_folder(path, [&](const std::string& folder, const Listing& listing) {
-      folders.paths.push_back(folder);
-      folders.complete = folders.complete && listing.problem.empty();
-    });
-  }
-  return folders;
-}
-
-FolderScan scan_folders(const std::vector<std::string>& paths) {
+FolderScan scan_once(const std::vector<std::string>& paths) {
   Scanner scanner;
   for (const std::string& path : paths) {
     std::error_code error;
@@ -149,12 +186,40 @@ FolderScan scan_folders(const std::vector<std::string>& paths) {
     } else {
       visit_folder(path, [&](const std::string& folder, const Listing& listing) {
         if (!listing.problem.empty()) scanner.unlisted(folder, listing.problem);
-        if (!listing.left_out.empty()) scanner.problem(listing.left_out);
+        if (!listing.left_out.empty()) scanner.leave_out(listing.left_out);
+        if (listing.moved) scanner.moved();
         for (const std::string& name : listing.files) scanner.add(fmt::format("{}/{}", folder, name));
       });
     }
   }
   return scanner.take();
+}
+
+}  // namespace
+
+bool is_config_file_name(std::string_view name) {
+  if (name.starts_with('.')) return false;  // editors' swap files, our temporary files, ConfigMaps' ..data
+  return name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json");
+}
+
+ConfigFolders config_folders(const std::vector<std::string>& paths) {
+  ConfigFolders folders;
+  for (const std::string& path : paths) {
+    add_links(folders.links, path);
+    if (!is_folder(path)) continue;
+    visit_folder(path, [&](const std::string& folder, const Listing& listing) {
+      folders.paths.push_back(folder);
+      for (const std::string& link : listing.links) add_links(folders.links, fmt::format("{}/{}", folder, link));
+      folders.complete = folders.complete && listing.problem.empty();
+    });
+  }
+  return folders;
+}
+
+FolderScan scan_folders(const std::vector<std::string>& paths) {
+  FolderScan scan = scan_once(paths);
+  for (int i = 1; scan.moved && i < kScansMax; ++i) scan = scan_once(paths);
+  return scan;
 }
 
 bool is_folder(const std::string& path) {

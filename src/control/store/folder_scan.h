@@ -1,7 +1,8 @@
 // Which files a list of configured paths means, and their bytes.
 //
 // A path is a file, or a folder whose *.yaml, *.yml and *.json count, and those of all folders below it. What editors,
-// ConfigMap mounts and version control leave around does not: names that begin with a dot or end with "~".
+// ConfigMap mounts and version control leave around does not: names that begin with a dot or end with "~". A file that
+// somebody has open for writing is read when that is done. A link that leads nowhere may be one to a folder.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,9 @@ struct FolderScan {
   std::vector<ScannedFile> files;     // sorted by configured path, then by name; each path once
   std::vector<std::string> gone;      // configured paths that are not there
   std::vector<std::string> unlisted;  // folders, and configured paths, whose files are unknown for now
-  std::vector<std::string> problems;  // folders that cannot be listed, too many files
+  std::vector<std::string> left_out;  // which limits left files out, in words
+  std::vector<std::string> problems;  // in words: folders that cannot be listed, and what was left out
+  bool moved = false;                 // something was moved while it was looked for: there may be more than was seen
 };
 
 bool is_config_file_name(std::string_view name);
@@ -37,6 +40,9 @@ bool is_config_file_name(std::string_view name);
 // The folders that files are taken from; those that are not there are left out.
 struct ConfigFolders {
   std::vector<std::string> paths;
+  // Of the links among folders and files: each that is followed, and what they lead to in the end. Another file may
+  // come to be meant by a change of any of these names.
+  std::vector<std::string> links;
   bool complete = true;  // false: one could not be listed, there may be more below it
 };
 ConfigFolders config_folders(const std::vector<std::string>& paths);

@@ -3,9 +3,12 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "control/store/folder_scan.h"
 #include "control/store/kinds.h"
@@ -19,6 +22,12 @@ constexpr uint32_t kEvents =
 
 std::string_view name_of(std::string_view path) {
   return path.substr(path.rfind('/') + 1);
+}
+
+bool is_link(const std::string& folder, std::string_view name) {
+  std::error_code ignored;
+  return !name.empty() && !name.starts_with('.') &&
+         std::filesystem::is_symlink(fmt::format("{}/{}", folder, name), ignored);
 }
 
 }  // namespace
@@ -54,11 +63,11 @@ std::vector<std::string> FolderWatch::follow(const std::vector<std::string>& fol
     want(parent_of(at), name_of(at));
   }
   std::vector<std::string> problems;
-  std::map<int, std::string> now;
+  std::map<int, std::vector<std::string>> now;
   for (const auto& [folder, what] : wanted_) {
     const int watch = ::inotify_add_watch(fd_, folder.c_str(), kEvents | IN_ONLYDIR);
     if (watch >= 0) {
-      now[watch] = folder;
+      now[watch].push_back(folder);
     } else if (errno != ENOENT && errno != ENOTDIR) {
       problems.push_back(fmt::format("cannot watch {}: {}{}", folder, std::strerror(errno),
                                      errno == ENOSPC ? "; raise fs.inotify.max_user_watches" : ""));
@@ -87,13 +96,16 @@ bool FolderWatch::drain() {
 
 bool FolderWatch::concerns(int watch, uint32_t mask, std::string_view name) const {
   if (mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF)) return true;
-  const auto folder = watches_.find(watch);
-  if (folder == watches_.end()) return false;
-  const Watched& wanted = wanted_.at(folder->second);
-  if (wanted.names.contains(std::string(name))) return true;
-  if (!wanted.all_config_files) return false;
-  // "..data" is the link that a ConfigMap mount swaps when its files change. A folder may be one of Gloo's file form.
-  return is_config_file_name(name) || name == "..data" || (mask & IN_ISDIR);
+  const auto folders = watches_.find(watch);
+  if (folders == watches_.end()) return false;
+  return std::ranges::any_of(folders->second, [&](const std::string& folder) {
+    const Watched& wanted = wanted_.at(folder);
+    if (wanted.names.contains(std::string(name))) return true;
+    if (!wanted.all_config_files) return false;
+    // "..data" is the link that a ConfigMap mount swaps when its files change. A folder, or a new link to one, may be
+    // one of Gloo's file form.
+    return is_config_file_name(name) || name == "..data" || (mask & IN_ISDIR) || is_link(folder, name);
+  });
 }
 
 }  // namespace sluice

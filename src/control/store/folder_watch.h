@@ -22,8 +22,8 @@ class FolderWatch {
   FolderWatch& operator=(FolderWatch&&) = delete;
   ~FolderWatch();
 
-  // Watches every file of configuration in `folders`, and the very names of `paths` (files, or folders that may come
-  // and go). What was watched before and is not named is forgotten. Problems are returned as sentences.
+  // Watches every file of configuration in `folders`, and the very names of `paths` (files, links, or folders that may
+  // come and go). What was watched before and is not named is forgotten. Problems are returned as sentences.
   std::vector<std::string> follow(const std::vector<std::string>& folders, const std::vector<std::string>& paths);
 
   int fd() const { return fd_; }
@@ -41,8 +41,8 @@ class FolderWatch {
   bool concerns(int watch, uint32_t mask, std::string_view name) const;
 
   int fd_;
-  std::map<std::string, Watched> wanted_;  // by folder
-  std::map<int, std::string> watches_;
+  std::map<std::string, Watched> wanted_;            // by folder
+  std::map<int, std::vector<std::string>> watches_;  // links may give a folder several paths
 };
 
 }  // namespace sluice
