@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kFileNameMax = 255;  // of Linux' file systems
 constexpr int kScansMax = 4;
-constexpr std::string_view kLeftOut = "what is not read";
+constexpr std::string_view kLeftOut = "beyond the limits";
 constexpr std::string_view kMoved = "files were moved while they were read";
 
 // When an object came into being, as well as one can tell: what it says itself, else when its file was written.
@@ -260,7 +260,10 @@ void ConfigFolder::note_gaps(Found& found, const FolderScan& scan) {
         std::ranges::any_of(objects, [&](const StoredObject* object) { return is_below(home_of(*object), path); });
     if (!known) gaps_.push_back(gap_of_file(path, 0, path + " cannot be listed"));
   }
-  for (const std::string& why : left_out_) gaps_.push_back(gap_of_file(std::string(kLeftOut), 0, why));
+  for (const std::string& why : left_out_) {
+    gaps_.push_back(gap_of_file(std::string(kLeftOut), 0, why));
+    gaps_.back().subject = "there are more files or folders than are read, and one may hold an EgressPolicy";
+  }
 }
 
 // Whether what was in force before stays so, and no gap is left.
