@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <algorithm>
@@ -205,6 +207,30 @@ TEST_F(AccessLogs, go_on_in_a_new_file_after_rotation) {
   log->write(record());
   files->flush();
   EXPECT_EQ(read(path), "line\n");
+}
+
+// A full disk takes the beginning of a record.
+TEST_F(AccessLogs, write_a_torn_record_whole_into_the_new_file) {
+  const auto log = create({{path, "0123456789\n", {}}});
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const auto old_handler = ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit full{.rlim_cur = 15, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+  for (int i = 0; i < 2; ++i) log->write(record());
+  files->flush();
+  files->flush();
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, old_handler);
+  ASSERT_EQ(read(path), "0123456789\n0123");
+  files->reopen();  // the same file
+  fs::rename(path, path + ".1");
+  files->reopen();
+  log->write(record());
+  files->flush();
+  files->flush();
+  EXPECT_EQ(read(path + ".1"), "0123456789\n0123");
+  EXPECT_EQ(read(path), "0123456789\n0123456789\n");
 }
 
 TEST_F(AccessLogs, keep_the_old_file_when_it_cannot_be_opened_anew) {

@@ -62,6 +62,12 @@ Result<std::unique_ptr<const Descriptor>> open_descriptor(const std::string& pat
   return std::make_unique<const Descriptor>(fd, regular);
 }
 
+bool is_same(const Descriptor& a, const Descriptor& b) {
+  struct stat one{}, other{};
+  return ::fstat(a.fd, &one) == 0 && ::fstat(b.fd, &other) == 0 && one.st_dev == other.st_dev &&
+         one.st_ino == other.st_ino;
+}
+
 // As much of the text as the file takes now; `error` when it failed.
 size_t write_some(const Descriptor& file, std::string_view text, int& error) {
   if (file.regular) {
@@ -146,6 +152,7 @@ class LogFile::Outlet {
  private:
   void open();
   bool write_out(std::string& text);
+  void note_torn(std::string_view written);
   void tell(int error);
 
   const std::string path_;
@@ -158,6 +165,7 @@ class LogFile::Outlet {
   std::atomic<size_t> waiting_bytes_{0};  // of handed_ and writing_
   std::mutex writing_mutex_;              // only where several threads write for themselves
   std::string writing_;
+  std::string torn_;                        // the beginning of a record whose rest the file did not take
   std::unique_ptr<const Descriptor> file_;  // null: it could not be opened so far
   bool failing_ = false;                    // the last write failed: told once, not for each batch
 };
@@ -200,12 +208,19 @@ bool LogFile::Outlet::write_out(std::string& text) {
   if (!file_) return false;
   int error = 0;
   const size_t written = write_some(*file_, text, error);
+  note_torn(std::string_view(text).substr(0, written));
   text.erase(0, written);
   waiting_bytes_.fetch_sub(written, std::memory_order_relaxed);
   // Not to keep a megabyte for ever after one bad moment.
   if (text.empty() && text.capacity() > 2 * kFlushBytes) text.shrink_to_fit();
   tell(error);
   return text.empty();
+}
+
+void LogFile::Outlet::note_torn(std::string_view written) {
+  const size_t line_end = written.rfind('\n');
+  if (line_end != std::string_view::npos) torn_.clear();
+  torn_ += written.substr(line_end + 1);  // all of it where there is none
 }
 
 void LogFile::Outlet::tell(int error) {
@@ -221,6 +236,11 @@ void LogFile::Outlet::reopen() {
   auto opened = open_descriptor(path_);
   if (!opened) return log::error("access_log", opened.error().message);
   const std::scoped_lock alone(writing_mutex_);
+  // A record of which the old file took the beginning, when the disk was full, is written whole into the new one.
+  if (!torn_.empty() && !(file_ && is_same(*file_, **opened))) {
+    waiting_bytes_.fetch_add(torn_.size(), std::memory_order_relaxed);
+    writing_.insert(0, std::exchange(torn_, {}));
+  }
   file_ = std::move(*opened);
   const std::scoped_lock lock(mutex_);
   problem_.clear();
