@@ -102,6 +102,7 @@ struct ReadContext {
   bool redact = false;                    // never quote values in messages (Secrets)
   std::optional<OptionLevel> level = {};  // whose options are being read
   WrongPlace* elsewhere = nullptr;        // knows where a field belongs that stands where it does not
+  size_t instructions = 0;                // what its regular expressions compiled to so far
 };
 
 // The place in the tree where reading stands. Made by read_object(); custom readers get it by Fields::reader().
@@ -217,6 +218,11 @@ class Fields {
   }
   // An RE2 regular expression that compiles within the program size.
   void regex(std::string_view name, std::string_view pattern);
+  void regex(std::string_view name, size_t index, std::string_view pattern);
+  // For those that compile by themselves: whether the object's share is not used up yet, and what it was compiled to,
+  // or the error; `index` where it is one of a list.
+  bool may_compile() const;
+  void compiled(std::string_view name, std::optional<size_t> index, const Result<size_t>& instructions);
 
   void error(std::string_view name, std::string message);
   void warning(std::string_view name, std::string message);

@@ -6,6 +6,7 @@
 #include "config/bind.h"
 #include "config/option_field.h"
 #include "config/regex.h"
+#include "regex/compile.h"
 
 namespace sluice {
 namespace {
@@ -236,8 +237,29 @@ void Fields::not_negative(std::string_view name, Nanos value) {
 }
 
 void Fields::regex(std::string_view name, std::string_view pattern) {
-  if (!reader_ || !good(name)) return;
-  if (std::string why = regex_error(pattern); !why.empty()) error(name, std::move(why));
+  if (reader_ && good(name) && may_compile()) compiled(name, {}, regex_program(pattern));
+}
+
+void Fields::regex(std::string_view name, size_t index, std::string_view pattern) {
+  if (reader_ && may_compile()) compiled(name, index, regex_program(pattern));
+}
+
+bool Fields::may_compile() const {
+  return reader_->context().instructions <= kObjectProgramMax;
+}
+
+void Fields::compiled(std::string_view name, std::optional<size_t> index, const Result<size_t>& instructions) {
+  const auto tell = [&](std::string message) {
+    index ? error(name, *index, std::move(message)) : error(name, std::move(message));
+  };
+  if (!instructions) tell(instructions.error().message);
+  const bool was_too_large = !instructions && instructions.error().kind == ErrorKind::limit;
+  reader_->context().instructions += was_too_large ? regex::kProgramMax : instructions.value_or(0);
+  if (!may_compile())  // told once: what follows is not compiled
+    tell(
+        fmt::format("up to here the regular expressions of this object compile to more than {} instructions: "
+                    "a{{1000}} has a thousand of them; put some into another object",
+                    kObjectProgramMax));
 }
 
 size_t Fields::count_present(std::initializer_list<std::string_view> names) const {

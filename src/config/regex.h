@@ -21,8 +21,11 @@ namespace sluice {
 // The bound on the compiled size (RE2's program size); Gloo's installation sets the same.
 inline constexpr size_t kRegexProgramMax = 1024;
 
-// Why the pattern is refused, or "" when it is good.
-std::string regex_error(std::string_view pattern);
+// The same for all expressions of one object, those of bodies too: some tenths of a second to compile.
+inline constexpr size_t kObjectProgramMax = size_t{1} << 18;
+
+// Instructions the pattern compiles to, or why it is refused.
+Result<size_t> regex_program(std::string_view pattern);
 
 // For expressions of matchers and rewrites. What has bounds of its own (extractors, masking) compiles with
 // regex::byte_options() too.

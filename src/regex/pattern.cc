@@ -12,11 +12,15 @@ namespace sluice::regex {
 namespace {
 
 constexpr size_t kWindowMin = 16;
+constexpr size_t kWaysPerByte = 4;    // backwards
+constexpr size_t kGroupsPerWay = 12;  // to copy them takes as long as a step of a way
 
 // Of looking at so many bytes in a row. RE2 is slowest where it follows many ways through an expression at once: as
-// many as the expression has places, or as there are bytes to begin at.
-size_t cost_of(size_t places, size_t bytes) {
-  return bytes * (1 + std::min(places, bytes) / 8);
+// many as the expression has places, or as there are bytes to begin at. Where groups are wanted besides the match
+// itself, each way carries its own, and copies them where one begins or ends.
+size_t cost_of(size_t places, size_t bytes, size_t groups) {
+  const size_t ways = std::min(places, bytes);
+  return bytes * (1 + (groups > 1 ? ways + ways * groups / kGroupsPerWay : ways) / 8);
 }
 
 bool match(const RE2& regex, re2::StringPiece text, size_t from, size_t end, std::span<re2::StringPiece> groups) {
@@ -24,12 +28,6 @@ bool match(const RE2& regex, re2::StringPiece text, size_t from, size_t end, std
 }
 
 }  // namespace
-
-RE2::Options byte_options() {
-  RE2::Options options(RE2::Latin1);
-  options.set_log_errors(false);
-  return options;
-}
 
 Pattern::Pattern(std::shared_ptr<const RE2> regex) : regex_(std::move(regex)) {
   places_ = static_cast<size_t>(regex_->ProgramSize());
@@ -39,13 +37,19 @@ Pattern::Pattern(std::shared_ptr<const RE2> regex) : regex_(std::move(regex)) {
   RE2::Options options = byte_options();
   options.set_longest_match(true);
   auto beginning = std::make_shared<const RE2>(shape.beginnings_reversed, options);
-  if (beginning->ok()) beginning_ = std::move(beginning);
+  if (!beginning->ok()) return;
+  beginning_ = std::move(beginning);
+  beginning_places_ = static_cast<size_t>(beginning_->ProgramSize());
 }
 
-size_t Pattern::first_open(re2::StringPiece text, size_t from, size_t end) const {
+size_t Pattern::first_open(re2::StringPiece text, size_t from, size_t end, Budget& budget) const {
   // Further back a match would have ended, with the byte that `$` and `\b` look ahead to.
   if (width_max_ && end - from > *width_max_) from = end - *width_max_;
-  if (!beginning_) return from;
+  // Nearly all of its places are optional: from one byte on it may be in many.
+  const size_t bytes = end - from;
+  const size_t searched = bytes * (1 + std::min(beginning_places_, kWaysPerByte * bytes) / 8);
+  if (!beginning_ || searched > budget.measured) return from;
+  budget.measured -= searched;
   // The longest beginning is the one that begins first.
   std::array<char, kNearMax> near;
   std::string far;
@@ -60,13 +64,16 @@ size_t Pattern::first_open(re2::StringPiece text, size_t from, size_t end) const
 Found Pattern::find(re2::StringPiece text, size_t from, std::span<re2::StringPiece> groups, Budget& budget) const {
   const size_t rest = text.size() - from;
   const size_t looks_max = width_max_ ? std::min(*width_max_ + 1, rest) : rest;  // beyond the start of the match
-  if (is_heavy() || cost(looks_max) > budget.unmeasured) return find_measured(text, from, groups, budget);
-  budget.unmeasured -= cost(looks_max);
+  // Passing over a text may cost more than there is for its bytes: then every search is measured.
+  const bool is_heavy = cost(rest, groups.size()) / (rest + 1) >= Budget::kMeasuredPerByte;
+  const size_t most = cost(looks_max, groups.size());
+  if (is_heavy || most > budget.unmeasured) return find_measured(text, from, groups, budget);
+  budget.unmeasured -= most;
   return match(*regex_, text, from, text.size(), groups) ? Found::yes : Found::no;
 }
 
-size_t Pattern::cost(size_t bytes) const {
-  return cost_of(places_, bytes);
+size_t Pattern::cost(size_t bytes, size_t groups) const {
+  return cost_of(places_, bytes, groups);
 }
 
 // In windows that grow until the bytes behind them cannot change the answer.
@@ -74,19 +81,20 @@ Found Pattern::find_measured(re2::StringPiece text, size_t from, std::span<re2::
                              Budget& budget) const {
   for (size_t window = kWindowMin;; window *= 2) {
     const size_t end = from + std::min(window, text.size() - from);
-    if (cost(end - from) > budget.measured) return Found::too_costly;
-    budget.measured -= cost(end - from);
+    const size_t searched = cost(end - from, groups.size());
+    if (searched > budget.measured) return Found::too_costly;
+    budget.measured -= searched;
     const bool found = match(*regex_, text, from, end, groups);
     if (end == text.size()) return found ? Found::yes : Found::no;
-    const size_t open = first_open(text, from, end);
+    const size_t open = first_open(text, from, end, budget);
     if (found && static_cast<size_t>(groups[0].data() - text.data()) < open) return Found::yes;
     from = open;
   }
 }
 
 Found match_once(const RE2& regex, re2::StringPiece text, RE2::Anchor anchor, std::span<re2::StringPiece> groups) {
-  if (cost_of(static_cast<size_t>(regex.ProgramSize()), text.size()) > Budget::for_text(text.size()).measured)
-    return Found::too_costly;
+  const size_t cost = cost_of(static_cast<size_t>(regex.ProgramSize()), text.size(), groups.size());
+  if (cost > Budget::for_text(text.size()).measured) return Found::too_costly;
   const bool found = regex.Match(text, 0, text.size(), anchor, groups.data(), static_cast<int>(groups.size()));
   return found ? Found::yes : Found::no;
 }

@@ -21,14 +21,12 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "regex/compile.h"
 
 namespace sluice::regex {
 
-// A character is a byte, nothing is printed.
-re2::RE2::Options byte_options();
-
 // What the searches in one text may cost. The unit is a byte looked at by an expression of a few characters; for larger
-// ones a byte may cost more (Pattern::cost).
+// ones, and where groups are wanted, a byte may cost more (Pattern::cost).
 struct Budget {
   static constexpr size_t kUnmeasuredPerByte = 4;
   static constexpr size_t kMeasuredPerByte = 32;
@@ -69,22 +67,22 @@ class Pattern {
   Found find(re2::StringPiece text, size_t from, std::span<re2::StringPiece> groups, Budget& budget) const;
 
   // The first byte in [from, end) where a match may begin that bytes from `end` on decide; `end` when there is none.
-  size_t first_open(re2::StringPiece text, size_t from, size_t end) const;
+  // Where the budget has not enough for the search, an earlier one by the width.
+  size_t first_open(re2::StringPiece text, size_t from, size_t end, Budget& budget) const;
 
  private:
-  size_t cost(size_t bytes) const;
-  // Passing over a text may cost more than there is for its bytes: every search is measured.
-  bool is_heavy() const { return places_ / 8 >= Budget::kMeasuredPerByte; }
+  size_t cost(size_t bytes, size_t groups) const;
   Found find_measured(re2::StringPiece text, size_t from, std::span<re2::StringPiece> groups, Budget& budget) const;
 
   std::shared_ptr<const re2::RE2> regex_;
   std::shared_ptr<const re2::RE2> beginning_;  // of a match, read backwards from the end of the text; may be missing
   std::optional<size_t> width_max_;
   size_t places_ = 0;
+  size_t beginning_places_ = 0;
 };
 
 // One match and no more, as RE2::Match has it. too_costly where the text is too long for so large an expression,
-// whatever it says; below 256 instructions (RE2::ProgramSize) none is, with 1,000 one of 22 kB.
+// whatever it says; below 200 instructions (RE2::ProgramSize) and 3 groups none is, with 1,000 one of 18 kB.
 Found match_once(const re2::RE2& regex, re2::StringPiece text, re2::RE2::Anchor anchor,
                  std::span<re2::StringPiece> groups);
 

@@ -54,10 +54,8 @@ void bind(Fields& f, Matcher& m) {
   for (size_t i = 0; i < m.methods.size(); ++i) {
     if (m.methods[i].empty())
       f.error("methods", i, "must not be empty");
-    else if (is_method(m.methods[i]))
-      continue;
-    else if (auto why = regex_error(m.methods[i]); !why.empty())
-      f.error("methods", i, std::move(why));
+    else if (!is_method(m.methods[i]))
+      f.regex("methods", i, m.methods[i]);
   }
 }
 

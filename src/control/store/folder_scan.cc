@@ -60,8 +60,8 @@ Listing list_folder(const std::string& folder) {
   listing.moved = error && !is_entry(folder);
   if (error && !listing.moved) {
     const bool leads_nowhere = error == std::errc::no_such_file_or_directory;
-    listing.problem = fmt::format("cannot list {}: {}", folder,
-                                  leads_nowhere ? "it is a link that leads nowhere" : error.message());
+    listing.problem =
+        fmt::format("cannot list {}: {}", folder, leads_nowhere ? "it is a link that leads nowhere" : error.message());
   }
   std::ranges::sort(listing.files);
   std::ranges::sort(listing.folders);

@@ -62,7 +62,7 @@ Result<CustomStage> CustomStage::create(std::string_view regex, size_t subgroup,
     return invalid(fmt::format("regex `{}` has {} bytes; at most {} are allowed", shown, regex.size(), kRegexBytesMax));
   }
   CustomStage stage;
-  auto compiled = std::make_shared<const RE2>(re2::StringPiece(regex.data(), regex.size()), regex::byte_options());
+  auto compiled = TRY(regex::compile(regex, regex::kProgramMax));
   if (!compiled->ok()) return invalid(fmt::format("regex `{}`: {}", shown, explain(*compiled, regex)));
   const auto groups = static_cast<size_t>(compiled->NumberOfCapturingGroups());
   if (subgroup > groups) {
@@ -89,7 +89,7 @@ Status CustomStage::run(Window window, size_t limit, End end, Progress& progress
   size_t safe = limit + 1;
   if (end == End::open) {
     if (unbounded()) return {};
-    safe = pattern_->first_open({window, limit}, before, limit);
+    safe = pattern_->first_open({window, limit}, before, limit, state.budget);
   }
   Status masked = mask_matches(window, limit, safe, progress, state.budget, counts);
   state.granted -= progress.done - before;

@@ -30,6 +30,8 @@ class CustomStage {
   // Masks group `subgroup` of every match (0: the whole match). Errors name what RE2 cannot do and the remedy.
   static Result<CustomStage> create(std::string_view regex, size_t subgroup, Mask mask, size_t counter, bool shadow);
 
+  // Instructions it compiled to (RE2's program size).
+  size_t program_size() const { return static_cast<size_t>(pattern_->re2().ProgramSize()); }
   // A match may be of any length, so the whole body must be there.
   bool unbounded() const { return !pattern_->width_max(); }
 

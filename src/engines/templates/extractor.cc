@@ -113,6 +113,19 @@ size_t group_digits(std::string_view text) {
   return digits;
 }
 
+// The highest group that the replacement may name; to find those that it does not name costs, too.
+size_t last_group(std::string_view format) {
+  size_t last = 0;
+  for (size_t i = 0; i < format.size(); ++i) {
+    if (format[i] != '$') continue;
+    const std::string_view rest = format.substr(i + 1);
+    if (rest.starts_with('$')) ++i;
+    if (const size_t digits = group_digits(rest); digits > 0)
+      last = std::max(last, static_cast<size_t>(*parse_decimal(rest.substr(0, digits))));
+  }
+  return last;
+}
+
 // ECMAScript's GetSubstitution: $$, $&, $`, $', $n, $nn. Anything else stands for itself.
 Status append_replacement(std::string& out, std::string_view format, const Match& match, size_t bytes_max) {
   for (size_t i = 0; i < format.size(); ++i) {
@@ -167,7 +180,13 @@ Status check_mode(const Extraction& extraction) {
 
 Extractor::Extractor(Extraction extraction, std::shared_ptr<const re2::RE2> regex)
     : extraction_(std::move(extraction)), regex_(std::move(regex)) {
-  if (regex_ && extraction_.mode == ExtractionMode::replace_all) matches_ = std::make_unique<regex::Pattern>(regex_);
+  if (!regex_ || extraction_.mode != ExtractionMode::replace_all) return;
+  matches_ = std::make_unique<regex::Pattern>(regex_);
+  const auto groups = static_cast<size_t>(regex_->NumberOfCapturingGroups()) + 1;
+  groups_wanted_ = std::min(groups, 1 + last_group(*extraction_.replacement));
+}
+size_t Extractor::program_size() const {
+  return regex_ ? static_cast<size_t>(regex_->ProgramSize()) : 0;
 }
 Extractor::Extractor(Extractor&&) noexcept = default;
 Extractor& Extractor::operator=(Extractor&&) noexcept = default;
@@ -180,7 +199,7 @@ Result<Extractor> Extractor::compile(Extraction extraction) {
     return Extractor(std::move(extraction), nullptr);
   }
   const std::string expression = TRY(to_re2(extraction.regex));
-  auto regex = std::make_shared<const re2::RE2>(expression, regex::byte_options());  // as std::regex<char>
+  auto regex = TRY(regex::compile(expression, regex::kProgramMax));  // over bytes, as std::regex<char>
   if (!regex->ok()) return invalid(fmt::format("regex `{}`: {}", printable(extraction.regex), regex->error()));
   TRY(check(extraction, regex->NumberOfCapturingGroups()));
   return Extractor(std::move(extraction), std::move(regex));
@@ -222,7 +241,7 @@ Result<std::string_view> Extractor::replace_one(std::string_view source, std::st
 }
 
 Result<std::string_view> Extractor::replace_all(std::string_view source, std::string& scratch) const {
-  Groups groups(static_cast<size_t>(regex_->NumberOfCapturingGroups()) + 1);
+  Groups groups(groups_wanted_);
   scratch.clear();
   size_t kept = 0;  // everything before it is in `scratch`
   size_t from = 0;

@@ -45,6 +45,9 @@ class Extractor {
   Extractor& operator=(Extractor&&) noexcept;
   ~Extractor();
 
+  // Instructions its expression compiled to (RE2's program size).
+  size_t program_size() const;
+
   // A view into `source`, or into `scratch` where something was replaced. Without a source (a header that is not
   // there) ask nothing: the value is "" in every mode. Fails with ErrorKind::limit, when the result is too long or the
   // expression is too costly for such a source (regex/pattern.h).
@@ -61,6 +64,7 @@ class Extractor {
   Extraction extraction_;
   std::shared_ptr<const re2::RE2> regex_;          // null: no expression was given
   std::unique_ptr<const regex::Pattern> matches_;  // where every match is replaced
+  size_t groups_wanted_ = 1;                       // then: with the match itself
 };
 
 }  // namespace sluice::templates

@@ -26,10 +26,14 @@ bool breaks_out_of_text(char c) {
   return byte < 0x20 || byte == 0x7F || c == '"' || c == '\\';
 }
 
-// A regex by itself, so that its message stands at its line.
-std::optional<std::string> problem_of(const std::string& regex, size_t subgroup) {
-  const auto stage = masking::CustomStage::create(regex, subgroup, {}, 0, false);
-  return stage ? std::nullopt : std::optional(stage.error().message);
+Result<size_t> program_of(const std::string& regex, size_t subgroup) {
+  const auto stage = TRY(masking::CustomStage::create(regex, subgroup, {}, 0, false));
+  return stage.program_size();
+}
+
+// A regex by itself, so that its message stands at its line; `i` where it is one of a list.
+void check_regex(Fields& f, const std::string& regex, size_t subgroup, std::optional<size_t> i = {}) {
+  if (f.may_compile()) f.compiled("regex", i, program_of(regex, subgroup));
 }
 
 masking::Builtin builtin_of(ActionType type) {
@@ -77,7 +81,7 @@ void bind(Fields& f, RegexAction& action) {
   f.required("regex", action.regex, "An RE2 expression; characters are bytes. No look-around, no back references.");
   f.optional("subgroup", action.subgroup, "Mask only this group of each match; 0: the whole match.");
   if (!f.reading() || !f.present("regex") || !f.good("regex")) return;
-  if (const auto problem = problem_of(action.regex, action.subgroup)) f.error("regex", *problem);
+  check_regex(f, action.regex, action.subgroup);
 }
 
 void bind(Fields& f, Percent& percent) {
@@ -97,9 +101,7 @@ void bind(Fields& f, CustomAction& action) {
     f.check(!breaks_out_of_text(action.mask_char[0]), "maskChar",
             "must not be a control character, '\"' or '\\': masked JSON or a masked event stream would not parse");
   if (!f.reading()) return;
-  for (size_t i = 0; i < action.regex.size(); ++i) {
-    if (const auto problem = problem_of(action.regex[i], 0)) f.error("regex", i, *problem);
-  }
+  for (size_t i = 0; i < action.regex.size(); ++i) check_regex(f, action.regex[i], 0, i);
 }
 
 void bind(Fields& f, Action& action) {

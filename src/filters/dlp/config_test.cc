@@ -24,5 +24,25 @@ TEST(DlpConfig, takes_any_other_mask_of_one_byte) {
   }
 }
 
+// Ten characters of text can be a thousand instructions: neither one expression nor all of an object hold the control
+// thread.
+TEST(DlpConfig, bounds_what_its_expressions_compile_to) {
+  const auto told = [](size_t regexes, size_t thousands) {
+    std::string regex, list;
+    for (size_t i = 0; i < thousands; ++i) regex += "[ab]{1000}";
+    for (size_t i = 0; i < regexes; ++i) list += (i ? ", '" : "'") + regex + "'";
+    FilterHarness harness(dlp_filter());
+    return harness.route(fmt::format("dlp: {{actions: [{{customAction: {{regex: [{}]}}}}]}}", list));
+  };
+  EXPECT_EQ(told(3, 8), "");
+  EXPECT_TRUE(told(1, 9).contains("compiles to more than 8192 instructions")) << told(1, 9);
+  EXPECT_TRUE(told(1, 290).contains("compiles to more than 8192 instructions"));
+  const std::string all = told(64, 8);
+  EXPECT_TRUE(all.contains("regex[32]: up to here the regular expressions of this object compile to more than 262144"))
+      << all;
+  EXPECT_FALSE(all.contains("regex[33]")) << all;
+  EXPECT_FALSE(told(64, 100).contains("regex[33]")) << "those that are too large count, too";
+}
+
 }  // namespace
 }  // namespace sluice::dlp

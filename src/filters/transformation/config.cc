@@ -127,6 +127,11 @@ void check_header_names(Fields& f, std::string_view field, const std::optional<T
   }
 }
 
+Result<size_t> program_of(const ExtractorOptions& o) {
+  const auto extractor = TRY(templates::Extractor::compile(extraction(o)));
+  return extractor.program_size();
+}
+
 }  // namespace
 
 void bind(Fields& f, TemplateOptions& o) {
@@ -141,9 +146,7 @@ void bind(Fields& f, ExtractorOptions& o) {
   f.optional("mode", o.mode, "Take a group, replace one group, or replace every match.");
   f.optional("replacementText", o.replacement_text, "What is put there in the modes that replace.");
   f.exactly_one({"header", "body"});
-  if (!f.reading()) return;
-  auto compiled = templates::Extractor::compile(extraction(o));
-  if (!compiled) f.error("regex", std::move(compiled).error().message);
+  if (f.reading() && f.may_compile()) f.compiled("regex", {}, program_of(o));
 }
 
 void bind(Fields& f, HeaderToAppend& o) {
