@@ -205,10 +205,24 @@ void Translating::reject_shared_ports(std::vector<ConfigObjectPtr>& gateways) {
 }
 
 std::string Translating::why_missing(std::string_view kind, std::string_view ns, std::string_view name,
-                                     std::string_view otherwise) const {
+                                     std::string_view otherwise) {
   const auto found = rejected_at_.find(ObjectKey{std::string(kind), std::string(ns), std::string(name)});
-  if (found == rejected_at_.end()) return std::string(otherwise);
+  if (found == rejected_at_.end()) return std::string(otherwise) + suggestion(kind, ns, name);
   return fmt::format("exists but is rejected ({}:{})", found->second->file, found->second->error_line);
+}
+
+// "; did you mean X?" where something of the kind has nearly that name, or that name in another namespace.
+std::string Translating::suggestion(std::string_view kind, std::string_view ns, std::string_view name) {
+  if (suggestions_left_ == 0) return {};
+  --suggestions_left_;
+  std::vector<std::string_view> names;
+  for (const auto& [key, object] : by_key_) {
+    if (key.kind != kind) continue;
+    if (key.name == name) return fmt::format("; there is one in namespace {}", key.ns);
+    if (key.ns == ns) names.push_back(key.name);
+  }
+  const auto near = nearest(name, names);
+  return near ? fmt::format("; did you mean {}?", *near) : std::string();
 }
 
 // --- policies that are not in force (decision 0015) ----------------------------------------------------------------
@@ -224,7 +238,8 @@ bool Translating::is_there(const ObjectKey& key, std::span<const ConfigObjectPtr
 void Translating::check_targets(std::span<const ConfigObjectPtr> gateways) {
   const auto missing = [&](const ConfigObject& object, const kinds::TargetRef& target) -> std::string {
     if (is_there({target.kind, object.key.ns, target.name}, gateways)) return {};
-    return fmt::format("there is no {} {}/{}", target.kind, object.key.ns, target.name);
+    return fmt::format("there is no {} {}/{}{}", target.kind, object.key.ns, target.name,
+                       suggestion(target.kind, object.key.ns, target.name));
   };
   const auto in_force = [&](const ObjectKey& key) { return !rejected_at_.contains(key) && is_there(key, gateways); };
   for (const ConfigObjectPtr& object : all<kinds::ProxySettings>())

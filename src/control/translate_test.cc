@@ -164,6 +164,13 @@ TEST_F(Translate, warns_of_a_destination_that_is_not_there_and_serves_the_rest) 
                missing},
            Row{"{single: {upstream: {name: u, namespace: other}}}",
                "warning: \n  Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream { other.u } not found"},
+           Row{"{single: {upstream: {name: upstraem}}}",
+               "warning: \n  Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream { gloo-system.upstraem } "
+               "not "
+               "found; did you mean upstream?"},
+           Row{"{single: {upstream: {name: upstream, namespace: other}}}",
+               "warning: \n  Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream { other.upstream } not "
+               "found; there is one in namespace gloo-system"},
            Row{"{}",
                "warning: \n  Route Warning: InvalidDestinationWarning. Reason: must specify either "
                "'singleDestination', 'multipleDestinations' or 'upstreamGroup' for action"},
@@ -171,7 +178,8 @@ TEST_F(Translate, warns_of_a_destination_that_is_not_there_and_serves_the_rest) 
                "warning: \n  Route Warning: InvalidDestinationWarning. Reason: the route forwards dynamically, but "
                "Gateway gateway-proxy has no httpGateway.options.dynamicForwardProxy: requests get 503"},
        }) {
-    apply(service_to("a", row.action));
+    apply(object("Upstream", "upstream", "{static: {hosts: [{addr: 127.0.0.1, port: 9}]}}") +
+          service_to("a", row.action));
     EXPECT_EQ(told("VirtualService", "a"), "Warning " + std::string(row.told)) << row.action;
     EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test]") << row.action;
   }

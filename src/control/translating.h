@@ -56,9 +56,10 @@ class Translating {
     return found == by_key_.end() ? nullptr : found->second.get();
   }
 
-  // "exists but is rejected (vs.yaml:12)", or `otherwise`.
+  // "exists but is rejected (vs.yaml:12)", or `otherwise` with the name that was probably meant.
   std::string why_missing(std::string_view kind, std::string_view ns, std::string_view name,
-                          std::string_view otherwise) const;
+                          std::string_view otherwise);
+  std::string suggestion(std::string_view kind, std::string_view ns, std::string_view name);
   void check_targets(std::span<const ConfigObjectPtr> gateways);
   bool is_there(const ObjectKey& key, std::span<const ConfigObjectPtr> gateways) const;
   void index_gaps(std::span<const ConfigObjectPtr> gateways);
@@ -133,6 +134,7 @@ class Translating {
   std::vector<ConfigObjectPtr> rejected_;             // of which no version is in force
   std::map<ObjectKey, ConfigObjectPtr> rejected_at_;  // the first of each key
   std::map<ObjectKey, ConfigObjectPtr> by_key_;
+  int suggestions_left_ = 20;  // each looks at all objects of a kind
   Translation out_;
   std::shared_ptr<Snapshot> snapshot_;
   std::shared_ptr<EgressNow> egress_ = std::make_shared<EgressNow>();
