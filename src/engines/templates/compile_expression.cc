@@ -74,16 +74,34 @@ Status Compiler::operations(int precedence_min) {
   }
 }
 
+void Compiler::warn(size_t position, std::string_view message) {
+  constexpr size_t kWarningsMax = 4;
+  if (program_.warnings.size() < kWarningsMax)
+    program_.warnings.push_back(fmt::format("{} {}", place(program_.source, position), message));
+}
+
 // The value just compiled decides something. A string decides nothing: every one is true (Value::is_true), and who
 // writes one there most often means "is there one".
 void Compiler::warn_of_text_as_condition() {
-  constexpr size_t kWarningsMax = 4;
-  if (program_.warnings.size() == kWarningsMax) return;
   const std::string operand = text_operand(program_.code.size() - 1);
   if (operand.empty()) return;
-  program_.warnings.push_back(
-      fmt::format("{} {} is a string, and every string is true, the empty one too (as in Gloo): write {} != \"\"",
-                  place(program_.source, program_.code.back().position), operand, operand));
+  warn(program_.code.back().position,
+       fmt::format("{} is a string, and every string is true, the empty one too (as in Gloo): write {} != \"\"",
+                   operand, operand));
+}
+
+// A field of the body that is called nearly as an extractor.
+void Compiler::warn_of_slip(const Token& name) {
+  constexpr size_t kLengthMin = 4;  // shorter names are all near each other
+  if (assigned_.contains(first_part(name.text))) return;
+  if (advanced_ && extractors_.contains(name.text))
+    return warn(name.position, fmt::format("{} is looked for in the body: an extractor's value is extraction({})",
+                                           name.text, json_quote(name.text)));
+  if (advanced_ || extractors_.contains(name.text) || name.text.size() < kLengthMin) return;
+  const std::vector<std::string_view> names(program_.extractors.begin(), program_.extractors.end());
+  if (const auto meant = nearest(name.text, names))
+    warn(name.position,
+         fmt::format("there is no extractor {}, so it is looked for in the body: did you mean {}?", name.text, *meant));
 }
 
 // How a value that is a string for certain was written; "" for any other.
@@ -278,7 +296,10 @@ bool Compiler::call_with_constant(Function function, size_t position) {
   if (function == Function::request_header) return replace(Op::request_header, add_name(to_lower(text)));
   if (function == Function::extraction) {
     const auto known = std::ranges::find(program_.extractors, text);
-    if (known == program_.extractors.end()) return replace_text("");
+    if (known == program_.extractors.end()) {
+      warn(position, fmt::format("there is no extractor {}: the value is always \"\"", json_quote(text)));
+      return replace_text("");
+    }
     return replace(Op::extraction, static_cast<uint32_t>(known - program_.extractors.begin()));
   }
   if (function == Function::env) {
@@ -302,6 +323,7 @@ Status Compiler::variable(const Token& name) {
     variable.function = signature->function;
     if (signature->function == Function::body) program_.reads_body = true;
   }
+  warn_of_slip(name);
   program_.reads_json = true;
   emit(Op::variable, name.position, static_cast<uint32_t>(program_.variables.size()));
   program_.variables.push_back(std::move(variable));

@@ -62,7 +62,9 @@ class Compiler {
   Status variable(const Token& name);
   Status check_function(const Signature* signature, const Token& name) const;
 
+  void warn(size_t position, std::string_view message);
   void warn_of_text_as_condition();
+  void warn_of_slip(const Token& name);
   std::string text_operand(size_t instruction) const;
   void collect_assigned();
   std::optional<uint32_t> plain_extractor(std::string_view name) const;

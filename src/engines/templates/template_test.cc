@@ -272,6 +272,23 @@ TEST(Template, warns_of_a_string_that_decides) {
   }
 }
 
+TEST(Template, warns_of_names_that_are_nearly_those_of_extractors) {
+  const std::string names[] = {"order", "id"};
+  const auto warned = [&](std::string_view text, bool advanced) {
+    const auto compiled = Template::compile(text, {.advanced = advanced, .extractors = names});
+    return compiled ? fmt::format("{}", fmt::join(compiled->warnings(), "\n")) : compiled.error().message;
+  };
+  EXPECT_EQ(warned("x {{ ordr }}", false),
+            "(at 1:6) there is no extractor ordr, so it is looked for in the body: did you mean order?");
+  EXPECT_EQ(warned("{{ order }}", true),
+            "(at 1:4) order is looked for in the body: an extractor's value is extraction(\"order\")");
+  EXPECT_EQ(warned("{{ extraction(\"ordr\") }}", true),
+            "(at 1:4) there is no extractor \"ordr\": the value is always \"\"");
+  for (const char* good : {"{{ order }}", "{{ tenant }}", "{{ ip }}", "{% set ordr = 1 %}{{ ordr }}",
+                           "{% for ordr in l %}{{ ordr }}{% endfor %}"})
+    EXPECT_EQ(warned(good, false), "") << good;
+}
+
 TEST(Template, keeps_white_space_unless_told_otherwise) {
   const Row rows[] = {
       {"a\n{% if t %}\nb\n{% endif %}\nc", "a\n\nb\n\nc"},
