@@ -13,11 +13,22 @@ namespace {
 using kinds::KindInfo;
 
 // Kinds of Kubernetes' own group besides those we read.
-constexpr std::string_view kCoreKinds[] = {"Binding",       "ComponentStatus",  "Endpoints",
-                                           "Event",         "LimitRange",       "Namespace",
-                                           "Node",          "PersistentVolume", "PersistentVolumeClaim",
-                                           "Pod",           "PodTemplate",      "ReplicationController",
-                                           "ResourceQuota", "Service",          "ServiceAccount"};
+constexpr std::string_view kCoreKinds[] = {"Binding",
+                                           "ComponentStatus",
+                                           "Config",
+                                           "Endpoints",
+                                           "Event",
+                                           "LimitRange",
+                                           "Namespace",
+                                           "Node",
+                                           "PersistentVolume",
+                                           "PersistentVolumeClaim",
+                                           "Pod",
+                                           "PodTemplate",
+                                           "ReplicationController",
+                                           "ResourceQuota",
+                                           "Service",
+                                           "ServiceAccount"};
 
 // Fields at the top that only one kind of Gloo's has.
 struct Telltale {
@@ -60,6 +71,11 @@ bool is_kind_of_ours_alone(std::string_view kind) {
                              [kind](const KindInfo& info) { return info.kind == kind && info.group == "sluice.dev"; });
 }
 
+// Others have an IngressPolicy and an AccessPolicy.
+bool is_nearly_policy(std::string_view kind) {
+  return to_lower(kind).starts_with("egr") && kinds::nearest_kind(kind) == "EgressPolicy";
+}
+
 bool is_like_ours(std::string_view kind) {
   return kinds::kind_named(kind) || !kinds::nearest_kind(kind).empty();
 }
@@ -80,16 +96,40 @@ bool has_nothing_of_an_object(const Node& document) {
   return flattened_kind_name(document).empty();
 }
 
+// "gateway.solo.io/v1", with a slip or two.
+bool is_version_of_ours(std::string_view text) {
+  constexpr size_t kLengthMax = 40;
+  const size_t slash = text.find('/');
+  return text.size() <= kLengthMax && slash != std::string_view::npos && text.substr(slash + 1).starts_with('v') &&
+         text.size() > slash + 2 && ascii_digit(text[slash + 2]) && text.substr(0, slash).contains('.') &&
+         is_group_of_ours(text.substr(0, slash));
+}
+
 // The version of an object of ours, anywhere: one whose fields have a slip each, or a list of them.
 bool mentions_ours(const Node& node) {
-  if (const std::string* text = node.text()) return text->contains('/') && is_group_of_ours(group_of(*text));
+  if (const std::string* text = node.text()) return is_version_of_ours(*text);
   if (const auto* items = node.list()) return std::ranges::any_of(*items, mentions_ours);
   return node.map() &&
          std::ranges::any_of(*node.map(), [](const NodeMember& member) { return mentions_ours(member.value); });
 }
 
+// One with a slip in each of its fields, or a list without its kind; no values of a chart and the like.
+bool is_nearly_object(const Node& document) {
+  constexpr std::string_view kFields[] = {"apiversion", "kind", "metadata", "spec", "items", "targetrefs"};
+  return std::ranges::any_of(*document.map(), [&](const NodeMember& member) {
+    std::string key = to_lower(member.key);
+    std::erase(key, '_');
+    return key.size() <= 12 && nearest(key, kFields).has_value();
+  });
+}
+
 bool may_be_ours(const Node& document, std::string_view file) {
-  return mentions_ours(document) || mentions_policy(document) || may_hold_policy(file, "");
+  if (may_hold_policy(file, "") || has_policy_rules(document)) return true;
+  return is_nearly_object(document) && (mentions_ours(document) || mentions_policy(document));
+}
+
+bool is_chart(std::string_view path) {
+  return std::filesystem::path(path).filename() == "Chart.yaml";
 }
 
 bool is_kustomization_file(std::string_view path) {
@@ -117,7 +157,7 @@ std::string foreign_name(const Node& document, std::string_view file) {
   const std::string_view kind = document.text_at({"kind"}), version = document.text_at({"apiVersion"});
   if (has_nothing_of_an_object(document)) {
     if (is_kustomization_file(file)) return "a Kustomization";
-    if (may_be_ours(document, file)) return {};
+    if (!is_chart(file) && may_be_ours(document, file)) return {};
     return version.empty() ? "a document without apiVersion and kind"
                            : fmt::format("a document of apiVersion {}", printable(version, 60));
   }
@@ -128,24 +168,32 @@ std::string foreign_name(const Node& document, std::string_view file) {
   const std::string_view group = group_of(version);
   if (group.empty())
     return version == "v1" && std::ranges::find(kCoreKinds, kind) != std::end(kCoreKinds) ? name : std::string();
-  if (is_group_of_ours(group) || is_kind_of_ours_alone(kind) || kinds::nearest_kind(kind) == "EgressPolicy") return {};
+  if (is_group_of_ours(group) || is_kind_of_ours_alone(kind) || is_nearly_policy(kind)) return {};
   // A kind of ours, or nearly, in a group that is no domain: a slip, more likely than somebody else's.
   if (!group.contains('.') && is_like_ours(kind)) return {};
   return name;
 }
 
-std::set<std::string> kustomize_patches(std::span<const ConfigFile> files) {
-  std::set<std::string> out;
+std::string normal_path(const std::string& path) {
+  return std::filesystem::path(path).lexically_normal().string();
+}
+
+KustomizePatches kustomize_patches(std::span<const ConfigFile> files, const KustomizePatches& before) {
+  KustomizePatches out;
   for (const ConfigFile& file : files) {
     if (!is_kustomization_file(file.path)) continue;
+    std::set<std::string>& of_this = out[file.path];
     const auto documents = parse_documents(file.bytes);
-    if (!documents) continue;  // told where it is loaded
+    if (file.unread || !documents) {  // told where it is loaded
+      if (const auto known = before.find(file.path); known != before.end()) of_this = known->second;
+      continue;
+    }
     for (const Document& document : *documents) {
       for (const std::string_view field : {"patches", "patchesStrategicMerge", "patchesJson6902", "replacements"}) {
         const Node* patches = document.node.find(field);
         if (!patches || !patches->list()) continue;
         for (const Node& patch : *patches->list())
-          add_path(out, file.path, patch.text() ? std::string_view(*patch.text()) : patch.text_at({"path"}));
+          add_path(of_this, file.path, patch.text() ? std::string_view(*patch.text()) : patch.text_at({"path"}));
       }
     }
   }

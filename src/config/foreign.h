@@ -15,8 +15,11 @@ namespace sluice {
 // it is, or wants to be. Nothing that may be an EgressPolicy is.
 std::string foreign_name(const Node& document, std::string_view file);
 
-// The files that the kustomization files among these name as patches: parts of objects, no objects.
-std::set<std::string> kustomize_patches(std::span<const ConfigFile> files);
+// The files that the kustomization files among these name as patches: parts of objects, no objects. By kustomization,
+// normalised. One that cannot be read or parsed has those it had `before`.
+KustomizePatches kustomize_patches(std::span<const ConfigFile> files, const KustomizePatches& before);
+// As the paths of patches are.
+std::string normal_path(const std::string& path);
 
 // Whether the document looks like Gloo's flattened form of a kind by a field that no other kind has; the kind's name.
 std::string_view flattened_kind_name(const Node& document);

@@ -196,12 +196,46 @@ class ObjectReader {
 
 // ---- All files ----
 
+// What stands behind `domains:` anywhere in a text that is no YAML: "[a, 'b']", or lines of "- a".
+std::vector<std::string> domains_in(std::string_view text) {
+  constexpr std::string_view kField = "domains";
+  constexpr std::string_view kBetween = " \t\r\n,\"'";
+  constexpr size_t kDomainsMax = 1000;
+  std::vector<std::string> domains;
+  for (size_t at = text.find(kField); at != std::string_view::npos && domains.size() < kDomainsMax;
+       at = text.find(kField, at + 1)) {
+    std::string_view rest = text.substr(at + kField.size());
+    if (rest.starts_with('"') || rest.starts_with('\'')) rest.remove_prefix(1);
+    if (!rest.starts_with(':')) continue;
+    rest.remove_prefix(1);
+    bool in_brackets = false;
+    while (domains.size() < kDomainsMax) {
+      rest.remove_prefix(std::min(rest.find_first_not_of(kBetween), rest.size()));
+      if (!in_brackets && (rest.starts_with('[') || rest.starts_with("- "))) {
+        in_brackets = rest.starts_with('[');
+        rest.remove_prefix(1);
+        rest.remove_prefix(std::min(rest.find_first_not_of(kBetween), rest.size()));
+      } else if (!in_brackets) {
+        break;
+      }
+      const size_t end = std::min(rest.find_first_of(" \t\r\n,\"'[]{}#"), rest.size());
+      if (end == 0) break;
+      domains.emplace_back(rest.substr(0, end));
+      rest.remove_prefix(end);
+    }
+  }
+  return domains;
+}
+
 class Loader {
  public:
-  Loader(std::span<const OptionField> options, std::set<std::string> patches)
-      : options_(options), patches_(std::move(patches)) {}
+  Loader(std::span<const OptionField> options, KustomizePatches patches) : options_(options) {
+    for (const auto& [path, of_it] : patches) patches_.insert(of_it.begin(), of_it.end());
+    out_.patches = std::move(patches);
+  }
 
   void load(const ConfigFile& file) {
+    if (file.unread) return;
     const uint64_t size = std::max<uint64_t>(file.size, file.bytes.size());
     if (size > kConfigFileBytesMax)
       return broken(file, {},
@@ -213,7 +247,8 @@ class Loader {
                     fmt::format("all files together have more than {} bytes; this one is left out", kConfigBytesMax));
     auto documents = parse_documents(file.bytes);
     if (!documents) return broken(file, documents.error().place, std::move(documents.error().message));
-    if (patches_.contains(file.path)) return note(file, {}, "skipped: a patch for Kustomize, no object by itself");
+    if (!patches_.empty() && patches_.contains(normal_path(file.path)))
+      return note(file, {}, "skipped: a patch for Kustomize, no object by itself");
     Skipped skipped;
     for (Document& document : *documents) load(file, std::move(document.node), document.begin, document.end, skipped);
     if (!skipped.names.empty())
@@ -240,6 +275,7 @@ class Loader {
     out_.diagnostics.add(why);
     if (too_large || may_hold_policy(file.path, file.bytes))
       out_.gaps.push_back(gap_of_file(file.path, place.line, why.to_string()));
+    guess_hosts(file, place.line);
     if (too_large || may_hold_gateway(file.bytes)) {
       auto gateway = std::make_shared<ConfigObject>();
       gateway->kind = kinds::kind_named("Gateway");
@@ -248,9 +284,25 @@ class Loader {
                       .name = printable(std::string_view(file.path).substr(file.path.rfind('/') + 1), 255)};
       gateway->file = file.path;
       gateway->rejected = true;
+      gateway->guessed = true;
       gateway->error_line = place.line;
       out_.guesses.push_back(std::move(gateway));
     }
+  }
+
+  // Of a file that cannot be parsed: the hosts of its VirtualServices, as far as the text says them, must not fall to
+  // another one with `*`.
+  void guess_hosts(const ConfigFile& file, uint32_t line) {
+    Node domains = Node::make_list();
+    for (std::string& domain : domains_in(file.bytes)) domains.list()->push_back(Node(std::move(domain)));
+    if (domains.list()->empty()) return;
+    const KindInfo& kind = *kinds::kind_named("VirtualService");
+    Node document = Node::make_map();
+    document.set("apiVersion", Node(kind.api_version()));
+    document.set("kind", Node(kind.kind));
+    document.child("metadata").set("name", Node("unnamed"));
+    document.child("spec").child("virtualHost").set("domains", std::move(domains));
+    add_guess(file, std::move(document), line);
   }
 
   // A line of `kind: Gateway`, not the reference of a policy in one line.
@@ -353,7 +405,11 @@ class Loader {
                          .suggestion = {}};
     out_.diagnostics.add(why);
     if (object->hash == it->second.hash) return;  // it says the same
-    if (gap) tell_gap(std::move(*gap), why);
+    if (gap) {
+      gap->key = object->key;
+      gap->second_copy = true;
+      tell_gap(std::move(*gap), why);
+    }
     object->rejected = true;
     object->error_line = why.place.line;
     out_.surplus.push_back(std::move(object));
@@ -390,6 +446,7 @@ class Loader {
     const auto object = ObjectReader(file.path, options_, elsewhere_, told_already).read(std::move(document), 0, 0);
     if (!object) return;
     object->rejected = true;
+    object->guessed = true;
     object->error_line = line;
     out_.guesses.push_back(object);
   }
@@ -412,7 +469,8 @@ class Loader {
   void tell_gap(PolicyGap gap, const Diagnostic& why) {
     const uint32_t line = why.place.line;
     const bool named = why.object.kind == "EgressPolicy" && !why.object.name.empty();
-    gap.subject = named ? fmt::format("{} (line {}) is not in force", why.object.to_string(), line)
+    gap.subject = named ? fmt::format("{}{} (line {}) is not in force", gap.second_copy ? "a second " : "",
+                                      why.object.to_string(), line)
                         : fmt::format("what may be an EgressPolicy (line {}) cannot be read", line);
     gap.word = named ? why.object.ns + "/" + why.object.name : fmt::format("line {}", line);
     gap.why = why.to_string();
@@ -426,7 +484,7 @@ class Loader {
     uint64_t hash;
   };
   std::span<const OptionField> options_;
-  const std::set<std::string> patches_;
+  std::set<std::string> patches_;  // normalised
   WrongPlaces elsewhere_;
   LoadedConfig out_;
   std::map<ObjectKey, Seen> places_;
@@ -439,8 +497,9 @@ std::string counted(size_t n, std::string_view what) {
 
 }  // namespace
 
-LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const OptionField> option_fields) {
-  Loader loader(option_fields, kustomize_patches(files));
+LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const OptionField> option_fields,
+                         const KustomizePatches& patches_before) {
+  Loader loader(option_fields, kustomize_patches(files, patches_before));
   for (const ConfigFile& file : files) loader.load(file);
   return loader.take();
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,7 +25,8 @@ inline constexpr size_t kConfigFileBytesMax = size_t{8} << 20;
 struct ConfigFile {
   std::string path;
   std::string bytes;
-  uint64_t size = 0;  // 0: that of `bytes`
+  uint64_t size = 0;    // 0: that of `bytes`
+  bool unread = false;  // there, and nobody knows what it says
 };
 
 // One object as it was read. Never changes; kept by shared pointer from load to load (a rejected object's last good
@@ -38,6 +40,7 @@ struct ConfigObject {
   bool rejected = false;    // an error was found in it
   uint32_t error_line = 0;  // where the first one stands
   bool flattened = false;   // was written in Gloo's flattened form
+  bool guessed = false;     // what it seems to be: its kind, its name or all of it could not be told for sure
   std::string file;
   size_t begin = 0;  // its bytes [begin, end) in the file
   size_t end = 0;
@@ -51,6 +54,9 @@ struct ConfigObject {
 };
 using ConfigObjectPtr = std::shared_ptr<const ConfigObject>;
 
+// Files that are patches for Kustomize, by the kustomization that names them.
+using KustomizePatches = std::map<std::string, std::set<std::string>>;
+
 struct LoadedConfig {
   std::vector<ConfigObjectPtr> objects;  // in the order of files and documents; rejected ones too; keys are unique
   std::vector<ConfigObjectPtr> surplus;  // second documents for an object that is there; all rejected
@@ -62,13 +68,16 @@ struct LoadedConfig {
   // of before that is not there now may be that, not gone.
   std::map<std::string, std::string> files_with_nameless;
   std::vector<PolicyGap> gaps;  // what may be an EgressPolicy and could not be understood
+  KustomizePatches patches;
   Diagnostics diagnostics;
 };
 
 // The object's kind, name and fields are all checked; errors of all objects are collected. Of two documents for one
 // object the first counts, and the second is an error that names both places. Documents without a usable kind and name
 // are errors and not among the objects. A `kind: List` stands for its items.
-LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const OptionField> option_fields);
+// `patches_before`: those of the load before, for kustomizations that cannot be read now.
+LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const OptionField> option_fields,
+                         const KustomizePatches& patches_before = {});
 
 // Objects, and what is in force in no version all the same: whoever translates must know both.
 std::vector<ConfigObjectPtr> all_documents(const LoadedConfig& loaded);

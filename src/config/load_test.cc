@@ -262,6 +262,28 @@ TEST(Load, skips_what_is_not_for_it_and_says_so) {
   }
 }
 
+// After a restart nobody else must serve them.
+TEST(Load, guesses_the_hosts_of_a_file_that_cannot_be_parsed) {
+  const auto hosts = [](std::string_view text) {
+    const LoadedConfig config = load({{"f", "kind: VirtualService\n" + std::string(text) + "\n  bad: [\n"}});
+    std::string out;
+    for (const ConfigObjectPtr& guess : config.guesses)
+      if (const auto* service = guess->as<kinds::VirtualService>())
+        out += fmt::format("{}", fmt::join(service->virtual_host->domains, " "));
+    return out;
+  };
+  EXPECT_EQ(
+      hosts(
+          "spec:\n  virtualHost:\n   domains:\n    - 'a.test'\n    - \"*.b.test\"\n    - c.test:8080\n    routes: []"),
+      "a.test *.b.test c.test:8080");
+  EXPECT_EQ(hosts("spec: {virtualHost: {domains: [a.test, '*'], routes: []}}"), "a.test *");
+  EXPECT_EQ(hosts("{\"domains\": [\"a.test\",\n \"b.test\"]"), "a.test b.test");
+  EXPECT_EQ(hosts("domains: ['a.test']\n---\ndomains: [b.test]"), "a.test b.test");
+  EXPECT_EQ(hosts("domains:"), "");
+  EXPECT_EQ(hosts("domainsx: [a]"), "");
+  EXPECT_EQ(hosts(std::string(2'000'000, '[') + "domains: [[[[]]]]"), "");
+}
+
 TEST(Load, takes_no_patch_of_a_kustomization_for_an_object) {
   const std::string patch = "apiVersion: gateway.solo.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {bindPort: 2}\n";
   const LoadedConfig config =

@@ -53,7 +53,16 @@ std::vector<PolicyGap::Target> targets_of(const Node& document) {
 
 }  // namespace
 
+bool has_policy_rules(const Node& document) {
+  const Node* rules = document.find("rules");
+  return rules && rules->list() && std::ranges::any_of(*rules->list(), [](const Node& rule) {
+           const std::string_view action = rule.text_at({"action"});
+           return action == "allow" || action == "deny";
+         });
+}
+
 bool mentions_policy(const Node& node) {
+  if (node.map() && has_policy_rules(node)) return true;
   if (const std::string* text = node.text()) return may_hold_policy("", *text);
   if (const auto* items = node.list()) return std::ranges::any_of(*items, mentions_policy);
   return node.map() && std::ranges::any_of(*node.map(), [](const NodeMember& member) {
@@ -96,7 +105,7 @@ bool may_hold_policy(std::string_view path, std::string_view bytes) {
     if (*c >= 'A' && *c <= 'Z') *c |= 0x20;
   return text.find('\0') != std::string::npos || text.find("egresspolic") != std::string::npos ||
          text.find("sluice.dev") != std::string::npos || text.find("targetrefs") != std::string::npos ||
-         to_lower(path).find("egresspolic") != std::string::npos;
+         text.find("target_refs") != std::string::npos || to_lower(path).find("egresspolic") != std::string::npos;
 }
 
 }  // namespace sluice

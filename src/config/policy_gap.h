@@ -26,6 +26,8 @@ struct PolicyGap {
 
   // An object with an error: its key; where a version of it is in force, there is no gap. Else empty.
   ObjectKey key;
+  // It says something else than another document for its key, which is in force.
+  bool second_copy = false;
   // A whole file that cannot be parsed: its path; where an earlier content of it is in force, there is no gap.
   std::string broken_file;
 
@@ -47,7 +49,9 @@ std::string details_of(const PolicyGap& gap);
 
 // A file, or a folder, whose bytes are not known or cannot be parsed.
 PolicyGap gap_of_file(const std::string& path, uint32_t line, std::string why);
-// Whether a document has a word anywhere that no EgressPolicy is without.
+// Whether it has a list of rules that allow or deny.
+bool has_policy_rules(const Node& document);
+// Whether a document has a word anywhere that no EgressPolicy is without, or such rules.
 bool mentions_policy(const Node& document);
 // Whether a file that cannot be parsed may hold an EgressPolicy.
 bool may_hold_policy(std::string_view path, std::string_view bytes);

@@ -28,8 +28,9 @@
 #include "control/store/database.h"
 #include "control/store/folder_scan.h"
 #include "control/store/folder_watch.h"
+#include "control/store/known_files.h"
+#include "control/store/not_in_force.h"
 #include "control/store/object_store.h"
-#include "control/store/unknown.h"
 
 namespace sluice {
 
@@ -53,107 +54,65 @@ class ConfigFolder final : public Database {
   void on_readable(SteadyTime now);
   std::optional<SteadyTime> reload_at() const { return reload_at_; }
   // Something could not be listed, read or watched: nobody tells when it can be.
-  bool incomplete() const { return unread_ || unsettled_ || !watch_ || !watched_all_; }
+  bool incomplete() const { return unsettled_ || !watch_ || !watched_all_ || known_.incomplete(); }
 
   // Everything that is wrong with the files as they were read last, warnings too.
   const Diagnostics& diagnostics() const { return diagnostics_; }
   // Why the version that stands in a file is not in force: objects with errors, and those of files that cannot be
   // parsed; those that stand nowhere and stay all the same. Where the store has the object, its last good version
   // stays.
-  const std::map<ObjectKey, std::string>& rejected() const { return rejected_; }
+  const std::map<ObjectKey, std::string>& rejected() const { return not_in_force_.rejected(); }
   // Documents that stand in the files and are in force in no version: those with errors that never were good, and
   // second ones for an object. By what they say as far as it could be read.
-  std::vector<ConfigObjectPtr> withheld() const;
+  std::vector<ConfigObjectPtr> withheld() const { return not_in_force_.withheld(); }
   // What may be an EgressPolicy and is in force in no version.
-  const std::vector<PolicyGap>& gaps() const { return gaps_; }
-  size_t files() const { return files_.size(); }
+  const std::vector<PolicyGap>& gaps() const { return not_in_force_.gaps(); }
+  // Files that cannot be read or parsed, and paths that are not there or cannot be listed; a sentence each.
+  std::vector<std::string> unread() const { return known_.problems(); }
+  size_t files() const { return known_.all().size(); }
 
   Status put(ConfigObjectPtr object, WallTime now) override;
   Status erase_all(std::span<const ObjectKey> keys) override;
 
  private:
-  struct KnownDocument {
-    ObjectKey key;
-    size_t begin = 0;
-    size_t end = 0;
-    bool flattened = false;
-  };
-  struct KnownFile {
-    std::string hash;
-    std::string broken;     // why it could not be parsed, "" when it could
-    bool was_good = false;  // it could be, now or before: what it held then is in force
-    std::string nameless;   // what is wrong with a document that is no object one could tell, "" without one
-    std::vector<KnownDocument> documents;
-  };
-  struct Place {
-    std::string path;
-    size_t document = 0;  // index into KnownFile::documents
-  };
-
   ConfigFolder(ObjectStore& store, std::vector<std::string> paths, std::span<const OptionField> option_fields)
       : store_(store), paths_(std::move(paths)), option_fields_(option_fields) {}
 
   void follow();
   FolderScan scan_settled();
-  bool is_known(const FolderScan& scan) const;
   void load(FolderScan scan, WallTime now);
-  // What one load found.
-  struct Found {
-    LoadedConfig config;
-    std::set<ObjectKey> keys;  // of its objects
-    Unknown unknown;
-  };
-  Unknown unknown_of(std::span<const ConfigFile> files, const FolderScan& scan) const;
   void tell_missing(const FolderScan& scan) const;
-  void take_in(const Found& found, WallTime now);
-  void note_files(const std::vector<ScannedFile>& scanned, const LoadedConfig& loaded);
-  void note_documents(const LoadedConfig& loaded);
-  void note_kept(Found& found);
-  void note_rejected(const LoadedConfig& loaded);
-  void note_withheld(Found& found);
-  void note_gaps(Found& found, const FolderScan& scan);
-  bool is_closed_by(const PolicyGap& gap) const;
-  bool may_still_be(const PolicyGap& gap, Unknown& unknown) const;
+  void take_in(const NotInForce::Found& found, WallTime now);
   void forget(const ObjectKey& key);
-  bool holds_its_place(const StoredObject& object) const;
-  const std::string& home_of(const StoredObject& object) const;
-  bool is_unread(const std::string& file) const;
-  std::string_view unknown_in(const std::string& file) const;
-  void keep_unknown(std::vector<ConfigObjectPtr> before, std::vector<ConfigObjectPtr>& now, Found& found) const;
 
-  std::optional<Place> find(const ObjectKey& key) const;
   Result<std::string> path_for(const ObjectKey& key) const;
   Result<std::string> read_unchanged(const std::string& path) const;
-  std::unexpected<Error> cannot_change(const StoredObject& object) const;
-  Status erase_in(const std::string& path, const std::set<ObjectKey>& keys);
-  Status write(const std::string& path, const std::string& text, bool exists, WallTime now);
-  void take_in_written(const std::string& path, const std::optional<std::string>& text, WallTime now);
+  Status can_change(const ObjectKey& key) const;
+  struct Written {
+    std::string path;
+    std::optional<std::string> text;  // nothing: it was removed
+  };
+  Result<Written> erase_in(const std::string& path, const std::set<ObjectKey>& keys);
+  Status write(const std::string& path, const std::string& text, bool exists, std::string_view kind, WallTime now);
+  void take_in_written(std::span<const Written> written, WallTime now);
 
   ObjectStore& store_;
   std::vector<std::string> paths_;
   std::span<const OptionField> option_fields_;
   std::optional<FolderWatch> watch_;
+  std::vector<std::string> followed_;  // folders
   std::optional<SteadyTime> reload_at_;
   std::optional<SteadyTime> first_event_;
   bool loaded_once_ = false;
   bool untold_ = false;     // a write took in what others changed, too
-  bool unread_ = false;     // a file or a folder
-  bool unsettled_ = false;  // something stayed since files were moved while they were read
+  bool unsettled_ = false;  // files were moved while they were read: there may be more to see
   bool watched_all_ = false;
   std::vector<std::string> watch_problems_;
 
-  std::map<std::string, KnownFile> files_;
-  std::vector<std::string> gone_;
-  std::vector<std::string> unlisted_;
-  std::vector<std::string> left_out_;
-  std::vector<std::string> problems_;
+  KustomizePatches patches_;
+  KnownFiles known_;
+  NotInForce not_in_force_{store_, known_};
   Diagnostics diagnostics_;
-  std::map<ObjectKey, std::string> homes_;  // where the rejected document of one in force stands, if not in its file
-  std::map<ObjectKey, std::string> kept_;   // in force and in no document, and why
-  std::map<ObjectKey, std::string> rejected_;
-  std::vector<ConfigObjectPtr> bad_objects_;  // with errors, whether or not an older version is in force
-  std::vector<ConfigObjectPtr> surplus_;      // second documents for an object
-  std::vector<PolicyGap> gaps_;
 };
 
 }  // namespace sluice

@@ -873,6 +873,338 @@ TEST(ConfigFolder, keeps_what_a_link_to_a_folder_held_while_that_is_away_and_fol
   EXPECT_EQ(c.config->gaps().size(), 1U) << "never seen";
 }
 
+// What the control plane does: reloads as long as there is something to see.
+void settle(Configured& c) {
+  for (int i = 0; i < 100 && (c.config->incomplete() || notices(c)); ++i) c.reload();
+}
+
+TEST(ConfigFolder, loses_no_change_made_while_it_reads) {
+  Configured c;
+  for (int i = 0; i < 60; ++i) c.folder.write(fmt::format("m{}.yaml", i), upstream(fmt::format("m{}", i), 1));
+  c.open();
+  for (int round = 0; round < 10; ++round) {
+    std::thread writer([&] {
+      for (int i = 0; i < 40; ++i) c.folder.write("a.yaml", upstream("a", 1 + i));
+      c.folder.write("a.yaml", upstream("a", 100 + round));
+      c.folder.write(fmt::format("new{}.yaml", round), upstream(fmt::format("new{}", round), 1));
+    });
+    for (int i = 0; i < 3; ++i) c.reload();
+    writer.join();
+    settle(c);
+    EXPECT_EQ(c.port("a"), 100 + round);
+    EXPECT_EQ(c.port(fmt::format("new{}", round)), 1);
+  }
+}
+
+TEST(ConfigFolder, watches_a_folder_that_comes_while_it_looks) {
+  Configured c;
+  for (int i = 0; i < 100; ++i) std::filesystem::create_directory(c.folder.path(fmt::format("f{}", i)));
+  c.open();
+  for (int round = 0; round < 10; ++round) {
+    const std::string made = fmt::format("z{}/sub", round);
+    std::thread maker([&] { std::filesystem::create_directories(c.folder.path(made)); });
+    c.reload();
+    maker.join();
+    settle(c);
+    c.folder.write(made + "/a.yaml", upstream(fmt::format("a{}", round), 1));
+    EXPECT_TRUE(notices(c));
+    c.reload();
+    EXPECT_EQ(c.port(fmt::format("a{}", round)), 1);
+  }
+}
+
+TEST(ConfigFolder, closes_where_it_may_not_look_into_a_folder) {
+  Configured c;
+  c.folder.write("conf/a/p.yaml", kPolicy);
+  std::filesystem::permissions(c.folder.path("conf"), std::filesystem::perms(0444));  // to list, not to enter
+  {
+    const BoundByModes like_others;
+    c.open({c.folder.path("conf")});
+    EXPECT_EQ(c.config->gaps().size(), 1U);
+    EXPECT_GT(c.config->diagnostics().errors(), 0U);
+    EXPECT_FALSE(c.reload()) << "it is told once";
+  }
+  std::filesystem::permissions(c.folder.path("conf"), std::filesystem::perms(0755));
+  c.reload();
+  EXPECT_TRUE(c.config->gaps().empty());
+  EXPECT_EQ(c.names(), "p");
+}
+
+TEST(ConfigFolder, does_not_close_for_a_new_file_that_is_being_written) {
+  Configured c;
+  c.folder.write("a.yaml", upstream("a", 1));
+  c.open();
+  std::ofstream writer(c.folder.path("new.yaml"));
+  writer << "apiVersion: sluice.dev" << std::flush;
+  c.reload();
+  EXPECT_TRUE(c.config->gaps().empty());
+  EXPECT_TRUE(c.config->incomplete());
+  Configured at_start;
+  at_start.open({c.folder.path()});
+  EXPECT_EQ(at_start.config->gaps().size(), 1U) << "nobody knows what was there";
+}
+
+TEST(ConfigFolder, closes_as_long_as_a_document_without_a_name_may_be_in_a_broken_file) {
+  std::string nameless(kPolicy);
+  nameless.replace(nameless.find("name: p"), 7, "name: Bad_Name");
+  Configured c;
+  c.folder.write("a.yaml", nameless + "---\n" + upstream("u", 1));
+  c.folder.write("b.yaml", upstream("v", 1));
+  c.open();
+  ASSERT_EQ(c.config->gaps().size(), 1U);
+  c.folder.write("a.yaml", upstream("u", 1));
+  c.folder.write("b.yaml", upstream("v", 1) + "---\n" + nameless + std::string(kBroken));
+  c.reload();
+  EXPECT_EQ(c.config->gaps().size(), 1U);
+  c.folder.write("c.yaml", upstream("w", 1));
+  c.reload();
+  EXPECT_EQ(c.config->gaps().size(), 1U);
+  c.folder.write("b.yaml", upstream("v", 1));
+  c.reload();
+  EXPECT_TRUE(c.config->gaps().empty());
+}
+
+TEST(ConfigFolder, withholds_each_of_two_that_have_no_name) {
+  const auto service = [](std::string_view domain) {
+    return fmt::format(
+        "apiVersion: gateway.solo.io/v1\nkind: VirtualService\nmetadata: {{name: Bad_Name}}\nspec: {{virtualHost: "
+        "{{domains: [{}], routes: []}}}}\n",
+        domain);
+  };
+  Configured c;
+  c.folder.write("a.yaml", service("a.example"));
+  c.folder.write("b.yaml", service("b.example"));
+  c.folder.write("d.yaml", upstream("u", 1));
+  c.open();
+  ASSERT_EQ(c.config->withheld().size(), 2U);
+  {
+    const std::ofstream writer(c.folder.path("a.yaml"), std::ios::app);
+    c.reload();
+    EXPECT_EQ(c.config->withheld().size(), 2U) << "one is being written";
+  }
+  c.folder.write("d.yaml", upstream("u", 1) + "---\n" + service("a.example") + std::string(kBroken));
+  c.folder.remove("a.yaml");
+  c.reload();
+  EXPECT_EQ(c.config->withheld().size(), 2U) << "moved into a broken file";
+  c.folder.write("d.yaml", upstream("u", 1));
+  c.reload();
+  EXPECT_EQ(c.config->withheld().size(), 1U);
+}
+
+TEST(ConfigFolder, keeps_a_policy_that_was_moved_to_where_it_is_for_nothing) {
+  const std::string gateway =
+      "apiVersion: gateway.solo.io/v1\nkind: Gateway\nmetadata: {name: g}\n"
+      "spec: {bindAddress: 127.0.0.1, bindPort: 1, httpGateway: {}}\n---\n";
+  std::string moved(kPolicy);
+  moved.replace(moved.find("{name: p}"), 9, "{name: p, namespace: gloo-sytem}");
+  Configured c;
+  c.folder.write("a.yaml", gateway + std::string(kPolicy));
+  c.open();
+  c.folder.write("a.yaml", gateway + moved);
+  c.reload();
+  const ObjectKey right{"EgressPolicy", "gloo-system", "p"};
+  ASSERT_TRUE(c.store.find(right));
+  EXPECT_TRUE(c.config->rejected().at(right).contains("has EgressPolicy gloo-sytem/p instead, in a namespace without"))
+      << c.config->rejected().at(right);
+  c.folder.write("a.yaml", gateway);
+  c.reload();
+  EXPECT_FALSE(c.store.find(right));
+}
+
+TEST(ConfigFolder, closes_for_a_second_copy_that_says_something_else) {
+  for (const char* other : {"a.yaml", "z.yaml"}) {
+    Configured c;
+    c.folder.write("m.yaml", kPolicy);
+    c.open();
+    c.folder.write(other,
+                   std::string(kPolicy) + "  rules: [{name: r, action: deny, match: {addresses: [loopback]}}]\n");
+    c.reload();
+    ASSERT_EQ(c.config->gaps().size(), 1U) << other;
+    EXPECT_TRUE(c.config->gaps()[0].second_copy);
+    EXPECT_TRUE(c.config->gaps()[0].subject.starts_with("a second EgressPolicy gloo-system/p (line "))
+        << c.config->gaps()[0].subject;
+    c.folder.write(other, kPolicy);  // it says the same
+    c.reload();
+    EXPECT_TRUE(c.config->gaps().empty()) << other;
+  }
+}
+
+TEST(ConfigFolder, takes_no_patch_for_an_object_while_its_kustomization_is_broken) {
+  Configured c;
+  c.folder.write("base/u.yaml", upstream("u", 1));
+  c.folder.write("a/p.yaml", upstream("u", 2));
+  c.folder.write("a/kustomization.yaml", "patches: [{path: p.yaml}]\n");
+  c.open({c.folder.path() + "/."});
+  EXPECT_EQ(c.port("u"), 1);
+  c.folder.write("a/kustomization.yaml", "patches: [{path: p.yaml}\n");
+  c.reload();
+  EXPECT_EQ(c.port("u"), 1);
+  std::ofstream writer(c.folder.path("a/kustomization.yaml"), std::ios::trunc);
+  c.reload();
+  EXPECT_EQ(c.port("u"), 1);
+}
+
+TEST(ConfigFolder, follows_what_two_dots_mean_behind_a_link) {
+  Configured c;
+  c.folder.write("real/deep/x.yaml", "");
+  c.folder.write("real/b.yaml", upstream("b", 1));
+  c.folder.write("conf/a.yaml", upstream("a", 1));
+  std::filesystem::create_directory_symlink("../real/deep", c.folder.path("conf/link"));
+  std::filesystem::create_symlink("link/../b.yaml", c.folder.path("conf/b.yaml"));
+  c.open({c.folder.path("conf")});
+  EXPECT_EQ(c.names(), "a b");
+  EXPECT_FALSE(notices(c));
+  c.folder.write("real/b.yaml", upstream("b", 2));
+  EXPECT_TRUE(notices(c));
+}
+
+TEST(ConfigFolder, counts_no_folder_twice_for_its_limits) {
+  Configured c;
+  for (unsigned i = 0; i + 2 < FolderScan::kFoldersMax; ++i)
+    std::filesystem::create_directory(c.folder.path(fmt::format("{}", i)));
+  std::filesystem::create_directory_symlink("1", c.folder.path("zz"));
+  c.folder.write("zzz/a.yaml", upstream("a", 1));
+  c.open();
+  EXPECT_EQ(c.names(), "a") << c.config->diagnostics().to_string();
+  EXPECT_EQ(c.config->diagnostics().errors(), 0U) << c.config->diagnostics().to_string();
+}
+
+TEST(ConfigFolder, makes_a_file_for_a_secret_that_only_its_user_may_read) {
+  Configured c;
+  c.open();
+  ASSERT_TRUE(c.put("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: b}\n"));
+  EXPECT_EQ(std::filesystem::status(c.folder.path("secret.gloo-system.s.yaml")).permissions(),
+            std::filesystem::perms(0600));
+}
+
+TEST(ConfigFolder, opens_nothing_when_broken_files_change_their_names) {
+  const std::string broken = std::string(kPolicy) + std::string(kBroken);
+  {
+    Configured c;
+    c.folder.write("broken.yaml", broken);
+    c.folder.write("other.yaml", upstream("u", 1));
+    c.open();
+    std::filesystem::rename(c.folder.path("other.yaml"), c.folder.path("x"));
+    std::filesystem::rename(c.folder.path("broken.yaml"), c.folder.path("other.yaml"));
+    std::filesystem::rename(c.folder.path("x"), c.folder.path("broken.yaml"));
+    c.reload();
+    expect_closed(c, "exchanged");
+  }
+  Configured c;
+  c.folder.write("broken.yaml", broken);
+  c.folder.write("other.yaml", upstream("u", 1));
+  c.open();
+  std::filesystem::rename(c.folder.path("broken.yaml"), c.folder.path("other.yaml"));
+  c.reload();
+  expect_closed(c, "moved");
+  c.folder.write("broken.yaml", upstream("v", 1));
+  c.reload();
+  expect_closed(c, "another file of its name");
+  c.folder.write("other.yaml", upstream("u", 1));
+  c.reload();
+  EXPECT_TRUE(c.config->gaps().empty());
+}
+
+// The name may be cut off, or be edited while the text is broken.
+TEST(ConfigFolder, keeps_a_policy_while_a_broken_text_may_hold_one_of_any_name) {
+  for (const std::string& text : {"apiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {na", "targetRefs: [",
+                                  "kind: EgressPolicy\nmetadata: {name: other}\na: [\n"}) {
+    Configured c;
+    c.folder.write("deny.yaml", kPolicy);
+    c.folder.write("other.yaml", upstream("u", 1));
+    c.open();
+    c.folder.write("other.yaml", upstream("u", 1) + "---\n" + text);
+    c.folder.remove("deny.yaml");
+    c.reload();
+    EXPECT_TRUE(c.store.find({"EgressPolicy", "gloo-system", "p"})) << text;
+    c.folder.write("other.yaml", upstream("u", 1));
+    c.reload();
+    EXPECT_FALSE(c.store.find({"EgressPolicy", "gloo-system", "p"})) << text;
+  }
+}
+
+TEST(ConfigFolder, closes_for_a_second_document_of_a_name_in_the_same_file) {
+  std::string slip(kPolicy);
+  slip.replace(slip.find("EgressPolicy"), 12, "EgresPolicy");
+  for (const std::string& second :
+       {std::string(kPolicy) + "  rules: [{name: r, action: deny, match: {addresses: [loopback]}}]\n", slip}) {
+    Configured c;
+    c.folder.write("a.yaml", std::string(kPolicy) + "---\n" + second);
+    c.open();
+    EXPECT_EQ(c.config->gaps().size(), 1U) << second;
+    c.folder.write("a.yaml", std::string(kPolicy) + "---\n" + upstream("u", 1));
+    c.reload();
+    EXPECT_TRUE(c.config->gaps().empty()) << second;
+    c.folder.write("a.yaml", std::string(kPolicy) + "---\n" + upstream("u", 1) + "---\n" + second);
+    c.reload();
+    EXPECT_EQ(c.config->gaps().size(), 1U) << second;
+  }
+}
+
+TEST(ConfigFolder, opens_when_a_policy_is_mended_whatever_else_is_broken) {
+  std::string slip(kPolicy);
+  slip.replace(slip.find("EgressPolicy"), 12, "EgresPolicy");
+  Configured c;
+  c.folder.write("deny.yaml", slip);
+  c.folder.write("up.yaml", upstream("u", 1) + "# p and all\n" + std::string(kBroken));
+  c.open();
+  EXPECT_EQ(c.config->gaps().size(), 1U);
+  c.folder.write("deny.yaml", kPolicy);
+  c.reload();
+  EXPECT_TRUE(c.config->gaps().empty());
+}
+
+TEST(ConfigFolder, has_no_more_gaps_after_many_edits) {
+  Configured c;
+  std::filesystem::create_symlink("nowhere", c.folder.path("dangling.yaml"));
+  c.folder.write("b.yaml", upstream("b", 1));
+  c.open();
+  for (int i = 0; i < 300; ++i) {
+    std::string slip(kPolicy);
+    slip.replace(slip.find("EgressPolicy"), 12, "EgresPolicy");
+    slip.replace(slip.find("name: p"), 7, fmt::format("name: {}p{}", i % 2 ? "_" : "", i));
+    c.folder.write("a.yaml", slip);
+    c.reload();
+    ASSERT_LT(c.config->gaps().size(), 105U);
+  }
+  c.folder.remove("a.yaml");
+  c.folder.remove("dangling.yaml");
+  c.reload();
+  EXPECT_TRUE(c.config->gaps().empty());
+}
+
+TEST(ConfigFolder, notices_that_a_folder_above_it_was_exchanged) {
+  Configured c;
+  c.folder.write("app/etc/s/c/a.yaml", upstream("a", 1));
+  c.folder.write("new/etc/s/c/a.yaml", upstream("a", 2));
+  c.open({c.folder.path("app/etc/s/c")});
+  EXPECT_FALSE(notices(c));
+  std::filesystem::rename(c.folder.path("app"), c.folder.path("old"));
+  std::filesystem::rename(c.folder.path("new"), c.folder.path("app"));
+  EXPECT_TRUE(notices(c));
+  c.reload();
+  EXPECT_EQ(c.port("a"), 2);
+  c.folder.write("app/etc/s/c/a.yaml", upstream("a", 3));
+  EXPECT_TRUE(notices(c));
+}
+
+// One load for all: one for each file took hours for thousands.
+TEST(ConfigFolder, removes_objects_of_many_files_with_one_load) {
+  Configured c;
+  std::vector<ObjectKey> all;
+  for (int i = 0; i < 300; ++i) {
+    c.folder.write(fmt::format("f{}.yaml", i), upstream(fmt::format("a{}", i), 1));
+    all.push_back(key(fmt::format("a{}", i)));
+  }
+  c.folder.write("bad.yaml", "a: [");
+  c.open();
+  const uint64_t version = c.store.version();
+  ASSERT_TRUE(c.config->erase_all(all));
+  EXPECT_EQ(c.store.size(), 0U);
+  EXPECT_EQ(c.store.version(), version + 300);
+  EXPECT_EQ(c.folder.names(), "bad.yaml");
+}
+
 TEST(ConfigFolder, notices_changes_that_matter) {
   Configured c;
   c.folder.write("d/a.yaml", upstream("a", 1));

@@ -5,8 +5,10 @@
 #include <openssl/sha.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -20,6 +22,8 @@ namespace {
 constexpr std::string_view kTemporaryPrefix = ".sluice-";
 constexpr std::string_view kTemporarySuffix = ".tmp";
 constexpr std::string_view kKeptSuffix = ".not-put-back";
+constexpr time_t kEmptySecondsMax = 5;
+constexpr int kKeptMax = 100;   // of one file
 constexpr int kSwapsMax = 101;  // odd: where nobody changes anything any more, the edit is the one in place
 
 class Descriptor {
@@ -124,11 +128,29 @@ std::unexpected<Error> changed_meanwhile(const std::string& path) {
               fmt::format("{} was changed on disk in the meantime; get the object again and retry", path));
 }
 
+// Of files elsewhere: without a word from their server (a delegation, an oplock) no lease is granted, whoever has them.
+bool is_on_network(int fd) {
+  constexpr std::array kNetwork = {0x6969L /* NFS */, 0xFE534D42L /* SMB2 */, 0xFF534D42L /* CIFS */,
+                                   0x517BL /* SMB */, 0x00C36400L /* Ceph */, 0x5346414FL /* AFS */,
+                                   0x01021997L /* 9P */};
+  struct statfs about{};
+  return ::fstatfs(fd, &about) != 0 || std::ranges::find(kNetwork, static_cast<long>(about.f_type)) != kNetwork.end();
+}
+
+// Where nobody can tell: one without bytes was probably opened to be written anew.
+bool is_just_emptied(int fd) {
+  struct stat about{};
+  return ::fstat(fd, &about) == 0 && about.st_size == 0 && ::time(nullptr) - about.st_mtim.tv_sec < kEmptySecondsMax;
+}
+
 // Whether somebody has the file open for writing: then a lease for reading is not granted. Where the system grants none
-// (a file of somebody else, some network file systems) nobody is known to.
+// (a file of somebody else, network file systems) nobody is known to.
 bool is_being_written(int fd) {
   ::fcntl(fd, F_SETSIG, SIGURG);  // should somebody open it in this very moment: a signal that is ignored by default
-  if (::fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
+  if (::fcntl(fd, F_SETLEASE, F_RDLCK) != 0) {
+    if (errno != EAGAIN || is_on_network(fd)) return is_just_emptied(fd);
+    return true;
+  }
   ::fcntl(fd, F_SETLEASE, F_UNLCK);
   return false;
 }
@@ -207,8 +229,21 @@ int swap(const char* a, const std::string& b) {
 
 // Somebody's edit that cannot be put back is kept beside its file, under a name that no start removes.
 std::unexpected<Error> not_put_back(Temporary& temporary, const std::string& path, std::string_view why) {
-  std::string kept = path + std::string(kKeptSuffix);
-  if (::renameat2(AT_FDCWD, temporary.path(), AT_FDCWD, kept.c_str(), RENAME_NOREPLACE) != 0) kept = temporary.path();
+  std::string kept;
+  int error = EEXIST;
+  for (int i = 1; i <= kKeptMax && error == EEXIST; ++i) {
+    kept = fmt::format("{}{}{}", path, kKeptSuffix, i == 1 ? "" : fmt::format("-{}", i));
+    // link(), where the file system cannot rename to a new name only, leaves the temporary name to be removed.
+    if (::renameat2(AT_FDCWD, temporary.path(), AT_FDCWD, kept.c_str(), RENAME_NOREPLACE) == 0 ||
+        (errno == EINVAL && ::link(temporary.path(), kept.c_str()) == 0))
+      error = 0;
+    else
+      error = errno;
+  }
+  if (error == 0)
+    ::unlink(temporary.path());
+  else
+    kept = temporary.path();
   temporary.renamed();
   return fail(ErrorKind::conflict, fmt::format("{} was changed on disk in the meantime, and that edit could not be put "
                                                "back ({}): it is in {}",
@@ -287,9 +322,10 @@ Result<std::string> read_written_file(const std::string& path, size_t bytes_max)
 }
 
 Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected,
-                    const std::function<void()>& meanwhile, const std::function<void()>& before_back) {
+                    const std::function<void()>& meanwhile, const std::function<void()>& before_back,
+                    unsigned new_mode) {
   struct stat there{};
-  there.st_mode = 0644;
+  there.st_mode = new_mode;
   if (expected) {
     if (auto target = check_target(path, there); !target) {
       if (target.error().kind == ErrorKind::not_found) return changed_meanwhile(path);
@@ -343,7 +379,8 @@ void remove_leftovers(const std::string& folder) {
     name.remove_prefix(kTemporaryPrefix.size());
     const auto pid = parse_decimal(name.substr(0, name.find('-')));
     // Another sluice on the same folder may be in the middle of a write.
-    const bool alive = pid && *pid != static_cast<uint64_t>(::getpid()) && ::kill(static_cast<pid_t>(*pid), 0) == 0;
+    const bool alive = pid && *pid != static_cast<uint64_t>(::getpid()) &&
+                       (::kill(static_cast<pid_t>(*pid), 0) == 0 || errno == EPERM);
     if (!alive) ::unlink((folder + "/" + entry->d_name).c_str());
   }
   ::closedir(listing);

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <deque>
 #include <filesystem>
 #include <set>
 
@@ -15,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kLinksMax = 40;  // on the way to one file, as Linux has it
-constexpr int kScansMax = 4;
 
 struct Listing {
   std::vector<std::string> files;
@@ -26,9 +27,10 @@ struct Listing {
   bool moved = false;    // it is not there any more
 };
 
-bool is_entry(const std::string& path) {
+// Not there for sure. Any other answer, such as that one may not look, says nothing.
+bool is_gone(const std::string& path) {
   struct stat ignored{};
-  return ::lstat(path.c_str(), &ignored) == 0;
+  return ::lstat(path.c_str(), &ignored) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
 // A link whose end cannot be looked at: a folder that is away, as of a mount, has the name of one.
@@ -57,7 +59,7 @@ Listing list_folder(const std::string& folder) {
       continue;
     if (is_link) listing.links.push_back(name);
   }
-  listing.moved = error && !is_entry(folder);
+  listing.moved = error && is_gone(folder);
   if (error && !listing.moved) {
     const bool leads_nowhere = error == std::errc::no_such_file_or_directory;
     listing.problem =
@@ -68,26 +70,31 @@ Listing list_folder(const std::string& folder) {
   return listing;
 }
 
-// The links on the way to `path`, and where they lead in the end.
+// The links on the way to `path`, and where they lead in the end. Part by part, as the system goes: what ".." means
+// behind a link only that link says.
 void add_links(std::vector<std::string>& out, const std::string& path) {
   std::error_code error;
-  fs::path at = fs::absolute(path, error).lexically_normal();
-  for (int links = 0; !error && links < kLinksMax; ++links) {
-    fs::path so_far;
-    auto part = at.begin();
-    for (; part != at.end(); ++part) {
-      so_far /= *part;
-      if (fs::is_symlink(so_far, error)) break;
+  const fs::path whole = fs::absolute(path, error);
+  std::deque<fs::path> parts(whole.begin(), whole.end());
+  fs::path at;
+  int links = 0;
+  while (!error && !parts.empty() && links <= kLinksMax) {
+    const fs::path part = std::exchange(parts.front(), {});
+    parts.pop_front();
+    if (part == "..") {
+      at = at.parent_path();
+    } else if (part != "." && !part.empty()) {
+      at /= part;
+      std::error_code not_there;
+      if (!fs::is_symlink(at, not_there)) continue;
+      out.push_back(at.string());
+      ++links;
+      const fs::path target = fs::read_symlink(at, error);
+      at = target.is_absolute() ? fs::path() : at.parent_path();
+      parts.insert(parts.begin(), target.begin(), target.end());
     }
-    if (part == at.end()) {
-      if (links > 0) out.push_back(at.string());
-      return;
-    }
-    out.push_back(so_far.string());
-    fs::path rest = so_far.parent_path() / fs::read_symlink(so_far, error);
-    for (++part; part != at.end(); ++part) rest /= *part;
-    at = rest.lexically_normal();
   }
+  if (links > 0) out.push_back(at.string());
 }
 
 // Every folder below `root`, each once: links may lead round in a circle.
@@ -95,16 +102,23 @@ class FolderWalk {
  public:
   template <class Visit>
   void go(const std::string& folder, Visit& visit, unsigned depth = 0) {
-    if (!is_new(folder)) return;
     const Listing listing = list_folder(folder);
     visit(folder, listing);
     for (const std::string& name : listing.folders) {
+      const std::string below = fmt::format("{}/{}", folder, name);
+      if (!is_new(below)) continue;
       if (depth == FolderScan::kDepthMax)
         return leave_out(fmt::format("{}: folders more than {} deep are not read", folder, depth), folder, visit);
-      if (seen_.size() == FolderScan::kFoldersMax)
-        return leave_out(fmt::format("more than {} folders; the others are not read", seen_.size()), folder, visit);
-      go(fmt::format("{}/{}", folder, name), visit, depth + 1);
+      if (seen_.size() > FolderScan::kFoldersMax)
+        return leave_out(fmt::format("more than {} folders; the others are not read", FolderScan::kFoldersMax), folder,
+                         visit);
+      go(below, visit, depth + 1);
     }
+  }
+  template <class Visit>
+  void start(const std::string& root, Visit& visit) {
+    is_new(root);
+    go(root, visit);
   }
 
  private:
@@ -123,7 +137,7 @@ class FolderWalk {
 
 template <class Visit>
 void visit_folder(const std::string& root, Visit visit) {
-  FolderWalk().go(root, visit);
+  FolderWalk().start(root, visit);
 }
 
 class Scanner {
@@ -135,9 +149,14 @@ class Scanner {
         leave_out(fmt::format("more than {} files; the others are not read", FolderScan::kFilesMax));
       return;
     }
+    if (bytes_ > kConfigBytesMax) {
+      if (!std::exchange(too_large_, true))
+        leave_out(fmt::format("more than {} bytes; the files from {} on are not read", kConfigBytesMax, path));
+      return;
+    }
     auto bytes = read_written_file(path, kConfigFileBytesMax);
     // Gone since it was listed; unless it is a link that leads to nothing just now, as of a mount that failed.
-    if (!bytes && bytes.error().kind == ErrorKind::not_found && !is_entry(path)) {
+    if (!bytes && bytes.error().kind == ErrorKind::not_found && is_gone(path)) {
       scan_.moved = true;
       return;
     }
@@ -145,6 +164,7 @@ class Scanner {
     if (bytes) {
       file.hash = content_hash(*bytes);
       file.size = bytes->size();
+      bytes_ += file.size;
       file.bytes = std::move(*bytes);
     } else if (bytes.error().kind == ErrorKind::limit) {
       struct stat info{};
@@ -153,6 +173,7 @@ class Scanner {
       file.hash = fmt::format("too large: {} {}", info.st_size, info.st_mtim.tv_nsec);
     } else {
       file.problem = bytes.error().message;
+      file.being_written = bytes.error().kind == ErrorKind::conflict;
       file.hash = "unreadable: " + file.problem;
     }
     scan_.files.push_back(std::move(file));
@@ -167,6 +188,7 @@ class Scanner {
     scan_.problems.push_back(why);
   }
   void moved() { scan_.moved = true; }
+  void folder(const std::string& path) { scan_.folders.push_back(path); }
   void gone(const std::string& path) { scan_.gone.push_back(path); }
   FolderScan take() { return std::move(scan_); }
 
@@ -174,30 +196,9 @@ class Scanner {
   FolderScan scan_;
   std::set<std::string> seen_;
   bool too_many_ = false;
+  uint64_t bytes_ = 0;
+  bool too_large_ = false;
 };
-
-FolderScan scan_once(const std::vector<std::string>& paths) {
-  Scanner scanner;
-  for (const std::string& path : paths) {
-    std::error_code error;
-    const fs::file_status status = fs::status(path, error);
-    if (status.type() == fs::file_type::not_found) {
-      scanner.gone(path);
-    } else if (!fs::status_known(status)) {
-      scanner.unlisted(path, fmt::format("cannot look at {}: {}", path, error.message()));
-    } else if (!fs::is_directory(status)) {
-      scanner.add(path);
-    } else {
-      visit_folder(path, [&](const std::string& folder, const Listing& listing) {
-        if (!listing.problem.empty()) scanner.unlisted(folder, listing.problem);
-        if (!listing.left_out.empty()) scanner.leave_out(listing.left_out);
-        if (listing.moved) scanner.moved();
-        for (const std::string& name : listing.files) scanner.add(fmt::format("{}/{}", folder, name));
-      });
-    }
-  }
-  return scanner.take();
-}
 
 }  // namespace
 
@@ -221,9 +222,27 @@ ConfigFolders config_folders(const std::vector<std::string>& paths) {
 }
 
 FolderScan scan_folders(const std::vector<std::string>& paths) {
-  FolderScan scan = scan_once(paths);
-  for (int i = 1; scan.moved && i < kScansMax; ++i) scan = scan_once(paths);
-  return scan;
+  Scanner scanner;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    const fs::file_status status = fs::status(path, error);
+    if (status.type() == fs::file_type::not_found) {
+      scanner.gone(path);
+    } else if (!fs::status_known(status)) {
+      scanner.unlisted(path, fmt::format("cannot look at {}: {}", path, error.message()));
+    } else if (!fs::is_directory(status)) {
+      scanner.add(path);
+    } else {
+      visit_folder(path, [&](const std::string& folder, const Listing& listing) {
+        scanner.folder(folder);
+        if (!listing.problem.empty()) scanner.unlisted(folder, listing.problem);
+        if (!listing.left_out.empty()) scanner.leave_out(listing.left_out);
+        if (listing.moved) scanner.moved();
+        for (const std::string& name : listing.files) scanner.add(fmt::format("{}/{}", folder, name));
+      });
+    }
+  }
+  return scanner.take();
 }
 
 bool is_folder(const std::string& path) {

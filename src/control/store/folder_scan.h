@@ -15,9 +15,10 @@ namespace sluice {
 struct ScannedFile {
   std::string path;
   std::string bytes;
-  uint64_t size = 0;    // more than bytes.size() when it is too large and was not read
-  std::string problem;  // why it could not be read; "" when it was
-  std::string hash;     // of its content, or of what is known of it
+  uint64_t size = 0;           // more than bytes.size() when it is too large and was not read
+  std::string problem;         // why it could not be read; "" when it was
+  std::string hash;            // of its content, or of what is known of it
+  bool being_written = false;  // that is the problem
 
   bool operator==(const ScannedFile& other) const { return path == other.path && hash == other.hash; }
 };
@@ -28,6 +29,7 @@ struct FolderScan {
   static constexpr unsigned kDepthMax = 16;
 
   std::vector<ScannedFile> files;     // sorted by configured path, then by name; each path once
+  std::vector<std::string> folders;   // that were looked into, in the order of config_folders()
   std::vector<std::string> gone;      // configured paths that are not there
   std::vector<std::string> unlisted;  // folders, and configured paths, whose files are unknown for now
   std::vector<std::string> left_out;  // which limits left files out, in words

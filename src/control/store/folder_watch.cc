@@ -20,6 +20,13 @@ namespace {
 constexpr uint32_t kEvents =
     IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF;
 
+// Of folders in which only some names of folders count.
+constexpr uint32_t kNameEvents = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF;
+
+bool has_file(const std::string& folder, const std::set<std::string>& names) {
+  return std::ranges::any_of(names, [&folder](const std::string& name) { return !is_folder(folder + "/" + name); });
+}
+
 std::string_view name_of(std::string_view path) {
   return path.substr(path.rfind('/') + 1);
 }
@@ -58,14 +65,15 @@ std::vector<std::string> FolderWatch::follow(const std::vector<std::string>& fol
   wanted_.clear();
   for (const std::string& folder : folders) wanted_[folder].all_config_files = true;
   for (const std::string& path : paths) {
-    std::string at = path;
-    while (!is_folder(parent_of(at)) && at != "/" && at != ".") at = parent_of(at);
-    want(parent_of(at), name_of(at));
+    // And the names of the folders above: one of them may be exchanged for another.
+    for (std::string at = path; at != "/" && at != "."; at = parent_of(at))
+      if (is_folder(parent_of(at))) want(parent_of(at), name_of(at));
   }
   std::vector<std::string> problems;
   std::map<int, std::vector<std::string>> now;
   for (const auto& [folder, what] : wanted_) {
-    const int watch = ::inotify_add_watch(fd_, folder.c_str(), kEvents | IN_ONLYDIR);
+    const uint32_t events = what.all_config_files || has_file(folder, what.names) ? kEvents : kNameEvents;
+    const int watch = ::inotify_add_watch(fd_, folder.c_str(), events | IN_ONLYDIR);
     if (watch >= 0) {
       now[watch].push_back(folder);
     } else if (errno != ENOENT && errno != ENOTDIR) {

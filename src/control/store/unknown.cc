@@ -1,6 +1,5 @@
 #include "control/store/unknown.h"
 
-#include "base/strings.h"
 #include "config/policy_gap.h"
 
 namespace sluice {
@@ -16,48 +15,56 @@ std::string_view without_ends(std::string_view word) {
   return word;
 }
 
-std::unordered_set<std::string_view> words_of(std::string_view bytes) {
-  std::unordered_set<std::string_view> words;
+template <class Take>
+void each_word(std::string_view bytes, Take take) {
   for (size_t at = 0; at < bytes.size();) {
     size_t end = at;
     while (end < bytes.size() && is_of_name(bytes[end])) ++end;
-    if (const std::string_view word = without_ends(bytes.substr(at, end - at)); !word.empty()) words.insert(word);
+    if (const std::string_view word = without_ends(bytes.substr(at, end - at)); !word.empty()) take(word);
     at = end + 1;
   }
-  return words;
 }
 
 }  // namespace
 
-void Unknown::add_text(std::string_view path, std::string_view bytes, std::string why) {
+void Unknown::add_text(Part part, std::string_view bytes) {
   // In another encoding, or no text at all.
-  if (bytes.contains('\0')) return add_unseen(std::move(why));
-  texts_.push_back({path, bytes, std::move(why)});
+  if (bytes.contains('\0')) return add_unseen(std::move(part));
+  texts_.push_back({std::move(part), bytes});
 }
 
-void Unknown::add_unseen(std::string why) {
-  unseen_.push_back(std::move(why));
+void Unknown::add_unseen(Part part) {
+  unseen_.push_back(std::move(part));
 }
 
-std::string_view Unknown::said(std::string_view why) {
+void Unknown::look_for(const std::unordered_set<std::string_view>& names) {
+  if (!unseen_.empty()) return;  // may hold all of them
+  for (size_t i = 0; i < texts_.size(); ++i)
+    each_word(texts_[i].bytes, [&](std::string_view word) {
+      if (const auto name = names.find(word); name != names.end()) found_.try_emplace(*name, i);
+    });
+}
+
+const Unknown::Part* Unknown::said(const Part* part) {
   was_asked_ = true;
-  return why;
+  return part;
 }
 
-std::string_view Unknown::may_hold(std::string_view name) {
-  if (!unseen_.empty()) return said(unseen_.front());
+const Unknown::Part* Unknown::holder_of(std::string_view name) {
+  if (!unseen_.empty()) return said(&unseen_.front());
+  const auto found = found_.find(name);
+  return found == found_.end() ? nullptr : said(&texts_[found->second].part);
+}
+
+const Unknown::Part* Unknown::policy_holder(bool changed_only) {
+  for (const Part& part : unseen_)
+    if (part.changed || !changed_only) return said(&part);
   for (Text& text : texts_) {
-    if (text.words.empty()) text.words = words_of(text.bytes);
-    if (text.words.contains(name)) return said(text.why);
+    if (changed_only && !text.part.changed) continue;
+    if (!text.may_hold_policy) text.may_hold_policy = may_hold_policy(text.part.path, text.bytes);
+    if (*text.may_hold_policy) return said(&text.part);
   }
-  return {};
-}
-
-std::string_view Unknown::may_hold_policy() {
-  if (!unseen_.empty()) return said(unseen_.front());
-  for (const Text& text : texts_)
-    if (sluice::may_hold_policy(text.path, text.bytes)) return said(text.why);
-  return {};
+  return nullptr;
 }
 
 }  // namespace sluice
