@@ -26,6 +26,10 @@ constexpr MetricFamily kRejected{
     "Objects with errors in their files or beside others; those that were good before serve "
     "as they were.",
     MetricType::gauge};
+constexpr MetricFamily kUnread{"sluice_config_files_unread",
+                               "Files and folders of the configuration that cannot be read or parsed; what they held "
+                               "before serves as it was, what is new in them is not in force.",
+                               MetricType::gauge};
 constexpr MetricFamily kPortsFailed{"envoy_listener_manager_listener_create_failure",
                                     "Times that a Gateway's address could not be opened."};
 
@@ -117,6 +121,7 @@ class ControlPlane final : private Waiter {
   void tell_ports();
   void look_after_logs();
   size_t log_problems() const;
+  void reopen_logs();
   enum class ProbesFor : uint8_t { operators, machines };
   Probes probes(ProbesFor whom);
   std::string closed_lines(ProbesFor whom) const;
@@ -350,10 +355,16 @@ size_t ControlPlane::log_problems() const {
   return count;
 }
 
+// By another thread: whether it could be done is seen by the retries.
+void ControlPlane::reopen_logs() {
+  log_files_.reopen();
+  log_retry_.timer.arm(loop_, loop_.now() + LogFile::kRetryEvery, log_retry_);
+}
+
 void ControlPlane::look_after_logs() {
   log_files_.retry();
   if (!draining_ && log_problems() != log_problems_) return apply();
-  log_retry_.timer.arm(loop_, loop_.now() + LogFile::kRetryEvery, log_retry_);
+  if (log_problems_ > 0) log_retry_.timer.arm(loop_, loop_.now() + LogFile::kRetryEvery, log_retry_);
 }
 
 size_t ControlPlane::errors() const {
@@ -382,6 +393,11 @@ void ControlPlane::write_statuses() {
   }
   for (const auto& [key, why] : folder_->rejected()) rejected.insert(key);
   for (const ConfigObjectPtr& object : folder_->withheld()) rejected.insert(object->key);
+  for (const auto& [gateway, error] : bind_errors_) {
+    const size_t slash = gateway.find('/');
+    rejected.insert({"Gateway", gateway.substr(0, slash), gateway.substr(slash + 1)});
+  }
+  metrics_.metric(kUnread)->set(static_cast<int64_t>(folder_->unread().size()));
   metrics_.metric(kRejected)->set(static_cast<int64_t>(rejected.size()));
 }
 
@@ -404,6 +420,10 @@ void ControlPlane::write_status(const ObjectKey& key, const ObjectReport& report
   if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end())
     for (const std::string_view line : split(found->second + "; the version before that stays in force", '\n'))
       full.error(std::string(line));
+  if (key.kind == "EgressPolicy")
+    for (const PolicyGap& gap : folder_->gaps())
+      if (gap.second_copy && gap.key == key)
+        full.error(gap.why + "; dynamic destinations are refused until one of the two is removed");
   const StoredObject* object = store_.find(key);
   const Node status = status_node(full.state(), full.reason());
   if (!object || object->status == status) return;
@@ -528,10 +548,17 @@ bool ControlPlane::open(OwnPort& port, const std::optional<SocketAddress>& addre
 
 // A line each for the admin port; the other port may be open to strangers.
 std::string ControlPlane::closed_lines(ProbesFor whom) const {
-  if (!snapshot_ || snapshot_->closed.empty()) return {};
-  if (whom == ProbesFor::operators) return join(snapshot_->closed, "\n") + "\n";
-  return fmt::format("refused, as what would decide is not in force: {}; /readyz on the admin port tells\n",
-                     snapshot_->closed.size());
+  if (!snapshot_) return {};
+  std::vector<std::string> lines = snapshot_->closed;
+  const size_t refused = lines.size();
+  for (const std::string& why : folder_->unread()) lines.push_back("not read: " + why);
+  for (const auto& [gateway, error] : bind_errors_)
+    lines.push_back(fmt::format("Gateway {} is not open as it says: {}", gateway, error));
+  if (lines.empty()) return {};
+  if (whom == ProbesFor::operators) return join(lines, "\n") + "\n";
+  return fmt::format(
+      "refused, as what would decide is not in force: {}; not read or not open: {}; /readyz on the admin port tells\n",
+      refused, lines.size() - refused);
 }
 
 Probes ControlPlane::probes(ProbesFor whom) {
@@ -584,7 +611,7 @@ void ControlPlane::on_signal() {
     if (info.ssi_signo == SIGHUP)
       reload();
     else if (info.ssi_signo == SIGUSR1)
-      log_files_.reopen();
+      reopen_logs();
     else
       drain();
   }
@@ -675,7 +702,7 @@ int ControlPlane::serve() {
 }  // namespace
 
 std::vector<MetricFamily> control_plane_metric_families() {
-  return {kPorts, kPortsAdded, kPortsRemoved, kPortsFailed, kRejected};
+  return {kPorts, kPortsAdded, kPortsRemoved, kPortsFailed, kRejected, kUnread};
 }
 
 int run_gateway(const RunOptions& options) {

@@ -126,7 +126,8 @@ Status Translating::note_gateway_egress() {
 std::shared_ptr<const Filter> Translating::closed_terminal(const EgressNow::Standing& standing, const PolicyGap& gap,
                                                            ObjectReport& report) {
   refused_ = standing.refusal.text;
-  report.warning(fmt::format("dynamic destinations on Gateway {} are refused: {}", gateway_->key.name, gap.subject));
+  report.warning(fmt::format("dynamic destinations on Gateway {} are refused: {} ({})", gateway_->key.name, gap.subject,
+                             gap.file));
   if (dynamic_)
     add_once(snapshot_->closed_clusters[dynamic_->cluster->name],
              fmt::format("{}: {}", gateway_->key.to_string(), refused_));

@@ -129,6 +129,7 @@ class LogFile::Outlet {
   void write_out();
   void reopen();
   void retry() {
+    if (stale_) return reopen();
     const std::scoped_lock alone(writing_mutex_);
     open();
   }
@@ -167,6 +168,7 @@ class LogFile::Outlet {
   std::string writing_;
   std::string torn_;                        // the beginning of a record whose rest the file did not take
   std::unique_ptr<const Descriptor> file_;  // null: it could not be opened so far
+  bool stale_ = false;                      // it is to be opened anew, which failed so far
   bool failing_ = false;                    // the last write failed: told once, not for each batch
 };
 
@@ -234,7 +236,15 @@ void LogFile::Outlet::tell(int error) {
 
 void LogFile::Outlet::reopen() {
   auto opened = open_descriptor(path_);
-  if (!opened) return log::error("access_log", opened.error().message);
+  if (!opened) {
+    failed_->add();
+    if (!std::exchange(stale_, true))
+      log::error("access_log", opened.error().message + "; it is tried again, records go on into the old file");
+    const std::scoped_lock lock(mutex_);
+    problem_ = opened.error().message + "; records go on into the old file";
+    return;
+  }
+  if (std::exchange(stale_, false)) log::info("access_log", "could be opened anew now", {{"path", path_}});
   const std::scoped_lock alone(writing_mutex_);
   // A record of which the old file took the beginning, when the disk was full, is written whole into the new one.
   if (!torn_.empty() && !(file_ && is_same(*file_, **opened))) {

@@ -86,7 +86,7 @@ class LogFiles {
   // Tries to open what could not be opened: soon, by the thread that writes. Any thread.
   void retry();
   // Opens every file anew by its name, after it was rotated: soon, by the thread that writes. One that cannot be opened
-  // stays as it is. Any thread.
+  // stays as it is, has a problem() and is tried again by retry(). Any thread.
   void reopen();
 
   static std::vector<MetricFamily> metrics();
