@@ -13,6 +13,11 @@ find_package(CLI11 REQUIRED)
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
 # Its -pthread would not fit the precompiled header; glibc needs no such flag.
 set_property(TARGET PkgConfig::re2 PROPERTY INTERFACE_COMPILE_OPTIONS)
+# Debian's shared library keeps to itself the hooks by which RE2 tells what a search took (regex/effort.h).
+find_library(SLUICE_RE2 libre2.a HINTS ${re2_LIBDIR} REQUIRED)
+get_target_property(re2_libraries PkgConfig::re2 INTERFACE_LINK_LIBRARIES)
+list(TRANSFORM re2_libraries REPLACE "^.*/libre2\\.so$" "${SLUICE_RE2}")
+set_property(TARGET PkgConfig::re2 PROPERTY INTERFACE_LINK_LIBRARIES ${re2_libraries})
 pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
 pkg_check_modules(brotli REQUIRED IMPORTED_TARGET libbrotlidec libbrotlienc)
 

@@ -11,6 +11,8 @@
 namespace sluice {
 namespace {
 
+constexpr size_t kLeastCost = 32;  // of any expression, in instructions
+
 constexpr size_t kSuggestionsMax = 100;  // of one object; looking for near names costs time
 
 // "max_request_headers_kb" -> "maxRequestHeadersKb", as protobuf makes JSON names.
@@ -254,7 +256,8 @@ void Fields::compiled(std::string_view name, std::optional<size_t> index, const 
   };
   if (!instructions) tell(instructions.error().message);
   const bool was_too_large = !instructions && instructions.error().kind == ErrorKind::limit;
-  reader_->context().instructions += was_too_large ? regex::kProgramMax : instructions.value_or(0);
+  // To read the text takes time, too, also where little or nothing comes of it.
+  reader_->context().instructions += was_too_large ? regex::kProgramMax : kLeastCost + instructions.value_or(0);
   if (!may_compile())  // told once: what follows is not compiled
     tell(
         fmt::format("up to here the regular expressions of this object compile to more than {} instructions: "

@@ -9,7 +9,14 @@ namespace {
 
 // What RE2 wants to have before it makes an instruction, with what it optimizes away later.
 constexpr size_t kMemoryPerInstruction = 96;
+constexpr size_t kUnicodeClassesMax = 32;
 constexpr size_t kMemoryStart = size_t{64} << 10;
+
+size_t count_of(std::string_view text, std::string_view what) {
+  size_t count = 0;
+  for (size_t at = text.find(what); at != std::string_view::npos; at = text.find(what, at + what.size())) ++count;
+  return count;
+}
 
 std::unexpected<Error> too_large(std::string_view pattern, size_t program_max) {
   return fail(ErrorKind::limit,
@@ -30,6 +37,11 @@ Result<std::shared_ptr<const re2::RE2>> compile(std::string_view pattern, size_t
   if (pattern.size() > kTextMax)
     return fail(ErrorKind::limit, fmt::format("the regular expression {} has {} bytes, more than the limit of {}",
                                               json_quote(printable(pattern, 100)), pattern.size(), kTextMax));
+  if (count_of(pattern, "\\p") + count_of(pattern, "\\P") > kUnicodeClassesMax)
+    return fail(ErrorKind::limit,
+                fmt::format("the regular expression {} has more than {} classes such as \\p{{L}}: they "
+                            "take long to compile, and of a byte they say little",
+                            json_quote(printable(pattern, 100)), kUnicodeClassesMax));
   const re2::StringPiece text(pattern.data(), pattern.size());
   // Only a counted repetition makes more of it than its text; RE2 notices by its memory, which searches need, too.
   if (pattern.contains('{')) {

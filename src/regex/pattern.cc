@@ -6,25 +6,20 @@
 #include <array>
 
 #include "base/strings.h"
+#include "regex/effort.h"
 #include "regex/shape.h"
 
 namespace sluice::regex {
 namespace {
 
-constexpr size_t kWindowMin = 16;
-constexpr size_t kWaysPerByte = 4;    // backwards
-constexpr size_t kGroupsPerWay = 12;  // to copy them takes as long as a step of a way
+constexpr size_t kWindowMin = 8;
+constexpr size_t kRunMax = 4U << 20;    // effort of one search of RE2, which nobody can stop: some 50 ms
+constexpr size_t kOnceMax = 16U << 20;  // of match_once(), beside what the text's bytes pay for
+constexpr size_t kOnceWaysPerUnit = 4;  // most texts do not lead it everywhere
 
-// Of looking at so many bytes in a row. RE2 is slowest where it follows many ways through an expression at once: as
-// many as the expression has places, or as there are bytes to begin at. Where groups are wanted besides the match
-// itself, each way carries its own, and copies them where one begins or ends.
-size_t cost_of(size_t places, size_t bytes, size_t groups) {
-  const size_t ways = std::min(places, bytes);
-  return bytes * (1 + (groups > 1 ? ways + ways * groups / kGroupsPerWay : ways) / 8);
-}
-
-bool match(const RE2& regex, re2::StringPiece text, size_t from, size_t end, std::span<re2::StringPiece> groups) {
-  return regex.Match(text, from, end, RE2::UNANCHORED, groups.data(), static_cast<int>(groups.size()));
+// Up to nothing.
+void pay(size_t& budget, size_t effort) {
+  budget -= std::min(budget, effort);
 }
 
 }  // namespace
@@ -45,11 +40,7 @@ Pattern::Pattern(std::shared_ptr<const RE2> regex) : regex_(std::move(regex)) {
 size_t Pattern::first_open(re2::StringPiece text, size_t from, size_t end, Budget& budget) const {
   // Further back a match would have ended, with the byte that `$` and `\b` look ahead to.
   if (width_max_ && end - from > *width_max_) from = end - *width_max_;
-  // Nearly all of its places are optional: from one byte on it may be in many.
-  const size_t bytes = end - from;
-  const size_t searched = bytes * (1 + std::min(beginning_places_, kWaysPerByte * bytes) / 8);
-  if (!beginning_ || searched > budget.measured) return from;
-  budget.measured -= searched;
+  if (!beginning_ || end - from > budget.measured) return from;
   // The longest beginning is the one that begins first.
   std::array<char, kNearMax> near;
   std::string far;
@@ -57,44 +48,47 @@ size_t Pattern::first_open(re2::StringPiece text, size_t from, size_t end, Budge
   if (end - from > near.size()) far.resize(end - from), backwards = far.data();
   std::reverse_copy(text.data() + from, text.data() + end, backwards);
   re2::StringPiece found;
-  if (!beginning_->Match({backwards, end - from}, 0, end - from, RE2::ANCHOR_START, &found, 1)) return from;
-  return end - found.size();
+  const Search searched = search(*beginning_, beginning_places_, {backwards, end - from}, 0, end - from,
+                                 RE2::ANCHOR_START, std::span(&found, 1));
+  pay(budget.measured, searched.effort);
+  return searched.found ? end - found.size() : from;
 }
 
 Found Pattern::find(re2::StringPiece text, size_t from, std::span<re2::StringPiece> groups, Budget& budget) const {
   const size_t rest = text.size() - from;
   const size_t looks_max = width_max_ ? std::min(*width_max_ + 1, rest) : rest;  // beyond the start of the match
-  // Passing over a text may cost more than there is for its bytes: then every search is measured.
-  const bool is_heavy = cost(rest, groups.size()) / (rest + 1) >= Budget::kMeasuredPerByte;
-  const size_t most = cost(looks_max, groups.size());
-  if (is_heavy || most > budget.unmeasured) return find_measured(text, from, groups, budget);
-  budget.unmeasured -= most;
-  return match(*regex_, text, from, text.size(), groups) ? Found::yes : Found::no;
+  if (looks_max > budget.unmeasured || effort_max(places_, rest, groups.size()) > kRunMax)
+    return find_measured(text, from, groups, budget);
+  budget.unmeasured -= looks_max;
+  const Search searched = search(*regex_, places_, text, from, text.size(), RE2::UNANCHORED, groups, looks_max);
+  pay(budget.measured, searched.effort);
+  if (budget.measured == 0) return Found::too_costly;
+  return searched.found ? Found::yes : Found::no;
 }
 
-size_t Pattern::cost(size_t bytes, size_t groups) const {
-  return cost_of(places_, bytes, groups);
-}
-
-// In windows that grow until the bytes behind them cannot change the answer.
+// In windows that grow until the bytes behind them cannot change the answer. None is larger than what may be looked at
+// in one run, unless a match may be.
 Found Pattern::find_measured(re2::StringPiece text, size_t from, std::span<re2::StringPiece> groups,
                              Budget& budget) const {
-  for (size_t window = kWindowMin;; window *= 2) {
+  size_t window = kWindowMin;
+  bool may_grow = true;
+  for (;;) {
     const size_t end = from + std::min(window, text.size() - from);
-    const size_t searched = cost(end - from, groups.size());
-    if (searched > budget.measured) return Found::too_costly;
-    budget.measured -= searched;
-    const bool found = match(*regex_, text, from, end, groups);
-    if (end == text.size()) return found ? Found::yes : Found::no;
+    const Search searched = search(*regex_, places_, text, from, end, RE2::UNANCHORED, groups);
+    pay(budget.measured, searched.effort);
+    if (budget.measured == 0) return Found::too_costly;
+    if (end == text.size()) return searched.found ? Found::yes : Found::no;
     const size_t open = first_open(text, from, end, budget);
-    if (found && static_cast<size_t>(groups[0].data() - text.data()) < open) return Found::yes;
+    if (searched.found && static_cast<size_t>(groups[0].data() - text.data()) < open) return Found::yes;
+    may_grow = open == from || effort_max(places_, 2 * window, groups.size()) <= kRunMax;
     from = open;
+    if (may_grow) window *= 2;
   }
 }
 
 Found match_once(const RE2& regex, re2::StringPiece text, RE2::Anchor anchor, std::span<re2::StringPiece> groups) {
-  const size_t cost = cost_of(static_cast<size_t>(regex.ProgramSize()), text.size(), groups.size());
-  if (cost > Budget::for_text(text.size()).measured) return Found::too_costly;
+  const size_t effort = effort_max(static_cast<size_t>(regex.ProgramSize()), text.size(), groups.size());
+  if (effort / kOnceWaysPerUnit > kOnceMax + Budget::kMeasuredPerByte * text.size()) return Found::too_costly;
   const bool found = regex.Match(text, 0, text.size(), anchor, groups.data(), static_cast<int>(groups.size()));
   return found ? Found::yes : Found::no;
 }

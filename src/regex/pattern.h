@@ -25,15 +25,15 @@
 
 namespace sluice::regex {
 
-// What the searches in one text may cost. The unit is a byte looked at by an expression of a few characters; for larger
-// ones, and where groups are wanted, a byte may cost more (Pattern::cost).
+// What the searches in one text may cost. The unit is a byte looked at while RE2 has memory for its states, some 10 ns
+// at most; where it has not, a byte costs more (effort.h).
 struct Budget {
   static constexpr size_t kUnmeasuredPerByte = 4;
   static constexpr size_t kMeasuredPerByte = 32;
   static constexpr size_t kStart = 2U << 20;  // some milliseconds: a short text costs what it will
 
-  size_t unmeasured = kStart;  // searches charged with the most they can look at: enough for nearly all texts
-  size_t measured = kStart;    // then with what they do look at, which costs a second search to know
+  size_t unmeasured = kStart;  // bytes that searches may have looked at, at most: enough for nearly all texts
+  size_t measured = kStart;    // what they took; how far they look is learnt by second searches, in the end
 
   // More of the text is there.
   void grow(size_t bytes) {
@@ -71,7 +71,6 @@ class Pattern {
   size_t first_open(re2::StringPiece text, size_t from, size_t end, Budget& budget) const;
 
  private:
-  size_t cost(size_t bytes, size_t groups) const;
   Found find_measured(re2::StringPiece text, size_t from, std::span<re2::StringPiece> groups, Budget& budget) const;
 
   std::shared_ptr<const re2::RE2> regex_;
@@ -82,7 +81,7 @@ class Pattern {
 };
 
 // One match and no more, as RE2::Match has it. too_costly where the text is too long for so large an expression,
-// whatever it says; below 200 instructions (RE2::ProgramSize) and 3 groups none is, with 1,000 one of 18 kB.
+// whatever it says; below some 200 instructions (RE2::ProgramSize) and 3 groups none is, with 1,000 one of 130 kB.
 Found match_once(const re2::RE2& regex, re2::StringPiece text, re2::RE2::Anchor anchor,
                  std::span<re2::StringPiece> groups);
 

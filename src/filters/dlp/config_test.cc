@@ -42,6 +42,11 @@ TEST(DlpConfig, bounds_what_its_expressions_compile_to) {
       << all;
   EXPECT_FALSE(all.contains("regex[33]")) << all;
   EXPECT_FALSE(told(64, 100).contains("regex[33]")) << "those that are too large count, too";
+  std::string classes;
+  for (int i = 0; i < 600; ++i) classes += "\\\\pL\\\\pL";
+  FilterHarness harness(dlp_filter());
+  EXPECT_TRUE(harness.route("dlp: {actions: [{customAction: {regex: [\"(?i)(?:" + classes + "){0}\"]}}]}")
+                  .contains("has more than 32 classes such as"));
 }
 
 }  // namespace
