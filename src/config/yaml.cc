@@ -206,6 +206,10 @@ std::string in_plain_words(const std::string& message) {
   if (message == "unknown token")
     return "a character that cannot stand here; put the text in quotes (as with a ? inside of {} or [], or a tab)";
   if (message == "illegal map value") return "illegal map value: a \": \" inside of plain text; put the text in quotes";
+  if (message == "end of map not found" || message == "end of sequence not found")
+    return message + ": this line, or one above it, is indented differently than its neighbours";
+  if (message == "end of sequence flow not found") return message + ": a [ without its ]";
+  if (message == "end of map flow not found") return message + ": a { without its }";
   return message;
 }
 

@@ -158,6 +158,7 @@ class ControlPlane final : private Waiter {
   std::unique_ptr<FdWatch> signal_watch_;
   int signal_fd_ = -1;
   Timer reload_timer_;
+  Nanos retry_delay_ = ConfigFolder::kRetryFirst;
   std::unique_ptr<Translator> translator_;
   ObjectStore::Subscription subscription_;
   std::shared_ptr<const Snapshot> snapshot_;
@@ -478,7 +479,12 @@ bool ControlPlane::is_applied() const {
 void ControlPlane::arm_reload() {
   std::optional<SteadyTime> at = folder_->reload_at();
   const bool blind = folder_->fd() >= 0 && !folder_watch_;
-  if (!at && (folder_->incomplete() || blind)) at = loop_.now() + ConfigFolder::kRetryEvery;
+  if (!at && (folder_->incomplete() || blind)) {
+    at = loop_.now() + retry_delay_;  // most of what is mended makes an event; reading all again costs
+    retry_delay_ = std::min(2 * retry_delay_, ConfigFolder::kRetryMax);
+  } else {
+    retry_delay_ = ConfigFolder::kRetryFirst;
+  }
   if (at) reload_timer_.arm(loop_, *at, *this);
 }
 

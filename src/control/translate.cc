@@ -206,8 +206,13 @@ void Translating::reject_shared_ports(std::vector<ConfigObjectPtr>& gateways) {
 
 std::string Translating::why_missing(std::string_view kind, std::string_view ns, std::string_view name,
                                      std::string_view otherwise) {
+  const std::string rejected = why_rejected(kind, ns, name);
+  return rejected.empty() ? std::string(otherwise) + suggestion(kind, ns, name) : rejected;
+}
+
+std::string Translating::why_rejected(std::string_view kind, std::string_view ns, std::string_view name) const {
   const auto found = rejected_at_.find(ObjectKey{std::string(kind), std::string(ns), std::string(name)});
-  if (found == rejected_at_.end()) return std::string(otherwise) + suggestion(kind, ns, name);
+  if (found == rejected_at_.end()) return {};
   return fmt::format("exists but is rejected ({}:{})", found->second->file, found->second->error_line);
 }
 

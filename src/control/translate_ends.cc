@@ -9,6 +9,27 @@
 namespace sluice {
 namespace {
 
+// Where the tree says `name: <name>`; 0 when it cannot be told.
+uint32_t find_name(const Node& node, std::string_view name) {
+  if (const auto* items = node.list()) {
+    for (const Node& item : *items)
+      if (const uint32_t line = find_name(item, name); line != 0) return line;
+  } else if (const auto* members = node.map()) {
+    for (const NodeMember& member : *members) {
+      if (member.key == "name" && member.value.text() && *member.value.text() == name) return member.place.line;
+      if (const uint32_t line = find_name(member.value, name); line != 0) return line;
+    }
+  }
+  return 0;
+}
+
+// " (line 7)", for the operator's eye: the words before are Gloo's.
+std::string line_of_name(const ConfigObject& object, std::string_view name) {
+  const Node* spec = object.node.find("spec");
+  const uint32_t line = spec ? find_name(*spec, name) : 0;
+  return line == 0 ? std::string() : fmt::format(" (line {})", line);
+}
+
 std::string hex_hash(std::string_view text) {
   return fmt::format("{:016x}", std::hash<std::string_view>{}(text));
 }
@@ -55,9 +76,10 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
   const ConfigObject* object = find("Upstream", ns, destination.upstream.name);
   const std::string name = destination.upstream.name + "_" + ns;
   if (!object) {
+    const std::string at = suggestions_left_ > 0 ? line_of_name(service, destination.upstream.name) : "";
     report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }} {}", ns,
                                destination.upstream.name,
-                               why_missing("Upstream", ns, destination.upstream.name, "not found")));
+                               why_missing("Upstream", ns, destination.upstream.name, "not found") + at));
     return make_no_cluster(name);
   }
   if (unserved_ || trial_) return make_no_cluster(name);  // a cluster that nobody uses is none

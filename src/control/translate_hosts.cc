@@ -41,11 +41,11 @@ std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& ga
   if (http.virtual_service_selector.empty() && !http.virtual_services.empty()) {
     for (const ObjectRef& ref : http.virtual_services) {
       const auto object = by_key_.find({"VirtualService", ref.ns, ref.name});
-      const std::string rejected = why_missing("VirtualService", ref.ns, ref.name, "");
+      const std::string rejected = why_rejected("VirtualService", ref.ns, ref.name);
       if (object == by_key_.end())
         report(gateway.key)
-            .error(fmt::format("invalid virtual service ref {}.{}{}{}", ref.ns, ref.name,
-                               rejected.empty() ? "" : ": it ", rejected));
+            .error(fmt::format("invalid virtual service ref {}.{}{}", ref.ns, ref.name,
+                               rejected.empty() ? suggestion("VirtualService", ref.ns, ref.name) : ": it " + rejected));
       else if (std::ranges::find(found, object->second) == found.end())
         found.push_back(object->second);
     }
@@ -281,7 +281,7 @@ FindHeaderSecret Translating::secret_finder() {
     const auto object = from.find(key);
     if (object == from.end())
       return invalid(rejected_at_.contains(key)
-                         ? fmt::format("secret {}.{} {}", ref.ns, ref.name, why_missing("Secret", ref.ns, ref.name, ""))
+                         ? fmt::format("secret {}.{} {}", ref.ns, ref.name, why_rejected("Secret", ref.ns, ref.name))
                          : fmt::format("list did not find secret {}.{}", ref.ns, ref.name));
     if (secrets_used_) secrets_used_->emplace(key, object->second);
     const auto& [type, data] = *object->second->as<kinds::Secret>();

@@ -56,7 +56,9 @@ class Translating {
     return found == by_key_.end() ? nullptr : found->second.get();
   }
 
-  // "exists but is rejected (vs.yaml:12)", or `otherwise` with the name that was probably meant.
+  // "exists but is rejected (vs.yaml:12)", or "".
+  std::string why_rejected(std::string_view kind, std::string_view ns, std::string_view name) const;
+  // The same, or `otherwise` with the name that was probably meant.
   std::string why_missing(std::string_view kind, std::string_view ns, std::string_view name,
                           std::string_view otherwise);
   std::string suggestion(std::string_view kind, std::string_view ns, std::string_view name);

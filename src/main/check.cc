@@ -26,13 +26,13 @@ void look_for_nothing(const std::vector<std::string>& paths, size_t files, Loade
 }  // namespace
 
 int check_command(const std::vector<std::string>& paths) {
-  const auto files = read_files(paths);
-  if (!files) return kSystemError;
-  Offline offline(*files);
+  const auto [files, complete] = read_files(paths);
+  if (files.empty() && !complete) return kSystemError;
+  Offline offline(files);
 
   // What only shows when objects are put together: references, domains, expressions of filters.
   LoadedConfig& loaded = offline.loaded;
-  look_for_nothing(paths, files->size(), loaded);
+  look_for_nothing(paths, files.size(), loaded);
   for (const ConfigObjectPtr& object : loaded.objects) {
     const auto found = offline.translation.reports.find(object->key);
     if (found == offline.translation.reports.end()) continue;
@@ -50,7 +50,8 @@ int check_command(const std::vector<std::string>& paths) {
     for (const std::string& warning : found->second.warnings) tell(Severity::warning, warning);
   }
   loaded.diagnostics.sort_by_line();
-  fmt::print("{}", check_report(loaded, files->size()));
+  fmt::print("{}", check_report(loaded, files.size()));
+  if (!complete) return kSystemError;
   return loaded.diagnostics.errors() > 0 ? kConfigErrors : kOk;
 }
 

@@ -121,9 +121,9 @@ int explain_command(const ExplainRequest& options) {
     fmt::print(stderr, "sluice: expected a URL such as http://api.example.com/path, got {}\n", options.url);
     return kUsage;
   }
-  const auto files = read_files(options.config);
-  if (!files) return kSystemError;
-  Offline offline(*files);
+  const auto [files, complete] = read_files(options.config);
+  if (!complete) return kSystemError;
+  Offline offline(files);
   const Snapshot& snapshot = *offline.translation.snapshot;
   if (snapshot.listeners.empty()) {
     fmt::print(stderr, "sluice: nothing is served by this configuration; `sluice check` tells why\n");

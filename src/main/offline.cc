@@ -21,8 +21,9 @@ TranslateOptions options(Metrics& metrics, ResolverPool& resolvers) {
 
 }  // namespace
 
-std::optional<std::vector<ConfigFile>> read_files(const std::vector<std::string>& paths) {
-  std::vector<ConfigFile> files;
+ReadFiles read_files(const std::vector<std::string>& paths) {
+  ReadFiles out;
+  std::vector<ConfigFile>& files = out.files;
   std::vector<std::string> on_disk;
   for (const std::string& path : paths) {
     if (path == "-")
@@ -39,8 +40,8 @@ std::optional<std::vector<ConfigFile>> read_files(const std::vector<std::string>
       files.push_back({file.path, std::move(file.bytes), file.size});
   }
   for (const std::string& problem : scan.problems) fmt::print(stderr, "sluice: {}\n", problem);
-  if (!scan.problems.empty()) return std::nullopt;
-  return files;
+  out.complete = scan.problems.empty();
+  return out;
 }
 
 Offline::Offline(std::span<const ConfigFile> files)

@@ -10,7 +10,11 @@ namespace sluice {
 
 // The files at these paths; `-` is standard input. Nothing, and a line on standard error for each, when one cannot be
 // read.
-std::optional<std::vector<ConfigFile>> read_files(const std::vector<std::string>& paths);
+struct ReadFiles {
+  std::vector<ConfigFile> files;
+  bool complete = true;  // false: something could not be read; standard error was told
+};
+ReadFiles read_files(const std::vector<std::string>& paths);
 
 class Offline {
  public:

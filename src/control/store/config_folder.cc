@@ -190,14 +190,14 @@ Status ConfigFolder::can_change(const ObjectKey& key) const {
   if (!object) return {};
   const std::string& home = not_in_force_.home_of(*object);
   const std::string* kept = not_in_force_.why_kept(key);
-  if (!kept && !known_.is_unread(home)) return {};
-  if (known_.find(home) && !known_.unknown_in(home).empty())
+  const bool is_unread = known_.is_unread(home);
+  if ((kept || is_unread) && known_.find(home) && !known_.unknown_in(home).empty())
     return fail(ErrorKind::conflict,
                 fmt::format("its file cannot be read as it is, mend it first: {}", known_.unknown_in(home)));
   if (known_.is_unlisted(home))
     return fail(ErrorKind::conflict, fmt::format("the folder of {} cannot be listed for now: mend that first", home));
-  if (known_.is_unread(home))
-    return fail(ErrorKind::conflict, fmt::format("{} is gone for now: bring it back first", home));
+  if (is_unread) return fail(ErrorKind::conflict, fmt::format("{} is gone for now: bring it back first", home));
+  if (!kept) return {};
   return fail(ErrorKind::conflict, unsettled_ ? *kept + ": retry" : *kept + "; mend it first");
 }
 

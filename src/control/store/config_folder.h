@@ -11,8 +11,8 @@
 // anything else is refused, and so is one over an edit that has errors and is not in force. Objects that stand in no
 // file go to `<kind>.<namespace>.<name>.yaml` in the first folder.
 //
-// Belongs to the control thread. Wait for fd() to be readable, call on_readable(); at reload_at(), and every
-// kRetryEvery while incomplete(), call reload().
+// Belongs to the control thread. Wait for fd() to be readable, call on_readable(); at reload_at(), and again and again
+// while incomplete(), call reload().
 #pragma once
 
 #include <map>
@@ -39,7 +39,8 @@ class ConfigFolder final : public Database {
   // Changes are read when nothing more happened for kQuietFor, and after kWaitMax at the latest.
   static constexpr Nanos kQuietFor = 30ms;
   static constexpr Nanos kWaitMax = 1s;
-  static constexpr Nanos kRetryEvery = 1s;
+  static constexpr Nanos kRetryFirst = 1s;
+  static constexpr Nanos kRetryMax = 8s;
 
   // Checks that the paths are there, removes what writers that crashed left behind, and begins to watch. Reads nothing
   // yet: call reload(). Store and option fields must outlive it.

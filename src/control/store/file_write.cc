@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "base/strings.h"
+#include "control/store/folder_scan.h"
 
 namespace sluice {
 namespace {
@@ -80,15 +81,9 @@ std::unexpected<Error> failed(std::string_view what, const std::string& path, in
                                .code = error});
 }
 
-std::string folder_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 std::string temporary_path(const std::string& path) {
   static unsigned count = 0;  // control thread only
-  return fmt::format("{}/{}{}-{}{}", folder_of(path), kTemporaryPrefix, ::getpid(), ++count, kTemporarySuffix);
+  return fmt::format("{}/{}{}-{}{}", parent_of(path), kTemporaryPrefix, ::getpid(), ++count, kTemporarySuffix);
 }
 
 // What is there now must be a plain file of ours to change.
@@ -335,7 +330,7 @@ Status replace_file(const std::string& path, std::string_view bytes, const std::
   Temporary temporary(temporary_path(path));
   {
     const Descriptor fd(::open(temporary.path(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!fd) return failed("write in", folder_of(path), errno);
+    if (!fd) return failed("write in", parent_of(path), errno);
     TRY(write_all(fd.get(), bytes, path));
     if (::fchmod(fd.get(), there.st_mode & 07777) != 0) return failed("write", path, errno);
     if (expected && ::fchown(fd.get(), there.st_uid, there.st_gid) != 0 && errno != EPERM)
@@ -344,7 +339,7 @@ Status replace_file(const std::string& path, std::string_view bytes, const std::
   if (expected) TRY(check_content(path, *expected));
   if (meanwhile) meanwhile();
   TRY(expected ? replace_expected(temporary, path, *expected, before_back) : create(temporary, path));
-  return sync_folder(folder_of(path));
+  return sync_folder(parent_of(path));
 }
 
 Status remove_file(const std::string& path, const std::string& expected, const std::function<void()>& meanwhile) {
@@ -363,7 +358,7 @@ Status remove_file(const std::string& path, const std::string& expected, const s
       return not_put_back(taken, path, std::strerror(errno));
     return content.error().kind == ErrorKind::conflict ? Status(changed_meanwhile(path)) : content;
   }
-  return sync_folder(folder_of(path));
+  return sync_folder(parent_of(path));
 }
 
 bool is_leftover_name(std::string_view name) {

@@ -29,6 +29,12 @@ Status Template::render(const Input& input, std::string& out, Allowance& allowan
   return done;
 }
 
+std::string_view Template::first_variable() const {
+  for (const Variable& variable : program_->variables)
+    if (!variable.function) return variable.name;
+  return {};
+}
+
 std::span<const std::string> Template::warnings() const {
   return program_->warnings;
 }

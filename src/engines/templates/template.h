@@ -87,6 +87,8 @@ class Template {
   // Whether running it may ask for body(), for context().
   bool reads_body() const;
   bool reads_json() const;
+  // The first field of the body, or variable of its own, that it reads; "" without one.
+  std::string_view first_variable() const;
 
  private:
   explicit Template(std::shared_ptr<const Program> program);

@@ -27,14 +27,20 @@ void check_templates(Fields& f, const TransformationTemplate& o) {
   extractors.reserve(o.extractors.size());
   for (const auto& [name, extractor] : o.extractors) extractors.push_back(name);
   const templates::Options options{.advanced = o.advanced_templates, .extractors = extractors};
-  bool reads_body = false, reads_fields = false;
+  bool reads_body = false;
+  const bool parses = !o.passthrough && o.parse_body_behavior != ParseBody::not_at_all;
   const auto check = [&](const TemplateOptions& text, auto&& say) {
     const auto compiled = templates::Template::compile(text.text, options);
     if (!compiled) return say(Severity::error, compiled.error().message);
     for (const std::string& warning : compiled->warnings()) say(Severity::warning, warning);
     reads_body = reads_body || compiled->reads_body();
     // Behind a statement a variable may be one of the template's own.
-    reads_fields = reads_fields || (compiled->reads_json() && !text.text.contains("{%"));
+    if (!parses && !compiled->first_variable().empty() && !text.text.contains("{%"))
+      say(Severity::warning,
+          fmt::format(
+              "{} would be a field of the body, which is not parsed ({}): it is not found, and each request gets "
+              "400. There is no extractor of that name",
+              compiled->first_variable(), o.passthrough ? "passthrough" : "parseBodyBehavior: DontParse"));
   };
   const auto at = [&f](Keys keys) {
     return [&f, keys = std::move(keys)](Severity severity, std::string message) {
@@ -62,9 +68,6 @@ void check_templates(Fields& f, const TransformationTemplate& o) {
     }
   if (o.passthrough && reads_body)
     f.warning("passthrough", "the body is not looked at, so body() is empty: leave passthrough out to use it");
-  if (reads_fields && (o.passthrough || o.parse_body_behavior == ParseBody::not_at_all))
-    f.warning(o.passthrough ? "passthrough" : "parseBodyBehavior",
-              "the body is not parsed, so a template that reads its fields finds none");
 }
 
 void check_merge_json_keys(Fields& f, const TransformationTemplate& o) {

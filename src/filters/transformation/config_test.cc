@@ -97,9 +97,11 @@ TEST(TransformationConfig, says_where_a_template_is_wrong) {
       {"dynamicMetadataValues: [{key: '', value: {text: x}}]", "key"},
       {"parseBodyBehavior: Maybe", "Maybe"},
       {"{passthrough: {}, headers: {a: {text: '{{ body() }}'}}}", "passthrough: warning: the body is not looked at"},
-      {"{passthrough: {}, headers: {a: {text: '{{ user.name }}'}}}", "passthrough: warning: the body is not parsed"},
+      {"{passthrough: {}, headers: {a: {text: '{{ user.name }}'}}}",
+       "headers.a.text: warning: user.name would be a field of the body, which is not parsed (passthrough)"},
       {"{parseBodyBehavior: DontParse, headers: {a: {text: '{{ user.name }}'}}}",
-       "parseBodyBehavior: warning: the body is not parsed"},
+       "headers.a.text: warning: user.name would be a field of the body, which is not parsed (parseBodyBehavior: "
+       "DontParse): it is not found, and each request gets 400"},
       {"boddy: {text: x}", "did you mean \"body\""},
   };
   for (const auto& [yaml, expected] : rows) {
