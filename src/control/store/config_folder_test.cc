@@ -1173,6 +1173,19 @@ TEST(ConfigFolder, has_no_more_gaps_after_many_edits) {
   EXPECT_TRUE(c.config->gaps().empty());
 }
 
+TEST(ConfigFolder, has_one_gap_for_a_file_that_is_renamed_again_and_again) {
+  std::string nameless(kPolicy);
+  nameless.replace(nameless.find("name: p"), 7, "name: _p");
+  Configured c;
+  c.folder.write("0.yaml", nameless);
+  c.open();
+  for (int i = 0; i < 20; ++i) {
+    std::filesystem::rename(c.folder.path(fmt::format("{}.yaml", i)), c.folder.path(fmt::format("{}.yaml", i + 1)));
+    c.reload();
+    EXPECT_EQ(c.config->gaps().size(), 1U) << i;
+  }
+}
+
 TEST(ConfigFolder, notices_that_a_folder_above_it_was_exchanged) {
   Configured c;
   c.folder.write("app/etc/s/c/a.yaml", upstream("a", 1));

@@ -215,6 +215,7 @@ void NotInForce::keep_gaps(std::vector<PolicyGap> before, Unknown& unknown) {
       const auto* holder = gap.name.empty() ? unknown.new_holder_of_policy() : unknown.holder_of(gap.name);
       if (!holder) continue;
       if (!holder->path.empty()) gap.file = holder->path;
+      if (gap.name.empty() && files.contains(gap.file)) continue;  // moved as it was
     }
     note(gap);
     if (++kept == kKeptGapsMax) {  // one for all that may be there
