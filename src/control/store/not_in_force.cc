@@ -82,7 +82,6 @@ void NotInForce::note_kept(Found& found, const Diagnostics& diagnostics) {
   }
   for (const ConfigObjectPtr& object : found.config.objects)
     if (object->rejected) rejected_[object->key].clear();
-  std::set<ObjectKey> told;
   for (const Diagnostic& one : diagnostics.all()) {
     const auto bad = rejected_.find(one.object);
     if (bad == rejected_.end() || one.severity != Severity::error || kept_.contains(one.object)) continue;
@@ -178,7 +177,9 @@ void NotInForce::drop_closed_gaps() {
     if (is_policy(key)) ++lost[home_of(*store_.find(key))];
   const auto take_one = [&lost](const std::string& file) {
     const auto left = lost.find(file);
-    return left != lost.end() && left->second > 0 && left->second-- > 0;
+    if (left == lost.end() || left->second == 0) return false;
+    --left->second;
+    return true;
   };
   std::erase_if(gaps_, [&](const PolicyGap& gap) {
     if (gap.second_copy) return false;
