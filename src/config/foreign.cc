@@ -12,7 +12,7 @@ namespace {
 
 using kinds::KindInfo;
 
-// Kinds of Kubernetes' own group besides those we read.
+// Kinds of Kubernetes' own group besides those we read, and kubectl's configuration.
 constexpr std::string_view kCoreKinds[] = {"Binding",
                                            "ComponentStatus",
                                            "Config",
@@ -99,10 +99,10 @@ bool has_nothing_of_an_object(const Node& document) {
 // "gateway.solo.io/v1", with a slip or two.
 bool is_version_of_ours(std::string_view text) {
   constexpr size_t kLengthMax = 40;
-  const size_t slash = text.find('/');
-  return text.size() <= kLengthMax && slash != std::string_view::npos && text.substr(slash + 1).starts_with('v') &&
-         text.size() > slash + 2 && ascii_digit(text[slash + 2]) && text.substr(0, slash).contains('.') &&
-         is_group_of_ours(text.substr(0, slash));
+  const std::string_view group = group_of(text);
+  if (text.size() > kLengthMax || !group.contains('.')) return false;
+  const std::string_view version = text.substr(group.size() + 1);
+  return version.size() > 1 && version[0] == 'v' && ascii_digit(version[1]) && is_group_of_ours(group);
 }
 
 // The version of an object of ours, anywhere: one whose fields have a slip each, or a list of them.
@@ -116,10 +116,11 @@ bool mentions_ours(const Node& node) {
 // One with a slip in each of its fields, or a list without its kind; no values of a chart and the like.
 bool is_nearly_object(const Node& document) {
   constexpr std::string_view kFields[] = {"apiversion", "kind", "metadata", "spec", "items", "targetrefs"};
+  constexpr size_t kLengthMax = 12;  // no near name of a longer one
   return std::ranges::any_of(*document.map(), [&](const NodeMember& member) {
     std::string key = to_lower(member.key);
     std::erase(key, '_');
-    return key.size() <= 12 && nearest(key, kFields).has_value();
+    return key.size() <= kLengthMax && nearest(key, kFields).has_value();
   });
 }
 

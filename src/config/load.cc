@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/strings.h"
+#include "config/broken_text.h"
 #include "config/foreign.h"
 #include "config/wrong_place.h"
 
@@ -196,37 +197,6 @@ class ObjectReader {
 
 // ---- All files ----
 
-// What stands behind `domains:` anywhere in a text that is no YAML: "[a, 'b']", or lines of "- a".
-std::vector<std::string> domains_in(std::string_view text) {
-  constexpr std::string_view kField = "domains";
-  constexpr std::string_view kBetween = " \t\r\n,\"'";
-  constexpr size_t kDomainsMax = 1000;
-  std::vector<std::string> domains;
-  for (size_t at = text.find(kField); at != std::string_view::npos && domains.size() < kDomainsMax;
-       at = text.find(kField, at + 1)) {
-    std::string_view rest = text.substr(at + kField.size());
-    if (rest.starts_with('"') || rest.starts_with('\'')) rest.remove_prefix(1);
-    if (!rest.starts_with(':')) continue;
-    rest.remove_prefix(1);
-    bool in_brackets = false;
-    while (domains.size() < kDomainsMax) {
-      rest.remove_prefix(std::min(rest.find_first_not_of(kBetween), rest.size()));
-      if (!in_brackets && (rest.starts_with('[') || rest.starts_with("- "))) {
-        in_brackets = rest.starts_with('[');
-        rest.remove_prefix(1);
-        rest.remove_prefix(std::min(rest.find_first_not_of(kBetween), rest.size()));
-      } else if (!in_brackets) {
-        break;
-      }
-      const size_t end = std::min(rest.find_first_of(" \t\r\n,\"'[]{}#"), rest.size());
-      if (end == 0) break;
-      domains.emplace_back(rest.substr(0, end));
-      rest.remove_prefix(end);
-    }
-  }
-  return domains;
-}
-
 class Loader {
  public:
   Loader(std::span<const OptionField> options, KustomizePatches patches) : options_(options) {
@@ -275,7 +245,7 @@ class Loader {
     out_.diagnostics.add(why);
     if (too_large || may_hold_policy(file.path, file.bytes))
       out_.gaps.push_back(gap_of_file(file.path, place.line, why.to_string()));
-    guess_hosts(file, place.line);
+    if (auto service = service_in(file.bytes)) add_guess(file, *std::move(service), place.line);
     if (too_large || may_hold_gateway(file.bytes)) {
       auto gateway = std::make_shared<ConfigObject>();
       gateway->kind = kinds::kind_named("Gateway");
@@ -288,30 +258,6 @@ class Loader {
       gateway->error_line = place.line;
       out_.guesses.push_back(std::move(gateway));
     }
-  }
-
-  // Of a file that cannot be parsed: the hosts of its VirtualServices, as far as the text says them, must not fall to
-  // another one with `*`.
-  void guess_hosts(const ConfigFile& file, uint32_t line) {
-    Node domains = Node::make_list();
-    for (std::string& domain : domains_in(file.bytes)) domains.list()->push_back(Node(std::move(domain)));
-    if (domains.list()->empty()) return;
-    const KindInfo& kind = *kinds::kind_named("VirtualService");
-    Node document = Node::make_map();
-    document.set("apiVersion", Node(kind.api_version()));
-    document.set("kind", Node(kind.kind));
-    document.child("metadata").set("name", Node("unnamed"));
-    document.child("spec").child("virtualHost").set("domains", std::move(domains));
-    add_guess(file, std::move(document), line);
-  }
-
-  // A line of `kind: Gateway`, not the reference of a policy in one line.
-  static bool may_hold_gateway(std::string_view bytes) {
-    return std::ranges::any_of(split(bytes, '\n'), [](std::string_view line) {
-      line = trim(line);
-      if (line.starts_with("- ")) line = trim(line.substr(2));
-      return line.starts_with("kind: Gateway") || line.starts_with("\"kind\": \"Gateway");
-    });
   }
 
   // What a file holds that is somebody else's, each name once.

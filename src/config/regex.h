@@ -27,8 +27,8 @@ inline constexpr size_t kObjectProgramMax = size_t{1} << 18;
 // Instructions the pattern compiles to, or why it is refused.
 Result<size_t> regex_program(std::string_view pattern);
 
-// For expressions of matchers and rewrites. What has bounds of its own (extractors, masking) compiles with
-// regex::byte_options() too.
+// For expressions of matchers and rewrites. What has bounds of its own (extractors, masking) compiles by
+// regex::compile() too.
 Result<std::shared_ptr<const re2::RE2>> compile_regex(std::string_view pattern);
 
 }  // namespace sluice

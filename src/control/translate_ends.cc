@@ -9,24 +9,24 @@
 namespace sluice {
 namespace {
 
-// Where the tree says `name: <name>`; 0 when it cannot be told.
-uint32_t find_name(const Node& node, std::string_view name) {
+// Where the tree refers to that Upstream; 0 when it cannot be told.
+uint32_t line_of_upstream(const Node& node, std::string_view name) {
   if (const auto* items = node.list()) {
     for (const Node& item : *items)
-      if (const uint32_t line = find_name(item, name); line != 0) return line;
+      if (const uint32_t line = line_of_upstream(item, name); line != 0) return line;
   } else if (const auto* members = node.map()) {
     for (const NodeMember& member : *members) {
-      if (member.key == "name" && member.value.text() && *member.value.text() == name) return member.place.line;
-      if (const uint32_t line = find_name(member.value, name); line != 0) return line;
+      if (member.key == "upstream" && member.value.text_at({"name"}) == name)
+        return place_at(member.value, "name").line;
+      if (const uint32_t line = line_of_upstream(member.value, name); line != 0) return line;
     }
   }
   return 0;
 }
 
 // " (line 7)", for the operator's eye: the words before are Gloo's.
-std::string line_of_name(const ConfigObject& object, std::string_view name) {
-  const Node* spec = object.node.find("spec");
-  const uint32_t line = spec ? find_name(*spec, name) : 0;
+std::string at_line_of(const ConfigObject& service, std::string_view upstream) {
+  const uint32_t line = line_of_upstream(service.node, upstream);
   return line == 0 ? std::string() : fmt::format(" (line {})", line);
 }
 
@@ -76,7 +76,7 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
   const ConfigObject* object = find("Upstream", ns, destination.upstream.name);
   const std::string name = destination.upstream.name + "_" + ns;
   if (!object) {
-    const std::string at = suggestions_left_ > 0 ? line_of_name(service, destination.upstream.name) : "";
+    const std::string at = suggestions_left_ > 0 ? at_line_of(service, destination.upstream.name) : "";
     report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }} {}", ns,
                                destination.upstream.name,
                                why_missing("Upstream", ns, destination.upstream.name, "not found") + at));

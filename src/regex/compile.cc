@@ -34,9 +34,9 @@ re2::RE2::Options byte_options() {
 }
 
 Result<std::shared_ptr<const re2::RE2>> compile(std::string_view pattern, size_t program_max) {
-  if (pattern.size() > kTextMax)
+  if (pattern.size() > kPatternBytesMax)
     return fail(ErrorKind::limit, fmt::format("the regular expression {} has {} bytes, more than the limit of {}",
-                                              json_quote(printable(pattern, 100)), pattern.size(), kTextMax));
+                                              json_quote(printable(pattern, 100)), pattern.size(), kPatternBytesMax));
   if (count_of(pattern, "\\p") + count_of(pattern, "\\P") > kUnicodeClassesMax)
     return fail(ErrorKind::limit,
                 fmt::format("the regular expression {} has more than {} classes such as \\p{{L}}: they "

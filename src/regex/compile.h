@@ -12,7 +12,7 @@
 namespace sluice::regex {
 
 inline constexpr size_t kProgramMax = 8192;  // instructions, for expressions of bodies
-inline constexpr size_t kTextMax = 16U << 10;
+inline constexpr size_t kPatternBytesMax = 16U << 10;
 
 // A character is a byte, nothing is printed.
 re2::RE2::Options byte_options();

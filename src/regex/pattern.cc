@@ -66,23 +66,22 @@ Found Pattern::find(re2::StringPiece text, size_t from, std::span<re2::StringPie
   return searched.found ? Found::yes : Found::no;
 }
 
-// In windows that grow until the bytes behind them cannot change the answer. None is larger than what may be looked at
-// in one run, unless a match may be.
+// In windows that grow until the bytes behind them cannot change the answer.
 Found Pattern::find_measured(re2::StringPiece text, size_t from, std::span<re2::StringPiece> groups,
                              Budget& budget) const {
-  size_t window = kWindowMin;
-  bool may_grow = true;
-  for (;;) {
+  for (size_t window = kWindowMin;;) {
     const size_t end = from + std::min(window, text.size() - from);
+    // Larger than one run only where a match may be that large, and then within what is left.
+    const size_t most = effort_max(places_, end - from, groups.size());
+    if (most > kRunMax && most > budget.measured) return Found::too_costly;
     const Search searched = search(*regex_, places_, text, from, end, RE2::UNANCHORED, groups);
     pay(budget.measured, searched.effort);
     if (budget.measured == 0) return Found::too_costly;
     if (end == text.size()) return searched.found ? Found::yes : Found::no;
     const size_t open = first_open(text, from, end, budget);
     if (searched.found && static_cast<size_t>(groups[0].data() - text.data()) < open) return Found::yes;
-    may_grow = open == from || effort_max(places_, 2 * window, groups.size()) <= kRunMax;
+    if (open == from || effort_max(places_, 2 * window, groups.size()) <= kRunMax) window *= 2;
     from = open;
-    if (may_grow) window *= 2;
   }
 }
 

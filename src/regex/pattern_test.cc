@@ -167,6 +167,20 @@ TEST(Pattern, replaces_all_as_re2_does_and_gives_up_at_the_budget) {
   EXPECT_EQ(costly.error().kind, ErrorKind::limit);
 }
 
+// A run cannot be stopped: where no window may be left behind, the text is refused before it is one.
+TEST(Pattern, runs_over_no_more_of_a_text_at_once_than_the_budget_pays_for) {
+  std::string hostile;
+  std::mt19937 random(3);
+  for (int i = 0; i < 1'000'000; ++i) hostile += "ab"[random() & 1];
+  std::string huge = "(?:(?:a[ab]{900}){2}c|(?:b[ab]{900}){2}d|(?:aa[ab]{900}){2}e";
+  for (int i = 0; i < 600; ++i) huge += fmt::format("|word{}", i);  // no text of its beginnings
+  const Pattern made = pattern(huge + ")+");
+  Budget budget = Budget::for_text(hostile.size());
+  re2::StringPiece group;
+  EXPECT_EQ(made.find(hostile, 0, {&group, 1}, budget), Found::too_costly);
+  EXPECT_GT(budget.measured, 0u) << "before it was looked at";
+}
+
 // Where the text of its beginnings gets too long, nothing is known but the width: it is charged with the most.
 TEST(Pattern, knows_no_less_of_an_expression_that_is_too_long_to_be_measured) {
   std::string words = "(?:x";

@@ -293,6 +293,25 @@ class Signals(Case):
             self.assertEqual(gateway.process.popen.wait(15), 0)
             self.assertIn("/slow", log.read_text())
 
+    def test_a_log_that_sigusr1_could_not_open_anew_is_tried_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = pathlib.Path(folder, "logs", "access.log")
+            log.parent.mkdir()
+            options = f"accessLoggingService: {{accessLog: [{{fileSink: {{path: {log}}}}}]}}"
+            gateway = self.use(Gateway({"gateway.yaml": configs.gateway(options=options), "vs.yaml": DIRECT}))
+            gateway.fetch("/one")
+            until(lambda: "/one" in log.read_text(), "the first record")
+            log.parent.rename(pathlib.Path(folder, "old"))
+            gateway.process.popen.send_signal(signal.SIGUSR1)
+            until(lambda: gateway.status("gateways", "gateway-proxy")[0] == "Warning", "the status to tell")
+            gateway.fetch("/two")
+            until(lambda: "/two" in pathlib.Path(folder, "old", "access.log").read_text(), "the old file to go on")
+            log.parent.mkdir()
+            until(log.exists, "the new file")
+            gateway.fetch("/three")
+            until(lambda: "/three" in log.read_text(), "the new file to be used")
+            until(lambda: gateway.status("gateways", "gateway-proxy")[0] == "Accepted", "the status to be good")
+
     def test_sigusr1_opens_log_files_again(self):
         with tempfile.TemporaryDirectory() as folder:
             log = pathlib.Path(folder, "access.log")

@@ -125,6 +125,13 @@ class NotInForce(Case):
         until(lambda: "zz.yaml any more, and may be in what cannot be read" in gateway.status("egresspolicies", "deny", "sluice.dev/v1alpha1")[1], "its reason")
         self.assertIn("deny/none", self.assert_refused(gateway).text())
 
+    def test_two_policies_of_one_name_are_told_on_the_status(self):
+        gateway = self.use(Gateway(configs.dynamic()))
+        self.assertEqual(gateway.status("egresspolicies", "lab", "sluice.dev/v1alpha1")[0], "Accepted")
+        gateway.write("zz.yaml", configs.policy("lab", "gateway-proxy", ["{name: other, action: deny, match: {addresses: [loopback]}}"], kind="Gateway"))
+        until(lambda: gateway.status("egresspolicies", "lab", "sluice.dev/v1alpha1")[0] == "Rejected", "the status")
+        self.assertIn("this object is also in", gateway.status("egresspolicies", "lab", "sluice.dev/v1alpha1")[1])
+
     def test_through_the_api_it_is_stored_rejected_until_its_target_exists(self):
         gateway = self.use(Gateway(configs.dynamic() | {"other.yaml": OTHER_SERVICE}))
         self.assert_status(self.get(gateway), 200)
@@ -219,13 +226,6 @@ class FileNotRead(Case):
         self.assertEqual(gateway.admin("/readyz").text(), "ready\n")
         gateway.write("new.yaml", "a: [\n")
         until(lambda: gateway.metric("^sluice_config_files_unread") == 1, "the new file to be counted")
-
-    def test_two_policies_of_one_name_are_told_on_the_status(self):
-        gateway = self.use(Gateway(configs.dynamic()))
-        self.assertEqual(gateway.status("egresspolicies", "lab", "sluice.dev/v1alpha1")[0], "Accepted")
-        gateway.write("zz.yaml", configs.policy("lab", "gateway-proxy", ["{name: other, action: deny, match: {addresses: [loopback]}}"], kind="Gateway"))
-        until(lambda: gateway.status("egresspolicies", "lab", "sluice.dev/v1alpha1")[0] == "Rejected", "the status")
-        self.assertIn("this object is also in", gateway.status("egresspolicies", "lab", "sluice.dev/v1alpha1")[1])
 
 
 OPEN = "{name: lab, action: allow, match: {addresses: [loopback]}}"

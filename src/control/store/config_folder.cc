@@ -29,7 +29,6 @@ bool is_among(const std::string& text, const std::vector<std::string>& texts) {
   return std::ranges::find(texts, text) != texts.end();
 }
 
-// A file that cannot be read is to the loader like one that cannot be parsed: it must not lose its objects.
 std::vector<ConfigFile> files_to_load(std::vector<ScannedFile>& scanned) {
   std::vector<ConfigFile> files;
   files.reserve(scanned.size());
@@ -109,7 +108,8 @@ FolderScan ConfigFolder::scan_settled() {
   return scan;
 }
 
-void ConfigFolder::load(FolderScan scan, WallTime now) {
+// Whether something stays in force, or closed, since it may be where nobody looked.
+bool ConfigFolder::load(FolderScan scan, WallTime now) {
   loaded_once_ = true;
   tell_missing(scan);
   const std::vector<ConfigFile> files = files_to_load(scan.files);
@@ -124,7 +124,7 @@ void ConfigFolder::load(FolderScan scan, WallTime now) {
   take_in(found, now);
   // After the good ones have been taken in: what has a version in force decides by that.
   not_in_force_.note_rest(found);
-  unsettled_ = known_.moved() && found.unknown.was_asked();
+  return found.unknown.was_asked();
 }
 
 void ConfigFolder::tell_missing(const FolderScan& scan) const {
@@ -202,8 +202,7 @@ Status ConfigFolder::can_change(const ObjectKey& key) const {
 }
 
 Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
-  if (const StoredObject* there = store_.find(object->key); there && known_.is_unread(not_in_force_.home_of(*there)))
-    return can_change(object->key);
+  TRY(can_change(object->key));
   Node body = object->node;
   normalize(body);
   if (const auto place = known_.find(object->key)) {
@@ -216,7 +215,6 @@ Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
     const std::string changed = TRY(text_with_document(text, document.begin, document.end, body, document.flattened));
     return write(place->path, changed, true, object->key.kind, now);
   }
-  TRY(can_change(object->key));
   // A file of that name may hold other objects, or an older and now broken one.
   const std::string path = TRY(path_for(object->key));
   const bool known = known_.find(path) != nullptr;
@@ -228,15 +226,12 @@ Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
 // Each file is written once, however many of its objects go, and all are taken in at the end, also when one fails.
 Status ConfigFolder::erase_all(std::span<const ObjectKey> keys) {
   std::set<ObjectKey> wanted(keys.begin(), keys.end());
-  for (const ObjectKey& key : wanted)
-    if (const StoredObject* there = store_.find(key); there && known_.is_unread(not_in_force_.home_of(*there)))
-      return can_change(key);
+  for (const ObjectKey& key : wanted) TRY(can_change(key));
   std::map<std::string, std::set<ObjectKey>> by_file;
   for (const auto& [path, file] : known_.all()) {
     for (const KnownDocument& document : file.documents)
       if (auto found = wanted.extract(document.key)) by_file[path].insert(std::move(found));
   }
-  for (const ObjectKey& key : wanted) TRY(can_change(key));
   if (!wanted.empty()) return fail(ErrorKind::not_found, fmt::format("{} is in no file", wanted.begin()->to_string()));
   const ObjectStore::Batch batch(store_);
   std::vector<Written> written;
@@ -274,7 +269,7 @@ Status ConfigFolder::write(const std::string& path, const std::string& text, boo
     return fail(ErrorKind::denied,
                 fmt::format("{} would be over {} bytes: put the object into another file", path, kConfigFileBytesMax));
   const unsigned mode = kind == "Secret" ? 0600 : 0644;
-  TRY(replace_file(path, text, exists ? std::optional(known_.find(path)->hash) : std::nullopt, {}, {}, mode));
+  TRY(replace_file(path, text, exists ? std::optional(known_.find(path)->hash) : std::nullopt, mode));
   const Written written{path, text};
   take_in_written(std::span(&written, 1), now);
   return {};
@@ -301,7 +296,8 @@ void ConfigFolder::take_in_written(std::span<const Written> written, WallTime no
     FolderScan scan = scan_folders(paths_);
     untold_ = untold_ || !known_.are(scan);
     scan.moved = true;  // perhaps: nobody has looked, the events are for the next reload
-    return load(std::move(scan), now);
+    unsettled_ = load(std::move(scan), now);
+    return;
   }
   const LoadedConfig loaded = load_config(files, option_fields_);
   known_.add_documents(loaded);

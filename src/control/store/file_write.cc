@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <openssl/sha.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -125,9 +126,8 @@ std::unexpected<Error> changed_meanwhile(const std::string& path) {
 
 // Of files elsewhere: without a word from their server (a delegation, an oplock) no lease is granted, whoever has them.
 bool is_on_network(int fd) {
-  constexpr std::array kNetwork = {0x6969L /* NFS */, 0xFE534D42L /* SMB2 */, 0xFF534D42L /* CIFS */,
-                                   0x517BL /* SMB */, 0x00C36400L /* Ceph */, 0x5346414FL /* AFS */,
-                                   0x01021997L /* 9P */};
+  constexpr std::array<long, 7> kNetwork = {NFS_SUPER_MAGIC,  SMB2_SUPER_MAGIC, CIFS_SUPER_MAGIC, SMB_SUPER_MAGIC,
+                                            CEPH_SUPER_MAGIC, AFS_SUPER_MAGIC,  V9FS_MAGIC};
   struct statfs about{};
   return ::fstatfs(fd, &about) != 0 || std::ranges::find(kNetwork, static_cast<long>(about.f_type)) != kNetwork.end();
 }
@@ -150,7 +150,7 @@ bool is_being_written(int fd) {
   return false;
 }
 
-std::unexpected<Error> open_for_writing(const std::string& path) {
+std::unexpected<Error> written_elsewhere(const std::string& path) {
   return fail(ErrorKind::conflict,
               fmt::format("{} is open for writing in another program; retry when that is done", path));
 }
@@ -160,7 +160,7 @@ Status check_content(const std::string& path, const std::string& expected) {
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
   if (!fd && (errno == ENOENT || errno == ELOOP)) return changed_meanwhile(path);
   if (!fd) return failed("read", path, errno);
-  if (is_being_written(fd.get())) return open_for_writing(path);
+  if (is_being_written(fd.get())) return written_elsewhere(path);
   const auto now = read_all_of(fd.get(), path, SIZE_MAX);
   if (!now) return std::unexpected(now.error());
   if (content_hash(*now) != expected) return changed_meanwhile(path);
@@ -222,24 +222,30 @@ int swap(const char* a, const std::string& b) {
   return ::renameat2(AT_FDCWD, a, AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
 }
 
+Status create(Temporary& temporary, const std::string& path) {
+  // link() never replaces what somebody else put there; the temporary name goes with `temporary`.
+  if (::link(temporary.path(), path.c_str()) == 0) return {};
+  if (errno == EEXIST) return fail(ErrorKind::conflict, fmt::format("{} appeared on disk in the meantime", path));
+  if (errno != EPERM && errno != ENOTSUP && errno != ENOSYS) return failed("create", path, errno);
+  // A file system without hard links.
+  if (::renameat2(AT_FDCWD, temporary.path(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0)
+    return failed("create", path, errno);
+  temporary.renamed();
+  return {};
+}
+
 // Somebody's edit that cannot be put back is kept beside its file, under a name that no start removes.
 std::unexpected<Error> not_put_back(Temporary& temporary, const std::string& path, std::string_view why) {
   std::string kept;
-  int error = EEXIST;
-  for (int i = 1; i <= kKeptMax && error == EEXIST; ++i) {
+  Status done = fail(ErrorKind::conflict, "");
+  for (int i = 1; i <= kKeptMax && !done && done.error().kind == ErrorKind::conflict; ++i) {
     kept = fmt::format("{}{}{}", path, kKeptSuffix, i == 1 ? "" : fmt::format("-{}", i));
-    // link(), where the file system cannot rename to a new name only, leaves the temporary name to be removed.
-    if (::renameat2(AT_FDCWD, temporary.path(), AT_FDCWD, kept.c_str(), RENAME_NOREPLACE) == 0 ||
-        (errno == EINVAL && ::link(temporary.path(), kept.c_str()) == 0))
-      error = 0;
-    else
-      error = errno;
+    done = create(temporary, kept);
   }
-  if (error == 0)
-    ::unlink(temporary.path());
-  else
+  if (!done) {  // where it is: better than nowhere
     kept = temporary.path();
-  temporary.renamed();
+    temporary.renamed();
+  }
   return fail(ErrorKind::conflict, fmt::format("{} was changed on disk in the meantime, and that edit could not be put "
                                                "back ({}): it is in {}",
                                                path, why, kept));
@@ -280,18 +286,6 @@ Status replace_expected(Temporary& temporary, const std::string& path, const std
   return {};
 }
 
-Status create(Temporary& temporary, const std::string& path) {
-  // link() never replaces what somebody else put there; the temporary name goes with `temporary`.
-  if (::link(temporary.path(), path.c_str()) == 0) return {};
-  if (errno == EEXIST) return fail(ErrorKind::conflict, fmt::format("{} appeared on disk in the meantime", path));
-  if (errno != EPERM && errno != ENOTSUP && errno != ENOSYS) return failed("create", path, errno);
-  // A file system without hard links.
-  if (::renameat2(AT_FDCWD, temporary.path(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0)
-    return failed("create", path, errno);
-  temporary.renamed();
-  return {};
-}
-
 }  // namespace
 
 std::string content_hash(std::string_view bytes) {
@@ -310,15 +304,15 @@ Result<std::string> read_file(const std::string& path, size_t bytes_max) {
 Result<std::string> read_written_file(const std::string& path, size_t bytes_max) {
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return failed("read", path, errno);
-  if (is_being_written(fd.get())) return open_for_writing(path);
+  if (is_being_written(fd.get())) return written_elsewhere(path);
   auto bytes = read_all_of(fd.get(), path, bytes_max);
-  if (bytes && is_being_written(fd.get())) return open_for_writing(path);  // opened in between
+  if (bytes && is_being_written(fd.get())) return written_elsewhere(path);  // opened in between
   return bytes;
 }
 
 Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected,
-                    const std::function<void()>& meanwhile, const std::function<void()>& before_back,
-                    unsigned new_mode) {
+                    unsigned new_mode, const std::function<void()>& meanwhile,
+                    const std::function<void()>& before_back) {
   struct stat there{};
   there.st_mode = new_mode;
   if (expected) {

@@ -25,8 +25,8 @@ std::string content_hash(std::string_view bytes);  // SHA-256, 32 bytes
 // A new file gets `new_mode`. For tests: `meanwhile` runs between the last look at the file and the moment in which it
 // is taken away, `before_back` before each time that something is put back.
 Status replace_file(const std::string& path, std::string_view bytes, const std::optional<std::string>& expected,
-                    const std::function<void()>& meanwhile = {}, const std::function<void()>& before_back = {},
-                    unsigned new_mode = 0644);
+                    unsigned new_mode = 0644, const std::function<void()>& meanwhile = {},
+                    const std::function<void()>& before_back = {});
 Status remove_file(const std::string& path, const std::string& expected, const std::function<void()>& meanwhile = {});
 
 // Temporary files that writers which are no more left in the folder.

@@ -15,6 +15,8 @@
 namespace sluice {
 namespace {
 
+constexpr unsigned kMode = 0644;
+
 TEST(ReplaceFile, replaces_what_was_expected_and_keeps_the_mode) {
   const TestFolder folder;
   folder.write("a", "old");
@@ -135,7 +137,7 @@ TEST(ReplaceFile, gives_back_an_edit_that_came_between_the_look_and_the_swap) {
   for (const Edit& edit : kEdits) {
     const TestFolder folder;
     folder.write("a", "old");
-    const auto done = replace_file(folder.path("a"), "ours", content_hash("old"), [&] { edit.make(folder); });
+    const auto done = replace_file(folder.path("a"), "ours", content_hash("old"), kMode, [&] { edit.make(folder); });
     ASSERT_FALSE(done) << edit.name;
     EXPECT_EQ(done.error().kind, ErrorKind::conflict) << edit.name << done.error().message;
     EXPECT_TRUE(done.error().message.contains("was changed on disk in the meantime")) << done.error().message;
@@ -165,7 +167,7 @@ TEST(ReplaceFile, leaves_a_file_to_an_editor_that_has_it_open_for_writing) {
     const auto open = [&] { editor = ::open(folder.path("a").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC); };
     if (opened_before) open();
     const auto done =
-        replace_file(folder.path("a"), "ours", content_hash("old"), opened_before ? [] {} : std::function(open));
+        replace_file(folder.path("a"), "ours", content_hash("old"), kMode, opened_before ? [] {} : std::function(open));
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().kind, ErrorKind::conflict) << done.error().message;
     ASSERT_EQ(::write(editor, " and theirs", 11), 11);
@@ -182,7 +184,7 @@ TEST(ReplaceFile, takes_no_edit_for_its_own_file_by_a_number_that_was_given_agai
   folder.write("a", "old");
   const auto edit = [&folder](std::string_view text) { rename_over(folder, text); };
   const auto done = replace_file(
-      folder.path("a"), "ours", content_hash("old"), [&] { edit("first"); },
+      folder.path("a"), "ours", content_hash("old"), kMode, [&] { edit("first"); },
       [&, edited = false]() mutable {
         if (std::exchange(edited, true)) return;
         edit("second");
@@ -201,7 +203,7 @@ TEST(ReplaceFile, gives_back_an_edit_that_was_written_into_its_own_file) {
     std::ofstream editor;
     bool edited = false;
     const auto done = replace_file(
-        folder.path("a"), "ours", content_hash("old"), [&] { rename_over(folder, "first"); },
+        folder.path("a"), "ours", content_hash("old"), kMode, [&] { rename_over(folder, "first"); },
         [&] {
           if (std::exchange(edited, true)) return;
           editor.open(folder.path("a"));
@@ -221,7 +223,7 @@ TEST(ReplaceFile, keeps_an_edit_that_cannot_be_put_back) {
   folder.write("a", "old");
   int edits = 0;
   const auto edit = [&] { rename_over(folder, fmt::format("edit {}", ++edits)); };
-  const auto done = replace_file(folder.path("a"), "ours", content_hash("old"), edit, edit);
+  const auto done = replace_file(folder.path("a"), "ours", content_hash("old"), kMode, edit, edit);
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().kind, ErrorKind::conflict);
   EXPECT_EQ(done.error().message,
@@ -231,6 +233,13 @@ TEST(ReplaceFile, keeps_an_edit_that_cannot_be_put_back) {
   remove_leftovers(folder.path());
   EXPECT_EQ(folder.names(), "a a.not-put-back");
   EXPECT_EQ(folder.read("a.not-put-back"), fmt::format("edit {}", edits));
+
+  const int before = edits;  // once more: the first one stays
+  ASSERT_FALSE(replace_file(folder.path("a"), "ours", content_hash(folder.read("a")), kMode, edit, edit));
+  remove_leftovers(folder.path());
+  EXPECT_EQ(folder.names(), "a a.not-put-back a.not-put-back-2");
+  EXPECT_EQ(folder.read("a.not-put-back"), fmt::format("edit {}", before));
+  EXPECT_EQ(folder.read("a.not-put-back-2"), fmt::format("edit {}", edits));
 }
 
 TEST(ReplaceFile, loses_no_edit_when_there_are_no_descriptors_left) {
@@ -240,7 +249,7 @@ TEST(ReplaceFile, loses_no_edit_when_there_are_no_descriptors_left) {
   ::getrlimit(RLIMIT_NOFILE, &before);
   int edits = 0;
   const auto done = replace_file(
-      folder.path("a"), "ours", content_hash("old"), [&] { rename_over(folder, "first"); },
+      folder.path("a"), "ours", content_hash("old"), kMode, [&] { rename_over(folder, "first"); },
       [&] {
         if (++edits > 1) return;
         rename_over(folder, "second");

@@ -63,11 +63,15 @@ void FolderWatch::want(const std::string& folder, std::string_view name) {
 std::vector<std::string> FolderWatch::follow(const std::vector<std::string>& folders,
                                              const std::vector<std::string>& paths) {
   wanted_.clear();
-  for (const std::string& folder : folders) wanted_[folder].all_config_files = true;
+  for (const std::string& folder : folders) wanted_[folder] = {.all_config_files = true, .names = {}, .needed = true};
   for (const std::string& path : paths) {
     // And the names of the folders above: one of them may be exchanged for another.
-    for (std::string at = path; at != "/" && at != "."; at = parent_of(at))
-      if (is_folder(parent_of(at))) want(parent_of(at), name_of(at));
+    bool is_nearest = true;
+    for (std::string at = path; at != "/" && at != "."; at = parent_of(at)) {
+      if (!is_folder(parent_of(at))) continue;
+      want(parent_of(at), name_of(at));
+      if (std::exchange(is_nearest, false)) wanted_[parent_of(at)].needed = true;
+    }
   }
   std::vector<std::string> problems;
   std::map<int, std::vector<std::string>> now;
@@ -76,7 +80,7 @@ std::vector<std::string> FolderWatch::follow(const std::vector<std::string>& fol
     const int watch = ::inotify_add_watch(fd_, folder.c_str(), events | IN_ONLYDIR);
     if (watch >= 0) {
       now[watch].push_back(folder);
-    } else if (errno != ENOENT && errno != ENOTDIR) {
+    } else if (errno != ENOENT && errno != ENOTDIR && (what.needed || errno != EACCES)) {
       problems.push_back(fmt::format("cannot watch {}: {}{}", folder, std::strerror(errno),
                                      errno == ENOSPC ? "; raise fs.inotify.max_user_watches" : ""));
     }

@@ -34,6 +34,7 @@ class FolderWatch {
   struct Watched {
     bool all_config_files = false;
     std::set<std::string> names;
+    bool needed = false;  // else it is well if it can be watched: a folder far above
   };
 
   explicit FolderWatch(int fd) : fd_(fd) {}

@@ -34,8 +34,8 @@ void KnownFiles::take(const FolderScan& scan, const LoadedConfig& loaded, Diagno
   // A file that says what another one said before was moved: it is good for what that one was.
   std::map<std::string_view, bool> was_good;
   for (const auto& [path, file] : before) {
-    const auto [at, is_first] = was_good.try_emplace(file.hash, file.was_good);
-    at->second = at->second && file.was_good;
+    bool& good = was_good.try_emplace(file.hash, true).first->second;
+    good = good && file.was_good;
   }
   for (const ScannedFile& file : scan.files) {
     const auto known = before.find(file.path);
@@ -44,7 +44,8 @@ void KnownFiles::take(const FolderScan& scan, const LoadedConfig& loaded, Diagno
     files_[file.path] = {.hash = file.hash,
                          .broken = file.problem,
                          .nameless = {},
-                         .read = file.problem.empty() && file.size <= kConfigFileBytesMax,
+                         .too_large = file.size > kConfigFileBytesMax,
+                         .unreadable = !file.problem.empty(),
                          .being_written = file.being_written,
                          .was_good = moved != was_good.end() ? moved->second : !is_new && known->second.was_good,
                          .is_new = is_new,
@@ -116,10 +117,10 @@ Unknown KnownFiles::unknown(std::span<const ConfigFile> files) const {
   for (const ConfigFile& file : files) {
     const KnownFile& known = files_.at(file.path);
     const std::string& why = known.broken.empty() ? known.nameless : known.broken;
-    if (!why.empty() && known.read) unknown.add_text({file.path, why, known.changed}, file.bytes);
+    if (!why.empty() && known.is_seen()) unknown.add_text({file.path, why, known.changed}, file.bytes);
   }
   for (const auto& [path, file] : files_)
-    if (!file.read) unknown.add_unseen({path, file.broken, file.changed});
+    if (!file.is_seen()) unknown.add_unseen({path, file.broken, file.changed});
   for (const std::string& path : unlisted_)
     unknown.add_unseen({path, fmt::format("{} cannot be listed", path), newly_unlisted_.contains(path)});
   for (const std::string& why : left_out_) unknown.add_unseen({"", why, true});
@@ -132,16 +133,12 @@ std::vector<std::string> KnownFiles::problems() const {
   for (const std::string& path : gone_)
     out.push_back(fmt::format("{} is not there; what it held stays in force until it is back", path));
   for (const auto& [path, file] : files_)
-    if (!file.broken.empty())
-      out.push_back(file.read || file.hash.starts_with("too large") ? file.broken
-                                                                    : fmt::format("{}: {}", path, file.broken));
+    if (!file.broken.empty()) out.push_back(file.broken);
   return out;
 }
 
 bool KnownFiles::incomplete() const {
-  return !unlisted_.empty() || std::ranges::any_of(files_, [](const auto& entry) {
-    return !entry.second.read && !entry.second.hash.starts_with("too large");
-  });
+  return !unlisted_.empty() || std::ranges::any_of(files_, [](const auto& file) { return file.second.unreadable; });
 }
 
 }  // namespace sluice

@@ -27,12 +27,15 @@ struct KnownFile {
   std::string hash;
   std::string broken;          // why it could not be read or parsed, "" when it could
   std::string nameless;        // what is wrong with a document that is no object one could tell, "" without one
-  bool read = true;            // its bytes are known
-  bool being_written = false;  // that is why not
+  bool too_large = false;      // to be read
+  bool unreadable = false;     // for another reason, which may go without a change that is noticed
+  bool being_written = false;  // that is it
   bool was_good = false;       // it could be parsed, now or before: what it held then is in force
   bool is_new = false;         // it was not there the last time
   bool changed = false;        // it says something else than the last time; new ones too
   std::vector<KnownDocument> documents;
+
+  bool is_seen() const { return !too_large && !unreadable; }  // its bytes are known
 };
 
 class KnownFiles {
@@ -67,12 +70,12 @@ class KnownFiles {
   // All that nobody has seen or understood. A path that is gone is none of it: what is moved there is not there.
   // `files` must outlive it.
   Unknown unknown(std::span<const ConfigFile> files) const;
-  // Why something could not be seen though it is no file of these: for each folder, limit, and moving files.
+  // As scanned: paths that are not there, folders that cannot be listed, limits that left something out.
   const std::vector<std::string>& gone() const { return gone_; }
   const std::vector<std::string>& unlisted() const { return unlisted_; }
   const std::vector<std::string>& left_out() const { return left_out_; }
   bool moved() const { return moved_; }
-  // All of these and each broken file, a sentence each.
+  // All of these, and each file that cannot be read or parsed, in a sentence.
   std::vector<std::string> problems() const;
   // Something is not known that may come to be known without a change that is noticed.
   bool incomplete() const;

@@ -162,7 +162,8 @@ void NotInForce::note_gaps(Found& found) {
   for (const auto& [path, file] : files_.all()) {
     // What is being written anew was not there: nothing that closed can be in it but what is kept by its name.
     const bool is_coming = file.being_written && file.is_new && settled_once_;
-    if (!file.read && !is_coming && std::ranges::none_of(gaps_, [&](const PolicyGap& gap) { return gap.file == path; }))
+    if (!file.is_seen() && !is_coming &&
+        std::ranges::none_of(gaps_, [&](const PolicyGap& gap) { return gap.file == path; }))
       gaps_.push_back(gap_of_file(path, 0, file.broken));
   }
   drop_closed_gaps();

@@ -38,8 +38,8 @@ void check_templates(Fields& f, const TransformationTemplate& o) {
     if (!parses && !compiled->first_variable().empty() && !text.text.contains("{%"))
       say(Severity::warning,
           fmt::format(
-              "{} would be a field of the body, which is not parsed ({}): it is not found, and each request gets "
-              "400. There is no extractor of that name",
+              "{} would be a field of the body, which is not parsed ({}): it is never found, and each request gets 400 "
+              "unless it stands in default() or exists()",
               compiled->first_variable(), o.passthrough ? "passthrough" : "parseBodyBehavior: DontParse"));
   };
   const auto at = [&f](Keys keys) {

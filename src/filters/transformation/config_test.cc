@@ -101,7 +101,7 @@ TEST(TransformationConfig, says_where_a_template_is_wrong) {
        "headers.a.text: warning: user.name would be a field of the body, which is not parsed (passthrough)"},
       {"{parseBodyBehavior: DontParse, headers: {a: {text: '{{ user.name }}'}}}",
        "headers.a.text: warning: user.name would be a field of the body, which is not parsed (parseBodyBehavior: "
-       "DontParse): it is not found, and each request gets 400"},
+       "DontParse): it is never found, and each request gets 400"},
       {"boddy: {text: x}", "did you mean \"body\""},
   };
   for (const auto& [yaml, expected] : rows) {
