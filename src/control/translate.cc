@@ -16,6 +16,8 @@ constexpr MetricFamily kServicesClosed{"sluice_virtual_service_closed_total",
                                        "Requests refused because the VirtualService of their host is not in force."};
 constexpr MetricFamily kRedirectTooCostly{"sluice_redirect_regex_too_costly_total",
                                           "Redirects answered with 500 because their expression would cost too much."};
+constexpr MetricFamily kMatchTooCostly{"sluice_route_match_too_costly_total",
+                                       "Requests refused because the expressions of matchers would take too long."};
 constexpr MetricFamily kPolicyGaps{"sluice_egress_policies_not_in_force",
                                    "What may be an EgressPolicy and is not in force: what it is for refuses.",
                                    MetricType::gauge};
@@ -483,8 +485,8 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
 }
 
 std::vector<MetricFamily> translation_metric_families() {
-  return {kNoRoute,    kRouteChanges, kRouteEndless, kSnapshotsLive, kServicesClosed, kRedirectTooCostly,
-          kPolicyGaps, kServicesOut,  kKept,         kClusters,      kSeries};
+  return {kNoRoute,        kRouteChanges, kRouteEndless, kSnapshotsLive, kServicesClosed, kRedirectTooCostly,
+          kMatchTooCostly, kPolicyGaps,   kServicesOut,  kKept,          kClusters,       kSeries};
 }
 
 void count_what_is_there(Metrics& metrics) {
@@ -500,7 +502,8 @@ Translator::Translator(TranslateOptions options)
       dynamic_metrics_(std::make_shared<DynamicMetrics>(*options_.metrics)),
       server_metrics_(std::make_shared<ServerMetrics>(*options_.metrics, "http")),
       router_counters_{options_.metrics->metric(kNoRoute, {{"envoy_http_conn_manager_prefix", "http"}}),
-                       options_.metrics->metric(kRouteChanges), options_.metrics->metric(kRouteEndless)},
+                       options_.metrics->metric(kRouteChanges), options_.metrics->metric(kRouteEndless),
+                       options_.metrics->metric(kMatchTooCostly)},
       services_closed_(options_.metrics->metric(kServicesClosed)),
       redirects_too_costly_(options_.metrics->metric(kRedirectTooCostly)),
       snapshots_live_(options_.metrics->metric(kSnapshotsLive)),

@@ -40,8 +40,16 @@ void print_routes(const std::vector<Explanation::Route>& routes) {
     print_line("", "a filter had the route chosen again; all filters above take part, equal ones once");
 }
 
+void print_answer(const Request& request, const Explained& result) {
+  if (result.error)
+    print_line("answer", result.error->message);
+  else
+    print_line("answer", fmt::format("{}, details {}", result.response->status, request.info.details));
+}
+
 // What was looked at: the host by authority, then its routes in order.
-void print_no_route(const RouteTable& table, const Request& request) {
+void print_no_route(const RouteTable& table, Request& request, const Explained& result) {
+  request.match_effort = kMatchEffortMax;  // as when the route was looked for
   constexpr size_t kShownMax = 20;
   const VirtualHostEntry* host = table.find_host(request.authority);
   if (!host) {
@@ -63,7 +71,10 @@ void print_no_route(const RouteTable& table, const Request& request) {
                  fmt::format("{}: {}", host->routes[i]->generated_name, host->routes[i]->matcher.mismatch(request)));
     }
   }
-  print_line("answer", "none fits: 404, flag NR, details route_not_found");
+  if (request.info.details == "route_not_found")
+    print_line("answer", "none fits: 404, flag NR, details route_not_found");
+  else
+    print_answer(request, result);
 }
 
 void explain_listener(const SnapshotListener& listener, const ExplainRequest& options, const RequestTarget& target,
@@ -96,7 +107,7 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   bool done = false;
   Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
   runner.start(run_filters(*listener.router, request, result));
-  if (explanation.routes.empty()) return print_no_route(listener.router->table(), request);
+  if (explanation.routes.empty()) return print_no_route(listener.router->table(), request, result);
   print_routes(explanation.routes);
   if (!done) {
     runner.cancel();
@@ -106,10 +117,7 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   if (!explanation.destination.empty()) print_line("destination", explanation.destination);
   if (!explanation.address_class.empty()) print_line("address", explanation.address_class);
   if (!explanation.verdict.empty()) print_line("verdict", explanation.verdict);
-  if (result.error)
-    print_line("answer", result.error->message);
-  else if (!explanation.reached)
-    print_line("answer", fmt::format("{}, details {}", result.response->status, info.details));
+  if (result.error || !explanation.reached) print_answer(request, result);
 }
 
 }  // namespace

@@ -69,6 +69,9 @@ struct TakenToken {
   const TakenToken* before = nullptr;
 };
 
+// Enough for the largest expression and the longest line of a head, some 80 ms at most: only several such are refused.
+inline constexpr size_t kMatchEffortMax = 9U << 20;
+
 struct Request {
   Request(Arena& a, Loop& l, StreamInfo& i) : arena(a), loop(l), info(i), headers(a) {}
 
@@ -109,7 +112,9 @@ struct Request {
   Rerouter* rerouter = nullptr;
   Rerouting* rerouting = nullptr;  // set once a filter of another route has its turn
   unsigned route_changes = 0;
-  const TakenToken* taken = nullptr;       // the last one
+  const TakenToken* taken = nullptr;  // the last one
+  // What conditions on it and on its answer may still cost beside a step a byte (regex/whole.h).
+  size_t match_effort = kMatchEffortMax;
   size_t body_buffer_bytes_max = 1 << 20;  // perConnectionBufferLimitBytes
   BodyBudget* body_budget = nullptr;       // of the process, for read_all(); null: none
 

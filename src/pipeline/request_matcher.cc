@@ -1,17 +1,19 @@
 #include "pipeline/request_matcher.h"
 
 #include <fmt/format.h>
-#include <re2/re2.h>
 #include <algorithm>
 
 #include "base/strings.h"
 #include "config/regex.h"
 
 namespace sluice {
+
+using regex::Found;
+
 namespace {
 
-bool matches_whole(const re2::RE2& regex, std::string_view text) {
-  return re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), regex);
+Found found(bool fits) {
+  return fits ? Found::yes : Found::no;
 }
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
@@ -54,85 +56,96 @@ Result<RequestMatcher> RequestMatcher::compile(const kinds::Matcher& matcher) {
   out.case_sensitive_ = matcher.case_sensitive;
   out.path_ = matcher.path;
   out.any_path_ = matcher.path_match == kinds::PathMatch::prefix && matcher.path == "/";
-  if (matcher.path_match == kinds::PathMatch::regex) out.path_regex_ = TRY(compile_regex(matcher.path));
+  if (matcher.path_match == kinds::PathMatch::regex) out.path_regex_ = regex::Whole(TRY(compile_regex(matcher.path)));
   if (std::ranges::all_of(matcher.methods, plain_method))
     out.methods_ = matcher.methods;
   else
-    out.method_regex_ = TRY(compile_regex(join(matcher.methods, "|")));
+    out.method_regex_ = regex::Whole(TRY(compile_regex(join(matcher.methods, "|"))));
   for (const kinds::HeaderMatcher& header : matcher.headers) {
     HeaderTest& test = out.headers_.emplace_back();
-    test = {to_lower(header.name), header.value, nullptr, header.invert_match};
-    if (header.regex && !header.value.empty()) test.regex = TRY(compile_regex(header.value));
+    test = {to_lower(header.name), header.value, {}, header.invert_match};
+    if (header.regex && !header.value.empty()) test.regex = regex::Whole(TRY(compile_regex(header.value)));
   }
   for (const kinds::QueryParameterMatcher& parameter : matcher.query_parameters) {
     QueryTest& test = out.query_.emplace_back();
-    test = {parameter.name, parameter.value, nullptr};
-    if (parameter.regex && !parameter.value.empty()) test.regex = TRY(compile_regex(parameter.value));
+    test = {parameter.name, parameter.value, {}};
+    if (parameter.regex && !parameter.value.empty()) test.regex = regex::Whole(TRY(compile_regex(parameter.value)));
   }
   out.path_only_ = out.headers_.empty() && out.query_.empty() && matcher.methods.empty();
   return out;
 }
 
-bool RequestMatcher::matches(const Request& request) const {
-  if (!path_matches(request.path)) return false;
-  if (path_only_) return true;
-  return method_matches(request.method) &&
-         std::ranges::all_of(headers_, [&](const HeaderTest& test) { return header_matches(test, request); }) &&
-         std::ranges::all_of(query_, [&](const QueryTest& test) { return query_matches(test, request.path); });
+Found RequestMatcher::matches(Request& request) const {
+  Found fits = path_matches(request);
+  if (path_only_ || fits != Found::yes) return fits;
+  fits = method_matches(request);
+  for (size_t i = 0; i < headers_.size() && fits == Found::yes; ++i) fits = header_matches(headers_[i], request);
+  for (size_t i = 0; i < query_.size() && fits == Found::yes; ++i) fits = query_matches(query_[i], request);
+  return fits;
 }
 
-std::string RequestMatcher::mismatch(const Request& request) const {
-  if (!path_matches(request.path)) {
-    static constexpr std::string_view kForms[] = {"begin with", "equal", "match the expression"};
-    return fmt::format("the path does not {} {}", kForms[static_cast<size_t>(path_match_)], json_quote(path_));
-  }
-  if (!method_matches(request.method)) return fmt::format("the method {} is not among its methods", request.method);
+std::string RequestMatcher::mismatch(Request& request) const {
+  static constexpr std::string_view kForms[] = {"begin with", "equal", "match the expression"};
+  const auto told = [](Found fits, std::string what, const std::string& misfit) {
+    return what + (fits == Found::too_costly ? " takes too long to compare" : misfit);
+  };
+  if (const Found fits = path_matches(request); fits != Found::yes)
+    return told(fits, "the path",
+                fmt::format(" does not {} {}", kForms[static_cast<size_t>(path_match_)], json_quote(path_)));
+  if (const Found fits = method_matches(request); fits != Found::yes)
+    return told(fits, fmt::format("the method {}", request.method), " is not among its methods");
   for (const HeaderTest& test : headers_)
-    if (!header_matches(test, request)) return fmt::format("the header {} does not fit", json_quote(test.name));
+    if (const Found fits = header_matches(test, request); fits != Found::yes)
+      return told(fits, fmt::format("the header {}", json_quote(test.name)), " does not fit");
   for (const QueryTest& test : query_)
-    if (!query_matches(test, request.path))
-      return fmt::format("the query parameter {} does not fit", json_quote(test.name));
+    if (const Found fits = query_matches(test, request); fits != Found::yes)
+      return told(fits, fmt::format("the query parameter {}", json_quote(test.name)), " does not fit");
   return {};
 }
 
-bool RequestMatcher::path_matches(std::string_view path) const {
-  if (any_path_) return path.starts_with('/') || path == "*";  // "/" is every path, OPTIONS * too
-  return matched_bytes(path).has_value();
+Found RequestMatcher::path_matches(Request& request) const {
+  const std::string_view path = request.path;
+  if (any_path_) return found(path.starts_with('/') || path == "*");  // "/" is every path, OPTIONS * too
+  if (path_regex_) return path_regex_.matches(request.path_without_query(), request.match_effort);
+  return found(plain_match(request.path_without_query()).has_value());
 }
 
 std::optional<size_t> RequestMatcher::matched_bytes(std::string_view path) const {
   const std::string_view plain = path.substr(0, path.find('?'));
-  bool fits = false;
-  size_t bytes = plain.size();
-  switch (path_match_) {
-    case kinds::PathMatch::prefix:
-      fits = case_sensitive_ ? plain.starts_with(path_) : starts_with_ignoring_case(plain, path_);
-      bytes = path_.size();
-      break;
-    case kinds::PathMatch::exact: fits = case_sensitive_ ? plain == path_ : equals_ignoring_case(plain, path_); break;
-    case kinds::PathMatch::regex: fits = matches_whole(*path_regex_, plain); break;
-  }
-  if (!fits) return std::nullopt;
-  return bytes;
+  if (!path_regex_) return plain_match(plain);
+  size_t effort = SIZE_MAX;  // once for a rewrite
+  if (path_regex_.matches(plain, effort) != Found::yes) return std::nullopt;
+  return plain.size();
 }
 
-bool RequestMatcher::method_matches(std::string_view method) const {
-  if (method_regex_) return matches_whole(*method_regex_, method);
-  return methods_.empty() || std::ranges::find(methods_, method) != methods_.end();
+std::optional<size_t> RequestMatcher::plain_match(std::string_view plain) const {
+  if (path_match_ == kinds::PathMatch::exact)
+    return (case_sensitive_ ? plain == path_ : equals_ignoring_case(plain, path_)) ? std::optional(plain.size())
+                                                                                   : std::nullopt;
+  return (case_sensitive_ ? plain.starts_with(path_) : starts_with_ignoring_case(plain, path_))
+             ? std::optional(path_.size())
+             : std::nullopt;
 }
 
-bool RequestMatcher::header_matches(const HeaderTest& test, const Request& request) {
+Found RequestMatcher::method_matches(Request& request) const {
+  if (method_regex_) return method_regex_.matches(request.method, request.match_effort);
+  return found(methods_.empty() || std::ranges::find(methods_, request.method) != methods_.end());
+}
+
+Found RequestMatcher::header_matches(const HeaderTest& test, Request& request) {
   const auto value = header_value(request, test.name);
-  if (test.value.empty()) return value.has_value() != test.invert;
-  if (!value) return false;  // as Envoy, also when inverted
-  return (test.regex ? matches_whole(*test.regex, *value) : *value == test.value) != test.invert;
+  if (test.value.empty()) return found(value.has_value() != test.invert);
+  if (!value) return Found::no;  // as Envoy, also when inverted
+  if (!test.regex) return found((*value == test.value) != test.invert);
+  const Found fits = test.regex.matches(*value, request.match_effort);
+  return fits == Found::too_costly ? fits : found((fits == Found::yes) != test.invert);
 }
 
-bool RequestMatcher::query_matches(const QueryTest& test, std::string_view path) {
-  const auto value = query_value(path, test.name);
-  if (!value) return false;
-  if (test.value.empty()) return true;
-  return test.regex ? matches_whole(*test.regex, *value) : *value == test.value;
+Found RequestMatcher::query_matches(const QueryTest& test, Request& request) {
+  const auto value = query_value(request.path, test.name);
+  if (!value) return Found::no;
+  if (test.value.empty()) return Found::yes;
+  return test.regex ? test.regex.matches(*value, request.match_effort) : found(*value == test.value);
 }
 
 }  // namespace sluice

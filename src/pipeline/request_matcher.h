@@ -12,10 +12,7 @@
 
 #include "config/kinds/matcher.h"
 #include "pipeline/message.h"
-
-namespace re2 {
-class RE2;
-}
+#include "regex/whole.h"
 
 namespace sluice {
 
@@ -26,9 +23,11 @@ class RequestMatcher {
   // The error names the regular expression that does not compile.
   static Result<RequestMatcher> compile(const kinds::Matcher& matcher);
 
-  bool matches(const Request& request) const;
+  // too_costly where its expressions would cost more than the request has left (Request::match_effort): the request is
+  // to be refused then.
+  regex::Found matches(Request& request) const;
   // For people: what of it does not fit first, such as `the path does not begin with "/a"`; "" when it matches.
-  std::string mismatch(const Request& request) const;
+  std::string mismatch(Request& request) const;
 
   kinds::PathMatch path_match() const { return path_match_; }
   // Prefix, whole path or pattern, as configured.
@@ -38,32 +37,32 @@ class RequestMatcher {
   std::optional<size_t> matched_bytes(std::string_view path) const;
 
  private:
-  using Regex = std::shared_ptr<const re2::RE2>;
   struct HeaderTest {
     std::string name;   // lower case
     std::string value;  // exact; presence when empty and no regex
-    Regex regex;
+    regex::Whole regex;
     bool invert = false;
   };
   struct QueryTest {
     std::string name;
     std::string value;
-    Regex regex;
+    regex::Whole regex;
   };
 
-  bool path_matches(std::string_view path) const;
-  bool method_matches(std::string_view method) const;
-  static bool header_matches(const HeaderTest& test, const Request& request);
-  static bool query_matches(const QueryTest& test, std::string_view path);
+  regex::Found path_matches(Request& request) const;
+  regex::Found method_matches(Request& request) const;
+  static regex::Found header_matches(const HeaderTest& test, Request& request);
+  static regex::Found query_matches(const QueryTest& test, Request& request);
+  std::optional<size_t> plain_match(std::string_view plain) const;
 
   kinds::PathMatch path_match_ = kinds::PathMatch::prefix;
   bool case_sensitive_ = true;
   bool any_path_ = true;   // prefix "/"
   bool path_only_ = true;  // no headers, query parameters, methods
   std::string path_ = "/";
-  Regex path_regex_;
+  regex::Whole path_regex_;
   std::vector<std::string> methods_;  // plain names
-  Regex method_regex_;                // instead, when one of them is a regular expression
+  regex::Whole method_regex_;         // instead, when one of them is a regular expression
   std::vector<HeaderTest> headers_;
   std::vector<QueryTest> query_;
 };

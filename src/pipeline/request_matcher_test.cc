@@ -25,7 +25,7 @@ class RequestMatchers : public testing::Test {
   bool matches(const kinds::Matcher& matcher) {
     auto compiled = RequestMatcher::compile(matcher);
     EXPECT_TRUE(compiled) << compiled.error().message;
-    return compiled && compiled->matches(request);
+    return compiled && compiled->matches(request) == regex::Found::yes;
   }
 
   Loop loop;
@@ -206,6 +206,19 @@ TEST_F(RequestMatchers, refuse_regular_expressions_that_do_not_compile) {
   EXPECT_FALSE(RequestMatcher::compile({.headers = {{"a", "[", true}}}));
   EXPECT_FALSE(RequestMatcher::compile({.query_parameters = {{"a", "[", true}}}));
   EXPECT_FALSE(RequestMatcher::compile({.methods = {"("}}));
+}
+
+// An inverted condition too is undecided, and neither yes nor no.
+TEST_F(RequestMatchers, say_that_they_would_take_too_long_rather_than_no) {
+  request.headers.set("x-long", arena.copy(std::string(15'000, 'a')));
+  request.match_effort = 1000;
+  for (const bool invert : {false, true}) {
+    auto compiled = RequestMatcher::compile(
+        {.headers = {{.name = "x-long", .value = "(?:a|b)*a(?:a|b){200}", .regex = true, .invert_match = invert}}});
+    ASSERT_TRUE(compiled);
+    EXPECT_EQ(compiled->matches(request), regex::Found::too_costly);
+    EXPECT_EQ(compiled->mismatch(request), "the header \"x-long\" takes too long to compare");
+  }
 }
 
 }  // namespace

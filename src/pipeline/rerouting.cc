@@ -14,6 +14,18 @@ class NoRoute final : public Filter {
   }
 };
 
+class TooCostly final : public Filter {
+ public:
+  Task<Response> handle(Request& request, Next) const override {
+    static log::Site site{LogLevel::warn, "route", "the expressions of matchers would take too long on a request"};
+    if (site.admits())
+      site.write({{"authority", request.authority},
+                  {"path", request.path},
+                  {"remedy", "fewer of them that repeat groups, such as (a|b){100}, for long headers and paths"}});
+    return local_reply(request, 500, "it would take too long to find the route", "route_match_too_costly");
+  }
+};
+
 class Endless final : public Filter {
  public:
   Task<Response> handle(Request& request, Next) const override {
@@ -93,6 +105,11 @@ Task<Response> finish_rerouted(Request& request, Response response) {
 
 const Chain& no_route_chain() {
   static const Chain chain{.filters = {}, .terminal = std::make_shared<NoRoute>()};
+  return chain;
+}
+
+const Chain& too_costly_chain() {
+  static const Chain chain{.filters = {}, .terminal = std::make_shared<TooCostly>()};
   return chain;
 }
 

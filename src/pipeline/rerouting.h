@@ -55,8 +55,10 @@ Task<Response> go_on_rerouted(Request& request, const Chain& chain, size_t at);
 // stand around everything.
 Task<Response> finish_rerouted(Request& request, Response response);
 
-// Chains without filters: 404 where no route fits; 500 where the route was chosen too often.
+// Chains without filters: 404 where no route fits; 500 where it would take too long to say which fits, and where the
+// route was chosen too often.
 const Chain& no_route_chain();
+const Chain& too_costly_chain();
 const Chain& endless_chain();
 
 }  // namespace sluice

@@ -123,12 +123,17 @@ const VirtualHostEntry* RouteTable::find_host(std::string_view authority) const 
   return index == DomainMap::kNone ? nullptr : &hosts_[index];
 }
 
-const RouteEntry* RouteTable::find(const Request& request) const {
+RouteSearch RouteTable::find(Request& request) const {
   const VirtualHostEntry* host = find_host(request.authority);
-  if (!host) return nullptr;
-  for (const auto& route : host->routes)
-    if (route->matcher.matches(request)) return route.get();
-  return nullptr;
+  if (!host) return {};
+  for (const auto& route : host->routes) {
+    const regex::Found fits = route->matcher.matches(request);
+    if (fits == regex::Found::no) continue;
+    if (fits == regex::Found::too_costly) [[unlikely]]
+      return {.too_costly = true};
+    return {.route = route.get()};
+  }
+  return {};
 }
 
 }  // namespace sluice

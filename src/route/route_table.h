@@ -46,14 +46,20 @@ class DomainMap {
   size_t longest_ = 0;
 };
 
+// Nothing fits, or it would take too long to say which: the request is refused.
+struct RouteSearch {
+  const RouteEntry* route = nullptr;
+  bool too_costly = false;
+};
+
 class RouteTable {
  public:
   // An error when two hosts share a domain (the translation has told their owners before).
   static Result<std::unique_ptr<const RouteTable>> create(std::vector<VirtualHostEntry> hosts);
 
   const VirtualHostEntry* find_host(std::string_view authority) const;
-  // The route for the request's authority, path and headers; nullptr when none fits.
-  const RouteEntry* find(const Request& request) const;
+  // The route for the request's authority, path and headers.
+  RouteSearch find(Request& request) const;
 
   std::span<const VirtualHostEntry> hosts() const { return hosts_; }
   // Whether any route changes response headers.

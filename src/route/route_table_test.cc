@@ -100,7 +100,7 @@ TEST(RouteTable, takes_the_first_route_that_matches) {
   request.authority = "x";
   const auto found = [&](std::string_view path) {
     request.path = path;
-    const RouteEntry* route = table->find(request);
+    const RouteEntry* route = table->find(request).route;
     return route ? route->name : "none";
   };
   EXPECT_EQ(found("/a/b/c"), "/a/b");

@@ -39,25 +39,26 @@ void explain(const RouteEntry& route, Explanation& out) {
 Router::Router(std::unique_ptr<const RouteTable> table, const RouterCounters& counters)
     : table_(std::move(table)), counters_(counters), choice_(*this) {}
 
-// False where none fits: the request stays as it is.
-bool Router::choose(Request& request) const {
-  const RouteEntry* found = table_->find(request);
-  if (!found) return false;
-  const RouteEntry& route = found->pick(random_number());
-  if (request.route.chain == &route.chain) return true;
+const Chain* Router::choose(Request& request) const {
+  const RouteSearch found = table_->find(request);
+  if (!found.route) {
+    count(found.too_costly ? counters_.too_costly : counters_.not_found);
+    return found.too_costly ? &too_costly_chain() : &no_route_chain();
+  }
+  const RouteEntry& route = found.route->pick(random_number());
+  if (request.route.chain == &route.chain) return nullptr;
   request.route = {&route.chain, &route};
   request.info.route_name = route.generated_name;
   request.info.virtual_host_name = route.virtual_host_name;
   if (request.explanation) [[unlikely]]
     explain(route, *request.explanation);
-  return true;
+  return nullptr;
 }
 
 void Router::Choice::choose_again(Request& request) {
   const Chain* const before = request.route.chain;
-  if (!router_.choose(request)) {
-    count(router_.counters_.not_found);
-    request.route.chain = &no_route_chain();  // with the rules of the route so far: the answer is its own
+  if (const Chain* refusal = router_.choose(request)) {
+    request.route.chain = refusal;  // with the rules of the route so far: the answer is its own
     return;
   }
   if (request.route.chain == before) return;
@@ -68,11 +69,7 @@ void Router::Choice::choose_again(Request& request) {
 }
 
 Task<Response> Router::handle(Request& request) const {
-  if (!choose(request)) {
-    count(counters_.not_found);
-    request.info.set(ResponseFlag::no_route);
-    return local_reply(request, 404, "", "route_not_found");
-  }
+  if (const Chain* refusal = choose(request)) return refusal->terminal->handle(request, Next(*refusal, 0));
   request.rerouter = &choice_;
   Task<Response> rest = run_chain(request);
   if (!table_->changes_responses()) return rest;

@@ -9,9 +9,10 @@ namespace sluice {
 
 // Any may be null.
 struct RouterCounters {
-  Counter* not_found = nullptr;  // requests without a route
-  Counter* changes = nullptr;    // routes that were chosen again and became another
-  Counter* endless = nullptr;    // requests refused for their changes of route
+  Counter* not_found = nullptr;   // requests without a route
+  Counter* changes = nullptr;     // routes that were chosen again and became another
+  Counter* endless = nullptr;     // requests refused for their changes of route
+  Counter* too_costly = nullptr;  // requests refused for what their conditions would cost
 };
 
 class Router {
@@ -19,9 +20,10 @@ class Router {
   explicit Router(std::unique_ptr<const RouteTable> table, const RouterCounters& counters = {});
 
   // Sets request.route, request.rerouter and the names in request.info. Without a route: 404, no body, flag NR, details
-  // route_not_found. An answer of a filter's own gets the route's changes to response headers here; what forwards has
-  // made them already. An Error passes: whoever turns it into an answer calls request.route.rules->finish_response().
-  // Where request.rerouting is set then, the caller lets the response through finish_rerouted().
+  // route_not_found; where it would take too long to say which fits: 500, route_match_too_costly. An answer of a
+  // filter's own gets the route's changes to response headers here; what forwards has made them already. An Error
+  // passes: whoever turns it into an answer calls request.route.rules->finish_response(). Where request.rerouting is
+  // set then, the caller lets the response through finish_rerouted().
   Task<Response> handle(Request& request) const;
 
   const RouteTable& table() const { return *table_; }
@@ -35,7 +37,8 @@ class Router {
    private:
     const Router& router_;
   };
-  bool choose(Request& request) const;
+  // The refusal where none fits: the request stays as it is.
+  const Chain* choose(Request& request) const;
 
   std::unique_ptr<const RouteTable> table_;
   RouterCounters counters_;

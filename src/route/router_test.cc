@@ -109,7 +109,8 @@ class Routers : public testing::Test {
   Metrics metrics{1};
   Counter* not_found = metrics.metric({"envoy_http_no_route", "Requests without a route."});
   Counter* too_costly = metrics.metric({"too_costly", "Redirects too costly."});
-  RouterCounters counters{not_found, metrics.metric({"changes", "Changes."}), metrics.metric({"endless", "Endless."})};
+  RouterCounters counters{not_found, metrics.metric({"changes", "Changes."}), metrics.metric({"endless", "Endless."}),
+                          metrics.metric({"match_too_costly", "Matches too costly."})};
   VirtualHostEntry host{"vh", {"api.test"}, {}};
   std::unique_ptr<Router> router;
 };
@@ -124,6 +125,36 @@ TEST_F(Routers, answer_404_without_a_body_where_no_route_fits) {
   EXPECT_EQ(info.flags_text(), "NR");
   EXPECT_EQ(not_found->value(), 1);
   EXPECT_EQ(info.route_name, "");
+}
+
+TEST_F(Routers, refuse_what_would_take_too_long_to_match_also_where_a_later_route_would_fit) {
+  RouteEntry& costly = add("/", std::make_shared<Echo>());
+  costly.matcher =
+      *RequestMatcher::compile({.headers = {{.name = "x-long", .value = "(?:a|b)*a(?:a|b){200}", .regex = true}}});
+  add("/", std::make_shared<Echo>());
+  request.headers.add("x-long", arena.copy(std::string(15'000, 'a')));
+  request.match_effort = 1000;
+  const auto response = send("/");
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status, 500);
+  EXPECT_EQ(info.details, "route_match_too_costly");
+  EXPECT_EQ(counters.too_costly->value(), 1);
+  EXPECT_EQ(not_found->value(), 0);
+}
+
+// The first route sends it on, and its second choice is too costly.
+TEST_F(Routers, refuse_what_would_take_too_long_to_match_when_the_route_is_chosen_again) {
+  RouteEntry& costly = add("/b", std::make_shared<Echo>());
+  costly.matcher = *RequestMatcher::compile(
+      {.path = "/b", .headers = {{.name = "x-long", .value = "(?:a|b)*a(?:a|b){200}", .regex = true}}});
+  RouteEntry& first = add("/", std::make_shared<Echo>());
+  first.chain.filters.push_back({Stage::early_transformation, std::make_shared<Reroute>()});
+  request.headers.add("x-long", arena.copy(std::string(15'000, 'a')));
+  request.match_effort = 1000;
+  const auto response = send("/a");
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status, 500);
+  EXPECT_EQ(info.details, "route_match_too_costly");
 }
 
 TEST_F(Routers, answer_404_where_no_host_fits) {

@@ -5,10 +5,14 @@
 #include "pipeline/rescue.h"
 
 namespace sluice::transformation {
+
+using regex::Found;
+
 namespace {
 
 constexpr std::string_view kErrorDetails = "transformation_filter_error";
 constexpr std::string_view kTooLarge = "payload too large";
+constexpr std::string_view kMatchTooCostly = "transformation too costly: its matchers would take too long";
 
 void set_body(Request& request, Headers& headers, Body& body, std::string_view text) {
   body = text_body(request.arena, text);
@@ -37,8 +41,12 @@ void log_headers(std::string_view what, const Headers& headers) {
 // --- the request ---
 
 Task<Response> TransformationFilter::handle(Request& request, Next next) const {
-  const auto rule = std::ranges::find_if(
-      rules_.requests, [&request](const RequestRule& r) { return !r.match || r.match->matches(request); });
+  auto rule = rules_.requests.begin();
+  for (; rule != rules_.requests.end(); ++rule) {
+    const Found fits = rule->match ? rule->match->matches(request) : Found::yes;
+    if (fits == Found::yes) break;
+    if (fits == Found::too_costly) return refuse(request);
+  }
   if (rule == rules_.requests.end()) return pass_on(request, next, nullptr);
   if (!rule->on_request) return pass_on(request, next, rule->on_response.get());
   const bool reads = rule->on_request->needs_body() && !request.body.empty() && !request.upgrade;
@@ -87,6 +95,12 @@ TransformationFilter::Failure TransformationFilter::explain(const Error& error) 
   return {500, fmt::format("transformation too costly: {}", error.message)};
 }
 
+// Nobody can say whether it is one that would have been changed.
+Response TransformationFilter::refuse(Request& request) const {
+  counters_.limit->add();
+  return request_error(request, 500, kMatchTooCostly);
+}
+
 Response TransformationFilter::request_error(Request& request, uint16_t status, std::string_view message) const {
   counters_.request_error->add();
   return local_reply(request, status, request.arena.copy(message), kErrorDetails);
@@ -105,7 +119,15 @@ Task<Response> TransformationFilter::pass_on_and_transform(Request& request, Nex
   auto answer = co_await rest;
   if (!answer && answer.error().kind == ErrorKind::cancelled) co_return std::unexpected(std::move(answer).error());
   Response response = answer ? *std::move(answer) : rescue(request, answer.error());
-  const Transformation* how = on_response ? on_response : choose(request, response);
+  const Transformation* how = on_response;
+  if (!how) {
+    const Choice choice = choose(request, response);
+    if (choice.too_costly) {
+      counters_.limit->add();
+      response_error(request, response, 500, kMatchTooCostly);
+    }
+    how = choice.how;
+  }
   if (!how) co_return response;
 
   const bool reads = how->needs_body() && !response.body.empty() && !response.tunnel;
@@ -126,14 +148,16 @@ Task<Response> TransformationFilter::pass_on_and_transform(Request& request, Nex
   co_return response;
 }
 
-const Transformation* TransformationFilter::choose(Request& request, const Response& response) const {
+TransformationFilter::Choice TransformationFilter::choose(Request& request, const Response& response) const {
   for (const ResponseRule& rule : rules_.responses) {
     if (!rule.details.empty() && rule.details != request.info.details) continue;
-    const bool matches =
-        std::ranges::all_of(rule.matches, [&](const ResponseMatch& match) { return match.matches(request, response); });
-    if (matches) return rule.on_response.get();
+    Found fits = Found::yes;
+    for (size_t i = 0; i < rule.matches.size() && fits == Found::yes; ++i)
+      fits = rule.matches[i].matches(request, response);
+    if (fits == Found::yes) return {.how = rule.on_response.get()};
+    if (fits == Found::too_costly) return {.too_costly = true};
   }
-  return nullptr;
+  return {};
 }
 
 void TransformationFilter::transform(Request& request, Response& response, const Transformation& how,

@@ -65,11 +65,16 @@ class TransformationFilter final : public Filter {
   Task<Response> read_and_transform(Request& request, Next next, const RequestRule& rule) const;
   std::optional<Response> transform(Request& request, const RequestRule& rule,
                                     std::optional<std::string_view> read) const;
+  Response refuse(Request& request) const;
   Response request_error(Request& request, uint16_t status, std::string_view message) const;
 
   Task<Response> pass_on(Request& request, Next next, const Transformation* on_response) const;
   Task<Response> pass_on_and_transform(Request& request, Next next, const Transformation* on_response) const;
-  const Transformation* choose(Request& request, const Response& response) const;
+  struct Choice {
+    const Transformation* how = nullptr;  // none: the response stays as it is
+    bool too_costly = false;
+  };
+  Choice choose(Request& request, const Response& response) const;
   void transform(Request& request, Response& response, const Transformation& how,
                  std::optional<std::string_view> read) const;
   void response_error(Request& request, Response& response, uint16_t status, std::string_view message) const;

@@ -1,6 +1,7 @@
 #include "filters/transformation/filter.h"
 
 #include <cstdlib>
+#include <random>
 
 #include "pipeline/testing.h"
 
@@ -294,6 +295,35 @@ TEST(Transformation, answers_400_when_a_request_cannot_be_transformed) {
   EXPECT_EQ(lenient.send(post("text")).upstream_body, "text");
   Gateway unparsed(on_request(R"({parseBodyBehavior: DontParse, body: {text: '<{{ body() }}>'}})"));
   EXPECT_EQ(unparsed.send(post("text")).upstream_body, "<text>");
+}
+
+// One such condition can be decided, many are too much: then nobody knows what the rule would have changed.
+TEST(Transformation, answers_500_where_its_conditions_would_take_too_long) {
+  constexpr std::string_view kCondition = "{name: x-long, regex: true, value: '(?:a|b)*a(?:a|b){400}|[ab]*'}";
+  std::mt19937 random(7);
+  std::string value(15'000, 'a');
+  for (char& c : value)
+    if (random() % 2) c = 'b';
+  const std::string change = "{transformationTemplate: {passthrough: {}, headers: {x-new: {text: new}}}}";
+  for (const bool many : {false, true}) {
+    std::string conditions(kCondition);
+    for (int i = 0; many && i < 8; ++i) conditions += fmt::format(", {}", kCondition);
+    Gateway on_way_in(
+        fmt::format("stagedTransformations: {{regular: {{requestTransforms: [{{matcher: {{prefix: /, headers: [{}]}}, "
+                    "requestTransformation: {}}}]}}}}",
+                    conditions, change));
+    Answer answer = on_way_in.send({.headers = {{"x-long", value}}});
+    EXPECT_EQ(answer.status, many ? 500 : 200);
+    EXPECT_EQ(answer.reached_upstream, !many);
+    EXPECT_EQ(on_way_in.metrics.metric({"sluice_transformation_limit_total", ""})->value(), many);
+    Gateway on_way_back(fmt::format(
+        "stagedTransformations: {{regular: {{responseTransforms: [{{matchers: [{}], responseTransformation: {}}}]}}}}",
+        conditions, change));
+    on_way_back.response_headers = {{"x-long", value}};
+    answer = on_way_back.send({});
+    EXPECT_EQ(answer.status, many ? 500 : 200);
+    EXPECT_EQ(answer.body.starts_with("transformation too costly: its matchers"), many) << answer.body;
+  }
 }
 
 // Bounds of ours on the work of a template or an extractor: not the client's fault, and nothing goes on half done.

@@ -1,18 +1,12 @@
 // Which responses a transformation is for: conditions on their headers and `:status`.
 #pragma once
 
-#include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "base/result.h"
 #include "config/kinds/matcher.h"
 #include "pipeline/message.h"
-
-namespace re2 {
-class RE2;
-}
+#include "regex/whole.h"
 
 namespace sluice::transformation {
 
@@ -20,12 +14,13 @@ namespace sluice::transformation {
 class ResponseMatch {
  public:
   static Result<ResponseMatch> compile(const kinds::HeaderMatcher& matcher);
-  bool matches(Request& request, const Response& response) const;
+  // too_costly where its expression would cost more than the request has left (Request::match_effort).
+  regex::Found matches(Request& request, const Response& response) const;
 
  private:
   std::string name_;   // lower-case, or ":status"
   std::string value_;  // empty and no expression: presence
-  std::shared_ptr<const re2::RE2> regex_;
+  regex::Whole regex_;
   bool invert_ = false;
 };
 
