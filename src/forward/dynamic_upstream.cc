@@ -338,34 +338,38 @@ class DynamicUpstream final : public Filter {
         .guard = guard.number.value(), .generation = generation, .place = route_.place, .allowed = {}, .refused = {}};
     const std::span<const IpAddress> all = addresses ? std::span<const IpAddress>(addresses->addresses)
                                                      : std::span<const IpAddress>(&*destination.literal, 1);
+    const IpAddress* refused = nullptr;
     for (const IpAddress& address : all) {
       const Verdict verdict = guard.rules.decide(address, destination.port);
       if (!verdict.shadow_rule.empty() && !std::exchange(out.shadowed, true)) tell_shadow(destination, verdict);
       if (verdict.allowed)
         out.allowed.push_back(SocketAddress::of({address, destination.port}));
       else if (!out.refused)
-        out.refused = verdict;
+        out.refused = verdict, refused = &address;
     }
     out.mixed = out.refused && !out.allowed.empty();
     if (out.refused) {
       out.allowed.clear();
-      tell(guard, destination, *out.refused);
+      tell(guard, destination, *refused, *out.refused);
     }
     return destination.remember(std::move(out));
   }
 
-  void tell(const AddressGuard& guard, const Destination& destination, const Verdict& verdict) const {
+  void tell(const AddressGuard& guard, const Destination& destination, const IpAddress& address,
+            const Verdict& verdict) const {
     static log::Site site{LogLevel::warn, "egress", "a destination is refused"};
     if (!site.admits()) return;
     const std::string_view word = class_word(verdict.address_class);
+    const bool is_wrapped =
+        unwrap(address, guard.rules.local()).count > 0;  // all of its forms would have to be allowed
     std::string remedy = "no policy can open it";
     if (verdict.denied_by_policy)
       remedy = fmt::format("the rule {} of an EgressPolicy denies it", verdict.rule);
     else if (verdict.can_be_opened)
       remedy = fmt::format(
-          "an EgressPolicy with targetRefs to Gateway {} and a rule {{action: allow, match: {{addresses: [{}]}}}} "
-          "opens it",
-          guard.suggestion_name, word);
+          "an EgressPolicy with targetRefs to Gateway {} and a rule {{name: allow-{}, action: allow, match: "
+          "{{addresses: [{}]}}}} opens {}",
+          guard.suggestion_name, word, is_wrapped ? word : address.to_string(), is_wrapped ? "its class" : "it");
     site.write({{"destination", destination.canonical}, {"class", word}, {"rule", verdict.rule}, {"remedy", remedy}});
   }
 

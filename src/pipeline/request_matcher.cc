@@ -86,7 +86,7 @@ Found RequestMatcher::matches(Request& request) const {
 
 std::string RequestMatcher::mismatch(Request& request) const {
   static constexpr std::string_view kForms[] = {"begin with", "equal", "match the expression"};
-  const auto told = [](Found fits, std::string what, const std::string& misfit) {
+  const auto told = [](Found fits, const std::string& what, const std::string& misfit) {
     return what + (fits == Found::too_costly ? " takes too long to compare" : misfit);
   };
   if (const Found fits = path_matches(request); fits != Found::yes)

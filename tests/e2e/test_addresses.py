@@ -1,10 +1,13 @@
 """Destinations that a request names but must not reach (SSRF)."""
 
+import re
+
 from harness import configs, raw
 from harness.backend import Backend
 from harness.case import Case, rows
 from harness.dns_server import DnsServer
 from harness.gateway import Gateway, run_sluice
+from harness.waiting import until
 
 CLASSES = {
     "127.0.0.1": "loopback", "127.255.255.254": "loopback", "10.0.0.1": "private", "172.16.0.1": "private", "172.31.255.255": "private",
@@ -71,6 +74,31 @@ class ByDefault(Case):
         for _ in range(4):
             self.assert_status(raw.fetch(self.gateway.port, host=f"mixed.test:{self.backend.port}"), 403)
         self.assertEqual(self.backend.accepted, 0)
+
+
+class TheRemedyOfTheLog(Case):
+    def test_it_opens_the_address_and_no_other_of_its_class(self):
+        dns, backend = self.use(DnsServer()), self.use(Backend())
+        other = self.use(Backend("127.0.0.7", backend.port))
+        gateway = self.use(Gateway(configs.dynamic(policy=False), resolver=dns.where))
+        dns.set("inner.test", "127.0.0.1")
+        where = f"inner.test:{backend.port}"
+        self.assert_status(raw.fetch(gateway.port, host=where), 403)
+        said = gateway.says("opens it")
+        rule = re.search(r"targetRefs to Gateway gateway-proxy and a rule (\{.*\}) opens it", said).group(1)
+        self.assertIn("addresses: [127.0.0.1]", rule)
+        gateway.write("policy.yaml", f"""\
+apiVersion: sluice.dev/v1alpha1
+kind: EgressPolicy
+metadata: {{name: opened, namespace: gloo-system}}
+spec:
+  targetRefs: [{{group: gateway.solo.io, kind: Gateway, name: gateway-proxy}}]
+  rules:
+  - {rule}
+""")
+        until(lambda: raw.fetch(gateway.port, host=where).status == 200, "the opened destination")
+        self.assert_status(raw.fetch(gateway.port, host=f"127.0.0.7:{backend.port}"), 403)
+        self.assertEqual(other.accepted, 0)
 
 
 class WithAPolicy(Case):
