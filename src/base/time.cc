@@ -53,7 +53,8 @@ Result<Nanos> parse_duration(std::string_view text) {
     total += number * *unit;
   }
   // As a double, the longest duration rounds up to one that does not fit.
-  if (total >= static_cast<double>(Nanos::max().count())) return bad();
+  if (total >= static_cast<double>(Nanos::max().count()))
+    return invalid(fmt::format("{} is longer than 292 years, the longest duration", json_quote(printable(text, 60))));
   return Nanos(static_cast<int64_t>(std::llround(negative ? -total : total)));
 }
 

@@ -264,6 +264,12 @@ class Fields {
   void describe_options(OptionLevel level);
   void check_excluded(const OptionField& option);
   const Declared* declared(std::string_view name) const;
+  struct Missing {
+    std::string_view name;
+    std::string hint;
+  };
+  bool is_perhaps_misspelt(std::string_view name) const;
+  void tell_missing(const Missing& one);
   void check_range(std::string_view name, int64_t value, int64_t min, int64_t max);
   size_t count_present(std::initializer_list<std::string_view> names) const;
 
@@ -272,6 +278,7 @@ class Fields {
   std::span<const OptionField> option_fields_;  // describing
   const Node* node_ = nullptr;
   std::vector<Declared> declared_;
+  std::vector<Missing> missing_;    // required ones for which an unknown field may be meant: told at the end
   std::vector<bool> used_;          // per member of the node
   std::vector<std::string> camel_;  // per member: its name in camel case, when it was written with underscores
 };

@@ -76,9 +76,11 @@ bool Fields::field(std::string_view name, const ValueType& type, void* value, st
   const Reader::Step step(*reader_, name);
   if (member)
     read_value(type, member->value, value, *reader_);
+  else if (is_required && is_perhaps_misspelt(name))
+    missing_.push_back({name, std::string(hint)});
   else if (is_required)
-    reader_->error(node_->place(), hint.empty() ? "is required" : fmt::format("is required: {}", hint));
-  declared_.back().good = reader_->errors() == errors_before;
+    tell_missing({name, std::string(hint)});
+  declared_.back().good = (member || !is_required) && reader_->errors() == errors_before;
   return member != nullptr;
 }
 
@@ -170,7 +172,25 @@ void Fields::finish() {
     const auto near = reader_->errors() < kSuggestionsMax ? nearest(written, names) : std::nullopt;
     const Reader::Step step(*reader_, members[i].key);
     reader_->unknown_field(written, members[i].place, std::string(near.value_or("")));
+    if (near) std::erase_if(missing_, [&](const Missing& one) { return one.name == *near; });  // told by that
   }
+  for (const Missing& one : missing_) {
+    const Reader::Step step(*reader_, one.name);
+    tell_missing(one);
+  }
+}
+
+// Inside the step of its name.
+void Fields::tell_missing(const Missing& one) {
+  reader_->error(node_->place(), one.hint.empty() ? "is required" : fmt::format("is required: {}", one.hint));
+}
+
+// A member that no field has taken yet is written nearly so.
+bool Fields::is_perhaps_misspelt(std::string_view name) const {
+  const Node::Map& members = *node_->map();
+  for (size_t i = 0; i < members.size(); ++i)
+    if (!used_[i] && reader_->errors() < kSuggestionsMax && nearest(members[i].key, std::span(&name, 1))) return true;
+  return false;
 }
 
 const Fields::Declared* Fields::declared(std::string_view name) const {

@@ -196,7 +196,6 @@ TEST(Load, understands_gloos_flattened_form) {
        {"conf/gateways/gloo-system/g.yaml", "metadata: {name: g}\nbindAddress: '::'\nbindPort: 1\nhttpGateway: {}\n"},
        {"us.yaml", "metadata: {name: u}\nstatic: {hosts: [{addr: a, prt: 80}]}\n"}});
   EXPECT_EQ(config.diagnostics.to_string(),
-            "us.yaml:2: Upstream gloo-system/u: static.hosts[0].port: is required\n"
             "us.yaml:2: Upstream gloo-system/u: static.hosts[0].prt: unknown field; did you mean \"port\"?\n");
   ASSERT_EQ(config.objects.size(), 3u);
   EXPECT_EQ(config.objects[0]->as<kinds::VirtualService>()->virtual_host->domains.at(0), "a.com");

@@ -76,7 +76,8 @@ TEST(PolicyGap, is_not_made_of_what_is_certainly_no_policy) {
            R"(apiVersion: sluice.dev/v1alpha1
 kind: EgressPolicy
 metadata: {name: a}
-spec: {targetRefs: [{group: gateway.solo.io, kind: Gateway, name: b}]})",
+spec: {targetRefs: [{group: gateway.solo.io, kind: Gateway, name: b}],
+  rules: [{name: r, action: deny, match: {addresses: [private]}}]})",
            "apiVersion: gateway.solo.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {virtualHst: {}}",
            "apiVersion: gateway.solo.io/v1\nkind: VirtualServce\nmetadata: {name: a}",
            "apiVersion: sluice.dev/v1alpha1\nkind: ProxySetings\nmetadata: {name: a}",

@@ -469,7 +469,7 @@ constexpr std::string_view kBadLogs =
 constexpr std::string_view kBadLogsTold =
     "Rejected 2 errors occurred:\n"
     "\t* spec.options.accessLoggingService.accessLog[0].fileSink.stringFormat: unknown operator %NOPE%\n"
-    "\t* spec.options.accessLoggingService.accessLog[2].fileSink.jsonFormat: a: a lone % at byte 0: write %% for a "
+    "\t* spec.options.accessLoggingService.accessLog[2].fileSink.jsonFormat.a: a lone % at byte 0: write %% for a "
     "percent sign\n\n";
 
 TEST_F(Translate, tells_every_bad_log_format_of_a_gateway_whether_or_not_it_serves) {
@@ -526,10 +526,12 @@ TEST_F(Translate, maps_the_settings_of_a_gateway_to_its_listener) {
 }
 
 TEST_F(Translate, tells_settings_and_policies_that_they_are_for_nothing) {
+  const std::string kRule = ", rules: [{name: r, action: deny, match: {addresses: [private]}}]";
   const std::string target = "targetRefs: [{group: gateway.solo.io, kind: Gateway, name: NAME}]";
   const auto with = [&](std::string name) { return std::string(target).replace(target.find("NAME"), 4, name); };
   apply(gateway("g", 8001) + service("a", "a.test") + object("ProxySettings", "one", "{" + with("g") + "}") +
-        object("ProxySettings", "two", "{" + with("g") + "}") + object("EgressPolicy", "e", "{" + with("gone") + "}"));
+        object("ProxySettings", "two", "{" + with("g") + "}") +
+        object("EgressPolicy", "e", "{" + with("gone") + kRule + "}"));
   EXPECT_EQ(told("ProxySettings", "one"), "Accepted");
   EXPECT_EQ(told("ProxySettings", "two"),
             "Warning warning: \n  ProxySettings one is for Gateway g too and comes first by name");
@@ -538,7 +540,7 @@ TEST_F(Translate, tells_settings_and_policies_that_they_are_for_nothing) {
       "Rejected 1 error occurred:\n\t* spec.targetRefs[0]: there is no Gateway gloo-system/gone; until it is there, "
       "Gateways and VirtualServices of namespace gloo-system refuse dynamic destinations\n\n");
   // The Gateway that is there when none is configured can be meant.
-  apply(service("a", "a.test") + object("EgressPolicy", "e", "{" + with("gateway-proxy") + "}"));
+  apply(service("a", "a.test") + object("EgressPolicy", "e", "{" + with("gateway-proxy") + kRule + "}"));
   EXPECT_EQ(told("EgressPolicy", "e"), "Accepted");
 }
 
@@ -711,7 +713,8 @@ TEST_F(Translate, refuses_dynamic_destinations_where_a_policy_is_not_in_force) {
                               "routeAction: {{dynamicForwardProxy: {{}}}}}}]}}}}",
                               name));
   };
-  const auto policy = [](std::string_view kind, std::string_view name, std::string_view rules = "rules: []",
+  const auto policy = [](std::string_view kind, std::string_view name,
+                         std::string_view rules = "rules: [{name: r, action: deny, match: {addresses: [private]}}]",
                          std::string_view meta = "name: e, namespace: gloo-system") {
     return fmt::format(
         "---\napiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {{{}}}\nspec: "
@@ -734,8 +737,8 @@ TEST_F(Translate, refuses_dynamic_destinations_where_a_policy_is_not_in_force) {
            ClosedRow{"without a namespace", policy("Gateway", "g", bad, "name: e"), "closed", "closed"},
            ClosedRow{"in a namespace that is none", policy("Gateway", "g", bad, "name: e, namespace: O_o"), "closed",
                      "closed"},
-           ClosedRow{"a second one of that name", policy("Gateway", "g") + policy("VirtualService", "b", "rules: []"),
-                     "open", "closed"},
+           ClosedRow{"a second one of that name", policy("Gateway", "g") + policy("VirtualService", "b"), "open",
+                     "closed"},
            ClosedRow{"a second one that says the same", policy("Gateway", "g") + policy("Gateway", "g"), "open",
                      "open"},
            ClosedRow{"settings",

@@ -133,7 +133,7 @@ void add_run(CLI::App& app, RunArguments& arguments) {
                  "(sluice_descriptors_max)");
   app.add_option("--max-body-memory", arguments.body_mebibytes_max,
                  "MiB of bodies that may be collected at once, for filters that need them whole")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(CLI::Range(1, 1 << 20, "whole MiB"))
       ->capture_default_str();
   app.add_flag("--strict", arguments.strict, "do not start while anything in the configuration is wrong");
 }

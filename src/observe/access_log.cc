@@ -14,6 +14,17 @@ constexpr std::string_view kDefaultLogFormat = SLUICE_ENVOY_FORMAT " %RESPONSE_C
 
 #undef SLUICE_ENVOY_FORMAT
 
+namespace {
+
+std::vector<std::string> problems_of(const kinds::FileSink& sink) {
+  std::vector<std::string> out =
+      sink.json_format ? JsonFormat::problems(*sink.json_format) : Format::problems(sink.string_format);
+  for (std::string& one : out) one.insert(0, sink.json_format ? "jsonFormat" : "stringFormat: ");
+  return out;
+}
+
+}  // namespace
+
 Result<AccessLog::AnyFormat> AccessLog::compile(const kinds::FileSink& sink) {
   if (sink.json_format) {
     auto format = JsonFormat::compile(*sink.json_format);
@@ -41,8 +52,8 @@ Status AccessLog::add_all(const kinds::AccessLoggingService& service, LogFiles& 
 std::vector<std::string> AccessLog::check(const kinds::AccessLoggingService& service) {
   std::vector<std::string> problems;
   for (size_t i = 0; i < service.access_log.size(); ++i)
-    if (const auto format = compile(service.access_log[i].file_sink); !format)
-      problems.push_back(fmt::format("accessLog[{}].fileSink.{}", i, format.error().message));
+    for (const std::string& problem : problems_of(service.access_log[i].file_sink))
+      problems.push_back(fmt::format("accessLog[{}].fileSink.{}", i, problem));
   return problems;
 }
 

@@ -112,7 +112,7 @@ TEST_F(AccessLogs, name_every_sink_whose_format_is_bad) {
   EXPECT_EQ(
       AccessLog::check(bad),
       (std::vector<std::string>{"accessLog[0].fileSink.stringFormat: unknown operator %NOPE%",
-                                "accessLog[2].fileSink.jsonFormat: a: a lone % at byte 0: write %% for a percent sign",
+                                "accessLog[2].fileSink.jsonFormat.a: a lone % at byte 0: write %% for a percent sign",
                                 "accessLog[3].fileSink.stringFormat: unknown operator %NOPE_NOPE_NOPE%"}));
   EXPECT_TRUE(AccessLog::check(service({{path, "ok", {}}})).empty());
   EXPECT_FALSE(fs::exists(path));

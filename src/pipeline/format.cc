@@ -69,6 +69,10 @@ Result<FormatOperator> read_operator(std::string_view text, size_t& at) {
   return FormatOperator::compile(parts);
 }
 
+std::string too_long(std::string_view text) {
+  return fmt::format("the format has {} bytes, more than the limit of {}", text.size(), Format::kTextBytesMax);
+}
+
 // Log lines must stay lines, whatever a client sends.
 void append_escaped(std::string& out, std::string_view text) {
   for (size_t from = 0; from < text.size();) {
@@ -102,8 +106,7 @@ void append_value(std::string& out, const FormatValue& value, FormatUse use) {
 }  // namespace
 
 Result<Format> Format::compile(std::string_view text, FormatUse use) {
-  if (text.size() > kTextBytesMax)
-    return invalid(fmt::format("the format has {} bytes, more than the limit of {}", text.size(), kTextBytesMax));
+  if (text.size() > kTextBytesMax) return invalid(too_long(text));
   Format out;
   out.use_ = use;
   for (size_t at = 0; at < text.size();) {
@@ -118,6 +121,21 @@ Result<Format> Format::compile(std::string_view text, FormatUse use) {
       FormatOperator op = TRY(read_operator(text, at));
       out.operators_.push_back({std::exchange(out.tail_, {}), std::move(op)});
     }
+  }
+  return out;
+}
+
+// Behind an operator that cannot be told from the text behind it nothing can be read for certain.
+std::vector<std::string> Format::problems(std::string_view text) {
+  if (text.size() > kTextBytesMax) return {too_long(text)};
+  std::vector<std::string> out;
+  for (size_t at = text.find('%'); at < text.size(); at = text.find('%', at)) {
+    const size_t start = at;
+    if (text.substr(at).starts_with("%%"))
+      at += 2;
+    else if (auto op = read_operator(text, at); !op)
+      out.push_back(std::move(op).error().message);
+    if (at == start) break;
   }
   return out;
 }

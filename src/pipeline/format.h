@@ -41,6 +41,8 @@ class Format {
 
   // The error names the operator and its place; one that is understood but not to be had says "not supported yet".
   static Result<Format> compile(std::string_view text, FormatUse use = FormatUse::log);
+  // All that is wrong with such a text; empty when it compiles.
+  static std::vector<std::string> problems(std::string_view text);
 
   Format(Format&&) noexcept;
   Format& operator=(Format&&) noexcept;
@@ -72,6 +74,8 @@ class JsonFormat {
 
   // `tree` must be a map. The error names the key: "claims.sub: unknown operator ...".
   static Result<JsonFormat> compile(const Node& tree);
+  // All that is wrong, each behind its path: ".claims.sub: unknown operator ...", ": expected a map ...".
+  static std::vector<std::string> problems(const Node& tree);
   JsonFormat(JsonFormat&&) noexcept;
   JsonFormat& operator=(JsonFormat&&) noexcept;
   ~JsonFormat();

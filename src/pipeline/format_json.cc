@@ -18,59 +18,70 @@ JsonFormat::JsonFormat(JsonFormat&&) noexcept = default;
 JsonFormat& JsonFormat::operator=(JsonFormat&&) noexcept = default;
 JsonFormat::~JsonFormat() = default;
 
+// Goes on behind what is wrong, so that all of it is found.
 class JsonFormat::Compiler {
  public:
   explicit Compiler(JsonFormat& out) : out_(out) {}
 
-  Status add(const Node& node, size_t depth) {
-    if (depth > kDepthMax) return invalid(fmt::format("nested deeper than {}", kDepthMax));
-    if (const auto* map = node.map()) return add_map(*map, depth);
-    if (const auto* list = node.list()) return add_list(*list, depth);
-    if (const std::string* text = node.text()) return add_text(*text);
-    append_json(out_.tail_, node);
-    return {};
+  void add(const Node& node, size_t depth) {
+    if (depth > kDepthMax) {
+      note(fmt::format("nested deeper than {}", kDepthMax));
+    } else if (const auto* map = node.map()) {
+      add_map(*map, depth);
+    } else if (const auto* list = node.list()) {
+      add_list(*list, depth);
+    } else if (const std::string* text = node.text()) {
+      add_text(*text);
+    } else {
+      append_json(out_.tail_, node);
+    }
   }
 
+  std::vector<std::string> problems;  // ".claims.sub: message"
+
  private:
-  Status add_map(const Node::Map& map, size_t depth) {
+  void add_map(const Node::Map& map, size_t depth) {
     char before = '{';
     for (const NodeMember& member : map) {
       out_.tail_ += std::exchange(before, ',');
       append_json_quoted(out_.tail_, member.key);
       out_.tail_ += ':';
-      if (Status added = add(member.value, depth + 1); !added)
-        return std::unexpected(in_key(member.key, member.value, std::move(added).error()));
+      add_in(fmt::format(".{}", printable(member.key, 60)), member.value, depth + 1);
     }
     out_.tail_ += map.empty() ? "{}" : "}";
-    return {};
   }
 
-  Status add_list(const Node::List& list, size_t depth) {
+  void add_list(const Node::List& list, size_t depth) {
     char before = '[';
-    for (const Node& item : list) {
+    for (size_t i = 0; i < list.size(); ++i) {
       out_.tail_ += std::exchange(before, ',');
-      TRY(add(item, depth + 1));
+      add_in(fmt::format("[{}]", i), list[i], depth + 1);
     }
     out_.tail_ += list.empty() ? "[]" : "]";
-    return {};
   }
 
-  Status add_text(const std::string& text) {
-    Format format = TRY(Format::compile(text, FormatUse::json_text));
+  void add_in(const std::string& step, const Node& node, size_t depth) {
+    const size_t here = path_.size();
+    path_ += step;
+    add(node, depth);
+    path_.resize(here);
+  }
+
+  void add_text(const std::string& text) {
+    auto wrong = Format::problems(text);
+    for (const std::string& one : wrong) note(one);
+    if (!wrong.empty()) return;
+    Format format = *Format::compile(text, FormatUse::json_text);
     if (format.is_constant())
       append_json_quoted(out_.tail_, format.constant());
     else
       out_.parts_.push_back({std::exchange(out_.tail_, {}), std::move(format)});
-    return {};
   }
 
-  // "claims.sub: message"
-  static Error in_key(const std::string& key, const Node& value, Error error) {
-    error.message.insert(0, key + (value.map() ? "." : ": "));
-    return error;
-  }
+  void note(std::string_view what) { problems.push_back(fmt::format("{}: {}", path_, what)); }
 
   JsonFormat& out_;
+  std::string path_;
 };
 
 namespace {
@@ -89,9 +100,19 @@ void append_typed(std::string& out, const FormatValue& value) {
 Result<JsonFormat> JsonFormat::compile(const Node& tree) {
   if (!tree.map()) return invalid(fmt::format("expected a map, got {}", tree.type_name()));
   JsonFormat out;
-  TRY(Compiler(out).add(tree, 0));
+  Compiler compiler(out);
+  compiler.add(tree, 0);
+  if (!compiler.problems.empty()) return invalid(compiler.problems.front().substr(1));
   out.tail_ += '\n';
   return out;
+}
+
+std::vector<std::string> JsonFormat::problems(const Node& tree) {
+  if (!tree.map()) return {fmt::format(": expected a map, got {}", tree.type_name())};
+  JsonFormat out;
+  Compiler compiler(out);
+  compiler.add(tree, 0);
+  return std::move(compiler.problems);
 }
 
 void JsonFormat::append(std::string& out, const FormatInput& input) const {

@@ -41,8 +41,8 @@ std::vector<std::string> HeaderMutations::check(const kinds::HeaderManipulation&
                                                 const FindHeaderSecret& find_secret) {
   std::vector<std::string> problems;
   const auto check_value = [&](std::string_view list, size_t i, const kinds::HeaderValue& header) {
-    if (const auto format = Format::compile(header.value, FormatUse::header_value); !format)
-      problems.push_back(fmt::format("{}[{}].header.value: {}", list, i, format.error().message));
+    for (const std::string& problem : Format::problems(header.value))
+      problems.push_back(fmt::format("{}[{}].header.value: {}", list, i, problem));
   };
   for (size_t i = 0; i < level.request_headers_to_add.size(); ++i) {
     const kinds::RequestHeaderAddition& addition = level.request_headers_to_add[i];

@@ -788,6 +788,36 @@ TEST(Connection, answers_as_a_proxy_also_when_the_body_fails_before_its_head_has
   EXPECT_TRUE(client.hears("proxy-status: sluice; error=")) << client.heard();
 }
 
+// RFC 9209 2.3, whoever in the gateway made the answer; but not one that the configuration words.
+TEST(Connection, names_as_a_proxy_why_it_answers_itself) {
+  struct Row {
+    uint16_t status;
+    std::string_view details;
+    std::string_view error;  // empty: no Proxy-Status
+  };
+  for (const Row& row : {
+           Row{500, "response_payload_too_large", "http_response_body_size"},
+           Row{502, "dlp_broken_encoding", "http_response_content_coding"},
+           Row{502, "dlp_unsupported_content_encoding", "http_response_content_coding"},
+           Row{500, "dlp_regex_too_costly", "proxy_internal_error"},
+           Row{500, "route_match_too_costly", "proxy_internal_error"},
+           Row{413, "request_payload_too_large", "http_request_error"},
+           Row{401, "jwt_authn_access_denied{Jwt_is_missing}", "http_request_denied"},
+           Row{503, "direct_response", ""},
+           Row{301, "direct_response", ""},
+       }) {
+    Gateway gateway([](ListenerConfig& config) { config.proxy_answers = true; });
+    gateway.handler = [&](Request& request) { return local_reply(request, row.status, "", row.details); };
+    TestPeer client(gateway.listener.address());
+    client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(gateway.says(client, "\r\n\r\n"));
+    if (row.error.empty())
+      EXPECT_FALSE(client.hears("proxy-status")) << client.heard();
+    else
+      EXPECT_TRUE(client.hears(fmt::format("proxy-status: sluice; error={}\r\n", row.error))) << client.heard();
+  }
+}
+
 TEST(Connection, ends_an_upload_at_its_deadline_however_fast_it_comes) {
   Gateway gateway([](ListenerConfig& config) { config.request_timeout = 10s; });
   gateway.handler = [](Request& request) -> Task<Response> {

@@ -28,9 +28,12 @@ Answer answer_for(const StreamInfo& info, uint16_t status) {
   if (info.has(ResponseFlag::upstream_protocol_error)) return {502, "http_protocol_error"};
   if (info.has(ResponseFlag::no_cluster) || info.has(ResponseFlag::no_healthy_upstream))
     return {503, "destination_unavailable"};
-  if (status == 400) return {0, "http_request_error"};
+  // An answer that the configuration words is no failure of the gateway's.
+  if (details == "direct_response" || status < 400) return {0, {}};
+  if (details == "response_payload_too_large") return {0, "http_response_body_size"};
+  if (details.ends_with("_encoding")) return {0, "http_response_content_coding"};
   if (status == 401 || status == 403) return {0, "http_request_denied"};
-  return {0, {}};
+  return {0, status < 500 ? std::string_view("http_request_error") : std::string_view("proxy_internal_error")};
 }
 
 }  // namespace

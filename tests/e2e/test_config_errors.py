@@ -113,16 +113,20 @@ class Check(Case):
   options:
     accessLoggingService:
       accessLog:
-      - fileSink: {path: /dev/stdout, stringFormat: '%NOPE%'}
+      - fileSink: {path: /dev/stdout, stringFormat: '%NOPE% %ALSO_NOPE%'}
       - fileSink: {path: /dev/stdout}
       - fileSink:
           path: /dev/stdout
-          jsonFormat: {a: '%'}
+          jsonFormat:
+            a: '%'
+            b: {c: [x, '%WORSE%']}
 """)
         self.assertEqual(code, 1, said)
         path = r"Gateway gloo-system/gateway-proxy: spec\.options\.accessLoggingService\.accessLog"
         self.assertRegex(said, r"0\.yaml:11: " + path + r"\[0\]\.fileSink\.stringFormat: unknown operator %NOPE%")
-        self.assertRegex(said, r"0\.yaml:15: " + path + r"\[2\]\.fileSink\.jsonFormat: a: a lone %")
+        self.assertRegex(said, r"0\.yaml:11: " + path + r"\[0\]\.fileSink\.stringFormat: unknown operator %ALSO_NOPE%")
+        self.assertRegex(said, r"0\.yaml:16: " + path + r"\[2\]\.fileSink\.jsonFormat\.a: a lone %")
+        self.assertRegex(said, r"0\.yaml:17: " + path + r"\[2\]\.fileSink\.jsonFormat\.b\.c\[1\]: unknown operator %WORSE%")
 
     def test_a_virtual_service_that_no_gateway_selects_is_looked_at(self):
         gateway = GATEWAY.replace("httpGateway: {}", "httpGateway: {virtualServiceSelector: {team: x}}")

@@ -78,9 +78,11 @@ void bind(Fields& f, EgressPolicy& p) {
       "targetRefs", p.target_refs,
       "Gateways and VirtualServices it holds for. While one is not there the policy is Rejected, and Gateways and "
       "VirtualServices of its namespace refuse dynamic destinations.");
-  f.optional("rules", p.rules, "The longest prefix that holds an address decides; deny beats allow.");
+  f.required("rules", p.rules, "The longest prefix that holds an address decides; deny beats allow.");
   f.unsupported("limits", "Limits on what may be used.");
   if (f.present("targetRefs")) f.check(!p.target_refs.empty(), "targetRefs", "must name at least one object");
+  // Without one it decides nothing: the end of its file may be missing.
+  if (f.present("rules")) f.check(!p.rules.empty(), "rules", "must have at least one rule");
   for (size_t i = 0; i < p.target_refs.size(); ++i) {
     const TargetRef& ref = p.target_refs[i];
     if (f.good("targetRefs") &&

@@ -4,6 +4,7 @@
 namespace sluice::kinds {
 namespace {
 
+constexpr std::string_view kRules = "rules: [{name: r, action: deny, match: {addresses: [private]}}]\n";
 constexpr std::string_view kTarget = "targetRefs: [{group: gateway.solo.io, kind: Gateway, name: g}]\n";
 
 TEST(EgressPolicy, reads_class_words_and_cidrs) {
@@ -25,8 +26,11 @@ TEST(EgressPolicy, with_a_mistake_is_refused) {
       "egp",
       {
           {"{}", "targetRefs: is required"},
-          {"targetRefs: []", "targetRefs: must name at least one object"},
-          {"targetRefs: [{group: gateway.solo.io, kind: Upstream, name: a}]",
+          {std::string(kTarget), "rules: is required"},
+          {fmt::format("{}rules:", kTarget), "rules: is required"},
+          {fmt::format("{}rules: []", kTarget), "rules: must have at least one rule"},
+          {fmt::format("targetRefs: []\n{}", kRules), "targetRefs: must name at least one object"},
+          {fmt::format("targetRefs: [{{group: gateway.solo.io, kind: Upstream, name: a}}]\n{}", kRules),
            "targetRefs[0]: expected a Gateway or a VirtualService"},
           {"targetRefs: [{group: sluice.dev, kind: EgressListener, name: a}]", "targetRefs[0].kind: not supported yet"},
           {"targetRefs: [{kind: Gateway, name: a}]", "targetRefs[0].group: is required"},
@@ -67,7 +71,7 @@ TEST(EgressPolicy, with_a_mistake_is_refused) {
                        "match: {{addresses: [global]}}}}]",
                        kTarget),
            "rules[1]: another rule is called \"a\""},
-          {fmt::format("{}limits: {{}}", kTarget), "limits: not supported yet"},
+          {fmt::format("{}{}limits: {{}}", kTarget, kRules), "limits: not supported yet"},
       });
 }
 

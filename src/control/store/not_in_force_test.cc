@@ -318,8 +318,7 @@ TEST(NotInForce, closes_for_a_second_copy_that_says_something_else) {
     Configured c;
     c.folder.write("m.yaml", kPolicy);
     c.open();
-    c.folder.write(other,
-                   std::string(kPolicy) + "  rules: [{name: r, action: deny, match: {addresses: [loopback]}}]\n");
+    c.folder.write(other, replaced(kPolicy, "private", "loopback"));
     c.reload();
     ASSERT_EQ(c.config->gaps().size(), 1U) << other;
     EXPECT_TRUE(c.config->gaps()[0].second_copy);
@@ -378,9 +377,7 @@ TEST(NotInForce, keeps_a_policy_while_a_broken_text_may_hold_one_of_any_name) {
 }
 
 TEST(NotInForce, closes_for_a_second_document_of_a_name_in_the_same_file) {
-  for (const std::string& second :
-       {std::string(kPolicy) + "  rules: [{name: r, action: deny, match: {addresses: [loopback]}}]\n",
-        std::string(kSlip)}) {
+  for (const std::string& second : {replaced(kPolicy, "private", "loopback"), std::string(kSlip)}) {
     Configured c;
     c.folder.write("a.yaml", std::string(kPolicy) + "---\n" + second);
     c.open();

@@ -70,6 +70,6 @@ inline std::string replaced(std::string_view text, std::string_view right, std::
 
 inline constexpr std::string_view kPolicy =
     "apiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: p}\nspec:\n  targetRefs: [{group: "
-    "gateway.solo.io, kind: Gateway, name: g}]\n";
+    "gateway.solo.io, kind: Gateway, name: g}]\n  rules: [{name: r, action: deny, match: {addresses: [private]}}]\n";
 
 }  // namespace sluice

@@ -415,6 +415,36 @@ TEST(DlpFilter, an_expression_that_looks_far_beyond_each_match_is_answered_500_o
   EXPECT_EQ(streaming.harness.metrics.metric({"sluice_dlp_regex_too_costly_total", ""})->value(), 2);
 }
 
+// Says one piece, then breaks off.
+class BreaksOff final : public BodyReader {
+ public:
+  explicit BreaksOff(std::string piece) : piece_(std::move(piece)) {}
+  Task<Chunk> read() override {
+    if (!std::exchange(said_, true)) return Chunk{piece_, false};
+    return fail(ErrorKind::invalid, "broken chunked coding", Side::upstream);
+  }
+
+ private:
+  std::string piece_;
+  bool said_ = false;
+};
+
+// Not the coding of the content: whoever is told so looks for the fault in the wrong place.
+TEST(DlpFilter, a_body_that_breaks_off_while_it_is_waited_for_is_no_broken_coding) {
+  for (const bool compressed : {false, true}) {
+    Gateway gateway(kUnbounded);
+    BreaksOff body(compressed ? encoded(Coding::gzip, kSecret).substr(0, 20) : std::string(kSecret));
+    gateway.harness.upstream = [&](Request& request) {
+      Response response = make_response(request, 200, compressed ? Fields{{"content-encoding", "gzip"}} : Fields{}, {});
+      response.body = {&body, std::nullopt};
+      return response;
+    };
+    const auto answer = gateway.harness.send({});
+    ASSERT_TRUE(answer.error) << answer.body;
+    EXPECT_EQ(answer.error->message, "broken chunked coding");
+  }
+}
+
 TEST(DlpFilter, a_broken_compressed_body_that_was_waited_for_is_answered_502) {
   Gateway gateway(kUnbounded);
   const auto answer = gateway.answer({{"content-encoding", "gzip"}}, {"plain text"});

@@ -65,19 +65,20 @@ Task<Response> DlpFilter::handle_slowly(Request& request, Task<Response> rest) c
   co_return co_await masking;
 }
 
-std::expected<Body, DlpFilter::Refusal> DlpFilter::readable_body(Request& request, Response& response) const {
+std::expected<DlpFilter::Readable, DlpFilter::Refusal> DlpFilter::readable_body(Request& request,
+                                                                                Response& response) const {
   Headers& headers = *response.headers;
   if (is_byte_ranges(headers)) {
     return std::unexpected(Refusal{502, "response not maskable: multipart/byteranges", "dlp_multipart_byteranges"});
   }
   const auto value = headers.joined(header_name(Known::content_encoding));
-  if (!value) return response.body;
+  if (!value) return Readable{response.body};
   const auto codings = coding::parse_content_encoding(*value);
   if (!codings) {
     const std::string_view text = request.arena.concat("response not maskable: ", codings.error().message);
     return std::unexpected(Refusal{502, text, "dlp_unsupported_content_encoding"});
   }
-  if (codings->empty()) return response.body;
+  if (codings->empty()) return Readable{response.body};
   if (response.status == 206) {
     return std::unexpected(Refusal{502, "response not maskable: a part of a compressed body", "dlp_encoded_range"});
   }
@@ -89,21 +90,23 @@ std::expected<Body, DlpFilter::Refusal> DlpFilter::readable_body(Request& reques
     headers.remove(known);
   }
   char* buffer = static_cast<char*>(request.arena.allocate(DecodedBody::kBufferBytes, 1));
-  return Body{request.arena.make<DecodedBody>(*response.body.reader, *std::move(decoder),
-                                              std::span(buffer, DecodedBody::kBufferBytes)),
-              std::nullopt};
+  auto* decoded = request.arena.make<DecodedBody>(*response.body.reader, *std::move(decoder),
+                                                  std::span(buffer, DecodedBody::kBufferBytes));
+  return Readable{{decoded, std::nullopt}, decoded};
 }
 
 Response DlpFilter::mask(Request& request, Response response) const {
-  const auto body = readable_body(request, response);
-  if (!body) return refuse(request, body.error());
-  response.body = {request.arena.make<MaskedBody>(*body->reader, rules_, make_counts(request), *too_costly_),
-                   body->length};
+  const auto readable = readable_body(request, response);
+  if (!readable) return refuse(request, readable.error());
+  const Body& body = readable->body;
+  response.body = {request.arena.make<MaskedBody>(*body.reader, rules_, make_counts(request), *too_costly_),
+                   body.length};
   return response;
 }
 
 // Some expression has no bound, so nothing may leave before the end of the body is there.
-Task<Response> DlpFilter::mask_whole(Request& request, Response response, Body body) const {
+Task<Response> DlpFilter::mask_whole(Request& request, Response response, Readable readable) const {
+  const Body& body = readable.body;
   auto reading = read_all(body, request.arena, buffer_bytes_max_, request.body_budget);
   const Result<std::string_view> text = co_await reading;
   if (!text) {
@@ -112,7 +115,7 @@ Task<Response> DlpFilter::mask_whole(Request& request, Response response, Body b
       co_return refuse(request, {500, "Internal Server Error", "response_payload_too_large",
                                  request.arena.concat(error.message, kBufferRemedy)});
     }
-    if (error.kind == ErrorKind::limit || error.kind == ErrorKind::invalid) {
+    if (readable.decoded && readable.decoded->is_broken()) {
       co_return refuse(request, {502, "response not maskable: its compressed body is broken", "dlp_broken_encoding",
                                  request.arena.copy(error.message)});
     }

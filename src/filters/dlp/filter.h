@@ -34,11 +34,15 @@ class DlpFilter final : public Filter {
     std::string_view why = {};  // for the log, when it is not the body
   };
   bool concerns(const Request& request, const Response& response) const;
+  struct Readable {
+    Body body;
+    const DecodedBody* decoded = nullptr;  // when it had codings
+  };
   // The body behind its codings; the refusal when they cannot be undone.
-  std::expected<Body, Refusal> readable_body(Request& request, Response& response) const;
+  std::expected<Readable, Refusal> readable_body(Request& request, Response& response) const;
   Response mask(Request& request, Response response) const;
   Task<Response> handle_slowly(Request& request, Task<Response> rest) const;
-  Task<Response> mask_whole(Request& request, Response response, Body body) const;
+  Task<Response> mask_whole(Request& request, Response response, Readable readable) const;
   Response refuse(Request& request, const Refusal& refusal) const;
   MatchCounts& make_counts(Request& request) const;
 

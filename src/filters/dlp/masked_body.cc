@@ -100,8 +100,14 @@ void DecodedBody::take(const Chunk& chunk) {
   input_ended_ = chunk.last;
 }
 
-// Nothing: more input is needed.
 Result<std::optional<Chunk>> DecodedBody::decode() {
+  auto decoded = decode_some();
+  is_broken_ |= !decoded;
+  return decoded;
+}
+
+// Nothing: more input is needed.
+Result<std::optional<Chunk>> DecodedBody::decode_some() {
   size_t size = 0;
   while (size < buffer_.size()) {
     const size_t more = TRY(decoder_.decode(input_, buffer_.subspan(size)));

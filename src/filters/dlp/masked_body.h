@@ -70,17 +70,21 @@ class DecodedBody final : public BodyReader {
 
   Task<Chunk> read() override;
   const Headers* trailers() const override { return inner_.trailers(); }
+  // It was the coding that was wrong, not what carries it.
+  bool is_broken() const { return is_broken_; }
 
  private:
   Task<Chunk> read_slowly(Task<Chunk> reading);
   void take(const Chunk& chunk);
   Result<std::optional<Chunk>> decode();
+  Result<std::optional<Chunk>> decode_some();
 
   BodyReader& inner_;
   coding::Decoder decoder_;
   std::span<char> buffer_;
   std::string_view input_;  // read and not decoded yet
   bool input_ended_ = false;
+  bool is_broken_ = false;
 };
 
 // A body that is at hand as a whole, with the trailers of the one it came from.
