@@ -51,6 +51,7 @@ TEST(ConfigFolder, reads_what_counts_and_nothing_else) {
   Configured c;
   c.folder.write("a.yaml", upstream("a", 1) + "---\n" + upstream("b", 2));
   c.folder.write("c.yml", upstream("c", 3));
+  c.folder.write("e.YAML", upstream("e", 5));
   c.folder.write(
       "d.json",
       R"({"apiVersion":"gloo.solo.io/v1","kind":"Upstream","metadata":{"name":"d"},"spec":{"static":{"hosts":[{"addr":"x","port":4}]}}})");
@@ -58,7 +59,7 @@ TEST(ConfigFolder, reads_what_counts_and_nothing_else) {
        {".a.yaml.swp", ".hidden.yaml", "x.yaml~", "4913", "y.yaml.bak", "README", "#z.yaml#", ".git/e.yaml"})
     c.folder.write(name, upstream("ignored", 9));
   c.open();
-  EXPECT_EQ(c.names(), "a b c d");
+  EXPECT_EQ(c.names(), "a b c d e");
   EXPECT_EQ(c.config->diagnostics().errors(), 0u) << c.config->diagnostics().to_string();
 }
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/strings.h"
 #include "config/load.h"
 #include "control/store/file_write.h"
 
@@ -204,7 +205,8 @@ class Scanner {
 
 bool is_config_file_name(std::string_view name) {
   if (name.starts_with('.')) return false;  // editors' swap files, our temporary files, ConfigMaps' ..data
-  return name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json");
+  const std::string ending = to_lower(name.substr(std::min(name.rfind('.'), name.size())));  // some systems write .YAML
+  return ending == ".yaml" || ending == ".yml" || ending == ".json";
 }
 
 ConfigFolders config_folders(const std::vector<std::string>& paths) {

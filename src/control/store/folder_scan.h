@@ -37,6 +37,7 @@ struct FolderScan {
   bool moved = false;                 // something was moved while it was looked for: there may be more than was seen
 };
 
+// By its ending, in whatever case.
 bool is_config_file_name(std::string_view name);
 
 // The folders that files are taken from; those that are not there are left out.
