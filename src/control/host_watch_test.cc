@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "forward/dns/testing.h"
-#include "io/testing.h"
+#include "net/testing.h"
 
 namespace sluice {
 namespace {

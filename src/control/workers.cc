@@ -4,6 +4,8 @@
 #include <unistd.h>
 #include <atomic>
 
+#include "net/listen.h"
+
 namespace sluice {
 
 class Workers::Worker final : private Waiter {

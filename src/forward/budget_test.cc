@@ -4,7 +4,7 @@
 #include <deque>
 
 #include "forward/connection.h"
-#include "io/testing.h"
+#include "net/testing.h"
 
 namespace sluice {
 namespace {

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "io/socket.h"
+#include "net/socket.h"
 
 namespace sluice {
 

@@ -14,7 +14,7 @@
 #include "forward/cluster.h"
 #include "forward/connect_memory.h"
 #include "io/block.h"
-#include "io/socket.h"
+#include "net/socket.h"
 
 namespace sluice {
 

@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 #include <deque>
 
-#include "io/testing.h"
+#include "net/testing.h"
 #include "pipeline/message.h"
 
 namespace sluice {

@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "forward/upstreams.h"
-#include "io/testing.h"
+#include "net/testing.h"
 #include "pipeline/filter.h"
 
 namespace sluice {

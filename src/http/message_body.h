@@ -8,7 +8,7 @@
 #include "http/chunked.h"
 #include "http/framing.h"
 #include "io/block.h"
-#include "io/socket.h"
+#include "net/socket.h"
 
 namespace sluice {
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "io/testing.h"
+#include "net/testing.h"
 
 namespace sluice {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "http/body.h"
-#include "io/socket.h"
+#include "net/socket.h"
 
 namespace sluice {
 

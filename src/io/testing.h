@@ -1,14 +1,7 @@
-// For tests: the other end of a connection, played by hand on the same thread as the loop under test.
+// For tests: turning a loop by hand.
 #pragma once
 
-#include <sys/socket.h>
-#include <unistd.h>
-#include <cerrno>
-#include <deque>
-#include <string>
-#include <string_view>
-
-#include "io/socket.h"
+#include "io/loop.h"
 
 namespace sluice {
 
@@ -26,79 +19,5 @@ bool turn_until(Loop& loop, Condition&& done) {
 inline void settle(Loop& loop) {
   for (int turns = 0; turns < 20; ++turns) loop.turn(1ms);
 }
-
-// A raw socket: says what it is told to, remembers what it hears.
-class TestPeer {
- public:
-  explicit TestPeer(int fd) : fd_(fd) {}
-  // Connects to a listener on loopback.
-  explicit TestPeer(const SocketAddress& to) : fd_(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    CHECK(::connect(fd_, to.get(), to.length) == 0);
-  }
-  TestPeer(const TestPeer&) = delete;
-  TestPeer& operator=(const TestPeer&) = delete;
-  ~TestPeer() { close(); }
-
-  // What the kernel takes of it now; the bytes taken.
-  size_t say(std::string_view bytes) {
-    const ssize_t put = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    return put > 0 ? static_cast<size_t>(put) : 0;
-  }
-  // Everything that has come so far, with what came before.
-  const std::string& heard() {
-    char buffer[16384];
-    while (fd_ >= 0 && !ended_) {
-      const ssize_t got = ::recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT);
-      if (got > 0)
-        heard_.append(buffer, static_cast<size_t>(got));
-      else if (got == 0 || (errno != EAGAIN && errno != EINTR))
-        ended_ = true;
-      else
-        break;
-    }
-    return heard_;
-  }
-  bool hears(std::string_view text) { return heard().find(text) != std::string::npos; }
-  void forget() { heard_.clear(); }
-  // The other side closed or reset.
-  bool ended() {
-    heard();
-    return ended_;
-  }
-  void end_sending() { ::shutdown(fd_, SHUT_WR); }
-  void close() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-  void reset() {
-    const linger hard{.l_onoff = 1, .l_linger = 0};
-    setsockopt(fd_, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-    close();
-  }
-
- private:
-  int fd_;
-  std::string heard_;
-  bool ended_ = false;
-};
-
-// A listener on a port of its own that hands over raw ends; nothing is said unless the test says it.
-class TestUpstream {
- public:
-  explicit TestUpstream(Loop& loop) {
-    auto fd = ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false);
-    CHECK(fd.has_value());
-    CHECK(socket_.start(loop, *fd, [this](int accepted, const SocketAddress&) { peers.emplace_back(accepted); })
-              .has_value());
-    address = socket_.local();
-  }
-  void stop() { socket_.close(); }
-
-  std::deque<TestPeer> peers;  // in the order of their coming
-  SocketAddress address;
-
- private:
-  ListenSocket socket_;
-};
 
 }  // namespace sluice

@@ -10,7 +10,7 @@
 #include "base/strings.h"
 #include "http/chunked.h"
 #include "http/framing.h"
-#include "io/socket.h"
+#include "net/socket.h"
 
 namespace sluice {
 namespace {

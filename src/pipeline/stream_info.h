@@ -11,7 +11,7 @@
 
 #include "base/arena.h"
 #include "base/time.h"
-#include "io/socket.h"
+#include "net/socket.h"
 
 namespace sluice {
 

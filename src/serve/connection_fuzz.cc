@@ -1,6 +1,6 @@
 // A whole connection: bytes of a client, in pieces, over a real socket. The first byte tells the size of the pieces and
 // how the client leaves. Whatever comes, every answer is a whole head, and the connection is gone in the end.
-#include "io/testing.h"
+#include "net/testing.h"
 #include "serve/listener.h"
 
 namespace sluice {

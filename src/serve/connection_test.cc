@@ -5,7 +5,7 @@
 #include <deque>
 
 #include "http/body_budget.h"
-#include "io/testing.h"
+#include "net/testing.h"
 #include "serve/listener.h"
 
 namespace sluice {

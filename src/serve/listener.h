@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "net/listen.h"
 #include "serve/connection.h"
 #include "serve/connection_limit.h"
 

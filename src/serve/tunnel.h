@@ -3,7 +3,7 @@
 #pragma once
 
 #include "io/block.h"
-#include "io/socket.h"
+#include "net/socket.h"
 #include "pipeline/message.h"
 
 namespace sluice {

@@ -19,7 +19,7 @@
 
 #include "base/ip.h"
 #include "engines/dns/name_table.h"
-#include "io/socket.h"
+#include "net/socket.h"
 
 namespace sluice {
 

@@ -11,7 +11,8 @@
 
 #include "base/check.h"
 #include "engines/dns/testing.h"
-#include "io/socket.h"
+#include "net/listen.h"
+#include "net/socket.h"
 
 namespace sluice {
 

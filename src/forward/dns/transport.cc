@@ -1,6 +1,6 @@
 #include "forward/dns/transport.h"
 
-#include "io/socket.h"
+#include "net/socket.h"
 
 namespace sluice {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "forward/dns/testing.h"
-#include "io/testing.h"
+#include "net/testing.h"
 
 namespace sluice {
 namespace {

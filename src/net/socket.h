@@ -3,41 +3,16 @@
 // A Socket belongs to one loop. At most one task reads and one writes at a time. Reads and writes never raise SIGPIPE.
 #pragma once
 
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <optional>
 #include <span>
 #include <string>
 
-#include "base/ip.h"
 #include "io/loop.h"
 #include "io/task.h"
+#include "net/address.h"
 
 namespace sluice {
-
-// An address as the kernel takes it.
-struct SocketAddress {
-  union {
-    sockaddr base;
-    sockaddr_in v4_address;
-    sockaddr_in6 v6_address{};
-  };
-  socklen_t length = 0;
-
-  int family() const { return base.sa_family; }
-  const sockaddr* get() const { return &base; }
-  sockaddr* get() { return &base; }
-  static SocketAddress v4(uint32_t address, uint16_t port);
-  static SocketAddress of(const Endpoint& endpoint);
-  // An IP literal without brackets; nothing otherwise.
-  static std::optional<SocketAddress> parse(std::string_view ip, uint16_t port);
-  uint16_t port() const;
-  std::string ip() const;         // "127.0.0.1", "::1"
-  std::string to_string() const;  // "127.0.0.1:80", "[::1]:80"
-
-  friend bool operator==(const SocketAddress& a, const SocketAddress& b);  // address and port
-};
 
 Error errno_error(int code, std::string_view what, Side side = Side::ours);
 
@@ -136,38 +111,5 @@ class Socket {
 
 // Connects within `timeout`.
 Task<void> connect(Socket& socket, Loop& loop, SocketAddress address, Nanos timeout);
-
-// A listening socket. accept() hands out non-blocking descriptors.
-class ListenSocket final : private Waiter {
- public:
-  using Accepted = std::move_only_function<void(int fd, const SocketAddress& peer)>;
-
-  ListenSocket() = default;
-  ~ListenSocket() { close(); }
-  ListenSocket(const ListenSocket&) = delete;
-  ListenSocket& operator=(const ListenSocket&) = delete;
-
-  // Binds and listens with SO_REUSEPORT where several workers share the address. Message names address and remedy.
-  static Result<int> open(const SocketAddress& address, bool share_port);
-  static constexpr int kAcceptsATurn = 32;
-  // Accepts on `fd` (taken over, and closed when this fails) until close(); so many in one turn of the loop.
-  Status start(Loop& loop, int fd, Accepted accepted);
-  void close();
-  bool listening() const { return fd_ >= 0; }
-  SocketAddress local() const;
-
- private:
-  void wake() override;
-  void cancel() override {}
-  bool accept_some();
-
-  int fd_ = -1;
-  int spare_ = -1;  // given up for a moment when the process has no descriptors left, to refuse politely
-  Loop* loop_ = nullptr;
-  Watch watch_;
-  Timer retry_;
-  bool deferred_ = false;  // goes on in the next turn
-  Accepted accepted_;
-};
 
 }  // namespace sluice
