@@ -9,6 +9,7 @@
 #include "control/notify_systemd.h"
 #include "http/body_budget.h"
 #include "io/descriptors.h"
+#include "io/system_error.h"
 #include "net/listen.h"
 #include "observe/process.h"
 #include "observe/prometheus.h"

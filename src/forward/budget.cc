@@ -48,8 +48,9 @@ bool ConnectionBudget::give_up(HostsBy kind) {
   return longest && longest->give_up_oldest();
 }
 
-ClusterConnections::ClusterConnections(ConnectionBudget& b, std::shared_ptr<const Cluster> c, HostsBy hosts_by)
-    : budget(b), cluster(std::move(c)), hosts_by_(hosts_by) {
+ClusterConnections::ClusterConnections(ConnectionBudget& b, std::shared_ptr<const Cluster> c, HostsBy hosts_by,
+                                       Dialer& d)
+    : budget(b), cluster(std::move(c)), dialer(d), hosts_by_(hosts_by) {
   budget.clusters_.push_back(this);
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "forward/cluster.h"
+#include "net/dialer.h"
 
 namespace sluice {
 
@@ -60,7 +61,8 @@ class ConnectionBudget {
 
 class ClusterConnections {
  public:
-  ClusterConnections(ConnectionBudget& budget, std::shared_ptr<const Cluster> cluster, HostsBy hosts_by);
+  ClusterConnections(ConnectionBudget& budget, std::shared_ptr<const Cluster> cluster, HostsBy hosts_by,
+                     Dialer& dialer = socket_dialer());
   ClusterConnections(const ClusterConnections&) = delete;
   ClusterConnections& operator=(const ClusterConnections&) = delete;
   ~ClusterConnections();
@@ -71,6 +73,7 @@ class ClusterConnections {
 
   ConnectionBudget& budget;
   const std::shared_ptr<const Cluster> cluster;
+  Dialer& dialer;
 
  private:
   friend class UpstreamConnection;

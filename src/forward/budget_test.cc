@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "forward/connection.h"
+#include "net/memory_stream.h"
 #include "net/testing.h"
 
 namespace sluice {
@@ -42,7 +43,8 @@ struct Place {
   }
   void let_idle() {
     for (auto& connection : busy) {
-      connection->socket.watch().readable = false;
+      far.push_back(memory_streams(world.loop));
+      connection->stream = std::move(far.back().upstream);
       pool.keep(std::move(connection));
       world.loop.advance(1ms);
     }
@@ -51,6 +53,7 @@ struct Place {
   World& world;
   ConnectionPool pool;
   std::vector<std::unique_ptr<UpstreamConnection>> busy;
+  std::vector<StreamPair> far;  // the upstream's ends
 };
 
 TEST(Budget, keeps_a_quarter_for_the_hosts_of_the_operator) {

@@ -7,7 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "net/socket.h"
+#include "base/time.h"
+#include "net/address.h"
 
 namespace sluice {
 

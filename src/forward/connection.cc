@@ -76,44 +76,32 @@ void ConnectionPool::unlink(UpstreamConnection& connection) {
   --idle_;
   connections.remove_idle(connection);
   connection.idle_timer_.disarm();
-  connection.socket.watch().reader = nullptr;
+  connection.stream->when_readable(nullptr);
 }
 
+// F16: bytes that came before a request are no answer to it, but to somebody else's, perhaps one that was smuggled in
+// behind it. They make an event, and wake() closes the connection, or is_silent() tells where the event is still to be
+// handled.
+//
+// So a connection that is taken was empty when this turn began, or later, when the last answer on it was read. Bytes
+// that come while the turn lasts come after the request has, and would have met it on the wire in a faster gateway:
+// no look can tell them from its answer, as nothing in HTTP/1.1 says which request an answer is for.
 std::unique_ptr<UpstreamConnection> ConnectionPool::take(std::span<const SocketAddress> allowed) {
   for (UpstreamConnection* connection = first_; connection;) {
     UpstreamConnection* const next = connection->next_;
     if (is_among(allowed, connection->address)) {
       unlink(*connection);
       std::unique_ptr<UpstreamConnection> taken(connection);
-      if (!spoke_unasked(*taken)) return taken;
+      if (taken->stream->is_silent()) return taken;
     }
     connection = next;
   }
   return nullptr;
 }
 
-// F16: bytes that came before a request are no answer to it, but to somebody else's, perhaps one that was smuggled in
-// behind it. They make an event, and wake() closes the connection; but the event may stand behind the one that is being
-// handled just now, and only then the socket is asked.
-//
-// So a connection that is taken was empty when this turn began, or later, when the last answer on it was read. Bytes
-// that come while the turn lasts come after the request has, and would have met it on the wire in a faster gateway:
-// no look can tell them from its answer, as nothing in HTTP/1.1 says which request an answer is for.
-bool ConnectionPool::spoke_unasked(UpstreamConnection& connection) const {
-  if (!loop.may_have_news(connection.socket.watch())) return false;
-  char byte;
-  return connection.socket.try_read({&byte, 1}).has_value();  // a byte, the end, or an error
-}
-
 void ConnectionPool::keep(std::unique_ptr<UpstreamConnection> connection) {
-  Watch& watch = connection->socket.watch();
-  if (watch.peer_closed || watch.broken) return;
   if (allowed_ && !is_among(*allowed_, connection->address)) return;
-  // Perhaps: the last read filled its buffer, or its event is still to be handled.
-  if (watch.readable || loop.may_have_news(watch)) {
-    char byte;
-    if (connection->socket.try_read({&byte, 1})) return;  // F16: bytes nobody asked for, or its end
-  }
+  if (!connection->stream->is_silent()) return;  // F16: bytes nobody asked for, or its end
   UpstreamConnection* kept = connection.release();
   kept->block.release();
   kept->next_ = first_;
@@ -122,7 +110,7 @@ void ConnectionPool::keep(std::unique_ptr<UpstreamConnection> connection) {
   ++idle_;
   kept->idle_since_ = loop.now();
   connections.add_idle(*kept);
-  watch.reader = kept;
+  kept->stream->when_readable(kept);
   kept->idle_timer_.arm(loop, later(loop.now(), cluster->idle_timeout), kept->expiry_);
   tell_next();
 }

@@ -14,7 +14,8 @@
 #include "forward/cluster.h"
 #include "forward/connect_memory.h"
 #include "io/block.h"
-#include "net/socket.h"
+#include "io/loop.h"
+#include "net/stream.h"
 
 namespace sluice {
 
@@ -29,10 +30,10 @@ class UpstreamConnection final : private Waiter {
 
   const SocketAddress address;
   const std::string address_text;
-  std::string local_text;  // this end's "ip:port", once connected
-  Socket socket;
-  Block block;        // only while a request is under way
-  uint64_t uses = 0;  // requests sent on it
+  std::string local_text;          // this end's "ip:port", once connected
+  std::unique_ptr<Stream> stream;  // null until it is connected
+  Block block;                     // only while a request is under way
+  uint64_t uses = 0;               // requests sent on it
   ConnectionPool& pool;
 
   // While it is idle:
@@ -158,7 +159,6 @@ class ConnectionPool {
  private:
   friend class UpstreamConnection;
   void unlink(UpstreamConnection& connection);
-  bool spoke_unasked(UpstreamConnection& connection) const;
   // A connection has become idle or is gone.
   void tell_next();
 

@@ -1,6 +1,5 @@
 #include "forward/exchange.h"
 
-#include <sys/socket.h>
 #include <charconv>
 
 #include "base/log.h"
@@ -12,6 +11,7 @@
 #include "http/path.h"
 #include "http/write.h"
 #include "io/loop.h"
+#include "net/dialer.h"
 
 namespace sluice {
 namespace {
@@ -58,6 +58,7 @@ class Exchange final : private ConnectionPool::UnderWay {
   std::span<const SocketAddress> addresses() const override;
   bool end(const Denial& why) override;
   bool is_over() const;
+  void break_connection() const;
   // The route's timeout: breaks the connection, so that whoever reads or writes on it wakes up.
   struct RouteTimeout final : Waiter {
     explicit RouteTimeout(Exchange& e) : exchange(e) {}
@@ -73,6 +74,7 @@ class Exchange final : private ConnectionPool::UnderWay {
   void not_connected(const Error& error);
   Task<void> connect();
   Task<void> connect_to(const SocketAddress& address);
+  Task<void> establish(const SocketAddress& address);
   void tell_failed(const Error& error, Nanos pause) const;
   void tell_connected() const;
   std::span<const SocketAddress> in_order() const;
@@ -155,7 +157,7 @@ void Exchange::RouteTimeout::wake() {
     exchange.body_->break_off(
         {.kind = ErrorKind::timeout, .message = "the route's timeout cut the response off", .side = Side::upstream});
   }
-  if (exchange.connection_) ::shutdown(exchange.connection_->socket.fd(), SHUT_RDWR);
+  exchange.break_connection();
 }
 
 std::span<const SocketAddress> Exchange::addresses() const {
@@ -166,6 +168,11 @@ std::span<const SocketAddress> Exchange::addresses() const {
 bool Exchange::is_over() const {
   if (failure_ || denied_) return true;
   return answered_ && !upgraded_ && !sending_ && (!body_ || body_->complete());
+}
+
+// Whoever reads or writes on it meets an error.
+void Exchange::break_connection() const {
+  if (connection_ && connection_->stream) connection_->stream->abort();
 }
 
 bool Exchange::end(const Denial& why) {
@@ -179,7 +186,7 @@ bool Exchange::end(const Denial& why) {
   } else if (body_ && !body_->complete()) {
     body_->break_off(error);
   }
-  if (connection_) ::shutdown(connection_->socket.fd(), SHUT_RDWR);
+  break_connection();
   return true;
 }
 
@@ -196,7 +203,7 @@ Response Exchange::give_up(Response answer) {
   timeout_timer_.disarm();
   // The sender of the body may be writing just now: it meets the end, and the connection goes with the exchange.
   if (sending_)
-    ::shutdown(connection_->socket.fd(), SHUT_RDWR);
+    break_connection();
   else
     connection_.reset();
   if (request_.route.rules) request_.route.rules->finish_response(request_, *failure_);
@@ -372,16 +379,21 @@ void Exchange::tell_connected() const {
   if (site.admits()) site.write({{"cluster", cluster_.name}, {"address", connection_->address_text}});
 }
 
+Task<void> Exchange::establish(const SocketAddress& address) {
+  connection_->stream = CO_TRY(pool_->connections.dialer.dial(request_.loop, address));
+  const SteadyTime now = request_.loop.now();
+  auto establishing = connection_->stream->established(std::min(deadline_, later(now, cluster_.connect_timeout)));
+  co_return co_await establishing;
+}
+
 Task<void> Exchange::connect_to(const SocketAddress& address) {
   for (;;) {
     connection_ = std::make_unique<UpstreamConnection>(*pool_, address);
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
-    const Nanos left = deadline_ - request_.loop.now();
-    auto connecting =
-        sluice::connect(connection_->socket, request_.loop, address, std::min(cluster_.connect_timeout, left));
-    Status connected = co_await connecting;
+    auto establishing = establish(address);
+    const Status connected = co_await establishing;
     if (connected) {
-      connection_->local_text = connection_->socket.local_address().to_string();
+      connection_->local_text = connection_->stream->local_address().to_string();
       if (pool_->memory.connected(address)) [[unlikely]]
         tell_connected();
       co_return connected;
@@ -411,7 +423,7 @@ Task<void> Exchange::write_request() {
   cluster_.metrics.bytes_sent->add(static_cast<int64_t>(head.size()));
   if (!request_.body.empty()) return write_with_body(head);
   request_ended();
-  return connection_->socket.write_all(head, idle_max());
+  return connection_->stream->write_all(head, idle_max());
 }
 
 Task<void> Exchange::write_with_body(std::string_view head) {
@@ -423,7 +435,7 @@ Task<void> Exchange::write_with_body(std::string_view head) {
     if (chunk.bytes.size() > kAtOnceMax) {
       first.emplace(chunk);
     } else {
-      auto writing = write_piece(connection_->socket, piece(head, chunk), idle_max());
+      auto writing = write_piece(*connection_->stream, piece(head, chunk), idle_max());
       CO_TRY(co_await writing);
       if (chunk.last) {
         request_ended();
@@ -432,7 +444,7 @@ Task<void> Exchange::write_with_body(std::string_view head) {
       head = {};
     }
   } else {
-    auto writing = connection_->socket.write_all(head, idle_max());
+    auto writing = connection_->stream->write_all(head, idle_max());
     CO_TRY(co_await writing);
     head = {};
   }
@@ -466,7 +478,7 @@ Task<void> Exchange::send_rest(std::optional<Task<Chunk>> first, std::string_vie
       co_return Status{};
     }
     const bool last = chunk->last;
-    auto writing = write_piece(connection_->socket, piece(std::exchange(head, {}), *chunk), idle_max());
+    auto writing = write_piece(*connection_->stream, piece(std::exchange(head, {}), *chunk), idle_max());
     auto written = co_await writing;
     if (!written) co_return Status{};  // the one who reads the answer meets the same end
     last_sent_ = request_.loop.now();
@@ -501,7 +513,7 @@ void Exchange::body_failed(Error error) {
   if (error.kind == ErrorKind::cancelled) return;
   if (body_) body_->break_off(error);  // F17: an answer that lasts until the end must not look whole
   body_error_ = std::move(error);
-  ::shutdown(connection_->socket.fd(), SHUT_RDWR);
+  break_connection();
 }
 
 // --- reading the answer -----------------------------------------------------------------------------------------
@@ -545,16 +557,11 @@ Task<void> Exchange::read_more() {
   for (;;) {
     const Nanos idle = idle_max();
     const SteadyTime since = std::max(request_.loop.now(), last_sent_);
-    auto waiting = connection_->socket.readable(deadline_after(since, idle));
-    auto ready = co_await waiting;
-    if (!ready) {
-      // While the request's body still moves, nobody is idle.
-      if (ready.error().kind == ErrorKind::timeout && last_sent_ > since) continue;
-      co_return ready;
-    }
-    auto got = connection_->socket.try_read(block.span().subspan(filled_));
-    if (!got) continue;
-    const size_t bytes = CO_TRY(std::move(*got));
+    auto reading = connection_->stream->read(block.span().subspan(filled_), deadline_after(since, idle));
+    auto got = co_await reading;
+    // While the request's body still moves, nobody is idle.
+    if (!got && got.error().kind == ErrorKind::timeout && last_sent_ > since) continue;
+    const size_t bytes = CO_TRY(std::move(got));
     if (bytes == 0) co_return sluice::fail(ErrorKind::reset, "the upstream closed the connection", Side::upstream);
     filled_ += bytes;
     co_return Status{};
@@ -602,10 +609,10 @@ Response Exchange::answered() {
     upgraded_ = true;
     timeout_timer_.disarm();
     place_ = request_.arena.copy(place_);  // a tunnel lets the snapshot go
-    tunnel_.emplace(connection_->socket, std::string_view(behind.data(), behind.size()));
+    tunnel_.emplace(*connection_->stream, std::string_view(behind.data(), behind.size()));
     response.tunnel = &*tunnel_;
   } else if (framing_.body != BodyKind::none) {
-    body_.emplace(MessageBody::Source{.socket = connection_->socket,
+    body_.emplace(MessageBody::Source{.stream = *connection_->stream,
                                       .block = connection_->block,
                                       .reserved = head_.size(),
                                       .early = behind,

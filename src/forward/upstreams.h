@@ -56,9 +56,9 @@ class UniqueNumber {
 class Upstreams {
  public:
   // Without a bound on connections: for tests.
-  explicit Upstreams(Loop& l) : loop(l) {}
+  explicit Upstreams(Loop& l, Dialer& d = socket_dialer()) : loop(l), dialer(d) {}
   Upstreams(Loop& l, size_t connections_max, const BudgetMetrics& metrics)
-      : loop(l), budget(connections_max, metrics) {}
+      : loop(l), dialer(socket_dialer()), budget(connections_max, metrics) {}
   Upstreams(const Upstreams&) = delete;
   Upstreams& operator=(const Upstreams&) = delete;
 
@@ -87,6 +87,7 @@ class Upstreams {
   const EgressNow* egress() const { return egress_.get(); }
 
   Loop& loop;
+  Dialer& dialer;
   ConnectionBudget budget;  // over all clusters
 
  private:

@@ -84,11 +84,11 @@ Task<Chunk> MessageBody::read() {
   auto step = next();
   if (!step) return std::unexpected(std::move(step).error());
   if (step->have) return step->chunk;
-  if (say_first_.empty() && source_.socket.watch().readable) {
-    if (budget_.spent(source_.socket.loop())) return read_after_others();
+  if (say_first_.empty() && source_.stream.has_buffered()) {
+    if (budget_.spent(source_.stream.loop())) return read_after_others();
     const std::span<char> into = space();
-    if (auto got = source_.socket.try_read(into)) {
-      if (!*got) return std::unexpected(std::move(*got).error());
+    if (auto got = source_.stream.try_read(into)) {
+      if (!*got) return std::unexpected(broken_off_ ? *broken_off_ : std::move(*got).error());
       accept(into, **got);
       step = next();
       if (!step) return std::unexpected(std::move(step).error());
@@ -100,15 +100,15 @@ Task<Chunk> MessageBody::read() {
 
 Task<void> MessageBody::said() {
   while (saying_) {
-    auto waiting = said_.wait(source_.socket.loop());
+    auto waiting = said_.wait(source_.stream.loop());
     CO_TRY(co_await waiting);
   }
   co_return Status{};
 }
 
 Task<Chunk> MessageBody::read_after_others() {
-  if (source_.socket.loop().now() >= deadline_) co_return fail(ErrorKind::timeout, "timed out", source_.side);
-  auto turn = next_turn(source_.socket.loop());
+  if (source_.stream.loop().now() >= deadline_) co_return fail(ErrorKind::timeout, "timed out", source_.side);
+  auto turn = next_turn(source_.stream.loop());
   CO_TRY(co_await turn);
   auto reading = read();
   co_return co_await reading;
@@ -118,19 +118,20 @@ Task<Chunk> MessageBody::read_waiting() {
   if (!say_first_.empty()) {
     const std::string_view words = std::exchange(say_first_, {});
     saying_ = true;
-    auto writing = source_.socket.write_all(words, source_.idle_max);
+    auto writing = source_.stream.write_all(words, source_.idle_max);
     auto written = co_await writing;
     saying_ = false;
-    said_.notify(source_.socket.loop());
+    said_.notify(source_.stream.loop());
     CO_TRY(std::move(written));
   }
   for (;;) {
-    const SteadyTime now = source_.socket.loop().now();
+    const SteadyTime now = source_.stream.loop().now();
     const SteadyTime until = std::min(deadline_, deadline_after(now, source_.idle_max));
     const std::span<char> into = space();
-    auto reading = source_.socket.read(into, until);
-    const size_t got = CO_TRY(co_await reading);
-    accept(into, got);
+    auto reading = source_.stream.read(into, until);
+    auto got = co_await reading;
+    if (!got && broken_off_) co_return std::unexpected(*broken_off_);
+    accept(into, CO_TRY(std::move(got)));
     const Step step = CO_TRY(next());
     if (step.have) co_return step.chunk;
   }

@@ -1,6 +1,6 @@
-// The body of an HTTP/1 message on a socket, either side: by length, chunked, or until the connection ends.
+// The body of an HTTP/1 message on a stream, either side: by length, chunked, or until the connection ends.
 //
-// Lives in the exchange's arena. What has come with the head is used first; then the socket is read into the block, at
+// Lives in the exchange's arena. What has come with the head is used first; then the stream is read into the block, at
 // `reserved` and behind it, so that the head in front stays where it is.
 #pragma once
 
@@ -8,14 +8,15 @@
 #include "http/chunked.h"
 #include "http/framing.h"
 #include "io/block.h"
-#include "net/socket.h"
+#include "io/loop.h"
+#include "net/stream.h"
 
 namespace sluice {
 
 class MessageBody final : public BodyReader {
  public:
   struct Source {
-    Socket& socket;
+    Stream& stream;
     Block& block;
     size_t reserved = 0;    // bytes of the block in front that must stay
     std::span<char> early;  // bytes of the block behind the head that have come already
@@ -40,11 +41,11 @@ class MessageBody final : public BodyReader {
   uint64_t bytes_read() const { return bytes_read_; }
   // The latest time a wait may last to, besides idle_max.
   void set_deadline(SteadyTime deadline) { deadline_ = deadline; }
-  // Bytes to write to the socket before the first read that waits: "100 Continue".
+  // Bytes to write to the stream before the first read that waits: "100 Continue".
   void say_first(std::string_view bytes) { say_first_ = bytes; }
   // Takes that back; true when it had not been said yet.
   bool say_nothing() { return !std::exchange(say_first_, {}).empty(); }
-  // Waits while it is being said: whoever else writes to the socket must not write into the middle of it.
+  // Waits while it is being said: whoever else writes to the stream must not write into the middle of it.
   Task<void> said();
   // What is still missing will not come, though the connection may end in good order: reads give this from now on.
   void break_off(Error why) { broken_off_ = std::move(why); }

@@ -9,17 +9,15 @@ namespace {
 
 TEST(MessageBody, tells_when_its_words_have_gone_out_whole) {
   Loop loop;
-  int fds[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-  TestPeer client(fds[0]);
-  Socket socket;
-  ASSERT_TRUE(socket.adopt(loop, fds[1], Side::downstream));
-  const std::string filler(1024, 'x');
-  while (::send(socket.fd(), filler.data(), filler.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+  StreamAndPeer ends(loop);
+  TestPeer& client = *ends.peer;
+  std::string filler(1024, 'x');
+  const iovec piece{filler.data(), filler.size()};
+  while (ends.stream->try_write(std::span(&piece, 1))) {
   }
   Arena arena;
   Block block(Block::kSmall);
-  MessageBody body({.socket = socket, .block = block, .arena = arena}, BodyKind::length, 3);
+  MessageBody body({.stream = *ends.stream, .block = block, .arena = arena}, BodyKind::length, 3);
   body.say_first("go on");
   std::string got;
   bool told = false;

@@ -19,7 +19,7 @@ std::string trailer_lines(const Headers& trailers) {
 
 }  // namespace
 
-Task<void> write_piece(Socket& socket, Piece piece, Nanos idle_max) {
+Task<void> write_piece(Stream& stream, Piece piece, Nanos idle_max) {
   std::array<iovec, 5> parts;
   size_t count = 0;
   char size_line[20];
@@ -40,7 +40,7 @@ Task<void> write_piece(Socket& socket, Piece piece, Nanos idle_max) {
     parts[count++] = part(trailers);
   }
   if (count == 0) co_return Status{};
-  auto writing = socket.write_all(std::span(parts).first(count), idle_max);
+  auto writing = stream.write_all(std::span(parts).first(count), idle_max);
   co_return co_await writing;
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "http/body.h"
-#include "net/socket.h"
+#include "net/stream.h"
 
 namespace sluice {
 
@@ -14,6 +14,6 @@ struct Piece {
 };
 
 // `idle_max`: the longest time without the peer taking a byte.
-Task<void> write_piece(Socket& socket, Piece piece, Nanos idle_max);
+Task<void> write_piece(Stream& stream, Piece piece, Nanos idle_max);
 
 }  // namespace sluice

@@ -42,19 +42,8 @@ class Timer {
   Loop* loop_ = nullptr;
 };
 
-// What the loop knows about one descriptor. Registered from construction to close().
-class Watch {
- public:
-  Watch() = default;
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-  ~Watch() { release(); }
-
-  // The descriptor stays its owner's, also when this fails.
-  Status attach(Loop& loop, int fd);
-  void release();  // does not close the descriptor
-  bool attached() const { return loop_ != nullptr; }
-
+// What is known about one end of a connection, and who waits for more.
+struct Readiness {
   // Ready as far as is known: set by events, cleared by whoever meets EAGAIN or a short read.
   bool readable = true;
   bool writable = true;
@@ -66,6 +55,20 @@ class Watch {
   Waiter* writer = nullptr;
   // Told once when the peer closes or breaks the connection while nobody reads.
   Waiter* on_hangup = nullptr;
+};
+
+// What the loop knows about one descriptor. Registered from attach() to release().
+class Watch : public Readiness {
+ public:
+  Watch() = default;
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  ~Watch() { release(); }
+
+  // The descriptor stays its owner's, also when this fails.
+  Status attach(Loop& loop, int fd);
+  void release();  // does not close the descriptor
+  bool attached() const { return loop_ != nullptr; }
 
  private:
   friend class Loop;

@@ -10,7 +10,8 @@
 #include "base/strings.h"
 #include "http/chunked.h"
 #include "http/framing.h"
-#include "net/socket.h"
+#include "io/system_error.h"
+#include "net/address.h"
 
 namespace sluice {
 namespace {

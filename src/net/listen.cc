@@ -7,9 +7,18 @@
 #include <cerrno>
 
 #include "base/log.h"
-#include "net/socket.h"
+#include "io/system_error.h"
+#include "net/socket_stream.h"
 
 namespace sluice {
+
+Incoming::~Incoming() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<std::unique_ptr<Stream>> Incoming::take() {
+  return open_stream(loop_, std::exchange(fd_, -1), Side::downstream);
+}
 
 Result<int> ListenSocket::open(const SocketAddress& address, bool share_port) {
   const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -78,7 +87,8 @@ bool ListenSocket::accept_some() {
     peer.length = sizeof peer.v6_address;
     const int fd = ::accept4(fd_, peer.get(), &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      accepted_(fd, peer);
+      Incoming incoming(*loop_, fd, peer);
+      accepted_(incoming);
       if (fd_ < 0) return false;  // closed by what it told
       continue;
     }

@@ -2,16 +2,34 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "io/loop.h"
-#include "net/address.h"
+#include "net/stream.h"
 
 namespace sluice {
 
-// A listening socket. accept() hands out non-blocking descriptors.
+// A connection that has come. It is closed unless it is taken.
+class Incoming {
+ public:
+  Incoming(Loop& loop, int fd, const SocketAddress& from) : peer(from), loop_(loop), fd_(fd) {}
+  Incoming(const Incoming&) = delete;
+  Incoming& operator=(const Incoming&) = delete;
+  ~Incoming();
+
+  const SocketAddress peer;
+  // Once. Errors of the stream are the downstream's.
+  Result<std::unique_ptr<Stream>> take();
+
+ private:
+  Loop& loop_;
+  int fd_;
+};
+
+// A listening socket.
 class ListenSocket final : private Waiter {
  public:
-  using Accepted = std::move_only_function<void(int fd, const SocketAddress& peer)>;
+  using Accepted = std::move_only_function<void(Incoming& incoming)>;
 
   ListenSocket() = default;
   ~ListenSocket() { close(); }

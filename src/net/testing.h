@@ -10,6 +10,7 @@
 
 #include "io/testing.h"
 #include "net/listen.h"
+#include "net/socket_stream.h"
 
 namespace sluice {
 
@@ -69,22 +70,53 @@ class TestPeer {
 };
 
 // A listener on a port of its own that hands over raw ends; nothing is said unless the test says it.
-class TestUpstream {
+class TestUpstream final : private Waiter {
  public:
   explicit TestUpstream(Loop& loop) {
     auto fd = ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false);
     CHECK(fd.has_value());
-    CHECK(socket_.start(loop, *fd, [this](int accepted, const SocketAddress&) { peers.emplace_back(accepted); })
-              .has_value());
-    address = socket_.local();
+    fd_ = *fd;
+    address.length = sizeof address.v6_address;
+    CHECK(::getsockname(fd_, address.get(), &address.length) == 0);
+    CHECK(watch_.attach(loop, fd_).has_value());
+    watch_.reader = this;
   }
-  void stop() { socket_.close(); }
+  TestUpstream(const TestUpstream&) = delete;
+  TestUpstream& operator=(const TestUpstream&) = delete;
+  ~TestUpstream() { stop(); }
+  void stop() {
+    watch_.release();
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
 
   std::deque<TestPeer> peers;  // in the order of their coming
   SocketAddress address;
 
  private:
-  ListenSocket socket_;
+  void wake() override {
+    for (int fd; (fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) peers.emplace_back(fd);
+    watch_.readable = false;
+    watch_.reader = this;
+  }
+  void cancel() override {}
+
+  int fd_ = -1;
+  Watch watch_;
+};
+
+// A stream and its raw other end.
+struct StreamAndPeer {
+  explicit StreamAndPeer(Loop& loop, Side side = Side::downstream) {
+    int ends[2];
+    CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+    peer.emplace(ends[0]);
+    auto opened = open_stream(loop, ends[1], side);
+    CHECK(opened.has_value());
+    stream = *std::move(opened);
+  }
+  std::optional<TestPeer> peer;
+  std::unique_ptr<Stream> stream;
 };
 
 }  // namespace sluice

@@ -20,7 +20,7 @@ class TaskGroup;
 class Upstreams;
 class Rerouter;
 
-class Socket;
+class Stream;
 class Waiter;
 
 struct Request;
@@ -146,7 +146,7 @@ class Rerouter {
 // The upstream's end of a connection that becomes a tunnel. Whoever forwards may end the tunnel: it sets `cut` and
 // wakes `cutter`; StreamInfo::details say why.
 struct UpstreamTunnel {
-  Socket& socket;
+  Stream& stream;
   std::string_view early_bytes;  // that the upstream sent behind its 101
   std::optional<Error> cut;
   Waiter* cutter = nullptr;  // while the tunnel runs
@@ -162,7 +162,7 @@ struct Response {
   bool close = false;
   // The route's changes to response headers have been made.
   bool finished = false;
-  // Set for a 101 that turns the connection into a tunnel; serve/ relays between the two sockets.
+  // Set for a 101 that turns the connection into a tunnel; serve/ relays between the two streams.
   UpstreamTunnel* tunnel = nullptr;
 
   // ":status" or a header. First value.

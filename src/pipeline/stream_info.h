@@ -11,7 +11,7 @@
 
 #include "base/arena.h"
 #include "base/time.h"
-#include "net/socket.h"
+#include "net/address.h"
 
 namespace sluice {
 

@@ -1,6 +1,5 @@
 #include "serve/connection.h"
 
-#include <sys/ioctl.h>
 #include <charconv>
 
 #include "base/log.h"
@@ -140,8 +139,8 @@ struct Connection::Exchange {
 
 // --- life of a connection ---------------------------------------------------------------------------------------
 
-Connection::Connection(Listener& listener, const SocketAddress& peer, uint64_t id)
-    : listener_(listener), peer_(peer), id_(id) {
+Connection::Connection(Listener& listener, std::unique_ptr<Stream> stream, const SocketAddress& peer, uint64_t id)
+    : listener_(listener), peer_(peer), id_(id), stream_(std::move(stream)) {
   listener_.link(*this);
   const ServerMetrics& metrics = *listener_.config_.peek().metrics;
   metrics.connections->add();
@@ -154,13 +153,7 @@ Connection::~Connection() {
   listener_.unlink(*this);
 }
 
-void Connection::start(int fd) {
-  if (auto adopted = socket_.adopt(listener_.loop, fd, Side::downstream); !adopted) {
-    static log::Site site{LogLevel::warn, "listener", "cannot serve a connection"};
-    if (site.admits()) site.write({{"error", adopted.error().message}});
-    delete this;
-    return;
-  }
+void Connection::start() {
   // Most clients send with the connection's last handshake packet: look before waiting.
   runner_.start(serve());
 }
@@ -171,7 +164,7 @@ void Connection::park() {
     return;
   }
   listener_.give_memory(std::move(memory_));
-  socket_.watch().reader = this;
+  stream_->when_readable(this);
   const Nanos idle = listener_.config_.peek().idle_timeout;
   if (idle.count() > 0) idle_timer_.arm(listener_.loop, later(listener_.loop.now(), idle), expiry_);
 }
@@ -183,7 +176,7 @@ void Connection::wake() {
 
 void Connection::on_served(void* self, Result<void> result) {
   auto& connection = *static_cast<Connection*>(self);
-  if (result && connection.socket_.open())
+  if (result && connection.stream_)
     connection.park();
   else
     delete &connection;
@@ -210,16 +203,12 @@ void Connection::IdleExpiry::wake() {
 // A reset means that nobody waits for the answer. An end of the client's sending may be a half-close, which is legal
 // and rare, or the whole goodbye, which is common; both look alike. So the answer gets a few more seconds.
 void Connection::Hangup::wake() {
-  Watch& watch = connection.socket_.watch();
+  Stream& stream = *connection.stream_;
   const bool waited = grace_begun && !grace.armed();
-  if (!watch.broken && answering) {
-    watch.on_hangup = this;
-    return;
-  }
-  if (!watch.broken && !waited) {
-    if (!std::exchange(grace_begun, true))
+  if (!stream.is_broken() && (answering || !waited)) {
+    if (!answering && !std::exchange(grace_begun, true))
       grace.arm(connection.listener_.loop, connection.listener_.loop.now() + kHalfCloseGrace, *this);
-    watch.on_hangup = this;
+    stream.when_hung_up(this);
     return;
   }
   grace.disarm();
@@ -243,8 +232,7 @@ Task<void> Connection::serve() {
 
     auto handling = handle(exchange);
     auto handled = co_await handling;
-    Watch& watch = socket_.watch();
-    watch.on_hangup = nullptr;
+    if (stream_) stream_->when_hung_up(nullptr);
     hangup_.grace.disarm();
     hangup_.grace_begun = hangup_.answering = false;
     exchange.background.cancel();
@@ -257,11 +245,11 @@ Task<void> Connection::serve() {
     if (!exchange.keep_alive) {
       auto lingering = linger();
       co_await lingering;
-      socket_.close();
+      stream_ = nullptr;
       co_return Status{};
     }
     // What came meanwhile has been told already, and will not be told again: look before parking.
-    if (memory_->filled == 0 && !socket_.watch().readable) co_return Status{};
+    if (memory_->filled == 0 && !stream_->has_buffered()) co_return Status{};
   }
 }
 
@@ -280,7 +268,7 @@ Task<Connection::HeadRead> Connection::read_head(Exchange& exchange) {
       }
       if (deadline == SteadyTime::max() && exchange.config->head_timeout.count() > 0)
         deadline = later(listener_.loop.now(), exchange.config->head_timeout);
-    } else if (!socket_.watch().readable) {
+    } else if (!stream_->has_buffered()) {
       co_return HeadRead::nothing;
     }
     if (memory.filled == memory.block.size()) {
@@ -289,19 +277,20 @@ Task<Connection::HeadRead> Connection::read_head(Exchange& exchange) {
       memory.block = std::move(larger);
       exchange.head.restart(exchange.request.headers);
     }
-    if (!socket_.watch().readable) {
-      auto waiting = socket_.readable(deadline);
-      auto ready = co_await waiting;
-      if (!ready && ready.error().kind == ErrorKind::timeout) {
-        exchange.refused = HeadFailure{408, "request_header_timeout"};
-        co_return HeadRead::refused;
-      }
-      if (!ready) co_return std::unexpected(ready.error());
+    const std::span<char> into = memory.block.span().subspan(memory.filled);
+    Stream::Attempt got = stream_->has_buffered() ? stream_->try_read(into) : std::nullopt;
+    if (!got) {
+      if (memory.filled == 0) continue;
+      auto reading = stream_->read(into, deadline);
+      got = co_await reading;
     }
-    auto got = socket_.try_read(memory.block.span().subspan(memory.filled));
-    if (!got) continue;
+    if (!*got && got->error().kind == ErrorKind::timeout) {
+      exchange.refused = HeadFailure{408, "request_header_timeout"};
+      co_return HeadRead::refused;
+    }
+    if (!*got && got->error().kind == ErrorKind::cancelled) co_return std::unexpected(got->error());
     if (!*got || **got == 0) {
-      socket_.close();
+      stream_ = nullptr;
       co_return HeadRead::nothing;
     }
     memory.filled += **got;
@@ -321,9 +310,8 @@ Task<Response> Connection::handle(Exchange& exchange) {
     response = refuse(request, *exchange.refused);
   } else {
     attach_body(exchange);
-    Watch& watch = socket_.watch();
-    watch.on_hangup = &hangup_;
-    if (watch.peer_closed && exchange.framing.body == BodyKind::none) hangup_.wake();
+    stream_->when_hung_up(&hangup_);
+    if (stream_->peer_ended() && exchange.framing.body == BodyKind::none) hangup_.wake();
     auto handling = config.service->handle(request);
     auto handled = co_await handling;
     if (handled && request.rerouting) [[unlikely]] {
@@ -357,7 +345,7 @@ void Connection::attach_body(Exchange& exchange) {
     return;
   }
   const std::span<char> early = memory_->block.span().first(memory_->filled).subspan(exchange.head.size());
-  exchange.body.emplace(MessageBody::Source{.socket = socket_,
+  exchange.body.emplace(MessageBody::Source{.stream = *stream_,
                                             .block = memory_->block,
                                             .reserved = exchange.head.size(),
                                             .early = early,
@@ -481,7 +469,7 @@ Task<void> Connection::answer(Exchange& exchange, Response& response) {
   if (bodiless || response.body.empty()) {
     const std::string_view head = write_head(exchange, response);
     exchange.head_sent = true;
-    auto writing = socket_.write_all(head, exchange.config->stream_idle_timeout);
+    auto writing = stream_->write_all(head, exchange.config->stream_idle_timeout);
     CO_TRY(co_await writing);
     exchange.complete = true;
     co_return Status{};
@@ -506,7 +494,7 @@ Task<void> Connection::write_body(Exchange& exchange, Response& response) {
     }
     const std::string_view head = write_head(exchange, response);
     exchange.head_sent = true;
-    auto writing = write_piece(socket_, piece(exchange, response, head, *chunk), idle);
+    auto writing = write_piece(*stream_, piece(exchange, response, head, *chunk), idle);
     CO_TRY(co_await writing);
     exchange.info.bytes_sent += chunk->bytes.size();
     if (chunk->last) {
@@ -517,7 +505,7 @@ Task<void> Connection::write_body(Exchange& exchange, Response& response) {
   } else {
     const std::string_view head = write_head(exchange, response);
     exchange.head_sent = true;
-    auto writing = socket_.write_all(head, idle);
+    auto writing = stream_->write_all(head, idle);
     CO_TRY(co_await writing);
   }
   // What is made here, such as by decompressing, can be at hand for ever.
@@ -528,7 +516,7 @@ Task<void> Connection::write_body(Exchange& exchange, Response& response) {
     }
     auto chunk = co_await reading;
     if (!chunk) co_return std::unexpected(std::move(chunk).error());
-    auto writing = write_piece(socket_, piece(exchange, response, {}, *chunk), idle);
+    auto writing = write_piece(*stream_, piece(exchange, response, {}, *chunk), idle);
     CO_TRY(co_await writing);
     exchange.info.bytes_sent += chunk->bytes.size();
     if (chunk->last) break;
@@ -554,15 +542,15 @@ Task<void> Connection::relay(Exchange& exchange, Response& response) {
   const std::string_view head = write_head(exchange, response);
   exchange.head_sent = true;
   exchange.keep_alive = false;
-  auto writing = socket_.write_all(head, idle);
+  auto writing = stream_->write_all(head, idle);
   CO_TRY(co_await writing);
-  socket_.watch().on_hangup = nullptr;
+  stream_->when_hung_up(nullptr);
   exchange.let_go_of_config(response);
   const ServerMetrics& metrics = exchange.metrics();
   metrics.upgrades->add();
   metrics.upgrades_active->add();
   const std::string_view early(memory_->block.data() + exchange.head.size(), memory_->filled - exchange.head.size());
-  Tunnel tunnel(socket_, *response.tunnel, idle);
+  Tunnel tunnel(*stream_, *response.tunnel, idle);
   auto relaying = tunnel.run(early);
   auto relayed = co_await relaying;
   metrics.upgrades_active->sub();
@@ -584,9 +572,7 @@ bool Connection::will_find_next_request(const Exchange& exchange, const Response
   const auto missing = exchange.body->missing();
   if (!missing || *missing > kDrainBytesMax) return false;
   if (response.local && !exchange.framing.expects_continue) return true;
-  int in_socket = 0;
-  if (::ioctl(socket_.fd(), FIONREAD, &in_socket) != 0) return false;
-  return *missing <= exchange.body->rest().size() + static_cast<size_t>(in_socket);
+  return *missing <= exchange.body->rest().size() + stream_->buffered_bytes();
 }
 
 // F18: only after will_find_next_request() said so. However slowly the rest comes, each wait has the listener's
@@ -606,12 +592,12 @@ Task<void> Connection::drain_body(Exchange& exchange) {
 
 // Closing with unread bytes would send a reset, which may overtake the response: let the client close first.
 Task<void> Connection::linger() {
-  if (client_gone_ || !socket_.open()) co_return Status{};
-  socket_.shutdown_write();
+  if (client_gone_ || !stream_) co_return Status{};
+  stream_->end_writing();
   const SteadyTime deadline = listener_.loop.now() + kLingerMax;
   const Block sink(Block::kSmall);
   for (size_t drained = 0; drained < 16 * kDrainBytesMax;) {
-    auto reading = socket_.read(sink.span(), deadline);
+    auto reading = stream_->read(sink.span(), deadline);
     auto got = co_await reading;
     if (!got || *got == 0) break;
     drained += *got;
@@ -624,7 +610,7 @@ void Connection::finish(Exchange& exchange, const Response& response) {
   StreamInfo& info = exchange.info;
   metrics.requests_active->sub();
   if (exchange.body) info.bytes_received = exchange.body->bytes_read();
-  if (!exchange.complete && !exchange.cut && (client_gone_ || !socket_.open() || socket_.watch().broken)) {
+  if (!exchange.complete && !exchange.cut && (client_gone_ || !stream_ || stream_->is_broken())) {
     info.set(ResponseFlag::downstream_connection_ended);
     info.details = "downstream_remote_disconnect";
     metrics.requests_reset->add();

@@ -26,13 +26,13 @@ struct ConnectionMemory {
 
 class Connection final : private Waiter {
  public:
-  Connection(Listener& listener, const SocketAddress& peer, uint64_t id);
+  Connection(Listener& listener, std::unique_ptr<Stream> stream, const SocketAddress& peer, uint64_t id);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection();
 
-  // Takes the descriptor and serves what comes. May end the connection before it returns.
-  void start(int fd);
+  // Serves what comes. May end the connection before it returns.
+  void start();
   // No further request; one that is under way is finished.
   void drain();
   // At once, also what is under way.
@@ -88,7 +88,7 @@ class Connection final : private Waiter {
   Listener& listener_;
   const SocketAddress peer_;
   const uint64_t id_;
-  Socket socket_;
+  std::unique_ptr<Stream> stream_;  // null once it is closed
   Runner runner_{this, &Connection::on_served};
   IdleExpiry expiry_{*this};
   Timer idle_timer_;

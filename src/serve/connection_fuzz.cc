@@ -39,8 +39,9 @@ void play(uint8_t how, std::string_view bytes) {
   int ends[2];
   CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
   TestPeer client(ends[0]);
-  auto* connection = new Connection(gateway->listener, SocketAddress::v4(INADDR_LOOPBACK, 1), 1);
-  connection->start(ends[1]);
+  auto* connection = new Connection(gateway->listener, *open_stream(gateway->loop, ends[1], Side::downstream),
+                                    SocketAddress::v4(INADDR_LOOPBACK, 1), 1);
+  connection->start();
   const size_t step = how % 8 == 0 ? bytes.size() : how % 8 * 5;
   for (size_t at = 0; at < bytes.size(); at += step) {
     client.say(bytes.substr(at, step));

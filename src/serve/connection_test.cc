@@ -896,16 +896,13 @@ TEST(Connection, lets_its_configuration_go_once_it_is_a_tunnel) {
   snapshot->server_name = "a server name that is long enough to lie on the heap";
   gateway.listener.configure(snapshot, snapshot.get());
   const std::weak_ptr<const void> gone = std::exchange(snapshot, nullptr);
-  int fds[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-  TestPeer upstream(fds[0]);
-  Socket tunnel;
-  ASSERT_TRUE(tunnel.adopt(gateway.loop, fds[1], Side::upstream));
+  StreamAndPeer tunnel(gateway.loop, Side::upstream);
+  TestPeer& upstream = *tunnel.peer;
   std::string text = "details of the configuration, long enough to lie on the heap";
   gateway.handler = [&](Request& request) -> Task<Response> {
     Response response = respond(request, 101, "");
     response.body = {};
-    response.tunnel = request.arena.make<UpstreamTunnel>(tunnel);
+    response.tunnel = request.arena.make<UpstreamTunnel>(*tunnel.stream);
     request.info.details = text;
     request.headers.add("x-from-config", text);
     return response;

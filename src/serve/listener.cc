@@ -15,21 +15,27 @@ Status Listener::start(int fd) {
     ::close(fd);
     return {};
   }
-  TRY(socket_.start(loop, fd, [this](int client, const SocketAddress& peer) { accept(client, peer); }));
+  TRY(socket_.start(loop, fd, [this](Incoming& incoming) { accept(incoming); }));
   address_ = socket_.local();
   return {};
 }
 
-void Listener::accept(int fd, const SocketAddress& peer) {
+void Listener::accept(Incoming& incoming) {
   if (limit_ && !limit_->take()) {
-    ::close(fd);
     if (metrics_) metrics_->connections_overflow->add();
     static log::Site site{LogLevel::warn, "listener", "too many client connections, this one is closed"};
     if (site.admits()) site.write({{"max", limit_->most()}, {"remedy", "raise LimitNOFILE or --max-connections"}});
     return;
   }
-  auto* connection = new Connection(*this, peer, ++last_id_);
-  connection->start(fd);
+  auto stream = incoming.take();
+  if (!stream) {
+    if (limit_) limit_->give();
+    static log::Site site{LogLevel::warn, "listener", "cannot serve a connection"};
+    if (site.admits()) site.write({{"error", stream.error().message}});
+    return;
+  }
+  auto* connection = new Connection(*this, *std::move(stream), incoming.peer, ++last_id_);
+  connection->start();
 }
 
 void Listener::drain() {

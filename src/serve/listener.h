@@ -41,7 +41,7 @@ class Listener {
   friend class Connection;
   static constexpr size_t kMemoriesKept = 64;
 
-  void accept(int fd, const SocketAddress& peer);
+  void accept(Incoming& incoming);
   std::unique_ptr<ConnectionMemory> take_memory();
   void give_memory(std::unique_ptr<ConnectionMemory> memory);
   void link(Connection& connection);

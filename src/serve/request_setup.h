@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "http/framing.h"
-#include "net/socket.h"
+#include "net/address.h"
 #include "serve/listener_config.h"
 
 namespace sluice {

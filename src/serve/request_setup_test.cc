@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "io/loop.h"
+
 namespace sluice {
 namespace {
 

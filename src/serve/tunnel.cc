@@ -1,6 +1,6 @@
 #include "serve/tunnel.h"
 
-#include <sys/socket.h>
+#include "io/loop.h"
 
 namespace sluice {
 
@@ -13,8 +13,8 @@ constexpr unsigned kPiecesATurn = 16;  // of 16 KiB, each way
 // When one way breaks, the other must not wait for ever.
 void Tunnel::give_up(const Error& why) {
   if (!broken_) broken_ = why;
-  ::shutdown(client.fd(), SHUT_RDWR);
-  ::shutdown(upstream.fd(), SHUT_RDWR);
+  client.abort();
+  upstream.abort();
 }
 
 Task<void> Tunnel::run(std::string_view early_from_client) {
@@ -30,7 +30,7 @@ Task<void> Tunnel::run(std::string_view early_from_client) {
   co_return Status{};
 }
 
-Task<void> Tunnel::pump(Socket& from, Socket& to, std::string_view early, uint64_t& count) {
+Task<void> Tunnel::pump(Stream& from, Stream& to, std::string_view early, uint64_t& count) {
   const Nanos write_max = idle_max.count() > 0 ? idle_max : Nanos(24h);
   if (!early.empty()) {
     auto writing = to.write_all(early, write_max);
@@ -56,7 +56,7 @@ Task<void> Tunnel::pump(Socket& from, Socket& to, std::string_view early, uint64
       co_return std::unexpected(std::move(got).error());
     }
     if (*got == 0) {
-      to.shutdown_write();
+      to.end_writing();
       co_return Status{};
     }
     auto writing = to.write_all(std::string_view(block.data(), *got), write_max);

@@ -1,22 +1,22 @@
-// Bytes both ways between two sockets, after an upgrade. An end on one side is passed on to the other (half-close); the
+// Bytes both ways between two streams, after an upgrade. An end on one side is passed on to the other (half-close); the
 // tunnel is over when both have ended, one broke, or nothing moved for idle_max.
 #pragma once
 
 #include "io/block.h"
-#include "net/socket.h"
+#include "net/stream.h"
 #include "pipeline/message.h"
 
 namespace sluice {
 
 class Tunnel {
  public:
-  Tunnel(Socket& c, UpstreamTunnel& u, Nanos idle) : client(c), upstream(u.socket), idle_max(idle), far_(u) {}
+  Tunnel(Stream& c, UpstreamTunnel& u, Nanos idle) : client(c), upstream(u.stream), idle_max(idle), far_(u) {}
   Tunnel(const Tunnel&) = delete;
   Tunnel& operator=(const Tunnel&) = delete;
   ~Tunnel() { far_.cutter = nullptr; }
 
-  Socket& client;
-  Socket& upstream;
+  Stream& client;
+  Stream& upstream;
   const Nanos idle_max;  // 0: none
   uint64_t bytes_to_upstream = 0;
   uint64_t bytes_to_client = 0;
@@ -33,7 +33,7 @@ class Tunnel {
     Tunnel& tunnel;
   };
   void give_up(const Error& why);
-  Task<void> pump(Socket& from, Socket& to, std::string_view early, uint64_t& count);
+  Task<void> pump(Stream& from, Stream& to, std::string_view early, uint64_t& count);
   SteadyTime last_moved_{};
   UpstreamTunnel& far_;
   Cutter cutter_{*this};

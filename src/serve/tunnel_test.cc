@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/dialer.h"
 #include "net/testing.h"
 
 namespace sluice {
@@ -19,14 +20,15 @@ struct World {
     CHECK(over());
   }
   Task<void> run() {
-    Socket client, upstream;
-    auto first = connect(client, loop, far_client.address, 1s);
-    CO_TRY(co_await first);
-    auto second = connect(upstream, loop, far_upstream.address, 1s);
-    CO_TRY(co_await second);
-    UpstreamTunnel far{upstream, "from upstream ", {}};
+    const auto client = CO_TRY(socket_dialer().dial(loop, far_client.address));
+    const auto upstream = CO_TRY(socket_dialer().dial(loop, far_upstream.address));
+    for (Stream* stream : {client.get(), upstream.get()}) {
+      auto establishing = stream->established(loop.now() + 1s);
+      CO_TRY(co_await establishing);
+    }
+    UpstreamTunnel far{*upstream, "from upstream ", {}};
     end = &far;
-    Tunnel tunnel(client, far, idle_max);
+    Tunnel tunnel(*client, far, idle_max);
     auto relaying = tunnel.run("from client ");
     auto relayed = co_await relaying;
     to_upstream = tunnel.bytes_to_upstream;

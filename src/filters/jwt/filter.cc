@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "config/kinds/proxy_settings.h"
 #include "filters/jwt/answer.h"
+#include "io/loop.h"
 #include "pipeline/rerouting.h"
 
 namespace sluice::jwt {

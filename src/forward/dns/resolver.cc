@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "engines/dns/system_files.h"
+#include "io/system_error.h"
 
 namespace sluice {
 namespace {

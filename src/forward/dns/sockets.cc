@@ -1,9 +1,7 @@
 #include "forward/dns/sockets.h"
 
 #include <sys/random.h>
-#include <unistd.h>
 #include <algorithm>
-#include <cerrno>
 
 #include "base/check.h"
 
@@ -11,19 +9,6 @@ namespace sluice {
 namespace {
 
 constexpr unsigned kDatagramsPerTurn = 64;  // a server that floods must not starve the worker
-
-Status open_udp(Socket& socket, Loop& loop, const Endpoint& server) {
-  const SocketAddress address = SocketAddress::of(server);
-  const int fd = ::socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return std::unexpected(errno_error(errno, "socket"));
-  // Connected: the kernel drops what comes from elsewhere, and tells when nobody listens there.
-  if (::connect(fd, address.get(), address.length) != 0) {
-    const int code = errno;
-    ::close(fd);
-    return std::unexpected(errno_error(code, "", Side::upstream));
-  }
-  return socket.adopt(loop, fd, Side::upstream);
-}
 
 }  // namespace
 
@@ -39,12 +24,7 @@ class DnsSockets::Shared final : private Waiter {
   Shared(DnsSockets& owner, const Endpoint& to) : server(to), owner_(owner) {}
   ~Shared() { owner_.loop_.undefer(*this); }
 
-  Status open() {
-    TRY(open_udp(socket, owner_.loop_, server));
-    socket.watch().readable = false;
-    socket.watch().reader = this;
-    return {};
-  }
+  Status open() { return socket.open(owner_.loop_, SocketAddress::of(server), *this); }
   bool takes_more() const { return !broken && taken < kQuestionsMax; }
   void add(Question& question) {
     do question.id_ = random_query_id();
@@ -59,7 +39,7 @@ class DnsSockets::Shared final : private Waiter {
   }
 
   const Endpoint server;
-  Socket socket;
+  DatagramSocket socket;
   std::unordered_map<uint16_t, Question*> questions;
   size_t taken = 0;
   bool broken = false;
@@ -67,13 +47,9 @@ class DnsSockets::Shared final : private Waiter {
  private:
   void wake() override {
     for (unsigned i = 0; i < kDatagramsPerTurn; ++i) {
-      auto got = socket.try_read(owner_.buffer_);
-      if (!got) {
-        socket.watch().reader = this;
-        return;
-      }
+      auto got = socket.receive(owner_.buffer_);
+      if (!got) return;
       if (!*got) return fail(got->error());
-      socket.watch().readable = true;  // a datagram does not fill the buffer and yet more may wait behind it
       hear({owner_.buffer_.data(), **got});
     }
     owner_.loop_.defer_to_next_turn(*this);
@@ -189,13 +165,10 @@ void DnsSockets::Question::leave_queue() {
 }
 
 Status DnsSockets::Question::send(std::string_view message) {
-  auto sent = shared_->socket.try_write(message);
-  if (sent && !*sent) {
-    // Perhaps it is what another question on this socket was answered with; it holds for all of them.
-    shared_->fail(sent->error());
-    return std::unexpected(sent->error());
-  }
-  return {};  // what the kernel could not take is lost, like any datagram
+  Status sent = shared_->socket.send(message);
+  // Perhaps it is what another question on this socket was answered with; it holds for all of them.
+  if (!sent) shared_->fail(sent.error());
+  return sent;
 }
 
 Task<void> DnsSockets::Question::answered(SteadyTime deadline) {

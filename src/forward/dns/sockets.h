@@ -19,7 +19,7 @@
 
 #include "base/ip.h"
 #include "engines/dns/name_table.h"
-#include "net/socket.h"
+#include "net/datagrams.h"
 
 namespace sluice {
 

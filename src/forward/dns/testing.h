@@ -12,7 +12,6 @@
 #include "base/check.h"
 #include "engines/dns/testing.h"
 #include "net/listen.h"
-#include "net/socket.h"
 
 namespace sluice {
 
@@ -53,7 +52,7 @@ class FakeDns final : private Waiter {
     }
     CHECK(watch_.attach(loop_, udp_));
     watch_.reader = this;
-    CHECK(listener_.start(loop_, tcp_, [this](int fd, const SocketAddress&) { connections_.spawn(serve(fd)); }));
+    CHECK(listener_.start(loop_, tcp_, [this](Incoming& incoming) { connections_.spawn(serve(*incoming.take())); }));
   }
   ~FakeDns() {
     connections_.cancel();
@@ -125,13 +124,11 @@ class FakeDns final : private Waiter {
   }
   void cancel() override {}
 
-  Task<void> serve(int fd) {
-    Socket socket;
-    CO_TRY(socket.adopt(loop_, fd, Side::downstream));
+  Task<void> serve(std::unique_ptr<Stream> stream) {
     std::string received;
     std::array<char, 512> buffer;
     while (received.size() < 2 || received.size() < 2 + static_cast<size_t>(static_cast<uint8_t>(received[1]))) {
-      auto reading = socket.read(buffer);
+      auto reading = stream->read(buffer);
       const size_t got = CO_TRY(co_await reading);
       if (got == 0) co_return Status{};
       received.append(buffer.data(), got);
@@ -139,7 +136,7 @@ class FakeDns final : private Waiter {
     for (const auto& reply : handle(std::string_view(received).substr(2), true, 0)) {
       std::string out{static_cast<char>(reply.bytes.size() >> 8), static_cast<char>(reply.bytes.size() & 0xFF)};
       out.append(reinterpret_cast<const char*>(reply.bytes.data()), reply.bytes.size());
-      auto writing = socket.write_all(out, 5s);
+      auto writing = stream->write_all(out, 5s);
       CO_TRY(co_await writing);
     }
     co_return Status{};

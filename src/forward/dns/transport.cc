@@ -1,6 +1,6 @@
 #include "forward/dns/transport.h"
 
-#include "net/socket.h"
+#include "net/dialer.h"
 
 namespace sluice {
 namespace {
@@ -57,9 +57,9 @@ Task<Answer> ask_by_udp(const Way& way, Endpoint server, Query& query, SteadyTim
   co_return *std::move(answer);
 }
 
-Task<void> read_exactly(Socket& socket, std::span<char> into, SteadyTime deadline) {
+Task<void> read_exactly(Stream& stream, std::span<char> into, SteadyTime deadline) {
   while (!into.empty()) {
-    auto reading = socket.read(into, deadline);
+    auto reading = stream.read(into, deadline);
     const size_t got = CO_TRY(co_await reading);
     if (got == 0) co_return fail(ErrorKind::closed, "the server closed the connection", Side::upstream);
     into = into.subspan(got);
@@ -73,20 +73,20 @@ Task<Answer> ask_by_tcp(const Way& way, Endpoint server, Query& query, SteadyTim
   DnsSockets::Question place(way.sockets, way.standing);
   auto taking = place.take_tcp(deadline);
   CO_TRY(co_await taking);
-  Socket socket;
-  auto connecting = connect(socket, loop, SocketAddress::of(server), deadline - loop.now());
+  const auto stream = CO_TRY(socket_dialer().dial(loop, SocketAddress::of(server)));
+  auto connecting = stream->established(deadline);
   CO_TRY(co_await connecting);
   query.set_id(random_query_id());
   std::string request{static_cast<char>(query.length >> 8), static_cast<char>(query.length & 0xFF)};
   request += query.text();
-  auto writing = socket.write_all(request, deadline - loop.now());
+  auto writing = stream->write_all(request, deadline - loop.now());
   CO_TRY(co_await writing);
 
   std::array<char, 2> prefix;
-  auto reading_length = read_exactly(socket, prefix, deadline);
+  auto reading_length = read_exactly(*stream, prefix, deadline);
   CO_TRY(co_await reading_length);
   std::string message(size_t{static_cast<uint8_t>(prefix[0])} << 8 | static_cast<uint8_t>(prefix[1]), '\0');
-  auto reading = read_exactly(socket, message, deadline);
+  auto reading = read_exactly(*stream, message, deadline);
   CO_TRY(co_await reading);
   Answer answer = CO_TRY(query.read(message));
   if (answer.truncated) co_return invalid("an answer over TCP that says it was cut off");

@@ -1,0 +1,175 @@
+#include "net/memory_stream.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "net/ready.h"
+
+namespace sluice {
+namespace {
+
+class MemoryStream final : public Stream, private Waiter {
+ public:
+  MemoryStream(Loop& loop, Side side, size_t capacity) : loop_(loop), side_(side), capacity_(capacity) {
+    now_.readable = false;
+  }
+  MemoryStream(const MemoryStream&) = delete;
+  MemoryStream& operator=(const MemoryStream&) = delete;
+  ~MemoryStream() override;
+  static void join(MemoryStream& one, MemoryStream& other) { one.peer_ = &other, other.peer_ = &one; }
+
+  Loop& loop() const override { return loop_; }
+  SocketAddress local_address() const override { return SocketAddress::v4(INADDR_LOOPBACK, 0); }
+  Task<void> established(SteadyTime) override { return Status{}; }
+
+  bool has_buffered() const override { return now_.readable; }
+  size_t buffered_bytes() const override { return arrived_.size(); }
+  Attempt try_read(std::span<char> into) override;
+  Task<size_t> read(std::span<char> into, SteadyTime deadline) override;
+  void when_readable(Waiter* waiter) override { now_.reader = waiter; }
+  bool is_silent() override { return !now_.readable && !now_.peer_closed && !now_.broken; }
+
+  Attempt try_write(std::span<const iovec> parts) override;
+  void end_writing() override;
+
+  bool peer_ended() const override { return now_.peer_closed; }
+  bool is_broken() const override { return now_.broken; }
+  void when_hung_up(Waiter* waiter) override { now_.on_hangup = waiter; }
+  void abort() override;
+
+ protected:
+  Task<void> writable(SteadyTime deadline) override {
+    Ready<false> ready(loop_, now_, side_, deadline);
+    co_return co_await ready;
+  }
+
+ private:
+  void wake() override;
+  void cancel() override {}
+  void tell();
+  void hear_end();
+  void hear_reset();
+  Task<size_t> read_waiting(std::span<char> into, SteadyTime deadline);
+  std::unexpected<Error> reset() const {
+    return fail(ErrorKind::reset, aborted_ ? "the connection was given up" : "connection reset by peer", side_);
+  }
+
+  Loop& loop_;
+  const Side side_;
+  const size_t capacity_;
+  MemoryStream* peer_ = nullptr;  // null once that is gone
+  std::string arrived_;
+  Readiness now_;
+  bool ended_ = false;    // this end writes no more
+  bool aborted_ = false;  // by this end
+  bool telling_ = false;
+  bool* gone_ = nullptr;  // set: somebody wants to know that this has been destroyed
+};
+
+// What was not read is lost to the peer, which learns of it as from a socket: by a reset.
+MemoryStream::~MemoryStream() {
+  if (telling_) loop_.undefer(*this);
+  if (gone_) *gone_ = true;
+  if (!peer_) return;
+  peer_->peer_ = nullptr;
+  if (arrived_.empty())
+    peer_->hear_end();
+  else
+    peer_->hear_reset();
+}
+
+Stream::Attempt MemoryStream::try_read(std::span<char> into) {
+  if (aborted_) return reset();
+  if (!arrived_.empty()) {
+    const size_t got = std::min(into.size(), arrived_.size());
+    std::memcpy(into.data(), arrived_.data(), got);
+    arrived_.erase(0, got);
+    now_.readable = !arrived_.empty() || now_.peer_closed || now_.broken;
+    if (peer_ && !std::exchange(peer_->now_.writable, true)) peer_->tell();
+    return got;
+  }
+  if (now_.broken) return reset();
+  if (now_.peer_closed) return size_t{0};
+  now_.readable = false;
+  return std::nullopt;
+}
+
+Task<size_t> MemoryStream::read(std::span<char> into, SteadyTime deadline) {
+  if (now_.readable)
+    if (auto got = try_read(into)) return std::move(*got);
+  return read_waiting(into, deadline);
+}
+
+Task<size_t> MemoryStream::read_waiting(std::span<char> into, SteadyTime deadline) {
+  for (;;) {
+    Ready<true> ready(loop_, now_, side_, deadline);
+    CO_TRY(co_await ready);
+    if (auto got = try_read(into)) co_return std::move(*got);
+  }
+}
+
+Stream::Attempt MemoryStream::try_write(std::span<const iovec> parts) {
+  if (aborted_ || ended_ || now_.broken || !peer_) return reset();
+  size_t put = 0;
+  std::string& there = peer_->arrived_;
+  for (const iovec& part : parts) {
+    const size_t bytes = std::min(part.iov_len, capacity_ - std::min(capacity_, there.size()));
+    there.append(static_cast<const char*>(part.iov_base), bytes);
+    put += bytes;
+    if (bytes < part.iov_len) now_.writable = false;
+  }
+  if (put == 0 && !now_.writable) return std::nullopt;
+  peer_->now_.readable = true;
+  peer_->tell();
+  return put;
+}
+
+void MemoryStream::end_writing() {
+  if (std::exchange(ended_, true) || !peer_) return;
+  peer_->hear_end();
+}
+
+void MemoryStream::hear_end() {
+  now_.peer_closed = now_.readable = true;
+  tell();
+}
+
+void MemoryStream::hear_reset() {
+  now_.broken = now_.readable = now_.writable = true;
+  arrived_.clear();
+  tell();
+}
+
+void MemoryStream::abort() {
+  if (std::exchange(aborted_, true)) return;
+  now_.broken = now_.readable = now_.writable = true;
+  tell();
+  if (peer_) peer_->hear_end();
+}
+
+void MemoryStream::tell() {
+  if (!std::exchange(telling_, true)) loop_.defer(*this);
+}
+
+// In the loop's order; whoever is told may destroy this.
+void MemoryStream::wake() {
+  telling_ = false;
+  bool gone = false;
+  gone_ = &gone;
+  if (now_.writable && now_.writer) std::exchange(now_.writer, nullptr)->wake();
+  if (!gone && now_.readable && now_.reader) std::exchange(now_.reader, nullptr)->wake();
+  if (!gone && (now_.peer_closed || now_.broken) && now_.on_hangup) std::exchange(now_.on_hangup, nullptr)->wake();
+  if (!gone) gone_ = nullptr;
+}
+
+}  // namespace
+
+StreamPair memory_streams(Loop& loop, size_t capacity) {
+  auto downstream = std::make_unique<MemoryStream>(loop, Side::downstream, capacity);
+  auto upstream = std::make_unique<MemoryStream>(loop, Side::upstream, capacity);
+  MemoryStream::join(*downstream, *upstream);
+  return {std::move(downstream), std::move(upstream)};
+}
+
+}  // namespace sluice
