@@ -5,11 +5,11 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "forward/failures.h"
-#include "forward/request_head.h"
-#include "http/head.h"
-#include "http/message_body.h"
+#include "http/h1/head.h"
+#include "http/h1/message_body.h"
+#include "http/h1/write.h"
+#include "http/h1/write_head.h"
 #include "http/path.h"
-#include "http/write.h"
 #include "io/loop.h"
 #include "net/dialer.h"
 
@@ -418,7 +418,15 @@ Task<void> Exchange::connect_to(const SocketAddress& address) {
 // The head, and what little of the body is at hand, in one write; the rest is sent while the answer is read: an
 // upstream that refuses a body does not always read it.
 Task<void> Exchange::write_request() {
-  const std::string_view head = write_request_head(request_);
+  const std::string_view head =
+      h1::write_head({.method = request_.method,
+                      .target = request_.path,
+                      .host = request_.authority,
+                      .headers = request_.headers,
+                      .body = request_.body,
+                      .accepts_trailers = request_.accepts_trailers,
+                      .then = request_.upgrade ? h1::Then::becomes_websocket : h1::Then::goes_on},
+                     request_.arena);
   ++connection_->uses;
   cluster_.metrics.bytes_sent->add(static_cast<int64_t>(head.size()));
   if (!request_.body.empty()) return write_with_body(head);

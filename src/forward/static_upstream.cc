@@ -22,7 +22,8 @@ class StaticPools final : public ClusterState {
   };
 
   StaticPools(Upstreams& upstreams, std::shared_ptr<const StaticCluster> cluster)
-      : cluster_(std::move(cluster)), connections_(upstreams.budget, cluster_->cluster, HostsBy::operator_, upstreams.dialer) {
+      : cluster_(std::move(cluster)),
+        connections_(upstreams.budget, cluster_->cluster, HostsBy::operator_, upstreams.dialer) {
     for (const auto& host : cluster_->hosts) {
       hosts_.push_back(std::make_unique<Host>(upstreams.loop, connections_, host));
     }

@@ -3,7 +3,7 @@
 
 #include "base/strings.h"
 #include "forward/dynamic_upstream.h"
-#include "http/framing.h"
+#include "http/target.h"
 #include "main/commands.h"
 #include "main/offline.h"
 #include "serve/request_setup.h"

@@ -8,8 +8,8 @@
 
 #include "base/ip.h"
 #include "base/strings.h"
-#include "http/chunked.h"
-#include "http/framing.h"
+#include "http/h1/chunked.h"
+#include "http/h1/framing.h"
 #include "io/system_error.h"
 #include "net/address.h"
 

@@ -1,10 +1,9 @@
 #include "serve/connection.h"
 
-#include <charconv>
-
 #include "base/log.h"
 #include "base/strings.h"
-#include "http/write.h"
+#include "http/h1/write.h"
+#include "http/h1/write_head.h"
 #include "pipeline/rerouting.h"
 #include "pipeline/rescue.h"
 #include "serve/listener.h"
@@ -45,7 +44,7 @@ Response refuse(Request& request, const HeadFailure& failure) {
   std::string_view body;
   if (failure.details == "http1.codec_error" || failure.details == "http1.headers_too_large") {
     request.info.set(ResponseFlag::downstream_protocol_error);
-    body = reason_phrase(failure.status);
+    body = h1::reason_phrase(failure.status);
   } else if (failure.details == "request_header_timeout") {
     body = "request header timeout";
   } else if (failure.details == "low_version") {
@@ -85,10 +84,6 @@ bool note_cut(StreamInfo& info, const Error& error) {
     return false;
   }
   return true;
-}
-
-bool status_without_body(uint16_t status) {
-  return status < 200 || status == 204 || status == 304;
 }
 
 }  // namespace
@@ -390,60 +385,14 @@ std::string_view Connection::write_head(Exchange& exchange, Response& response) 
     headers.set(Known::via,
                 via ? arena.concat(*via, std::string_view(", "), config.via) : std::string_view(config.via));
   }
-  const std::string_view phrase = reason_phrase(response.status);
-  size_t size = phrase.size() + 128;
-  for (const HeaderField& field : headers) size += field.name.size() + field.value.size() + 4;
-  char* const begin = static_cast<char*>(arena.allocate(size, 1));
-  char* at = begin;
-  const auto put = [&](std::string_view text) {
-    std::memcpy(at, text.data(), text.size());
-    at += text.size();
-  };
-  const auto put_number = [&](uint64_t number) { at = std::to_chars(at, at + 20, number).ptr; };
-  put("HTTP/1.1 ");
-  put_number(response.status);
-  put(" ");
-  put(phrase);
-  put("\r\n");
-  // The length is that of the body as it is now; in answers without one (HEAD, 304) what was said stands.
-  const bool bodiless = status_without_body(response.status) || exchange.info.method == "HEAD";
-  bool length_done = false;
-  for (const HeaderField& field : headers) {
-    if (field.known == Known::content_length) {
-      // RFC 9110 8.6: never with 1xx and 204.
-      if (length_done || response.status < 200 || response.status == 204) continue;
-      if (!bodiless || !response.body.empty()) {
-        if (!response.body.empty() && !response.body.length) continue;
-        put("content-length: ");
-        put_number(response.body.empty() ? 0 : *response.body.length);
-        put("\r\n");
-        length_done = true;
-        continue;
-      }
-      length_done = true;
-    }
-    put(field.name);
-    put(": ");
-    put(field.value);
-    put("\r\n");
-  }
-  if (response.status >= 200 && response.status != 204 && !length_done) {
-    if (response.body.empty()) {
-      if (!bodiless) put("content-length: 0\r\n");
-    } else if (response.body.length) {
-      put("content-length: ");
-      put_number(*response.body.length);
-      put("\r\n");
-    } else {
-      put("transfer-encoding: chunked\r\n");
-    }
-  }
-  if (response.tunnel)
-    put("connection: upgrade\r\nupgrade: websocket\r\n");
-  else if (!exchange.keep_alive)
-    put("connection: close\r\n");
-  put("\r\n");
-  return {begin, static_cast<size_t>(at - begin)};
+  h1::Then then = exchange.keep_alive ? h1::Then::goes_on : h1::Then::closes;
+  if (response.tunnel) then = h1::Then::becomes_websocket;
+  return h1::write_head({.status = response.status,
+                         .headers = headers,
+                         .body = response.body,
+                         .to_head_request = exchange.info.method == "HEAD",
+                         .then = then},
+                        arena);
 }
 
 Task<void> Connection::answer(Exchange& exchange, Response& response) {
@@ -465,7 +414,7 @@ Task<void> Connection::answer(Exchange& exchange, Response& response) {
     auto relaying = relay(exchange, response);
     co_return co_await relaying;
   }
-  const bool bodiless = status_without_body(response.status) || exchange.info.method == "HEAD";
+  const bool bodiless = h1::never_has_body(response.status) || exchange.info.method == "HEAD";
   if (bodiless || response.body.empty()) {
     const std::string_view head = write_head(exchange, response);
     exchange.head_sent = true;

@@ -7,9 +7,9 @@
 #include <memory>
 
 #include "base/arena.h"
-#include "http/framing.h"
-#include "http/message_body.h"
-#include "http/write.h"
+#include "http/h1/framing.h"
+#include "http/h1/message_body.h"
+#include "http/h1/write.h"
 #include "io/block.h"
 #include "serve/config_slot.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/metrics.h"
-#include "http/head.h"
+#include "http/h1/head.h"
 #include "pipeline/message.h"
 
 namespace sluice {

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "http/framing.h"
+#include "http/h1/framing.h"
 #include "net/address.h"
 #include "serve/listener_config.h"
 
@@ -19,8 +19,5 @@ std::optional<HeadFailure> set_up_request(const RequestHeadParser& head, const L
 
 // The path as routes and filters see it; for requests that come from no client, too.
 void clean_path(const ListenerConfig& config, Request& request);
-
-// The status line's text.
-std::string_view reason_phrase(uint16_t status);
 
 }  // namespace sluice

@@ -3,8 +3,8 @@
 #include "base/header_names.h"
 #include "base/strings.h"
 #include "filters/transformation/message_input.h"
-#include "http/framing.h"
 #include "http/path.h"
+#include "http/target.h"
 
 namespace sluice::transformation {
 namespace {

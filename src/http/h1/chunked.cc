@@ -1,10 +1,10 @@
-#include "http/chunked.h"
+#include "http/h1/chunked.h"
 
 #include <algorithm>
 
 #include "base/header_names.h"
 #include "base/strings.h"
-#include "http/head.h"
+#include "http/h1/head.h"
 
 namespace sluice {
 namespace {

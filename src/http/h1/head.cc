@@ -1,4 +1,4 @@
-#include "http/head.h"
+#include "http/h1/head.h"
 
 #include <array>
 #include <cstring>

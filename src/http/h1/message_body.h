@@ -5,8 +5,8 @@
 #pragma once
 
 #include "http/body.h"
-#include "http/chunked.h"
-#include "http/framing.h"
+#include "http/h1/chunked.h"
+#include "http/h1/framing.h"
 #include "io/block.h"
 #include "io/loop.h"
 #include "net/stream.h"

@@ -2,7 +2,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "http/framing.h"
+#include "http/h1/framing.h"
 
 using namespace sluice;
 

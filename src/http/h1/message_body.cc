@@ -1,4 +1,4 @@
-#include "http/message_body.h"
+#include "http/h1/message_body.h"
 
 #include <algorithm>
 

@@ -2,7 +2,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "http/chunked.h"
+#include "http/h1/chunked.h"
 
 using namespace sluice;
 

@@ -1,8 +1,8 @@
-#include "http/write.h"
+#include "http/h1/write.h"
 
 #include <array>
 
-#include "http/chunked.h"
+#include "http/h1/chunked.h"
 
 namespace sluice {
 namespace {

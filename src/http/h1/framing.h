@@ -5,7 +5,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "http/head.h"
+#include "http/h1/head.h"
+#include "http/target.h"
 
 namespace sluice {
 
@@ -39,17 +40,5 @@ bool remove_hop_by_hop(Headers& headers);
 
 // All digits, at most 2^63-1.
 std::optional<uint64_t> parse_content_length(std::string_view value);
-
-// The parts of a request target (RFC 9112 3.2).
-struct RequestTarget {
-  std::string_view authority;  // of absolute-form and authority-form
-  std::string_view scheme;     // of absolute-form
-  std::string_view path;       // "/x?y", "*"; empty for authority-form
-};
-// Nothing when it is no target of this method's forms, or has another scheme than http and https.
-std::optional<RequestTarget> parse_target(std::string_view method, std::string_view target, Arena& arena);
-
-// Whether the bytes may stand in a Host field (RFC 3986 authority without user information).
-bool valid_host(std::string_view host);
 
 }  // namespace sluice

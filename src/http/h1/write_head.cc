@@ -1,0 +1,181 @@
+#include "http/h1/write_head.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "http/headers.h"
+
+namespace sluice::h1 {
+namespace {
+
+class Writer {
+ public:
+  // `size` bytes are enough.
+  Writer(Arena& arena, size_t size) : begin_(static_cast<char*>(arena.allocate(size, 1))), at_(begin_) {}
+
+  template <class... Parts>
+  void put(const Parts&... parts) {
+    (put_one(parts), ...);
+  }
+  void put_number(uint64_t number) { at_ = std::to_chars(at_, at_ + 20, number).ptr; }
+  void put_length(uint64_t length) {
+    put_one("content-length: ");
+    put_number(length);
+    put_one("\r\n");
+  }
+  std::string_view text() const { return {begin_, static_cast<size_t>(at_ - begin_)}; }
+
+ private:
+  void put_one(std::string_view text) {
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+  }
+
+  char* const begin_;
+  char* at_;
+};
+
+size_t bytes_of(const Headers& headers) {
+  size_t bytes = 0;
+  for (const HeaderField& field : headers) bytes += field.name.size() + field.value.size() + 4;
+  return bytes;
+}
+
+}  // namespace
+
+std::string_view write_head(const RequestHead& head, Arena& arena) {
+  Writer out(arena, head.method.size() + head.target.size() + head.host.size() + bytes_of(head.headers) + 256);
+  out.put(head.method, " ", head.target, " HTTP/1.1\r\nhost: ", head.host, "\r\n");
+  const Body& body = head.body;
+  bool length_written = false;
+  for (const HeaderField& field : head.headers) {
+    if (field.known == Known::host) continue;
+    if (field.known == Known::content_length) {
+      // Once, in its old place, with the length that the body has now.
+      if (std::exchange(length_written, true)) continue;
+      if (body.empty())
+        out.put_length(0);
+      else if (body.length)
+        out.put_length(*body.length);
+      continue;
+    }
+    out.put(field.name, ": ", field.value, "\r\n");
+  }
+  if (!body.empty()) {
+    if (!body.length)
+      out.put("transfer-encoding: chunked\r\n");
+    else if (!length_written)
+      out.put_length(*body.length);
+  }
+  if (head.then == Then::becomes_websocket)
+    out.put("connection: upgrade\r\nupgrade: websocket\r\n");
+  else if (head.accepts_trailers)
+    out.put("te: trailers\r\nconnection: te\r\n");
+  out.put("\r\n");
+  return out.text();
+}
+
+std::string_view reason_phrase(uint16_t status) {
+  switch (status) {
+    case 100: return "Continue";
+    case 101: return "Switching Protocols";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 203: return "Non-Authoritative Information";
+    case 204: return "No Content";
+    case 205: return "Reset Content";
+    case 206: return "Partial Content";
+    case 207: return "Multi-Status";
+    case 300: return "Multiple Choices";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 402: return "Payment Required";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 407: return "Proxy Authentication Required";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Payload Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 418: return "I'm a teapot";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Entity";
+    case 423: return "Locked";
+    case 424: return "Failed Dependency";
+    case 425: return "Too Early";
+    case 426: return "Upgrade Required";
+    case 428: return "Precondition Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 451: return "Unavailable For Legal Reasons";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    case 507: return "Insufficient Storage";
+    default: return "Unknown";
+  }
+}
+
+bool never_has_body(uint16_t status) {
+  return status < 200 || status == 204 || status == 304;
+}
+
+std::string_view write_head(const ResponseHead& head, Arena& arena) {
+  const std::string_view phrase = reason_phrase(head.status);
+  Writer out(arena, phrase.size() + bytes_of(head.headers) + 128);
+  out.put("HTTP/1.1 ");
+  out.put_number(head.status);
+  out.put(" ", phrase, "\r\n");
+  const Body& body = head.body;
+  const bool bodiless = never_has_body(head.status) || head.to_head_request;
+  bool length_done = false;
+  for (const HeaderField& field : head.headers) {
+    if (field.known == Known::content_length) {
+      // RFC 9110 8.6: never with 1xx and 204.
+      if (length_done || head.status < 200 || head.status == 204) continue;
+      if (!bodiless || !body.empty()) {
+        if (!body.empty() && !body.length) continue;
+        out.put_length(body.empty() ? 0 : *body.length);
+        length_done = true;
+        continue;
+      }
+      length_done = true;
+    }
+    out.put(field.name, ": ", field.value, "\r\n");
+  }
+  if (head.status >= 200 && head.status != 204 && !length_done) {
+    if (body.empty()) {
+      if (!bodiless) out.put("content-length: 0\r\n");
+    } else if (body.length) {
+      out.put_length(*body.length);
+    } else {
+      out.put("transfer-encoding: chunked\r\n");
+    }
+  }
+  if (head.then == Then::becomes_websocket)
+    out.put("connection: upgrade\r\nupgrade: websocket\r\n");
+  else if (head.then == Then::closes)
+    out.put("connection: close\r\n");
+  out.put("\r\n");
+  return out.text();
+}
+
+}  // namespace sluice::h1

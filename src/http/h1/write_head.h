@@ -1,0 +1,44 @@
+// The heads of messages as bytes. What is told of the body is told by it as it is now, whatever the fields say (RFC
+// 9112 6).
+#pragma once
+
+#include <string_view>
+
+#include "base/arena.h"
+#include "http/body.h"
+#include "http/headers.h"
+
+namespace sluice::h1 {
+
+// What the connection does behind the message, or from it on.
+enum class Then : uint8_t { goes_on, closes, becomes_websocket };
+
+struct RequestHead {
+  std::string_view method;
+  std::string_view target;
+  std::string_view host;
+  const Headers& headers;  // without Host
+  const Body& body;
+  bool accepts_trailers = false;
+  Then then = Then::goes_on;
+};
+// Host first, then the fields in their order. In the arena.
+std::string_view write_head(const RequestHead& head, Arena& arena);
+
+struct ResponseHead {
+  uint16_t status;
+  const Headers& headers;
+  const Body& body;
+  bool to_head_request = false;  // then what was said of the length stands
+  Then then = Then::goes_on;
+};
+// In the arena.
+std::string_view write_head(const ResponseHead& head, Arena& arena);
+
+// The text of a status line.
+std::string_view reason_phrase(uint16_t status);
+
+// A response that has no body, whatever it says (RFC 9110 6.4.1).
+bool never_has_body(uint16_t status);
+
+}  // namespace sluice::h1
