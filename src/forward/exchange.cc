@@ -87,7 +87,7 @@ class Exchange final : private ConnectionPool::UnderWay {
   void body_failed(Error error);
 
   Task<void> read_head();
-  Task<void> read_more();
+  bool make_space();
   Task<Response> not_answered(const Error& error);
   Response answered();
   Response fail(UpstreamFailure failure, std::string_view transport = {});
@@ -537,8 +537,16 @@ Task<void> Exchange::read_head() {
     if (progress == HeadProgress::failed)
       co_return sluice::fail(ErrorKind::invalid, "no HTTP response", Side::upstream);
     if (progress == HeadProgress::more) {
-      auto reading = read_more();
-      CO_TRY(co_await reading);
+      if (!make_space()) co_return sluice::fail(ErrorKind::invalid, "the response head is too large", Side::upstream);
+      const SteadyTime since = std::max(request_.loop.now(), last_sent_);
+      const std::span<char> into = connection_->block.span().subspan(filled_);
+      auto reading = connection_->stream->read(into, deadline_after(since, idle_max()));
+      auto got = co_await reading;
+      // While the request's body still moves, nobody is idle.
+      if (!got && got.error().kind == ErrorKind::timeout && last_sent_ > since) continue;
+      const size_t bytes = CO_TRY(std::move(got));
+      if (bytes == 0) co_return sluice::fail(ErrorKind::reset, "the upstream closed the connection", Side::upstream);
+      filled_ += bytes;
       continue;
     }
     if (head_.status >= 200 || head_.status == 101) co_return Status{};
@@ -552,28 +560,16 @@ Task<void> Exchange::read_head() {
   }
 }
 
-Task<void> Exchange::read_more() {
+// For the next bytes of the head; false when it is too large.
+bool Exchange::make_space() {
   Block& block = connection_->block;
-  if (filled_ == block.size()) {
-    Block larger(Block::kLarge);
-    if (block.size() >= larger.size())
-      co_return sluice::fail(ErrorKind::invalid, "the response head is too large", Side::upstream);
-    std::memcpy(larger.data(), block.data(), filled_);
-    block = std::move(larger);
-    head_.restart(*headers_);
-  }
-  for (;;) {
-    const Nanos idle = idle_max();
-    const SteadyTime since = std::max(request_.loop.now(), last_sent_);
-    auto reading = connection_->stream->read(block.span().subspan(filled_), deadline_after(since, idle));
-    auto got = co_await reading;
-    // While the request's body still moves, nobody is idle.
-    if (!got && got.error().kind == ErrorKind::timeout && last_sent_ > since) continue;
-    const size_t bytes = CO_TRY(std::move(got));
-    if (bytes == 0) co_return sluice::fail(ErrorKind::reset, "the upstream closed the connection", Side::upstream);
-    filled_ += bytes;
-    co_return Status{};
-  }
+  if (filled_ < block.size()) return true;
+  Block larger(Block::kLarge);
+  if (block.size() >= larger.size()) return false;
+  std::memcpy(larger.data(), block.data(), filled_);
+  block = std::move(larger);
+  head_.restart(*headers_);
+  return true;
 }
 
 Task<Response> Exchange::not_answered(const Error& error) {

@@ -69,6 +69,8 @@ class Watch : public Readiness {
   Status attach(Loop& loop, int fd);
   void release();  // does not close the descriptor
   bool attached() const { return loop_ != nullptr; }
+  Loop& loop() const { return *loop_; }
+  int fd() const { return fd_; }
 
  private:
   friend class Loop;

@@ -15,26 +15,31 @@ namespace {
 
 class SocketStream final : public Stream {
  public:
-  SocketStream(Loop& loop, int fd, Side side) : loop_(loop), fd_(fd), side_(side) {}
+  explicit SocketStream(Side side) : side_(side) {}
   SocketStream(const SocketStream&) = delete;
   SocketStream& operator=(const SocketStream&) = delete;
   ~SocketStream() override {
+    if (!watch_.attached()) return;
+    const int fd = watch_.fd();
     watch_.release();
-    ::close(fd_);
+    ::close(fd);
   }
 
-  Status attach() {
+  // Closes the descriptor when this fails.
+  Status open(Loop& loop, int fd) {
     const int one = 1;
-    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    return watch_.attach(loop_, fd_);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    Status attached = watch_.attach(loop, fd);
+    if (!attached) ::close(fd);
+    return attached;
   }
   Status connect(const SocketAddress& address);
 
-  Loop& loop() const override { return loop_; }
+  Loop& loop() const override { return watch_.loop(); }
   SocketAddress local_address() const override {
     SocketAddress out;
     out.length = sizeof out.v6_address;
-    getsockname(fd_, out.get(), &out.length);
+    getsockname(watch_.fd(), out.get(), &out.length);
     return out;
   }
 
@@ -43,7 +48,7 @@ class SocketStream final : public Stream {
   bool has_buffered() const override { return watch_.readable; }
   size_t buffered_bytes() const override {
     int bytes = 0;
-    return ::ioctl(fd_, FIONREAD, &bytes) == 0 ? static_cast<size_t>(bytes) : 0;
+    return ::ioctl(watch_.fd(), FIONREAD, &bytes) == 0 ? static_cast<size_t>(bytes) : 0;
   }
   Attempt try_read(std::span<char> into) override;
   Task<size_t> read(std::span<char> into, SteadyTime deadline) override;
@@ -51,19 +56,19 @@ class SocketStream final : public Stream {
   bool is_silent() override;
 
   Attempt try_write(std::span<const iovec> parts) override;
-  void end_writing() override { ::shutdown(fd_, SHUT_WR); }
+  void end_writing() override { ::shutdown(watch_.fd(), SHUT_WR); }
 
   bool peer_ended() const override { return watch_.peer_closed; }
   bool is_broken() const override { return watch_.broken; }
   void when_hung_up(Waiter* waiter) override { watch_.on_hangup = waiter; }
   void abort() override {
     aborted_ = true;
-    ::shutdown(fd_, SHUT_RDWR);  // makes an event for those who wait
+    ::shutdown(watch_.fd(), SHUT_RDWR);  // makes an event for those who wait
   }
 
  protected:
   Task<void> writable(SteadyTime deadline) override {
-    Ready<false> ready(loop_, watch_, side_, deadline);
+    Ready<false> ready(loop(), watch_, side_, deadline);
     co_return co_await ready;
   }
 
@@ -72,8 +77,6 @@ class SocketStream final : public Stream {
   Task<void> connected(SteadyTime deadline);
   std::unexpected<Error> aborted() const { return fail(ErrorKind::reset, "the connection was given up", side_); }
 
-  Loop& loop_;
-  const int fd_;
   const Side side_;
   bool connecting_ = false;
   bool aborted_ = false;
@@ -81,7 +84,7 @@ class SocketStream final : public Stream {
 };
 
 Stream::Attempt SocketStream::try_read(std::span<char> into) {
-  const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
+  const ssize_t got = ::recv(watch_.fd(), into.data(), into.size(), 0);
   if (aborted_) [[unlikely]]
     return aborted();
   if (got > 0) {
@@ -108,7 +111,7 @@ Task<size_t> SocketStream::read(std::span<char> into, SteadyTime deadline) {
 
 Task<size_t> SocketStream::read_waiting(std::span<char> into, SteadyTime deadline) {
   for (;;) {
-    Ready<true> ready(loop_, watch_, side_, deadline);
+    Ready<true> ready(loop(), watch_, side_, deadline);
     CO_TRY(co_await ready);
     if (auto got = try_read(into)) co_return std::move(*got);
   }
@@ -118,7 +121,7 @@ Task<size_t> SocketStream::read_waiting(std::span<char> into, SteadyTime deadlin
 // handled just now, and only then the socket is asked.
 bool SocketStream::is_silent() {
   if (watch_.peer_closed || watch_.broken || aborted_) return false;
-  if (!watch_.readable && !loop_.may_have_news(watch_)) return true;
+  if (!watch_.readable && !loop().may_have_news(watch_)) return true;
   char byte;
   return !try_read({&byte, 1}).has_value();  // a byte, the end, or an error
 }
@@ -126,12 +129,12 @@ bool SocketStream::is_silent() {
 Stream::Attempt SocketStream::try_write(std::span<const iovec> parts) {
   ssize_t put;
   if (parts.size() == 1) {
-    put = ::send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+    put = ::send(watch_.fd(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
   } else {
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(parts.data());
     message.msg_iovlen = parts.size();
-    put = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+    put = ::sendmsg(watch_.fd(), &message, MSG_NOSIGNAL);
   }
   if (put >= 0) return static_cast<size_t>(put);
   if (errno == EAGAIN || errno == EINTR) {
@@ -143,7 +146,7 @@ Stream::Attempt SocketStream::try_write(std::span<const iovec> parts) {
 
 Status SocketStream::connect(const SocketAddress& address) {
   watch_.writable = watch_.readable = false;
-  connecting_ = ::connect(fd_, address.get(), address.length) != 0;
+  connecting_ = ::connect(watch_.fd(), address.get(), address.length) != 0;
   if (connecting_ && errno != EINPROGRESS) return std::unexpected(errno_error(errno, "", side_));
   watch_.writable = !connecting_;
   return {};
@@ -155,12 +158,12 @@ Task<void> SocketStream::established(SteadyTime deadline) {
 }
 
 Task<void> SocketStream::connected(SteadyTime deadline) {
-  Ready<false> ready(loop_, watch_, side_, deadline);
+  Ready<false> ready(loop(), watch_, side_, deadline);
   CO_TRY(co_await ready);
   if (aborted_) co_return aborted();
   int code = 0;
   socklen_t size = sizeof code;
-  getsockopt(fd_, SOL_SOCKET, SO_ERROR, &code, &size);
+  getsockopt(watch_.fd(), SOL_SOCKET, SO_ERROR, &code, &size);
   if (code != 0) co_return std::unexpected(errno_error(code, "", side_));
   connecting_ = false;
   co_return Status{};
@@ -169,8 +172,8 @@ Task<void> SocketStream::connected(SteadyTime deadline) {
 }  // namespace
 
 Result<std::unique_ptr<Stream>> open_stream(Loop& loop, int fd, Side side) {
-  auto stream = std::make_unique<SocketStream>(loop, fd, side);
-  TRY(stream->attach());
+  auto stream = std::make_unique<SocketStream>(side);
+  TRY(stream->open(loop, fd));
   return stream;
 }
 
@@ -181,8 +184,8 @@ class SocketDialer final : public Dialer {
   Result<std::unique_ptr<Stream>> dial(Loop& loop, const SocketAddress& address) override {
     const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return std::unexpected(errno_error(errno, "socket"));
-    auto stream = std::make_unique<SocketStream>(loop, fd, Side::upstream);
-    TRY(stream->attach());
+    auto stream = std::make_unique<SocketStream>(Side::upstream);
+    TRY(stream->open(loop, fd));
     TRY(stream->connect(address));
     return stream;
   }

@@ -88,9 +88,24 @@ bool note_cut(StreamInfo& info, const Error& error) {
 
 }  // namespace
 
+// While an exchange runs: the client went away (or will send no more, which may mean the same).
+struct Connection::Hangup final : Waiter {
+  explicit Hangup(Connection& c) : connection(c) {}
+  ~Hangup() {
+    if (connection.stream_) connection.stream_->when_hung_up(nullptr);
+  }
+  void wake() override;
+  void cancel() override {}
+  Connection& connection;
+  Timer grace;
+  bool grace_begun = false;
+  bool answering = false;  // the response is on its way: only a reset ends it
+};
+
 struct Connection::Exchange {
   Exchange(Connection& connection, ConfigSlot::Lease lease, SteadyTime now)
-      : config(std::move(lease)),
+      : hangup(connection),
+        config(std::move(lease)),
         request(connection.memory_->arena, connection.listener_.loop, info),
         head(config->limits) {
     info.start = now;
@@ -117,6 +132,7 @@ struct Connection::Exchange {
     std::shared_ptr<const ServerMetrics> metrics;
     std::shared_ptr<const ExchangeObserver> observer;
   };
+  std::optional<Hangup> hangup;  // until the response has gone
   ConfigSlot::Lease config;
   std::optional<Kept> kept;  // set: `config` has been given back
   StreamInfo info;
@@ -227,9 +243,7 @@ Task<void> Connection::serve() {
 
     auto handling = handle(exchange);
     auto handled = co_await handling;
-    if (stream_) stream_->when_hung_up(nullptr);
-    hangup_.grace.disarm();
-    hangup_.grace_begun = hangup_.answering = false;
+    exchange.hangup.reset();
     exchange.background.cancel();
     auto joining = exchange.background.join();
     auto joined = co_await joining;
@@ -305,8 +319,8 @@ Task<Response> Connection::handle(Exchange& exchange) {
     response = refuse(request, *exchange.refused);
   } else {
     attach_body(exchange);
-    stream_->when_hung_up(&hangup_);
-    if (stream_->peer_ended() && exchange.framing.body == BodyKind::none) hangup_.wake();
+    stream_->when_hung_up(&*exchange.hangup);
+    if (stream_->peer_ended() && exchange.framing.body == BodyKind::none) exchange.hangup->wake();
     auto handling = config.service->handle(request);
     auto handled = co_await handling;
     if (handled && request.rerouting) [[unlikely]] {
@@ -408,8 +422,8 @@ Task<void> Connection::answer(Exchange& exchange, Response& response) {
   }
   if (!will_find_next_request(exchange, response)) exchange.keep_alive = false;
   exchange.info.code = response.status;
-  hangup_.answering = true;
-  hangup_.grace.disarm();
+  exchange.hangup->answering = true;
+  exchange.hangup->grace.disarm();
   if (response.tunnel) {
     auto relaying = relay(exchange, response);
     co_return co_await relaying;

@@ -50,16 +50,7 @@ class Connection final : private Waiter {
     void cancel() override {}
     Connection& connection;
   };
-  // While an exchange runs: the client went away (or will send no more, which may mean the same).
-  struct Hangup final : Waiter {
-    explicit Hangup(Connection& c) : connection(c) {}
-    void wake() override;
-    void cancel() override {}
-    Connection& connection;
-    Timer grace;
-    bool grace_begun = false;
-    bool answering = false;  // the response is on its way: only a reset ends it
-  };
+  struct Hangup;
   enum class HeadRead : uint8_t { request, nothing, refused };
 
   void wake() override;  // readable while parked
@@ -92,7 +83,6 @@ class Connection final : private Waiter {
   Runner runner_{this, &Connection::on_served};
   IdleExpiry expiry_{*this};
   Timer idle_timer_;
-  Hangup hangup_{*this};
   std::unique_ptr<ConnectionMemory> memory_;
   bool draining_ = false;
   bool client_gone_ = false;
