@@ -90,7 +90,7 @@ class ControlPlane final : private Waiter {
     const std::string name;  // "admin": of its flag, in logs and in metrics
     ConnectionLimit limit;
     ListenerConfig config;
-    std::unique_ptr<Listener> listener;
+    std::unique_ptr<HttpListener> listener;
   };
   bool open(OwnPort& port, const std::optional<SocketAddress>& address, std::shared_ptr<const Service> service);
   struct BindRetry final : Waiter {
@@ -544,7 +544,7 @@ bool ControlPlane::open(OwnPort& port, const std::optional<SocketAddress>& addre
   // stall.
   config.stream_idle_timeout = kOwnPortPatience;
   config.request_timeout = kOwnPortPatience;
-  port.listener = std::make_unique<Listener>(loop_, nullptr, &port.limit);
+  port.listener = std::make_unique<HttpListener>(loop_, nullptr, &port.limit);
   port.listener->configure(nullptr, &config);
   if (auto started = port.listener->start(*fd); !started) {
     log::error(port.name, started.error().message);

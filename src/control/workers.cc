@@ -38,7 +38,7 @@ class Workers::Worker final : private Waiter {
       if (auto old = listeners_.extract(port.key))
         serving = std::move(old.mapped());
       else
-        serving.listener = std::make_unique<Listener>(loop, &upstreams, limit_);
+        serving.listener = std::make_unique<HttpListener>(loop, &upstreams, limit_);
       serving.drain_timeout = port.drain_timeout;
       serving.listener->configure(snapshot, port.config);
       if (port.fd >= 0) tell(port.key, serving.listener->start(port.fd));
@@ -63,12 +63,12 @@ class Workers::Worker final : private Waiter {
 
  private:
   struct Serving {
-    std::unique_ptr<Listener> listener;
+    std::unique_ptr<HttpListener> listener;
     Nanos drain_timeout{};
   };
   // Accepts no more; its connections may finish until then.
   struct Leaving {
-    std::unique_ptr<Listener> listener;
+    std::unique_ptr<HttpListener> listener;
     SteadyTime abort_at;
   };
 

@@ -11,7 +11,7 @@
 #include "forward/upstreams.h"
 #include "io/descriptors.h"
 #include "observe/log_file.h"
-#include "serve/listener.h"
+#include "serve/http_server.h"
 
 namespace sluice {
 

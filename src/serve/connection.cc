@@ -6,7 +6,7 @@
 #include "http/h1/write_head.h"
 #include "pipeline/rerouting.h"
 #include "pipeline/rescue.h"
-#include "serve/listener.h"
+#include "serve/http_server.h"
 #include "serve/proxy_status.h"
 #include "serve/request_setup.h"
 #include "serve/tunnel.h"
@@ -106,15 +106,15 @@ struct Connection::Exchange {
   Exchange(Connection& connection, ConfigSlot::Lease lease, SteadyTime now)
       : hangup(connection),
         config(std::move(lease)),
-        request(connection.memory_->arena, connection.listener_.loop, info),
+        request(connection.memory_->arena, connection.server_.loop, info),
         head(config->limits) {
     info.start = now;
-    info.start_wall = connection.listener_.loop.wall();
+    info.start_wall = connection.server_.loop.wall();
     info.downstream_peer = &connection.peer_;
-    info.downstream_address = &connection.listener_.address();
+    info.downstream_address = &connection.seat_.listener().address();
     info.connection_id = connection.id_;
     request.background = &background;
-    request.upstreams = connection.listener_.upstreams;
+    request.upstreams = connection.server_.upstreams;
     request.body_budget = config->body_budget;
   }
 
@@ -150,18 +150,22 @@ struct Connection::Exchange {
 
 // --- life of a connection ---------------------------------------------------------------------------------------
 
-Connection::Connection(Listener& listener, std::unique_ptr<Stream> stream, const SocketAddress& peer, uint64_t id)
-    : listener_(listener), peer_(peer), id_(id), stream_(std::move(stream)) {
-  listener_.link(*this);
-  const ServerMetrics& metrics = *listener_.config_.peek().metrics;
+Connection::Connection(HttpServer& server, Arrival arrival, uint64_t id)
+    : server_(server),
+      seat_(std::move(arrival.seat)),
+      peer_(arrival.peer),
+      id_(id),
+      stream_(std::move(arrival.stream)) {
+  server_.link(*this);
+  const ServerMetrics& metrics = *server_.config_.peek().metrics;
   metrics.connections->add();
   metrics.connections_active->add();
 }
 
 Connection::~Connection() {
-  listener_.config_.peek().metrics->connections_active->sub();
-  listener_.give_memory(std::move(memory_));
-  listener_.unlink(*this);
+  server_.config_.peek().metrics->connections_active->sub();
+  server_.give_memory(std::move(memory_));
+  server_.unlink(*this);
 }
 
 void Connection::start() {
@@ -174,10 +178,10 @@ void Connection::park() {
     delete this;
     return;
   }
-  listener_.give_memory(std::move(memory_));
+  server_.give_memory(std::move(memory_));
   stream_->when_readable(this);
-  const Nanos idle = listener_.config_.peek().idle_timeout;
-  if (idle.count() > 0) idle_timer_.arm(listener_.loop, later(listener_.loop.now(), idle), expiry_);
+  const Nanos idle = server_.config_.peek().idle_timeout;
+  if (idle.count() > 0) idle_timer_.arm(server_.loop, later(server_.loop.now(), idle), expiry_);
 }
 
 void Connection::wake() {
@@ -207,7 +211,7 @@ void Connection::abort() {
 }
 
 void Connection::IdleExpiry::wake() {
-  connection.listener_.config_.peek().metrics->connections_idle_timeout->add();
+  connection.server_.config_.peek().metrics->connections_idle_timeout->add();
   delete &connection;
 }
 
@@ -218,7 +222,7 @@ void Connection::Hangup::wake() {
   const bool waited = grace_begun && !grace.armed();
   if (!stream.is_broken() && (answering || !waited)) {
     if (!answering && !std::exchange(grace_begun, true))
-      grace.arm(connection.listener_.loop, connection.listener_.loop.now() + kHalfCloseGrace, *this);
+      grace.arm(connection.server_.loop, connection.server_.loop.now() + kHalfCloseGrace, *this);
     stream.when_hung_up(this);
     return;
   }
@@ -230,13 +234,13 @@ void Connection::Hangup::wake() {
 // --- requests ---------------------------------------------------------------------------------------------------
 
 Task<void> Connection::serve() {
-  if (!memory_) memory_ = listener_.take_memory();
+  if (!memory_) memory_ = server_.take_memory();
   for (TurnBudget budget(kExchangesATurn);;) {
-    if (budget.spent(listener_.loop)) {
-      auto turn = next_turn(listener_.loop);
+    if (budget.spent(server_.loop)) {
+      auto turn = next_turn(server_.loop);
       CO_TRY(co_await turn);
     }
-    Exchange exchange(*this, listener_.config_.lease(), listener_.loop.now());
+    Exchange exchange(*this, server_.config_.lease(), server_.loop.now());
     auto reading = read_head(exchange);
     const HeadRead read = CO_TRY(co_await reading);
     if (read == HeadRead::nothing) co_return Status{};
@@ -276,7 +280,7 @@ Task<Connection::HeadRead> Connection::read_head(Exchange& exchange) {
         co_return HeadRead::refused;
       }
       if (deadline == SteadyTime::max() && exchange.config->head_timeout.count() > 0)
-        deadline = later(listener_.loop.now(), exchange.config->head_timeout);
+        deadline = later(server_.loop.now(), exchange.config->head_timeout);
     } else if (!stream_->has_buffered()) {
       co_return HeadRead::nothing;
     }
@@ -374,7 +378,7 @@ Response Connection::failed(Exchange& exchange, const Error& error) {
   const Nanos request_timeout = exchange.config->request_timeout;
   Response response;
   if (error.kind == ErrorKind::timeout && error.side == Side::downstream && request_timeout.count() > 0 &&
-      listener_.loop.now() >= later(exchange.info.start, request_timeout)) {
+      server_.loop.now() >= later(exchange.info.start, request_timeout)) {
     response = local_reply(request, 408, "request timeout", "request_overall_timeout");
     response.close = true;
   } else {
@@ -393,7 +397,7 @@ std::string_view Connection::write_head(Exchange& exchange, Response& response) 
   Arena& arena = memory_->arena;
   Headers& headers = *response.headers;
   if (!config.server_name.empty()) headers.set(Known::server, config.server_name);
-  if (!headers.has(Known::date)) headers.add(Known::date, arena.copy(date_now(listener_.loop.wall())));
+  if (!headers.has(Known::date)) headers.add(Known::date, arena.copy(date_now(server_.loop.wall())));
   if (!config.via.empty() && !response.local) {
     const auto via = headers.joined("via");
     headers.set(Known::via,
@@ -473,8 +477,8 @@ Task<void> Connection::write_body(Exchange& exchange, Response& response) {
   }
   // What is made here, such as by decompressing, can be at hand for ever.
   for (TurnBudget budget(kPiecesATurn);;) {
-    if (budget.spent(listener_.loop)) {
-      auto turn = next_turn(listener_.loop);
+    if (budget.spent(server_.loop)) {
+      auto turn = next_turn(server_.loop);
       CO_TRY(co_await turn);
     }
     auto chunk = co_await reading;
@@ -557,7 +561,7 @@ Task<void> Connection::drain_body(Exchange& exchange) {
 Task<void> Connection::linger() {
   if (client_gone_ || !stream_) co_return Status{};
   stream_->end_writing();
-  const SteadyTime deadline = listener_.loop.now() + kLingerMax;
+  const SteadyTime deadline = server_.loop.now() + kLingerMax;
   const Block sink(Block::kSmall);
   for (size_t drained = 0; drained < 16 * kDrainBytesMax;) {
     auto reading = stream_->read(sink.span(), deadline);
@@ -583,7 +587,7 @@ void Connection::finish(Exchange& exchange, const Response& response) {
   if (info.has(ResponseFlag::downstream_protocol_error)) metrics.requests_malformed->add();
   if (info.code == 413 || info.code == 414 || info.code == 431) metrics.requests_too_large->add();
   if (info.code == 408) metrics.requests_timeout->add();
-  const SteadyTime now = listener_.loop.now();
+  const SteadyTime now = server_.loop.now();
   info.upstream_last_byte = now;
   metrics.request_time->record_nanos((now - info.start).count());
   if (const ExchangeObserver* observer = exchange.observer()) observer->finished(exchange.request, response, now);

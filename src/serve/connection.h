@@ -12,12 +12,13 @@
 #include "http/h1/write.h"
 #include "io/block.h"
 #include "serve/config_slot.h"
+#include "serve/listener.h"
 
 namespace sluice {
 
-class Listener;
+class HttpServer;
 
-// What a connection needs only while it is busy; kept by the listener for the next one.
+// What a connection needs only while it is busy; kept by the server for the next one.
 struct ConnectionMemory {
   Arena arena;
   Block block;
@@ -26,7 +27,7 @@ struct ConnectionMemory {
 
 class Connection final : private Waiter {
  public:
-  Connection(Listener& listener, std::unique_ptr<Stream> stream, const SocketAddress& peer, uint64_t id);
+  Connection(HttpServer& server, Arrival arrival, uint64_t id);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection();
@@ -41,7 +42,7 @@ class Connection final : private Waiter {
   bool aborted() const { return runner_.cancelled; }
 
  private:
-  friend class Listener;
+  friend class HttpServer;
 
   struct Exchange;
   struct IdleExpiry final : Waiter {
@@ -76,7 +77,8 @@ class Connection final : private Waiter {
   void finish(Exchange& exchange, const Response& response);
   void keep_rest(const Exchange& exchange);
 
-  Listener& listener_;
+  HttpServer& server_;
+  const Seat seat_;  // given back last
   const SocketAddress peer_;
   const uint64_t id_;
   std::unique_ptr<Stream> stream_;  // null once it is closed

@@ -1,7 +1,7 @@
 // A whole connection: bytes of a client, in pieces, over a real socket. The first byte tells the size of the pieces and
 // how the client leaves. Whatever comes, every answer is a whole head, and the connection is gone in the end.
 #include "net/testing.h"
-#include "serve/listener.h"
+#include "serve/http_server.h"
 
 namespace sluice {
 namespace {
@@ -30,7 +30,7 @@ struct Gateway {
   Loop loop;
   Metrics metrics{1};
   ListenerConfig config;
-  Listener listener{loop, nullptr};
+  HttpListener listener{loop, nullptr};
 };
 
 void play(uint8_t how, std::string_view bytes) {
@@ -39,9 +39,8 @@ void play(uint8_t how, std::string_view bytes) {
   int ends[2];
   CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
   TestPeer client(ends[0]);
-  auto* connection = new Connection(gateway->listener, *open_stream(gateway->loop, ends[1], Side::downstream),
-                                    SocketAddress::v4(INADDR_LOOPBACK, 1), 1);
-  connection->start();
+  gateway->listener.server().take({*open_stream(gateway->loop, ends[1], Side::downstream),
+                                   SocketAddress::v4(INADDR_LOOPBACK, 1), Seat(gateway->listener.listener())});
   const size_t step = how % 8 == 0 ? bytes.size() : how % 8 * 5;
   for (size_t at = 0; at < bytes.size(); at += step) {
     client.say(bytes.substr(at, step));

@@ -6,7 +6,7 @@
 
 #include "http/body_budget.h"
 #include "net/testing.h"
-#include "serve/listener.h"
+#include "serve/http_server.h"
 
 namespace sluice {
 namespace {
@@ -120,7 +120,7 @@ struct Gateway {
   Metrics metrics{1};
   ListenerConfig config;
   ConnectionLimit limit{20, "test", metrics};
-  Listener listener{loop, nullptr, &limit};
+  HttpListener listener{loop, nullptr, &limit};
   Handler handler = echo;
   Event release;
   int handled = 0;

@@ -1,62 +1,80 @@
-// A listener on one worker: accepts, owns the connections, and knows the configuration they use.
+// A listener on one worker: accepts, bounds and counts connections, and hands each to whoever speaks its protocol.
+//
+//   ListenSocket -> Listener -> StreamHandler
+//
+// What stands before the protocol (TLS, the PROXY protocol, a look at the SNI) is a StreamHandler in front of another.
 #pragma once
 
-#include <vector>
+#include <memory>
+#include <utility>
 
 #include "net/listen.h"
-#include "serve/connection.h"
 #include "serve/connection_limit.h"
+#include "serve/listener_config.h"
 
 namespace sluice {
 
-class Listener {
+class Listener;
+
+// The place that a connection takes among those of its listener and of the process; given back when it goes. The
+// listener outlives it.
+class Seat {
  public:
-  // `upstreams` may be null where the service forwards nothing. `limit`, if any, is shared with others and outlives
-  // this.
-  Listener(Loop& l, Upstreams* u, ConnectionLimit* limit = nullptr) : loop(l), upstreams(u), limit_(limit) {}
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
-  // Every connection must have ended: drain(), then abort(), then turn the loop until connections() is 0.
-  ~Listener();
-
-  // Takes over a listening descriptor (ListenSocket::open). configure() must have been called. After a failure it may
-  // be called again; one that listens already closes the new descriptor.
-  Status start(int fd);
-  // From now on requests are served by this; those under way keep what they began with. `config` lives as long as
-  // `keep`.
-  void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {
-    if (!metrics_) metrics_ = config->listener;  // of the address, which stays
-    config_.set(std::move(keep), config);
-  }
-  // Accepts no more; idle connections end, busy ones after their response.
-  void drain();
-  void abort();
-  size_t connections() const { return count_; }
-  const SocketAddress& address() const { return address_; }
-
-  Loop& loop;
-  Upstreams* const upstreams;
+  explicit Seat(Listener& listener);
+  Seat(Seat&& other) noexcept : listener_(std::exchange(other.listener_, nullptr)) {}
+  Seat& operator=(Seat&&) = delete;
+  ~Seat();
+  const Listener& listener() const { return *listener_; }
 
  private:
-  friend class Connection;
-  static constexpr size_t kMemoriesKept = 64;
+  Listener* listener_;
+};
 
+// A connection on its way to whoever speaks its protocol.
+struct Arrival {
+  std::unique_ptr<Stream> stream;
+  SocketAddress peer;
+  Seat seat;
+};
+
+class StreamHandler {
+ public:
+  virtual ~StreamHandler() = default;
+  // The connection is the handler's from now on. May end it before it returns.
+  virtual void take(Arrival arrival) = 0;
+};
+
+class Listener {
+ public:
+  // `limit`, if any, is shared with others and outlives this, as the handler does.
+  Listener(Loop& loop, StreamHandler& handler, ConnectionLimit* limit)
+      : loop_(loop), handler_(handler), limit_(limit) {}
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  // Every seat must have been given back.
+  ~Listener() { CHECK(connections_ == 0); }
+
+  // Once, before start().
+  void count_into(std::shared_ptr<const ListenerMetrics> metrics) { metrics_ = std::move(metrics); }
+  // Takes over a listening descriptor (ListenSocket::open). After a failure it may be called again; one that listens
+  // already closes the new descriptor.
+  Status start(int fd);
+  // Accepts no more.
+  void close() { socket_.close(); }
+  size_t connections() const { return connections_; }
+  const SocketAddress& address() const { return address_; }
+
+ private:
+  friend class Seat;
   void accept(Incoming& incoming);
-  std::unique_ptr<ConnectionMemory> take_memory();
-  void give_memory(std::unique_ptr<ConnectionMemory> memory);
-  void link(Connection& connection);
-  void unlink(Connection& connection);
 
+  Loop& loop_;
+  StreamHandler& handler_;
   ConnectionLimit* const limit_;
   std::shared_ptr<const ListenerMetrics> metrics_;
   ListenSocket socket_;
   SocketAddress address_;
-  ConfigSlot config_;
-  std::vector<std::unique_ptr<ConnectionMemory>> memories_;
-  Connection* first_ = nullptr;
-  size_t count_ = 0;
-  uint64_t last_id_ = 0;
-  bool draining_ = false;
+  size_t connections_ = 0;
 };
 
 }  // namespace sluice

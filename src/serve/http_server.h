@@ -1,0 +1,77 @@
+// Who speaks HTTP on one worker's connections of a listener: owns them, and knows the configuration they use.
+#pragma once
+
+#include <vector>
+
+#include "serve/connection.h"
+#include "serve/listener.h"
+
+namespace sluice {
+
+class HttpServer final : public StreamHandler {
+ public:
+  // `upstreams` may be null where the service forwards nothing.
+  HttpServer(Loop& l, Upstreams* u) : loop(l), upstreams(u) {}
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+  // Every connection must have ended: drain(), then abort(), then turn the loop until there is none.
+  ~HttpServer() override { CHECK(!first_); }
+
+  // From now on requests are served by this; those under way keep what they began with. `config` lives as long as
+  // `keep`. Before the first connection comes.
+  void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {
+    config_.set(std::move(keep), config);
+  }
+  void take(Arrival arrival) override;
+  // Idle connections end, busy ones after their response, also those that are still to come.
+  void drain();
+  void abort();
+
+  Loop& loop;
+  Upstreams* const upstreams;
+
+ private:
+  friend class Connection;
+  static constexpr size_t kMemoriesKept = 64;
+
+  std::unique_ptr<ConnectionMemory> take_memory();
+  void give_memory(std::unique_ptr<ConnectionMemory> memory);
+  void link(Connection& connection);
+  void unlink(Connection& connection);
+
+  ConfigSlot config_;
+  std::vector<std::unique_ptr<ConnectionMemory>> memories_;
+  Connection* first_ = nullptr;
+  uint64_t last_id_ = 0;
+};
+
+// A listener whose protocol is HTTP.
+class HttpListener {
+ public:
+  HttpListener(Loop& loop, Upstreams* upstreams, ConnectionLimit* limit = nullptr)
+      : server_(loop, upstreams), listener_(loop, server_, limit) {}
+
+  // See HttpServer and Listener.
+  void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {
+    if (!std::exchange(configured_, true)) listener_.count_into(config->listener);  // of the address, which stays
+    server_.configure(std::move(keep), config);
+  }
+  // configure() must have been called.
+  Status start(int fd) { return listener_.start(fd); }
+  void drain() {
+    listener_.close();
+    server_.drain();
+  }
+  void abort() { server_.abort(); }
+  size_t connections() const { return listener_.connections(); }
+  const SocketAddress& address() const { return listener_.address(); }
+  Listener& listener() { return listener_; }
+  HttpServer& server() { return server_; }
+
+ private:
+  HttpServer server_;
+  Listener listener_;  // its seats are taken by connections, which the server has
+  bool configured_ = false;
+};
+
+}  // namespace sluice
