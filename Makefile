@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo test release dev soak fuzz bench interop format tidy docs clean
+.PHONY: help demo test tsan release dev soak fuzz bench interop format tidy docs clean
 
 # Debian's own, because that is the one python3-yaml is for.
 PYTHON := /usr/bin/python3
@@ -22,6 +22,11 @@ test: ## install, build with sanitizers, run every test; SUITES="unit fuzz scena
 	@tools/setup.sh build test demo
 	@$(MAKE) --no-print-directory dev
 	@$(PYTHON) tools/run_tests.py $(SUITES)
+
+tsan: build/tsan/build.ninja ## unit tests and scenarios under the thread sanitizer
+	@tools/setup.sh build test
+	@cmake --build build/tsan
+	@SLUICE_BIN=build/tsan/sluice $(PYTHON) tools/run_tests.py unit scenarios --build build/tsan
 
 release: ## build what is shipped: build/release/sluice
 	@tools/setup.sh build

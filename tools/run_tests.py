@@ -35,6 +35,7 @@ OUTPUT_LINES_MAX = 120
 ENVIRONMENT = {
     # A leak is a failure; what the sanitizers hold back after a free is kept small so that memory limits can be tested.
     "ASAN_OPTIONS": "detect_leaks=1:quarantine_size_mb=8:strict_string_checks=1:allocator_may_return_null=1",
+    "TSAN_OPTIONS": "die_after_fork=0:second_deadlock_stack=1:halt_on_error=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
     "LC_ALL": "C.UTF-8",
     # promtool, where tools/setup.sh unpacked it.
