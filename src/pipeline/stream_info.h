@@ -38,6 +38,7 @@ enum class ResponseFlag : uint8_t {
   overload,                     // OM
   count,
 };
+static_assert(static_cast<size_t>(ResponseFlag::count) <= 32, "StreamInfo::flags has a bit for each");
 std::string_view response_flag_name(ResponseFlag flag);
 
 // A value that filters leave for logs, templates and later filters. JSON text; a string value is quoted JSON.

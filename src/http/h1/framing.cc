@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/enum_set.h"
 #include "base/strings.h"
 
 namespace sluice {
@@ -10,27 +11,8 @@ namespace {
 constexpr std::string_view kCodecError = "http1.codec_error";
 constexpr size_t kConnectionTokensMax = 32;
 
-// Which known fields a head has. One word as long as there are no more than 64.
-class KnownSet {
- public:
-  constexpr KnownSet() = default;
-  constexpr KnownSet(std::initializer_list<Known> list) {
-    for (const Known known : list) add(known);
-  }
-  constexpr void add(Known known) { words_[word(known)] |= bit(known); }
-  constexpr bool has(Known known) const { return (words_[word(known)] & bit(known)) != 0; }
-  constexpr bool has_any(const KnownSet& others) const {
-    for (size_t i = 0; i < words_.size(); ++i)
-      if (words_[i] & others.words_[i]) return true;
-    return false;
-  }
-
- private:
-  static constexpr size_t word(Known known) { return static_cast<size_t>(known) / 64; }
-  static constexpr uint64_t bit(Known known) { return uint64_t{1} << (static_cast<size_t>(known) % 64); }
-
-  std::array<uint64_t, (static_cast<size_t>(Known::count) + 63) / 64> words_{};
-};
+// Which known fields a head has.
+using KnownSet = EnumSet<Known, static_cast<size_t>(Known::count)>;
 
 // One Content-Length, or several that say the same (F4, F5). Nothing: refuse.
 struct Length {
