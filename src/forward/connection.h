@@ -140,6 +140,8 @@ class ConnectionPool {
     ~Pending();
     // ErrorKind::timeout after `deadline`. Then look again: somebody may have been quicker; wait again if so.
     Event::Await until_free(SteadyTime deadline);
+    // Whoever waits is woken, though nothing is free.
+    void disturb() { freed_.notify(pool_.loop); }
 
    private:
     friend class ConnectionPool;

@@ -119,7 +119,8 @@ class Exchange final : private ConnectionPool::UnderWay {
   bool answered_ = false;  // with the head of a response
   bool upgraded_ = false;
   std::optional<UpstreamTunnel> tunnel_;
-  std::optional<Denial> denied_;  // while it was under way
+  std::optional<Denial> denied_;                // while it was under way
+  ConnectionPool::Pending* pending_ = nullptr;  // while it waits for a connection
   bool retrying_ = false;
   std::optional<Error> body_error_;  // of the client's body
   Event may_send_;                   // the upstream said 100
@@ -180,6 +181,7 @@ bool Exchange::end(const Denial& why) {
   denied_ = why;
   const Error error{.kind = ErrorKind::denied, .message = why.text, .side = Side::upstream};
   if (answered_) request_.info.details = request_.arena.copy(why.details);
+  if (pending_) pending_->disturb();
   if (tunnel_) {
     tunnel_->cut = error;
     if (tunnel_->cutter) tunnel_->cutter->wake();
@@ -312,6 +314,11 @@ void Exchange::not_connected(const Error& error) {
 // If the pool has connections, one of them will become free: idle with the next response, or closed. Without any, all
 // that the process may have are busy with other destinations.
 Task<void> Exchange::wait_for_connection() {
+  struct Waiting {
+    Waiting(ConnectionPool::Pending*& p, ConnectionPool::Pending& own) : pending(p) { pending = &own; }
+    ~Waiting() { pending = nullptr; }
+    ConnectionPool::Pending*& pending;
+  };
   cluster_.metrics.connections_overflow->add();
   if (!cluster_.fits(*cluster_.metrics.pending_active, cluster_.pending_max)) {
     cluster_.metrics.pending_overflow->add();
@@ -320,6 +327,7 @@ Task<void> Exchange::wait_for_connection() {
   }
   const SteadyTime latest = std::min(deadline_, after_timeout());  // a body that waits with it has no deadline yet
   ConnectionPool::Pending pending(*pool_);
+  const Waiting for_as_long_as_this_runs(pending_, pending);
   while (!connection_ && !pool_->make_room()) {
     if (pool_->open() == 0) {
       pool_->connections.budget.count_overflow();

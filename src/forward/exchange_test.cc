@@ -766,6 +766,28 @@ TEST(Forward, lets_maxPendingRequests_wait_for_a_connection_in_their_order) {
   EXPECT_EQ(world.cluster->metrics.pending_active->value(), 0);
 }
 
+// Whoever waits is answered now, not when a place becomes free.
+TEST(Forward, ends_one_that_waits_for_a_connection) {
+  kinds::CircuitBreakers breakers;
+  breakers.max_connections = 1;
+  World world(breakers);
+  Trip first(world), second(world);
+  first.start();
+  first.asked();
+  second.start();
+  settle(world.loop);
+  ASSERT_EQ(world.cluster->metrics.pending_active->value(), 1);
+  bool denied = false;
+  world.pool.each_under_way([&](ConnectionPool::UnderWay& one) {
+    if (!std::exchange(denied, true)) one.end({"not any more", "test_denied"});  // the last that came
+  });
+  ASSERT_TRUE(second.done());
+  EXPECT_EQ(second.response.status, 403);
+  EXPECT_EQ(second.info.details, "test_denied");
+  EXPECT_EQ(world.cluster->metrics.pending_active->value(), 0);
+  EXPECT_EQ(first.response.status, 0) << "it still waits for its answer";
+}
+
 TEST(Forward, gives_the_place_of_one_who_left_to_the_next) {
   kinds::CircuitBreakers breakers;
   breakers.max_connections = 1;
