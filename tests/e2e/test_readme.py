@@ -53,7 +53,7 @@ def alike(line, values):
     """What differs from run to run is taken out: ports, times, ids, tokens, versions."""
     for value, name in values.items():
         line = line.replace(str(value), name)
-    for pattern, name in ((r"Bearer \S+", "Bearer TOKEN"), (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
+    for pattern, name in ((r"Bearer \S+", "Bearer TOKEN"), (r"[0-9a-fX]{8}(-[0-9a-fX]{4}){3}-[0-9a-fX]{12}", "UUID"),
                           (r"curl/\S+", "curl/V"), (r"\b\d+(s|m)$", "AGE"), (r"dfp:[0-9a-f]{16}", "dfp:HASH"), (r" +$", ""),
                           (r"  +", "  "), (r'( "lab" deleted) from gloo-system namespace$', r"\1")):
         line = re.sub(pattern, name, line)
