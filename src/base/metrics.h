@@ -20,10 +20,9 @@
 #include <utility>
 #include <vector>
 
-namespace sluice {
+#include "base/worker_index.h"
 
-// Which slot this thread writes; the program gives each thread its own before it counts anything.
-inline thread_local unsigned metric_slot = 0;
+namespace sluice {
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
@@ -40,15 +39,15 @@ class Metric {
  public:
   // Only the thread's own slot is written, so no read-modify-write is needed.
   void add(int64_t n = 1) {
-    auto& slot = slots_[metric_slot].value;
+    auto& slot = slots_[worker_index].value;
     slot.store(slot.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
   void sub(int64_t n = 1) { add(-n); }
   // For a gauge that one thread owns.
-  void set(int64_t n) { slots_[metric_slot].value.store(n, std::memory_order_relaxed); }
+  void set(int64_t n) { slots_[worker_index].value.store(n, std::memory_order_relaxed); }
   int64_t value() const;
   // What this thread has counted.
-  int64_t mine() const { return slots_[metric_slot].value.load(std::memory_order_relaxed); }
+  int64_t mine() const { return slots_[worker_index].value.load(std::memory_order_relaxed); }
 
  private:
   friend class Metrics;

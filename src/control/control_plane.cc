@@ -195,7 +195,7 @@ ControlPlane::ControlPlane(const RunOptions& options)
       workers_(options.workers, log_files_, metrics_, descriptors_, &connections_),
       resolvers_(workers_.loops(), descriptors_.dns_of_worker(options.workers), &metrics_),
       store_(wall_now()) {
-  metric_slot = options.workers;
+  worker_index = options.workers;
   publish_descriptor_shares(descriptors_, metrics_);
 }
 

@@ -20,7 +20,7 @@ class Workers::Worker final : private Waiter {
 
   void start() {
     thread_ = std::thread([this] {
-      metric_slot = index_;
+      worker_index = index_;
       tick();
       loop.run();
       log_files_.flush();

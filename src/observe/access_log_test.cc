@@ -177,7 +177,7 @@ TEST_F(AccessLogs, write_what_waits_of_all_threads_when_the_last_holder_lets_go)
   auto log = create({{path, "line\n", {}}});
   for (unsigned slot : {1U, 2U})
     std::thread([&] {
-      metric_slot = slot;
+      worker_index = slot;
       log->write(record());
     }).join();
   EXPECT_EQ(read(path), "");

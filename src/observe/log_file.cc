@@ -271,7 +271,7 @@ class LogFile::Writer {
   static void start(std::shared_ptr<Writer> self, unsigned slot) {
     self->running_ = true;
     std::thread([self = std::move(self), slot] {
-      metric_slot = slot;
+      worker_index = slot;
       self->run();
     }).detach();
   }
@@ -395,24 +395,24 @@ LogFile::~LogFile() {
 }
 
 std::string* LogFile::begin() {
-  Buffer& buffer = buffers_[metric_slot];
+  Buffer& buffer = buffers_[worker_index];
   if (buffer.text.size() < kWaitingBytesMax) return &buffer.text;
   dropped_->add();
   return nullptr;
 }
 
 void LogFile::end() {
-  Buffer& buffer = buffers_[metric_slot];
+  Buffer& buffer = buffers_[worker_index];
   // While the file takes nothing, a try for each further 64 KiB is enough; the worker's timer tries as well.
   if (buffer.text.size() >= buffer.flush_at) flush(buffer);
 }
 
 void LogFile::flush() {
-  flush(buffers_[metric_slot]);
+  flush(buffers_[worker_index]);
 }
 
 void LogFile::flush(Buffer& buffer) {
-  if (!buffer.text.empty()) outlet_->take(metric_slot, buffer.text);
+  if (!buffer.text.empty()) outlet_->take(worker_index, buffer.text);
   if (!writer_->running())
     outlet_->write_out();
   else if (!outlet_->empty())

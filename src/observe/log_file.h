@@ -56,7 +56,7 @@ class LogFile {
   void flush(Buffer& buffer);
 
   const std::string path_;
-  std::vector<Buffer> buffers_;  // by metric_slot
+  std::vector<Buffer> buffers_;  // by worker_index
   std::shared_ptr<Outlet> outlet_;
   std::shared_ptr<Writer> writer_;
   MetricSet metrics_;

@@ -98,7 +98,7 @@ class PerWorker {
   explicit PerWorker(unsigned threads, const Args&... args) {
     for (unsigned i = 0; i < threads; ++i) items_.push_back(std::make_unique<T>(args...));
   }
-  T& mine() const { return *items_[metric_slot]; }
+  T& mine() const { return *items_[worker_index]; }
 
  private:
   std::vector<std::unique_ptr<T>> items_;

@@ -492,7 +492,7 @@ void ResolverView::check(std::string name, Checked done) {
 }
 
 Resolver& ResolverView::create_mine() {
-  const auto worker = static_cast<uint16_t>(metric_slot);
+  const auto worker = static_cast<uint16_t>(worker_index);
   CHECK(worker < pool_.loops_.size());
   std::unique_ptr<Resolver> resolver(new Resolver(pool_, shared_from_this(), worker, *pool_.loops_[worker]));
   return *(pool_.workers_[worker].resolvers[id_] = std::move(resolver));
@@ -529,7 +529,7 @@ void ResolverPool::publish_stats() {
 }
 
 ResolverStats ResolverPool::stats_of_this_worker() const {
-  const Worker& worker = workers_[metric_slot];
+  const Worker& worker = workers_[worker_index];
   ResolverStats out = worker.ended;
   for (const auto& [id, resolver] : worker.resolvers) out.add(resolver->stats());
   out.sockets = worker.sockets->stats();
@@ -538,7 +538,7 @@ ResolverStats ResolverPool::stats_of_this_worker() const {
 
 std::vector<dns::NameTable::Row> ResolverPool::rows_of_this_worker() const {
   std::vector<dns::NameTable::Row> out;
-  for (const auto& [id, resolver] : workers_[metric_slot].resolvers)
+  for (const auto& [id, resolver] : workers_[worker_index].resolvers)
     for (auto& row : resolver->table().rows()) out.push_back(std::move(row));
   return out;
 }

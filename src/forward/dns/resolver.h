@@ -183,9 +183,9 @@ class ResolverView : public std::enable_shared_from_this<ResolverView> {
   ResolverView(const ResolverView&) = delete;
   ResolverView& operator=(const ResolverView&) = delete;
 
-  // This worker's part, by metric_slot. Workers only.
+  // This worker's part, by worker_index. Workers only.
   Resolver& mine() {
-    Resolver*& resolver = resolvers_[metric_slot];
+    Resolver*& resolver = resolvers_[worker_index];
     return resolver ? *resolver : *(resolver = &create_mine());
   }
   const ResolverConfig& config() const { return *config_; }
@@ -216,7 +216,7 @@ class ResolverPool {
     return static_cast<uint16_t>(std::hash<std::string_view>{}(name) / 7 % loops_.size());
   }
 
-  // Loop i is that of the worker whose metric_slot is i. `descriptors`: those of a worker for asking servers.
+  // Loop i is that of the worker whose worker_index is i. `descriptors`: those of a worker for asking servers.
   explicit ResolverPool(std::vector<Loop*> loops, size_t descriptors = 64, Metrics* metrics = nullptr);
   ~ResolverPool();
   ResolverPool(const ResolverPool&) = delete;

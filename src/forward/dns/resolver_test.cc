@@ -57,10 +57,10 @@ class ResolverTest : public testing::Test {
     flow();
     server.reset();
     pool.reset();
-    metric_slot = 0;
+    worker_index = 0;
   }
 
-  void as_worker(unsigned worker) { metric_slot = worker; }
+  void as_worker(unsigned worker) { worker_index = worker; }
   void turn_all() {
     for (unsigned i = 0; i < loops.size(); ++i) {
       as_worker(i);
@@ -370,7 +370,7 @@ TEST_F(ResolverTest, tells_what_the_owner_learns_of_a_name_that_is_checked) {
   const std::string name = name_of(1);
   std::vector<std::pair<unsigned, NameFailure>> heard;
   const auto check = [&] {
-    view->check(name, [&](const NameState& state) { heard.emplace_back(metric_slot, state.failure); });
+    view->check(name, [&](const NameState& state) { heard.emplace_back(worker_index, state.failure); });
   };
   check();
   check();
@@ -437,7 +437,7 @@ TEST_F(ResolverTest, asks_once_for_workers_on_threads_of_their_own) {
   std::vector<std::thread> threads;
   for (unsigned worker = 0; worker < kWorkers; ++worker)
     threads.emplace_back([&, worker] {
-      metric_slot = worker;
+      worker_index = worker;
       Loop& loop = *worker_loops[worker];
       std::vector<std::unique_ptr<Request>> requests;
       for (int i = 0; i < kNames * 5; ++i)
