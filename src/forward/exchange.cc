@@ -240,7 +240,8 @@ Task<Response> Exchange::run() {
     auto reading = read_head();
     auto read = co_await reading;
     if (read) co_return answered();
-    const bool ended = read.error().kind == ErrorKind::reset || read.error().kind == ErrorKind::io;
+    const ErrorKind how = read.error().kind;
+    const bool ended = how == ErrorKind::reset || how == ErrorKind::io || how == ErrorKind::unreachable;
     if (reused && !repeated && ended && may_repeat && filled_ == 0 && !timed_out_ && !denied_ &&
         cluster_.fits(*cluster_.metrics.retries_active, cluster_.retries_max)) {
       // It was closed while it lay in the pool: nothing of this request has been looked at.

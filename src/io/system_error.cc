@@ -10,8 +10,8 @@ Error errno_error(int code, std::string_view what, Side side) {
   ErrorKind kind = ErrorKind::io;
   if (code == ECONNRESET || code == EPIPE) kind = ErrorKind::reset;
   if (code == ECONNREFUSED) kind = ErrorKind::refused;
-  if (code == ETIMEDOUT) kind = ErrorKind::timeout;
-  if (code == EHOSTUNREACH || code == ENETUNREACH) kind = ErrorKind::unreachable;
+  // ErrorKind::timeout is for deadlines of ours: here the kernel gave up a peer that no packet reaches.
+  if (code == EHOSTUNREACH || code == ENETUNREACH || code == ETIMEDOUT) kind = ErrorKind::unreachable;
   const std::string reason = std::strerror(code);
   return {
       .kind = kind, .message = what.empty() ? reason : fmt::format("{}: {}", what, reason), .side = side, .code = code};

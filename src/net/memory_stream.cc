@@ -21,7 +21,10 @@ class MemoryStream final : public Stream, private Waiter {
 
   Loop& loop() const override { return loop_; }
   SocketAddress local_address() const override { return SocketAddress::v4(INADDR_LOOPBACK, 0); }
-  Task<void> established(SteadyTime) override { return Status{}; }
+  Task<void> established(SteadyTime) override {
+    if (aborted_) return reset();
+    return Status{};
+  }
 
   bool has_buffered() const override { return now_.readable; }
   size_t buffered_bytes() const override { return arrived_.size(); }
@@ -110,7 +113,7 @@ Task<size_t> MemoryStream::read_waiting(std::span<char> into, SteadyTime deadlin
 }
 
 Stream::Attempt MemoryStream::try_write(std::span<const iovec> parts) {
-  if (aborted_ || ended_ || now_.broken || !peer_) return reset();
+  if (aborted_ || ended_ || now_.broken || !peer_ || peer_->aborted_) return reset();
   size_t put = 0;
   std::string& there = peer_->arrived_;
   for (const iovec& part : parts) {
@@ -144,8 +147,11 @@ void MemoryStream::hear_reset() {
 void MemoryStream::abort() {
   if (std::exchange(aborted_, true)) return;
   now_.broken = now_.readable = now_.writable = true;
+  arrived_.clear();
   tell();
-  if (peer_) peer_->hear_end();
+  if (!peer_) return;
+  peer_->now_.writable = true;  // to meet an error
+  peer_->hear_end();
 }
 
 void MemoryStream::tell() {

@@ -1,5 +1,5 @@
 // Streams in memory: two ends on one loop, without the kernel. They behave as sockets do, with news in the same turn
-// of the loop; for tests, and for whoever speaks a protocol to this very process.
+// of the loop or the next; for tests, and for whoever speaks a protocol to this very process.
 #pragma once
 
 #include <memory>

@@ -153,6 +153,7 @@ Status SocketStream::connect(const SocketAddress& address) {
 }
 
 Task<void> SocketStream::established(SteadyTime deadline) {
+  if (aborted_) return aborted();
   if (!connecting_) return Status{};
   return connected(deadline);
 }
@@ -164,7 +165,10 @@ Task<void> SocketStream::connected(SteadyTime deadline) {
   int code = 0;
   socklen_t size = sizeof code;
   getsockopt(watch_.fd(), SOL_SOCKET, SO_ERROR, &code, &size);
-  if (code != 0) co_return std::unexpected(errno_error(code, "", side_));
+  if (code != 0) {
+    aborted_ = true;  // the kernel tells only once
+    co_return std::unexpected(errno_error(code, "", side_));
+  }
   connecting_ = false;
   co_return Status{};
 }

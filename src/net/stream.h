@@ -37,15 +37,16 @@ class Stream {
 
   // Whether a read is worth trying: bytes have come, or the end, or an error, as far as is known. Costs nothing.
   virtual bool has_buffered() const = 0;
-  // How many bytes a read would certainly find now.
+  // How many bytes a read would find now, unless this has been given up.
   virtual size_t buffered_bytes() const = 0;
-  // The bytes read, 0 at the peer's end.
+  // The bytes read, 0 at the peer's end. Nothing: has_buffered() is false from now on until there is news.
   virtual Attempt try_read(std::span<char> into) = 0;
-  // At least one byte, or 0 at the end; ErrorKind::timeout after `deadline`.
+  // At least one byte, or 0 at the end; ErrorKind::timeout after `deadline`. Where it need not wait it does not notice
+  // that its task has been cancelled.
   virtual Task<size_t> read(std::span<char> into, SteadyTime deadline = SteadyTime::max()) = 0;
 
-  // While nobody reads. The waiter is told once when a read is worth trying, though there may turn out to be nothing;
-  // null takes it back.
+  // While nobody reads. The waiter is told once of news: ask has_buffered() first. There may turn out to be nothing to
+  // read. Null takes it back.
   virtual void when_readable(Waiter* waiter) = 0;
   // Whether the peer has said nothing since the last read and is still there: for connections that are kept. When it is
   // not, bytes may have been lost.
@@ -65,12 +66,12 @@ class Stream {
 
   // The peer will send no more, which may be a half-close. What it sent before can still be read.
   virtual bool peer_ended() const = 0;
-  // Reset, or broken by an error: nobody is there any more.
+  // Reset, broken by an error, or given up: nobody is there any more. Known at the next turn of the loop.
   virtual bool is_broken() const = 0;
-  // Told once when either comes to pass; null takes it back.
+  // Told once when either comes to pass, and where it has, perhaps again when it is set again; null takes it back.
   virtual void when_hung_up(Waiter* waiter) = 0;
-  // Ends both directions: reads and writes, those that wait too, give an Error from now on (never the end of a stream,
-  // which may mean that a message is whole). The object stays.
+  // Ends both directions: established(), reads and writes, those that wait too, give an Error from now on (never the
+  // end of a stream, which may mean that a message is whole). The object stays.
   virtual void abort() = 0;
 
  protected:

@@ -96,6 +96,7 @@ TEST_P(Streams, carry_bytes_both_ways) {
   EXPECT_EQ(now(*near, 3), "hel");
   EXPECT_EQ(now(*near), "lo");
   EXPECT_EQ(now(*near), "");
+  EXPECT_FALSE(near->has_buffered());
   EXPECT_EQ(near->buffered_bytes(), 0U);
   EXPECT_EQ(now(*far), "there");
 }
@@ -202,6 +203,30 @@ TEST_P(Streams, tell_whoever_waits_when_they_are_given_up) {
   EXPECT_FALSE(say(*near, "x"));
   settle(loop);
   EXPECT_TRUE(far->peer_ended() || far->is_broken());
+}
+
+TEST_P(Streams, tell_whoever_writes_when_the_peer_has_given_them_up) {
+  const std::string large(8U << 20, 'x');
+  std::optional<Status> written;
+  const auto write = [&]() -> Task<void> {
+    auto writing = near->write_all(large, 0s);
+    written.emplace(co_await writing);
+    co_return Status{};
+  };
+  tasks.spawn(write());
+  settle(loop);
+  ASSERT_FALSE(written);
+  far->abort();
+  ASSERT_TRUE(turn_until(loop, [&] { return written.has_value(); }));
+  EXPECT_FALSE(*written);
+  EXPECT_FALSE(say(*near, "x"));
+}
+
+TEST_P(Streams, are_not_established_once_they_are_given_up) {
+  near->abort();
+  auto establishing = near->established(loop.now());
+  ASSERT_TRUE(establishing.ready());
+  EXPECT_FALSE(establishing.take());
 }
 
 TEST_P(Streams, give_no_bytes_once_they_are_given_up) {

@@ -293,7 +293,7 @@ Task<Connection::HeadRead> Connection::read_head(Exchange& exchange) {
     const std::span<char> into = memory.block.span().subspan(memory.filled);
     Stream::Attempt got = stream_->has_buffered() ? stream_->try_read(into) : std::nullopt;
     if (!got) {
-      if (memory.filled == 0) continue;
+      if (memory.filled == 0) co_return HeadRead::nothing;
       auto reading = stream_->read(into, deadline);
       got = co_await reading;
     }

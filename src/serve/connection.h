@@ -34,6 +34,8 @@ class Connection final : private Waiter {
 
   // Serves what comes. May end the connection before it returns.
   void start();
+  // Its first answer is the last. Before start().
+  void say_close() { draining_ = true; }
   // No further request; one that is under way is finished.
   void drain();
   // At once, also what is under way.

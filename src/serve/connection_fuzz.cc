@@ -39,8 +39,9 @@ void play(uint8_t how, std::string_view bytes) {
   int ends[2];
   CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
   TestPeer client(ends[0]);
-  gateway->listener.server().take({*open_stream(gateway->loop, ends[1], Side::downstream),
-                                   SocketAddress::v4(INADDR_LOOPBACK, 1), Seat(gateway->listener.listener())});
+  gateway->listener.server().take({Seat(gateway->listener.listener()),
+                                   *open_stream(gateway->loop, ends[1], Side::downstream),
+                                   SocketAddress::v4(INADDR_LOOPBACK, 1)});
   const size_t step = how % 8 == 0 ? bytes.size() : how % 8 * 5;
   for (size_t at = 0; at < bytes.size(); at += step) {
     client.say(bytes.substr(at, step));

@@ -923,6 +923,19 @@ TEST(Connection, lets_its_configuration_go_once_it_is_a_tunnel) {
             std::vector<std::string>{"101 - details of the configuration, long enough to lie on the heap"});
 }
 
+// One whose handshake was not done yet when the port was closed.
+TEST(Listener, serves_one_request_of_a_connection_that_comes_late) {
+  Gateway gateway;
+  gateway.listener.drain();
+  StreamAndPeer late(gateway.loop);
+  late.peer->say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  gateway.listener.server().take(
+      {Seat(gateway.listener.listener()), std::move(late.stream), SocketAddress::v4(INADDR_LOOPBACK, 1)});
+  EXPECT_TRUE(gateway.says(*late.peer, "connection: close\r\n"));
+  late.peer->close();
+  EXPECT_TRUE(gateway.all_gone());
+}
+
 TEST(Listener, finishes_what_is_under_way_when_it_drains) {
   Gateway gateway;
   gateway.hold();

@@ -4,10 +4,12 @@ namespace sluice {
 
 void HttpServer::take(Arrival arrival) {
   auto* connection = new Connection(*this, std::move(arrival), ++last_id_);
+  if (draining_) connection->say_close();
   connection->start();
 }
 
 void HttpServer::drain() {
+  draining_ = true;
   for (Connection* connection = first_; connection;) {
     Connection* next = connection->next_;
     connection->drain();

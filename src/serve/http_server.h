@@ -43,6 +43,7 @@ class HttpServer final : public StreamHandler {
   std::vector<std::unique_ptr<ConnectionMemory>> memories_;
   Connection* first_ = nullptr;
   uint64_t last_id_ = 0;
+  bool draining_ = false;
 };
 
 // A listener whose protocol is HTTP.

@@ -41,7 +41,7 @@ void Listener::accept(Incoming& incoming) {
   }
   Seat seat(*this);
   auto stream = incoming.take();
-  if (stream) return handler_.take({*std::move(stream), incoming.peer, std::move(seat)});
+  if (stream) return handler_.take({std::move(seat), *std::move(stream), incoming.peer});
   static log::Site site{LogLevel::warn, "listener", "cannot serve a connection"};
   if (site.admits()) site.write({{"error", stream.error().message}});
 }

@@ -32,9 +32,9 @@ class Seat {
 
 // A connection on its way to whoever speaks its protocol.
 struct Arrival {
+  Seat seat;  // given back when the stream has gone
   std::unique_ptr<Stream> stream;
   SocketAddress peer;
-  Seat seat;
 };
 
 class StreamHandler {

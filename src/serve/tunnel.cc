@@ -10,21 +10,21 @@ constexpr unsigned kPiecesATurn = 16;  // of 16 KiB, each way
 
 }  // namespace
 
-// When one way breaks, the other must not wait for ever.
+// When one way breaks, the other must not wait for ever. The client's end is left to whoever has it: what it has sent
+// is to be read before it is closed, or a reset overtakes what it has not read yet.
 void Tunnel::give_up(const Error& why) {
   if (!broken_) broken_ = why;
-  client.abort();
   upstream.abort();
+  pumps_.cancel();
 }
 
 Task<void> Tunnel::run(std::string_view early_from_client) {
   if (far_.cut) co_return std::unexpected(*far_.cut);
   far_.cutter = &cutter_;
   last_moved_ = client.loop().now();
-  TaskGroup group;
-  group.spawn(pump(client, upstream, early_from_client, bytes_to_upstream));
-  group.spawn(pump(upstream, client, far_.early_bytes, bytes_to_client));
-  auto joining = group.join();
+  pumps_.spawn(pump(client, upstream, early_from_client, bytes_to_upstream));
+  pumps_.spawn(pump(upstream, client, far_.early_bytes, bytes_to_client));
+  auto joining = pumps_.join();
   CO_TRY(co_await joining);
   if (broken_) co_return std::unexpected(*broken_);
   co_return Status{};

@@ -38,6 +38,7 @@ class Tunnel {
   UpstreamTunnel& far_;
   Cutter cutter_{*this};
   std::optional<Error> broken_;
+  TaskGroup pumps_;
 };
 
 }  // namespace sluice

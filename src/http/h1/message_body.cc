@@ -88,7 +88,7 @@ Task<Chunk> MessageBody::read() {
     if (budget_.spent(source_.stream.loop())) return read_after_others();
     const std::span<char> into = space();
     if (auto got = source_.stream.try_read(into)) {
-      if (!*got) return std::unexpected(broken_off_ ? *broken_off_ : std::move(*got).error());
+      if (!*got) return std::unexpected(std::move(*got).error());
       accept(into, **got);
       step = next();
       if (!step) return std::unexpected(std::move(step).error());
@@ -130,7 +130,7 @@ Task<Chunk> MessageBody::read_waiting() {
     const std::span<char> into = space();
     auto reading = source_.stream.read(into, until);
     auto got = co_await reading;
-    if (!got && broken_off_) co_return std::unexpected(*broken_off_);
+    if (!got && broken_off_ && got.error().kind != ErrorKind::cancelled) co_return std::unexpected(*broken_off_);
     accept(into, CO_TRY(std::move(got)));
     const Step step = CO_TRY(next());
     if (step.have) co_return step.chunk;
