@@ -43,7 +43,7 @@ class MemoryStream final : public Stream, private Waiter {
 
  protected:
   Task<void> writable(SteadyTime deadline) override {
-    Ready<false> ready(loop_, now_, side_, deadline);
+    auto ready = Ready<false>(loop_, now_, side_, deadline);
     co_return co_await ready;
   }
 
@@ -106,7 +106,7 @@ Task<size_t> MemoryStream::read(std::span<char> into, SteadyTime deadline) {
 
 Task<size_t> MemoryStream::read_waiting(std::span<char> into, SteadyTime deadline) {
   for (;;) {
-    Ready<true> ready(loop_, now_, side_, deadline);
+    auto ready = Ready<true>(loop_, now_, side_, deadline);
     CO_TRY(co_await ready);
     if (auto got = try_read(into)) co_return std::move(*got);
   }

@@ -68,7 +68,7 @@ class SocketStream final : public Stream {
 
  protected:
   Task<void> writable(SteadyTime deadline) override {
-    Ready<false> ready(loop(), watch_, side_, deadline);
+    auto ready = Ready<false>(loop(), watch_, side_, deadline);
     co_return co_await ready;
   }
 
@@ -111,7 +111,7 @@ Task<size_t> SocketStream::read(std::span<char> into, SteadyTime deadline) {
 
 Task<size_t> SocketStream::read_waiting(std::span<char> into, SteadyTime deadline) {
   for (;;) {
-    Ready<true> ready(loop(), watch_, side_, deadline);
+    auto ready = Ready<true>(loop(), watch_, side_, deadline);
     CO_TRY(co_await ready);
     if (auto got = try_read(into)) co_return std::move(*got);
   }
@@ -159,7 +159,7 @@ Task<void> SocketStream::established(SteadyTime deadline) {
 }
 
 Task<void> SocketStream::connected(SteadyTime deadline) {
-  Ready<false> ready(loop(), watch_, side_, deadline);
+  auto ready = Ready<false>(loop(), watch_, side_, deadline);
   CO_TRY(co_await ready);
   if (aborted_) co_return aborted();
   int code = 0;
