@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""How sluice does with many objects: scale.py HOSTS ROUTES
+
+Makes that many VirtualServices with that many routes each, starts sluice on them, and measures how long it takes from its
+start to serving, its memory (PSS), and how long one changed object takes to be live on all workers. Exits 0 where all
+three are within their bounds. SLUICE_BIN names the program; build/release/sluice otherwise.
+"""
+
+import argparse
+import http.client
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OBJECTS_A_FILE = 100
+START_PATIENCE = 240    # seconds
+CHANGE_PATIENCE = 60
+CHANGES = 5
+WORKERS = 2
+SEEN_IN_A_ROW = 20      # new connections, so that each worker has had some
+
+GATEWAY = """\
+apiVersion: gateway.solo.io/v1
+kind: Gateway
+metadata: {{name: gateway-proxy, namespace: gloo-system}}
+spec:
+  bindAddress: 127.0.0.1
+  bindPort: {port}
+  httpGateway: {{options: {{dynamicForwardProxy: {{}}}}}}
+"""
+SERVICE = """\
+apiVersion: gateway.solo.io/v1
+kind: VirtualService
+metadata: {{name: vs{number}, namespace: gloo-system}}
+spec:
+  virtualHost:
+    domains: [h{number}.test]
+    routes:
+{routes}    - matchers: [{{prefix: /}}]
+      directResponseAction: {{status: 200, body: "{body}"}}
+"""
+ROUTE = """\
+    - matchers: [{{prefix: /r{number}/}}]
+      routeAction: {{dynamicForwardProxy: {{autoHostRewriteHeader: x-to}}}}
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def service(number, routes, body):
+    before = "".join(ROUTE.format(number=k) for k in range(routes - 1))
+    return SERVICE.format(number=number, routes=before, body=body)
+
+
+def write_objects(folder, port, hosts, routes):
+    (folder / "gateway.yaml").write_text(GATEWAY.format(port=port))
+    for first in range(0, hosts, OBJECTS_A_FILE):
+        numbers = range(first, min(hosts, first + OBJECTS_A_FILE))
+        (folder / f"services-{first}.yaml").write_text("---\n".join(service(n, routes, str(n)) for n in numbers))
+    (folder / "changed.yaml").write_text(service(hosts, routes, "before"))
+
+
+def ask(port, host):
+    """The body that `host` answers with; None when nobody does."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/", headers={"Host": host})
+        return connection.getresponse().read().decode()
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def seconds_to_serve(process, port, hosts, started):
+    while process.poll() is None and time.monotonic() - started < START_PATIENCE:
+        if ask(port, f"h{hosts - 1}.test") == str(hosts - 1):
+            return time.monotonic() - started
+        time.sleep(0.01)
+    sys.exit(f"scale: not serving after {START_PATIENCE} s, or ended")
+
+
+def mebibytes(process):
+    for line in pathlib.Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def change_millis(folder, port, hosts, routes, body):
+    """From the new file's coming to the first of many answers in a row that show it."""
+    new = folder / ".changed.yaml"
+    new.write_text(service(hosts, routes, body))
+    began = time.monotonic()
+    os.replace(new, folder / "changed.yaml")
+    seen, first = 0, None
+    while seen < SEEN_IN_A_ROW:
+        if time.monotonic() - began > CHANGE_PATIENCE:
+            sys.exit(f"scale: a change is not live on all workers after {CHANGE_PATIENCE} s")
+        if ask(port, f"h{hosts}.test") == body:
+            seen += 1
+            first = first or time.monotonic()
+        else:
+            seen, first = 0, None
+            time.sleep(0.002)
+    return (first - began) * 1000
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("hosts", type=int)
+    parser.add_argument("routes", type=int)
+    parser.add_argument("--max-start", type=float, default=3, help="seconds")
+    parser.add_argument("--max-memory", type=float, default=300, help="MiB")
+    parser.add_argument("--max-change", type=float, default=80, help="milliseconds, 30 of them waiting for quiet")
+    options = parser.parse_args()
+    program = os.environ.get("SLUICE_BIN", ROOT / "build/release/sluice")
+
+    with tempfile.TemporaryDirectory(prefix="scale-") as name:
+        folder, port = pathlib.Path(name), free_port()
+        write_objects(folder, port, options.hosts, options.routes)
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [program, "run", "--config", folder, "--workers", str(WORKERS), "--admin", "off", "--api", "off",
+             "--access-log", "off", "--log-level", "warn"], stdout=subprocess.DEVNULL)
+        try:
+            start = seconds_to_serve(process, port, options.hosts, started)
+            memory = mebibytes(process)
+            change = statistics.median(
+                change_millis(folder, port, options.hosts, options.routes, f"change {k}") for k in range(CHANGES))
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    good = True
+    for what, value, most, unit in (("start", start, options.max_start, "s"), ("memory", memory, options.max_memory, "MiB"),
+                                    ("one change", change, options.max_change, "ms")):
+        good &= value <= most
+        print(f"  {'held' if value <= most else 'MISSED':8} {what:12} {value:8.2f} {unit} <= {most:g}")
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
