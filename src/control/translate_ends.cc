@@ -161,6 +161,7 @@ std::shared_ptr<const Filter> Translating::closed_terminal(const EgressNow::Stan
 
 // The policies of the Gateway and of the VirtualService, joined.
 Result<std::shared_ptr<const AddressGuard>> Translating::guard_for(const ConfigObject* service) {
+  if (last_guard_.guard && last_guard_.gateway == gateway_ && last_guard_.service == service) return last_guard_.guard;
   std::vector<AddressPolicy> policies;
   std::string key = "guard " + gateway_->key.to_string();
   for (const ConfigObjectPtr& object : all<kinds::EgressPolicy>()) {
@@ -175,7 +176,8 @@ Result<std::shared_ptr<const AddressGuard>> Translating::guard_for(const ConfigO
       made.rules.push_back({rule.name, static_cast<RuleAction>(rule.action), rule.match.addresses});
     key += fmt::format(" {}:{:016x}", object->key.to_string(), object->hash);
   }
-  return guard_of(gateway_->key.name, std::move(key), policies);
+  last_guard_ = {gateway_, service, TRY(guard_of(gateway_->key.name, std::move(key), policies))};
+  return last_guard_.guard;
 }
 
 Result<std::shared_ptr<const AddressGuard>> Translating::guard_of(const std::string& name, std::string key,

@@ -132,7 +132,8 @@ void Translating::check_host(const ConfigObject& service) {
 }
 
 std::optional<VirtualHostEntry> Translating::build_host_or_last_good(const ConfigObjectPtr& service) {
-  if (by_key_[service->key] != service) return build_last_good(service->key);
+  if (find(service->key.kind, service->key.ns, service->key.name) != service.get())
+    return build_last_good(service->key);
   if (!has_host(*service)) return std::nullopt;
   ObjectReport& own = report(service->key);
   Translator::Served served{service, {}};

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <algorithm>
+#include <typeindex>
+#include <unordered_map>
 
 #include "control/translate.h"
 #include "forward/cluster.h"
@@ -45,11 +47,12 @@ class Translating {
  private:
   ObjectReport& report(const ObjectKey& key) { return out_.reports[key]; }
   template <class T>
-  std::vector<ConfigObjectPtr> all() const {
-    std::vector<ConfigObjectPtr> found;
+  const std::vector<ConfigObjectPtr>& all() const {
+    const auto [found, is_new] = by_type_.try_emplace(typeid(T));
+    if (!is_new) return found->second;
     for (const auto& [key, object] : by_key_)
-      if (object->as<T>()) found.push_back(object);
-    return found;
+      if (object->as<T>()) found->second.push_back(object);
+    return found->second;
   }
   const ConfigObject* find(std::string_view kind, std::string_view ns, std::string_view name) const {
     const auto found = by_key_.find(ObjectKey{std::string(kind), std::string(ns), std::string(name)});
@@ -135,13 +138,20 @@ class Translating {
   std::map<ObjectKey, const PolicyGap*> gap_for_;     // by target; by namespace alone; by nothing: for all
   std::vector<ConfigObjectPtr> rejected_;             // of which no version is in force
   std::map<ObjectKey, ConfigObjectPtr> rejected_at_;  // the first of each key
-  std::map<ObjectKey, ConfigObjectPtr> by_key_;
+  std::map<ObjectKey, ConfigObjectPtr> by_key_;       // stays as it is
+  mutable std::unordered_map<std::type_index, std::vector<ConfigObjectPtr>> by_type_;  // what all() has found
   int suggestions_left_ = 20;  // each looks at all objects of a kind
   Translation out_;
   std::shared_ptr<Snapshot> snapshot_;
   std::shared_ptr<EgressNow> egress_ = std::make_shared<EgressNow>();
   LocalAddresses local_;
   std::map<std::string, std::shared_ptr<const AddressGuard>> guards_;  // by key, of this run
+  // The last one: a service's routes come one after the other.
+  struct {
+    const ConfigObject* gateway = nullptr;
+    const ConfigObject* service = nullptr;
+    std::shared_ptr<const AddressGuard> guard;
+  } last_guard_;
   std::shared_ptr<ResolverView> static_resolver_;  // of all static hosts that are names; null: there was none yet
   std::map<ObjectKey, Translator::Served> built_;  // VirtualServices that could be, and are served as they are now
   std::set<ObjectKey> failed_;                     // and that could not, on some Gateway
