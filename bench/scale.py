@@ -10,12 +10,15 @@ import argparse
 import http.client
 import os
 import pathlib
+import select
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from compare import stop_process
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OBJECTS_A_FILE = 100
@@ -82,12 +85,24 @@ def ask(port, host):
         connection.close()
 
 
+def wait_for_snapshot(process, seconds):
+    """Until it says that it serves another one."""
+    deadline = time.monotonic() + seconds
+    while select.select([process.stderr], [], [], max(0, deadline - time.monotonic()))[0]:
+        line = process.stderr.readline()
+        if b"config serving" in line:
+            return
+        if not line:
+            sys.exit("scale: sluice ended")
+    sys.exit(f"scale: nothing is served after {seconds} s")
+
+
 def seconds_to_serve(process, port, hosts, started):
-    while process.poll() is None and time.monotonic() - started < START_PATIENCE:
-        if ask(port, f"h{hosts - 1}.test") == str(hosts - 1):
-            return time.monotonic() - started
-        time.sleep(0.01)
-    sys.exit(f"scale: not serving after {START_PATIENCE} s, or ended")
+    wait_for_snapshot(process, START_PATIENCE)
+    while ask(port, f"h{hosts - 1}.test") != str(hosts - 1):
+        if process.poll() is not None or time.monotonic() - started > START_PATIENCE:
+            sys.exit("scale: it serves something else")
+    return time.monotonic() - started
 
 
 def mebibytes(process):
@@ -97,12 +112,13 @@ def mebibytes(process):
     return 0.0
 
 
-def change_millis(folder, port, hosts, routes, body):
+def change_millis(process, folder, port, hosts, routes, body):
     """From the new file's coming to the first of many answers in a row that show it."""
     new = folder / ".changed.yaml"
     new.write_text(service(hosts, routes, body))
     began = time.monotonic()
     os.replace(new, folder / "changed.yaml")
+    wait_for_snapshot(process, CHANGE_PATIENCE)
     seen, first = 0, None
     while seen < SEEN_IN_A_ROW:
         if time.monotonic() - began > CHANGE_PATIENCE:
@@ -112,7 +128,6 @@ def change_millis(folder, port, hosts, routes, body):
             first = first or time.monotonic()
         else:
             seen, first = 0, None
-            time.sleep(0.002)
     return (first - began) * 1000
 
 
@@ -132,19 +147,14 @@ def main():
         started = time.monotonic()
         process = subprocess.Popen(
             [program, "run", "--config", folder, "--workers", str(WORKERS), "--admin", "off", "--api", "off",
-             "--access-log", "off", "--log-level", "warn"], stdout=subprocess.DEVNULL)
+             "--access-log", "off"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, bufsize=0)
         try:
             start = seconds_to_serve(process, port, options.hosts, started)
             memory = mebibytes(process)
             change = statistics.median(
-                change_millis(folder, port, options.hosts, options.routes, f"change {k}") for k in range(CHANGES))
+                change_millis(process, folder, port, options.hosts, options.routes, f"change {k}") for k in range(CHANGES))
         finally:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            stop_process(process)
 
     good = True
     for what, value, most, unit in (("start", start, options.max_start, "s"), ("memory", memory, options.max_memory, "MiB"),

@@ -12,8 +12,7 @@
 namespace sluice {
 
 // What the document is ("apps/v1 Deployment", "a document without apiVersion and kind") when it is not for us; "" when
-// it is, or wants to be. A document that says neither kind nor version and
-// may be an EgressPolicy is never.
+// it is, or wants to be. A document that says neither kind nor version and may be an EgressPolicy is never.
 std::string foreign_name(const Node& document, std::string_view file);
 
 // The files that the kustomization files among these name as patches: parts of objects, no objects. By kustomization,

@@ -9,9 +9,9 @@
 namespace sluice {
 namespace {
 
-class MemoryStream final : public Stream, private Waiter {
+class MemoryStream final : public ReadyStream<Readiness>, private Waiter {
  public:
-  MemoryStream(Loop& loop, Side side, size_t capacity) : loop_(loop), side_(side), capacity_(capacity) {
+  MemoryStream(Loop& loop, Side side, size_t capacity) : ReadyStream(side), loop_(loop), capacity_(capacity) {
     now_.readable = false;
   }
   MemoryStream(const MemoryStream&) = delete;
@@ -26,26 +26,14 @@ class MemoryStream final : public Stream, private Waiter {
     return Status{};
   }
 
-  bool has_buffered() const override { return now_.readable; }
   size_t buffered_bytes() const override { return arrived_.size(); }
   Attempt try_read(std::span<char> into) override;
-  Task<size_t> read(std::span<char> into, SteadyTime deadline) override;
-  void when_readable(Waiter* waiter) override { now_.reader = waiter; }
   bool is_silent() override { return !now_.readable && !now_.peer_closed && !now_.broken; }
 
   Attempt try_write(std::span<const iovec> parts) override;
   void end_writing() override;
 
-  bool peer_ended() const override { return now_.peer_closed; }
-  bool is_broken() const override { return now_.broken; }
-  void when_hung_up(Waiter* waiter) override { now_.on_hangup = waiter; }
   void abort() override;
-
- protected:
-  Task<void> writable(SteadyTime deadline) override {
-    auto ready = Ready<false>(loop_, now_, side_, deadline);
-    co_return co_await ready;
-  }
 
  private:
   void wake() override;
@@ -53,19 +41,15 @@ class MemoryStream final : public Stream, private Waiter {
   void tell();
   void hear_end();
   void hear_reset();
-  Task<size_t> read_waiting(std::span<char> into, SteadyTime deadline);
   std::unexpected<Error> reset() const {
-    return fail(ErrorKind::reset, aborted_ ? "the connection was given up" : "connection reset by peer", side_);
+    return aborted_ ? given_up() : fail(ErrorKind::reset, "connection reset by peer", side_);
   }
 
   Loop& loop_;
-  const Side side_;
   const size_t capacity_;
   MemoryStream* peer_ = nullptr;  // null once that is gone
   std::string arrived_;
-  Readiness now_;
   bool ended_ = false;    // this end writes no more
-  bool aborted_ = false;  // by this end
   bool telling_ = false;
   bool* gone_ = nullptr;  // set: somebody wants to know that this has been destroyed
 };
@@ -96,20 +80,6 @@ Stream::Attempt MemoryStream::try_read(std::span<char> into) {
   if (now_.peer_closed) return size_t{0};
   now_.readable = false;
   return std::nullopt;
-}
-
-Task<size_t> MemoryStream::read(std::span<char> into, SteadyTime deadline) {
-  if (now_.readable)
-    if (auto got = try_read(into)) return std::move(*got);
-  return read_waiting(into, deadline);
-}
-
-Task<size_t> MemoryStream::read_waiting(std::span<char> into, SteadyTime deadline) {
-  for (;;) {
-    auto ready = Ready<true>(loop_, now_, side_, deadline);
-    CO_TRY(co_await ready);
-    if (auto got = try_read(into)) co_return std::move(*got);
-  }
 }
 
 Stream::Attempt MemoryStream::try_write(std::span<const iovec> parts) {

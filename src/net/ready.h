@@ -1,11 +1,14 @@
-// Waiting until a read (write) is worth trying: for those who make Streams.
+// What Streams that know of their readiness have in common: for those who make one.
 #pragma once
 
+#include <utility>
+
 #include "io/loop.h"
+#include "net/stream.h"
 
 namespace sluice {
 
-// ErrorKind::timeout after `deadline`.
+// Until a read (write) is worth trying; ErrorKind::timeout after `deadline`.
 template <bool kRead>
 class Ready final : public Wait<Ready<kRead>, void> {
  public:
@@ -50,6 +53,44 @@ class Ready final : public Wait<Ready<kRead>, void> {
   Timer timer_;
   Expiry expiry_{*this};
   bool timed_out_ = false;
+};
+
+// `State` is a Readiness that the stream keeps up to date.
+template <class State>
+class ReadyStream : public Stream {
+ public:
+  bool has_buffered() const final { return now_.readable; }
+  Task<size_t> read(std::span<char> into, SteadyTime deadline) final {
+    if (now_.readable)
+      if (auto got = try_read(into)) return std::move(*got);
+    return read_waiting(into, deadline);
+  }
+  void when_readable(Waiter* waiter) final { now_.reader = waiter; }
+  bool peer_ended() const final { return now_.peer_closed; }
+  bool is_broken() const final { return now_.broken; }
+  void when_hung_up(Waiter* waiter) final { now_.on_hangup = waiter; }
+
+ protected:
+  explicit ReadyStream(Side side) : side_(side) {}
+
+  Task<void> writable(SteadyTime deadline) final {
+    auto ready = Ready<false>(loop(), now_, side_, deadline);
+    co_return co_await ready;
+  }
+  std::unexpected<Error> given_up() const { return fail(ErrorKind::reset, "the connection was given up", side_); }
+
+  const Side side_;       // whose fault errors are
+  bool aborted_ = false;  // by this end
+  State now_;
+
+ private:
+  Task<size_t> read_waiting(std::span<char> into, SteadyTime deadline) {
+    for (;;) {
+      auto ready = Ready<true>(loop(), now_, side_, deadline);
+      CO_TRY(co_await ready);
+      if (auto got = try_read(into)) co_return std::move(*got);
+    }
+  }
 };
 
 }  // namespace sluice

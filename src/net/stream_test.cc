@@ -62,6 +62,16 @@ class Streams : public testing::TestWithParam<Kind> {
     outcome.emplace(co_await reading);
     co_return Status{};
   }
+  // Writes all of it to `near`, in the background.
+  template <class Bytes>
+  void start_writing(Bytes bytes, Nanos idle) {
+    written.reset();
+    tasks.spawn(write(near->write_all(bytes, idle)));
+  }
+  Task<void> write(Task<void> writing) {
+    written.emplace(co_await writing);
+    co_return Status{};
+  }
   std::string read_outcome() const {
     if (!outcome) return "waits";
     if (!*outcome) return fmt::format("error {}", static_cast<int>((*outcome).error().kind));
@@ -73,6 +83,7 @@ class Streams : public testing::TestWithParam<Kind> {
   std::unique_ptr<Stream> near, far;
   std::array<char, 64> buffer{};
   std::optional<Result<size_t>> outcome;
+  std::optional<Status> written;
   TaskGroup tasks;
 };
 
@@ -149,13 +160,7 @@ TEST_P(Streams, end_one_way_and_go_on_the_other) {
 
 TEST_P(Streams, wait_for_room_and_give_up_without_progress) {
   const std::string large(8U << 20, 'x');
-  std::optional<Status> written;
-  const auto write = [&]() -> Task<void> {
-    auto writing = near->write_all(large, 5s);
-    written.emplace(co_await writing);
-    co_return Status{};
-  };
-  tasks.spawn(write());
+  start_writing(std::string_view(large), 5s);
   settle(loop);
   EXPECT_FALSE(written);
   loop.advance(4s);
@@ -175,21 +180,16 @@ TEST_P(Streams, wait_for_room_and_give_up_without_progress) {
 TEST_P(Streams, carry_more_than_there_is_room_for) {
   std::string large(4U << 20, '\0');
   for (size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>(i * 7 + i / 251);
-  bool written = false;
-  const auto write = [&]() -> Task<void> {
-    iovec parts[] = {{large.data(), 1'000'001}, {large.data() + 1'000'001, large.size() - 1'000'001}};
-    auto writing = near->write_all(parts, 5s);
-    written = (co_await writing).has_value();
-    co_return Status{};
-  };
-  tasks.spawn(write());
+  iovec parts[] = {{large.data(), 1'000'001}, {large.data() + 1'000'001, large.size() - 1'000'001}};
+  start_writing(std::span(parts), 5s);
   std::string got, into(300'000, '\0');
   for (int turns = 0; turns < 3000 && got.size() < large.size(); ++turns) {
     if (const auto read = far->try_read(into)) got.append(into, 0, read->value());
     loop.turn(0ms);
   }
   EXPECT_EQ(got, large);
-  EXPECT_TRUE(turn_until(loop, [&] { return written; }));
+  EXPECT_TRUE(turn_until(loop, [&] { return written.has_value(); }));
+  EXPECT_TRUE(*written);
 }
 
 // Not as an end, which might make a body look whole.
@@ -207,13 +207,7 @@ TEST_P(Streams, tell_whoever_waits_when_they_are_given_up) {
 
 TEST_P(Streams, tell_whoever_writes_when_the_peer_has_given_them_up) {
   const std::string large(8U << 20, 'x');
-  std::optional<Status> written;
-  const auto write = [&]() -> Task<void> {
-    auto writing = near->write_all(large, 0s);
-    written.emplace(co_await writing);
-    co_return Status{};
-  };
-  tasks.spawn(write());
+  start_writing(std::string_view(large), 0s);
   settle(loop);
   ASSERT_FALSE(written);
   far->abort();
@@ -312,45 +306,43 @@ TEST_P(Streams, end_in_order_where_the_peer_has_read_all) {
 
 // --- connecting -------------------------------------------------------------------------------------------------
 
-TEST(SocketDialer, gives_a_stream_that_can_be_given_up_while_it_connects) {
+class SocketDialers : public testing::Test {
+ protected:
+  SocketDialers() { loop.use_manual_clock(SteadyTime(1000s), WallTime(0s)); }
+  Status established(Stream& stream) {
+    std::optional<Status> out;
+    TaskGroup tasks;
+    tasks.spawn(wait(stream, out));
+    EXPECT_TRUE(turn_until(loop, [&] { return out.has_value(); }));
+    return *out;
+  }
+  Task<void> wait(Stream& stream, std::optional<Status>& out) {
+    auto establishing = stream.established(loop.now() + 5s);
+    out.emplace(co_await establishing);
+    co_return Status{};
+  }
   Loop loop;
-  loop.use_manual_clock(SteadyTime(1000s), WallTime(0s));
-  TestUpstream upstream(loop);
+  TestUpstream upstream{loop};
+};
+
+TEST_F(SocketDialers, give_a_stream_that_can_be_given_up_while_it_connects) {
   for (const bool gives_up : {false, true}) {
     auto stream = socket_dialer().dial(loop, upstream.address);
     ASSERT_TRUE(stream);
-    std::optional<Status> connected;
-    const auto connect = [&]() -> Task<void> {
-      auto establishing = (*stream)->established(loop.now() + 5s);
-      connected.emplace(co_await establishing);
-      co_return Status{};
-    };
-    TaskGroup tasks;
     if (gives_up) (*stream)->abort();
-    tasks.spawn(connect());
-    ASSERT_TRUE(turn_until(loop, [&] { return connected.has_value(); }));
-    EXPECT_EQ(connected->has_value(), !gives_up);
+    EXPECT_EQ(established(**stream).has_value(), !gives_up);
   }
 }
 
-TEST(SocketDialer, says_who_refuses) {
-  Loop loop;
-  TestUpstream upstream(loop);
+TEST_F(SocketDialers, say_who_refuses_however_often_they_are_asked) {
   upstream.stop();
   auto stream = socket_dialer().dial(loop, upstream.address);
   ASSERT_TRUE(stream);
-  std::optional<Status> connected;
-  const auto connect = [&]() -> Task<void> {
-    auto establishing = (*stream)->established(loop.now() + 5s);
-    connected.emplace(co_await establishing);
-    co_return Status{};
-  };
-  TaskGroup tasks;
-  tasks.spawn(connect());
-  ASSERT_TRUE(turn_until(loop, [&] { return connected.has_value(); }));
-  ASSERT_FALSE(*connected);
-  EXPECT_EQ(connected->error().kind, ErrorKind::refused);
-  EXPECT_EQ(connected->error().side, Side::upstream);
+  const Status refused = established(**stream);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::refused);
+  EXPECT_EQ(refused.error().side, Side::upstream);
+  EXPECT_FALSE(established(**stream));
 }
 
 }  // namespace

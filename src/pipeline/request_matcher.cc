@@ -9,12 +9,9 @@
 namespace sluice {
 
 using regex::Found;
+using regex::found_if;
 
 namespace {
-
-Found found(bool fits) {
-  return fits ? Found::yes : Found::no;
-}
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() && equals_ignoring_case(text.substr(0, prefix.size()), prefix);
@@ -26,10 +23,10 @@ bool plain_method(std::string_view method) {
          std::ranges::all_of(method, [](char c) { return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '_'; });
 }
 
-// All values of a header, joined; pseudo headers and "host" as they are.
-std::optional<std::string_view> header_value(const Request& request, std::string_view name) {
-  if (name.starts_with(':') || name == "host") return request.header(name);
-  return request.headers.joined(name);
+Found header_fits(const HeaderCondition& condition, Request& request) {
+  const std::string& name = condition.name();
+  const bool is_one = name.starts_with(':') || name == "host";
+  return condition.fits(is_one ? request.header(name) : request.headers.joined(name), request.match_effort);
 }
 
 // The first value of a key, as it stands; "" when it has no "=".
@@ -61,11 +58,8 @@ Result<RequestMatcher> RequestMatcher::compile(const kinds::Matcher& matcher) {
     out.methods_ = matcher.methods;
   else
     out.method_regex_ = regex::Whole(TRY(compile_regex(join(matcher.methods, "|"))));
-  for (const kinds::HeaderMatcher& header : matcher.headers) {
-    HeaderTest& test = out.headers_.emplace_back();
-    test = {to_lower(header.name), header.value, {}, header.invert_match};
-    if (header.regex && !header.value.empty()) test.regex = regex::Whole(TRY(compile_regex(header.value)));
-  }
+  for (const kinds::HeaderMatcher& header : matcher.headers)
+    out.headers_.push_back(TRY(HeaderCondition::compile(header)));
   for (const kinds::QueryParameterMatcher& parameter : matcher.query_parameters) {
     QueryTest& test = out.query_.emplace_back();
     test = {parameter.name, parameter.value, {}};
@@ -79,7 +73,7 @@ Found RequestMatcher::matches(Request& request) const {
   Found fits = path_matches(request);
   if (path_only_ || fits != Found::yes) return fits;
   fits = method_matches(request);
-  for (size_t i = 0; i < headers_.size() && fits == Found::yes; ++i) fits = header_matches(headers_[i], request);
+  for (size_t i = 0; i < headers_.size() && fits == Found::yes; ++i) fits = header_fits(headers_[i], request);
   for (size_t i = 0; i < query_.size() && fits == Found::yes; ++i) fits = query_matches(query_[i], request);
   return fits;
 }
@@ -94,9 +88,9 @@ std::string RequestMatcher::mismatch(Request& request) const {
                 fmt::format(" does not {} {}", kForms[static_cast<size_t>(path_match_)], json_quote(path_)));
   if (const Found fits = method_matches(request); fits != Found::yes)
     return told(fits, fmt::format("the method {}", request.method), " is not among its methods");
-  for (const HeaderTest& test : headers_)
-    if (const Found fits = header_matches(test, request); fits != Found::yes)
-      return told(fits, fmt::format("the header {}", json_quote(test.name)), " does not fit");
+  for (const HeaderCondition& header : headers_)
+    if (const Found fits = header_fits(header, request); fits != Found::yes)
+      return told(fits, fmt::format("the header {}", json_quote(header.name())), " does not fit");
   for (const QueryTest& test : query_)
     if (const Found fits = query_matches(test, request); fits != Found::yes)
       return told(fits, fmt::format("the query parameter {}", json_quote(test.name)), " does not fit");
@@ -105,9 +99,9 @@ std::string RequestMatcher::mismatch(Request& request) const {
 
 Found RequestMatcher::path_matches(Request& request) const {
   const std::string_view path = request.path;
-  if (any_path_) return found(path.starts_with('/') || path == "*");  // "/" is every path, OPTIONS * too
+  if (any_path_) return found_if(path.starts_with('/') || path == "*");  // "/" is every path, OPTIONS * too
   if (path_regex_) return path_regex_.matches(request.path_without_query(), request.match_effort);
-  return found(plain_match(request.path_without_query()).has_value());
+  return found_if(plain_match(request.path_without_query()).has_value());
 }
 
 std::optional<size_t> RequestMatcher::matched_bytes(std::string_view path) const {
@@ -129,23 +123,14 @@ std::optional<size_t> RequestMatcher::plain_match(std::string_view plain) const 
 
 Found RequestMatcher::method_matches(Request& request) const {
   if (method_regex_) return method_regex_.matches(request.method, request.match_effort);
-  return found(methods_.empty() || std::ranges::find(methods_, request.method) != methods_.end());
-}
-
-Found RequestMatcher::header_matches(const HeaderTest& test, Request& request) {
-  const auto value = header_value(request, test.name);
-  if (test.value.empty()) return found(value.has_value() != test.invert);
-  if (!value) return Found::no;  // as Envoy, also when inverted
-  if (!test.regex) return found((*value == test.value) != test.invert);
-  const Found fits = test.regex.matches(*value, request.match_effort);
-  return fits == Found::too_costly ? fits : found((fits == Found::yes) != test.invert);
+  return found_if(methods_.empty() || std::ranges::find(methods_, request.method) != methods_.end());
 }
 
 Found RequestMatcher::query_matches(const QueryTest& test, Request& request) {
   const auto value = query_value(request.path, test.name);
   if (!value) return Found::no;
   if (test.value.empty()) return Found::yes;
-  return test.regex ? test.regex.matches(*value, request.match_effort) : found(*value == test.value);
+  return test.regex ? test.regex.matches(*value, request.match_effort) : found_if(*value == test.value);
 }
 
 }  // namespace sluice

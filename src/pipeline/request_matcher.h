@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/kinds/matcher.h"
+#include "pipeline/header_condition.h"
 #include "pipeline/message.h"
 #include "regex/whole.h"
 
@@ -37,12 +38,6 @@ class RequestMatcher {
   std::optional<size_t> matched_bytes(std::string_view path) const;
 
  private:
-  struct HeaderTest {
-    std::string name;   // lower case
-    std::string value;  // exact; presence when empty and no regex
-    regex::Whole regex;
-    bool invert = false;
-  };
   struct QueryTest {
     std::string name;
     std::string value;
@@ -51,7 +46,6 @@ class RequestMatcher {
 
   regex::Found path_matches(Request& request) const;
   regex::Found method_matches(Request& request) const;
-  static regex::Found header_matches(const HeaderTest& test, Request& request);
   static regex::Found query_matches(const QueryTest& test, Request& request);
   std::optional<size_t> plain_match(std::string_view plain) const;
 
@@ -63,7 +57,7 @@ class RequestMatcher {
   regex::Whole path_regex_;
   std::vector<std::string> methods_;  // plain names
   regex::Whole method_regex_;         // instead, when one of them is a regular expression
-  std::vector<HeaderTest> headers_;
+  std::vector<HeaderCondition> headers_;
   std::vector<QueryTest> query_;
 };
 

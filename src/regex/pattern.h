@@ -48,6 +48,9 @@ struct Budget {
 };
 
 enum class Found : uint8_t { no, yes, too_costly };
+constexpr Found found_if(bool found) {
+  return found ? Found::yes : Found::no;
+}
 
 // Never changes; any thread may use it.
 class Pattern {

@@ -174,7 +174,7 @@ void Connection::start() {
 }
 
 void Connection::park() {
-  if (draining_) {
+  if (server_.draining_) {
     delete this;
     return;
   }
@@ -198,12 +198,10 @@ void Connection::on_served(void* self, Result<void> result) {
 }
 
 void Connection::drain() {
-  draining_ = true;
   if (idle()) delete this;
 }
 
 void Connection::abort() {
-  draining_ = true;
   if (idle())
     delete this;
   else
@@ -416,7 +414,7 @@ std::string_view Connection::write_head(Exchange& exchange, Response& response) 
 Task<void> Connection::answer(Exchange& exchange, Response& response) {
   if (client_gone_) co_return cancelled_error();
   if (response.local && exchange.config->proxy_answers) answer_as_proxy(exchange.request, response);
-  if (response.close || draining_) exchange.keep_alive = false;
+  if (response.close || server_.draining_) exchange.keep_alive = false;
   // From here on "100 Continue" would be part of the answer. A client that was not told to go on may send its body or
   // not: where the next request would begin nobody knows.
   if (exchange.body && exchange.framing.expects_continue) {

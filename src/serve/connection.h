@@ -34,9 +34,7 @@ class Connection final : private Waiter {
 
   // Serves what comes. May end the connection before it returns.
   void start();
-  // Its first answer is the last. Before start().
-  void say_close() { draining_ = true; }
-  // No further request; one that is under way is finished.
+  // The server drains: no further request; one that is under way is finished.
   void drain();
   // At once, also what is under way.
   void abort();
@@ -88,7 +86,6 @@ class Connection final : private Waiter {
   IdleExpiry expiry_{*this};
   Timer idle_timer_;
   std::unique_ptr<ConnectionMemory> memory_;
-  bool draining_ = false;
   bool client_gone_ = false;
   Connection* next_ = nullptr;
   Connection* previous_ = nullptr;

@@ -4,7 +4,6 @@ namespace sluice {
 
 void HttpServer::take(Arrival arrival) {
   auto* connection = new Connection(*this, std::move(arrival), ++last_id_);
-  if (draining_) connection->say_close();
   connection->start();
 }
 

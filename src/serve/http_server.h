@@ -23,7 +23,7 @@ class HttpServer final : public StreamHandler {
     config_.set(std::move(keep), config);
   }
   void take(Arrival arrival) override;
-  // Idle connections end, busy ones after their response, also those that are still to come.
+  // Idle connections end, busy ones after their response, those that are still to come as well.
   void drain();
   void abort();
 

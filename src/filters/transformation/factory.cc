@@ -112,7 +112,7 @@ class RuleMaker {
     if (!is_rule(options)) return {};
     ResponseRule rule;
     rule.details = options.response_code_details;
-    for (const auto& matcher : options.matchers) rule.matches.push_back(TRY(ResponseMatch::compile(matcher)));
+    for (const auto& matcher : options.matchers) rule.matches.push_back(TRY(HeaderCondition::compile(matcher)));
     rule.on_response = TRY(compile(options.response_transformation, Direction::response));
     rules.responses.push_back(std::move(rule));
     return {};

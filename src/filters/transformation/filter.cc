@@ -29,6 +29,12 @@ bool bears_no_body(const Request& request, const Response& response) {
   return request.info.method == "HEAD" || response.status == 204 || response.status == 304 || response.status < 200;
 }
 
+Found response_fits(const HeaderCondition& condition, Request& request, const Response& response) {
+  const std::string& name = condition.name();
+  const auto value = name.starts_with(':') ? response.header(request, name) : response.headers->joined(name);
+  return condition.fits(value, request.match_effort);
+}
+
 void log_headers(std::string_view what, const Headers& headers) {
   if (!log::enabled(LogLevel::debug)) return;
   std::string text;
@@ -153,7 +159,7 @@ TransformationFilter::Choice TransformationFilter::choose(Request& request, cons
     if (!rule.details.empty() && rule.details != request.info.details) continue;
     Found fits = Found::yes;
     for (size_t i = 0; i < rule.matches.size() && fits == Found::yes; ++i)
-      fits = rule.matches[i].matches(request, response);
+      fits = response_fits(rule.matches[i], request, response);
     if (fits == Found::yes) return {.how = rule.on_response.get()};
     if (fits == Found::too_costly) return {.too_costly = true};
   }

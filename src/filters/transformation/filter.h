@@ -4,7 +4,6 @@
 #include <memory>
 #include <vector>
 
-#include "filters/transformation/response_match.h"
 #include "filters/transformation/transformation.h"
 #include "pipeline/filter.h"
 #include "pipeline/request_matcher.h"
@@ -25,7 +24,7 @@ struct RequestRule {
 };
 
 struct ResponseRule {
-  std::vector<ResponseMatch> matches;
+  std::vector<HeaderCondition> matches;  // of headers and `:status`
   std::string details;  // empty: any
   SharedTransformation on_response;
 };
