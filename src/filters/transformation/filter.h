@@ -25,7 +25,7 @@ struct RequestRule {
 
 struct ResponseRule {
   std::vector<HeaderCondition> matches;  // of headers and `:status`
-  std::string details;  // empty: any
+  std::string details;                   // empty: any
   SharedTransformation on_response;
 };
 
