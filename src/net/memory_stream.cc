@@ -49,7 +49,7 @@ class MemoryStream final : public ReadyStream<Readiness>, private Waiter {
   const size_t capacity_;
   MemoryStream* peer_ = nullptr;  // null once that is gone
   std::string arrived_;
-  bool ended_ = false;    // this end writes no more
+  bool ended_ = false;  // this end writes no more
   bool telling_ = false;
   bool* gone_ = nullptr;  // set: somebody wants to know that this has been destroyed
 };
