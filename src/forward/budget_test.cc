@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "forward/connection.h"
+#include "http/h1/client_session.h"
 #include "net/memory_stream.h"
 #include "net/testing.h"
 
@@ -44,7 +45,7 @@ struct Place {
   void let_idle() {
     for (auto& connection : busy) {
       far.push_back(memory_streams(world.loop));
-      connection->stream = std::move(far.back().upstream);
+      connection->session = h1::make_client_session(std::move(far.back().upstream));
       pool.keep(std::move(connection));
       world.loop.advance(1ms);
     }

@@ -76,7 +76,7 @@ void ConnectionPool::unlink(UpstreamConnection& connection) {
   --idle_;
   connections.remove_idle(connection);
   connection.idle_timer_.disarm();
-  connection.stream->when_readable(nullptr);
+  connection.session->when_disturbed(nullptr);
 }
 
 // F16: bytes that came before a request are no answer to it, but to somebody else's, perhaps one that was smuggled in
@@ -92,7 +92,7 @@ std::unique_ptr<UpstreamConnection> ConnectionPool::take(std::span<const SocketA
     if (is_among(allowed, connection->address)) {
       unlink(*connection);
       std::unique_ptr<UpstreamConnection> taken(connection);
-      if (taken->stream->is_silent()) return taken;
+      if (taken->session->is_silent()) return taken;
     }
     connection = next;
   }
@@ -101,16 +101,16 @@ std::unique_ptr<UpstreamConnection> ConnectionPool::take(std::span<const SocketA
 
 void ConnectionPool::keep(std::unique_ptr<UpstreamConnection> connection) {
   if (allowed_ && !is_among(*allowed_, connection->address)) return;
-  if (!connection->stream->is_silent()) return;  // F16: bytes nobody asked for, or its end
+  if (connection->session->capacity() == 0) return;
+  if (!connection->session->is_silent()) return;  // F16: bytes nobody asked for, or its end
   UpstreamConnection* kept = connection.release();
-  kept->block.release();
   kept->next_ = first_;
   if (first_) first_->previous_ = kept;
   first_ = kept;
   ++idle_;
   kept->idle_since_ = loop.now();
   connections.add_idle(*kept);
-  kept->stream->when_readable(kept);
+  kept->session->when_disturbed(kept);
   kept->idle_timer_.arm(loop, later(loop.now(), cluster->idle_timeout), kept->expiry_);
   tell_next();
 }

@@ -13,9 +13,8 @@
 #include "forward/budget.h"
 #include "forward/cluster.h"
 #include "forward/connect_memory.h"
-#include "io/block.h"
+#include "http/client_session.h"
 #include "io/loop.h"
-#include "net/stream.h"
 
 namespace sluice {
 
@@ -30,10 +29,9 @@ class UpstreamConnection final : private Waiter {
 
   const SocketAddress address;
   const std::string address_text;
-  std::string local_text;          // this end's "ip:port", once connected
-  std::unique_ptr<Stream> stream;  // null until it is connected
-  Block block;                     // only while a request is under way
-  uint64_t uses = 0;               // requests sent on it
+  std::string local_text;                  // this end's "ip:port", once connected
+  std::unique_ptr<ClientSession> session;  // null until it is connected
+  uint64_t uses = 0;                       // requests sent on it
   ConnectionPool& pool;
 
   // While it is idle:

@@ -5,22 +5,13 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "forward/failures.h"
-#include "http/h1/head.h"
-#include "http/h1/message_body.h"
-#include "http/h1/write.h"
-#include "http/h1/write_head.h"
+#include "http/h1/client_session.h"
 #include "http/path.h"
 #include "io/loop.h"
 #include "net/dialer.h"
 
 namespace sluice {
 namespace {
-
-constexpr unsigned kInformationalMax = 16;  // F14
-constexpr Nanos kContinueWait = 1s;         // F24
-constexpr size_t kAtOnceMax = 16U << 10;    // of a body: what a socket takes without waiting
-constexpr unsigned kPiecesATurn = 32;       // of a body, in one turn of the loop
-constexpr HeadLimits kResponseLimits{.line_bytes_max = 16U << 10, .field_bytes_max = Block::kLarge};
 
 // A request that may be sent twice without harm (RFC 9110 9.2.2), when none of its body has been given away.
 bool safe_to_send_again(const Request& request) {
@@ -29,15 +20,8 @@ bool safe_to_send_again(const Request& request) {
          request.method == "PUT" || request.method == "DELETE";
 }
 
-// Whether a 101 switches to what was asked for, and nothing else speaks against it (RFC 9110 7.8, 8.6).
-bool becomes_websocket(const Headers& headers) {
-  const auto upgrade = headers.joined(header_name(Known::upgrade));
-  return upgrade && equals_ignoring_case(trim(*upgrade), "websocket") && !headers.has(Known::content_length) &&
-         !headers.has(Known::transfer_encoding);
-}
-
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
-class Exchange final : private ConnectionPool::UnderWay {
+class Exchange final : private ConnectionPool::UnderWay, private ClientStream::Owner {
  public:
   Exchange(Request& request, const ForwardTarget& target)
       : UnderWay(target.pool, target.place),
@@ -58,8 +42,9 @@ class Exchange final : private ConnectionPool::UnderWay {
   std::span<const SocketAddress> addresses() const override;
   bool end(const Denial& why) override;
   bool is_over() const;
-  void break_connection() const;
-  // The route's timeout: breaks the connection, so that whoever reads or writes on it wakes up.
+  void break_off(const Error& why);
+  void drop_connection();
+  // The route's timeout: resets the stream, so that whoever reads or writes on it wakes up.
   struct RouteTimeout final : Waiter {
     explicit RouteTimeout(Exchange& e) : exchange(e) {}
     void wake() override;
@@ -78,71 +63,56 @@ class Exchange final : private ConnectionPool::UnderWay {
   void tell_failed(const Error& error, Nanos pause) const;
   void tell_connected() const;
   std::span<const SocketAddress> in_order() const;
-  Task<void> write_request();
-  Task<void> write_with_body(std::string_view head);
-  Task<void> send_rest(std::optional<Task<Chunk>> first, std::string_view head);
-  Piece piece(std::string_view head, Chunk chunk) const;
-  const Headers* trailers() const;
-  void request_ended();
-  void body_failed(Error error);
-
-  Task<void> read_head();
-  bool make_space();
+  void open_stream();
+  void request_sent() override;
+  void request_broke(Error why) override;
   Task<Response> not_answered(const Error& error);
-  Response answered();
+  Response answered(const ClientResponse& answer);
   Response fail(UpstreamFailure failure, std::string_view transport = {});
   Response refuse();
   Response give_up(Response answer);
 
   Nanos idle_max() const;
-  bool clean() const;
 
   Request& request_;
   std::span<const SocketAddress> targets_;
   OtherHosts* const others_;
   const Cluster& cluster_;
   std::unique_ptr<UpstreamConnection> connection_;
+  Stream* dialed_ = nullptr;         // while it is connected
   std::optional<Response> failure_;  // nothing to wait for any more
 
-  ResponseHeadParser head_{kResponseLimits};
-  Headers* headers_ = nullptr;
-  ResponseFraming framing_;
-  size_t filled_ = 0;  // bytes in the connection's block
-  std::optional<MessageBody> body_;
-
+  ClientStreamPtr stream_;                   // on the connection
   SteadyTime deadline_ = SteadyTime::max();  // the route's timeout, counted from the end of the request
   RouteTimeout on_timeout_{*this};
   Timer timeout_timer_;
   bool timed_out_ = false;
   bool request_sent_ = false;
-  bool sending_ = false;   // send_rest() runs, and uses the connection
   bool answered_ = false;  // with the head of a response
-  bool upgraded_ = false;
   std::optional<UpstreamTunnel> tunnel_;
   std::optional<Denial> denied_;                // while it was under way
   ConnectionPool::Pending* pending_ = nullptr;  // while it waits for a connection
   bool retrying_ = false;
   std::optional<Error> body_error_;  // of the client's body
-  Event may_send_;                   // the upstream said 100
-  SteadyTime last_sent_{};
 };
 
 Exchange::~Exchange() {
   timeout_timer_.disarm();
   cluster_.metrics.requests_active->add(-1);
   if (retrying_) cluster_.metrics.retries_active->add(-1);
-  if (!connection_) return;
-  if (body_) cluster_.metrics.bytes_received->add(static_cast<int64_t>(body_->bytes_read()));
-  if (headers_) cluster_.metrics.request_time->record_nanos((request_.loop.now() - request_.info.start).count());
-  if (clean()) pool_->keep(std::move(connection_));
+  if (answered_) cluster_.metrics.request_time->record_nanos((request_.loop.now() - request_.info.start).count());
+  drop_connection();
 }
 
-// Whether the connection may carry another request (F15, F16).
-bool Exchange::clean() const {
-  if (!request_sent_ || timed_out_ || denied_ || body_error_ || upgraded_ || failure_ || !framing_.keep_alive)
-    return false;
-  if (body_) return body_->complete() && body_->rest().empty();
-  return head_.status != 0 && filled_ == head_.size();
+// Back to the pool, if it may carry another request.
+void Exchange::drop_connection() {
+  if (stream_) {
+    cluster_.metrics.bytes_sent->add(static_cast<int64_t>(stream_->bytes_sent()));
+    cluster_.metrics.bytes_received->add(static_cast<int64_t>(stream_->bytes_received()));
+    stream_.reset();
+  }
+  if (connection_ && connection_->session) pool_->keep(std::move(connection_));
+  connection_.reset();
 }
 
 Nanos Exchange::idle_max() const {
@@ -153,12 +123,9 @@ Nanos Exchange::idle_max() const {
 void Exchange::RouteTimeout::wake() {
   exchange.timed_out_ = true;
   exchange.cluster_.metrics.request_timeouts->add();
-  if (exchange.body_ && !exchange.body_->complete()) {
-    exchange.request_.info.set(ResponseFlag::upstream_timeout);
-    exchange.body_->break_off(
-        {.kind = ErrorKind::timeout, .message = "the route's timeout cut the response off", .side = Side::upstream});
-  }
-  exchange.break_connection();
+  if (exchange.answered_ && !exchange.stream_->complete()) exchange.request_.info.set(ResponseFlag::upstream_timeout);
+  exchange.break_off(
+      {.kind = ErrorKind::timeout, .message = "the route's timeout cut the response off", .side = Side::upstream});
 }
 
 std::span<const SocketAddress> Exchange::addresses() const {
@@ -168,12 +135,15 @@ std::span<const SocketAddress> Exchange::addresses() const {
 // Nothing more of the upstream's comes or goes.
 bool Exchange::is_over() const {
   if (failure_ || denied_) return true;
-  return answered_ && !upgraded_ && !sending_ && (!body_ || body_->complete());
+  return answered_ && !tunnel_ && !stream_->sending() && stream_->complete();
 }
 
-// Whoever reads or writes on it meets an error.
-void Exchange::break_connection() const {
-  if (connection_ && connection_->stream) connection_->stream->abort();
+// Whoever reads or writes on it meets this error.
+void Exchange::break_off(const Error& why) {
+  if (stream_)
+    stream_->reset(why);
+  else if (connection_ && dialed_)
+    dialed_->abort();
 }
 
 bool Exchange::end(const Denial& why) {
@@ -185,10 +155,8 @@ bool Exchange::end(const Denial& why) {
   if (tunnel_) {
     tunnel_->cut = error;
     if (tunnel_->cutter) tunnel_->cutter->wake();
-  } else if (body_ && !body_->complete()) {
-    body_->break_off(error);
   }
-  break_connection();
+  break_off(error);
   return true;
 }
 
@@ -204,10 +172,10 @@ Response Exchange::give_up(Response answer) {
   failure_ = std::move(answer);
   timeout_timer_.disarm();
   // The sender of the body may be writing just now: it meets the end, and the connection goes with the exchange.
-  if (sending_)
-    break_connection();
+  if (stream_ && stream_->sending())
+    stream_->reset({.kind = ErrorKind::reset, .message = "the request was given up", .side = Side::upstream});
   else
-    connection_.reset();
+    drop_connection();
   if (request_.route.rules) request_.route.rules->finish_response(request_, *failure_);
   return *failure_;
 }
@@ -233,26 +201,27 @@ Task<Response> Exchange::run() {
     request_.info.upstream_local_address = request_.arena.copy(connection_->local_text);
     ++request_.info.attempts;
 
-    auto writing = write_request();
-    auto written = co_await writing;
+    open_stream();
+    auto sending = stream_->send();
+    auto written = co_await sending;
     // An upstream may answer and close before it has read everything: what it said counts more than the failed write.
     if (!written && written.error().side != Side::upstream) co_return std::unexpected(std::move(written).error());
-    auto reading = read_head();
-    auto read = co_await reading;
-    if (read) co_return answered();
-    const ErrorKind how = read.error().kind;
+    auto receiving = stream_->receive();
+    auto answer = co_await receiving;
+    if (answer) co_return answered(*answer);
+    const ErrorKind how = answer.error().kind;
     const bool ended = how == ErrorKind::reset || how == ErrorKind::io || how == ErrorKind::unreachable;
-    if (reused && !repeated && ended && may_repeat && filled_ == 0 && !timed_out_ && !denied_ &&
+    if (reused && !repeated && ended && may_repeat && !stream_->heard() && !timed_out_ && !denied_ &&
         cluster_.fits(*cluster_.metrics.retries_active, cluster_.retries_max)) {
       // It was closed while it lay in the pool: nothing of this request has been looked at.
       cluster_.metrics.request_retries->add();
       cluster_.metrics.retries_active->add(1);
       retrying_ = true;
-      connection_.reset();
+      drop_connection();
       timeout_timer_.disarm();
       continue;
     }
-    auto result = not_answered(read.error());
+    auto result = not_answered(answer.error());
     co_return co_await result;
   }
 }
@@ -389,10 +358,14 @@ void Exchange::tell_connected() const {
 }
 
 Task<void> Exchange::establish(const SocketAddress& address) {
-  connection_->stream = CO_TRY(pool_->connections.dialer.dial(request_.loop, address));
+  std::unique_ptr<Stream> stream = CO_TRY(pool_->connections.dialer.dial(request_.loop, address));
   const SteadyTime now = request_.loop.now();
-  auto establishing = connection_->stream->established(std::min(deadline_, later(now, cluster_.connect_timeout)));
-  co_return co_await establishing;
+  dialed_ = stream.get();
+  auto establishing = stream->established(std::min(deadline_, later(now, cluster_.connect_timeout)));
+  auto established = co_await establishing;
+  dialed_ = nullptr;
+  if (established) connection_->session = h1::make_client_session(std::move(stream));
+  co_return established;
 }
 
 Task<void> Exchange::connect_to(const SocketAddress& address) {
@@ -402,7 +375,7 @@ Task<void> Exchange::connect_to(const SocketAddress& address) {
     auto establishing = establish(address);
     const Status connected = co_await establishing;
     if (connected) {
-      connection_->local_text = connection_->stream->local_address().to_string();
+      connection_->local_text = connection_->session->local_address().to_string();
       if (pool_->memory.connected(address)) [[unlikely]]
         tell_connected();
       co_return connected;
@@ -424,162 +397,33 @@ Task<void> Exchange::connect_to(const SocketAddress& address) {
 
 // --- sending ----------------------------------------------------------------------------------------------------
 
-// The head, and what little of the body is at hand, in one write; the rest is sent while the answer is read: an
-// upstream that refuses a body does not always read it.
-Task<void> Exchange::write_request() {
-  const std::string_view head =
-      h1::write_head({.method = request_.method,
-                      .target = request_.path,
-                      .host = request_.authority,
-                      .headers = request_.headers,
-                      .body = request_.body,
-                      .accepts_trailers = request_.accepts_trailers,
-                      .then = request_.upgrade ? h1::Then::becomes_websocket : h1::Then::goes_on},
-                     request_.arena);
+void Exchange::open_stream() {
   ++connection_->uses;
-  cluster_.metrics.bytes_sent->add(static_cast<int64_t>(head.size()));
-  if (!request_.body.empty()) return write_with_body(head);
-  request_ended();
-  return connection_->stream->write_all(head, idle_max());
+  stream_ = connection_->session->open({.method = request_.method,
+                                        .target = request_.path,
+                                        .authority = request_.authority,
+                                        .headers = request_.headers,
+                                        .body = request_.body,
+                                        .expects_continue = request_.expects_continue,
+                                        .upgrade = request_.upgrade,
+                                        .accepts_trailers = request_.accepts_trailers,
+                                        .kept_from_trailers = request_.kept_from_trailers,
+                                        .idle_max = idle_max()},
+                                       *this, request_.arena, *request_.background);
 }
 
-Task<void> Exchange::write_with_body(std::string_view head) {
-  std::optional<Task<Chunk>> first;
-  if (!request_.expects_continue) first.emplace(request_.body.reader->read());
-  if (first && first->ready()) {
-    const Chunk chunk = CO_TRY(first->take());
-    first.reset();
-    if (chunk.bytes.size() > kAtOnceMax) {
-      first.emplace(chunk);
-    } else {
-      auto writing = write_piece(*connection_->stream, piece(head, chunk), idle_max());
-      CO_TRY(co_await writing);
-      if (chunk.last) {
-        request_ended();
-        co_return Status{};
-      }
-      head = {};
-    }
-  } else {
-    auto writing = connection_->stream->write_all(head, idle_max());
-    CO_TRY(co_await writing);
-    head = {};
-  }
-  request_.background->spawn(send_rest(std::move(first), head));
-  co_return Status{};
-}
-
-Task<void> Exchange::send_rest(std::optional<Task<Chunk>> first, std::string_view head) {
-  struct Sending {
-    explicit Sending(bool& s) : sending(s) { sending = true; }
-    ~Sending() { sending = false; }
-    bool& sending;
-  };
-  const Sending for_as_long_as_this_runs(sending_);
-  if (request_.expects_continue) {
-    // F24: an upstream that never says 100 gets the body after a second.
-    auto waiting = may_send_.wait(request_.loop, request_.loop.now() + kContinueWait);
-    auto told = co_await waiting;
-    if (!told && told.error().kind == ErrorKind::cancelled) co_return told;
-  }
-  for (TurnBudget budget(kPiecesATurn);;) {
-    if (budget.spent(request_.loop)) {
-      auto turn = next_turn(request_.loop);
-      CO_TRY(co_await turn);
-    }
-    auto reading = first ? std::move(*first) : request_.body.reader->read();
-    first.reset();
-    auto chunk = co_await reading;
-    if (!chunk) {
-      body_failed(std::move(chunk).error());
-      co_return Status{};
-    }
-    const bool last = chunk->last;
-    auto writing = write_piece(*connection_->stream, piece(std::exchange(head, {}), *chunk), idle_max());
-    auto written = co_await writing;
-    if (!written) co_return Status{};  // the one who reads the answer meets the same end
-    last_sent_ = request_.loop.now();
-    if (last) {
-      request_ended();
-      co_return Status{};
-    }
-  }
-}
-
-Piece Exchange::piece(std::string_view head, Chunk chunk) const {
-  return {.head = head,
-          .chunk = chunk,
-          .chunked = !request_.body.length,
-          .trailers = chunk.last && request_.accepts_trailers ? trailers() : nullptr};
-}
-
-// F7; without what the client may not say.
-const Headers* Exchange::trailers() const {
-  return request_.without_kept(request_.body.reader->trailers(), request_.kept_from_trailers);
-}
-
-void Exchange::request_ended() {
+void Exchange::request_sent() {
   request_sent_ = true;
   request_.info.request_end = request_.loop.now();
   begin_timeout();
   if (deadline_ != SteadyTime::max()) timeout_timer_.arm(request_.loop, deadline_, on_timeout_);
 }
 
-// The client's body broke off: the upstream must not take what it has for the whole.
-void Exchange::body_failed(Error error) {
-  if (error.kind == ErrorKind::cancelled) return;
-  if (body_) body_->break_off(error);  // F17: an answer that lasts until the end must not look whole
-  body_error_ = std::move(error);
-  break_connection();
+void Exchange::request_broke(Error why) {
+  body_error_ = std::move(why);
 }
 
-// --- reading the answer -----------------------------------------------------------------------------------------
-
-Task<void> Exchange::read_head() {
-  connection_->block = Block(Block::kSmall);
-  headers_ = request_.arena.make<Headers>(request_.arena);
-  filled_ = 0;
-  head_.restart(*headers_);
-  for (unsigned informational = 0;;) {
-    const HeadProgress progress =
-        filled_ == 0 ? HeadProgress::more : head_.parse(connection_->block.span().first(filled_), *headers_);
-    if (progress == HeadProgress::failed)
-      co_return sluice::fail(ErrorKind::invalid, "no HTTP response", Side::upstream);
-    if (progress == HeadProgress::more) {
-      if (!make_space()) co_return sluice::fail(ErrorKind::invalid, "the response head is too large", Side::upstream);
-      const SteadyTime since = std::max(request_.loop.now(), last_sent_);
-      const std::span<char> into = connection_->block.span().subspan(filled_);
-      auto reading = connection_->stream->read(into, deadline_after(since, idle_max()));
-      auto got = co_await reading;
-      // While the request's body still moves, nobody is idle.
-      if (!got && got.error().kind == ErrorKind::timeout && last_sent_ > since) continue;
-      const size_t bytes = CO_TRY(std::move(got));
-      if (bytes == 0) co_return sluice::fail(ErrorKind::reset, "the upstream closed the connection", Side::upstream);
-      filled_ += bytes;
-      continue;
-    }
-    if (head_.status >= 200 || head_.status == 101) co_return Status{};
-    if (++informational > kInformationalMax)
-      co_return sluice::fail(ErrorKind::invalid, "too many informational responses", Side::upstream);
-    if (head_.status == 100) may_send_.notify(request_.loop);
-    char* data = connection_->block.data();
-    filled_ -= head_.size();
-    std::memmove(data, data + head_.size(), filled_);
-    head_.restart(*headers_);
-  }
-}
-
-// For the next bytes of the head; false when it is too large.
-bool Exchange::make_space() {
-  Block& block = connection_->block;
-  if (filled_ < block.size()) return true;
-  Block larger(Block::kLarge);
-  if (block.size() >= larger.size()) return false;
-  std::memcpy(larger.data(), block.data(), filled_);
-  block = std::move(larger);
-  head_.restart(*headers_);
-  return true;
-}
+// --- the answer -------------------------------------------------------------------------------------------------
 
 Task<Response> Exchange::not_answered(const Error& error) {
   if (error.kind == ErrorKind::cancelled) {
@@ -596,45 +440,28 @@ Task<Response> Exchange::not_answered(const Error& error) {
   return fail(UpstreamFailure::ended);
 }
 
-Response Exchange::answered() {
-  const bool to_head = request_.method == "HEAD";
-  if (!frame_response(head_, *headers_, to_head, framing_)) return fail(UpstreamFailure::protocol);
-  if (head_.status == 101 && (!request_.upgrade || !becomes_websocket(*headers_)))
-    return fail(UpstreamFailure::protocol);  // F14, F25
-  if (!remove_hop_by_hop(*headers_)) return fail(UpstreamFailure::protocol);
-
+Response Exchange::answered(const ClientResponse& answer) {
   const SteadyTime now = request_.loop.now();
   StreamInfo& info = request_.info;
   info.upstream_first_byte = now;
   info.details = "via_upstream";
-  cluster_.metrics.responses[head_.status / 100U - 1]->add();
+  cluster_.metrics.responses[answer.status / 100U - 1]->add();
 
   answered_ = true;
   Response response;
-  response.status = head_.status;
-  response.headers = headers_;
+  response.status = answer.status;
+  response.headers = answer.headers;
+  response.body = answer.body;
   const auto waited = std::chrono::floor<Millis>(now - info.request_end.value_or(info.start)).count();
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, waited).ptr;
-  headers_->set(Known::x_envoy_upstream_service_time, request_.arena.copy({digits, static_cast<size_t>(end - digits)}));
-  const std::span<char> behind = connection_->block.span().first(filled_).subspan(head_.size());
-  if (head_.status == 101) {
-    upgraded_ = true;
+  response.headers->set(Known::x_envoy_upstream_service_time,
+                        request_.arena.copy({digits, static_cast<size_t>(end - digits)}));
+  if (answer.tunnel) {
     timeout_timer_.disarm();
     place_ = request_.arena.copy(place_);  // a tunnel lets the snapshot go
-    tunnel_.emplace(*connection_->stream, std::string_view(behind.data(), behind.size()));
+    tunnel_.emplace(*answer.tunnel, answer.early_bytes);
     response.tunnel = &*tunnel_;
-  } else if (framing_.body != BodyKind::none) {
-    body_.emplace(MessageBody::Source{.stream = *connection_->stream,
-                                      .block = connection_->block,
-                                      .reserved = head_.size(),
-                                      .early = behind,
-                                      .side = Side::upstream,
-                                      .idle_max = idle_max(),
-                                      .arena = request_.arena},
-                  framing_.body, framing_.length);
-    response.body.reader = &*body_;
-    if (framing_.body == BodyKind::length) response.body.length = framing_.length;
   }
   if (request_.route.rules) request_.route.rules->finish_response(request_, response);
   return response;

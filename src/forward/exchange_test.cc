@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <deque>
 
+#include "io/block.h"
 #include "net/testing.h"
 #include "pipeline/message.h"
 

@@ -1,5 +1,6 @@
 #include "http/headers.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -177,6 +178,15 @@ void set_alone(Headers& headers, std::string_view lower_name, std::string_view v
   headers.remove_if(
       [&](const HeaderField& field) { return field.name != lower_name && same_header(field.name, lower_name); });
   headers.set(lower_name, value);
+}
+
+const Headers* without(const Headers* fields, std::span<const std::string_view> lower_names, Arena& arena) {
+  if (!fields || lower_names.empty()) return fields;
+  auto* left = arena.make<Headers>(arena);
+  for (const HeaderField& field : *fields)
+    if (std::ranges::none_of(lower_names, [&](std::string_view name) { return same_header(name, field.name); }))
+      left->push(field);
+  return left;
 }
 
 bool valid_header_name(std::string_view name) {

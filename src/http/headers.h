@@ -123,6 +123,9 @@ class Headers {
 size_t remove_alike(Headers& headers, std::string_view lower_name);
 void set_alone(Headers& headers, std::string_view lower_name, std::string_view value);
 
+// The fields without those of such names, however they spell "-". `fields` may be null; a new list lies in the arena.
+const Headers* without(const Headers* fields, std::span<const std::string_view> lower_names, Arena& arena);
+
 // RFC 9110 5.6.2 and 5.5.
 bool valid_header_name(std::string_view name);
 bool valid_header_value(std::string_view value);

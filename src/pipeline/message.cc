@@ -23,15 +23,6 @@ void Request::own_bytes() {
   taken = nullptr;
 }
 
-const Headers* Request::without_kept(const Headers* trailers, std::span<const std::string_view> kept) const {
-  if (!trailers || kept.empty()) return trailers;
-  auto* left = arena.make<Headers>(arena);
-  for (const HeaderField& field : *trailers)
-    if (std::ranges::none_of(kept, [&](std::string_view name) { return same_header(name, field.name); }))
-      left->push(field);
-  return left;
-}
-
 std::optional<std::string_view> Request::header(std::string_view lower_name) const {
   if (lower_name == "host") return authority;
   if (!lower_name.starts_with(':')) return headers.get(lower_name);

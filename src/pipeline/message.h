@@ -125,9 +125,6 @@ struct Request {
   // Lets go of the snapshot: copies what points into it, and forgets the route.
   void own_bytes();
 
-  // The trailers without the fields of such names, however they spell "-".
-  const Headers* without_kept(const Headers* trailers, std::span<const std::string_view> kept) const;
-
   // A header by its name, or one of ":method", ":path", ":authority", ":scheme", or "host". First value.
   std::optional<std::string_view> header(std::string_view lower_name) const;
   // Sets a header or pseudo header (value copied into the arena). Setting "host" sets the authority.

@@ -497,9 +497,9 @@ Piece Connection::piece(const Exchange& exchange, const Response& response, std:
   return {.head = head,
           .chunk = chunk,
           .chunked = !response.body.empty() && !response.body.length,
-          .trailers = trailers
-                          ? request.without_kept(response.body.reader->trailers(), request.kept_from_response_trailers)
-                          : nullptr};
+          .trailers =
+              trailers ? without(response.body.reader->trailers(), request.kept_from_response_trailers, request.arena)
+                       : nullptr};
 }
 
 Task<void> Connection::relay(Exchange& exchange, Response& response) {
