@@ -72,17 +72,16 @@ void Runner::start(Task<void> task) {
   CHECK(!running());
   cancelled = false;
   waiting = nullptr;
-  task_.emplace(std::move(task));
-  if (!task_->handle()) return on_finished(*this);
-  const auto handle = task_->handle();
-  handle.promise().context = this;
-  handle.resume();
+  if (!task.handle()) return done_(owner_, task.take());
+  task_ = task.release();
+  task_.promise().context = this;
+  task_.resume();
 }
 
 void Runner::on_finished(TaskContext& context) {
   auto& self = static_cast<Runner&>(context);
-  Result<void> result = self.task_->take();
-  self.task_.reset();
+  Result<void> result = std::move(*self.task_.promise().value);
+  std::exchange(self.task_, nullptr).destroy();
   self.done_(self.owner_, std::move(result));
 }
 

@@ -128,6 +128,8 @@ class [[nodiscard]] Task {
   Result<T> take() { return handle_ ? std::move(*handle_.promise().value) : std::move(*ready_); }
 
   Handle handle() const { return handle_; }
+  // Its frame, which is now the caller's to run and to destroy; null when it has none.
+  Handle release() { return std::exchange(handle_, nullptr); }
 
   struct Awaiter {
     Task& task;
@@ -223,7 +225,7 @@ class Runner : public TaskContext {
   Runner& operator=(const Runner&) = delete;
   ~Runner() { CHECK(!running()); }
 
-  bool running() const { return task_.has_value(); }
+  bool running() const { return task_ != nullptr; }
   // May call `done` before it returns.
   void start(Task<void> task);
 
@@ -232,7 +234,7 @@ class Runner : public TaskContext {
 
   void* owner_;
   Done done_;
-  std::optional<Task<void>> task_;
+  Task<void>::Handle task_ = nullptr;
 };
 
 // Background tasks with an owner: spawn() starts one; cancel() asks all to end, and a task that is spawned after it is

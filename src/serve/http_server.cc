@@ -25,19 +25,19 @@ void HttpServer::abort() {
   }
 }
 
-std::unique_ptr<ConnectionMemory> HttpServer::take_memory() {
-  if (memories_.empty()) return std::make_unique<ConnectionMemory>();
-  auto memory = std::move(memories_.back());
-  memories_.pop_back();
-  return memory;
+HttpServer::ArenaLease::ArenaLease(HttpServer& server) : server_(server) {
+  if (server.arenas_.empty()) {
+    arena_ = std::make_unique<Arena>();
+  } else {
+    arena_ = std::move(server.arenas_.back());
+    server.arenas_.pop_back();
+  }
 }
 
-void HttpServer::give_memory(std::unique_ptr<ConnectionMemory> memory) {
-  if (!memory || memories_.size() >= kMemoriesKept) return;
-  memory->arena.reset();
-  if (memory->block.size() != Block::kSmall) memory->block.release();
-  memory->filled = 0;
-  memories_.push_back(std::move(memory));
+HttpServer::ArenaLease::~ArenaLease() {
+  if (server_.arenas_.size() >= kArenasKept) return;
+  arena_->reset();
+  server_.arenas_.push_back(std::move(arena_));
 }
 
 void HttpServer::link(Connection& connection) {

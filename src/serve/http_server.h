@@ -32,15 +32,26 @@ class HttpServer final : public StreamHandler {
 
  private:
   friend class Connection;
-  static constexpr size_t kMemoriesKept = 64;
+  static constexpr size_t kArenasKept = 64;
 
-  std::unique_ptr<ConnectionMemory> take_memory();
-  void give_memory(std::unique_ptr<ConnectionMemory> memory);
+  // Memory for one connection that is busy; kept for the next one.
+  class ArenaLease {
+   public:
+    explicit ArenaLease(HttpServer& server);
+    ArenaLease(const ArenaLease&) = delete;
+    ArenaLease& operator=(const ArenaLease&) = delete;
+    ~ArenaLease();
+    Arena& operator*() const { return *arena_; }
+
+   private:
+    HttpServer& server_;
+    std::unique_ptr<Arena> arena_;
+  };
   void link(Connection& connection);
   void unlink(Connection& connection);
 
   ConfigSlot config_;
-  std::vector<std::unique_ptr<ConnectionMemory>> memories_;
+  std::vector<std::unique_ptr<Arena>> arenas_;
   Connection* first_ = nullptr;
   uint64_t last_id_ = 0;
   bool draining_ = false;

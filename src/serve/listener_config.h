@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/metrics.h"
-#include "http/h1/head.h"
+#include "http/head_limits.h"
 #include "pipeline/message.h"
 
 namespace sluice {

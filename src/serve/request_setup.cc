@@ -6,6 +6,7 @@
 #include "base/header_names.h"
 #include "base/strings.h"
 #include "http/path.h"
+#include "http/target.h"
 
 namespace sluice {
 namespace {
@@ -96,10 +97,10 @@ std::string_view without_port(std::string_view host) {
   return host.substr(0, colon);
 }
 
-std::optional<HeadFailure> set_target(const RequestHeadParser& head, const ListenerConfig& config, Request& request) {
-  const auto target = parse_target(head.method, head.target, request.arena);
+std::optional<HeadFailure> set_target(const ServerRequest& came, const ListenerConfig& config, Request& request) {
+  const auto target = parse_target(came.method, came.target, request.arena);
   if (!target) return HeadFailure{400, kCodecError};
-  if (head.method == "CONNECT" || head.method == "TRACE") return HeadFailure{405, kMethodNotAllowed};  // F22
+  if (came.method == "CONNECT" || came.method == "TRACE") return HeadFailure{405, kMethodNotAllowed};  // F22
   // Reference 6.2: it asks for TLS to the destination. Until there is some, nobody's https goes on in clear.
   if (target->scheme == "https") return HeadFailure{501, kHttpsTarget};
   request.path = request.info.original_path = target->path;
@@ -111,40 +112,27 @@ std::optional<HeadFailure> set_target(const RequestHeadParser& head, const Liste
   return std::nullopt;
 }
 
-// F25: a WebSocket handshake goes on as one. Any other upgrade (h2c, TLS/1.2, ...) is an offer that is not taken, which
-// is no error (RFC 9110 7.8): its fields end here, and the request is served.
-std::optional<HeadFailure> set_upgrade(const ListenerConfig& config, const RequestFraming& framing, Request& request) {
-  if (!framing.upgrade) return std::nullopt;
-  bool websocket = false;
-  for_each_token(*request.headers.joined("upgrade"),
-                 [&](std::string_view token) { websocket |= equals_ignoring_case(token, "websocket"); });
-  if (!websocket) return std::nullopt;
-  if (!config.websocket || framing.body != BodyKind::none || request.method != "GET")
-    return HeadFailure{403, "upgrade_failed"};
-  request.upgrade = true;
-  return std::nullopt;
-}
-
 }  // namespace
 
-std::optional<HeadFailure> set_up_request(const RequestHeadParser& head, const ListenerConfig& config,
-                                          const SocketAddress& peer, Request& request, RequestFraming& framing) {
-  request.method = request.info.method = head.method;
-  request.info.original_path = request.path = head.target;
+std::optional<HeadFailure> set_up_request(const ServerRequest& came, const ListenerConfig& config,
+                                          const SocketAddress& peer, Request& request) {
+  request.headers = came.headers;
+  request.method = request.info.method = came.method;
+  request.info.original_path = request.path = came.target;
+  request.info.protocol = came.protocol;
   request.authority = request.headers.get(Known::host).value_or("");
-  if (auto failure = frame_request(head, request.headers, framing)) return failure;
-  if (head.minor_version == 0) {
-    // Envoy's default: HTTP/1.0 is not accepted.
-    request.info.protocol = "HTTP/1.0";
-    return HeadFailure{426, "low_version"};
+  if (came.refused) return came.refused;
+  if (auto failure = set_target(came, config, request)) return failure;
+  // F25: a handshake goes on as one.
+  if (came.asks_for_websocket) {
+    if (!config.websocket || !came.body.empty() || request.method != "GET") return HeadFailure{403, "upgrade_failed"};
+    request.upgrade = true;
   }
-  if (auto failure = set_target(head, config, request)) return failure;
-  if (auto failure = set_upgrade(config, framing, request)) return failure;
-  request.expects_continue = framing.expects_continue;
-  request.accepts_trailers = framing.accepts_trailers;
+  request.body = came.body;
+  request.expects_continue = came.expects_continue;
+  request.accepts_trailers = came.accepts_trailers;
   request.body_buffer_bytes_max = config.body_buffer_bytes_max;
   request.stream_idle_timeout = config.stream_idle_timeout;
-  if (!remove_hop_by_hop(request.headers)) return HeadFailure{400, kCodecError};
   if (config.forwarding_headers) add_gateway_fields(config, peer, request);
   return std::nullopt;
 }

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "io/loop.h"
+#include "http/h1/server_session.h"
+#include "io/testing.h"
+#include "net/memory_stream.h"
 
 namespace sluice {
 namespace {
@@ -10,10 +12,21 @@ namespace {
 // A head and the request that is made from it.
 struct Prepared {
   Prepared(std::string head_text, const ListenerConfig& config) : text(std::move(head_text)) {
-    RequestHeadParser parser{HeadLimits{}};
-    CHECK(parser.parse(text, request.headers) == HeadProgress::done);
-    RequestFraming framing;
-    failure = set_up_request(parser, config, *SocketAddress::parse("203.0.113.7", 4711), request, framing);
+    StreamPair ends = memory_streams(loop);
+    const iovec part{text.data(), text.size()};
+    CHECK(ends.upstream->try_write(std::span(&part, 1)));
+    session = h1::make_server_session(std::move(ends.downstream));
+    client = std::move(ends.upstream);
+    settle(loop);
+    auto coming = [&]() -> Task<void> {
+      auto next = session->next({.head = config.limits}, arena);
+      stream = CO_TRY(co_await next);
+      co_return Status{};
+    };
+    Runner runner(nullptr, [](void*, Result<void>) {});
+    runner.start(coming());
+    CHECK(stream != nullptr);
+    failure = set_up_request(stream->request(), config, *SocketAddress::parse("203.0.113.7", 4711), request);
   }
 
   std::string names() const {
@@ -24,7 +37,10 @@ struct Prepared {
 
   std::string text;
   Loop loop;
+  std::unique_ptr<Stream> client;
+  std::unique_ptr<ServerSession> session;
   Arena arena;
+  ServerStreamPtr stream;
   StreamInfo info;
   Request request{arena, loop, info};
   std::optional<HeadFailure> failure;

@@ -10,24 +10,12 @@
 #include <span>
 #include <string_view>
 
+#include "http/head_limits.h"
 #include "http/headers.h"
 
 namespace sluice {
 
-struct HeadLimits {
-  size_t line_bytes_max = 8U << 10;    // the request line (414)
-  size_t head_bytes_max = 60U << 10;   // all of it (431)
-  size_t field_bytes_max = 16U << 10;  // one field's line (431)
-  size_t fields_max = 100;             // (431)
-};
-
 enum class HeadProgress : uint8_t { more, done, failed };
-
-// Why a head is refused: the status a request gets for it, and the detail for the log.
-struct HeadFailure {
-  uint16_t status = 0;
-  std::string_view details;
-};
 
 // What both kinds of head have in common: splitting into lines, fields, limits.
 class HeadParser {

@@ -35,10 +35,4 @@ struct ResponseHead {
 // In the arena.
 std::string_view write_head(const ResponseHead& head, Arena& arena);
 
-// The text of a status line.
-std::string_view reason_phrase(uint16_t status);
-
-// A response that has no body, whatever it says (RFC 9110 6.4.1).
-bool never_has_body(uint16_t status);
-
 }  // namespace sluice::h1

@@ -1,0 +1,366 @@
+#include "http/h1/server_session.h"
+
+#include "base/strings.h"
+#include "http/h1/framing.h"
+#include "http/h1/head.h"
+#include "http/h1/message_body.h"
+#include "http/h1/write.h"
+#include "http/h1/write_head.h"
+#include "http/status.h"
+#include "io/block.h"
+#include "io/loop.h"
+
+namespace sluice::h1 {
+namespace {
+
+constexpr size_t kDrainBytesMax = 64U << 10;  // of a request body that nobody reads (F18)
+constexpr Nanos kLingerMax = 1s;              // Envoy's delayedCloseTimeout
+constexpr Nanos kHalfCloseGrace = 5s;         // see OneRequest::wake
+
+class Session final : public ServerSession {
+ public:
+  explicit Session(std::unique_ptr<Stream> s) : stream(std::move(s)) {}
+
+  Task<ServerStreamPtr> next(const ServerLimits& limits, Arena& arena) override;
+  bool has_input() const override { return filled > 0 || stream->has_buffered(); }
+  void when_readable(Waiter* waiter) override { stream->when_readable(waiter); }
+  bool over() const override { return used_up_; }
+  Task<void> linger() override;
+
+  // What has come of the next request moves to the front.
+  void stream_ended(std::span<const char> rest, bool goes_on);
+
+  const std::unique_ptr<Stream> stream;
+  Block block;  // while there is something in it
+  size_t filled = 0;
+  bool client_ended = false;
+
+ private:
+  bool used_up_ = false;
+};
+
+class OneRequest final : public ServerStream, private Waiter {
+ public:
+  OneRequest(Session& session, const ServerLimits& limits, Arena& arena)
+      : session_(session),
+        stream_(*session.stream),
+        limits_(limits),
+        arena_(arena),
+        head_(limits.head),
+        request_{.refused = {}, .method = {}, .target = {}, .headers = Headers(arena), .body = {}} {}
+  OneRequest(const OneRequest&) = delete;
+  OneRequest& operator=(const OneRequest&) = delete;
+  ~OneRequest() override;
+
+  // False: nothing has come.
+  Task<bool> read_head();
+
+  ServerRequest& request() override { return request_; }
+  bool bodiless(uint16_t status) const override { return never_has_body(status) || request_.method == "HEAD"; }
+  void watch(Owner* owner) override;
+  Task<void> begin(const ServerResponse& response, Chunk first) override;
+  Task<void> send(Chunk chunk) override;
+  Stream& become_tunnel(std::string_view& early) override;
+  Task<void> finish() override;
+  void reset() override { keep_alive_ = false; }
+  bool is_broken() const override { return stream_.is_broken(); }
+  uint64_t body_bytes_read() const override { return body_ ? body_->bytes_read() : 0; }
+
+ private:
+  void wake() override;
+  void cancel() override {}
+  Loop& loop() const { return stream_.loop(); }
+  void make_space();
+  void head_complete();
+  void refuse(HeadFailure why) { request_.refused = why; }
+  void attach_body();
+  bool will_find_next_request(const ServerResponse& response) const;
+  Task<void> begin_after_continue(const ServerResponse& response, Chunk first);
+  Task<void> write(const ServerResponse& response, Chunk first);
+  Piece piece(std::string_view head, Chunk chunk) const;
+
+  Session& session_;
+  Stream& stream_;
+  const ServerLimits limits_;
+  Arena& arena_;
+  RequestHeadParser head_;
+  RequestFraming framing_;
+  ServerRequest request_;
+  std::optional<MessageBody> body_;
+  SteadyTime start_{};
+  bool keep_alive_ = false;
+
+  // Of the response that has begun:
+  Body answer_;
+  std::span<const std::string_view> kept_from_trailers_;
+
+  Owner* owner_ = nullptr;
+  Timer grace_;
+  bool grace_begun_ = false;
+  bool answering_ = false;  // the response is on its way: only a reset ends it
+};
+
+// --- the session ------------------------------------------------------------------------------------------------
+
+Task<ServerStreamPtr> Session::next(const ServerLimits& limits, Arena& arena) {
+  void* place = arena.allocate(sizeof(OneRequest), alignof(OneRequest));
+  auto* request = new (place) OneRequest(*this, limits, arena);
+  ServerStreamPtr out(request);
+  auto reading = request->read_head();
+  const bool came = CO_TRY(co_await reading);
+  if (!came) co_return ServerStreamPtr();
+  co_return std::move(out);
+}
+
+void Session::stream_ended(std::span<const char> rest, bool goes_on) {
+  used_up_ = !goes_on;
+  if (rest.size() > block.size()) {
+    Block larger(rest.size());
+    std::memcpy(larger.data(), rest.data(), rest.size());
+    block = std::move(larger);
+  } else if (!rest.empty()) {
+    std::memmove(block.data(), rest.data(), rest.size());
+  }
+  filled = rest.size();
+  if (filled == 0) block.release();
+}
+
+// Closing with unread bytes would send a reset, which may overtake the response: let the client close first.
+Task<void> Session::linger() {
+  if (client_ended) co_return Status{};
+  stream->end_writing();
+  const SteadyTime deadline = stream->loop().now() + kLingerMax;
+  const Block sink(Block::kSmall);
+  for (size_t drained = 0; drained < 16 * kDrainBytesMax;) {
+    auto reading = stream->read(sink.span(), deadline);
+    auto got = co_await reading;
+    if (!got || *got == 0) break;
+    drained += *got;
+  }
+  co_return Status{};
+}
+
+// --- the head ---------------------------------------------------------------------------------------------------
+
+Task<bool> OneRequest::read_head() {
+  const Block& block = session_.block;
+  size_t& filled = session_.filled;
+  start_ = loop().now();
+  keep_alive_ = true;  // as long as nothing is known of a request
+  SteadyTime deadline = SteadyTime::max();
+  for (;;) {
+    if (filled > 0) {
+      const HeadProgress progress = head_.parse(block.span().first(filled), request_.headers);
+      if (progress == HeadProgress::done) {
+        head_complete();
+        co_return true;
+      }
+      if (progress == HeadProgress::failed) {
+        keep_alive_ = false;
+        refuse(head_.failure());
+        co_return true;
+      }
+      if (deadline == SteadyTime::max() && limits_.head_timeout.count() > 0)
+        deadline = later(loop().now(), limits_.head_timeout);
+    } else if (!stream_.has_buffered()) {
+      co_return false;
+    }
+    make_space();
+    const std::span<char> into = block.span().subspan(filled);
+    Stream::Attempt got = stream_.has_buffered() ? stream_.try_read(into) : std::nullopt;
+    if (!got) {
+      if (filled == 0) co_return false;
+      auto reading = stream_.read(into, deadline);
+      got = co_await reading;
+    }
+    if (!*got && got->error().kind == ErrorKind::timeout) {
+      keep_alive_ = false;
+      refuse({408, "request_header_timeout"});
+      co_return true;
+    }
+    if (!*got && got->error().kind == ErrorKind::cancelled) co_return std::unexpected(got->error());
+    if (!*got || **got == 0) {
+      session_.client_ended = true;
+      keep_alive_ = false;
+      co_return false;
+    }
+    filled += **got;
+  }
+}
+
+void OneRequest::make_space() {
+  Block& block = session_.block;
+  if (block.empty()) block = Block(Block::kSmall);
+  if (session_.filled < block.size()) return;
+  Block larger(std::max(Block::kLarge, 2 * block.size()));
+  std::memcpy(larger.data(), block.data(), session_.filled);
+  block = std::move(larger);
+  head_.restart(request_.headers);
+}
+
+void OneRequest::head_complete() {
+  constexpr std::string_view kCodecError = "http1.codec_error";
+  request_.method = head_.method;
+  request_.target = head_.target;
+  if (head_.minor_version == 0) request_.protocol = "HTTP/1.0";
+  request_.refused = frame_request(head_, request_.headers, framing_);
+  // Envoy's default: HTTP/1.0 is not accepted.
+  if (!request_.refused && head_.minor_version == 0) refuse({426, "low_version"});
+  // F25: any other upgrade (h2c, TLS/1.2, ...) is an offer that is not taken, which is no error (RFC 9110 7.8): its
+  // fields end here, and the request is served.
+  if (framing_.upgrade)
+    for_each_token(*request_.headers.joined("upgrade"), [&](std::string_view token) {
+      request_.asks_for_websocket |= equals_ignoring_case(token, "websocket");
+    });
+  if (!request_.refused && !remove_hop_by_hop(request_.headers)) refuse({400, kCodecError});
+  request_.expects_continue = framing_.expects_continue;
+  request_.accepts_trailers = framing_.accepts_trailers;
+  keep_alive_ = !request_.refused && framing_.keep_alive;
+  if (!request_.refused) attach_body();
+}
+
+void OneRequest::attach_body() {
+  if (framing_.body == BodyKind::none) return;
+  const std::span<char> early = session_.block.span().first(session_.filled).subspan(head_.size());
+  body_.emplace(MessageBody::Source{.stream = stream_,
+                                    .block = session_.block,
+                                    .reserved = head_.size(),
+                                    .early = early,
+                                    .side = Side::downstream,
+                                    .idle_max = limits_.idle_max,
+                                    .arena = arena_},
+                framing_.body, framing_.length);
+  if (limits_.request_timeout.count() > 0) body_->set_deadline(later(start_, limits_.request_timeout));
+  if (framing_.expects_continue && early.empty()) body_->say_first("HTTP/1.1 100 Continue\r\n\r\n");
+  request_.body.reader = &*body_;
+  if (framing_.body == BodyKind::length) request_.body.length = framing_.length;
+}
+
+OneRequest::~OneRequest() {
+  watch(nullptr);
+  const std::span<const char> came(session_.block.data(), session_.filled);
+  const std::span<const char> rest =
+      body_ ? std::span<const char>(body_->rest()) : came.subspan(std::min(head_.size(), came.size()));
+  session_.stream_ended(rest, keep_alive_);
+}
+
+// --- the client leaves ------------------------------------------------------------------------------------------
+
+void OneRequest::watch(Owner* owner) {
+  owner_ = owner;
+  stream_.when_hung_up(owner ? this : nullptr);
+  if (!owner)
+    grace_.disarm();
+  else if (stream_.peer_ended() && !body_)
+    wake();
+}
+
+// A reset means that nobody waits for the answer. An end of the client's sending may be a half-close, which is legal
+// and rare, or the whole goodbye, which is common; both look alike. So the answer gets a few more seconds.
+void OneRequest::wake() {
+  const bool waited = grace_begun_ && !grace_.armed();
+  if (!stream_.is_broken() && (answering_ || !waited)) {
+    if (!answering_ && !std::exchange(grace_begun_, true)) grace_.arm(loop(), loop().now() + kHalfCloseGrace, *this);
+    stream_.when_hung_up(this);
+    return;
+  }
+  grace_.disarm();
+  if (owner_) std::exchange(owner_, nullptr)->client_gone();
+}
+
+// --- the response -----------------------------------------------------------------------------------------------
+
+Task<void> OneRequest::begin(const ServerResponse& response, Chunk first) {
+  answering_ = true;
+  grace_.disarm();
+  // From here on "100 Continue" would be part of the answer. A client that was not told to go on may send its body or
+  // not: where the next request would begin nobody knows.
+  if (body_ && framing_.expects_continue) return begin_after_continue(response, first);
+  return write(response, first);
+}
+
+Task<void> OneRequest::begin_after_continue(const ServerResponse& response, Chunk first) {
+  if (body_->say_nothing()) keep_alive_ = false;
+  auto saying = body_->said();
+  CO_TRY(co_await saying);
+  auto writing = write(response, first);
+  co_return co_await writing;
+}
+
+Task<void> OneRequest::write(const ServerResponse& response, Chunk first) {
+  if (response.close || !will_find_next_request(response)) keep_alive_ = false;
+  const bool no_body = bodiless(response.status);
+  Then then = keep_alive_ ? Then::goes_on : Then::closes;
+  if (response.status == 101) {
+    then = Then::becomes_websocket;
+    keep_alive_ = false;
+  }
+  const std::string_view head = write_head({.status = response.status,
+                                            .headers = response.headers,
+                                            .body = response.body,
+                                            .to_head_request = request_.method == "HEAD",
+                                            .then = then},
+                                           arena_);
+  if (no_body || response.body.empty()) return stream_.write_all(head, limits_.idle_max);
+  answer_ = response.body;
+  kept_from_trailers_ = response.kept_from_trailers;
+  if (first.bytes.empty() && !first.last) return stream_.write_all(head, limits_.idle_max);
+  return write_piece(stream_, piece(head, first), limits_.idle_max);
+}
+
+Task<void> OneRequest::send(Chunk chunk) {
+  return write_piece(stream_, piece({}, chunk), limits_.idle_max);
+}
+
+Piece OneRequest::piece(std::string_view head, Chunk chunk) const {
+  const bool trailers = chunk.last && framing_.accepts_trailers;
+  return {.head = head,
+          .chunk = chunk,
+          .chunked = !answer_.length,
+          .trailers = trailers ? without(answer_.reader->trailers(), kept_from_trailers_, arena_) : nullptr};
+}
+
+Stream& OneRequest::become_tunnel(std::string_view& early) {
+  watch(nullptr);
+  const size_t head = head_.size();
+  early = {session_.block.data() + head, session_.filled - head};
+  session_.filled = head;
+  return stream_;
+}
+
+// --- after the response -----------------------------------------------------------------------------------------
+
+// Whether the connection can go on behind an answer that begins now: its client must hear of it with the head (RFC 9112
+// 9.6), or its next request is lost. Promised is only what will be kept by finish(): a body that is here as a whole,
+// and behind an answer of our own, which nobody's reading of the body can hold up, also the rest of a short one that
+// was not asked for by 100. An upstream that answers early may want none of the rest; Envoy says close then, too.
+bool OneRequest::will_find_next_request(const ServerResponse& response) const {
+  if (!body_ || body_->complete()) return true;
+  const auto missing = body_->missing();
+  if (!missing || *missing > kDrainBytesMax) return false;
+  if (response.local && !framing_.expects_continue) return true;
+  return *missing <= body_->rest().size() + stream_.buffered_bytes();
+}
+
+// F18. However slowly the rest comes, each wait has the listener's streamIdleTimeout, as if somebody read it.
+Task<void> OneRequest::finish() {
+  if (!keep_alive_ || !body_ || body_->complete()) co_return Status{};
+  for (bool last = false; !last;) {
+    auto reading = body_->read();
+    auto chunk = co_await reading;
+    if (!chunk) {
+      keep_alive_ = false;
+      break;
+    }
+    last = chunk->last;
+  }
+  co_return Status{};
+}
+
+}  // namespace
+
+std::unique_ptr<ServerSession> make_server_session(std::unique_ptr<Stream> stream) {
+  return std::make_unique<Session>(std::move(stream));
+}
+
+}  // namespace sluice::h1

@@ -1,0 +1,109 @@
+// One end of a connection to a client, whatever protocol it speaks: streams come off it, each with one request, which
+// waits for its response. serve/ knows these two and nothing below.
+//
+// All of it belongs to one loop and its thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "base/arena.h"
+#include "base/time.h"
+#include "http/body.h"
+#include "http/head_limits.h"
+#include "http/headers.h"
+#include "net/stream.h"
+
+namespace sluice {
+
+struct ServerLimits {
+  HeadLimits head;
+  Nanos head_timeout{};     // from a head's first byte to its last; 0: none
+  Nanos idle_max{};         // the longest time without progress; 0: none
+  Nanos request_timeout{};  // from the first byte to the end of the body; 0: none
+};
+
+// A request as it came. Views live as long as its stream.
+struct ServerRequest {
+  // Set: this is no request to look at; it is answered so, and the connection ends. What could be read stands below.
+  std::optional<HeadFailure> refused;
+  std::string_view method;
+  std::string_view target;  // as written
+  std::string_view protocol = "HTTP/1.1";
+  Headers headers;  // with Host; without fields of one hop
+  Body body;
+  bool expects_continue = false;
+  bool accepts_trailers = false;
+  bool asks_for_websocket = false;
+};
+
+struct ServerResponse {
+  uint16_t status = 0;
+  const Headers& headers;
+  Body body;                                             // its pieces are given to the stream one by one
+  bool local = false;                                    // no upstream's
+  bool close = false;                                    // no further request is wanted on this connection
+  std::span<const std::string_view> kept_from_trailers;  // fields that are left out of them
+};
+
+// A request and its response. Ends at any point: what is not complete then is broken off.
+class ServerStream {
+ public:
+  class Owner {
+   public:
+    // Nobody waits for the response any more.
+    virtual void client_gone() = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  virtual ~ServerStream() = default;
+  virtual ServerRequest& request() = 0;
+  // Whether the response has no body, whatever it says: to a HEAD, or by its status (RFC 9110 6.4.1).
+  virtual bool bodiless(uint16_t status) const = 0;
+
+  // Who is told when the client leaves; null: nobody. Perhaps before it returns.
+  virtual void watch(Owner* owner) = 0;
+  // The head, and the first piece of the body: the only one when it is the last, none at all when it is empty.
+  virtual Task<void> begin(const ServerResponse& response, Chunk first) = 0;
+  // The next piece.
+  virtual Task<void> send(Chunk chunk) = 0;
+  // Behind begin() with 101: from now on bytes both ways. `early` are those of the client that have come already.
+  virtual Stream& become_tunnel(std::string_view& early) = 0;
+  // Behind the last piece: what of the request nobody has read goes, so that the next can be found. Nobody else reads.
+  virtual Task<void> finish() = 0;
+
+  // The response will not be whole: its client must not take it for that. Nothing more is sent.
+  virtual void reset() = 0;
+
+  // The connection broke, or was given up.
+  virtual bool is_broken() const = 0;
+  virtual uint64_t body_bytes_read() const = 0;
+};
+
+// Streams lie in the arena of their exchange, and may end before it.
+struct EndServerStream {
+  void operator()(ServerStream* stream) const { stream->~ServerStream(); }
+};
+using ServerStreamPtr = std::unique_ptr<ServerStream, EndServerStream>;
+
+class ServerSession {
+ public:
+  // No stream may be open.
+  virtual ~ServerSession() = default;
+  // The next request, once its head has come. Null: nothing has come of one. `arena` outlives the stream.
+  virtual Task<ServerStreamPtr> next(const ServerLimits& limits, Arena& arena) = 0;
+  // Whether next() may find something. Costs nothing.
+  virtual bool has_input() const = 0;
+  // Told once of input while no stream is open; null takes it back.
+  virtual void when_readable(Waiter* waiter) = 0;
+  // No further request will come, or can be taken.
+  virtual bool over() const = 0;
+  // Ends it in order, so that what was said arrives: to be called once over(), before it is destroyed.
+  virtual Task<void> linger() = 0;
+};
+
+}  // namespace sluice

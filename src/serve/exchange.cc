@@ -1,0 +1,298 @@
+#include "serve/exchange.h"
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "http/status.h"
+#include "io/loop.h"
+#include "pipeline/rerouting.h"
+#include "pipeline/rescue.h"
+#include "serve/proxy_status.h"
+#include "serve/request_setup.h"
+#include "serve/tunnel.h"
+
+namespace sluice {
+namespace {
+
+constexpr unsigned kPiecesATurn = 32;  // of a body, in one turn of the loop without having waited
+
+// `Date` changes once a second; each worker writes its own.
+std::string_view date_now(WallTime wall) {
+  thread_local int64_t second = -1;
+  thread_local std::string text;
+  if (const int64_t now = unix_seconds(wall); now != second) {
+    second = now;
+    text = format_http_date(wall);
+  }
+  return text;
+}
+
+// What a client may ask for that this program cannot do yet; its owner should learn of it without an access log.
+void tell_unsupported(const Request& request, std::string_view what) {
+  static log::Site site{LogLevel::warn, "listener", "a request is refused"};
+  if (!site.admits()) return;
+  site.write({{"reason", what}, {"method", request.method}, {"target", printable(request.info.original_path)}});
+}
+
+// Bodies of refusals as Envoy words them (gloo-policies 9.2); where it says nothing, a sentence for who reads it.
+Response refuse(Request& request, const HeadFailure& failure) {
+  std::string_view body;
+  if (failure.details == "http1.codec_error" || failure.details == "http1.headers_too_large") {
+    request.info.set(ResponseFlag::downstream_protocol_error);
+    body = reason_phrase(failure.status);
+  } else if (failure.details == "request_header_timeout") {
+    body = "request header timeout";
+  } else if (failure.details == "low_version") {
+    body = "HTTP/1.0 is not supported: send HTTP/1.1";
+  } else if (failure.details == "expectation_failed") {
+    body = "the only expectation that is supported is 100-continue";
+  } else if (failure.details == kMethodNotAllowed) {
+    body = request.arena.concat(request.method, std::string_view(" is not supported on this listener"));
+    tell_unsupported(request, body);
+  } else if (failure.details == kHttpsTarget) {
+    body = "a target with https:// needs TLS to the destination, which is not supported yet: it is not sent in clear";
+    tell_unsupported(request, body);
+  }
+  Response response = local_reply(request, failure.status, body, failure.details);
+  // RFC 9110 15.5.6. Other methods pass as well; these are the ones that people mean.
+  if (failure.status == 405) response.headers->add("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  response.close = true;
+  return response;
+}
+
+// A response that began and could not be sent whole, for the log. False: it was the client's end that broke.
+bool note_cut(StreamInfo& info, const Error& error) {
+  constexpr std::string_view kEnded = "upstream_reset_after_response_started{connection_termination}";
+  constexpr std::string_view kBroken = "upstream_reset_after_response_started{protocol_error}";
+  if (info.has(ResponseFlag::upstream_timeout)) {
+    info.details = "response_timeout";
+  } else if (error.kind == ErrorKind::timeout) {
+    info.set(ResponseFlag::stream_idle_timeout);
+    info.details = "stream_idle_timeout";
+  } else if (error.kind == ErrorKind::denied) {
+    // Who cut it off has said why.
+  } else if (error.side == Side::upstream) {
+    const bool broken = error.kind == ErrorKind::invalid;
+    info.set(broken ? ResponseFlag::upstream_protocol_error : ResponseFlag::upstream_connection_ended);
+    info.details = broken ? kBroken : kEnded;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Exchange::Exchange(ExchangeHost& host, ServerStreamPtr stream, ConfigSlot::Lease config, Arena& arena, Start start)
+    : host_(host),
+      arena_(arena),
+      stream_(std::move(stream)),
+      config_(std::move(config)),
+      request_(arena, host.loop(), info_) {
+  info_.start = start.steady;
+  info_.start_wall = start.wall;
+  info_.downstream_peer = &host.peer();
+  info_.downstream_address = &host.local_address();
+  info_.connection_id = host.connection_id();
+  request_.background = &background_;
+  request_.upstreams = host.upstreams();
+  request_.body_budget = config_->body_budget;
+}
+
+Task<void> Exchange::run() {
+  auto handling = handle();
+  auto handled = co_await handling;
+  stream_->watch(nullptr);
+  background_.cancel();
+  auto joining = background_.join();
+  auto joined = co_await joining;
+  finish(handled ? *handled : Response{});
+  if (!handled || !joined || gone_) co_return cancelled_error();
+  co_return Status{};
+}
+
+// The rest of the next request is kept, then the upstream's connection given back, before the request that it refers to
+// goes.
+Exchange::~Exchange() {
+  stream_.reset();
+  arena_.reset();
+}
+
+void Exchange::client_gone() {
+  gone_ = true;
+  host_.client_gone();
+}
+
+// --- the request ------------------------------------------------------------------------------------------------
+
+Task<Response> Exchange::handle() {
+  const ListenerConfig& config = *config_;
+  config.metrics->requests->add();
+  config.metrics->requests_active->add();
+  const auto refused = set_up_request(stream_->request(), config, host_.peer(), request_);
+
+  Response response;
+  if (refused) {
+    response = refuse(request_, *refused);
+  } else {
+    if (request_.body.empty()) info_.request_end = info_.start;
+    stream_->watch(this);
+    auto handling = config.service->handle(request_);
+    auto handled = co_await handling;
+    if (handled && request_.rerouting) [[unlikely]] {
+      auto finishing = finish_rerouted(request_, *handled);
+      handled = co_await finishing;
+    }
+    response = handled ? *handled : failed(handled.error());
+  }
+  auto answering = answer(response);
+  auto answered = co_await answering;
+  if (!answered) {
+    if (answered.error().kind == ErrorKind::cancelled) gone_ = true;
+    stream_->reset();
+    cut_ = note_cut(info_, answered.error());
+    co_return response;
+  }
+  // Nobody else may read the body now.
+  background_.cancel();
+  auto joining = background_.join();
+  CO_TRY(co_await joining);
+  auto finishing = stream_->finish();
+  CO_TRY(co_await finishing);
+  co_return response;
+}
+
+Response Exchange::failed(const Error& error) {
+  const Nanos request_timeout = config_->request_timeout;
+  Response response;
+  if (error.kind == ErrorKind::timeout && error.side == Side::downstream && request_timeout.count() > 0 &&
+      request_.loop.now() >= later(info_.start, request_timeout)) {
+    response = local_reply(request_, 408, "request timeout", "request_overall_timeout");
+    response.close = true;
+  } else {
+    response = rescue(request_, error);
+  }
+  if (error.kind == ErrorKind::cancelled) gone_ = true;
+  if (request_.route.rules && !response.finished) request_.route.rules->finish_response(request_, response);
+  return response;
+}
+
+// --- the response -----------------------------------------------------------------------------------------------
+
+// Fields that every response gets.
+void Exchange::finish_head(Response& response) {
+  const ListenerConfig& config = *config_;
+  Headers& headers = *response.headers;
+  if (!config.server_name.empty()) headers.set(Known::server, config.server_name);
+  if (!headers.has(Known::date)) headers.add(Known::date, arena_.copy(date_now(request_.loop.wall())));
+  if (!config.via.empty() && !response.local) {
+    const auto via = headers.joined("via");
+    headers.set(Known::via,
+                via ? arena_.concat(*via, std::string_view(", "), config.via) : std::string_view(config.via));
+  }
+  info_.code = response.status;
+  head_sent_ = true;
+}
+
+// The head with the first piece of the body, if that is at hand, then piece by piece: read one, write it.
+Task<void> Exchange::answer(Response& response) {
+  if (gone_) co_return cancelled_error();
+  if (response.local && config_->proxy_answers) answer_as_proxy(request_, response);
+  info_.code = response.status;
+  const bool bodiless = response.tunnel || response.body.empty() || stream_->bodiless(response.status);
+  Task<Chunk> reading = bodiless ? Task<Chunk>(Chunk{{}, true}) : response.body.reader->read();
+  Chunk first;
+  if (reading.ready()) {
+    auto chunk = reading.take();
+    first = CO_TRY(chunk ? std::move(chunk) : replace(response, chunk.error()));
+  }
+  finish_head(response);
+  ServerResponse out{.status = response.status,
+                     .headers = *response.headers,
+                     .body = response.body,
+                     .local = response.local,
+                     .close = response.close || host_.draining(),
+                     .kept_from_trailers = request_.kept_from_response_trailers};
+  if (response.tunnel) {
+    auto relaying = relay(response, out);
+    co_return co_await relaying;
+  }
+  auto beginning = stream_->begin(out, first);
+  CO_TRY(co_await beginning);
+  info_.bytes_sent += first.bytes.size();
+  bool last = first.last;
+  if (!last && reading.ready()) reading = response.body.reader->read();
+  // What is made here, such as by decompressing, can be at hand for ever.
+  for (TurnBudget budget(kPiecesATurn); !last;) {
+    if (budget.spent(request_.loop)) {
+      auto turn = next_turn(request_.loop);
+      CO_TRY(co_await turn);
+    }
+    auto chunk = co_await reading;
+    if (!chunk) co_return std::unexpected(std::move(chunk).error());
+    auto sending = stream_->send(*chunk);
+    CO_TRY(co_await sending);
+    info_.bytes_sent += chunk->bytes.size();
+    last = chunk->last;
+    if (!last) reading = response.body.reader->read();
+  }
+  complete_ = true;
+  co_return Status{};
+}
+
+// Nothing has gone out yet: there is still time for a proper answer. Gives the first piece of its body.
+Result<Chunk> Exchange::replace(Response& response, const Error& why) {
+  response = failed(why);
+  if (config_->proxy_answers) answer_as_proxy(request_, response);
+  response.close = true;
+  if (response.body.empty()) return Chunk{{}, true};
+  return response.body.reader->read().take();
+}
+
+// A tunnel may last for days: it holds on to what is needed at its end, and lets the snapshot go.
+void Exchange::let_go_of_config(Response& response) {
+  kept_.emplace(config_->metrics, config_->observer);
+  request_.own_bytes();
+  response.headers->own_bytes();
+  config_.release();
+}
+
+Task<void> Exchange::relay(Response& response, ServerResponse& answer) {
+  const Nanos idle = config_->stream_idle_timeout;
+  auto beginning = stream_->begin(answer, {});
+  CO_TRY(co_await beginning);
+  std::string_view early;
+  Stream& client = stream_->become_tunnel(early);
+  let_go_of_config(response);
+  metrics().upgrades->add();
+  metrics().upgrades_active->add();
+  Tunnel tunnel(client, *response.tunnel, idle);
+  auto relaying = tunnel.run(early);
+  auto relayed = co_await relaying;
+  metrics().upgrades_active->sub();
+  info_.bytes_received += tunnel.bytes_to_upstream;
+  info_.bytes_sent += tunnel.bytes_to_client;
+  complete_ = relayed.has_value();
+  co_return relayed;
+}
+
+void Exchange::finish(const Response& response) {
+  const ServerMetrics& metrics = this->metrics();
+  metrics.requests_active->sub();
+  info_.bytes_received += stream_->body_bytes_read();
+  if (!complete_ && !cut_ && (gone_ || stream_->is_broken())) {
+    info_.set(ResponseFlag::downstream_connection_ended);
+    info_.details = "downstream_remote_disconnect";
+    metrics.requests_reset->add();
+    if (!head_sent_) info_.code = 0;
+  }
+  if (info_.code >= 100) metrics.responses[info_.code / 100U - 1]->add();
+  if (info_.has(ResponseFlag::downstream_protocol_error)) metrics.requests_malformed->add();
+  if (info_.code == 413 || info_.code == 414 || info_.code == 431) metrics.requests_too_large->add();
+  if (info_.code == 408) metrics.requests_timeout->add();
+  const SteadyTime now = request_.loop.now();
+  info_.upstream_last_byte = now;
+  metrics.request_time->record_nanos((now - info_.start).count());
+  if (const ExchangeObserver* observer = this->observer()) observer->finished(request_, response, now);
+}
+
+}  // namespace sluice

@@ -1,0 +1,81 @@
+// One request of a client from its head to the log: made a Request, handled, answered.
+//
+// Lives as long as its stream; ended by whoever runs it, also in the middle.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "http/server_session.h"
+#include "pipeline/message.h"
+#include "serve/config_slot.h"
+#include "serve/listener.h"
+
+namespace sluice {
+
+// Where an exchange takes place, and who is told how it goes.
+class ExchangeHost {
+ public:
+  virtual Loop& loop() const = 0;
+  virtual Upstreams* upstreams() const = 0;  // null where nothing is forwarded
+  virtual const SocketAddress& peer() const = 0;
+  virtual const SocketAddress& local_address() const = 0;
+  virtual uint64_t connection_id() const = 0;
+  // No further request is wanted.
+  virtual bool draining() const = 0;
+  // Nobody waits for the answer: cancels what runs the exchange.
+  virtual void client_gone() = 0;
+
+ protected:
+  ~ExchangeHost() = default;
+};
+
+class Exchange final : private ServerStream::Owner {
+ public:
+  // Of the moment at which its first byte was there.
+  struct Start {
+    SteadyTime steady;
+    WallTime wall;
+  };
+  Exchange(ExchangeHost& host, ServerStreamPtr stream, ConfigSlot::Lease config, Arena& arena, Start start);
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+  // With all that lies in the arena. run() must be done.
+  ~Exchange();
+
+  // Has it answered, and logs it; then nothing of it runs any more. An Error: the connection is of no further use.
+  Task<void> run();
+
+ private:
+  void client_gone() override;
+  Task<Response> handle();
+  Response failed(const Error& error);
+  Task<void> answer(Response& response);
+  Result<Chunk> replace(Response& response, const Error& why);
+  void finish_head(Response& response);
+  Task<void> relay(Response& response, ServerResponse& answer);
+  void let_go_of_config(Response& response);
+  void finish(const Response& response);
+
+  const ServerMetrics& metrics() const { return kept_ ? *kept_->metrics : *config_->metrics; }
+  const ExchangeObserver* observer() const { return kept_ ? kept_->observer.get() : config_->observer.get(); }
+
+  struct Kept {
+    std::shared_ptr<const ServerMetrics> metrics;
+    std::shared_ptr<const ExchangeObserver> observer;
+  };
+  ExchangeHost& host_;
+  Arena& arena_;
+  ServerStreamPtr stream_;
+  ConfigSlot::Lease config_;
+  std::optional<Kept> kept_;  // set: `config_` has been given back
+  StreamInfo info_;
+  TaskGroup background_;
+  Request request_;
+  bool head_sent_ = false;
+  bool complete_ = false;  // the response has gone out whole
+  bool cut_ = false;       // it has not, and the log says why
+  bool gone_ = false;      // the client is
+};
+
+}  // namespace sluice
