@@ -72,7 +72,7 @@ class Arena {
     void* object;
     Destructor* next;
   };
-  static constexpr size_t kFirstBytes = 4096 - 64;
+  static constexpr size_t kFirstBytes = 8192 - 64;  // enough for a plain exchange
 
   static char* append(char* at, std::string_view part) {
     if (!part.empty()) std::memcpy(at, part.data(), part.size());
