@@ -18,10 +18,11 @@
 #include <vector>
 
 #include "base/random.h"
+#include "config/kinds/load_balancer.h"
 
 namespace sluice {
 
-enum class Balancing : uint8_t { round_robin, least_request, random };
+using kinds::Balancing;
 
 class Balancer {
  public:
