@@ -141,6 +141,9 @@ TEST(ProxySettings, has_defaults_and_limits) {
   EXPECT_EQ(d.jwt_cache.entries_max, 10'000u);
   EXPECT_EQ(d.jwt_cache.ttl_max, 5min);
   EXPECT_EQ(d.local_answers, LocalAnswers::envoy);
+  EXPECT_FALSE(d.destinations.list);
+  EXPECT_TRUE(
+      good<ProxySettings>("proxysettings", fmt::format("{}destinations: {{list: true}}", kTarget)).destinations.list);
   const auto s = good<ProxySettings>(
       "proxysettings",
       fmt::format("{}jwtCache: {{entriesMax: 0, ttlMax: 1s}}\nlocalAnswers: proxy\ndrainTimeout: 5s", kTarget));
@@ -153,6 +156,8 @@ TEST(ProxySettings, has_defaults_and_limits) {
        {with("jwtCache: {entriesMax: 10000001}"), "jwtCache.entriesMax: must be from 0 to 10000000"},
        {with("drainTimeout: 0s"), "drainTimeout: must be more than 0"},
        {with("localAnswers: squid"), "localAnswers: expected one of envoy, proxy"},
+       {with("destinations: {list: 2}"), "destinations.list: expected true or false"},
+       {with("destinations: {lists: true}"), "destinations.lists: unknown field; did you mean \"list\"?"},
        {with("dns: {}"), "dns: not supported yet"},
        {"targetRefs: [{group: gateway.solo.io, kind: VirtualService, name: v}]", "targetRefs[0]: expected a Gateway"}});
 }

@@ -18,6 +18,12 @@ void bind(Fields& f, JwtCache& c) {
   f.positive("ttlMax", c.ttl_max);
 }
 
+void bind(Fields& f, Destinations& d) {
+  f.optional("list", d.list,
+             "What gives a dynamic route its destination may be several hosts in the order in which they are tried, "
+             "such as `a.example, b.example:8080`, 8 at most; without it, such a text is answered 400.");
+}
+
 void bind(Fields& f, ProxySettings& s) {
   f.required("targetRefs", s.target_refs, "Gateways it holds for.");
   f.optional("jwtCache", s.jwt_cache, "Memory of verified tokens.");
@@ -25,6 +31,7 @@ void bind(Fields& f, ProxySettings& s) {
              "What the gateway's own error answers look like: as Envoy's, or a proxy's with Proxy-Status.");
   f.optional("drainTimeout", s.drain_timeout,
              "Longest time that requests may take to end when the gateway stops, or their port is closed by a change.");
+  f.optional("destinations", s.destinations, "How dynamic routes find their destination.");
   f.unsupported("dns", "Settings of the resolver.");
   f.positive("drainTimeout", s.drain_timeout);
   if (f.present("targetRefs")) f.check(!s.target_refs.empty(), "targetRefs", "must name at least one Gateway");

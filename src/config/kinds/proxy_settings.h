@@ -16,6 +16,12 @@ struct JwtCache {
 };
 void bind(Fields& f, JwtCache& cache);
 
+// Of routes whose destination comes from the request.
+struct Destinations {
+  bool list = false;  // a text may name several hosts, which are tried in this order
+};
+void bind(Fields& f, Destinations& destinations);
+
 enum class LocalAnswers : uint8_t { envoy, proxy };
 std::span<const EnumName> enum_names(LocalAnswers);
 
@@ -24,6 +30,7 @@ struct ProxySettings {
   JwtCache jwt_cache;
   LocalAnswers local_answers = LocalAnswers::envoy;
   Nanos drain_timeout = 30s;
+  Destinations destinations;
 };
 void bind(Fields& f, ProxySettings& settings);
 

@@ -43,26 +43,13 @@ void bind(Fields& f, Upstream& u) {
   f.optional("static", u.static_hosts, "Hosts that are listed here.");
   f.optional("connectionConfig", u.connection_config, "How connections are made.");
   f.optional("circuitBreakers", u.circuit_breakers, "Limits on the use of this upstream.");
+  f.optional("loadBalancerConfig", u.load_balancer_config, "Which endpoint a request goes to.");
+  f.optional("outlierDetection", u.outlier_detection, "Endpoints that fail are left out for a while.");
   f.unsupported({"kube", "consul", "aws", "awsEc2", "azure", "gcp", "pipe", "ai"});
-  f.unsupported({"sslConfig",
-                 "useHttp2",
-                 "initialStreamWindowSize",
-                 "initialConnectionWindowSize",
-                 "maxConcurrentStreams",
-                 "overrideStreamErrorOnInvalidHttpMessage",
-                 "protocolSelection",
-                 "loadBalancerConfig",
-                 "healthChecks",
-                 "outlierDetection",
-                 "failover",
-                 "respectDnsTtl",
-                 "dnsRefreshRate",
-                 "httpProxyHostname",
-                 "httpConnectHeaders",
-                 "httpConnectSslConfig",
-                 "proxyProtocolVersion",
-                 "preconnectPolicy",
-                 "ignoreHealthOnHostRemoval",
+  f.unsupported({"sslConfig", "useHttp2", "initialStreamWindowSize", "initialConnectionWindowSize",
+                 "maxConcurrentStreams", "overrideStreamErrorOnInvalidHttpMessage", "protocolSelection", "healthChecks",
+                 "failover", "respectDnsTtl", "dnsRefreshRate", "httpProxyHostname", "httpConnectHeaders",
+                 "httpConnectSslConfig", "proxyProtocolVersion", "preconnectPolicy", "ignoreHealthOnHostRemoval",
                  "disableIstioAutoMtls"});
   f.ignored("discoveryMetadata", "Kept by discovery.");
   f.ignored("namespacedStatuses", "Kept by Gloo.");

@@ -8,6 +8,8 @@
 
 #include "base/time.h"
 #include "config/kinds/circuit_breakers.h"
+#include "config/kinds/load_balancer.h"
+#include "config/kinds/outlier_detection.h"
 
 namespace sluice::kinds {
 
@@ -32,6 +34,8 @@ struct Upstream {
   StaticUpstream static_hosts;  // `static`
   ConnectionConfig connection_config;
   std::optional<CircuitBreakers> circuit_breakers;
+  LoadBalancerConfig load_balancer_config;
+  std::optional<OutlierDetection> outlier_detection;  // nothing: only connects that fail leave a host out
 };
 void bind(Fields& f, Upstream& upstream);
 

@@ -16,6 +16,109 @@ discoveryMetadata: {labels: {a: b}}
   EXPECT_EQ(good<Upstream>("us", "static: {hosts: [{addr: '::1', port: 80}]}").connection_config.connect_timeout, 5s);
 }
 
+constexpr std::string_view kHost = "static: {hosts: [{addr: a, port: 1}]}\n";
+
+TEST(Upstream, reads_how_endpoints_are_chosen) {
+  const auto balancer = [](std::string_view config) {
+    return good<Upstream>("us", fmt::format("{}loadBalancerConfig: {{{}}}", kHost, config)).load_balancer_config;
+  };
+  EXPECT_EQ(good<Upstream>("us", kHost).load_balancer_config.balancing, Balancing::round_robin);
+  EXPECT_EQ(balancer("").balancing, Balancing::round_robin);
+  EXPECT_EQ(balancer("").healthy_panic_threshold, 50);
+  EXPECT_EQ(balancer("roundRobin: {}").balancing, Balancing::round_robin);
+  EXPECT_EQ(balancer("random: {}").balancing, Balancing::random);
+  EXPECT_EQ(balancer("leastRequest: {}").balancing, Balancing::least_request);
+  EXPECT_EQ(balancer("leastRequest: {choiceCount: 0}").choice_count, 2u);
+  EXPECT_EQ(balancer("leastRequest: {choiceCount: 5}, healthyPanicThreshold: 12.5").choice_count, 5u);
+  EXPECT_EQ(balancer("healthyPanicThreshold: 0").healthy_panic_threshold, 0);
+  EXPECT_EQ(
+      balancer("updateMergeWindow: 0s, useHostnameForHashing: false, closeConnectionsOnHostSetChange: false").balancing,
+      Balancing::round_robin);
+}
+
+TEST(Upstream, refuses_what_its_balancer_cannot_do) {
+  const auto with = [](std::string_view config) { return fmt::format("{}loadBalancerConfig: {{{}}}", kHost, config); };
+  expect_bad(
+      "us",
+      {
+          {with("ringHash: {}"), "loadBalancerConfig.ringHash: not supported yet"},
+          {with("maglev: {}"), "loadBalancerConfig.maglev: not supported yet"},
+          {with("localityWeightedLbConfig: {}"), "loadBalancerConfig.localityWeightedLbConfig: not supported yet"},
+          {with("roundRobin: {slowStartConfig: {}}"),
+           "loadBalancerConfig.roundRobin.slowStartConfig: not supported yet"},
+          {with("leastRequest: {slowStartConfig: {}}"),
+           "loadBalancerConfig.leastRequest.slowStartConfig: not supported yet"},
+          {with("leastRequest: {choiceCount: 1}"), "loadBalancerConfig.leastRequest.choiceCount: must be at least 2"},
+          {with("roundRobin: {}, random: {}"), "loadBalancerConfig.random: only one of roundRobin, random may be set"},
+          {with("healthyPanicThreshold: 101"), "loadBalancerConfig.healthyPanicThreshold: must be from 0 to 100"},
+          {with("healthyPanicThreshold: -1"), "loadBalancerConfig.healthyPanicThreshold: must be from 0 to 100"},
+          {with("updateMergeWindow: -1s"), "loadBalancerConfig.updateMergeWindow: must not be negative"},
+          {with("updateMergeWindow: 1s"), "loadBalancerConfig.updateMergeWindow: warning: has no effect"},
+          {with("useHostnameForHashing: true"), "loadBalancerConfig.useHostnameForHashing: warning: has no effect"},
+          {with("closeConnectionsOnHostSetChange: true"),
+           "loadBalancerConfig.closeConnectionsOnHostSetChange: not supported yet"},
+      });
+}
+
+TEST(Upstream, reads_outlier_detection) {
+  const auto detection = [](std::string_view config) {
+    return *good<Upstream>("us", fmt::format("{}outlierDetection: {{{}}}", kHost, config)).outlier_detection;
+  };
+  EXPECT_FALSE(good<Upstream>("us", kHost).outlier_detection);
+  const OutlierDetection usual = detection("interval: 10s");
+  EXPECT_EQ(usual.consecutive_5xx, 5u);
+  EXPECT_EQ(usual.base_ejection_time, 30s);
+  EXPECT_EQ(usual.max_ejection_percent, 10u);
+  EXPECT_EQ(usual.enforcing_consecutive_gateway_failure, 0u);
+  EXPECT_FALSE(usual.split_external_local_origin_errors);
+  const OutlierDetection all = detection(
+      "consecutive5xx: 1, interval: 2s, baseEjectionTime: 3s, maxEjectionPercent: 4, enforcingConsecutive5xx: 5, "
+      "enforcingSuccessRate: 6, successRateMinimumHosts: 7, successRateRequestVolume: 8, successRateStdevFactor: 9, "
+      "consecutiveGatewayFailure: 10, enforcingConsecutiveGatewayFailure: 11, splitExternalLocalOriginErrors: true, "
+      "consecutiveLocalOriginFailure: 12, enforcingConsecutiveLocalOriginFailure: 13, "
+      "enforcingLocalOriginSuccessRate: 14");
+  EXPECT_EQ(all.consecutive_5xx, 1u);
+  EXPECT_EQ(all.interval, 2s);
+  EXPECT_EQ(all.base_ejection_time, 3s);
+  EXPECT_EQ(all.max_ejection_percent, 4u);
+  EXPECT_EQ(all.enforcing_consecutive_5xx, 5u);
+  EXPECT_EQ(all.enforcing_success_rate, 6u);
+  EXPECT_EQ(all.success_rate_minimum_hosts, 7u);
+  EXPECT_EQ(all.success_rate_request_volume, 8u);
+  EXPECT_EQ(all.success_rate_stdev_factor, 9u);
+  EXPECT_EQ(all.consecutive_gateway_failure, 10u);
+  EXPECT_EQ(all.enforcing_consecutive_gateway_failure, 11u);
+  EXPECT_TRUE(all.split_external_local_origin_errors);
+  EXPECT_EQ(all.consecutive_local_origin_failure, 12u);
+  EXPECT_EQ(all.enforcing_consecutive_local_origin_failure, 13u);
+  EXPECT_EQ(all.enforcing_local_origin_success_rate, 14u);
+  EXPECT_EQ(detection("interval: 1s, consecutive_5xx: 7").consecutive_5xx, 7u);
+}
+
+TEST(Upstream, with_a_mistake_in_its_outlier_detection_is_refused) {
+  const auto with = [](std::string_view config) { return fmt::format("{}outlierDetection: {{{}}}", kHost, config); };
+  expect_bad(
+      "us",
+      {
+          {with(""), "outlierDetection.interval: is required"},
+          {with("interval: 0s"), "outlierDetection.interval: must be more than 0"},
+          {with("interval: 1s, baseEjectionTime: 0s"), "outlierDetection.baseEjectionTime: must be more than 0"},
+          {with("interval: 1s, maxEjectionPercent: 101"), "outlierDetection.maxEjectionPercent: must be from 0 to 100"},
+          {with("interval: 1s, enforcingConsecutive5xx: 101"),
+           "outlierDetection.enforcingConsecutive5xx: must be from 0 to 100"},
+          {with("interval: 1s, enforcingSuccessRate: 101"),
+           "outlierDetection.enforcingSuccessRate: must be from 0 to 100"},
+          {with("interval: 1s, enforcingConsecutiveGatewayFailure: 101"),
+           "outlierDetection.enforcingConsecutiveGatewayFailure: must be from 0 to 100"},
+          {with("interval: 1s, enforcingConsecutiveLocalOriginFailure: 101"),
+           "outlierDetection.enforcingConsecutiveLocalOriginFailure: must be from 0 to 100"},
+          {with("interval: 1s, enforcingLocalOriginSuccessRate: 101"),
+           "outlierDetection.enforcingLocalOriginSuccessRate: must be from 0 to 100"},
+          {with("interval: 1s, consecutive5xx: -1"), "outlierDetection.consecutive5xx: expected a whole number"},
+          {with("interval: 1s, maxEjectionTime: 5s"), "outlierDetection.maxEjectionTime: unknown field"},
+      });
+}
+
 TEST(Upstream, with_a_mistake_is_refused) {
   expect_bad(
       "us",

@@ -78,6 +78,13 @@ std::string domain_error(std::string_view domain) {
                      json_quote(printable(domain, 100)));
 }
 
+// Few routes have one, and there may be many routes.
+void read_retries(Fields& f, std::shared_ptr<const Retries>& into, std::string_view doc) {
+  std::optional<Retries> retries;
+  f.optional("retries", retries, doc);
+  if (retries) into = std::make_shared<const Retries>(*std::move(retries));
+}
+
 }  // namespace
 
 std::span<const EnumName> enum_names(RedirectCode) {
@@ -181,12 +188,14 @@ void bind(Fields& f, RouteOptions& o) {
   f.optional("prefixRewrite", o.prefix_rewrite, "Put in place of the prefix (or whole path) that matched.");
   f.optional("hostRewrite", o.host_rewrite, "Host that the upstream sees.");
   f.optional("headerManipulation", o.header_manipulation, "Header changes.");
+  read_retries(f, o.retries,
+               "When requests are tried again; in place of the virtual host's, of which nothing is kept.");
   f.options(o.filters, OptionLevel::route);
   f.not_negative("timeout", o.timeout);
   f.not_negative("idleTimeout", o.idle_timeout);
   check_rewrite(f, "prefixRewrite", o.prefix_rewrite);
   check_authority(f, "hostRewrite", o.host_rewrite);
-  for (const std::string_view name : {"timeout", "idleTimeout", "prefixRewrite", "hostRewrite"})
+  for (const std::string_view name : {"timeout", "idleTimeout", "prefixRewrite", "hostRewrite", "retries"})
     if (f.present(name)) o.only_forwarding.push_back({{"options", name}, f.place_of(name)});
   const auto note_headers = [&](std::string_view list, bool is_set) {
     const std::string_view parent = "headerManipulation";
@@ -234,6 +243,7 @@ void bind(Fields& f, Route& r) {
 
 void bind(Fields& f, VirtualHostOptions& o) {
   f.optional("headerManipulation", o.header_manipulation, "Header changes for all routes.");
+  read_retries(f, o.retries, "When requests of routes without retries of their own are tried again.");
   f.options(o.filters, OptionLevel::virtual_host);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -12,6 +13,7 @@
 #include "base/time.h"
 #include "config/kinds/header_manipulation.h"
 #include "config/kinds/matcher.h"
+#include "config/kinds/retries.h"
 #include "config/option_field.h"
 
 namespace sluice::kinds {
@@ -95,7 +97,8 @@ struct RouteOptions {
   std::string prefix_rewrite;         // empty: none
   std::string host_rewrite;           // empty: none
   HeaderManipulation header_manipulation;
-  OptionSet filters;  // OptionLevel::route
+  std::shared_ptr<const Retries> retries;  // null: those of the virtual host; else in their place entirely
+  OptionSet filters;                       // OptionLevel::route
 
   // Which of these were set although they mean nothing unless requests are forwarded, and where. Empty once
   // the route is read.
@@ -117,7 +120,8 @@ void bind(Fields& f, Route& route);
 
 struct VirtualHostOptions {
   HeaderManipulation header_manipulation;
-  OptionSet filters;  // OptionLevel::virtual_host
+  std::shared_ptr<const Retries> retries;  // of routes without their own; null: none
+  OptionSet filters;                       // OptionLevel::virtual_host
 };
 void bind(Fields& f, VirtualHostOptions& options);
 

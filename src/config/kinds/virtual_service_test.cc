@@ -40,6 +40,19 @@ TEST(VirtualService, takes_every_form_of_domain) {
     EXPECT_EQ(host(fmt::format("virtualHost: {{domains: ['{}']}}", domain)).domains.at(0), domain);
 }
 
+TEST(VirtualService, reads_retries_of_routes_and_of_the_virtual_host) {
+  const VirtualHost h = host(R"(virtualHost: {options: {retries: {retryOn: 5xx, numRetries: 3}}, routes: [
+    {routeAction: {dynamicForwardProxy: {}}, options: {retries: {retryOn: connect-failure, perTryTimeout: 1s}}},
+    {routeAction: {dynamicForwardProxy: {}}, options: {retries: {}}}, {routeAction: {dynamicForwardProxy: {}}}]})");
+  EXPECT_EQ(h.options.retries->num_retries, 3u);
+  EXPECT_TRUE(h.options.retries->retry_on.has(RetryOn::server_error));
+  EXPECT_TRUE(h.routes[0].options.retries->retry_on.has(RetryOn::connect_failure));
+  EXPECT_EQ(h.routes[0].options.retries->per_try_timeout, 1s);
+  EXPECT_TRUE(h.routes[1].options.retries);  // an empty one: never, whatever the virtual host says
+  EXPECT_FALSE(h.routes[2].options.retries);
+  EXPECT_FALSE(host("virtualHost: {}").options.retries);
+}
+
 TEST(VirtualService, reads_actions) {
   const auto single = std::get<RouteAction>(route("routeAction: {single: {upstream: {name: u, namespace: x}}}").action);
   EXPECT_EQ(std::get<Destination>(single.destination).upstream, (ObjectRef{"u", "x"}));
@@ -167,7 +180,10 @@ TEST(VirtualService, with_a_mistake_is_refused) {
           {"virtualHost: {}\nvirtualHosts: {}", "virtualHosts: unknown field; did you mean \"virtualHost\"?"},
           {"virtualHost: {options: {timeout: 5s}}", "virtualHost.options.timeout: unknown field"},
           {"virtualHost: {options: {jwt: {}}}", "virtualHost.options.jwt: not supported yet"},
-          {"virtualHost: {options: {retries: {}}}", "virtualHost.options.retries: not supported yet"},
+          {"virtualHost: {options: {retries: {retryOn: cancelled}}}",
+           "virtualHost.options.retries.retryOn: \"cancelled\" is not supported yet"},
+          {"virtualHost: {routes: [{routeAction: {}, options: {retries: {numRetries: x}}}]}",
+           "virtualHost.routes[0].options.retries.numRetries: expected a whole number"},
           {in_route(""), "virtualHost.routes[0].routeAction: invalid route: route must specify an action"},
           {in_route("routeAction: {}, redirectAction: {}"), "virtualHost.routes[0].redirectAction: only one of"},
           {in_route("delegateAction: {}"), "virtualHost.routes[0].delegateAction: not supported yet"},
