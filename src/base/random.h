@@ -24,4 +24,7 @@ class Random {
   uint64_t state_;
 };
 
+// From the system, for whoever has no reason for another.
+uint64_t random_seed();
+
 }  // namespace sluice

@@ -89,6 +89,8 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
     auto common = std::make_shared<Cluster>(name, upstream.circuit_breakers.value_or(kinds::CircuitBreakers{}),
                                             options_.workers, metrics_);
     common->connect_timeout = upstream.connection_config.connect_timeout;
+    common->balancing = upstream.load_balancer_config;
+    if (upstream.outlier_detection) common->detect_outliers(*upstream.outlier_detection);
     made->cluster = std::move(common);
     for (const kinds::StaticHost& host : upstream.static_hosts.hosts) {
       const auto address = IpAddress::parse(host.addr);
@@ -126,7 +128,10 @@ Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const Config
   standing.guard = TRY(guard_for(&service));
   if (!dynamic_) return make_no_cluster("solo_io_generated_dfp");  // in a trial
   return make_dynamic_upstream(dynamic_, standing.guard,
-                               {route.host_rewrite, to_lower(route.auto_host_rewrite_header), place},
+                               {.host_rewrite = route.host_rewrite,
+                                .host_header = to_lower(route.auto_host_rewrite_header),
+                                .place = place,
+                                .lists = settings_->destinations.list},
                                t_.dynamic_metrics_);
 }
 
@@ -200,8 +205,10 @@ std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::
                   breakers.max_retries.value_or(3), breakers.track_remaining, config.save_upstream_address);
   return kept_.get<DynamicCluster>(key, [&] {
     auto made = std::make_shared<DynamicCluster>();
-    made->cluster =
+    auto common =
         std::make_shared<Cluster>("solo_io_generated_dfp:" + hex_hash(key), breakers, options_.workers, metrics_);
+    common->balancing.balancing = kinds::Balancing::least_request;  // S10
+    made->cluster = std::move(common);
     made->resolver = resolver;
     made->save_upstream_address = config.save_upstream_address;
     return made;

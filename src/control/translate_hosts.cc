@@ -5,6 +5,7 @@
 #include "control/domain_conflicts.h"
 #include "control/translating.h"
 #include "route/terminals.h"
+#include "upstream/retry_policy.h"
 
 namespace sluice {
 
@@ -236,6 +237,11 @@ Result<std::unique_ptr<RouteEntry>> Translating::build_entry(const ConfigObject&
   entry->matcher = std::move(*compiled);
   entry->timeout = route.options.timeout.value_or(15s);
   entry->idle_timeout = route.options.idle_timeout;
+  // A route's policy replaces its virtual host's entirely.
+  if (const auto& retries = route.options.retries ? route.options.retries : host.options.retries) {
+    entry->retry_policy = std::make_shared<const RetryPolicy>(*retries);
+    entry->retries = entry->retry_policy.get();
+  }
   entry->prefix_rewrite = route.options.prefix_rewrite;
   entry->host_rewrite = route.options.host_rewrite;
   const kinds::HeaderManipulation* levels[] = {destination ? &destination->options.header_manipulation : nullptr,

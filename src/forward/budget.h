@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/random.h"
 #include "forward/cluster.h"
 #include "net/dialer.h"
 
@@ -74,6 +75,7 @@ class ClusterConnections {
   ConnectionBudget& budget;
   const std::shared_ptr<const Cluster> cluster;
   Dialer& dialer;
+  Random random{random_seed()};  // for choices and jitter
 
  private:
   friend class UpstreamConnection;

@@ -8,7 +8,19 @@ using enum MetricType;
 constexpr MetricFamily kRequests{"envoy_cluster_upstream_rq_total", "Requests sent to the cluster."};
 constexpr MetricFamily kResponses{"envoy_cluster_upstream_rq_xx", "Responses by class of status code."};
 constexpr MetricFamily kTimeouts{"envoy_cluster_upstream_rq_timeout", "Requests that ran into the route's timeout."};
-constexpr MetricFamily kRetries{"envoy_cluster_upstream_rq_retry", "Requests sent once more on a fresh connection."};
+constexpr MetricFamily kRetries{"envoy_cluster_upstream_rq_retry", "Requests tried again."};
+constexpr MetricFamily kRetrySuccess{"envoy_cluster_upstream_rq_retry_success",
+                                     "Requests whose retry got an answer that is not tried again."};
+constexpr MetricFamily kRetryOverflow{"envoy_cluster_upstream_rq_retry_overflow",
+                                      "Requests not tried again because of maxRetries."};
+constexpr MetricFamily kRetryLimit{"envoy_cluster_upstream_rq_retry_limit_exceeded",
+                                   "Requests not tried again because of numRetries."};
+constexpr MetricFamily kRetryWaits{"envoy_cluster_upstream_rq_retry_backoff_exponential",
+                                   "Retries that waited as retryBackOff says."};
+constexpr MetricFamily kRetryWaitsAsked{"envoy_cluster_upstream_rq_retry_backoff_ratelimited",
+                                        "Retries that waited as a header of the response asked for."};
+constexpr MetricFamily kPerTryTimeout{"envoy_cluster_upstream_rq_per_try_timeout",
+                                      "Tries that ran into perTryTimeout."};
 constexpr MetricFamily kReset{"envoy_cluster_upstream_rq_rx_reset",
                               "Requests whose connection the upstream ended or broke."};
 constexpr MetricFamily kCancelled{"envoy_cluster_upstream_rq_cancelled",
@@ -60,6 +72,12 @@ std::vector<MetricFamily> cluster_metric_families() {
           kReceived,
           kSent,
           kRetriesActive,
+          kRetrySuccess,
+          kRetryOverflow,
+          kRetryLimit,
+          kRetryWaits,
+          kRetryWaitsAsked,
+          kPerTryTimeout,
           kRemainingConnections,
           kRemainingRequests,
           kRemainingPending,
@@ -90,6 +108,12 @@ ClusterMetrics::ClusterMetrics(Metrics& registry, const std::string& cluster)
   bytes_received = count(kReceived);
   bytes_sent = count(kSent);
   retries_active = count(kRetriesActive);
+  retry_success = count(kRetrySuccess);
+  retry_overflow = count(kRetryOverflow);
+  retry_limit_exceeded = count(kRetryLimit);
+  retry_waits = count(kRetryWaits);
+  retry_waits_asked = count(kRetryWaitsAsked);
+  per_try_timeouts = count(kPerTryTimeout);
 }
 
 Cluster::Cluster(std::string cluster_name, const kinds::CircuitBreakers& breakers, unsigned thread_count,
@@ -103,6 +127,19 @@ Cluster::Cluster(std::string cluster_name, const kinds::CircuitBreakers& breaker
       threads(thread_count),
       metrics(registry, name) {
   come_into_force();
+}
+
+void Cluster::detect_outliers(const kinds::OutlierDetection& detection) {
+  outlier_detection = detection;
+  ejections.emplace(*metrics.set, Labels{{"envoy_cluster_name", name}});
+}
+
+EndpointSet::Options Cluster::endpoint_options(uint64_t seed) const {
+  return {.balancing = balancing,
+          .detection = outlier_detection ? &*outlier_detection : nullptr,
+          .metrics = ejections ? &*ejections : nullptr,
+          .name = name,
+          .seed = seed};
 }
 
 void Cluster::come_into_force() const {

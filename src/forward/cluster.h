@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "base/time.h"
 #include "config/kinds/circuit_breakers.h"
+#include "upstream/endpoint_set.h"
 
 namespace sluice {
 
@@ -37,6 +38,12 @@ struct ClusterMetrics {
   Counter* bytes_received;
   Counter* bytes_sent;
   Gauge* retries_active;
+  Counter* retry_success;
+  Counter* retry_overflow;
+  Counter* retry_limit_exceeded;
+  Counter* retry_waits;
+  Counter* retry_waits_asked;
+  Counter* per_try_timeouts;
 };
 
 struct Cluster {
@@ -49,9 +56,16 @@ struct Cluster {
   uint32_t retries_max = 3;
   bool track_remaining = false;  // tell what is left of each limit in metrics
   unsigned threads = 1;          // that share these limits
+  kinds::LoadBalancerConfig balancing;
+  std::optional<kinds::OutlierDetection> outlier_detection;
+  std::optional<EjectionMetrics> ejections;  // with detection
   ClusterMetrics metrics;
 
   Cluster(std::string cluster_name, const kinds::CircuitBreakers& breakers, unsigned thread_count, Metrics& registry);
+
+  void detect_outliers(const kinds::OutlierDetection& detection);
+  // For its endpoints, or those of one of its destinations.
+  EndpointSet::Options endpoint_options(uint64_t seed) const;
 
   // When it is (again) what its name stands for: its limits are those that are told.
   void come_into_force() const;

@@ -20,6 +20,15 @@ UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a
   pool.cluster->metrics.connections_active->add(1);
 }
 
+void UpstreamConnection::connected(const SocketAddress& to, std::unique_ptr<ClientSession> on) {
+  if (address != to) {
+    address = to;
+    address_text = to.to_string();
+  }
+  session = std::move(on);
+  local_text = session->local_address().to_string();
+}
+
 UpstreamConnection::~UpstreamConnection() {
   --pool.open_;
   pool.connections.closed();
@@ -140,7 +149,6 @@ Event::Await ConnectionPool::Pending::until_free(SteadyTime deadline) {
 
 void ConnectionPool::drop_others(std::span<const SocketAddress> allowed) {
   allowed_.emplace(allowed.begin(), allowed.end());
-  memory.forget_others(allowed);
   for (UpstreamConnection* connection = first_; connection;) {
     UpstreamConnection* next = connection->next_;
     if (!is_among(allowed, connection->address)) connection->wake();

@@ -12,7 +12,6 @@
 
 #include "forward/budget.h"
 #include "forward/cluster.h"
-#include "forward/connect_memory.h"
 #include "http/client_session.h"
 #include "io/loop.h"
 
@@ -27,8 +26,11 @@ class UpstreamConnection final : private Waiter {
   UpstreamConnection& operator=(const UpstreamConnection&) = delete;
   ~UpstreamConnection();
 
-  const SocketAddress address;
-  const std::string address_text;
+  // To one of several addresses, the one that took it.
+  void connected(const SocketAddress& to, std::unique_ptr<ClientSession> on);
+
+  SocketAddress address;  // until it is connected, the first that is tried
+  std::string address_text;
   std::string local_text;                  // this end's "ip:port", once connected
   std::unique_ptr<ClientSession> session;  // null until it is connected
   uint64_t uses = 0;                       // requests sent on it
@@ -148,9 +150,7 @@ class ConnectionPool {
     bool told_ = false;
     std::list<Pending*>::iterator place_;
   };
-  ConnectMemory memory;
   size_t exchanges = 0;
-  size_t turn = 0;  // counts up, for whoever spreads requests over addresses
 
   Loop& loop;
   ClusterConnections& connections;

@@ -8,6 +8,7 @@
 #include "forward/exchange.h"
 #include "forward/failures.h"
 #include "forward/static_upstream.h"
+#include "upstream/hosts_list.h"
 
 namespace sluice {
 namespace {
@@ -54,7 +55,8 @@ struct Judgement {
 
 // One host and port, as one worker knows it: its connections, and the addresses that may be connected to.
 struct Destination {
-  Destination(Loop& loop, ClusterConnections& connections) : pool(loop, connections) {}
+  Destination(Loop& loop, ClusterConnections& connections)
+      : pool(loop, connections), set(connections.cluster->endpoint_options(connections.random.next())) {}
 
   std::string text;  // the authority as requests spell it: the key
   std::string host;  // canonical
@@ -62,8 +64,10 @@ struct Destination {
   uint16_t port = 0;
   std::string canonical;  // "host:port", for logs
   ConnectionPool pool;
-  bool used = false;                  // since the last look for one to give up
-  std::vector<Judgement> judgements;  // few: services with policies of their own may share a destination
+  EndpointSet set;                          // of the addresses that requests may go to
+  uint64_t set_generation = kNoGeneration;  // of the name's addresses
+  bool used = false;                        // since the last look for one to give up
+  std::vector<Judgement> judgements;        // few: services with policies of their own may share a destination
   std::list<Destination*>::iterator place;
 
   const Judgement* find(const AddressGuard& guard, uint64_t generation) const {
@@ -72,10 +76,17 @@ struct Destination {
     return nullptr;
   }
   const Judgement& remember(Judgement judgement);
+  // Its addresses are those that requests go to from now on.
+  void adopt(const Judgement& judgement) {
+    if (set_generation != judgement.generation) change_set(judgement);
+  }
   void drop_connections();
   void judge_again(const EgressNow& now, const DynamicMetrics& metrics);
 
  private:
+  static constexpr uint64_t kNoGeneration = UINT64_MAX;
+
+  void change_set(const Judgement& judgement);
   bool survives(Judgement& judgement, const EgressNow& now) const;
   std::optional<ConnectionPool::UnderWay::Denial> denial(const ConnectionPool::UnderWay& one,
                                                          const EgressNow& now) const;
@@ -90,6 +101,13 @@ const Judgement& Destination::remember(Judgement judgement) {
   judgements.push_back(std::move(judgement));
   drop_connections();
   return judgements.back();
+}
+
+void Destination::change_set(const Judgement& judgement) {
+  std::vector<EndpointSet::Member> members;
+  for (const SocketAddress& address : judgement.allowed) members.push_back({.address = address});
+  set.change(members);
+  set_generation = judgement.generation;
 }
 
 // To addresses that nobody may use.
@@ -217,18 +235,55 @@ class DynamicUpstream final : public Filter {
       if (const auto value = request.headers.get(route_.host_header)) request.authority = *value;
     }
     if (request.authority.empty()) return refuse(request, 400, "Empty host header", "empty_host_header");
-
+    if (route_.lists && request.authority.contains(',')) [[unlikely]]
+      return request.explanation ? explain_list(request) : go_to_one_of(request);
     if (request.explanation) return explain(request);
-    Destination* destination = mine(request).find(request.authority);
-    if (!destination) return first_time(request);
-    request.info.destination = request.arena.copy(destination->canonical);
-    if (destination->literal) return go(request, *destination, nullptr);
-    if (const AddressSet* known = cluster_->resolver->mine().cached(destination->host))
-      return go(request, *destination, known);
-    return resolve_and_go(request, request.arena.copy(destination->host));
+    auto reaching = reach(request, request.authority);
+    if (!reaching.ready()) return wait_and_go(request, std::move(reaching));
+    auto reached = reaching.take();
+    if (!reached) return std::unexpected(std::move(reached).error());
+    return go(request, *reached);
   }
 
  private:
+  // A destination that the request may go to, or why there is none.
+  struct Reached {
+    Destination* destination = nullptr;
+    Response refusal;
+  };
+
+  // From host to host, and from address to address of each, in the order in which the request names them. One that
+  // cannot be reached is passed over.
+  class Hosts final : public OtherTargets {
+   public:
+    Hosts(const DynamicUpstream& upstream, std::string_view authority, std::vector<std::string_view> hosts)
+        : upstream_(upstream), hosts_(std::move(hosts)), present_(authority) {}
+
+    Task<std::optional<ForwardTarget>> next(Request& request, Tried tried) override {
+      if (tried.empty()) at_ = 0;
+      for (; at_ < hosts_.size(); ++at_) {
+        // The upstream is told the host that it is, unless the route has it told another.
+        if (request.authority.data() == present_.data()) request.authority = present_ = hosts_[at_];
+        auto reaching = upstream_.reach(request, hosts_[at_]);
+        const Reached reached = CO_TRY(co_await reaching);
+        if (!reached.destination) {
+          if (!refusal) refusal = reached.refusal;
+          continue;
+        }
+        if (auto* endpoint = reached.destination->set.pick(tried, request.loop.now()))
+          co_return upstream_.target(*reached.destination, *endpoint);
+      }
+      co_return std::nullopt;
+    }
+    std::optional<Response> refusal;  // of the first that was refused
+
+   private:
+    const DynamicUpstream& upstream_;
+    std::vector<std::string_view> hosts_;
+    std::string_view present_;  // what the request's authority is, if nobody has rewritten it
+    size_t at_ = 0;
+  };
+
   Response explain(Request& request) const {
     Explanation& out = *request.explanation;
     out.cluster = cluster_->cluster->name;
@@ -251,45 +306,101 @@ class DynamicUpstream final : public Filter {
     return local_reply(request, 200, "", "explained");
   }
 
+  // Each host as if it stood alone.
+  Response explain_list(Request& request) const {
+    const auto list = parse_list(request);
+    if (!list) return invalid(request, list.error());
+    Explanation& out = *request.explanation;
+    std::string destinations, classes, verdicts;
+    for (const std::string_view host : *list) {
+      request.authority = host;
+      const Response one = explain(request);
+      if (one.status != 200) return one;
+      const char* gap = destinations.empty() ? "" : ", ";
+      destinations += gap + out.destination;
+      classes += gap + out.address_class;
+      verdicts += gap + out.verdict;
+    }
+    out.destination = destinations;
+    out.address_class = classes;
+    out.verdict = verdicts;
+    return local_reply(request, 200, "", "explained");
+  }
+
+  // Every host of a list must be one; each is held against the policies by itself, when its turn comes.
+  Result<std::vector<std::string_view>> parse_list(const Request& request) const {
+    const auto list = TRY(HostsList::split(request.authority));
+    for (const std::string_view host : list.hosts()) {
+      HostScratch scratch;
+      TRY(parse_authority(host, scratch));
+    }
+    return std::vector<std::string_view>(list.hosts().begin(), list.hosts().end());
+  }
+
+  Response invalid(Request& request, const Error& why) const {
+    metrics_->invalid->add();
+    return refuse(request, 400, request.arena.copy(why.message), "invalid_destination");
+  }
+
+  Task<Response> go_to_one_of(Request& request) const {
+    auto list = parse_list(request);
+    if (!list) co_return invalid(request, list.error());
+    auto* hosts = request.arena.make<Hosts>(*this, request.authority, *std::move(list));
+    auto choosing = hosts->next(request, {});
+    auto first = CO_TRY(co_await choosing);
+    if (!first) co_return *hosts->refusal;  // none could be reached, and each said why
+    auto forwarding = forward(request, *std::move(first), hosts);
+    co_return co_await forwarding;
+  }
+
   Destinations& mine(Request& request) const {
     return request.upstreams->get<Destinations>(cluster_->id, [this](Upstreams& upstreams) {
       return std::make_unique<Destinations>(upstreams, cluster_, metrics_);
     });
   }
 
-  // This worker does not know the destination, at least not by this spelling.
-  Task<Response> first_time(Request& request) const {
-    HostScratch scratch;
-    const auto authority = parse_authority(request.authority, scratch);
-    if (!authority) {
-      metrics_->invalid->add();
-      return refuse(request, 400, request.arena.copy(authority.error().message), "invalid_destination");
-    }
-    if (authority->unresolvable_name) return unresolved(request, NameFailure::invalid_name);
-    request.info.destination = request.arena.copy(canonical_text(*authority, cluster_->default_port));
-    if (authority->address) return go(request, mine(request).add(request.authority, *authority), nullptr);
-    if (const AddressSet* known = cluster_->resolver->mine().cached(authority->host))
-      return go(request, mine(request).add(request.authority, *authority), known);
-    return resolve_and_go(request, request.arena.copy(authority->host));
+  // The destination that an authority names: resolved, and allowed.
+  Task<Reached> reach(Request& request, std::string_view to) const {
+    Destination* destination = mine(request).find(to);
+    if (!destination) return reach_first_time(request, to);
+    request.info.destination = request.arena.copy(destination->canonical);
+    if (destination->literal) return allow(request, *destination, nullptr);
+    if (const AddressSet* known = cluster_->resolver->mine().cached(destination->host))
+      return allow(request, *destination, known);
+    return resolve_and_reach(request, to, request.arena.copy(destination->host));
   }
 
-  Task<Response> resolve_and_go(Request& request, std::string_view host) const {
+  // This worker does not know the destination, at least not by this spelling.
+  Task<Reached> reach_first_time(Request& request, std::string_view to) const {
+    HostScratch scratch;
+    const auto authority = parse_authority(to, scratch);
+    if (!authority) return Reached{.refusal = invalid(request, authority.error())};
+    if (authority->unresolvable_name) return Reached{.refusal = unresolved(request, NameFailure::invalid_name)};
+    request.info.destination = request.arena.copy(canonical_text(*authority, cluster_->default_port));
+    if (authority->address) return allow(request, mine(request).add(to, *authority), nullptr);
+    if (const AddressSet* known = cluster_->resolver->mine().cached(authority->host))
+      return allow(request, mine(request).add(to, *authority), known);
+    return resolve_and_reach(request, to, request.arena.copy(authority->host));
+  }
+
+  Task<Reached> resolve_and_reach(Request& request, std::string_view to, std::string_view host) const {
     auto resolving = cluster_->resolver->mine().resolve(host);
     const NameState state = CO_TRY(co_await resolving);
-    if (!state.addresses || state.addresses->addresses.empty()) co_return unresolved(request, state.failure);
-    if (const EgressNow::Standing* now = standing(request); now && !now->guard) co_return closed(request, *now);
-    Destination* destination = mine(request).find(request.authority);
+    if (!state.addresses || state.addresses->addresses.empty())
+      co_return Reached{.refusal = unresolved(request, state.failure)};
+    if (const EgressNow::Standing* now = standing(request); now && !now->guard)
+      co_return Reached{.refusal = closed(request, *now)};
+    Destination* destination = mine(request).find(to);
     if (!destination) {
       HostScratch scratch;
-      const auto authority = parse_authority(request.authority, scratch);  // as before
-      destination = &mine(request).add(request.authority, *authority);
+      const auto authority = parse_authority(to, scratch);  // as before
+      destination = &mine(request).add(to, *authority);
     }
-    auto going = go(request, *destination, state.addresses.get());
-    co_return co_await going;
+    co_return allow(request, *destination, state.addresses.get());
   }
 
-  // Connects to what the rules allow. `addresses` is null for a literal.
-  Task<Response> go(Request& request, Destination& destination, const AddressSet* addresses) const {
+  // Held against the rules. `addresses` is null for a literal.
+  Reached allow(Request& request, Destination& destination, const AddressSet* addresses) const {
     request.info.upstream_address_saved = cluster_->save_upstream_address;
     const Judgement* judgement = destination.find(*guard_, addresses ? addresses->generation : 0);
     if (!judgement) [[unlikely]] {
@@ -299,23 +410,36 @@ class DynamicUpstream final : public Filter {
       if (!is_closed) judgement = &judge(now ? *now->guard : *guard_, destination, addresses);
       // A destination that no request may go to is the first to be given up.
       if (is_closed || judgement->refused) mine(request).demote(destination);
-      if (is_closed) return closed(request, *now);
+      if (is_closed) return {.refusal = closed(request, *now)};
     }
     if (judgement->shadowed) metrics_->shadow_refused->add();
     if (judgement->refused) {
       metrics_->refused->add();
       if (judgement->mixed) metrics_->mixed->add();
-      return refuse(request, 403, request.arena.copy(refusal_text(destination.host, *judgement->refused)),
-                    request.arena.copy(refusal_details(*judgement->refused)));
+      return {.refusal = refuse(request, 403, request.arena.copy(refusal_text(destination.host, *judgement->refused)),
+                                request.arena.copy(refusal_details(*judgement->refused)))};
     }
-    if (judgement->allowed.size() == 1) [[likely]] {
-      // Most names have one address: it is kept in the arena, as the list may change while the request connects.
-      auto* one = request.arena.make<SocketAddress>(judgement->allowed.front());
-      return forward(request, {.pool = destination.pool, .addresses = std::span(one, 1), .place = route_.place});
-    }
-    auto* all = request.arena.make<std::vector<SocketAddress>>(judgement->allowed);
-    std::rotate(all->begin(), all->begin() + static_cast<long>(destination.pool.turn++ % all->size()), all->end());
-    return forward(request, {.pool = destination.pool, .addresses = *all, .place = route_.place});
+    destination.adopt(*judgement);
+    return {.destination = &destination};
+  }
+
+  Task<Response> wait_and_go(Request& request, Task<Reached> reaching) const {
+    const Reached reached = CO_TRY(co_await reaching);
+    auto going = go(request, reached);
+    co_return co_await going;
+  }
+
+  Task<Response> go(Request& request, const Reached& reached) const {
+    if (!reached.destination) return reached.refusal;
+    EndpointSet& set = reached.destination->set;
+    // Where there is one address and nothing is tried again there is nowhere else to go.
+    const bool others = set.size() > 1 || (request.route.rules && request.route.rules->retries);
+    return forward(
+        request, target(*reached.destination, *set.pick({}, request.loop.now())),
+        others ? request.arena.make<Hosts>(*this, request.authority, std::vector{request.authority}) : nullptr);
+  }
+  ForwardTarget target(Destination& destination, EndpointSet::Endpoint& endpoint) const {
+    return {destination.pool, EndpointSet::Use(destination.set, endpoint), route_.place};
   }
 
   // Of the route's place now; nothing when nobody has told (as in tests).

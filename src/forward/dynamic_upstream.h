@@ -55,6 +55,7 @@ struct DynamicRoute {
   std::string host_rewrite;  // a literal authority; wins over the header
   std::string host_header;   // lower case; its first value is the authority, when it is there
   std::string place = {};    // EgressNow::place()
+  bool lists = false;        // ProxySettings.destinations.list: "a.example, b.example" are hosts in order
 };
 
 struct DynamicMetrics {

@@ -25,7 +25,8 @@ struct World {
     names.names.family = dns::LookupFamily::v4_only;
     cluster->cluster = std::make_shared<Cluster>("c", breakers, 1, metrics);
     cluster->resolver = pool.make(std::move(names));
-    filter = make_dynamic_upstream(cluster, guard, {}, std::make_shared<DynamicMetrics>(metrics));
+    filter = make_dynamic_upstream(cluster, guard, {.host_rewrite = {}, .host_header = {}, .lists = lists},
+                                   std::make_shared<DynamicMetrics>(metrics));
   }
   void name(std::string name, const char* address) { names.hosts[std::move(name)] = {*IpAddress::parse(address)}; }
   std::string at_upstream(std::string_view host) { return fmt::format("{}:{}", host, upstream.address.port()); }
@@ -40,6 +41,7 @@ struct World {
   std::shared_ptr<DynamicCluster> cluster = std::make_shared<DynamicCluster>();
   std::shared_ptr<AddressGuard> guard;
   std::shared_ptr<const Filter> filter;
+  bool lists = false;
 };
 
 struct Trip : UpstreamTrip {
@@ -102,6 +104,78 @@ TEST(DynamicUpstream, gives_up_refused_destinations_first) {
   EXPECT_EQ(answered(world, world.at_upstream("hot.test")), 204);
   log::set_sink(nullptr);
   EXPECT_EQ(world.upstream.peers.size(), 1u);
+}
+
+// What a request that the upstream answered said in its Host field.
+std::string host_asked(World& world, std::string authority) {
+  Trip trip(world, std::move(authority));
+  std::string head;
+  turn_until(world.loop, [&] {
+    for (TestPeer& peer : world.upstream.peers) {
+      if (!peer.hears("\r\n\r\n")) continue;
+      head = peer.heard();
+      peer.forget();
+      peer.say("HTTP/1.1 204 No Content\r\n\r\n");
+    }
+    return !head.empty() || !trip.runner.running();
+  });
+  CHECK(trip.done());
+  const size_t at = head.find("host: ");
+  if (at == std::string::npos) return fmt::format("{} {}", trip.response.status, trip.info.details);
+  return head.substr(at + 6, head.find('\r', at) - at - 6);
+}
+
+TEST(Failover, goes_to_the_first_host_of_a_list_that_can_be_reached) {
+  World world;
+  log::set_sink([](std::string_view) {});
+  TestUpstream gone(world.loop);
+  gone.stop();
+  world.name("good.test", "127.0.0.1");
+  world.name("denied.test", "10.1.2.3");
+  world.name("gone.test", "127.0.0.1");
+  world.lists = true;
+  world.open();
+  const std::string good = world.at_upstream("good.test");
+  const std::string gone_host = fmt::format("gone.test:{}", gone.address.port());
+  EXPECT_EQ(host_asked(world, good + ", " + gone_host), good);
+  EXPECT_EQ(host_asked(world, gone_host + "," + good), good) << "that cannot be connected to";
+  EXPECT_EQ(host_asked(world, "denied.test , " + good), good) << "each is held against the policies by itself";
+  EXPECT_EQ(host_asked(world, "10.0.0.1,denied.test"), "403 destination_ip_prohibited{private,default/private}");
+  EXPECT_EQ(host_asked(world, "denied.test, " + gone_host).substr(0, 4), "503 ");
+  log::set_sink(nullptr);
+}
+
+TEST(Failover, refuses_a_list_that_is_none_as_a_whole) {
+  World world;
+  world.name("good.test", "127.0.0.1");
+  world.lists = true;
+  world.open();
+  const std::string good = world.at_upstream("good.test");
+  for (const std::string& list : {good + ",", good + ", a b", "," + good, good + ",user@x", good + ",x:99999"})
+    EXPECT_EQ(host_asked(world, list), "400 invalid_destination") << list;
+  std::string many = good;
+  for (int i = 0; i < 8; ++i) many += "," + good;
+  EXPECT_EQ(host_asked(world, many), "400 invalid_destination");
+  EXPECT_TRUE(world.upstream.peers.empty());
+}
+
+TEST(Failover, is_for_those_who_asked_for_it) {
+  World world;
+  world.name("good.test", "127.0.0.1");
+  world.open();
+  const std::string good = world.at_upstream("good.test");
+  EXPECT_EQ(host_asked(world, good + "," + good), "400 invalid_destination");
+}
+
+TEST(DynamicUpstream, spreads_requests_over_the_addresses_of_a_name_and_leaves_out_those_that_fail) {
+  World world;
+  log::set_sink([](std::string_view) {});
+  world.names.hosts["two.test"] = {*IpAddress::parse("127.0.0.1"), *IpAddress::parse("127.0.0.2")};
+  world.open();
+  const std::string two = world.at_upstream("two.test");  // nobody listens on the second
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(host_asked(world, two), two);
+  EXPECT_LE(world.cluster->cluster->metrics.connect_failures->value(), 1);
+  log::set_sink(nullptr);
 }
 
 }  // namespace

@@ -5,10 +5,13 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "forward/failures.h"
+#include "forward/replay_body.h"
 #include "http/h1/client_session.h"
 #include "http/path.h"
 #include "io/loop.h"
 #include "net/dialer.h"
+#include "upstream/connect_race.h"
+#include "upstream/retry_policy.h"
 
 namespace sluice {
 namespace {
@@ -21,83 +24,124 @@ bool safe_to_send_again(const Request& request) {
 }
 
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
-class Exchange final : private ConnectionPool::UnderWay, private ClientStream::Owner {
+class Forwarding final : private ConnectionPool::UnderWay, private ClientStream::Owner {
  public:
-  Exchange(Request& request, const ForwardTarget& target)
+  Forwarding(Request& request, ForwardTarget target, OtherTargets* others)
       : UnderWay(target.pool, target.place),
         request_(request),
-        targets_(target.addresses),
-        others_(target.others),
-        cluster_(*target.pool.cluster) {
+        others_(others),
+        cluster_(*target.pool.cluster),
+        policy_(request.route.rules ? request.route.rules->retries : nullptr),
+        endpoint_(std::move(target.endpoint)),
+        retries_(policy_) {
     cluster_.metrics.requests->add();
     cluster_.metrics.requests_active->add(1);
   }
-  Exchange(const Exchange&) = delete;
-  Exchange& operator=(const Exchange&) = delete;
-  ~Exchange();
+  Forwarding(const Forwarding&) = delete;
+  Forwarding& operator=(const Forwarding&) = delete;
+  ~Forwarding();
 
   Task<Response> run();
 
  private:
+  // A timeout resets the stream, so that whoever reads or writes on it wakes up.
+  struct Timeout final : Waiter {
+    Timeout(Forwarding& f, bool each) : forwarding(f), of_one_try(each) {}
+    void wake() override { forwarding.timed_out(of_one_try); }
+    void cancel() override {}
+    Forwarding& forwarding;
+    const bool of_one_try;
+  };
+  // How a try ended: with a response, or without.
+  struct Outcome {
+    std::optional<ClientResponse> response;
+    Error error;                 // without
+    std::optional<TryEnd> end;   // without, where another try may end otherwise
+    bool of_connecting = false;  // nothing has been sent
+  };
+
   std::span<const SocketAddress> addresses() const override;
   bool end(const Denial& why) override;
   bool is_over() const;
   void break_off(const Error& why);
   void drop_connection();
-  // The route's timeout: resets the stream, so that whoever reads or writes on it wakes up.
-  struct RouteTimeout final : Waiter {
-    explicit RouteTimeout(Exchange& e) : exchange(e) {}
-    void wake() override;
-    void cancel() override {}
-    Exchange& exchange;
-  };
-  Task<void> get_connection(bool fresh);
+  void timed_out(bool of_one_try);
+
+  Task<Outcome> try_once();
+  Task<void> get_connection();
   Task<void> wait_for_connection();
-  SteadyTime after_timeout() const;
-  void begin_timeout();
-  void fail_late();
-  void not_connected(const Error& error);
-  Task<void> connect();
-  Task<void> connect_to(const SocketAddress& address);
-  Task<void> establish(const SocketAddress& address);
-  void tell_failed(const Error& error, Nanos pause) const;
+  bool take_any();
+  void go_to(ForwardTarget target);
+  Task<bool> connect();
+  Task<bool> race();
+  void learn_from(const ConnectRace& race);
+  void tell_failed(const SocketAddress& address, const Error& error, Nanos pause) const;
   void tell_connected() const;
-  std::span<const SocketAddress> in_order() const;
   void open_stream();
   void request_sent() override;
   void request_broke(Error why) override;
-  Task<Response> not_answered(const Error& error);
+  Outcome failed(Error error);
+
+  Task<bool> go_again(const Outcome& outcome);
+  RetryVerdict judge(const Outcome& outcome);
+  bool may_retry();
+  Task<void> wait(Nanos pause);
+  Task<void> choose_next();
+
+  SteadyTime after_timeout() const;
+  void begin_timeout();
+  Response not_answered(const Outcome& outcome);
   Response answered(const ClientResponse& answer);
   Response fail(UpstreamFailure failure, std::string_view transport = {});
+  Response fail_late();
   Response refuse();
   Response give_up(Response answer);
-
   Nanos idle_max() const;
 
   Request& request_;
-  std::span<const SocketAddress> targets_;
-  OtherHosts* const others_;
+  OtherTargets* const others_;
   const Cluster& cluster_;
-  std::unique_ptr<UpstreamConnection> connection_;
-  Stream* dialed_ = nullptr;         // while it is connected
-  std::optional<Response> failure_;  // nothing to wait for any more
+  const RetryPolicy* const policy_;  // null: none
+  EndpointSet::Use endpoint_;
+  std::vector<const EndpointSet::Endpoint*> tried_;
+  RetryCount retries_;
+  ReplayBody* replay_ = nullptr;  // where a body may have to be sent again
 
-  ClientStreamPtr stream_;                   // on the connection
+  std::unique_ptr<UpstreamConnection> connection_;
+  ClientStreamPtr stream_;                 // on the connection
+  bool fresh_ = false;                     // none that lay in a pool will do
+  ConnectRace* race_ = nullptr;            // while it connects
+  std::vector<SocketAddress> connecting_;  // to one of these
+  std::optional<Error> connect_error_;
+  // Of tries that were given up while the body was still being sent.
+  struct Retired {
+    std::unique_ptr<ConnectionPool::User> user;
+    std::unique_ptr<UpstreamConnection> connection;
+    ClientStreamPtr stream;
+  };
+  std::vector<Retired> retired_;
+
+  std::optional<Response> failure_;          // nothing to wait for any more
   SteadyTime deadline_ = SteadyTime::max();  // the route's timeout, counted from the end of the request
-  RouteTimeout on_timeout_{*this};
+  Timeout on_timeout_{*this, false};
   Timer timeout_timer_;
+  Timeout on_try_timeout_{*this, true};
+  Timer try_timer_;
   bool timed_out_ = false;
+  bool try_timed_out_ = false;
   bool request_sent_ = false;
-  bool answered_ = false;  // with the head of a response
+  bool answered_ = false;  // with the head of a response that is passed on
   std::optional<UpstreamTunnel> tunnel_;
   std::optional<Denial> denied_;                // while it was under way
   ConnectionPool::Pending* pending_ = nullptr;  // while it waits for a connection
+  Event* pause_ = nullptr;                      // while it waits for the next try
   bool retrying_ = false;
   std::optional<Error> body_error_;  // of the client's body
 };
 
-Exchange::~Exchange() {
+Forwarding::~Forwarding() {
   timeout_timer_.disarm();
+  try_timer_.disarm();
   cluster_.metrics.requests_active->add(-1);
   if (retrying_) cluster_.metrics.retries_active->add(-1);
   if (answered_) cluster_.metrics.request_time->record_nanos((request_.loop.now() - request_.info.start).count());
@@ -105,53 +149,60 @@ Exchange::~Exchange() {
 }
 
 // Back to the pool, if it may carry another request.
-void Exchange::drop_connection() {
+void Forwarding::drop_connection() {
   if (stream_) {
     cluster_.metrics.bytes_sent->add(static_cast<int64_t>(stream_->bytes_sent()));
     cluster_.metrics.bytes_received->add(static_cast<int64_t>(stream_->bytes_received()));
+    if (stream_->sending()) {
+      // The sender of the body meets the end; both stay until it is gone.
+      stream_->reset({.kind = ErrorKind::reset, .message = "the try was given up", .side = Side::upstream});
+      retired_.push_back({std::make_unique<ConnectionPool::User>(*pool_), std::move(connection_), std::move(stream_)});
+    }
     stream_.reset();
   }
   if (connection_ && connection_->session) pool_->keep(std::move(connection_));
   connection_.reset();
 }
 
-Nanos Exchange::idle_max() const {
+Nanos Forwarding::idle_max() const {
   const auto own = request_.route.rules ? request_.route.rules->idle_timeout : std::nullopt;
   return own.value_or(request_.stream_idle_timeout);
 }
 
-void Exchange::RouteTimeout::wake() {
-  exchange.timed_out_ = true;
-  exchange.cluster_.metrics.request_timeouts->add();
-  if (exchange.answered_ && !exchange.stream_->complete()) exchange.request_.info.set(ResponseFlag::upstream_timeout);
-  exchange.break_off(
-      {.kind = ErrorKind::timeout, .message = "the route's timeout cut the response off", .side = Side::upstream});
+void Forwarding::timed_out(bool of_one_try) {
+  if (answered_ && stream_->complete()) return;  // the client alone is slow
+  (of_one_try ? try_timed_out_ : timed_out_) = true;
+  (of_one_try ? cluster_.metrics.per_try_timeouts : cluster_.metrics.request_timeouts)->add();
+  if (answered_) request_.info.set(ResponseFlag::upstream_timeout);
+  break_off(
+      {.kind = ErrorKind::timeout, .message = "a timeout of the route cut the response off", .side = Side::upstream});
 }
 
-std::span<const SocketAddress> Exchange::addresses() const {
-  return connection_ ? std::span(&connection_->address, 1) : targets_;
+std::span<const SocketAddress> Forwarding::addresses() const {
+  if (connection_ && connection_->session) return {&connection_->address, 1};
+  if (!connecting_.empty()) return connecting_;
+  return {&endpoint_->address(), 1};
 }
 
 // Nothing more of the upstream's comes or goes.
-bool Exchange::is_over() const {
+bool Forwarding::is_over() const {
   if (failure_ || denied_) return true;
   return answered_ && !tunnel_ && !stream_->sending() && stream_->complete();
 }
 
 // Whoever reads or writes on it meets this error.
-void Exchange::break_off(const Error& why) {
-  if (stream_)
-    stream_->reset(why);
-  else if (connection_ && dialed_)
-    dialed_->abort();
+void Forwarding::break_off(const Error& why) {
+  if (stream_) stream_->reset(why);
+  if (race_) race_->give_up();
 }
 
-bool Exchange::end(const Denial& why) {
+bool Forwarding::end(const Denial& why) {
   if (is_over()) return false;
   denied_ = why;
   const Error error{.kind = ErrorKind::denied, .message = why.text, .side = Side::upstream};
   if (answered_) request_.info.details = request_.arena.copy(why.details);
   if (pending_) pending_->disturb();
+  if (pause_) pause_->notify(request_.loop);
   if (tunnel_) {
     tunnel_->cut = error;
     if (tunnel_->cutter) tunnel_->cutter->wake();
@@ -160,41 +211,80 @@ bool Exchange::end(const Denial& why) {
   return true;
 }
 
-Response Exchange::refuse() {
+Response Forwarding::refuse() {
   return give_up(local_reply(request_, 403, request_.arena.copy(denied_->text), request_.arena.copy(denied_->details)));
 }
 
-Response Exchange::fail(UpstreamFailure failure, std::string_view transport) {
+Response Forwarding::fail(UpstreamFailure failure, std::string_view transport) {
   return give_up(upstream_failure(request_, failure, transport));
 }
 
-Response Exchange::give_up(Response answer) {
+// The route's timeout ended while there was no stream to reset.
+Response Forwarding::fail_late() {
+  cluster_.metrics.request_timeouts->add();
+  return fail(UpstreamFailure::timeout);
+}
+
+Response Forwarding::give_up(Response answer) {
   failure_ = std::move(answer);
   timeout_timer_.disarm();
-  // The sender of the body may be writing just now: it meets the end, and the connection goes with the exchange.
-  if (stream_ && stream_->sending())
-    stream_->reset({.kind = ErrorKind::reset, .message = "the request was given up", .side = Side::upstream});
-  else
-    drop_connection();
+  try_timer_.disarm();
+  drop_connection();
   if (request_.route.rules) request_.route.rules->finish_response(request_, *failure_);
   return *failure_;
 }
 
-Task<Response> Exchange::run() {
+// Try after try, until one ends with what is the answer.
+Task<Response> Forwarding::run() {
   if (!cluster_.fits(*cluster_.metrics.requests_active, cluster_.requests_max + 1)) {
     cluster_.metrics.pending_overflow->add();
     co_return fail(UpstreamFailure::overflow);
   }
-  if (request_.body.empty()) begin_timeout();
-  const bool may_repeat = safe_to_send_again(request_);
-  for (bool repeated = false;; repeated = true) {
-    // The second time on a fresh one: what else lies in the pool may have been closed with the first.
-    connection_ = repeated ? nullptr : pool_->take(targets_);
-    if (!connection_) {
-      auto getting = get_connection(repeated);
-      CO_TRY(co_await getting);
-      if (failure_) co_return *failure_;
+  if (request_.body.empty())
+    begin_timeout();
+  else if (policy_)
+    replay_ = request_.arena.make<ReplayBody>(request_.loop, request_.body, request_.body_buffer_bytes_max,
+                                              request_.body_budget);
+  for (;;) {
+    auto trying = try_once();
+    const Outcome outcome = CO_TRY(co_await trying);
+    if (denied_) co_return refuse();
+    if (failure_) co_return *failure_;
+    if (policy_) {
+      auto deciding = go_again(outcome);
+      const bool again = CO_TRY(co_await deciding);
       if (denied_) co_return refuse();
+      if (failure_) co_return *failure_;
+      if (again) continue;
+    }
+    if (outcome.response) co_return answered(*outcome.response);
+    if (body_error_ && !outcome.of_connecting) co_return std::unexpected(*body_error_);
+    co_return not_answered(outcome);
+  }
+}
+
+// --- one try ----------------------------------------------------------------------------------------------------
+
+// On a connection of the pool first. Where that turns out to have been closed before the request came, which nobody has
+// looked at then, a second one on a fresh connection counts as the same try: what else lies in the pool may have been
+// closed with the first.
+Task<Forwarding::Outcome> Forwarding::try_once() {
+  const bool may_repeat = safe_to_send_again(request_);
+  fresh_ = false;
+  for (;;) {
+    connect_error_.reset();
+    if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1});
+    if (!connection_) {
+      auto getting = get_connection();
+      CO_TRY(co_await getting);
+    }
+    if (failure_ || denied_) co_return Outcome{};
+    if (!connection_) {
+      const bool late = connect_error_->kind == ErrorKind::timeout;
+      co_return Outcome{.response = {},
+                        .error = *connect_error_,
+                        .end = late ? TryEnd::connect_timeout : TryEnd::connect_failure,
+                        .of_connecting = true};
     }
     const bool reused = connection_->uses > 0;
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
@@ -208,45 +298,156 @@ Task<Response> Exchange::run() {
     if (!written && written.error().side != Side::upstream) co_return std::unexpected(std::move(written).error());
     auto receiving = stream_->receive();
     auto answer = co_await receiving;
-    if (answer) co_return answered(*answer);
+    const SteadyTime now = request_.loop.now();
+    if (answer) {
+      endpoint_.set().answered(*endpoint_, answer->status, now);
+      co_return Outcome{.response = *answer, .error = {}, .end = {}};
+    }
+    if (answer.error().kind == ErrorKind::cancelled) {
+      cluster_.metrics.requests_cancelled->add();
+      co_return std::unexpected(std::move(answer).error());
+    }
     const ErrorKind how = answer.error().kind;
     const bool ended = how == ErrorKind::reset || how == ErrorKind::io || how == ErrorKind::unreachable;
-    if (reused && !repeated && ended && may_repeat && !stream_->heard() && !timed_out_ && !denied_ &&
-        cluster_.fits(*cluster_.metrics.retries_active, cluster_.retries_max)) {
-      // It was closed while it lay in the pool: nothing of this request has been looked at.
+    if (reused && !fresh_ && ended && may_repeat && !stream_->heard() && !timed_out_ && !try_timed_out_ && !denied_ &&
+        may_retry()) {
       cluster_.metrics.request_retries->add();
-      cluster_.metrics.retries_active->add(1);
-      retrying_ = true;
       drop_connection();
       timeout_timer_.disarm();
+      try_timer_.disarm();
+      fresh_ = true;
       continue;
     }
-    auto result = not_answered(answer.error());
-    co_return co_await result;
+    co_return failed(std::move(answer).error());
   }
+}
+
+// No response came. Whether that was the endpoint's fault, and whether another try may end better.
+Forwarding::Outcome Forwarding::failed(Error error) {
+  Outcome out{.response = {}, .error = std::move(error), .end = {}};
+  if (denied_ || body_error_) return out;
+  const SteadyTime now = request_.loop.now();
+  const bool sent = stream_->bytes_sent() > 0;
+  if (timed_out_) {
+    endpoint_.set().failed(*endpoint_, Ejections::Failure::timeout, now);
+  } else if (try_timed_out_) {
+    endpoint_.set().failed(*endpoint_, Ejections::Failure::timeout, now);
+    out.end = sent ? TryEnd::timeout : TryEnd::timeout_before_request;
+  } else if (out.error.kind != ErrorKind::timeout) {
+    endpoint_.set().failed(*endpoint_, Ejections::Failure::reset, now);
+    out.end = sent ? TryEnd::reset : TryEnd::reset_before_request;
+  }
+  return out;
+}
+
+// --- another try ------------------------------------------------------------------------------------------------
+
+RetryVerdict Forwarding::judge(const Outcome& outcome) {
+  Random& random = pool_->connections.random;
+  if (outcome.response)
+    return retries_.after(outcome.response->status, *outcome.response->headers, request_.loop.wall(), random);
+  return outcome.end ? retries_.after(*outcome.end, random) : RetryVerdict{};
+}
+
+// Within the cluster's maxRetries. A request counts once, however often it is tried.
+bool Forwarding::may_retry() {
+  if (retrying_) return true;
+  if (!cluster_.fits(*cluster_.metrics.retries_active, cluster_.retries_max)) return false;
+  cluster_.metrics.retries_active->add(1);
+  return retrying_ = true;
+}
+
+// Whether there is to be another try; then it is prepared, and has been waited for.
+Task<bool> Forwarding::go_again(const Outcome& outcome) {
+  const ClusterMetrics& metrics = cluster_.metrics;
+  const bool is_retry = retries_.retries() > 0;
+  const RetryVerdict verdict = judge(outcome);
+  if (verdict.what == RetryVerdict::What::done) {
+    if (is_retry && outcome.response) metrics.retry_success->add();
+    co_return false;
+  }
+  if (verdict.what == RetryVerdict::What::used_up) {
+    metrics.retry_limit_exceeded->add();
+    request_.info.set(ResponseFlag::retry_limit);
+    co_return false;
+  }
+  if (body_error_ || (replay_ && !replay_->can_begin_again())) co_return false;
+  if (!may_retry()) {
+    metrics.retry_overflow->add();
+    request_.info.set(ResponseFlag::upstream_overflow);
+    co_return false;
+  }
+  if (outcome.response) metrics.responses[outcome.response->status / 100U - 1]->add();
+  metrics.request_retries->add();
+  (verdict.wait_was_asked ? metrics.retry_waits_asked : metrics.retry_waits)->add();
+  timeout_timer_.disarm();
+  try_timer_.disarm();
+  try_timed_out_ = false;
+  drop_connection();
+  auto waiting = wait(verdict.wait);
+  CO_TRY(co_await waiting);
+  if (denied_ || failure_) co_return false;
+  auto choosing = choose_next();
+  CO_TRY(co_await choosing);
+  co_return true;
+}
+
+Task<void> Forwarding::wait(Nanos pause) {
+  struct Waiting {
+    Waiting(Event*& p, Event& own) : place(p) { place = &own; }
+    ~Waiting() { place = nullptr; }
+    Event*& place;
+  };
+  const SteadyTime until = later(request_.loop.now(), pause);
+  if (deadline_ <= until) {
+    // What is left of the route's timeout is not enough; nobody waits for what cannot come.
+    fail_late();
+    co_return Status{};
+  }
+  Event disturbed;
+  const Waiting for_as_long_as_this_runs(pause_, disturbed);
+  auto waiting = disturbed.wait(request_.loop, until);
+  auto waited = co_await waiting;
+  if (!waited && waited.error().kind == ErrorKind::cancelled) co_return waited;
+  co_return Status{};
+}
+
+// An endpoint that has not been tried; when all have been, from the beginning.
+Task<void> Forwarding::choose_next() {
+  if (!others_) co_return Status{};  // there is one alone
+  tried_.push_back(&*endpoint_);
+  for (const bool anew : {false, true}) {
+    if (anew) tried_.clear();
+    auto choosing = others_->next(request_, tried_);
+    auto next = CO_TRY(co_await choosing);
+    if (!next) continue;
+    go_to(*std::move(next));
+    break;
+  }
+  co_return Status{};
+}
+
+void Forwarding::go_to(ForwardTarget target) {
+  move_to(target.pool);
+  place_ = target.place;
+  endpoint_ = std::move(target.endpoint);
 }
 
 // --- connecting -------------------------------------------------------------------------------------------------
 
 // What a request that is complete now may take.
-SteadyTime Exchange::after_timeout() const {
+SteadyTime Forwarding::after_timeout() const {
   const Nanos timeout = request_.route.rules ? request_.route.rules->timeout : Nanos(0);
   return deadline_after(request_.loop.now(), timeout);
 }
 
-void Exchange::begin_timeout() {
+void Forwarding::begin_timeout() {
   if (deadline_ == SteadyTime::max()) deadline_ = after_timeout();
 }
 
-// The route's timeout ended before there was a connection to break.
-void Exchange::fail_late() {
-  cluster_.metrics.request_timeouts->add();
-  fail(UpstreamFailure::timeout);
-}
-
-// To a host that can be connected to: where that fails nothing has been sent, so another will do for any request.
-// `fresh`: none that lay in a pool.
-Task<void> Exchange::get_connection(bool fresh) {
+// None lay in the pool. To a host that can be connected to: where that fails nothing has been sent, so another will do
+// for any request. Afterwards there is a connection, or connect_error_, or failure_, or denied_.
+Task<void> Forwarding::get_connection() {
   for (;;) {
     if (!pool_->make_room()) {
       auto waiting = wait_for_connection();
@@ -254,41 +455,43 @@ Task<void> Exchange::get_connection(bool fresh) {
       if (failure_ || denied_ || connection_) co_return Status{};
     }
     auto connecting = connect();
-    const Status connected = co_await connecting;
+    const bool connected = CO_TRY(co_await connecting);
     if (connected || denied_) co_return Status{};
-    if (connected.error().kind == ErrorKind::cancelled) co_return connected;
     if (request_.loop.now() >= deadline_) {
       fail_late();
       co_return Status{};
     }
-    auto choosing = others_ ? others_->next(request_) : Task<std::optional<ForwardTarget>>(std::nullopt);
-    const std::optional<ForwardTarget> next = CO_TRY(co_await choosing);
-    if (!next) {
-      not_connected(connected.error());
-      co_return Status{};
-    }
-    move_to(next->pool);
-    targets_ = next->addresses;
-    if (!fresh) connection_ = pool_->take(targets_);
+    if (!others_) co_return Status{};
+    auto choosing = others_->next(request_, tried_);
+    auto next = CO_TRY(co_await choosing);
+    if (!next) co_return Status{};
+    go_to(*std::move(next));
+    if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1});
     if (connection_) co_return Status{};
   }
 }
 
-void Exchange::not_connected(const Error& error) {
-  if (error.kind == ErrorKind::timeout)
-    fail(UpstreamFailure::connect_timeout);
-  else
-    fail(UpstreamFailure::connect, request_.arena.copy(error.message));
+// To whichever endpoint of the host.
+bool Forwarding::take_any() {
+  std::vector<SocketAddress> any{endpoint_->address()};
+  endpoint_.set().others(*endpoint_, tried_, request_.loop.now(), any, any);
+  connection_ = pool_->take(any);
+  if (!connection_) return false;
+  if (connection_->address != endpoint_->address())
+    if (auto* other = endpoint_.set().find(connection_->address, endpoint_->host()))
+      endpoint_ = EndpointSet::Use(endpoint_.set(), *other);
+  return true;
 }
 
 // If the pool has connections, one of them will become free: idle with the next response, or closed. Without any, all
 // that the process may have are busy with other destinations.
-Task<void> Exchange::wait_for_connection() {
+Task<void> Forwarding::wait_for_connection() {
   struct Waiting {
     Waiting(ConnectionPool::Pending*& p, ConnectionPool::Pending& own) : pending(p) { pending = &own; }
     ~Waiting() { pending = nullptr; }
     ConnectionPool::Pending*& pending;
   };
+  if (!fresh_ && take_any()) co_return Status{};
   cluster_.metrics.connections_overflow->add();
   if (!cluster_.fits(*cluster_.metrics.pending_active, cluster_.pending_max)) {
     cluster_.metrics.pending_overflow->add();
@@ -312,99 +515,103 @@ Task<void> Exchange::wait_for_connection() {
     }
     CO_TRY(std::move(freed));
     if (denied_) co_return Status{};
-    connection_ = pool_->take(targets_);
+    take_any();
   }
   co_return Status{};
 }
 
-// Those that failed lately last.
-std::span<const SocketAddress> Exchange::in_order() const {
-  if (pool_->memory.empty() || targets_.size() == 1) return targets_;
-  const SteadyTime now = request_.loop.now();
-  auto* sorted = request_.arena.make<std::vector<SocketAddress>>();
-  sorted->reserve(targets_.size());
-  for (const bool failed : {false, true})
-    for (const SocketAddress& one : targets_)
-      if (pool_->memory.left_out(one, now) == failed) sorted->push_back(one);
-  return *sorted;
-}
-
-// To the first address that takes it; the Error of the last.
-Task<void> Exchange::connect() {
-  Status last;
-  for (const SocketAddress& address : in_order()) {
-    auto connecting = connect_to(address);
-    last = co_await connecting;
-    const bool no_use =
-        last || denied_ || last.error().kind == ErrorKind::cancelled || request_.loop.now() >= deadline_;
-    if (no_use) break;
-  }
-  co_return last;
-}
-
 // Once for each pause of an address, not for each request; those are counted.
-void Exchange::tell_failed(const Error& error, Nanos pause) const {
+void Forwarding::tell_failed(const SocketAddress& address, const Error& error, Nanos pause) const {
   static log::Site site{LogLevel::warn, "upstream", "an address cannot be connected to"};
   if (pause == 0s || !site.admits()) return;
   site.write({{"cluster", cluster_.name},
-              {"address", request_.info.upstream_host},
+              {"address", address.to_string()},
               {"error", error.message},
               {"left_out_s", pause / 1s}});
 }
 
-void Exchange::tell_connected() const {
+void Forwarding::tell_connected() const {
   static log::Site site{LogLevel::info, "upstream", "an address can be connected to again"};
   if (site.admits()) site.write({{"cluster", cluster_.name}, {"address", connection_->address_text}});
 }
 
-Task<void> Exchange::establish(const SocketAddress& address) {
-  std::unique_ptr<Stream> stream = CO_TRY(pool_->connections.dialer.dial(request_.loop, address));
-  const SteadyTime now = request_.loop.now();
-  dialed_ = stream.get();
-  auto establishing = stream->established(std::min(deadline_, later(now, cluster_.connect_timeout)));
-  auto established = co_await establishing;
-  dialed_ = nullptr;
-  if (established) connection_->session = h1::make_client_session(std::move(stream));
-  co_return established;
+// To the first address of the host that takes it. False: connect_error_ is the last one's.
+Task<bool> Forwarding::connect() {
+  for (;;) {
+    auto racing = race();
+    auto connected = co_await racing;
+    connecting_.clear();
+    if (connected && *connected) co_return true;
+    connection_.reset();
+    if (!connected) co_return connected;
+    // The system's own bound was met before ours: an idle connection's descriptor will do.
+    const bool no_descriptor = connect_error_->code == EMFILE || connect_error_->code == ENFILE;
+    if (denied_ || !no_descriptor || !pool_->connections.budget.give_up_any()) co_return false;
+  }
 }
 
-Task<void> Exchange::connect_to(const SocketAddress& address) {
-  for (;;) {
-    connection_ = std::make_unique<UpstreamConnection>(*pool_, address);
-    request_.info.upstream_host = request_.arena.copy(connection_->address_text);
-    auto establishing = establish(address);
-    const Status connected = co_await establishing;
-    if (connected) {
-      connection_->local_text = connection_->session->local_address().to_string();
-      if (pool_->memory.connected(address)) [[unlikely]]
-        tell_connected();
-      co_return connected;
-    }
-    connection_.reset();
-    if (denied_) co_return connected;
-    const Error& error = connected.error();
-    // The system's own bound was met before ours: an idle connection's descriptor will do.
-    const bool no_descriptor = error.code == EMFILE || error.code == ENFILE;
-    if (no_descriptor && pool_->connections.budget.give_up_any()) continue;
-    const bool theirs = error.side == Side::upstream;
-    if (error.kind != ErrorKind::cancelled && request_.loop.now() < deadline_) {
-      if (theirs) tell_failed(error, pool_->memory.failed(address, request_.loop.now()));
-      (error.kind == ErrorKind::timeout ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
-    }
-    co_return connected;
+Task<bool> Forwarding::race() {
+  struct Racing {
+    Racing(ConnectRace*& p, ConnectRace& own) : place(p) { place = &own; }
+    ~Racing() { place = nullptr; }
+    ConnectRace*& place;
+  };
+  EndpointSet& set = endpoint_.set();
+  connecting_.assign(1, endpoint_->address());
+  std::vector<SocketAddress> last_resort;
+  if (set.size() > 1) set.others(*endpoint_, tried_, request_.loop.now(), connecting_, last_resort);
+  const size_t good = connecting_.size();
+  connecting_.insert(connecting_.end(), last_resort.begin(), last_resort.end());
+  connection_ = std::make_unique<UpstreamConnection>(*pool_, endpoint_->address());
+  request_.info.upstream_host = request_.arena.copy(connection_->address_text);
+
+  FamiliesByTurns order(std::span(connecting_).first(good), std::span(connecting_).subspan(good));
+  ConnectRace race(request_.loop, pool_->connections.dialer, order,
+                   {.connect_timeout = cluster_.connect_timeout, .deadline = deadline_});
+  const Racing for_as_long_as_this_runs(race_, race);
+  auto running = race.run();
+  auto stream = co_await running;
+  if (!stream && stream.error().kind == ErrorKind::cancelled) co_return std::unexpected(std::move(stream).error());
+  learn_from(race);
+  if (!stream || denied_) {
+    connect_error_ = stream ? Error{} : std::move(stream).error();
+    co_return false;
+  }
+  connection_->connected(race.winner(), h1::make_client_session(*std::move(stream)));
+  if (race.winner() != endpoint_->address())
+    if (auto* winner = set.find(race.winner(), endpoint_->host())) endpoint_ = EndpointSet::Use(set, *winner);
+  if (set.connected(*endpoint_)) [[unlikely]]
+    tell_connected();
+  co_return true;
+}
+
+void Forwarding::learn_from(const ConnectRace& race) {
+  EndpointSet& set = endpoint_.set();
+  const SteadyTime now = request_.loop.now();
+  for (const ConnectRace::Failure& failure : race.failures()) {
+    const bool late = failure.error.kind == ErrorKind::timeout;
+    (late ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
+    EndpointSet::Endpoint* endpoint = set.find(*failure.address, endpoint_->host());
+    if (!endpoint) continue;
+    tried_.push_back(endpoint);
+    if (failure.error.side != Side::upstream) continue;
+    using How = Ejections::Failure;
+    tell_failed(*failure.address, failure.error,
+                set.failed(*endpoint, late ? How::connect_timeout : How::connect, now));
   }
 }
 
 // --- sending ----------------------------------------------------------------------------------------------------
 
-void Exchange::open_stream() {
+void Forwarding::open_stream() {
   ++connection_->uses;
+  const bool expects_continue = request_.expects_continue && !(replay_ && replay_->begun());
   stream_ = connection_->session->open({.method = request_.method,
                                         .target = request_.path,
                                         .authority = request_.authority,
                                         .headers = request_.headers,
-                                        .body = request_.body,
-                                        .expects_continue = request_.expects_continue,
+                                        .body = replay_ ? replay_->begin(request_.arena) : request_.body,
+                                        .expects_continue = expects_continue,
                                         .upgrade = request_.upgrade,
                                         .accepts_trailers = request_.accepts_trailers,
                                         .kept_from_trailers = request_.kept_from_trailers,
@@ -412,27 +619,28 @@ void Exchange::open_stream() {
                                        *this, request_.arena, *request_.background);
 }
 
-void Exchange::request_sent() {
-  request_sent_ = true;
-  request_.info.request_end = request_.loop.now();
+void Forwarding::request_sent() {
+  if (!std::exchange(request_sent_, true)) request_.info.request_end = request_.loop.now();
   begin_timeout();
   if (deadline_ != SteadyTime::max()) timeout_timer_.arm(request_.loop, deadline_, on_timeout_);
+  if (policy_ && policy_->per_try_timeout() > 0s)
+    try_timer_.arm(request_.loop, later(request_.loop.now(), policy_->per_try_timeout()), on_try_timeout_);
 }
 
-void Exchange::request_broke(Error why) {
+void Forwarding::request_broke(Error why) {
   body_error_ = std::move(why);
 }
 
 // --- the answer -------------------------------------------------------------------------------------------------
 
-Task<Response> Exchange::not_answered(const Error& error) {
-  if (error.kind == ErrorKind::cancelled) {
-    cluster_.metrics.requests_cancelled->add();
-    return std::unexpected(error);
+Response Forwarding::not_answered(const Outcome& outcome) {
+  const Error& error = outcome.error;
+  if (outcome.of_connecting) {
+    if (error.kind == ErrorKind::timeout) return fail(UpstreamFailure::connect_timeout);
+    return fail(UpstreamFailure::connect, request_.arena.copy(error.message));
   }
-  if (denied_) return refuse();
-  if (body_error_) return std::unexpected(*body_error_);
   if (timed_out_) return fail(UpstreamFailure::timeout);
+  if (try_timed_out_) return fail(UpstreamFailure::per_try_timeout);
   if (error.kind == ErrorKind::timeout)
     return fail(request_sent_ ? UpstreamFailure::idle : UpstreamFailure::idle_client);
   if (error.kind == ErrorKind::invalid) return fail(UpstreamFailure::protocol);
@@ -440,7 +648,7 @@ Task<Response> Exchange::not_answered(const Error& error) {
   return fail(UpstreamFailure::ended);
 }
 
-Response Exchange::answered(const ClientResponse& answer) {
+Response Forwarding::answered(const ClientResponse& answer) {
   const SteadyTime now = request_.loop.now();
   StreamInfo& info = request_.info;
   info.upstream_first_byte = now;
@@ -459,6 +667,7 @@ Response Exchange::answered(const ClientResponse& answer) {
                         request_.arena.copy({digits, static_cast<size_t>(end - digits)}));
   if (answer.tunnel) {
     timeout_timer_.disarm();
+    try_timer_.disarm();
     place_ = request_.arena.copy(place_);  // a tunnel lets the snapshot go
     tunnel_.emplace(*answer.tunnel, answer.early_bytes);
     response.tunnel = &*tunnel_;
@@ -469,7 +678,7 @@ Response Exchange::answered(const ClientResponse& answer) {
 
 }  // namespace
 
-Task<Response> forward(Request& request, ForwardTarget target) {
+Task<Response> forward(Request& request, ForwardTarget target, OtherTargets* others) {
   request.info.upstream_cluster = target.pool.cluster->name;
   if (request.route.rules) {
     const std::string_view before = request.path;
@@ -478,7 +687,7 @@ Task<Response> forward(Request& request, ForwardTarget target) {
       if (const auto problem = rewrite_problem(before, request.path); !problem.empty())
         return local_reply(request, 400, problem, "invalid_rewritten_path");
   }
-  return request.arena.make<Exchange>(request, target)->run();
+  return request.arena.make<Forwarding>(request, std::move(target), others)->run();
 }
 
 }  // namespace sluice

@@ -1,40 +1,49 @@
-// One request to one destination and back: connection, head, body both ways, response head.
+// One request to upstreams and back: which endpoint, its connection, the request on it, and whether to try again.
 #pragma once
 
 #include <span>
 
 #include "forward/connection.h"
 #include "pipeline/message.h"
+#include "upstream/endpoint_set.h"
 
 namespace sluice {
 
-struct OtherHosts;
-
-// Where a request is to go. Everything must live as long as the exchange.
+// Where a request goes next.
 struct ForwardTarget {
   ConnectionPool& pool;
-  // In the order in which they are to be tried; those that could not be connected to lately come last.
-  std::span<const SocketAddress> addresses;
-  OtherHosts* others = nullptr;
-  // Whose rules allowed them (ConnectionPool::UnderWay).
+  EndpointSet::Use endpoint;
+  // Whose rules allowed it (ConnectionPool::UnderWay).
   std::string_view place = {};
 };
 
-// Where else a request may go.
-struct OtherHosts {
-  // Called when the target could not be connected to, so nothing of the request has been sent: the next one to try;
-  // nothing when all have been.
-  virtual Task<std::optional<ForwardTarget>> next(Request& request) = 0;
+// Endpoints that a request has tried in vain.
+using Tried = std::span<const EndpointSet::Endpoint* const>;
+
+// Where else a request may go. Lives as long as the exchange.
+struct OtherTargets {
+  // The next one, not among `tried`; nothing when all have been. May change the request's authority.
+  virtual Task<std::optional<ForwardTarget>> next(Request& request, Tried tried) = 0;
 
  protected:
-  ~OtherHosts() = default;
+  ~OtherTargets() = default;
 };
 
 // Applies the route's rewrites, sends the request, and gives the response with its body still on the connection. What
 // fails becomes an answer (failures.h); an Error comes back only when the client's side is at fault or the task was
-// cancelled. A connect that fails goes on to the next address, then to the next host; a reused connection that turns
-// out to be closed is replaced once, if the request can safely be sent again. When the destination is denied meanwhile,
-// it is answered 403, or a response that has begun is cut off with ErrorKind::denied.
-Task<Response> forward(Request& request, ForwardTarget target);
+// cancelled.
+//
+//   connects      race over the addresses of one host (upstream/connect_race.h), then go on to `others` (null: there
+//   are
+//                 none): nothing of the request has been sent
+//   reuse         a connection that turns out to have been closed while it lay in the pool is replaced once, if the
+//                 request can safely be sent again
+//   retries       as the route's policy says, to an endpoint that has not been tried, after a wait, within the
+//   cluster's
+//                 maxRetries, with a body of up to perConnectionBufferLimitBytes
+//
+// When the destination is denied meanwhile, it is answered 403, or a response that has begun is cut off with
+// ErrorKind::denied.
+Task<Response> forward(Request& request, ForwardTarget target, OtherTargets* others = nullptr);
 
 }  // namespace sluice

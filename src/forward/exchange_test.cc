@@ -119,6 +119,8 @@ class Trip {
 
   World& world;
   ConnectionPool* pool = &world.pool;
+  EndpointSet set{world.cluster->endpoint_options(1)};
+  OtherTargets* others = nullptr;
   Arena arena;
   StreamInfo info;
   TaskGroup background;
@@ -133,7 +135,10 @@ class Trip {
 
  private:
   Task<void> go(bool read_body) {
-    auto forwarding = forward(request, {*pool, addresses});
+    std::vector<EndpointSet::Member> members;
+    for (const SocketAddress& address : addresses) members.push_back({.address = address});
+    set.change(members);
+    auto forwarding = forward(request, {*pool, EndpointSet::Use(set, *set.find(addresses.front(), 0)), {}}, others);
     auto answered = co_await forwarding;
     if (!answered) {
       error = std::move(answered).error();

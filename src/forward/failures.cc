@@ -44,6 +44,9 @@ Response upstream_failure(Request& request, UpstreamFailure failure, std::string
     case UpstreamFailure::timeout:
       request.info.set(ResponseFlag::upstream_timeout);
       return local_reply(request, 504, "upstream request timeout", "response_timeout");
+    case UpstreamFailure::per_try_timeout:
+      request.info.set(ResponseFlag::upstream_timeout);
+      return local_reply(request, 504, "upstream request timeout", "upstream_per_try_timeout");
     case UpstreamFailure::idle:
       request.info.set(ResponseFlag::stream_idle_timeout);
       return local_reply(request, 504, "stream timeout", "stream_idle_timeout");

@@ -14,6 +14,7 @@ enum class UpstreamFailure : uint8_t {
   protocol,         // what came is no HTTP: 502 UPE
   overflow,         // a circuit breaker: 503 UO
   timeout,          // the route's timeout: 504 UT
+  per_try_timeout,  // 504 UT
   idle,             // nothing came for streamIdleTimeout: 504 SI
   idle_client,      // the same before the request was complete: 408 SI
   no_host,          // 503 UH

@@ -6,7 +6,10 @@
 namespace sluice {
 namespace {
 
-// The hosts of a cluster as one worker sees them.
+using Endpoint = EndpointSet::Endpoint;
+
+// The hosts of a cluster as one worker sees them: a pool for each, and one set of all their addresses. A host whose
+// name has not been resolved stands in the set as an endpoint without an address.
 class StaticPools final : public ClusterState {
  public:
   struct Host {
@@ -17,100 +20,101 @@ class StaticPools final : public ClusterState {
     const StaticCluster::Host& config;
     ConnectionPool pool;
     std::vector<SocketAddress> addresses;
-    uint64_t generation = 0;  // of the address set that `addresses` were made from
-    int64_t credit = 0;
+    uint64_t generation = 0;  // of the name's addresses
   };
 
   StaticPools(Upstreams& upstreams, std::shared_ptr<const StaticCluster> cluster)
       : cluster_(std::move(cluster)),
-        connections_(upstreams.budget, cluster_->cluster, HostsBy::operator_, upstreams.dialer) {
+        connections_(upstreams.budget, cluster_->cluster, HostsBy::operator_, upstreams.dialer),
+        set_(cluster_->cluster->endpoint_options(connections_.random.next())) {
     for (const auto& host : cluster_->hosts) {
       hosts_.push_back(std::make_unique<Host>(upstreams.loop, connections_, host));
+      has_names_ |= !host.address;
     }
+    fill_set();
   }
 
-  // Among those that can be connected to, or all when none can.
-  Host& pick(SteadyTime now) {
-    if (hosts_.size() == 1) return *hosts_.front();
-    Host* found = pick_if([&](const Host& host) { return !host.pool.memory.all_left_out(host.addresses, now); });
-    if (!found) found = pick_if([](const Host&) { return true; });
-    CHECK(found != nullptr);  // there is one at least
-    return *found;
-  }
-  // One that is not among `tried`, those that failed lately last.
-  Host* pick_other(std::span<const Host* const> tried, SteadyTime now) {
-    const auto is_new = [&](const Host& host) { return std::ranges::find(tried, &host) == tried.end(); };
-    Host* found =
-        pick_if([&](const Host& host) { return is_new(host) && !host.pool.memory.all_left_out(host.addresses, now); });
-    return found ? found : pick_if(is_new);
-  }
-  size_t size() const { return hosts_.size(); }
   const StaticCluster& cluster() const { return *cluster_; }
+  EndpointSet& set() { return set_; }
+  Host& host_of(const Endpoint& endpoint) { return *hosts_[endpoint.host()]; }
+  bool has_names() const { return has_names_; }
+  bool is_single() const { return hosts_.size() == 1 && !has_names_; }
+
+  // What the name of a host is now. False: nothing.
+  bool take_addresses(Host& host, const AddressSet* known) {
+    if (!known || known->addresses.empty()) return false;
+    if (host.generation == known->generation) return true;
+    host.generation = known->generation;
+    host.addresses.clear();
+    for (const IpAddress& address : known->addresses)
+      host.addresses.push_back(SocketAddress::of({address, host.config.port}));
+    host.pool.drop_others(host.addresses);
+    fill_set();
+    return true;
+  }
+
+  ForwardTarget target(Endpoint& endpoint) { return {host_of(endpoint).pool, EndpointSet::Use(set_, endpoint), {}}; }
 
   bool unused() const override {
     return std::ranges::all_of(hosts_, [](const auto& host) { return host->pool.exchanges == 0; });
   }
 
  private:
-  // Smooth weighted round robin: in each run of as many picks as the weights add up to, every host gets its weight,
-  // spread out evenly.
-  template <class Fits>
-  Host* pick_if(Fits&& fits) {
-    Host* best = nullptr;
-    int64_t total = 0;
-    for (const auto& host : hosts_) {
-      if (!fits(*host)) continue;
-      total += host->config.weight;
-      host->credit += host->config.weight;
-      if (!best || host->credit > best->credit) best = host.get();
+  void fill_set() {
+    std::vector<EndpointSet::Member> members;
+    for (uint32_t i = 0; i < hosts_.size(); ++i) {
+      const Host& host = *hosts_[i];
+      for (const SocketAddress& address : host.addresses) members.push_back({address, host.config.weight, i});
+      if (host.addresses.empty()) members.push_back({{}, host.config.weight, i});
     }
-    if (best) best->credit -= total;
-    return best;
+    set_.change(members);
   }
 
   std::shared_ptr<const StaticCluster> cluster_;
   ClusterConnections connections_;
+  EndpointSet set_;
   std::vector<std::unique_ptr<Host>> hosts_;
+  bool has_names_ = false;
 };
 
-// The addresses of a host just now; none when its name has none.
-Task<std::span<const SocketAddress>> addresses_of(Request& request, const StaticCluster& cluster,
-                                                  StaticPools::Host& host) {
-  if (host.config.address) co_return host.addresses;
-  auto resolving = cluster.resolver->mine().resolve(host.config.name, dns::Standing::in_use);
-  const NameState state = CO_TRY(co_await resolving);
-  if (!state.addresses || state.addresses->addresses.empty()) co_return std::span<const SocketAddress>();
-  if (host.generation != state.addresses->generation) {
-    host.generation = state.addresses->generation;
-    host.addresses.clear();
-    for (const IpAddress& address : state.addresses->addresses)
-      host.addresses.push_back(SocketAddress::of({address, host.config.port}));
-    host.pool.drop_others(host.addresses);
-  }
-  // A copy: the set may change while this request waits for its connection.
-  co_return *request.arena.make<std::vector<SocketAddress>>(host.addresses);
-}
-
-// One request's way from host to host, while none can be connected to.
-class HostsInTurn final : public OtherHosts {
+// One request's way from endpoint to endpoint. Names are resolved when one of their endpoints is chosen.
+class InTurn final : public OtherTargets {
  public:
-  HostsInTurn(StaticPools& pools, StaticPools::Host& first) : pools_(pools), now_(&first) {}
+  explicit InTurn(StaticPools& pools) : pools_(pools) {}
 
-  Task<std::optional<ForwardTarget>> next(Request& request) override {
-    for (;;) {
-      tried_.push_back(now_);
-      now_ = pools_.pick_other(tried_, request.loop.now());
-      if (!now_) co_return std::nullopt;
-      auto finding = addresses_of(request, pools_.cluster(), *now_);
-      const auto addresses = CO_TRY(co_await finding);
-      if (!addresses.empty()) co_return ForwardTarget{now_->pool, addresses, this};
+  Task<std::optional<ForwardTarget>> next(Request& request, Tried tried) override {
+    if (!pools_.has_names()) {
+      Endpoint* endpoint = pools_.set().pick(tried, request.loop.now());
+      if (!endpoint) return std::optional<ForwardTarget>();
+      return std::optional(pools_.target(*endpoint));
     }
+    return next_with_names(request, tried);
   }
 
  private:
+  Task<std::optional<ForwardTarget>> next_with_names(Request& request, Tried tried) {
+    std::vector<const Endpoint*> passed(tried.begin(), tried.end());
+    for (;;) {
+      Endpoint* endpoint = pools_.set().pick(passed, request.loop.now());
+      if (!endpoint) co_return std::nullopt;
+      StaticPools::Host& host = pools_.host_of(*endpoint);
+      if (host.config.address) co_return pools_.target(*endpoint);
+      // The endpoint must be there, and the pools of all hosts, when an answer comes, though no snapshot has the
+      // cluster any more.
+      const ConnectionPool::User user(host.pool);
+      EndpointSet::Use use(pools_.set(), *endpoint);
+      const uint64_t before = host.generation;
+      auto resolving = pools_.cluster().resolver->mine().resolve(host.config.name, dns::Standing::in_use);
+      const NameState state = CO_TRY(co_await resolving);
+      if (!pools_.take_addresses(host, state.addresses.get())) {
+        passed.push_back(endpoint);
+        continue;
+      }
+      if (host.generation == before) co_return ForwardTarget{host.pool, std::move(use), {}};
+    }
+  }
+
   StaticPools& pools_;
-  StaticPools::Host* now_;
-  std::vector<const StaticPools::Host*> tried_;
 };
 
 class StaticUpstream final : public Filter {
@@ -121,10 +125,10 @@ class StaticUpstream final : public Filter {
     if (request.explanation) return explain(request);
     auto& pools = request.upstreams->get<StaticPools>(
         cluster_->id, [this](Upstreams& upstreams) { return std::make_unique<StaticPools>(upstreams, cluster_); });
-    StaticPools::Host& host = pools.pick(request.loop.now());
-    OtherHosts* others = pools.size() > 1 ? request.arena.make<HostsInTurn>(pools, host) : nullptr;
-    if (host.config.address) return forward(request, {host.pool, host.addresses, others});
-    return resolve_and_forward(request, host, others);
+    if (pools.is_single()) return forward(request, pools.target(*pools.set().pick({}, request.loop.now())));
+    auto* others = request.arena.make<InTurn>(pools);
+    if (pools.has_names()) return resolve_and_forward(request, *others);
+    return forward(request, pools.target(*pools.set().pick({}, request.loop.now())), others);
   }
 
  private:
@@ -134,30 +138,20 @@ class StaticUpstream final : public Filter {
     out.cluster = cluster_->cluster->name;
     for (const StaticCluster::Host& host : cluster_->hosts) {
       if (!out.destination.empty()) out.destination += ", ";
-      out.destination +=
-          host.address ? Endpoint{*host.address, host.port}.to_string() : fmt::format("{}:{}", host.name, host.port);
+      out.destination += host.address ? sluice::Endpoint{*host.address, host.port}.to_string()
+                                      : fmt::format("{}:{}", host.name, host.port);
     }
     return local_reply(request, 200, "", "explained");
   }
 
-  Task<Response> resolve_and_forward(Request& request, StaticPools::Host& host, OtherHosts* others) const {
-    // The pools of all hosts must still be there when an answer comes, though no snapshot has the cluster any more.
-    const ConnectionPool::User user(host.pool);
-    auto finding = addresses_of(request, *cluster_, host);
-    const auto addresses = CO_TRY(co_await finding);
-    std::optional<ForwardTarget> target;
-    if (!addresses.empty()) {
-      target.emplace(host.pool, addresses, others);
-    } else if (others) {
-      auto choosing = others->next(request);
-      const auto next = CO_TRY(co_await choosing);
-      if (next) target.emplace(*next);
-    }
+  Task<Response> resolve_and_forward(Request& request, InTurn& others) const {
+    auto choosing = others.next(request, {});
+    auto target = CO_TRY(co_await choosing);
     if (!target) {
       request.info.upstream_cluster = cluster_->cluster->name;
       co_return upstream_failure(request, UpstreamFailure::no_host);
     }
-    auto forwarding = forward(request, *target);
+    auto forwarding = forward(request, *std::move(target), &others);
     co_return co_await forwarding;
   }
 

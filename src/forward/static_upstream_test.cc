@@ -95,7 +95,7 @@ TEST(StaticUpstream, goes_to_another_host_at_once_when_one_cannot_be_connected_t
   EXPECT_EQ(world.upstream.peers.size(), 1U);
   EXPECT_EQ(world.cluster->cluster->metrics.connect_failures->value(), 1);  // then it was left out
   EXPECT_EQ(world.cluster->cluster->metrics.requests->value(), 20);
-  world.loop.advance(ConnectMemory::kPauseFirst);
+  world.loop.advance(Ejections::kPauseFirst);
   for (int i = 0; i < 20; ++i) {
     Trip trip(world);
     EXPECT_EQ(answered(world, trip, 0), 204);
@@ -108,7 +108,7 @@ TEST(StaticUpstream, serves_requests_that_may_not_be_repeated_as_well) {
   for (int i = 0; i < 4; ++i) {
     Trip trip(world, "POST");
     EXPECT_EQ(answered(world, trip, 0), 204);
-    world.loop.advance(ConnectMemory::kPauseMax / 2);
+    world.loop.advance(Ejections::kPauseMax / 2);
   }
 }
 

@@ -13,6 +13,9 @@ struct UpstreamTrip {
   struct Asked {
     std::string_view method = "GET";
     std::string authority = "h";
+    const RouteRules* rules = nullptr;
+    std::string body = {};
+    size_t body_buffer = 1 << 20;
   };
 
   UpstreamTrip(Loop& on, Upstreams& upstreams, std::shared_ptr<const Filter> through, Asked what)
@@ -22,12 +25,18 @@ struct UpstreamTrip {
     request.authority = asked.authority;
     request.upstreams = &upstreams;
     request.background = &background;
+    request.route.rules = asked.rules;
+    request.body_buffer_bytes_max = asked.body_buffer;
+    if (!asked.body.empty()) {
+      request.body = text_body(arena, asked.body);
+    }
     info.start = loop.now();
     runner.start(run());
   }
   ~UpstreamTrip() {
     runner.cancel();
-    CHECK(done());
+    background.cancel();
+    CHECK(done() && background.empty());
     arena.reset();
   }
   Task<void> run() {

@@ -19,6 +19,7 @@ class Rerouting;
 class TaskGroup;
 class Upstreams;
 class Rerouter;
+class RetryPolicy;
 
 class Stream;
 class Waiter;
@@ -36,8 +37,9 @@ class RouteRules {
   // Changes to response headers; sets response.finished, so that it is done once.
   virtual void finish_response(Request& request, Response& response) const = 0;
 
-  Nanos timeout = 15s;                // from the end of the request to the end of the response; 0: none
-  std::optional<Nanos> idle_timeout;  // without any byte; nothing: the listener's streamIdleTimeout; 0: none
+  Nanos timeout = 15s;                   // from the end of the request to the end of the response; 0: none
+  std::optional<Nanos> idle_timeout;     // without any byte; nothing: the listener's streamIdleTimeout; 0: none
+  const RetryPolicy* retries = nullptr;  // upstream/retry_policy.h; null: none. Lives as long as the route
 };
 
 // The route's part of the snapshot as the pipeline sees it.

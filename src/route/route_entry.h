@@ -23,10 +23,11 @@ class RouteEntry final : public RouteRules {
   std::string virtual_host_name;  // "gloo-system_httpbin"
   RequestMatcher matcher;
   Chain chain;
-  std::string prefix_rewrite;  // empty: none
-  std::string host_rewrite;    // empty: none
-  HeaderMutations headers;     // of weighted destination, route and virtual host
-  std::string refused;         // why every request is refused at its end; empty: it is not
+  std::string prefix_rewrite;                       // empty: none
+  std::string host_rewrite;                         // empty: none
+  HeaderMutations headers;                          // of weighted destination, route and virtual host
+  std::shared_ptr<const RetryPolicy> retry_policy;  // what `retries` points to
+  std::string refused;                              // why every request is refused at its end; empty: it is not
 
   // In Envoy's order: x-envoy-expected-rq-timeout-ms, changes to headers, hostRewrite, prefixRewrite (the path before
   // is kept in x-envoy-original-path). A path that a transformation changed so that the matched prefix is gone is not

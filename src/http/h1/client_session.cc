@@ -154,10 +154,17 @@ Task<void> OneRequest::send() {
                                             .accepts_trailers = request_.accepts_trailers,
                                             .then = request_.upgrade ? Then::becomes_websocket : Then::goes_on},
                                            arena_);
-  bytes_sent_ = head.size();
-  if (!request_.body.empty()) return send_with_body(head);
+  if (!request_.body.empty()) {
+    bytes_sent_ = head.size();
+    return send_with_body(head);
+  }
   request_ended();
-  return stream_.write_all(head, request_.idle_max);
+  auto writing = stream_.write_all(head, request_.idle_max);
+  if (!writing.ready()) bytes_sent_ = head.size();
+  if (!writing.ready()) return writing;
+  auto written = writing.take();
+  if (written) bytes_sent_ = head.size();
+  return written;
 }
 
 Task<void> OneRequest::send_with_body(std::string_view head) {

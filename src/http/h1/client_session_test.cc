@@ -19,7 +19,7 @@ struct World final : private ClientStream::Owner {
   }
   Task<void> go() {
     auto sending = stream->send();
-    auto sent = co_await sending;
+    auto written = co_await sending;
     auto receiving = stream->receive();
     auto received = co_await receiving;
     if (received)

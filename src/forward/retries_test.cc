@@ -1,0 +1,300 @@
+// Retries, ejection and failover as a request meets them.
+#include <gtest/gtest.h>
+
+#include "config/kinds/retries.h"
+#include "forward/replay_body.h"
+#include "forward/static_upstream.h"
+#include "forward/testing.h"
+#include "upstream/retry_policy.h"
+
+namespace sluice {
+namespace {
+
+struct Rules final : RouteRules {
+  void rewrite_request(Request&) const override {}
+  void finish_response(Request&, Response& response) const override { response.finished = true; }
+};
+
+// An Upstream of some hosts, each played by the test.
+struct World {
+  explicit World(size_t hosts, const kinds::CircuitBreakers& breakers = {}) {
+    loop.use_manual_clock(SteadyTime(1000s), WallTime(0s));
+    cluster->cluster = common = std::make_shared<Cluster>("c", breakers, 1, metrics);
+    for (size_t i = 0; i < hosts; ++i) {
+      upstreams_there.push_back(std::make_unique<TestUpstream>(loop));
+      cluster->hosts.push_back({.name = "",
+                                .address = IpAddress::v4(127, 0, 0, 1),
+                                .port = upstreams_there.back()->address.port(),
+                                .weight = 1});
+    }
+  }
+  void retry(std::string_view on, uint32_t times = 1, Nanos per_try = {}) {
+    kinds::Retries config;
+    config.num_retries = times;
+    config.per_try_timeout = per_try;
+    if (on == "5xx") config.retry_on.add(kinds::RetryOn::server_error);
+    if (on == "reset") config.retry_on.add(kinds::RetryOn::reset);
+    if (on == "connect-failure") config.retry_on.add(kinds::RetryOn::connect_failure);
+    policy.emplace(config);
+    rules.retries = &*policy;
+  }
+  // The end of the connection on which a request waits for its answer; null when none comes.
+  TestPeer* asked(std::string_view end_of_request = "\r\n\r\n") {
+    TestPeer* found = nullptr;
+    turn_until(loop, [&] {
+      for (auto& upstream : upstreams_there)
+        for (TestPeer& peer : upstream->peers)
+          if (peer.hears(end_of_request)) found = &peer;
+      if (!found) loop.advance(10ms);  // a wait before the next try
+      return found != nullptr;
+    });
+    return found;
+  }
+  // Answers the next request that comes, whoever gets it; the number of that host.
+  std::optional<size_t> answer(std::string_view response, std::string_view end_of_request = "\r\n\r\n") {
+    TestPeer* peer = asked(end_of_request);
+    if (!peer) return std::nullopt;
+    peer->forget();
+    peer->say(response);
+    for (size_t i = 0; i < upstreams_there.size(); ++i)
+      for (TestPeer& one : upstreams_there[i]->peers)
+        if (&one == peer) return i;
+    return std::nullopt;
+  }
+  int64_t value(const Counter* counter) const { return counter->value(); }
+
+  Loop loop;
+  Metrics metrics{1};
+  Rules rules;
+  std::optional<RetryPolicy> policy;
+  std::vector<std::unique_ptr<TestUpstream>> upstreams_there;
+  std::shared_ptr<Cluster> common;
+  std::shared_ptr<StaticCluster> cluster = std::make_shared<StaticCluster>();
+  Upstreams upstreams{loop};
+};
+
+struct Trip : UpstreamTrip {
+  explicit Trip(World& w, std::string_view method = "GET", std::string_view body = {}, size_t body_buffer = 1 << 20)
+      : UpstreamTrip(w.loop, w.upstreams, make_static_upstream(w.cluster),
+                     {.method = method, .rules = &w.rules, .body = std::string(body), .body_buffer = body_buffer}) {}
+};
+
+constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+constexpr std::string_view kBusy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+
+TEST(Retries, go_to_a_host_that_has_not_been_tried) {
+  World world(3);
+  world.retry("5xx", 2);
+  for (int i = 0; i < 5; ++i) {
+    Trip trip(world);
+    const auto first = world.answer(kBusy);
+    const auto second = world.answer(kBusy);
+    const auto third = world.answer(kOk);
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, 200);
+    ASSERT_TRUE(first && second && third);
+    EXPECT_EQ(*first + *second + *third, 3U) << *first << *second << *third;
+    EXPECT_TRUE(*first != *second && *second != *third);
+    EXPECT_EQ(trip.info.attempts, 3U);
+  }
+  const ClusterMetrics& metrics = world.common->metrics;
+  EXPECT_EQ(metrics.request_retries->value(), 10);
+  EXPECT_EQ(metrics.retry_success->value(), 5);
+  EXPECT_EQ(metrics.retry_waits->value(), 10);
+  EXPECT_EQ(metrics.responses[4]->value(), 10);
+  EXPECT_EQ(metrics.requests->value(), 5);
+  EXPECT_EQ(metrics.retries_active->value(), 0);
+}
+
+TEST(Retries, end_with_the_last_answer_and_its_flag) {
+  World world(1);
+  world.retry("5xx");
+  Trip trip(world);
+  ASSERT_TRUE(world.answer(kBusy));
+  ASSERT_TRUE(world.answer("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"));
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 500);
+  EXPECT_EQ(trip.info.flags_text(), "URX");
+  EXPECT_EQ(world.common->metrics.retry_limit_exceeded->value(), 1);
+}
+
+TEST(Retries, happen_only_where_the_route_says_so) {
+  World world(2);
+  for (const bool with_policy : {false, true}) {
+    if (with_policy) world.retry("reset");
+    Trip trip(world);
+    ASSERT_TRUE(world.answer(kBusy));
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, 503);
+    EXPECT_EQ(trip.info.flags_text(), "-");
+  }
+  EXPECT_EQ(world.common->metrics.request_retries->value(), 0);
+}
+
+TEST(Retries, send_the_body_again_from_its_beginning) {
+  World world(2);
+  world.retry("5xx", 3);
+  Trip trip(world, "POST", "all of the body");
+  for (const std::string_view response : {kBusy, kBusy, kOk}) {
+    TestPeer* peer = world.asked("all of the body");
+    ASSERT_TRUE(peer);
+    EXPECT_TRUE(peer->hears("content-length: 15\r\n"));
+    peer->forget();
+    peer->say(response);
+  }
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 200);
+}
+
+TEST(Retries, do_not_happen_where_the_body_was_too_large_to_keep) {
+  World world(2);
+  world.retry("5xx", 3);
+  const std::string body(3000, 'x');
+  Trip trip(world, "POST", body, 1000);
+  ASSERT_TRUE(world.answer(kBusy, body));
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 503);
+  EXPECT_EQ(trip.info.flags_text(), "-");
+}
+
+TEST(Retries, come_after_perTryTimeout) {
+  World world(2);
+  world.retry("5xx", 1, 100ms);
+  Trip trip(world);
+  TestPeer* silent = world.asked();
+  ASSERT_TRUE(silent);
+  silent->forget();
+  world.loop.advance(100ms);
+  ASSERT_TRUE(world.answer(kOk));
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 200);
+  EXPECT_EQ(world.common->metrics.per_try_timeouts->value(), 1);
+
+  Trip in_vain(world);
+  for (int i = 0; i < 2; ++i) {
+    TestPeer* peer = world.asked();
+    ASSERT_TRUE(peer) << i;
+    peer->forget();
+    world.loop.advance(100ms);
+  }
+  ASSERT_TRUE(in_vain.done());
+  EXPECT_EQ(in_vain.response.status, 504);
+  EXPECT_EQ(in_vain.info.details, "upstream_per_try_timeout");
+}
+
+TEST(Retries, come_after_a_connection_that_ended_without_an_answer) {
+  World world(2);
+  world.retry("reset");
+  Trip trip(world, "POST", "body");  // not repeated without being told to
+  TestPeer* peer = world.asked("body");
+  ASSERT_TRUE(peer);
+  peer->forget();
+  peer->close();
+  ASSERT_TRUE(world.answer(kOk, "body"));
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 200);
+}
+
+TEST(Retries, try_to_connect_again_when_no_host_can_be_connected_to) {
+  World world(2);
+  for (auto& upstream : world.upstreams_there) upstream->stop();
+  world.retry("connect-failure", 3);
+  Trip trip(world);
+  for (int i = 0; i < 200 && trip.runner.running(); ++i) {
+    settle(world.loop);
+    world.loop.advance(10ms);
+  }
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 503);
+  EXPECT_EQ(trip.info.flags_text(), "UF,URX");
+  EXPECT_EQ(world.common->metrics.connect_failures->value(), 8) << "two hosts, four times";
+}
+
+TEST(Retries, are_no_more_than_the_cluster_may_have) {
+  kinds::CircuitBreakers breakers;
+  breakers.max_retries = 0;
+  World world(2, breakers);
+  world.retry("5xx");
+  Trip trip(world);
+  ASSERT_TRUE(world.answer(kBusy));
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 503);
+  EXPECT_EQ(trip.info.flags_text(), "UO");
+  EXPECT_EQ(world.common->metrics.retry_overflow->value(), 1);
+}
+
+TEST(Retries, do_not_outlast_the_routes_timeout) {
+  World world(2);
+  world.rules.timeout = 1s;
+  world.retry("5xx", 5);
+  Trip trip(world);
+  ASSERT_TRUE(world.answer(kBusy));
+  ASSERT_TRUE(world.asked());
+  world.loop.advance(1s);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 504);
+  EXPECT_EQ(trip.info.details, "response_timeout");
+}
+
+TEST(Retries, end_with_their_client) {
+  World world(2);
+  world.retry("5xx", 5);
+  Trip trip(world, "POST", "body");
+  ASSERT_TRUE(world.answer(kBusy, "body"));
+  settle(world.loop);
+  trip.runner.cancel();  // while it waits for the next try, or just after
+  EXPECT_TRUE(trip.done());
+}
+
+TEST(Ejection, keeps_requests_away_from_a_host_that_answers_badly) {
+  World world(2);
+  kinds::OutlierDetection detection;
+  detection.consecutive_5xx = 2;
+  detection.base_ejection_time = 30s;
+  world.common->detect_outliers(detection);
+  size_t bad = 0;
+  std::vector<size_t> served;
+  const auto ask = [&] {
+    Trip trip(world);
+    TestPeer* peer = world.asked();
+    CHECK(peer != nullptr);
+    peer->forget();
+    size_t host = 0;
+    for (size_t i = 0; i < 2; ++i)
+      for (TestPeer& one : world.upstreams_there[i]->peers)
+        if (&one == peer) host = i;
+    served.push_back(host);
+    bad += host == 0;
+    peer->say(host == 0 ? kBusy : kOk);
+    CHECK(trip.done());
+  };
+  for (int i = 0; i < 20; ++i) ask();
+  EXPECT_EQ(bad, 2U);
+  world.loop.advance(30s);
+  for (int i = 0; i < 4; ++i) ask();
+  EXPECT_EQ(bad, 4U);
+  ASSERT_TRUE(world.common->ejections);
+  EXPECT_EQ(world.common->ejections->enforced->value(), 2);
+}
+
+TEST(LeastRequest, goes_to_the_host_with_less_to_do) {
+  World world(2);
+  world.common->balancing.balancing = Balancing::least_request;
+  Trip busy(world);
+  TestPeer* first = world.asked();
+  ASSERT_TRUE(first);
+  first->forget();
+  for (int i = 0; i < 10; ++i) {
+    Trip trip(world);
+    TestPeer* peer = world.asked();
+    ASSERT_TRUE(peer);
+    EXPECT_NE(peer, first);
+    peer->forget();
+    peer->say(kOk);
+    ASSERT_TRUE(trip.done());
+  }
+  EXPECT_EQ(world.upstreams_there[0]->peers.size() + world.upstreams_there[1]->peers.size(), 2U);
+}
+
+}  // namespace
+}  // namespace sluice
