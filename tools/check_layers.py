@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Holds the direction of includes: a folder includes only itself and what stands below it.
 
-    main > control > serve, discovery, observe > filters, route, forward > upstream > pipeline > http, config > net > io, engines >
-        regex > base
+    main > control > serve, discovery, observe > filters, route > clients > forward > upstream > pipeline > http, config > net > io,
+        engines > regex > base
 
 Folders on one level do not include each other, nor does a filter another filter or an engine another engine.
 `filters/all.h`, the list the build writes, is for main and control alone.
@@ -18,7 +18,9 @@ LEVELS = [
     {"main"},
     {"control"},
     {"serve", "discovery", "observe"},
-    {"filters", "route", "forward"},
+    {"filters", "route"},
+    {"clients"},
+    {"forward"},
     {"upstream"},
     {"pipeline"},
     {"http", "config"},

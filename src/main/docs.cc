@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/log.h"
+#include "clients/http_client.h"
 #include "config/schema.h"
 #include "control/api_service.h"
 #include "control/control_plane.h"
@@ -99,22 +100,26 @@ void print_filters() {
 // --- metrics ----------------------------------------------------------------------------------------------------
 
 void print_metrics() {
-  print_head("Metrics",
-             "`GET /metrics` of the admin port, for Prometheus. Names are Envoy's where Envoy has the metric; our own "
-             "begin with `sluice_`.\n"
-             "Durations are in milliseconds over Envoy's buckets; counters of our own end in `_total`.\n\n"
-             "| names that begin with | labels |\n| --- | --- |\n"
-             "| `envoy_http_downstream_` | `envoy_http_conn_manager_prefix`: `http` for Gateways, `admin`, `api` |\n"
-             "| `envoy_cluster_` | `envoy_cluster_name`: `<upstream>_<namespace>`, or `solo_io_generated_dfp:<hash>` "
-             "for dynamic destinations |\n"
-             "| ..`_xx` | `envoy_response_code_class`: `1` to `5` |\n");
+  print_head(
+      "Metrics",
+      "`GET /metrics` of the admin port, for Prometheus. Names are Envoy's where Envoy has the metric; our own "
+      "begin with `sluice_`.\n"
+      "Durations are in milliseconds over Envoy's buckets, in seconds where the name says so; counters of our own "
+      "end in `_total`.\n\n"
+      "| names that begin with | labels |\n| --- | --- |\n"
+      "| `envoy_http_downstream_` | `envoy_http_conn_manager_prefix`: `http` for Gateways, `admin`, `api` |\n"
+      "| `envoy_cluster_` | `envoy_cluster_name`: `<upstream>_<namespace>`, or `solo_io_generated_dfp:<hash>` "
+      "for dynamic destinations |\n"
+      "| `sluice_client_` | `client`: `jwks` |\n"
+      "| ..`_xx` | `envoy_response_code_class`: `1` to `5` |\n");
   std::vector<MetricFamily> families = server_metric_families();
   for (const auto& more : {listener_metric_families(), control_plane_metric_families()})
     families.insert(families.end(), more.begin(), more.end());
   for (const auto& more :
        {cluster_metric_families(), ejection_metric_families(), dynamic_metric_families(), translation_metric_families(),
         LogFiles::metrics(), process_metric_families(), descriptor_metric_families(), budget_metric_families(),
-        dns_metric_families(), ApiService::metrics(), LogMetrics::families(), connection_limit_metric_families(),
+        dns_metric_families(), ApiService::metrics(), ClientMetrics::families(), LogMetrics::families(),
+        connection_limit_metric_families(),
         body_budget_metric_families()})
     families.insert(families.end(), more.begin(), more.end());
   for (const FilterFactory* filter : all_filters())

@@ -60,15 +60,17 @@ void append_line(std::string& out, std::string_view name, std::string_view suffi
   fmt::format_to(std::back_inserter(out), " {}\n", value);
 }
 
+// In milliseconds, as Envoy's are; in seconds where the name says so, as Prometheus wants it of ours.
 void append_histogram(std::string& out, std::string_view name, const Metrics::Sample& sample) {
+  const double unit = name.ends_with("_seconds") ? 1000 : 1;
   int64_t below = 0;
   for (size_t i = 0; i < Histogram::kBounds.size(); ++i) {
     below += sample.histogram->bucket(i);
-    append_line(out, name, "_bucket", sample.labels, fmt::to_string(Histogram::kBounds[i]), below);
+    append_line(out, name, "_bucket", sample.labels, fmt::to_string(Histogram::kBounds[i] / unit), below);
   }
   below += sample.histogram->bucket(Histogram::kBounds.size());
   append_line(out, name, "_bucket", sample.labels, "+Inf", below);
-  append_line(out, name, "_sum", sample.labels, "", sample.histogram->sum_milliseconds());
+  append_line(out, name, "_sum", sample.labels, "", sample.histogram->sum_milliseconds() / unit);
   append_line(out, name, "_count", sample.labels, "", below);
 }
 

@@ -39,6 +39,15 @@ TEST(PrometheusText, is_empty_without_metrics) {
   EXPECT_EQ(prometheus_text({}), "");
 }
 
+TEST(PrometheusText, writes_histograms_that_say_so_in_seconds) {
+  Metrics metrics(1);
+  metrics.histogram({"t_seconds", "Time.", MetricType::histogram})->record_nanos(1'500'000);
+  const std::string text = prometheus_text(metrics.collect());
+  EXPECT_NE(text.find("t_seconds_bucket{le=\"0.001\"} 0\nt_seconds_bucket{le=\"0.005\"} 1\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("t_seconds_sum 0.0015\n"), std::string::npos) << text;
+}
+
 TEST(PrometheusText, passes_promtool) {
   if (std::system("command -v promtool >/dev/null 2>&1") != 0) GTEST_SKIP() << "promtool is not installed";
   Metrics metrics(1);
