@@ -654,6 +654,7 @@ void ControlPlane::make_translator() {
   translate.default_resolvers = options_.resolvers;
   translate.filters = options_.filters;
   translate.body_budget = &body_budget_;
+  translate.places = workers_.places();
   translator_ = std::make_unique<Translator>(std::move(translate));
 }
 

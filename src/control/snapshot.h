@@ -32,6 +32,7 @@ struct Snapshot {
   // That routes lead to.
   std::map<ObjectKey, std::shared_ptr<const StaticCluster>> static_clusters;  // by Upstream
   std::set<std::shared_ptr<const DynamicCluster>> dynamic_clusters;
+  Preparations preparations;                // of filters
   std::vector<bool> clusters_alive;         // by ClusterId: pools of the others may go
   std::shared_ptr<const EgressNow> egress;  // rules of dynamic destinations, by place
   // Ports that no dynamic destination may be: those that were open, and those that Gateways ask for. Sorted.

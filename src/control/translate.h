@@ -56,6 +56,7 @@ struct TranslateOptions {
   std::vector<Endpoint> default_resolvers;  // empty: the system's
   std::vector<const FilterFactory*> filters;
   BodyBudget* body_budget = nullptr;  // null: none
+  std::vector<WorkerPlace> places;    // the workers', for what filters send by themselves; none: they send nothing
 };
 
 class Translator {
@@ -88,7 +89,7 @@ class Translator {
   Gauge* policy_gaps_;
   Gauge* services_out_;
   Gauge* kept_objects_;
-  // A VirtualService as it was served last, with the Secrets it was made with.
+  // A VirtualService as it was served last, with the Secrets it was made with, and what its filters refer to.
   struct Served {
     ConfigObjectPtr object;
     std::map<ObjectKey, ConfigObjectPtr> secrets;

@@ -83,8 +83,13 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
     return make_no_cluster(name);
   }
   if (unserved_ || trial_) return make_no_cluster(name);  // a cluster that nobody uses is none
-  const auto& upstream = *object->as<kinds::Upstream>();
-  auto cluster = kept_.get<StaticCluster>("cluster " + name + fmt::format(" {:016x}", object->hash), [&] {
+  return make_static_upstream(static_cluster(*object));
+}
+
+std::shared_ptr<const StaticCluster> Translating::static_cluster(const ConfigObject& object) {
+  const std::string name = object.key.name + "_" + object.key.ns;
+  const auto& upstream = *object.as<kinds::Upstream>();
+  auto cluster = kept_.get<StaticCluster>("cluster " + name + fmt::format(" {:016x}", object.hash), [&] {
     auto made = std::make_shared<StaticCluster>();
     auto common = std::make_shared<Cluster>(name, upstream.circuit_breakers.value_or(kinds::CircuitBreakers{}),
                                             options_.workers, metrics_);
@@ -100,8 +105,23 @@ std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& s
     return made;
   });
   note_cluster(*cluster->cluster, cluster->id);
-  snapshot_->static_clusters.emplace(object->key, cluster);
-  return make_static_upstream(std::move(cluster));
+  snapshot_->static_clusters.emplace(object.key, cluster);
+  return cluster;
+}
+
+// As it is now; one that is gone goes on for a version that was served with it.
+Result<UpstreamEnd> Translating::upstream_end(const ObjectRef& ref) {
+  const ObjectKey key{"Upstream", ref.ns, ref.name};
+  ConfigObjectPtr object;
+  if (const auto now = by_key_.find(key); now != by_key_.end()) object = now->second;
+  if (const auto* kept = secrets_kept_; !object && kept && kept->contains(key)) object = kept->at(key);
+  if (!object)
+    return invalid(fmt::format("*v1.Upstream {{ {}.{} }} {}", ref.ns, ref.name,
+                               why_missing("Upstream", ref.ns, ref.name, "not found")));
+  if (secrets_used_) secrets_used_->emplace(key, object);
+  const std::string made_of = fmt::format("{} {:016x}", key.to_string(), object->hash);
+  if (unserved_ || trial_) return UpstreamEnd{make_no_cluster(ref.name + "_" + ref.ns), made_of + " unused"};
+  return UpstreamEnd{make_static_upstream(static_cluster(*object)), made_of};
 }
 
 Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const ConfigObject& service,

@@ -260,6 +260,28 @@ Result<std::unique_ptr<RouteEntry>> Translating::build_entry(const ConfigObject&
   return entry;
 }
 
+class Translating::FilterReferences final : public References {
+ public:
+  explicit FilterReferences(Translating& translating) : t_(translating) {}
+
+  Result<UpstreamEnd> upstream(const ObjectRef& ref) override { return t_.upstream_end(ref); }
+  Result<ObjectData> secret(const ObjectRef& ref) override {
+    const ConfigObjectPtr object = TRY(t_.find_data("Secret", ref));
+    return data_of(object, object->as<kinds::Secret>()->data);
+  }
+  Result<ObjectData> config_map(const ObjectRef& ref) override {
+    const ConfigObjectPtr object = TRY(t_.find_data("ConfigMap", ref));
+    return data_of(object, object->as<kinds::ConfigMap>()->data);
+  }
+
+ private:
+  static ObjectData data_of(const ConfigObjectPtr& object, const std::map<std::string, std::string>& data) {
+    return {{object, &data}, fmt::format("{} {:016x}", object->key.to_string(), object->hash)};
+  }
+
+  Translating& t_;
+};
+
 Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject& service, size_t index,
                                                              const kinds::WeightedDestination* destination) {
   const kinds::VirtualHost& host = *service.as<VirtualService>()->virtual_host;
@@ -273,6 +295,12 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   build.threads = options_.workers + 1;
   build.metrics = &metrics_;
   build.kept = &kept_;
+  FilterReferences references(*this);
+  build.references = &references;
+  if (!unserved_ && !trial_) {
+    build.workers = options_.places;
+    build.preparations = &snapshot_->preparations;
+  }
   build.name = fmt::format("{} route {}", short_name(service.key), index);
   std::vector<StagedFilter> filters;
   for (const FilterFactory* factory : options_.filters)
@@ -281,17 +309,24 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   return filters;
 }
 
+// Of a Secret or ConfigMap, for the host being built.
+Result<ConfigObjectPtr> Translating::find_data(std::string_view kind, const ObjectRef& ref) {
+  const ObjectKey key{std::string(kind), ref.ns, ref.name};
+  const auto& from = secrets_kept_ ? *secrets_kept_ : by_key_;
+  const auto object = from.find(key);
+  const std::string word = to_lower(kind);
+  if (object == from.end())
+    return invalid(rejected_at_.contains(key)
+                       ? fmt::format("{} {}.{} {}", word, ref.ns, ref.name, why_rejected(kind, ref.ns, ref.name))
+                       : fmt::format("list did not find {} {}.{}", word, ref.ns, ref.name));
+  if (secrets_used_) secrets_used_->emplace(key, object->second);
+  return object->second;
+}
+
 FindHeaderSecret Translating::secret_finder() {
   return [this](const ObjectRef& ref) -> Result<HeaderList> {
-    const ObjectKey key{"Secret", ref.ns, ref.name};
-    const auto& from = secrets_kept_ ? *secrets_kept_ : by_key_;
-    const auto object = from.find(key);
-    if (object == from.end())
-      return invalid(rejected_at_.contains(key)
-                         ? fmt::format("secret {}.{} {}", ref.ns, ref.name, why_rejected("Secret", ref.ns, ref.name))
-                         : fmt::format("list did not find secret {}.{}", ref.ns, ref.name));
-    if (secrets_used_) secrets_used_->emplace(key, object->second);
-    const auto& [type, data] = *object->second->as<kinds::Secret>();
+    const ConfigObjectPtr object = TRY(find_data("Secret", ref));
+    const auto& [type, data] = *object->as<kinds::Secret>();
     if (!type.empty() && type != "Opaque" && type != "gloo.solo.io/header")
       return invalid(fmt::format("secret {}.{} is of type {}: a header secret is Opaque or gloo.solo.io/header", ref.ns,
                                  ref.name, printable(type, 60)));

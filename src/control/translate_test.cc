@@ -606,6 +606,64 @@ TEST_F(Translate, adds_headers_of_a_secret_and_keeps_the_last_good_version_when_
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
 }
 
+// Asks for a Secret and a ConfigMap, and remembers what it got.
+struct Wish {
+  ObjectRef secret, config_map;
+};
+void bind(Fields& f, Wish& wish) {
+  f.optional("secret", wish.secret, "A Secret.");
+  f.optional("configMap", wish.config_map, "A ConfigMap.");
+}
+class WishFactory final : public FilterFactory {
+ public:
+  std::string_view name() const override { return "wish"; }
+  std::vector<Stage> stages() const override { return {Stage::cors}; }
+  std::vector<OptionField> option_fields() const override {
+    return {option_field<Wish>("cors", OptionLevel::virtual_host, "What to ask for.")};
+  }
+  Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
+    const auto* wish = build.virtual_host->get<Wish>("cors");
+    if (!wish) return {};
+    secret = TRY(build.references->secret(wish->secret));
+    config_map = TRY(build.references->config_map(wish->config_map));
+    return {};
+  }
+  mutable ObjectData secret, config_map;
+};
+
+TEST(TranslateReferences, gives_a_filter_secrets_and_config_maps) {
+  Metrics metrics(2);
+  LogFiles log_files(2, metrics);
+  Loop loop;
+  ResolverPool resolvers{{&loop}};
+  const WishFactory factory;
+  const FilterFactory* const factories[] = {&factory};
+  const std::vector<OptionField> fields = option_fields_of(factories);
+  TranslateOptions options = translate_options(metrics, resolvers, log_files);
+  options.filters = {&factory};
+  Translator translator(std::move(options));
+  const auto apply = [&](const std::string& yaml) {
+    const ConfigFile file{"test.yaml", yaml, 0};
+    auto reports = translator.translate(load_config(std::span(&file, 1), fields).objects).reports;
+    return reports[{"VirtualService", "gloo-system", "a"}].reason();
+  };
+  const std::string asking =
+      object("VirtualService", "a",
+             "{virtualHost: {domains: [a.test], options: {cors: {secret: {name: s, namespace: gloo-system}, configMap: "
+             "{name: m, namespace: gloo-system}}}, routes: [{directResponseAction: {status: 200}}]}}");
+  const std::string map =
+      "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: gloo-system}\ndata: {a: b}\n";
+  EXPECT_EQ(apply(kSecret + map + asking), "");
+  EXPECT_EQ(factory.secret.data->at("x-key"), "hush");
+  EXPECT_EQ(factory.config_map.data->at("a"), "b");
+  const std::string made_of = factory.secret.made_of;
+  EXPECT_EQ(apply(object("Secret", "s", "{x-key: other}") + map + asking), "");
+  EXPECT_NE(factory.secret.made_of, made_of);
+  factory.config_map = {};
+  EXPECT_TRUE(apply(kSecret + asking).contains("list did not find configmap gloo-system.m"));
+  EXPECT_EQ(factory.config_map.data->at("a"), "b") << "of the version that was served last";
+}
+
 TEST_F(Translate, tells_every_bad_header_of_a_service_with_its_path) {
   apply(object("VirtualService", "a",
                "{virtualHost: {options: {headerManipulation: {responseHeadersToAdd: [{header: {key: a, value: "

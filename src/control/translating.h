@@ -107,6 +107,7 @@ class Translating {
                                                        ObjectReport& report);
   Result<std::vector<StagedFilter>> build_filters(const ConfigObject& service, size_t route,
                                                   const kinds::WeightedDestination* destination);
+  std::shared_ptr<const StaticCluster> static_cluster(const ConfigObject& upstream);
   std::shared_ptr<const Filter> static_terminal(const ConfigObject& service, const kinds::Destination& destination,
                                                 ObjectReport& report);
   Result<std::shared_ptr<const Filter>> dynamic_terminal(const ConfigObject& service,
@@ -123,6 +124,10 @@ class Translating {
   const std::shared_ptr<ResolverView>& static_resolver();
   std::shared_ptr<ResolverView> resolver_view(const kinds::DnsCacheConfig& config, size_t pending_max);
   FindHeaderSecret secret_finder();
+  // What filters refer to.
+  class FilterReferences;
+  Result<ConfigObjectPtr> find_data(std::string_view kind, const ObjectRef& ref);
+  Result<UpstreamEnd> upstream_end(const ObjectRef& ref);
   void note_cluster(const Cluster& cluster, const ClusterId& id);
   void remember();
 
@@ -158,7 +163,8 @@ class Translating {
   std::set<ObjectKey> closed_;                     // whose hosts refuse
   std::string refused_;                            // what the end of the route being built refuses all for
   std::map<ObjectKey, ConfigObjectPtr> gateways_built_;
-  std::map<ObjectKey, ConfigObjectPtr>* secrets_used_ = nullptr;        // where those of the host being built are noted
+  std::map<ObjectKey, ConfigObjectPtr>* secrets_used_ =
+      nullptr;  // and all else that its filters refer to: of the host being built
   const std::map<ObjectKey, ConfigObjectPtr>* secrets_kept_ = nullptr;  // of a last good version
   std::set<std::string> addresses_;                                     // that a Gateway has now
 

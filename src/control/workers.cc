@@ -131,6 +131,13 @@ std::vector<Loop*> Workers::loops() {
   return out;
 }
 
+std::vector<WorkerPlace> Workers::places() {
+  std::vector<WorkerPlace> out;
+  out.reserve(workers_.size());
+  for (auto& worker : workers_) out.push_back({&worker->loop, &worker->upstreams});
+  return out;
+}
+
 void Workers::start() {
   for (auto& worker : workers_) worker->start();
 }

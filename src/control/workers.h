@@ -37,6 +37,7 @@ class Workers {
   ~Workers();
 
   std::vector<Loop*> loops();
+  std::vector<WorkerPlace> places();
   void start();
   // Who is told, on `home`, the control thread's loop, when failures() has changed because of what a worker did.
   // Snapshots are taken apart there, too. Before the first publish().

@@ -30,10 +30,12 @@
 #include <vector>
 
 #include "base/metrics.h"
+#include "config/bind.h"
 #include "config/diagnostics.h"
 #include "config/option_field.h"
 #include "io/task.h"
 #include "pipeline/message.h"
+#include "pipeline/worker_place.h"
 
 namespace sluice {
 
@@ -99,6 +101,8 @@ class PerWorker {
     for (unsigned i = 0; i < threads; ++i) items_.push_back(std::make_unique<T>(args...));
   }
   T& mine() const { return *items_[worker_index]; }
+  // Of another thread: for whoever makes them, before that has its own.
+  T& of(unsigned thread) const { return *items_[thread]; }
 
  private:
   std::vector<std::unique_ptr<T>> items_;
@@ -147,6 +151,41 @@ namespace kinds {
 struct ProxySettings;
 }
 
+// An Upstream that a filter calls (clients/).
+struct UpstreamEnd {
+  std::shared_ptr<const Filter> end;  // of a chain
+  std::string made_of;                // differs when the Upstream is another, or is written otherwise
+};
+
+// What a Secret or a ConfigMap holds.
+struct ObjectData {
+  std::shared_ptr<const std::map<std::string, std::string>> data;
+  std::string made_of;
+};
+
+// Objects elsewhere in the configuration. Whoever translates gives them, and notes who was given what: when it changes,
+// the filter is made anew. What is kept (KeptState, share()) must have `made_of` in its key. A namespace is taken
+// literally. An error says what is not there, or is rejected, and what was probably meant.
+class References {
+ public:
+  virtual Result<UpstreamEnd> upstream(const ObjectRef& ref) = 0;
+  virtual Result<ObjectData> secret(const ObjectRef& ref) = 0;
+  virtual Result<ObjectData> config_map(const ObjectRef& ref) = 0;
+
+ protected:
+  ~References() = default;
+};
+
+// Something that is got ready before what needs it serves, such as keys from a URL.
+class Preparation {
+ public:
+  virtual ~Preparation() = default;
+  // Begins, unless it has. `settled` is called once, on any thread, when it is ready or has failed.
+  virtual void prepare(std::move_only_function<void()> settled) = 0;
+};
+// Whether the listener waits for it before it serves what needs it.
+using Preparations = std::map<std::shared_ptr<Preparation>, bool>;
+
 // What a filter is made from. Options that a level does not set are absent.
 struct FilterBuild {
   const OptionSet* listener = nullptr;
@@ -158,7 +197,10 @@ struct FilterBuild {
   unsigned threads = 1;
   Metrics* metrics = nullptr;
   KeptState* kept = nullptr;
-  std::string name;  // "gloo-system.httpbin route 0": for keys, logs and metrics
+  References* references = nullptr;      // never null in a real build
+  std::span<const WorkerPlace> workers;  // by worker_index; none where nothing is to be sent
+  Preparations* preparations = nullptr;  // where they are asked for; null: nobody prepares
+  std::string name;                      // "gloo-system.httpbin route 0": for keys, logs and metrics
 
   // The filter that was made from the same before, else a new one: a request whose route changes does not pass equal
   // filters twice. `kind` names the filter's class and what it takes from elsewhere (settings, limits); `written` is

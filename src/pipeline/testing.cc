@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "config/documents.h"
+#include "io/testing.h"
 #include "pipeline/rerouting.h"
 
 namespace sluice {
@@ -82,7 +83,15 @@ FilterHarness::FilterHarness(const FilterFactory& factory) : factory_(factory) {
   rebuild();
 }
 
-FilterHarness::~FilterHarness() = default;
+FilterHarness::~FilterHarness() {
+  clear();
+}
+
+void FilterHarness::clear() {
+  preparations.clear();
+  chain_ = Chain();
+  if (!workers.empty()) settle(loop);
+}
 
 std::string FilterHarness::set_level(OptionLevel level, std::string_view yaml) {
   levels_[level] = OptionSet();
@@ -114,6 +123,9 @@ std::string FilterHarness::rebuild() {
   build.body_buffer_bytes_max = body_buffer_bytes_max;
   build.metrics = &metrics;
   build.kept = &kept_;
+  build.references = references;
+  build.workers = workers;
+  build.preparations = &preparations;
   build.name = "test";
   auto filters = factory_.build(build);
   chain_ = Chain();

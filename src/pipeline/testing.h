@@ -76,6 +76,9 @@ class FilterHarness {
   kinds::ProxySettings settings;
   size_t body_buffer_bytes_max = 1 << 20;
   Metrics metrics{1};
+  References* references = nullptr;
+  std::vector<WorkerPlace> workers;
+  Preparations preparations;
   Upstream upstream;
   // Whether the upstream reads the request's body before it answers.
   bool upstream_reads_body = true;
@@ -83,6 +86,8 @@ class FilterHarness {
   // Called by choose_route_again(); default: the route stays. False: none fits.
   std::function<bool(Request&)> reroute;
   const Chain& chain() const { return chain_; }
+  // Ends the filters, with what they have under way: before what they use goes.
+  void clear();
 
  private:
   class Terminal;
