@@ -44,6 +44,7 @@ constexpr size_t kProbeConnectionsMax = 32;
 constexpr Nanos kBindRetryFirst = 100ms;
 constexpr Nanos kBindRetryMax = 5s;
 constexpr Nanos kOwnPortPatience = 1min;
+constexpr Nanos kPrepareMax = 10s;
 
 // A descriptor of the control thread that calls somebody when it is readable.
 class FdWatch final : private Waiter {
@@ -135,6 +136,7 @@ class ControlPlane final : private Waiter {
   std::vector<ConfigObjectPtr> objects(const ConfigObject* instead = nullptr) const;
   void tell_of_no_gateway(std::span<const ConfigObjectPtr> all) const;
   void translate_and_publish(std::span<const ConfigObjectPtr> all);
+  void prepare();
   void settle_own_ports();
   std::vector<uint16_t> open_ports() const;
   void tell_closed();
@@ -246,6 +248,7 @@ void ControlPlane::apply() {
   const std::vector<ConfigObjectPtr> all = objects();
   if (store_.list("Gateway").empty()) tell_of_no_gateway(all);
   translate_and_publish(all);
+  if (!snapshot_) return;  // asked to end before anything was served
   settle_own_ports();
   tell_closed();
   log_problems_ = log_problems();
@@ -272,7 +275,24 @@ void ControlPlane::tell_of_no_gateway(std::span<const ConfigObjectPtr> all) cons
 void ControlPlane::translate_and_publish(std::span<const ConfigObjectPtr> all) {
   translator_->set_open_ports(open_ports());
   translation_ = translator_->translate(all, folder_->gaps());
-  publish();
+  prepare();
+  if (!draining_ || snapshot_) publish();
+}
+
+// What filters want to have before they serve. Only at the start are ports opened later for it: a change is not to wait
+// for somebody else's server, and a request that needs what is not there yet waits by itself (decision 0045).
+void ControlPlane::prepare() {
+  const auto left = std::make_shared<size_t>(0);
+  for (const auto& [what, listener_waits] : translation_.snapshot->preparations) {
+    if (!listener_waits || snapshot_) {
+      what->prepare([] {});
+      continue;
+    }
+    ++*left;
+    what->prepare([this, left] { loop_.post([left] { --*left; }); });
+  }
+  const SteadyTime latest = later(steady_now(), kPrepareMax);
+  while (*left > 0 && !draining_ && steady_now() < latest) loop_.turn(100ms);
 }
 
 // No dynamic destination may be a port of our own. Which are open is known only after publishing: the system chooses
@@ -509,6 +529,7 @@ void ControlPlane::wake() {
 
 void ControlPlane::reload() {
   if (draining_) return;
+  if (!snapshot_) return reload_timer_.arm(loop_, loop_.now() + kBindRetryFirst, *this);  // prepare() is not over
   const uint64_t id = snapshot_ ? snapshot_->id : 0;
   const bool changed = folder_->reload(loop_.wall());
   watch_folder();
@@ -628,6 +649,7 @@ void ControlPlane::on_signal() {
 void ControlPlane::drain() {
   if (draining_) return loop_.stop();  // asked twice: now
   draining_ = true;
+  if (!snapshot_) return loop_.stop();
   Nanos timeout = snapshot_->listeners.empty() ? SnapshotListener().drain_timeout : Nanos(0);
   for (const auto& listener : snapshot_->listeners) timeout = std::max(timeout, listener->drain_timeout);
   log::info("main", "draining", {{"at_most", format_duration(timeout)}});
@@ -688,7 +710,8 @@ int ControlPlane::run() {
   workers_.start();
   apply();
   subscription_ = store_.subscribe([this] { store_changed(); });
-  const int code = serve();
+  if (snapshot_) store_changed();  // while it was prepared
+  const int code = snapshot_ ? serve() : 0;
   subscription_.cancel();
   workers_.stop();
   log_files_.stop_writer();
