@@ -38,7 +38,7 @@ struct Asking {
     co_return Status{};
   }
   bool done() {
-    settle(world.loop);
+    settle_in_memory(world.loop);
     return !runner.running();
   }
   ErrorKind error() { return done() && !*answer ? answer->error().kind : ErrorKind::internal; }

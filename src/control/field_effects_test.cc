@@ -496,7 +496,17 @@ constexpr Case kCases[] = {
     {.field = "percent.value", .value = "100"},
     {.field = "dlp.enabledFor", .said = "not supported yet"},
 
-    // jwt.
+    // jwt. Of keys from a URL nothing can be seen without a server.
+    {.field = "jwks.remote.url",
+     .shown_by = "src/filters/jwt/remote_keys_test.cc: are_fetched_when_a_request_needs_them_and_not_before"},
+    {.field = "jwks.remote.upstreamRef.name",
+     .shown_by = "src/control/translate_test.cc: rejects_a_service_whose_filter_refers_to_no_upstream"},
+    {.field = "jwks.remote.upstreamRef.namespace",
+     .shown_by = "src/control/translate_test.cc: rejects_a_service_whose_filter_refers_to_no_upstream"},
+    {.field = "jwks.remote.cacheDuration",
+     .shown_by = "src/filters/jwt/remote_keys_test.cc: are_fetched_again_before_they_are_old_while_requests_go_on"},
+    {.field = "jwks.remote.asyncFetch.fastListener",
+     .shown_by = "src/filters/jwt/remote_keys_test.cc: keep_no_listener_waiting_that_is_to_be_fast"},
     {.field = "jwks.local.key", .value = R"('{"kty":"oct","k":"@{otherKey}"}')"},
     {.field = "headers[].header", .value = "x-token", .beside = "-{}"},
     {.field = "headers[].prefix", .value = "'tok '", .beside = "{header: x-token}"},

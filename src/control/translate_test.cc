@@ -606,6 +606,59 @@ TEST_F(Translate, adds_headers_of_a_secret_and_keeps_the_last_good_version_when_
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
 }
 
+// A service whose tokens are verified with keys that an Upstream has.
+std::string service_with_keys(std::string_view name, std::string_view upstream, std::string_view ns = "gloo-system") {
+  return object("VirtualService", name,
+                fmt::format("{{virtualHost: {{domains: [{}.test], options: {{jwt: {{providers: {{p: {{jwks: {{remote: "
+                            "{{url: 'http://id.test/keys', upstreamRef: {{name: {}, namespace: {}}}, asyncFetch: "
+                            "{{}}}}}}}}}}}}}}, routes: [{{matchers: [{{prefix: /}}], directResponseAction: {{status: "
+                            "200}}}}]}}}}",
+                            name, upstream, ns));
+}
+std::string upstream(std::string_view name, int port) {
+  return object("Upstream", name, fmt::format("{{static: {{hosts: [{{addr: 127.0.0.1, port: {}}}]}}}}", port));
+}
+
+TEST_F(Translate, gives_a_filter_the_upstream_it_refers_to) {
+  apply(upstream("id", 9) + service_with_keys("a", "id"));
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  EXPECT_EQ(stages(), "jwt after external auth");
+  EXPECT_TRUE(now_.snapshot->static_clusters.contains({"Upstream", "gloo-system", "id"}));
+  EXPECT_EQ(now_.snapshot->preparations.size(), 1);
+  const std::shared_ptr<const Filter> filter = route().chain.filters.at(0).filter;
+  apply(upstream("id", 9) + service_with_keys("a", "id") + upstream("other", 9));
+  EXPECT_EQ(route().chain.filters.at(0).filter, filter) << "nothing that it was made from has changed";
+  apply(upstream("id", 10) + service_with_keys("a", "id"));
+  EXPECT_NE(route().chain.filters.at(0).filter, filter) << "its Upstream has";
+}
+
+TEST_F(Translate, rejects_a_service_whose_filter_refers_to_no_upstream) {
+  apply(upstream("id", 9) + service_with_keys("a", "ids") + service_with_keys("b", "id", "x") + service("c", "c.test"));
+  EXPECT_EQ(told("VirtualService", "a"),
+            "Rejected 1 error occurred:\n\t* Route Error: ProcessingError. Reason: jwt: providers.p.jwks.remote."
+            "upstreamRef: *v1.Upstream { gloo-system.ids } not found; did you mean id?. Route Name: "
+            "gloo-system_a-route-0-matcher-0\n\n");
+  EXPECT_TRUE(told("VirtualService", "b").contains("*v1.Upstream { x.id } not found; there is one in namespace "))
+      << told("VirtualService", "b");
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_c[c.test] no gloo-system_a[a.test] no gloo-system_b[b.test]");
+}
+
+TEST_F(Translate, keeps_a_service_with_the_upstream_that_its_filter_had) {
+  apply(upstream("id", 9) + service_with_keys("a", "id"));
+  const std::shared_ptr<const Filter> filter = route().chain.filters.at(0).filter;
+  apply(service_with_keys("a", "id"));
+  EXPECT_TRUE(told("VirtualService", "a").starts_with("Rejected "));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test]");
+  EXPECT_EQ(route().chain.filters.at(0).filter, filter);
+  EXPECT_TRUE(now_.snapshot->static_clusters.contains({"Upstream", "gloo-system", "id"}));
+}
+
+TEST_F(Translate, makes_nothing_for_a_filter_in_a_trial) {
+  const auto reports = translator_.try_out(read(upstream("id", 9) + service_with_keys("a", "id")));
+  EXPECT_EQ(told(reports, "VirtualService", "a"), "Accepted");
+  for (const auto& family : metrics_.collect()) EXPECT_NE(family.name, "sluice_jwks_waiting");
+}
+
 // Asks for a Secret and a ConfigMap, and remembers what it got.
 struct Wish {
   ObjectRef secret, config_map;

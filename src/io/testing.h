@@ -20,4 +20,9 @@ inline void settle(Loop& loop) {
   for (int turns = 0; turns < 20; ++turns) loop.turn(1ms);
 }
 
+// The same where nothing comes from the kernel, so that there is nothing to wait for.
+inline void settle_in_memory(Loop& loop) {
+  for (int turns = 0; turns < 20; ++turns) loop.turn(0s);
+}
+
 }  // namespace sluice

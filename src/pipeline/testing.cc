@@ -90,7 +90,7 @@ FilterHarness::~FilterHarness() {
 void FilterHarness::clear() {
   preparations.clear();
   chain_ = Chain();
-  if (!workers.empty()) settle(loop);
+  if (!workers.empty()) settle_in_memory(loop);
 }
 
 std::string FilterHarness::set_level(OptionLevel level, std::string_view yaml) {
@@ -194,7 +194,10 @@ FilterHarness::Answer FilterHarness::send(const Ask& ask) {
   bool done = false;
   Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
   runner.start(run(request, answer));
-  for (int turns = 0; !done && turns < 1'000'000; ++turns) loop.advance(1ms);
+  for (int turns = 0; !done && turns < 1'000'000; ++turns) {
+    if (!workers.empty()) settle_in_memory(loop);
+    if (!done) loop.advance(1ms);
+  }
   CHECK(done);
   answer.details = info.details;
   answer.flags = info.flags_text();

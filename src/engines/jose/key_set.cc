@@ -28,6 +28,14 @@ Json parse_json(std::string_view text) {
 }  // namespace
 
 Result<std::shared_ptr<const KeySet>> KeySet::parse(std::string_view text) {
+  return parse(text, Form::any);
+}
+
+Result<std::shared_ptr<const KeySet>> KeySet::parse_jwk_set(std::string_view text) {
+  return parse(text, Form::jwk_set);
+}
+
+Result<std::shared_ptr<const KeySet>> KeySet::parse(std::string_view text, Form form) {
   if (text.size() > kTextBytesMax) {
     return fail(ErrorKind::limit,
                 fmt::format("the key text has {} bytes, at most {} are read", text.size(), kTextBytesMax));
@@ -38,6 +46,7 @@ Result<std::shared_ptr<const KeySet>> KeySet::parse(std::string_view text) {
   if (text.empty()) return invalid("the key is empty: give a PEM public key, a JWK or a JWK set");
 
   if (!text.starts_with('{')) {
+    if (form == Form::jwk_set) return invalid("it is no JWK set: it does not begin as a JSON object");
     set->keys_.push_back(TRY(read_pem(text)));
     return set;
   }
@@ -45,6 +54,7 @@ Result<std::shared_ptr<const KeySet>> KeySet::parse(std::string_view text) {
   if (!document.is_object()) return invalid("the key begins like JSON but is not a valid JSON object");
   const auto keys = document.find("keys");
   if (keys == document.end()) {
+    if (form == Form::jwk_set) return invalid("it is no JWK set: it has no \"keys\"");
     set->keys_.push_back(TRY(read_jwk(document)));
     return set;
   }

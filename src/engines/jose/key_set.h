@@ -25,7 +25,7 @@ struct Key {
 // Immutable, so that workers may share it. They do not verify with it directly: each has a Verifier.
 class KeySet {
  public:
-  static constexpr size_t kTextBytesMax = 256U << 10;
+  static constexpr size_t kTextBytesMax = 1U << 20;
   static constexpr size_t kKeysMax = 100;
   static constexpr unsigned kRsaBitsMin = 2048;  // RFC 7518 3.3; a shorter modulus is refused, not warned about
   static constexpr unsigned kRsaBitsMax = 8192;  // the cost of a verification grows with it
@@ -40,6 +40,8 @@ class KeySet {
   // An error says why nothing in it can be used. Private keys are always an error: they must not be in a
   // gateway's configuration. An RSA exponent is 3 or 65537.
   static Result<std::shared_ptr<const KeySet>> parse(std::string_view text);
+  // A JWK set and nothing else: what a URL of keys gives.
+  static Result<std::shared_ptr<const KeySet>> parse_jwk_set(std::string_view text);
 
   const std::vector<Key>& keys() const { return keys_; }
   // A sentence for each entry of a set that was skipped, for a warning.
@@ -48,6 +50,9 @@ class KeySet {
   const std::string& identity() const { return identity_; }
 
  private:
+  enum class Form : uint8_t { any, jwk_set };
+  static Result<std::shared_ptr<const KeySet>> parse(std::string_view text, Form form);
+
   std::vector<Key> keys_;
   std::vector<std::string> skipped_;
   std::string identity_;

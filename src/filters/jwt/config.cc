@@ -3,6 +3,7 @@
 #include "base/header_names.h"
 #include "base/strings.h"
 #include "http/headers.h"
+#include "http/target.h"
 
 namespace sluice::jwt {
 namespace {
@@ -28,6 +29,21 @@ void check_token_headers(Fields& f, const Provider& provider) {
                           claim.header));
     }
   }
+}
+
+// Its host and path, as they are asked for; the scheme decides nothing, as TLS is the Upstream's affair.
+void read_url(Fields& f, RemoteJwks& remote) {
+  Arena arena;
+  const bool is_plain = std::ranges::all_of(remote.url, [](char c) { return c > ' ' && c < '\x7f'; });
+  const bool is_url = is_plain && !remote.url.starts_with('/');
+  const auto target = is_url ? parse_target("GET", remote.url, arena) : std::nullopt;
+  if (!target) return f.error("url", "expected a URL such as http://id.example.com/keys");
+  remote.authority = target->authority;
+  remote.path = target->path;
+  if (target->scheme == "https")
+    f.warning("url",
+              "https does not make the fetch use TLS: only the Upstream's sslConfig could, which is not supported yet, "
+              "so the keys come in plain text and whoever is on the way can change them");
 }
 
 }  // namespace
@@ -66,9 +82,27 @@ void bind(Fields& f, LocalJwks& local) {
   for (const std::string& skipped : local.keys->skipped()) f.warning("key", "skipped: " + skipped);
 }
 
+void bind(Fields& f, AsyncFetch& async) {
+  f.optional("fastListener", async.fast_listener,
+             "Serve before the keys have been fetched; a request that needs them waits for them.");
+}
+
+void bind(Fields& f, RemoteJwks& remote) {
+  f.required("url", remote.url,
+             "Where the JWK set is; its host and path are asked for. Whether by TLS is the Upstream's affair.");
+  f.required("upstreamRef", remote.upstream, "The Upstream that is asked. Without a namespace it is not found.");
+  f.optional("cacheDuration", remote.cache_duration,
+             "How long keys are used before they are fetched again, a bit before they are that old.");
+  f.optional("asyncFetch", remote.async_fetch,
+             "Fetch before a request needs the keys; without it the first that does waits for them.");
+  if (!f.reading()) return;
+  f.check(remote.cache_duration >= 1s, "cacheDuration", "must be at least 1s");
+  if (f.present("url") && f.good("url")) read_url(f, remote);
+}
+
 void bind(Fields& f, Jwks& jwks) {
   f.optional("local", jwks.local, "Keys written here.");
-  f.unsupported("remote", "Keys fetched from a URL.");
+  f.optional("remote", jwks.remote, "Keys fetched from a URL.");
   f.exactly_one({"local", "remote"});
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/time.h"
 #include "config/bind.h"
 #include "engines/jose/key_set.h"
 
@@ -38,8 +39,24 @@ struct LocalJwks {
 };
 void bind(Fields& f, LocalJwks& local);
 
+struct AsyncFetch {
+  bool fast_listener = false;
+};
+void bind(Fields& f, AsyncFetch& async);
+
+struct RemoteJwks {
+  std::string url;
+  ObjectRef upstream;
+  Nanos cache_duration = 5min;
+  std::optional<AsyncFetch> async_fetch;
+  std::string authority;  // both from `url`
+  std::string path;
+};
+void bind(Fields& f, RemoteJwks& remote);
+
 struct Jwks {
   std::optional<LocalJwks> local;
+  std::optional<RemoteJwks> remote;  // one of them
 };
 void bind(Fields& f, Jwks& jwks);
 

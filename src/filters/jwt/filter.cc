@@ -18,6 +18,8 @@ constexpr MetricFamily kVerified{"envoy_http_jwt_authn_jwt_cache_miss",
 constexpr MetricFamily kEntries{"sluice_jwt_cache_entries", "Valid tokens remembered", MetricType::gauge};
 const Labels kLabels = {{"envoy_http_conn_manager_prefix", "http"}};
 
+constexpr size_t kFetchesMax = 256;  // at once on a worker, of all URLs
+
 constexpr std::string_view kNamespace = "envoy.filters.http.jwt_authn";
 constexpr std::string_view kPayloadKey = "principal";
 
@@ -29,13 +31,20 @@ std::shared_ptr<Remembered> remembered_tokens(const FilterBuild& build) {
   return build.kept->get<Remembered>(key, [&] { return std::make_shared<Remembered>(build.threads, limits); });
 }
 
-std::shared_ptr<const jose::Provider> rules_of(const Provider& provider) {
-  jose::ProviderRules rules{.issuer = provider.issuer,
-                            .audiences = provider.audiences,
-                            .clock_skew = Seconds(provider.clock_skew_seconds),
-                            .keys = provider.jwks.local->keys};
+// Without keys where those come from a URL.
+jose::ProviderRules rules_of(const Provider& provider) {
+  jose::ProviderRules rules{
+      .issuer = provider.issuer,
+      .audiences = provider.audiences,
+      .clock_skew = Seconds(provider.clock_skew_seconds),
+      .keys = provider.jwks.local ? provider.jwks.local->keys : std::make_shared<const jose::KeySet>()};
   for (const ClaimToHeader& claim : provider.claims_to_headers) rules.claims.push_back(claim.claim);
-  return std::make_shared<const jose::Provider>(std::move(rules));
+  return rules;
+}
+
+// Of all that have no key for it.
+bool lacks_key(jose::Failure failure) {
+  return failure == jose::Failure::no_matching_key || failure == jose::Failure::no_valid_keys;
 }
 
 // For access logs, templates and later filters. The payload is not copied: the token lives as long as the entry.
@@ -109,21 +118,28 @@ bool ClaimGuard::cleared_before(const Request& request, std::string_view name) {
 
 // --- the check ---
 
-JwtFilter::JwtFilter(const Check& check, ClaimHeaders headers, const FilterBuild& build)
+JwtFilter::JwtFilter(const Check& check, const RemoteKeysByProvider& remote, ClaimHeaders headers,
+                     const FilterBuild& build)
     : ClaimGuard(std::move(headers)),
       policy_(check.policy()),
       remembered_(remembered_tokens(build)),
       counters_{build.metrics->metric(kAllowed, kLabels), build.metrics->metric(kDenied, kLabels),
                 build.metrics->metric(kRemembered, kLabels), build.metrics->metric(kVerified, kLabels),
                 build.metrics->metric(kEntries)} {
-  for (const auto& [name, provider] : check.providers) issuers_.push_back(make_issuer(provider, build));
+  for (const auto& [name, provider] : check.providers) issuers_.push_back(make_issuer(name, provider, remote, build));
 }
 
-JwtFilter::Issuer JwtFilter::make_issuer(const Provider& provider, const FilterBuild& build) const {
-  const auto rules = rules_of(provider);
+JwtFilter::Issuer JwtFilter::make_issuer(const std::string& name, const Provider& provider,
+                                         const RemoteKeysByProvider& remote, const FilterBuild& build) const {
+  jose::ProviderRules rules = rules_of(provider);
   Issuer issuer{.places = token_places(provider.token_source), .keep_token = provider.keep_token};
-  issuer.verifiers = build.kept->get<Verifiers>("jwt: verifiers " + rules->identity(),
-                                                [&] { return std::make_shared<Verifiers>(build.threads, rules); });
+  if (const auto keys = remote.find(name); keys != remote.end()) {
+    issuer.verifiers = std::make_shared<Verifiers>(build.threads, std::move(rules), keys->second);
+  } else {
+    const std::string key = "jwt: verifiers " + jose::Provider(rules).identity();
+    issuer.verifiers =
+        build.kept->get<Verifiers>(key, [&] { return std::make_shared<Verifiers>(build.threads, std::move(rules)); });
+  }
   for (const ClaimToHeader& claim : provider.claims_to_headers) {
     issuer.claim_headers.push_back({claim.header, claim.append});
   }
@@ -131,8 +147,30 @@ JwtFilter::Issuer JwtFilter::make_issuer(const Provider& provider, const FilterB
 }
 
 Task<Response> JwtFilter::handle(Request& request, Next next) const {
-  bool changed = clear(request);
-  const Verdict verdict = judge(request);
+  const bool changed = clear(request);
+  Lacking lacking;
+  const Verdict verdict = judge(request, lacking);
+  if (lacking.keys) [[unlikely]]
+    return wait_for_keys(request, next, changed);
+  return answer(request, next, verdict, changed);
+}
+
+// Judges again with what has come. For each URL once: what is not there then is not there.
+Task<Response> JwtFilter::wait_for_keys(Request& request, Next next, bool changed) const {
+  for (Lacking lacking;;) {
+    lacking.keys = nullptr;
+    const Verdict verdict = judge(request, lacking);
+    if (!lacking.keys) {
+      auto answering = answer(request, next, verdict, changed);
+      co_return co_await answering;
+    }
+    lacking.asked.push_back(lacking.keys);
+    auto waiting = lacking.keys->newer(request);
+    CO_TRY(co_await waiting);
+  }
+}
+
+Task<Response> JwtFilter::answer(Request& request, Next next, const Verdict& verdict, bool changed) const {
   if (verdict) {
     if (const std::string_view claim = unusable_claim(*verdict); !claim.empty()) {
       counters_.denied->add();
@@ -159,14 +197,28 @@ std::string_view JwtFilter::unusable_claim(const Accepted& accepted) const {
   return {};
 }
 
-JwtFilter::Verdict JwtFilter::judge(const Request& request) const {
+// Provider after provider; one whose keys must be waited for stops it there, so that the first that says yes is the
+// same whenever keys come.
+JwtFilter::Verdict JwtFilter::judge(const Request& request, Lacking& lacking) const {
   jose::Failure failure = jose::Failure::missing;
   for (const Issuer& issuer : issuers_) {
     Verdict verdict = judge(issuer, request);
     if (verdict) return verdict;
-    failure = more_telling(failure, verdict.error());
+    if (may_wait(issuer, verdict.error(), request, lacking)) {
+      lacking.keys = issuer.verifiers->remote();
+      return verdict;
+    }
+    const bool has_no_keys = issuer.verifiers->remote() && verdict.error() == jose::Failure::no_valid_keys;
+    failure = more_telling(failure, has_no_keys ? jose::Failure::remote_fetch_failed : verdict.error());
   }
   return std::unexpected(failure);
+}
+
+// The token is for this provider, in form and in time: only its key is not there.
+bool JwtFilter::may_wait(const Issuer& issuer, jose::Failure failure, const Request& request, const Lacking& lacking) {
+  RemoteKeys* const remote = issuer.verifiers->remote();
+  if (!remote || !lacks_key(failure)) return false;
+  return std::ranges::find(lacking.asked, remote) == lacking.asked.end() && remote->may_help(request);
 }
 
 // Every token at the provider's places must be good, the last place first, as in Envoy.
@@ -301,27 +353,64 @@ class JwtFactory final : public FilterFactory {
     Checks checks = of_host;
     if (build.route) apply_route(*build.route, checks);
     std::vector<StagedFilter> filters;
-    add(filters, Stage::jwt_before, checks.before, of_host.before, build);
-    add(filters, Stage::jwt_after, checks.after, of_host.after, build);
+    TRY(add(filters, Stage::jwt_before, checks.before, of_host.before, build));
+    TRY(add(filters, Stage::jwt_after, checks.after, of_host.after, build));
     return filters;
   }
 
-  std::vector<MetricFamily> metrics() const override { return {kAllowed, kDenied, kRemembered, kVerified, kEntries}; }
+  std::vector<MetricFamily> metrics() const override {
+    std::vector<MetricFamily> all = JwksMetrics::families();
+    all.insert(all.end(), {kAllowed, kDenied, kRemembered, kVerified, kEntries});
+    return all;
+  }
 
  private:
-  static void add(std::vector<StagedFilter>& filters, Stage stage, const Check* check, const Check* of_virtual_host,
-                  const FilterBuild& build) {
+  static Status add(std::vector<StagedFilter>& filters, Stage stage, const Check* check, const Check* of_virtual_host,
+                    const FilterBuild& build) {
     ClaimHeaders headers = claim_headers(check, of_virtual_host);
     const std::string names = join(headers.others, ",");
     if (check) {
       const kinds::JwtCache& cache = build.settings->jwt_cache;
-      const std::string kind = fmt::format("jwt {} {} {}", cache.entries_max, cache.ttl_max.count(), names);
-      const auto make = [&] { return std::make_shared<JwtFilter>(*check, std::move(headers), build); };
+      std::string made_of;
+      const RemoteKeysByProvider remote = TRY(remote_keys(*check, build, made_of));
+      const std::string kind = fmt::format("jwt {} {} {}{}", cache.entries_max, cache.ttl_max.count(), names, made_of);
+      const auto make = [&] { return std::make_shared<JwtFilter>(*check, remote, std::move(headers), build); };
       filters.push_back({stage, build.share<JwtFilter>(kind, check->written, make)});
     } else if (!names.empty()) {
       const auto make = [&] { return std::make_shared<ClaimGuard>(std::move(headers)); };
       filters.push_back({stage, build.share<ClaimGuard>("jwt claim headers", names, make)});
     }
+    return {};
+  }
+
+  // `made_of`: the Upstreams that they come from.
+  static Result<RemoteKeysByProvider> remote_keys(const Check& check, const FilterBuild& build, std::string& made_of) {
+    RemoteKeysByProvider found;
+    for (const auto& [name, provider] : check.providers) {
+      if (!provider.jwks.remote) continue;
+      const RemoteJwks& remote = *provider.jwks.remote;
+      auto upstream = build.references->upstream(remote.upstream);
+      if (!upstream)
+        return std::unexpected(
+            std::move(upstream).error().in(fmt::format("jwt: providers.{}.jwks.remote.upstreamRef", name)));
+      made_of += ", " + upstream->made_of;
+      found[name] = keys_of(remote, *upstream, build);
+      if (build.preparations && remote.async_fetch)
+        (*build.preparations)[found[name]] |= !remote.async_fetch->fast_listener;
+    }
+    return found;
+  }
+
+  // Equal ones are fetched once.
+  static std::shared_ptr<RemoteKeys> keys_of(const RemoteJwks& remote, const UpstreamEnd& upstream,
+                                             const FilterBuild& build) {
+    const std::string key =
+        fmt::format("jwt: keys {} for {} by {}", remote.url, remote.cache_duration.count(), upstream.made_of);
+    return build.kept->get<RemoteKeys>(key, [&] {
+      const HttpClient client(upstream.end, ClientMetrics(*build.metrics, "jwks"), {.calls_max = kFetchesMax});
+      return RemoteKeys::create({remote.url, remote.authority, remote.path, remote.cache_duration}, client,
+                                build.workers, build.threads, JwksMetrics(*build.metrics));
+    });
   }
 };
 

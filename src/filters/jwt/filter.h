@@ -8,6 +8,7 @@
 
 #include "engines/jose/verified_tokens.h"
 #include "filters/jwt/config.h"
+#include "filters/jwt/remote_keys.h"
 #include "filters/jwt/token_place.h"
 #include "pipeline/filter.h"
 
@@ -17,8 +18,7 @@ const FilterFactory& jwt_filter();
 
 namespace jwt {
 
-// One T for each worker, shared by all filters of all snapshots that use the same rules.
-using Verifiers = PerWorker<jose::Verifier>;
+// One for each worker, shared by all filters of all snapshots with the same limits.
 using Remembered = PerWorker<jose::VerifiedTokens>;
 
 struct Counters {
@@ -54,9 +54,12 @@ class ClaimGuard : public Filter {
   ClaimHeaders headers_;
 };
 
+// The keys that come from URLs, by provider.
+using RemoteKeysByProvider = std::map<std::string, std::shared_ptr<RemoteKeys>>;
+
 class JwtFilter final : public ClaimGuard {
  public:
-  JwtFilter(const Check& check, ClaimHeaders headers, const FilterBuild& build);
+  JwtFilter(const Check& check, const RemoteKeysByProvider& remote, ClaimHeaders headers, const FilterBuild& build);
 
   Task<Response> handle(Request& request, Next next) const override;
 
@@ -78,10 +81,19 @@ class JwtFilter final : public ClaimGuard {
     std::array<std::shared_ptr<const jose::VerifiedToken>, FoundTokens::kMax> verified;
   };
   using Verdict = std::expected<Accepted, jose::Failure>;
+  // Keys that a request lacks.
+  struct Lacking {
+    RemoteKeys* keys = nullptr;      // that may be had by waiting
+    std::vector<RemoteKeys*> asked;  // for which it has waited
+  };
 
-  Issuer make_issuer(const Provider& provider, const FilterBuild& build) const;
-  Verdict judge(const Request& request) const;
+  Issuer make_issuer(const std::string& name, const Provider& provider, const RemoteKeysByProvider& remote,
+                     const FilterBuild& build) const;
+  Task<Response> answer(Request& request, Next next, const Verdict& verdict, bool changed) const;
+  Task<Response> wait_for_keys(Request& request, Next next, bool changed) const;
+  Verdict judge(const Request& request, Lacking& lacking) const;
   Verdict judge(const Issuer& issuer, const Request& request) const;
+  static bool may_wait(const Issuer& issuer, jose::Failure failure, const Request& request, const Lacking& lacking);
   std::expected<std::shared_ptr<const jose::VerifiedToken>, jose::Failure> verify(const Issuer& issuer,
                                                                                   std::string_view token,
                                                                                   int64_t now) const;
