@@ -55,7 +55,7 @@ std::string unchunk(std::string text) {
 
 }  // namespace
 
-Result<HttpAnswer> http_get(const std::string& address, const std::string& path, const std::string& accept) {
+Result<AdminAnswer> http_get(const std::string& address, const std::string& path, const std::string& accept) {
   const Endpoint endpoint = TRY(Endpoint::parse(address));
   const auto target = SocketAddress::of(endpoint);
   const Descriptor fd(::socket(target.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -75,7 +75,7 @@ Result<HttpAnswer> http_get(const std::string& address, const std::string& path,
     return invalid(fmt::format("what answers at {} is no sluice", address));
   std::string body = answer.substr(head.size());
   if (headers.has(Known::transfer_encoding)) body = unchunk(std::move(body));
-  return HttpAnswer{head.status, std::move(body)};
+  return AdminAnswer{head.status, std::move(body)};
 }
 
 }  // namespace sluice

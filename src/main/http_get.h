@@ -7,11 +7,11 @@
 
 namespace sluice {
 
-struct HttpAnswer {
+struct AdminAnswer {
   int status = 0;
   std::string body;
 };
 // `address`: "127.0.0.1:19000". ErrorKind::refused when nobody listens there.
-Result<HttpAnswer> http_get(const std::string& address, const std::string& path, const std::string& accept = "*/*");
+Result<AdminAnswer> http_get(const std::string& address, const std::string& path, const std::string& accept = "*/*");
 
 }  // namespace sluice

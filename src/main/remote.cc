@@ -21,7 +21,7 @@ int tell(const Error& error) {
 
 // "host:port" of the first open Gateway; empty when there is none yet.
 Result<std::string> first_gateway(const std::string& admin) {
-  const HttpAnswer answer = TRY(http_get(admin, "/listeners"));
+  const AdminAnswer answer = TRY(http_get(admin, "/listeners"));
   const auto list = parse_json(answer.body);
   if (answer.status != 200 || !list || !list->list())
     return fail(ErrorKind::refused, fmt::format("what answers at {} is no sluice", admin));
