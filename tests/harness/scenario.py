@@ -9,6 +9,7 @@ A scenario is an example that stays true: a configuration, some traffic, and wha
     backends: {backend: {...}}        # name -> path -> {status, headers, body}; its port is @{name}; what is not named echoes
     dns: {tenant.test: 127.0.0.1}     # name -> address, or {rcode: SERVFAIL}
     tokens: {good: {sub: ann}}        # name -> claims, signed with the key whose PEM is @{public_key}; @{token:good}
+                                      # a backend's body may be @{key_set}: the same key as a JWK set
     traffic:
     - send: {method, path, host, headers: {name: value}, body}
       expect:
@@ -62,16 +63,18 @@ class Scenario:
 
     def run(self):
         spec, values = self.spec, {}
+        key = Key() if "tokens" in spec else None
         self.backends = {}
         for name, paths in (spec.get("backends") or {}).items():
             backend = self.backends[name] = self.use(Backend(default=echo))
             values[name] = backend.port
             for path, answer in (paths or {}).items():
+                if answer.get("body") == "@{key_set}":
+                    answer = {**answer, "body": json.dumps({"keys": [key.jwk]})}
                 backend.on(path, canned(answer))
         dns = self.use(DnsServer())
         for name, answer in (spec.get("dns") or {}).items():
             dns.set(name, **answer) if isinstance(answer, dict) else dns.set(name, answer)
-        key = Key() if "tokens" in spec else None
         self.tokens = {name: token(claims, key) for name, claims in (spec.get("tokens") or {}).items()}
         config = spec["config"]
         if key:
