@@ -87,7 +87,7 @@ TEST(HttpClient, uses_a_connection_again) {
 
 TEST(HttpClient, ends_a_call_at_its_deadline_wherever_it_is) {
   for (const std::string_view said :
-       {"", "HTTP/1.1 200 OK\r\nx-a", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc"}) {
+       {"", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nx-a", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc"}) {
     World world;
     world.upstream.server.answer = [said](const std::string&) { return std::string(said); };
     Asking asking(world, {.authority = "a", .timeout = 3s});
