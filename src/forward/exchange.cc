@@ -52,7 +52,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
     Forwarding& forwarding;
     const bool of_one_try;
   };
-  // How a try ended: with a response, or without.
+  // How the last try ended: with a response, or without.
   struct Outcome {
     std::optional<ClientResponse> response;
     Error error;                 // without
@@ -67,7 +67,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   void drop_connection();
   void timed_out(bool of_one_try);
 
-  Task<Outcome> try_once();
+  Task<void> try_once();
   Task<void> get_connection();
   Task<void> wait_for_connection();
   bool take_any();
@@ -80,17 +80,17 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   void open_stream();
   void request_sent() override;
   void request_broke(Error why) override;
-  Outcome failed(Error error);
+  void failed(Error error);
 
-  Task<bool> go_again(const Outcome& outcome);
-  RetryVerdict judge(const Outcome& outcome);
+  Task<bool> go_again();
+  RetryVerdict judge();
   bool may_retry();
   Task<void> wait(Nanos pause);
   Task<void> choose_next();
 
   SteadyTime after_timeout() const;
   void begin_timeout();
-  Response not_answered(const Outcome& outcome);
+  Response not_answered();
   Response answered(const ClientResponse& answer);
   Response fail(UpstreamFailure failure, std::string_view transport = {});
   Response fail_late();
@@ -105,6 +105,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   EndpointSet::Use endpoint_;
   std::vector<const EndpointSet::Endpoint*> tried_;
   RetryCount retries_;
+  Outcome outcome_;
   ReplayBody* replay_ = nullptr;  // where a body may have to be sent again
 
   std::unique_ptr<UpstreamConnection> connection_;
@@ -247,19 +248,19 @@ Task<Response> Forwarding::run() {
                                               request_.body_budget);
   for (;;) {
     auto trying = try_once();
-    const Outcome outcome = CO_TRY(co_await trying);
+    CO_TRY(co_await trying);
     if (denied_) co_return refuse();
     if (failure_) co_return *failure_;
     if (policy_) {
-      auto deciding = go_again(outcome);
+      auto deciding = go_again();
       const bool again = CO_TRY(co_await deciding);
       if (denied_) co_return refuse();
       if (failure_) co_return *failure_;
       if (again) continue;
     }
-    if (outcome.response) co_return answered(*outcome.response);
-    if (body_error_ && !outcome.of_connecting) co_return std::unexpected(*body_error_);
-    co_return not_answered(outcome);
+    if (outcome_.response) co_return answered(*outcome_.response);
+    if (body_error_ && !outcome_.of_connecting) co_return std::unexpected(*body_error_);
+    co_return not_answered();
   }
 }
 
@@ -268,7 +269,8 @@ Task<Response> Forwarding::run() {
 // On a connection of the pool first. Where that turns out to have been closed before the request came, which nobody has
 // looked at then, a second one on a fresh connection counts as the same try: what else lies in the pool may have been
 // closed with the first.
-Task<Forwarding::Outcome> Forwarding::try_once() {
+Task<void> Forwarding::try_once() {
+  if (outcome_.end || outcome_.response) outcome_ = {};
   const bool may_repeat = safe_to_send_again(request_);
   fresh_ = false;
   for (;;) {
@@ -278,13 +280,14 @@ Task<Forwarding::Outcome> Forwarding::try_once() {
       auto getting = get_connection();
       CO_TRY(co_await getting);
     }
-    if (failure_ || denied_) co_return Outcome{};
+    if (failure_ || denied_) co_return Status{};
     if (!connection_) {
       const bool late = connect_error_->kind == ErrorKind::timeout;
-      co_return Outcome{.response = {},
-                        .error = *connect_error_,
-                        .end = late ? TryEnd::connect_timeout : TryEnd::connect_failure,
-                        .of_connecting = true};
+      outcome_ = {.response = {},
+                  .error = *connect_error_,
+                  .end = late ? TryEnd::connect_timeout : TryEnd::connect_failure,
+                  .of_connecting = true};
+      co_return Status{};
     }
     const bool reused = connection_->uses > 0;
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
@@ -301,7 +304,8 @@ Task<Forwarding::Outcome> Forwarding::try_once() {
     const SteadyTime now = request_.loop.now();
     if (answer) {
       endpoint_.set().answered(*endpoint_, answer->status, now);
-      co_return Outcome{.response = *answer, .error = {}, .end = {}};
+      outcome_.response = *answer;
+      co_return Status{};
     }
     if (answer.error().kind == ErrorKind::cancelled) {
       cluster_.metrics.requests_cancelled->add();
@@ -318,35 +322,35 @@ Task<Forwarding::Outcome> Forwarding::try_once() {
       fresh_ = true;
       continue;
     }
-    co_return failed(std::move(answer).error());
+    failed(std::move(answer).error());
+    co_return Status{};
   }
 }
 
 // No response came. Whether that was the endpoint's fault, and whether another try may end better.
-Forwarding::Outcome Forwarding::failed(Error error) {
-  Outcome out{.response = {}, .error = std::move(error), .end = {}};
-  if (denied_ || body_error_) return out;
+void Forwarding::failed(Error error) {
+  outcome_.error = std::move(error);
+  if (denied_ || body_error_) return;
   const SteadyTime now = request_.loop.now();
   const bool sent = stream_->bytes_sent() > 0;
   if (timed_out_) {
     endpoint_.set().failed(*endpoint_, Ejections::Failure::timeout, now);
   } else if (try_timed_out_) {
     endpoint_.set().failed(*endpoint_, Ejections::Failure::timeout, now);
-    out.end = sent ? TryEnd::timeout : TryEnd::timeout_before_request;
-  } else if (out.error.kind != ErrorKind::timeout) {
+    outcome_.end = sent ? TryEnd::timeout : TryEnd::timeout_before_request;
+  } else if (outcome_.error.kind != ErrorKind::timeout) {
     endpoint_.set().failed(*endpoint_, Ejections::Failure::reset, now);
-    out.end = sent ? TryEnd::reset : TryEnd::reset_before_request;
+    outcome_.end = sent ? TryEnd::reset : TryEnd::reset_before_request;
   }
-  return out;
 }
 
 // --- another try ------------------------------------------------------------------------------------------------
 
-RetryVerdict Forwarding::judge(const Outcome& outcome) {
+RetryVerdict Forwarding::judge() {
   Random& random = pool_->connections.random;
-  if (outcome.response)
-    return retries_.after(outcome.response->status, *outcome.response->headers, request_.loop.wall(), random);
-  return outcome.end ? retries_.after(*outcome.end, random) : RetryVerdict{};
+  if (outcome_.response)
+    return retries_.after(outcome_.response->status, *outcome_.response->headers, request_.loop.wall(), random);
+  return outcome_.end ? retries_.after(*outcome_.end, random) : RetryVerdict{};
 }
 
 // Within the cluster's maxRetries. A request counts once, however often it is tried.
@@ -358,12 +362,12 @@ bool Forwarding::may_retry() {
 }
 
 // Whether there is to be another try; then it is prepared, and has been waited for.
-Task<bool> Forwarding::go_again(const Outcome& outcome) {
+Task<bool> Forwarding::go_again() {
   const ClusterMetrics& metrics = cluster_.metrics;
   const bool is_retry = retries_.retries() > 0;
-  const RetryVerdict verdict = judge(outcome);
+  const RetryVerdict verdict = judge();
   if (verdict.what == RetryVerdict::What::done) {
-    if (is_retry && outcome.response) metrics.retry_success->add();
+    if (is_retry && outcome_.response) metrics.retry_success->add();
     co_return false;
   }
   if (verdict.what == RetryVerdict::What::used_up) {
@@ -377,7 +381,7 @@ Task<bool> Forwarding::go_again(const Outcome& outcome) {
     request_.info.set(ResponseFlag::upstream_overflow);
     co_return false;
   }
-  if (outcome.response) metrics.responses[outcome.response->status / 100U - 1]->add();
+  if (outcome_.response) metrics.responses[outcome_.response->status / 100U - 1]->add();
   metrics.request_retries->add();
   (verdict.wait_was_asked ? metrics.retry_waits_asked : metrics.retry_waits)->add();
   timeout_timer_.disarm();
@@ -633,9 +637,9 @@ void Forwarding::request_broke(Error why) {
 
 // --- the answer -------------------------------------------------------------------------------------------------
 
-Response Forwarding::not_answered(const Outcome& outcome) {
-  const Error& error = outcome.error;
-  if (outcome.of_connecting) {
+Response Forwarding::not_answered() {
+  const Error& error = outcome_.error;
+  if (outcome_.of_connecting) {
     if (error.kind == ErrorKind::timeout) return fail(UpstreamFailure::connect_timeout);
     return fail(UpstreamFailure::connect, request_.arena.copy(error.message));
   }

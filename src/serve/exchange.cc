@@ -102,12 +102,19 @@ Task<void> Exchange::run() {
   auto handling = handle();
   auto handled = co_await handling;
   stream_->watch(nullptr);
+  if (!background_.empty()) {
+    auto ending = end_background();
+    if (const Status ended = co_await ending; !ended) gone_ = true;
+  }
+  finish(handled ? *handled : Response{});
+  if (!handled || gone_) co_return cancelled_error();
+  co_return Status{};
+}
+
+Task<void> Exchange::end_background() {
   background_.cancel();
   auto joining = background_.join();
-  auto joined = co_await joining;
-  finish(handled ? *handled : Response{});
-  if (!handled || !joined || gone_) co_return cancelled_error();
-  co_return Status{};
+  co_return co_await joining;
 }
 
 // The rest of the next request is kept, then the upstream's connection given back, before the request that it refers to
@@ -152,10 +159,11 @@ Task<Response> Exchange::handle() {
     cut_ = note_cut(info_, answered.error());
     co_return response;
   }
-  // Nobody else may read the body now.
-  background_.cancel();
-  auto joining = background_.join();
-  CO_TRY(co_await joining);
+  if (!background_.empty()) {
+    // Nobody else may read the body now.
+    auto ending = end_background();
+    CO_TRY(co_await ending);
+  }
   auto finishing = stream_->finish();
   CO_TRY(co_await finishing);
   co_return response;

@@ -49,6 +49,7 @@ class Exchange final : private ServerStream::Owner {
  private:
   void client_gone() override;
   Task<Response> handle();
+  Task<void> end_background();
   Response failed(const Error& error);
   Task<void> answer(Response& response);
   Result<Chunk> replace(Response& response, const Error& why);

@@ -17,11 +17,14 @@ constexpr size_t kDrainBytesMax = 64U << 10;  // of a request body that nobody r
 constexpr Nanos kLingerMax = 1s;              // Envoy's delayedCloseTimeout
 constexpr Nanos kHalfCloseGrace = 5s;         // see OneRequest::wake
 
+class OneRequest;
+
 class Session final : public ServerSession {
  public:
   explicit Session(std::unique_ptr<Stream> s) : stream(std::move(s)) {}
 
   Task<ServerStreamPtr> next(const ServerLimits& limits, Arena& arena) override;
+  Task<ServerStreamPtr> next_waiting(ServerStreamPtr out, OneRequest& request);
   bool has_input() const override { return filled > 0 || stream->has_buffered(); }
   void when_readable(Waiter* waiter) override { stream->when_readable(waiter); }
   bool over() const override { return used_up_; }
@@ -47,13 +50,16 @@ class OneRequest final : public ServerStream, private Waiter {
         limits_(limits),
         arena_(arena),
         head_(limits.head),
-        request_{.refused = {}, .method = {}, .target = {}, .headers = Headers(arena), .body = {}} {}
+        request_{.refused = {}, .method = {}, .target = {}, .headers = Headers(arena), .body = {}},
+        start_(loop().now()) {}
   OneRequest(const OneRequest&) = delete;
   OneRequest& operator=(const OneRequest&) = delete;
   ~OneRequest() override;
 
-  // False: nothing has come.
-  Task<bool> read_head();
+  enum class HeadRead : uint8_t { whole, nothing, more };
+  // As far as the bytes have come. ErrorKind::cancelled apart there is no error: what breaks ends the session.
+  HeadRead read_head();
+  Task<HeadRead> read_rest_of_head();
 
   ServerRequest& request() override { return request_; }
   bool bodiless(uint16_t status) const override { return never_has_body(status) || request_.method == "HEAD"; }
@@ -70,13 +76,19 @@ class OneRequest final : public ServerStream, private Waiter {
   void wake() override;
   void cancel() override {}
   Loop& loop() const { return stream_.loop(); }
+  HeadRead parse_head();
+  bool take(const Result<size_t>& got);
   void make_space();
   void head_complete();
-  void refuse(HeadFailure why) { request_.refused = why; }
+  void refuse(HeadFailure why) {
+    request_.refused = why;
+    keep_alive_ = false;
+  }
   void attach_body();
   bool will_find_next_request(const ServerResponse& response) const;
   Task<void> begin_after_continue(const ServerResponse& response, Chunk first);
   Task<void> write(const ServerResponse& response, Chunk first);
+  Task<void> drain_body();
   Piece piece(std::string_view head, Chunk chunk) const;
 
   Session& session_;
@@ -87,8 +99,9 @@ class OneRequest final : public ServerStream, private Waiter {
   RequestFraming framing_;
   ServerRequest request_;
   std::optional<MessageBody> body_;
-  SteadyTime start_{};
-  bool keep_alive_ = false;
+  const SteadyTime start_;
+  SteadyTime head_deadline_ = SteadyTime::max();
+  bool keep_alive_ = true;  // as long as nothing is known of a request
 
   // Of the response that has begun:
   Body answer_;
@@ -102,13 +115,23 @@ class OneRequest final : public ServerStream, private Waiter {
 
 // --- the session ------------------------------------------------------------------------------------------------
 
+// A head mostly comes in one piece, and then costs no coroutine.
 Task<ServerStreamPtr> Session::next(const ServerLimits& limits, Arena& arena) {
   void* place = arena.allocate(sizeof(OneRequest), alignof(OneRequest));
   auto* request = new (place) OneRequest(*this, limits, arena);
   ServerStreamPtr out(request);
-  auto reading = request->read_head();
-  const bool came = CO_TRY(co_await reading);
-  if (!came) co_return ServerStreamPtr();
+  switch (request->read_head()) {
+    case OneRequest::HeadRead::whole: return out;
+    case OneRequest::HeadRead::nothing: return ServerStreamPtr();
+    case OneRequest::HeadRead::more: break;
+  }
+  return next_waiting(std::move(out), *request);
+}
+
+Task<ServerStreamPtr> Session::next_waiting(ServerStreamPtr out, OneRequest& request) {
+  auto reading = request.read_rest_of_head();
+  const OneRequest::HeadRead read = CO_TRY(co_await reading);
+  if (read == OneRequest::HeadRead::nothing) out.reset();
   co_return std::move(out);
 }
 
@@ -142,50 +165,58 @@ Task<void> Session::linger() {
 
 // --- the head ---------------------------------------------------------------------------------------------------
 
-Task<bool> OneRequest::read_head() {
-  const Block& block = session_.block;
-  size_t& filled = session_.filled;
-  start_ = loop().now();
-  keep_alive_ = true;  // as long as nothing is known of a request
-  SteadyTime deadline = SteadyTime::max();
+OneRequest::HeadRead OneRequest::read_head() {
   for (;;) {
-    if (filled > 0) {
-      const HeadProgress progress = head_.parse(block.span().first(filled), request_.headers);
-      if (progress == HeadProgress::done) {
-        head_complete();
-        co_return true;
-      }
-      if (progress == HeadProgress::failed) {
-        keep_alive_ = false;
-        refuse(head_.failure());
-        co_return true;
-      }
-      if (deadline == SteadyTime::max() && limits_.head_timeout.count() > 0)
-        deadline = later(loop().now(), limits_.head_timeout);
-    } else if (!stream_.has_buffered()) {
-      co_return false;
-    }
+    const HeadRead read = parse_head();
+    if (read == HeadRead::whole) return read;
+    const bool some = session_.filled > 0;
+    if (!stream_.has_buffered()) return some ? HeadRead::more : HeadRead::nothing;
     make_space();
-    const std::span<char> into = block.span().subspan(filled);
-    Stream::Attempt got = stream_.has_buffered() ? stream_.try_read(into) : std::nullopt;
-    if (!got) {
-      if (filled == 0) co_return false;
-      auto reading = stream_.read(into, deadline);
-      got = co_await reading;
-    }
-    if (!*got && got->error().kind == ErrorKind::timeout) {
-      keep_alive_ = false;
-      refuse({408, "request_header_timeout"});
-      co_return true;
-    }
-    if (!*got && got->error().kind == ErrorKind::cancelled) co_return std::unexpected(got->error());
-    if (!*got || **got == 0) {
-      session_.client_ended = true;
-      keep_alive_ = false;
-      co_return false;
-    }
-    filled += **got;
+    const auto got = stream_.try_read(session_.block.span().subspan(session_.filled));
+    if (!got) return some ? HeadRead::more : HeadRead::nothing;
+    if (!take(*got)) return HeadRead::nothing;
   }
+}
+
+Task<OneRequest::HeadRead> OneRequest::read_rest_of_head() {
+  for (;;) {
+    make_space();
+    auto reading = stream_.read(session_.block.span().subspan(session_.filled), head_deadline_);
+    const auto got = co_await reading;
+    if (!got && got.error().kind == ErrorKind::cancelled) co_return std::unexpected(got.error());
+    if (!got && got.error().kind == ErrorKind::timeout) {
+      refuse({408, "request_header_timeout"});
+      co_return HeadRead::whole;
+    }
+    if (!take(got)) co_return HeadRead::nothing;
+    if (parse_head() == HeadRead::whole) co_return HeadRead::whole;
+  }
+}
+
+OneRequest::HeadRead OneRequest::parse_head() {
+  if (session_.filled == 0) return HeadRead::nothing;
+  const HeadProgress progress = head_.parse(session_.block.span().first(session_.filled), request_.headers);
+  if (progress == HeadProgress::more) {
+    if (head_deadline_ == SteadyTime::max() && limits_.head_timeout.count() > 0)
+      head_deadline_ = later(loop().now(), limits_.head_timeout);
+    return HeadRead::more;
+  }
+  if (progress == HeadProgress::done)
+    head_complete();
+  else
+    refuse(head_.failure());
+  return HeadRead::whole;
+}
+
+// False: the client has ended the connection, or it broke.
+bool OneRequest::take(const Result<size_t>& got) {
+  if (got && *got > 0) {
+    session_.filled += *got;
+    return true;
+  }
+  session_.client_ended = true;
+  keep_alive_ = false;
+  return false;
 }
 
 void OneRequest::make_space() {
@@ -344,7 +375,11 @@ bool OneRequest::will_find_next_request(const ServerResponse& response) const {
 
 // F18. However slowly the rest comes, each wait has the listener's streamIdleTimeout, as if somebody read it.
 Task<void> OneRequest::finish() {
-  if (!keep_alive_ || !body_ || body_->complete()) co_return Status{};
+  if (!keep_alive_ || !body_ || body_->complete()) return Status{};
+  return drain_body();
+}
+
+Task<void> OneRequest::drain_body() {
   for (bool last = false; !last;) {
     auto reading = body_->read();
     auto chunk = co_await reading;
