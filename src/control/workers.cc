@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "net/listen.h"
+#include "net/splice.h"
 
 namespace sluice {
 
@@ -120,6 +121,8 @@ Workers::Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const De
   const size_t upstream_max = descriptors.upstream_of_worker(count);
   for (unsigned i = 0; i < count; ++i)
     workers_.push_back(std::make_unique<Worker>(i, log_files, *this, upstream_max, budget, limit));
+  for (auto& worker : workers_)
+    worker->loop.post([pipes = descriptors.pipes_of_worker(count)] { set_pipes_max(pipes); });
 }
 
 Workers::~Workers() = default;

@@ -6,12 +6,14 @@
 #include <span>
 #include <string>
 
+#include "base/time.h"
 #include "http/headers.h"
 #include "io/task.h"
 
 namespace sluice {
 
 class BodyBudget;
+class Stream;
 
 struct Chunk {
   std::span<char> bytes;  // may be changed in place; valid until the next read() or the end of the exchange
@@ -25,6 +27,9 @@ class BodyReader {
   // The next bytes: at least one, unless `last`. A task that is ready at once means the bytes are here already, so that
   // a writer can put them behind the head in one write. Not to be called again after `last` or an error.
   virtual Task<Chunk> read() = 0;
+  // All that is still missing, straight to `to`: for bytes that nobody has to see. `moved` goes up as they go. Nothing:
+  // that cannot be; they have to be read. `idle`: as with splice() (net/splice.h).
+  virtual std::optional<Task<void>> pass_to(Stream&, Nanos, uint64_t&) { return std::nullopt; }
   // Fields behind the body; nullptr when there are none. Asked after `last`.
   virtual const Headers* trailers() const { return nullptr; }
 };

@@ -71,6 +71,8 @@ class ServerStream {
   virtual Task<void> begin(const ServerResponse& response, Chunk first) = 0;
   // The next piece.
   virtual Task<void> send(Chunk chunk) = 0;
+  // All that is still missing of the body, straight from where it comes; see BodyReader::pass_to().
+  virtual std::optional<Task<void>> pass_on(BodyReader& body, uint64_t& moved) = 0;
   // Behind begin() with 101: from now on bytes both ways. `early` are those of the client that have come already.
   virtual Stream& become_tunnel(std::string_view& early) = 0;
   // Behind the last piece: what of the request nobody has read goes, so that the next can be found. Nobody else reads.

@@ -18,6 +18,7 @@ constexpr size_t kRestOfProcess =
 constexpr size_t kRestOfWorker = 24;  // epoll, eventfd, listeners and their spares, log files
 constexpr size_t kDnsOfWorkerLeast = 8;
 constexpr size_t kDnsOfWorkerMax = 256;
+constexpr size_t kPipesOfWorkerMax = 64;
 
 }  // namespace
 
@@ -28,7 +29,8 @@ DescriptorShares share_descriptors(size_t total, unsigned workers) {
   out.rest = std::min(kRestOfProcess + kRestOfWorker * workers, out.total / 3);
   const size_t dns_least = std::clamp<size_t>(out.total / 4, workers, kDnsOfWorkerLeast * workers);
   out.dns = std::clamp<size_t>(out.total / 16, dns_least, kDnsOfWorkerMax * workers);
-  const size_t taken = out.rest + out.dns;
+  out.pipes = std::min<size_t>(out.total / 128, kPipesOfWorkerMax * workers);
+  const size_t taken = out.rest + out.dns + out.pipes;
   const size_t left = out.total > taken ? out.total - taken : 0;
   // A forwarded request needs one on each side.
   out.upstream = std::max<size_t>(left / 2, workers);
@@ -54,6 +56,7 @@ void publish_descriptor_shares(const DescriptorShares& shares, Metrics& metrics)
   set("total", shares.total);
   set("rest", shares.rest);
   set("dns", shares.dns);
+  set("pipes", shares.pipes);
   set("upstream", shares.upstream);
   set("downstream", shares.downstream);
 }

@@ -1,6 +1,6 @@
 // How the process's file descriptors are shared, computed in one place, so that the bounds of all who open some add up.
 //
-//   total = rest + dns + upstream + downstream
+//   total = rest + dns + pipes + upstream + downstream
 //
 // Each use has its share to itself: a flood of one kind leaves the others theirs. The shares of dns and upstream are
 // divided by the workers; each keeps to its own part and asks nobody. That of downstream is one bound for the process,
@@ -18,10 +18,13 @@ struct DescriptorShares {
   size_t total = 0;       // RLIMIT_NOFILE
   size_t rest = 0;        // loops, listeners, files, the API and the admin port, what libraries open
   size_t dns = 0;         // sockets that ask for names
+  size_t pipes = 0;       // for bytes that go from socket to socket (net/splice.h)
   size_t upstream = 0;    // connections to upstreams
   size_t downstream = 0;  // connections of clients
 
   size_t dns_of_worker(unsigned workers) const { return part(dns, workers); }
+  // Whole pipes; perhaps none, without which bytes are copied.
+  size_t pipes_of_worker(unsigned workers) const { return pipes / workers / 2; }
   size_t upstream_of_worker(unsigned workers) const { return part(upstream, workers); }
 
  private:

@@ -65,6 +65,11 @@ class ReadyStream : public Stream {
       if (auto got = try_read(into)) return std::move(*got);
     return read_waiting(into, deadline);
   }
+  Task<void> readable(SteadyTime deadline) final {
+    auto ready = Ready<true>(loop(), now_, side_, deadline);
+    co_return co_await ready;
+  }
+  Side side() const final { return side_; }
   void when_readable(Waiter* waiter) final { now_.reader = waiter; }
   bool peer_ended() const final { return now_.peer_closed; }
   bool is_broken() const final { return now_.broken; }

@@ -1,5 +1,6 @@
 #include "net/socket_stream.h"
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -53,6 +54,9 @@ class SocketStream final : public ReadyStream<Watch> {
   bool is_silent() override;
 
   Attempt try_write(std::span<const iovec> parts) override;
+  bool can_splice() const override { return true; }
+  Attempt try_read_into_pipe(int pipe, size_t most) override;
+  Attempt try_write_from_pipe(int pipe, size_t bytes) override;
   void end_writing() override { ::shutdown(now_.fd(), SHUT_WR); }
 
   void abort() override {
@@ -105,6 +109,29 @@ Stream::Attempt SocketStream::try_write(std::span<const iovec> parts) {
     message.msg_iovlen = parts.size();
     put = ::sendmsg(now_.fd(), &message, MSG_NOSIGNAL);
   }
+  if (put >= 0) return static_cast<size_t>(put);
+  if (errno == EAGAIN || errno == EINTR) {
+    now_.writable = errno == EINTR;
+    return std::nullopt;
+  }
+  return std::unexpected(errno_error(errno, "", side_));
+}
+
+Stream::Attempt SocketStream::try_read_into_pipe(int pipe, size_t most) {
+  const ssize_t got = ::splice(now_.fd(), nullptr, pipe, nullptr, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  if (aborted_) [[unlikely]]
+    return given_up();
+  if (got == 0) now_.peer_closed = true;
+  if (got >= 0) return static_cast<size_t>(got);
+  if (errno == EAGAIN || errno == EINTR) {
+    now_.readable = errno == EINTR;
+    return std::nullopt;
+  }
+  return std::unexpected(errno_error(errno, "", side_));
+}
+
+Stream::Attempt SocketStream::try_write_from_pipe(int pipe, size_t bytes) {
+  const ssize_t put = ::splice(pipe, nullptr, now_.fd(), nullptr, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (put >= 0) return static_cast<size_t>(put);
   if (errno == EAGAIN || errno == EINTR) {
     now_.writable = errno == EINTR;

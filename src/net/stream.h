@@ -62,6 +62,16 @@ class Stream {
   // Tells the peer that no more will come.
   virtual void end_writing() = 0;
 
+  // --- by a pipe, for net/splice.h ---
+
+  // Whether its bytes are those of a descriptor as they are.
+  virtual bool can_splice() const { return false; }
+  // As try_read() and try_write(), with a pipe in place of memory.
+  virtual Attempt try_read_into_pipe(int, size_t) { return fail(ErrorKind::internal, "no descriptor"); }
+  virtual Attempt try_write_from_pipe(int, size_t) { return fail(ErrorKind::internal, "no descriptor"); }
+  // Whose fault its errors are.
+  virtual Side side() const = 0;
+
   // --- the end ---
 
   // The peer will send no more, which may be a half-close. What it sent before can still be read.
@@ -74,7 +84,11 @@ class Stream {
   // end of a stream, which may mean that a message is whole). The object stays.
   virtual void abort() = 0;
 
+  // Until a read is worth trying; ErrorKind::timeout after `deadline`.
+  virtual Task<void> readable(SteadyTime deadline) = 0;
+
  protected:
+  friend class Splicing;
   // Until a write is worth trying; ErrorKind::timeout after `deadline`.
   virtual Task<void> writable(SteadyTime deadline) = 0;
 

@@ -241,7 +241,12 @@ Task<void> Exchange::answer(Response& response) {
     CO_TRY(co_await sending);
     info_.bytes_sent += chunk->bytes.size();
     last = chunk->last;
-    if (!last) reading = response.body.reader->read();
+    if (last) break;
+    if (auto passing = stream_->pass_on(*response.body.reader, info_.bytes_sent)) {
+      CO_TRY(co_await *passing);
+      break;
+    }
+    reading = response.body.reader->read();
   }
   complete_ = true;
   co_return Status{};

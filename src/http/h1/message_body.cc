@@ -2,10 +2,13 @@
 
 #include <algorithm>
 
+#include "net/splice.h"
+
 namespace sluice {
 namespace {
 
 constexpr size_t kSpaceMin = 2048;
+constexpr uint64_t kPassedMin = 128U << 10;
 
 // Reads that find bytes, in one turn of the loop: about 1 MiB.
 constexpr unsigned kReadsATurn = 16;
@@ -96,6 +99,26 @@ Task<Chunk> MessageBody::read() {
     }
   }
   return read_waiting();
+}
+
+// Only by length: a chunked body's framing has to be read. Small rests are not worth a pipe.
+std::optional<Task<void>> MessageBody::pass_to(Stream& to, Nanos idle, uint64_t& moved) {
+  if (kind_ != BodyKind::length || broken_off_ || !pending_.empty() || !say_first_.empty() || left_ < kPassedMin)
+    return std::nullopt;
+  auto splicing = splice(source_.stream, to, left_, idle, moved);
+  if (!splicing) return std::nullopt;
+  return pass(*std::move(splicing));
+}
+
+Task<void> MessageBody::pass(Task<void> splicing) {
+  auto passed = co_await splicing;
+  if (!passed) {
+    if (broken_off_ && passed.error().kind != ErrorKind::cancelled) co_return std::unexpected(*broken_off_);
+    co_return passed;
+  }
+  bytes_read_ += std::exchange(left_, 0);
+  complete_ = true;
+  co_return Status{};
 }
 
 Task<void> MessageBody::said() {

@@ -28,6 +28,7 @@ class MessageBody final : public BodyReader {
 
   Task<Chunk> read() override;
   const Headers* trailers() const override { return trailers_; }
+  std::optional<Task<void>> pass_to(Stream& to, Nanos idle, uint64_t& moved) override;
 
   // All of it has been read, its framing included.
   bool complete() const { return complete_; }
@@ -62,6 +63,7 @@ class MessageBody final : public BodyReader {
   void accept(std::span<char> into, size_t got);
   Task<Chunk> read_waiting();
   Task<Chunk> read_after_others();
+  Task<void> pass(Task<void> splicing);
 
   Source source_;
   Block own_;  // instead of the connection's block: when that is full of head, or the body is large

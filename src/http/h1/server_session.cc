@@ -66,6 +66,7 @@ class OneRequest final : public ServerStream, private Waiter {
   void watch(Owner* owner) override;
   Task<void> begin(const ServerResponse& response, Chunk first) override;
   Task<void> send(Chunk chunk) override;
+  std::optional<Task<void>> pass_on(BodyReader& body, uint64_t& moved) override;
   Stream& become_tunnel(std::string_view& early) override;
   Task<void> finish() override;
   void reset() override { keep_alive_ = false; }
@@ -341,6 +342,12 @@ Task<void> OneRequest::write(const ServerResponse& response, Chunk first) {
 
 Task<void> OneRequest::send(Chunk chunk) {
   return write_piece(stream_, piece({}, chunk), limits_.idle_max);
+}
+
+// Where the bytes on the connection are those of the body, as they are.
+std::optional<Task<void>> OneRequest::pass_on(BodyReader& body, uint64_t& moved) {
+  if (!answer_.length) return std::nullopt;
+  return body.pass_to(stream_, limits_.idle_max, moved);
 }
 
 Piece OneRequest::piece(std::string_view head, Chunk chunk) const {

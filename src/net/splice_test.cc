@@ -1,0 +1,116 @@
+#include "net/splice.h"
+
+#include <gtest/gtest.h>
+#include <csignal>
+
+#include "net/memory_stream.h"
+#include "net/testing.h"
+
+namespace sluice {
+namespace {
+
+// Bytes on their way from one raw end to the other, through two streams.
+struct World {
+  World() { std::signal(SIGPIPE, SIG_IGN); }
+  bool begin(uint64_t count) {
+    auto task = splice(*from.stream, *to.stream, count, 10s, moved);
+    if (!task) return false;
+    runner.start(*std::move(task));
+    return true;
+  }
+  Loop loop;
+  StreamAndPeer from{loop, Side::upstream};
+  StreamAndPeer to{loop, Side::downstream};
+  uint64_t moved = 0;
+  std::optional<Result<void>> ended;
+  Runner runner{this, [](void* self, Result<void> result) { static_cast<World*>(self)->ended = std::move(result); }};
+};
+
+TEST(Splice, moves_all_of_it_and_nothing_behind_it) {
+  World world;
+  const std::string text = std::string(3'000'000, 'x') + "the end";
+  ASSERT_TRUE(world.begin(text.size()));
+  size_t said = 0;
+  ASSERT_TRUE(turn_until(world.loop, [&] {
+    if (said < text.size()) said += world.from.peer->say(std::string_view(text).substr(said));
+    if (said == text.size()) said += world.from.peer->say("next");
+    world.to.peer->heard();
+    return world.ended.has_value();
+  }));
+  EXPECT_TRUE(world.ended->has_value());
+  EXPECT_TRUE(turn_until(world.loop, [&] { return world.to.peer->heard().size() == text.size(); }));
+  EXPECT_EQ(world.to.peer->heard(), text);
+  EXPECT_EQ(world.moved, text.size());
+  char rest[8];
+  const auto got = world.from.stream->try_read(rest);
+  ASSERT_TRUE(got && *got);
+  EXPECT_EQ(std::string_view(rest, **got), "next");
+}
+
+TEST(Splice, tells_whose_fault_an_end_is) {
+  {
+    World world;
+    ASSERT_TRUE(world.begin(100));
+    world.from.peer->say("half");
+    world.from.peer->close();
+    ASSERT_TRUE(turn_until(world.loop, [&] { return world.ended.has_value(); }));
+    ASSERT_FALSE(world.ended->has_value());
+    EXPECT_EQ(world.ended->error().side, Side::upstream);
+    EXPECT_EQ(world.to.peer->heard(), "half");
+  }
+  World world;
+  ASSERT_TRUE(world.begin(1U << 30));
+  world.to.peer->close();
+  const std::string piece(100'000, 'x');
+  ASSERT_TRUE(turn_until(world.loop, [&] {
+    world.from.peer->say(piece);
+    return world.ended.has_value();
+  }));
+  ASSERT_FALSE(world.ended->has_value());
+  EXPECT_EQ(world.ended->error().side, Side::downstream);
+}
+
+TEST(Splice, waits_no_longer_than_it_was_told) {
+  World world;
+  world.loop.use_manual_clock(SteadyTime(1000s), WallTime(0s));
+  ASSERT_TRUE(world.begin(100));
+  settle(world.loop);
+  world.loop.advance(10s);
+  ASSERT_TRUE(world.ended.has_value());
+  EXPECT_EQ(world.ended->error().kind, ErrorKind::timeout);
+}
+
+TEST(Splice, ends_when_a_stream_is_aborted_or_the_task_cancelled) {
+  for (const bool cancel : {false, true}) {
+    World world;
+    ASSERT_TRUE(world.begin(100));
+    settle(world.loop);
+    if (cancel)
+      world.runner.cancel();
+    else
+      world.from.stream->abort();
+    ASSERT_TRUE(turn_until(world.loop, [&] { return world.ended.has_value(); }));
+    EXPECT_FALSE(world.ended->has_value());
+  }
+}
+
+TEST(Splice, is_for_sockets_and_as_many_at_once_as_there_may_be_pipes) {
+  World first, second, third;
+  StreamPair memory = memory_streams(first.loop);
+  uint64_t moved = 0;
+  EXPECT_FALSE(splice(*memory.downstream, *first.to.stream, 10, 1s, moved));
+  set_pipes_max(2);
+  ASSERT_TRUE(first.begin(4));
+  ASSERT_TRUE(second.begin(4));
+  EXPECT_FALSE(third.begin(4)) << "they have to be read";
+  first.from.peer->say("done");
+  ASSERT_TRUE(turn_until(first.loop, [&] { return first.ended.has_value(); }));
+  EXPECT_TRUE(third.begin(4));
+  for (World* world : {&second, &third}) {
+    world->runner.cancel();
+    EXPECT_TRUE(world->ended.has_value());
+  }
+}
+
+}  // namespace
+}  // namespace sluice
