@@ -95,18 +95,20 @@ class ObjectReader {
     }
     out->flattened = is_flattened(object);
     if (!find_kind(object, *out)) return nullptr;
-    out->node = out->flattened ? unflattened(std::move(object), *out->kind) : std::move(object);
+    const Node tree = out->flattened ? unflattened(std::move(object), *out->kind) : std::move(object);
     context_.redact = out->kind->kind == "Secret";
     context_.elsewhere = &elsewhere_.try_emplace(out->kind, *out->kind, context_.option_fields).first->second;
-    read_metadata(*out);
-    if (out->kind->has_spec) check_top_level(*out);
+    read_metadata(tree, *out);
+    if (out->kind->has_spec) check_top_level(tree);
     if (out->key.name.empty()) return nullptr;
     if (out->kind->supported)
-      read_spec(*out);
+      read_spec(tree, *out);
     else
-      error_at(out->node, "kind", fmt::format("kind {} is not supported yet", out->kind->kind));
+      error_at(tree, "kind", fmt::format("kind {} is not supported yet", out->kind->kind));
     out->rejected = reader_.errors() > 0;
-    out->hash = wanted_hash(out->node);
+    out->hash = wanted_hash(tree);
+    out->document = FrozenNode(tree);
+    out->name_place = place_at(tree, "metadata.name");
     return out;
   }
 
@@ -153,9 +155,9 @@ class ObjectReader {
     return false;
   }
 
-  void read_metadata(ConfigObject& out) {
-    const Node* metadata = out.node.find("metadata");
-    if (!metadata || metadata->is_null()) return error_at(out.node, "metadata", "is required: with a name");
+  void read_metadata(const Node& tree, ConfigObject& out) {
+    const Node* metadata = tree.find("metadata");
+    if (!metadata || metadata->is_null()) return error_at(tree, "metadata", "is required: with a name");
     const Reader::Step step(reader_, "metadata");
     read_value(kValueType<kinds::Metadata>, *metadata, &out.metadata, reader_);
     // An object without a good name cannot be told from others: it is not kept, but its other errors are still told.
@@ -165,19 +167,19 @@ class ObjectReader {
     if (usable) context_.object = out.key;
   }
 
-  void check_top_level(const ConfigObject& out) {
-    for (const NodeMember& member : *out.node.map())
+  void check_top_level(const Node& tree) {
+    for (const NodeMember& member : *tree.map())
       if (member.key != "apiVersion" && member.key != "kind" && member.key != "metadata" && member.key != "spec" &&
           member.key != "status")
         unknown_field(member);
   }
 
-  void read_spec(ConfigObject& out) {
-    if (!out.kind->has_spec) return out.kind->read(out.node, reader_, out.spec);
+  void read_spec(const Node& tree, ConfigObject& out) {
+    if (!out.kind->has_spec) return out.kind->read(tree, reader_, out.spec);
     static const Node kEmpty = Node::make_map();
-    const Node* spec = out.node.find("spec");
+    const Node* spec = tree.find("spec");
     Node absent = kEmpty;
-    absent.set_place(out.node.place());
+    absent.set_place(tree.place());
     if (!spec || spec->is_null()) spec = &absent;
     if (out.flattened) return out.kind->read(*spec, reader_, out.spec);
     const Reader::Step step(reader_, "spec");
@@ -335,7 +337,7 @@ class Loader {
       if (guess) add_guess(file, std::move(*guess), why.place.line);
       return;
     }
-    const Place name_place = place_at(object->node, "metadata.name");
+    const Place name_place = object->name_place;
     const auto [it, is_new] = places_.try_emplace(object->key, Seen{file.path, name_place.line, object->hash});
     if (is_new) {
       out_.objects.push_back(std::move(object));

@@ -12,6 +12,7 @@
 
 #include "config/diagnostics.h"
 #include "config/documents.h"
+#include "config/frozen_node.h"
 #include "config/kinds/kinds.h"
 #include "config/option_field.h"
 #include "config/policy_gap.h"
@@ -36,16 +37,19 @@ struct ConfigObject {
   const kinds::KindInfo* kind = nullptr;
   kinds::Metadata metadata;
   kinds::Spec spec;         // monostate when rejected before its kind was understood
-  Node node;                // always in the Kubernetes form: apiVersion, kind, metadata, spec
+  FrozenNode document;      // always in the Kubernetes form: apiVersion, kind, metadata, spec
   bool rejected = false;    // an error was found in it
+  Place name_place;         // of metadata.name, or what is nearest
   uint32_t error_line = 0;  // where the first one stands
   bool flattened = false;   // was written in Gloo's flattened form
   bool guessed = false;     // what it seems to be: its kind, its name or all of it could not be told for sure
   std::string file;
   size_t begin = 0;  // its bytes [begin, end) in the file
   size_t end = 0;
-  uint64_t hash = 0;  // of the node without status and the fields an API server derives; equal: nothing changed
+  uint64_t hash = 0;  // of the document without status and the fields an API server derives; equal: nothing changed
 
+  // The document as a tree, made anew each time.
+  Node tree() const { return document.thaw(); }
   // The typed spec; nullptr when it is of another kind.
   template <class T>
   const T* as() const {

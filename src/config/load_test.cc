@@ -40,7 +40,7 @@ TEST(Load, reads_objects_of_several_documents_and_files) {
   EXPECT_EQ(b.key, (ObjectKey{"Gateway", "gloo-system", "b"}));
   EXPECT_EQ(first.substr(b.begin, b.end - b.begin), gateway("b"));
   EXPECT_EQ(b.file, "x/one.yaml");
-  EXPECT_EQ(place_at(b.node, "spec.bindAddress").line, 15u);
+  EXPECT_EQ(place_at(b.tree(), "spec.bindAddress").line, 15u);
   ASSERT_NE(b.as<kinds::Gateway>(), nullptr);
   EXPECT_EQ(b.as<kinds::Upstream>(), nullptr);
   EXPECT_EQ(b.as<kinds::Gateway>()->bind_address, "127.0.0.1");
@@ -200,9 +200,9 @@ TEST(Load, understands_gloos_flattened_form) {
   ASSERT_EQ(config.objects.size(), 3u);
   EXPECT_EQ(config.objects[0]->as<kinds::VirtualService>()->virtual_host->domains.at(0), "a.com");
   EXPECT_EQ(
-      to_json(config.objects[0]->node),
+      to_json(config.objects[0]->tree()),
       R"({"apiVersion":"gateway.solo.io/v1","kind":"VirtualService","metadata":{"name":"v","namespace":"m"},"spec":{"virtualHost":{"domains":["a.com"]}}})");
-  EXPECT_EQ(to_json(to_flattened(config.objects[0]->node)),
+  EXPECT_EQ(to_json(to_flattened(config.objects[0]->tree())),
             R"({"metadata":{"name":"v","namespace":"m"},"virtualHost":{"domains":["a.com"]}})");
   EXPECT_TRUE(config.objects[1]->flattened);
   EXPECT_EQ(config.objects[1]->key.kind, "Gateway");

@@ -73,7 +73,7 @@ Response AdminService::logging(Request& request) const {
 
 std::string AdminService::config_dump() const {
   Node::List objects;
-  for (const StoredObject* object : parts_.store.list()) objects.push_back(kinds::redacted(*object->view));
+  for (const StoredObject* object : parts_.store.list()) objects.push_back(kinds::redacted(object->view().tree()));
   Node out;
   const auto snapshot = parts_.snapshot();
   out.set("snapshot", Node(snapshot ? snapshot->id : uint64_t{0}));

@@ -449,8 +449,8 @@ void ControlPlane::write_status(const ObjectKey& key, const ObjectReport& report
         full.error(gap.why + "; dynamic destinations are refused until one of the two is removed");
   const StoredObject* object = store_.find(key);
   const Node status = status_node(full.state(), full.reason());
-  if (!object || object->status == status) return;
-  const bool was_good = object->status.text_at({"statuses", "gloo-system", "reason"}).empty();
+  if (!object || object->status == FrozenNode(status)) return;
+  const bool was_good = object->status.thaw().text_at({"statuses", "gloo-system", "reason"}).empty();
   store_.set_status(key, status);
   if (full.state() == ObjectState::accepted && !was_good)
     log::info("config", "accepted again", {{"object", key.to_string()}});

@@ -265,7 +265,7 @@ void Translating::check_targets(std::span<const ConfigObjectPtr> gateways) {
           .clash(fmt::format("{}: {}; until it is there, Gateways and VirtualServices of namespace {} refuse dynamic "
                              "destinations",
                              path, text, object->key.ns));
-      const Place place = place_at(object->node, path);
+      const Place place = place_at(object->tree(), path);
       gaps_.push_back(
           {.subject = fmt::format("{} (line {}) is not in force", object->key.to_string(), place.line),
            .word = object->key.ns + "/" + object->key.name,

@@ -26,7 +26,7 @@ uint32_t line_of_upstream(const Node& node, std::string_view name) {
 
 // " (line 7)", for the operator's eye: the words before are Gloo's.
 std::string at_line_of(const ConfigObject& service, std::string_view upstream) {
-  const uint32_t line = line_of_upstream(service.node, upstream);
+  const uint32_t line = line_of_upstream(service.tree(), upstream);
   return line == 0 ? std::string() : fmt::format(" (line {})", line);
 }
 

@@ -87,7 +87,7 @@ Status Translating::close_hosts_of(const ConfigObject& service, std::set<std::st
     if (claimed.insert(to_lower(domain)).second) host.domains.push_back(domain);
   if (host.domains.empty()) return {};
   host.name = host_name(service.key);
-  const uint32_t line = service.error_line != 0 ? service.error_line : service.node.place().line;
+  const uint32_t line = service.error_line != 0 ? service.error_line : service.tree().place().line;
   auto route = std::make_unique<RouteEntry>();
   route->virtual_host_name = host.name;
   route->generated_name = host.name + "-not-in-force";

@@ -38,7 +38,8 @@ int check_command(const std::vector<std::string>& paths) {
     if (found == offline.translation.reports.end()) continue;
     const auto tell = [&](Severity severity, const std::string& message) {
       auto [path, sentence] = path_and_message(message);
-      const Place place = path.empty() ? object->node.place() : place_at(object->node, path);
+      const Node tree = object->tree();
+      const Place place = path.empty() ? tree.place() : place_at(tree, path);
       loaded.diagnostics.add({.severity = severity,
                               .file = object->file,
                               .place = place,

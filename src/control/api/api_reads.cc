@@ -124,10 +124,10 @@ View namespace_view(std::string_view name, WallTime created, uint64_t version) {
                                   {"resourceVersion", fmt::to_string(version)},
                                   {"creationTimestamp", format_iso_seconds(created)}});
   metadata.child("labels").set("kubernetes.io/metadata.name", name);
-  return std::make_shared<const Node>(Node::make_map({{"apiVersion", "v1"},
-                                                      {"kind", "Namespace"},
-                                                      {"metadata", std::move(metadata)},
-                                                      {"status", Node::make_map({{"phase", "Active"}})}}));
+  return View(Node::make_map({{"apiVersion", "v1"},
+                              {"kind", "Namespace"},
+                              {"metadata", std::move(metadata)},
+                              {"status", Node::make_map({{"phase", "Active"}})}}));
 }
 
 }  // namespace
@@ -143,9 +143,9 @@ Outcome<ApiAnswer> ApiServer::get(const Representation& as, const ApiRequest& re
   View view;
   if (resource.kind == &kNamespaceKind) {
     for (View& one : namespaces())
-      if (one->text_at({"metadata", "name"}) == resource.name) view = std::move(one);
+      if (one.tree().text_at({"metadata", "name"}) == resource.name) view = std::move(one);
   } else if (const StoredObject* object = store_.find(resource.key())) {
-    view = object->view;
+    view = object->view();
   }
   if (!view) return not_found(*resource.kind, resource.name);
   return ApiAnswer{.response = {.body = represent(as, *resource.kind, view, request.now)}};
@@ -159,7 +159,7 @@ Outcome<ApiAnswer> ApiServer::list(const Representation& as, const ApiRequest& r
   ListPage page{.items = select(*resource.kind, selection), .version = fmt::to_string(store_.version())};
   if (const auto token = query.get("continue"); !token.empty()) {
     const Continue at = TRY(Continue::parse(token));
-    std::erase_if(page.items, [&at](const View& view) { return !at.before(*view); });
+    std::erase_if(page.items, [&at](const View& view) { return !at.before(view.tree()); });
     page.version = at.version;
   }
   const uint64_t page_size = limit == 0 ? kPageMax : std::min(limit, kPageMax);
@@ -168,7 +168,7 @@ Outcome<ApiAnswer> ApiServer::list(const Representation& as, const ApiRequest& r
     if (selection.labels.empty() && selection.fields.empty())
       page.remaining = static_cast<int64_t>(page.items.size() - page_size);
     page.items.resize(page_size);
-    const Node& last = *page.items.back();
+    const Node last = page.items.back().tree();
     page.next = Continue{page.version, std::string(last.text_at({"metadata", "namespace"})),
                          std::string(last.text_at({"metadata", "name"}))}
                     .token();
@@ -208,9 +208,9 @@ std::vector<View> ApiServer::select(const Kind& kind, const Selection& selection
   if (&kind == &kNamespaceKind) {
     views = namespaces();
   } else {
-    for (const StoredObject* object : store_.list(kind.kind, selection.ns)) views.push_back(object->view);
+    for (const StoredObject* object : store_.list(kind.kind, selection.ns)) views.push_back(object->view());
   }
-  std::erase_if(views, [&selection](const View& view) { return !selection.matches(*view); });
+  std::erase_if(views, [&selection](const View& view) { return !selection.matches(view); });
   return views;
 }
 

@@ -804,7 +804,7 @@ TEST(Watch, that_is_read_slowly_tells_each_state_once) {
 TEST(Watch, that_nobody_reads_keeps_no_object) {
   Api api;
   api.add("a");
-  const std::weak_ptr<const Node> first = api.store.find({"Upstream", "ns", "a"})->view;
+  const std::weak_ptr<const StoredObject> first = api.store.find({"Upstream", "ns", "a"})->view().object();
   auto reply = api.get(std::string(kUpstreams) + "?watch=1");
   for (size_t i = 0; i < ObjectStore::kHistoryMax + 2; ++i)
     api.store.set_status({"Upstream", "ns", "a"}, Node(static_cast<int>(i)));

@@ -135,7 +135,7 @@ Outcome<ApiAnswer> ApiServer::create_namespace(const ApiRequest& request) const 
   if (body.text_at({"kind"}) != kNamespaceKind.kind) return bad_request("the object is no Namespace");
   const auto name = body.text_at({"metadata", "name"});
   for (const View& one : namespaces())
-    if (one->text_at({"metadata", "name"}) == name) return already_exists(kNamespaceKind, name);
+    if (one.tree().text_at({"metadata", "name"}) == name) return already_exists(kNamespaceKind, name);
   return method_not_allowed(fmt::format(
       "namespaces are read-only here: \"{}\" is there as soon as an object is in it; leave its creation out",
       printable(name, 80)));
@@ -175,7 +175,7 @@ Outcome<ApiAnswer> ApiServer::patch(Write& write) {
   const PatchType type = TRY(patch_type(*write.resource.kind, write.request));
   const StoredObject* there = store_.find(write.resource.key());
   if (!there) return not_found(*write.resource.kind, write.resource.name);
-  Node body = TRY(apply_patch(type, *write.resource.kind, write.resource.name, write.request, *there->view));
+  Node body = TRY(apply_patch(type, *write.resource.kind, write.resource.name, write.request, there->view().tree()));
   TRY(check_address(*write.resource.kind, write.resource.ns, body));
   return store_changed(write, *there, std::move(body));
 }
@@ -225,15 +225,16 @@ Outcome<ApiAnswer> ApiServer::store(Write& write, Node body, int status) {
   if (memory_of(body) > kObjectMemoryMax) return entity_too_large("the object would be too large");
   const ConfigObjectPtr object = TRY(understand(write, body));
   const StoredObject* there = store_.find(write.resource.key());
-  StoredObject after = store_.preview(object, write.request.now);
-  if (!write.dry_run && !(there && there->view == after.view)) {
+  ObjectStore::Preview after = store_.preview(object, write.request.now);
+  if (!write.dry_run && (!there || after.changed)) {
     if (auto written = database_.put(object, write.request.now); !written)
       return write_failed(kind, write.resource.name, written.error());
     const StoredObject* stored = store_.find(write.resource.key());
-    if (stored) after = *stored;
+    if (stored) after.object = *stored;
   }
   const Representation as = TRY(Representation::choose(write.request, write.query));
-  ApiAnswer answer{.response = {.status = status, .body = represent(as, kind, after.view, write.request.now)}};
+  ApiAnswer answer{
+      .response = {.status = status, .body = represent(as, kind, View(std::move(after.object)), write.request.now)}};
   for (const std::string& warning : std::span(write.warnings).first(std::min(write.warnings.size(), kWarningsMax)))
     answer.response.headers.emplace_back("warning", warning_field(warning));
   return answer;
@@ -286,7 +287,7 @@ Outcome<ApiAnswer> ApiServer::remove_all(Write& write) {
     const ObjectStore::Batch batch(store_);  // one new snapshot for all
     std::vector<ObjectKey> keys;
     keys.reserve(page.items.size());
-    for (const View& view : page.items) keys.push_back(key_of(*view));
+    for (const View& view : page.items) keys.push_back(key_of(view.tree()));
     if (auto erased = database_.erase_all(keys); !erased) return write_failed(kind, "", erased.error());
   }
   page.version = fmt::to_string(store_.version());

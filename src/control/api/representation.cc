@@ -134,7 +134,7 @@ void append_with_list(std::string& out, const Node& head, std::string_view name,
   bool first = true;
   for (const View& view : views) {
     if (!std::exchange(first, false)) out += ',';
-    append(*view);
+    append(view.tree());
   }
   out += "]}";
 }
@@ -153,7 +153,7 @@ void append_table(std::string& out, const Representation& as, const Kind& kind, 
 
 void append_table_of_one(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now,
                          Columns columns) {
-  const ListPage page{.items = {view}, .version = std::string(view->text_at({"metadata", "resourceVersion"}))};
+  const ListPage page{.items = {view}, .version = std::string(view.tree().text_at({"metadata", "resourceVersion"}))};
   append_table(out, as, kind, page, now, columns);
 }
 
@@ -191,8 +191,8 @@ std::optional<Form> form_of(const MediaRange& range) {
 
 void append_object(std::string& out, const Representation& as, const Kind& kind, const View& view, WallTime now) {
   if (as.form == Form::table) return append_table_of_one(out, as, kind, view, now, Columns::all);
-  if (as.form == Form::metadata) return append_json(out, partial_metadata(*view));
-  append_json(out, *view);
+  if (as.form == Form::metadata) return append_json(out, partial_metadata(view.tree()));
+  append_json(out, view.tree());
 }
 
 void append_page(std::string& out, const Representation& as, const Kind& kind, const ListPage& page, WallTime now) {

@@ -4,11 +4,16 @@
 
 namespace sluice {
 
-bool Selection::matches(const Node& view) const {
-  const auto object_ns = view.text_at({"metadata", "namespace"});
-  if (!ns.empty() && object_ns != ns) return false;
-  return fields.matches(object_ns, view.text_at({"metadata", "name"})) &&
-         labels.matches(view.find({"metadata", "labels"}));
+bool Selection::matches(const View& view) const {
+  const auto fits = [this](std::string_view object_ns, std::string_view name) {
+    return (ns.empty() || object_ns == ns) && fields.matches(object_ns, name);
+  };
+  const StoredObject* object = view.object().get();
+  if (object && !fits(object->key.ns, object->key.name)) return false;
+  if (object && labels.empty()) return true;  // without its tree
+  const Node tree = view.tree();
+  return fits(tree.text_at({"metadata", "namespace"}), tree.text_at({"metadata", "name"})) &&
+         labels.matches(tree.find({"metadata", "labels"}));
 }
 
 std::unique_ptr<WatchStream> WatchStream::create(ObjectStore& store, WatchOptions options, SteadyTime now) {
@@ -73,7 +78,7 @@ bool WatchStream::pull_listed(std::string& out, WallTime now) {
   options_.list_first = object != nullptr;
   if (!object) return false;
   listed_ = object->key;
-  if (options_.selection.matches(*object->view)) append_event(out, "ADDED", object->view, now);
+  if (const View view = object->view(); options_.selection.matches(view)) append_event(out, "ADDED", view, now);
   return true;
 }
 
@@ -99,8 +104,8 @@ bool WatchStream::pull_change(std::string& out, WallTime now) {
 
 // An object that begins or ceases to match the selection is added to or deleted from what the watcher sees.
 void WatchStream::append_change(std::string& out, const Change& change, WallTime now) {
-  const bool matched = change.before && options_.selection.matches(*change.before);
-  const bool matches = change.type != ChangeType::deleted && options_.selection.matches(*change.now);
+  const bool matched = change.before && options_.selection.matches(change.before);
+  const bool matches = change.type != ChangeType::deleted && options_.selection.matches(change.now);
   if (matches) {
     append_event(out, matched ? "MODIFIED" : "ADDED", change.now, now);
   } else if (matched) {

@@ -26,7 +26,7 @@ struct Selection {
   LabelSelector labels;
   FieldSelector fields;
 
-  bool matches(const Node& view) const;
+  bool matches(const View& view) const;
 };
 
 struct WatchOptions {

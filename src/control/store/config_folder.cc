@@ -203,7 +203,7 @@ Status ConfigFolder::can_change(const ObjectKey& key) const {
 
 Status ConfigFolder::put(ConfigObjectPtr object, WallTime now) {
   TRY(can_change(object->key));
-  Node body = object->node;
+  Node body = object->tree();
   normalize(body);
   if (const auto place = known_.find(object->key)) {
     // What is in force, and the writer has seen, is not what stands there: somebody's edit would be lost.

@@ -10,22 +10,16 @@
 namespace sluice {
 namespace {
 
-// The body with what is derived put into its metadata, in the order in which kubectl users know it.
-View make_view(const StoredObject& object) {
-  Node view = object.body;
-  Node& metadata = view.child("metadata");
-  metadata.set("uid", object.uid);
-  metadata.set("resourceVersion", fmt::to_string(object.version));
-  if (object.key.kind != "Secret" && object.key.kind != "ConfigMap") metadata.set("generation", object.generation);
-  metadata.set("creationTimestamp", format_iso_seconds(object.created));
-  if (!object.status.is_null()) view.set("status", object.status);
-  return std::make_shared<const Node>(std::move(view));
+Node body_of(const ConfigObject& config) {
+  Node body = config.tree();
+  normalize(body);
+  body.child("metadata").set("namespace", config.key.ns);  // a document may leave it out
+  return body;
 }
 
-View with_version(const View& view, uint64_t version) {
-  Node copy = *view;
-  copy.child("metadata").set("resourceVersion", fmt::to_string(version));
-  return std::make_shared<const Node>(std::move(copy));
+// What a change keeps alive.
+size_t bytes_of(const StoredObject& object) {
+  return sizeof(StoredObject) + object.config->document.bytes() + object.status.bytes();
 }
 
 }  // namespace
@@ -37,7 +31,7 @@ ObjectStore::ObjectStore(WallTime start)
 
 const StoredObject* ObjectStore::find(const ObjectKey& key) const {
   const auto found = objects_.find(key);
-  return found == objects_.end() ? nullptr : &found->second;
+  return found == objects_.end() ? nullptr : found->second.get();
 }
 
 std::vector<const StoredObject*> ObjectStore::list(std::string_view kind, std::string_view ns) const {
@@ -45,7 +39,7 @@ std::vector<const StoredObject*> ObjectStore::list(std::string_view kind, std::s
   auto at = kind.empty() ? objects_.begin() : objects_.lower_bound(ObjectKey{std::string(kind), std::string(ns), ""});
   for (; at != objects_.end(); ++at) {
     if (!kind.empty() && at->first.kind != kind) break;
-    if (ns.empty() || at->first.ns == ns) found.push_back(&at->second);
+    if (ns.empty() || at->first.ns == ns) found.push_back(at->second.get());
   }
   return found;
 }
@@ -54,70 +48,70 @@ const StoredObject* ObjectStore::next(std::string_view kind, std::string_view ns
                                       const std::optional<ObjectKey>& after) const {
   const auto at = after ? objects_.upper_bound(*after) : objects_.lower_bound({std::string(kind), std::string(ns), ""});
   const bool found = at != objects_.end() && at->first.kind == kind && (ns.empty() || at->first.ns == ns);
-  return found ? &at->second : nullptr;
+  return found ? at->second.get() : nullptr;
 }
 
-StoredObject ObjectStore::preview(ConfigObjectPtr config, WallTime now) const {
-  Node body = config->node;
-  normalize(body);
-  body.child("metadata").set("namespace", config->key.ns);  // a document may leave it out
-  StoredObject object;
-  if (const StoredObject* there = find(config->key)) {
+ObjectStore::Preview ObjectStore::preview(ConfigObjectPtr config, WallTime now) const {
+  const StoredObject* there = find(config->key);
+  if (there && there->config->document == config->document) {
+    Preview same{.object = *there, .changed = false};
+    same.object.config = std::move(config);
+    return same;
+  }
+  Preview out;
+  StoredObject& object = out.object;
+  if (there) {
+    const Node before = there->body(), body = body_of(*config);
     object = *there;
-    object.config = std::move(config);
-    if (object.body == body) return object;
-    if (!same_spec(object.body, body)) ++object.generation;
+    out.changed = before != body;
+    if (out.changed && !same_spec(before, body)) ++object.generation;
   } else {
     const ObjectKey& key = config->key;
     object.key = key;
     object.created = now;
     object.uid = uid_of(fmt::format("{}/{}/{}/{}", key.kind, key.ns, key.name, now.time_since_epoch().count()));
-    object.config = std::move(config);
   }
-  object.body = std::move(body);
-  object.version = version_;
-  object.view = make_view(object);
-  return object;
+  object.config = std::move(config);
+  if (out.changed) object.version = version_;
+  return out;
 }
 
 const StoredObject& ObjectStore::put(ConfigObjectPtr config, WallTime created) {
   CHECK(config && !config->rejected);
-  const ObjectKey key = config->key;
-  const auto there = objects_.find(key);
-  const View before = there == objects_.end() ? nullptr : there->second.view;
-  StoredObject object = preview(std::move(config), created);
-  if (before && object.view == before) {
-    there->second.config = object.config;  // it may stand elsewhere now
-    return there->second;
-  }
+  Preview preview = this->preview(std::move(config), created);
+  auto object = std::make_shared<StoredObject>(std::move(preview.object));
+  auto& there = objects_[object->key];
+  const std::shared_ptr<const StoredObject> before = there;
+  if (preview.changed) object->version = version_ + 1;
+  there = object;
+  if (!preview.changed) return *object;  // it may stand elsewhere now
   const Batch batch(*this);
-  object.version = version_ + 1;
-  object.view = make_view(object);
-  record(before ? ChangeType::modified : ChangeType::added, key, object.view, before);
-  return objects_[key] = std::move(object);
+  record(before ? ChangeType::modified : ChangeType::added, object, before);
+  return *object;
 }
 
 void ObjectStore::erase(const ObjectKey& key) {
   const auto there = objects_.find(key);
   if (there == objects_.end()) return;
   const Batch batch(*this);
-  const View before = there->second.view;
-  // The caller's may be part of the object.
-  const ObjectKey gone = key;  // NOLINT(performance-unnecessary-copy-initialization)
+  const std::shared_ptr<const StoredObject> before = there->second;
   objects_.erase(there);
-  record(ChangeType::deleted, gone, with_version(before, version_ + 1), before);
+  auto last = std::make_shared<StoredObject>(*before);
+  last->version = version_ + 1;
+  record(ChangeType::deleted, std::move(last), before);
 }
 
-void ObjectStore::set_status(const ObjectKey& key, Node status) {
+void ObjectStore::set_status(const ObjectKey& key, const Node& status) {
   const auto there = objects_.find(key);
-  if (there == objects_.end() || there->second.status == status) return;
+  if (there == objects_.end()) return;
+  FrozenNode frozen(status);
+  if (there->second->status == frozen) return;
   const Batch batch(*this);
-  StoredObject& object = there->second;
-  const View before = object.view;
-  object.status = std::move(status);
-  object.version = version_ + 1;
-  object.view = make_view(object);
-  record(ChangeType::modified, there->first, object.view, before);
+  auto object = std::make_shared<StoredObject>(*there->second);
+  const std::shared_ptr<const StoredObject> before = std::exchange(there->second, object);
+  object->status = std::move(frozen);
+  object->version = version_ + 1;
+  record(ChangeType::modified, object, before);
 }
 
 std::optional<uint64_t> ObjectStore::changes_after(uint64_t version) const {
@@ -132,11 +126,13 @@ const Change* ObjectStore::change_at(uint64_t index) const {
   return &history_[index - forgotten_].change;
 }
 
-void ObjectStore::record(ChangeType type, const ObjectKey& key, View now, View before) {
+void ObjectStore::record(ChangeType type, std::shared_ptr<const StoredObject> now,
+                         std::shared_ptr<const StoredObject> before) {
   version_ += 1;
   changed_ = true;
-  const size_t bytes = memory_of(*now);
-  history_.push_back({{type, version_, key, std::move(now), std::move(before)}, bytes});
+  const size_t bytes = bytes_of(*now);
+  const ObjectKey key = now->key;
+  history_.push_back({{type, version_, key, View(std::move(now)), View(std::move(before))}, bytes});
   history_bytes_ += bytes;
   while (history_.size() > kHistoryMax || (history_bytes_ > kHistoryBytesMax && history_.size() > 1)) {
     history_bytes_ -= history_.front().bytes;
@@ -144,6 +140,29 @@ void ObjectStore::record(ChangeType type, const ObjectKey& key, View now, View b
     ++forgotten_;
     history_.pop_front();
   }
+}
+
+// The body with what is derived put into its metadata, in the order in which kubectl users know it.
+Node View::tree() const {
+  if (made_) return *made_;
+  if (!object_) return {};
+  Node view = object_->body();
+  Node& metadata = view.child("metadata");
+  metadata.set("uid", object_->uid);
+  metadata.set("resourceVersion", fmt::to_string(object_->version));
+  if (object_->key.kind != "Secret" && object_->key.kind != "ConfigMap")
+    metadata.set("generation", object_->generation);
+  metadata.set("creationTimestamp", format_iso_seconds(object_->created));
+  if (Node status = object_->status.thaw(); !status.is_null()) view.set("status", std::move(status));
+  return view;
+}
+
+Node StoredObject::body() const {
+  return body_of(*config);
+}
+
+View StoredObject::view() const {
+  return View(shared_from_this());
 }
 
 ObjectStore::Subscription ObjectStore::subscribe(std::function<void()> changed) {

@@ -18,24 +18,46 @@
 #include <vector>
 
 #include "base/time.h"
+#include "config/frozen_node.h"
 #include "config/load.h"
-#include "config/node.h"
 #include "control/store/object.h"
 
 namespace sluice {
 
-using View = std::shared_ptr<const Node>;
+class View;
 
-struct StoredObject {
+// One version of an object. Of its trees only the document is kept, in few bytes: a Node of each would take most of the
+// memory that a large configuration takes.
+struct StoredObject : std::enable_shared_from_this<StoredObject> {
   ObjectKey key;
   ConfigObjectPtr config;  // the last good version, with its typed spec
-  Node body;               // the same as a tree in its normal form (see normalize())
-  Node status;             // null until somebody set it
-  View view;               // what the API shows
+  FrozenNode status;       // null until somebody set it
   std::string uid;
   WallTime created{};
   int64_t generation = 1;
   uint64_t version = 0;
+
+  // The document as a tree in its normal form (see normalize()).
+  Node body() const;
+  // What the API shows. The object must be one of a store.
+  View view() const;
+};
+
+// What the API shows of something, made when somebody looks. Views of one version hold the same.
+class View {
+ public:
+  View() = default;
+  explicit View(StoredObject object) : object_(std::make_shared<const StoredObject>(std::move(object))) {}
+  explicit View(std::shared_ptr<const StoredObject> object) : object_(std::move(object)) {}
+  explicit View(Node made) : made_(std::make_shared<const Node>(std::move(made))) {}  // of what is in no store
+
+  Node tree() const;
+  explicit operator bool() const { return object_ || made_; }
+  const std::shared_ptr<const StoredObject>& object() const { return object_; }
+
+ private:
+  std::shared_ptr<const StoredObject> object_;
+  std::shared_ptr<const Node> made_;
 };
 
 enum class ChangeType : uint8_t { added, modified, deleted };
@@ -45,7 +67,7 @@ struct Change {
   uint64_t version = 0;
   ObjectKey key;
   View now;     // of a deleted object: its last view, with the version of the deletion
-  View before;  // null when it was added
+  View before;  // none when it was added
 };
 
 class ObjectStore {
@@ -65,14 +87,18 @@ class ObjectStore {
   size_t size() const { return objects_.size(); }
 
   // What put() would do to the object that is there now, without doing it: for dryRun.
-  StoredObject preview(ConfigObjectPtr config, WallTime now) const;
+  struct Preview {
+    StoredObject object;
+    bool changed = true;  // false: the body is the same
+  };
+  Preview preview(ConfigObjectPtr config, WallTime now) const;
 
   // Adds or changes. `created` counts only for an object that is new. When the body is the same, no watcher is told.
   // The object must be a good one.
   const StoredObject& put(ConfigObjectPtr config, WallTime created);
   void erase(const ObjectKey& key);
   // Does not count up the generation. Nothing happens when there is no such object or the status is the same.
-  void set_status(const ObjectKey& key, Node status);
+  void set_status(const ObjectKey& key, const Node& status);
 
   WallTime started() const { return started_; }
   // Of the last change to anything.
@@ -117,10 +143,10 @@ class ObjectStore {
   };
 
  private:
-  void record(ChangeType type, const ObjectKey& key, View now, View before);
+  void record(ChangeType type, std::shared_ptr<const StoredObject> now, std::shared_ptr<const StoredObject> before);
   void tell();
 
-  std::map<ObjectKey, StoredObject> objects_;
+  std::map<ObjectKey, std::shared_ptr<const StoredObject>> objects_;
   WallTime started_;
   uint64_t version_;
   struct Kept {

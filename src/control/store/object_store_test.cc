@@ -10,10 +10,11 @@ constexpr WallTime kStart{Seconds(1'800'000'000)};
 ConfigObjectPtr object(std::string name, int value, std::string label = {}) {
   auto made = std::make_shared<ConfigObject>();
   made->key = {"Upstream", "ns", name};
-  made->node = Node::make_map(
+  Node tree = Node::make_map(
       {{"apiVersion", "gloo.solo.io/v1"}, {"kind", "Upstream"}, {"spec", Node::make_map({{"v", value}})}});
-  made->node.child("metadata").set("name", name);
-  if (!label.empty()) made->node.child("metadata").child("labels").set("l", label);
+  tree.child("metadata").set("name", name);
+  if (!label.empty()) tree.child("metadata").child("labels").set("l", label);
+  made->document = FrozenNode(tree);
   return made;
 }
 
@@ -23,7 +24,7 @@ TEST(ObjectStore, derives_metadata_and_counts_the_generation_with_the_spec_only)
   EXPECT_EQ(first, 1'800'000'000'000'000u);  // microseconds of the clock: never back over a restart
   store.put(object("a", 1), kStart);
   const ObjectKey key{"Upstream", "ns", "a"};
-  const Node view = *store.find(key)->view;
+  const Node view = store.find(key)->view().tree();
   EXPECT_EQ(view.text_at({"metadata", "resourceVersion"}), fmt::to_string(first + 1));
   EXPECT_EQ(view.text_at({"metadata", "creationTimestamp"}), "2027-01-15T08:00:00Z");
   EXPECT_EQ(view.text_at({"metadata", "namespace"}), "ns");
@@ -37,7 +38,7 @@ TEST(ObjectStore, derives_metadata_and_counts_the_generation_with_the_spec_only)
   EXPECT_EQ(store.find(key)->generation, 2);
   EXPECT_EQ(store.version(), first + 4);
   EXPECT_EQ(store.find(key)->created, kStart);
-  EXPECT_EQ(store.find(key)->view->text_at({"metadata", "uid"}), view.text_at({"metadata", "uid"}));
+  EXPECT_EQ(store.find(key)->uid, view.text_at({"metadata", "uid"}));
 }
 
 TEST(ObjectStore, does_nothing_when_nothing_changes) {
@@ -134,7 +135,9 @@ TEST(ObjectStore, counts_the_bytes_of_its_history) {
   ObjectStore store(kStart);
   for (int i = 0; i < 40; ++i) {
     auto big = std::make_shared<ConfigObject>(*object("a", i));
-    big->node.child("spec").set("text", std::string(size_t{1} << 20, static_cast<char>('a' + i % 26)));
+    Node tree = big->tree();
+    tree.child("spec").set("text", std::string(size_t{1} << 20, static_cast<char>('a' + i % 26)));
+    big->document = FrozenNode(tree);
     store.put(big, kStart);
   }
   EXPECT_LE(store.end_of_changes() - store.first_change(), ObjectStore::kHistoryBytesMax >> 20);

@@ -45,7 +45,9 @@ class Configured {
   // The port of an upstream, 0 when it is not there.
   int64_t port(std::string_view name) const {
     const StoredObject* object = store.find(key(name));
-    return object ? *object->body.find({"spec", "static", "hosts"})->list()->front().find("port")->integer() : 0;
+    if (!object) return 0;
+    const Node body = object->body();
+    return *body.find({"spec", "static", "hosts"})->list()->front().find("port")->integer();
   }
   std::string names() const {
     std::string names;
