@@ -133,7 +133,7 @@ class ControlPlane final : private Waiter {
   void write_statuses(const std::set<ObjectKey>& of);
   void write_status(const ObjectKey& key, const ObjectReport& report);
   void check_object(const ConfigObject& object, Diagnostics& diagnostics);
-  std::vector<ConfigObjectPtr> objects(const ConfigObject* instead = nullptr) const;
+  std::vector<ConfigObjectPtr> objects() const;
   void tell_of_no_gateway(std::span<const ConfigObjectPtr> all) const;
   void translate_and_publish(std::span<const ConfigObjectPtr> all);
   void prepare();
@@ -226,18 +226,9 @@ bool ControlPlane::load_first() {
 }
 
 // What is in force, and what stands in the files and is in force in no version.
-std::vector<ConfigObjectPtr> ControlPlane::objects(const ConfigObject* instead) const {
+std::vector<ConfigObjectPtr> ControlPlane::objects() const {
   std::vector<ConfigObjectPtr> out;
-  bool replaced = false;
-  for (const StoredObject* object : store_.list()) {
-    if (instead && object->key == instead->key) {
-      out.push_back(std::make_shared<ConfigObject>(*instead));
-      replaced = true;
-    } else {
-      out.push_back(object->config);
-    }
-  }
-  if (instead && !replaced) out.push_back(std::make_shared<ConfigObject>(*instead));
+  for (const StoredObject* object : store_.list()) out.push_back(object->config);
   for (ConfigObjectPtr& object : folder_->withheld()) out.push_back(std::move(object));
   return out;
 }
@@ -392,7 +383,7 @@ void ControlPlane::look_after_logs() {
 
 size_t ControlPlane::errors() const {
   size_t errors = folder_->diagnostics().errors();
-  for (const auto& [key, report] : translation_.reports) errors += report.all_errors().size();
+  for (const auto& [key, report] : *translation_.reports) errors += report.all_errors().size();
   return errors;
 }
 
@@ -410,7 +401,7 @@ Node status_node(ObjectState state, const std::string& reason) {
 void ControlPlane::write_statuses() {
   const ObjectStore::Batch batch(store_);
   std::set<ObjectKey> rejected;
-  for (const auto& [key, report] : translation_.reports) {
+  for (const auto& [key, report] : *translation_.reports) {
     write_status(key, report);
     if (report.state() == ObjectState::rejected) rejected.insert(key);
   }
@@ -427,7 +418,7 @@ void ControlPlane::write_statuses() {
 void ControlPlane::write_statuses(const std::set<ObjectKey>& of) {
   const ObjectStore::Batch batch(store_);
   for (const ObjectKey& key : of)
-    if (const auto found = translation_.reports.find(key); found != translation_.reports.end())
+    if (const auto found = translation_.reports->find(key); found != translation_.reports->end())
       write_status(key, found->second);
 }
 
@@ -463,15 +454,13 @@ void ControlPlane::write_status(const ObjectKey& key, const ObjectReport& report
 // What the API refuses at once, besides what reading finds: an object that could never be served as it is. Clashes with
 // other objects are told in statuses, as Gloo does.
 void ControlPlane::check_object(const ConfigObject& object, Diagnostics& diagnostics) {
-  const auto reports = translator_->try_out(objects(&object), folder_->gaps());
-  const auto report = reports.find(object.key);
-  if (report == reports.end()) return;
-  for (const std::string& error : report->second.errors) {
+  const ObjectReport report = translator_->try_out(std::make_shared<const ConfigObject>(object));
+  for (const std::string& error : report.errors) {
     auto [path, message] = path_and_message(error);
     if (path.empty()) path = "spec";
     diagnostics.add({.object = object.key, .path = std::move(path), .message = std::move(message)});
   }
-  for (const auto* told : {&report->second.clashes, &report->second.warnings})
+  for (const auto* told : {&report.clashes, &report.warnings})
     for (const std::string& text : *told) {
       auto [path, message] = path_and_message(text);
       diagnostics.add({.severity = Severity::warning,
@@ -683,7 +672,7 @@ void ControlPlane::make_translator() {
 // Nothing is opened for it.
 bool ControlPlane::is_free_of_errors() {
   translation_ = translator_->translate(objects(), folder_->gaps());
-  for (const auto& [key, report] : translation_.reports)
+  for (const auto& [key, report] : *translation_.reports)
     for (const std::string& error : report.all_errors())
       log::error("config", "rejected", {{"object", key.to_string()}, {"reason", error}});
   if (errors() == 0) return true;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/strings.h"
+#include "route/route_table.h"
 
 namespace sluice {
 namespace {
@@ -26,6 +27,16 @@ bool has_domain(const ConfigObject& service, const std::string& domain) {
 
 std::string short_name(const ConfigObject& object) {
   return object.key.ns + "." + object.key.name;
+}
+
+// Two of them, or one with itself.
+bool shares_a_domain(std::span<const ConfigObjectPtr> services) {
+  DomainMap claimed;
+  for (const ConfigObjectPtr& service : services)
+    if (const auto& host = service->as<VirtualService>()->virtual_host)
+      for (const std::string& domain : host->domains)
+        if (!claimed.add(domain, 0)) return true;
+  return false;
 }
 
 // --- what is told -----------------------------------------------------------------------------------------------
@@ -155,6 +166,10 @@ std::string some_names(std::span<const ConfigObjectPtr> objects, std::string_vie
 DomainChoice choose_by_domain(std::span<const ConfigObjectPtr> services,
                               const std::function<ConfigObjectPtr(const ObjectKey&)>& last_good) {
   DomainChoice out;
+  if (!shares_a_domain(services)) {  // nearly always
+    out.serving.assign(services.begin(), services.end());
+    return out;
+  }
   tell_as_written(services, out);
   if (tell_as_served(services, out))
     out.serving = Choosing(services, last_good).choose();

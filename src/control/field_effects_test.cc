@@ -174,7 +174,7 @@ class World {
  private:
   void see(const Translation& translation, Seen& seen) {
     std::string& out = seen.what;
-    for (const auto& [key, report] : translation.reports) {
+    for (const auto& [key, report] : *translation.reports) {
       out += fmt::format("{}: {}\n", key.to_string(), report.reason());
       for (const std::string& error : report.errors) seen.errors.push_back(error);
     }
@@ -186,7 +186,7 @@ class World {
         if (round == 0) loop_.advance(10s);
       }
     }
-    for (const auto& [upstream, cluster] : snapshot.static_clusters) {
+    for (const auto& [upstream, cluster] : *snapshot.static_clusters) {
       see_cluster(*cluster->cluster, out);
       for (const StaticCluster::Host& host : cluster->hosts)
         out += fmt::format("  {}{} {} {}\n", host.name, host.address ? host.address->to_string() : "", host.port,

@@ -11,10 +11,11 @@ bool is_nothing(const NameState& state) {
 
 }  // namespace
 
-void HostWatch::follow(std::map<ObjectKey, std::shared_ptr<const StaticCluster>> upstreams) {
+void HostWatch::follow(std::shared_ptr<const StaticClusters> upstreams) {
+  if (upstreams == clusters_) return ask_all();
   clusters_ = std::move(upstreams);
   std::map<Key, Name> now;
-  for (const auto& [upstream, cluster] : clusters_) {
+  for (const auto& [upstream, cluster] : *clusters_) {
     for (const StaticCluster::Host& host : cluster->hosts) {
       if (host.address) continue;
       const Key key{cluster->resolver.get(), host.name};
@@ -76,8 +77,8 @@ const HostWatch::Name* HostWatch::find(const StaticCluster& cluster, const Stati
 
 std::vector<std::string> HostWatch::warnings(const ObjectKey& upstream) const {
   std::vector<std::string> out;
-  const auto use = clusters_.find(upstream);
-  if (use == clusters_.end()) return out;
+  const auto use = clusters_->find(upstream);
+  if (use == clusters_->end()) return out;
   for (const StaticCluster::Host& host : use->second->hosts) {
     const Name* name = find(*use->second, host);
     if (!name || !name->state || !is_nothing(*name->state)) continue;
@@ -111,7 +112,7 @@ Node HostWatch::row(const StaticCluster& cluster, const StaticCluster::Host& hos
 
 std::map<std::string, Node> HostWatch::hosts() const {
   std::map<std::string, Node> out;
-  for (const auto& [upstream, cluster] : clusters_) {
+  for (const auto& [upstream, cluster] : *clusters_) {
     Node::List rows;
     for (const StaticCluster::Host& host : cluster->hosts) rows.push_back(row(*cluster, host));
     out[cluster->cluster->name] = Node(std::move(rows));

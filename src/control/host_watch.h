@@ -28,7 +28,7 @@ class HostWatch final : private Waiter {
   HostWatch& operator=(const HostWatch&) = delete;
 
   // The Upstreams in use from now on.
-  void follow(std::map<ObjectKey, std::shared_ptr<const StaticCluster>> upstreams);
+  void follow(std::shared_ptr<const StaticClusters> upstreams);
   // For the Upstream's status: a sentence for each host whose name has no addresses.
   std::vector<std::string> warnings(const ObjectKey& upstream) const;
   // For /clusters: cluster -> its hosts, with their addresses or why there are none.
@@ -62,7 +62,7 @@ class HostWatch final : private Waiter {
 
   Loop& loop_;
   Changed changed_;
-  std::map<ObjectKey, std::shared_ptr<const StaticCluster>> clusters_;
+  std::shared_ptr<const StaticClusters> clusters_ = std::make_shared<const StaticClusters>();
   std::map<Key, Name> names_;
   Timer timer_;
   std::set<ObjectKey> to_tell_;

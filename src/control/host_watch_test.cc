@@ -29,7 +29,7 @@ struct Lab {
     uses.emplace(ObjectKey{"Upstream", "ns", "all"}, all);
   }
   ~Lab() {
-    watch.follow({});
+    watch.follow(std::make_shared<const StaticClusters>());
     uses.clear();
     settle(loop);
   }
@@ -58,7 +58,7 @@ struct Lab {
 
 TEST(HostWatch, tells_of_all_names_that_fail_at_once_together) {
   Lab lab;
-  lab.watch.follow(lab.uses);
+  lab.watch.follow(std::make_shared<const StaticClusters>(lab.uses));
   lab.fail_all();
   EXPECT_EQ(lab.told.size(), 0U);
   lab.loop.advance(HostWatch::kTellAfter);

@@ -1,4 +1,5 @@
-// What the workers serve by: made from all objects at once, never changed, swapped as a whole.
+// What the workers serve by: put together from all objects, never changed, swapped as a whole. What did not change from
+// one to the next is shared by both.
 #pragma once
 
 #include <map>
@@ -26,11 +27,13 @@ struct SnapshotListener {
   std::shared_ptr<const AccessLog> access_log;
 };
 
+using StaticClusters = std::map<ObjectKey, std::shared_ptr<const StaticCluster>>;  // by Upstream
+
 struct Snapshot {
   uint64_t id = 0;
   std::vector<std::unique_ptr<SnapshotListener>> listeners;
-  // That routes lead to.
-  std::map<ObjectKey, std::shared_ptr<const StaticCluster>> static_clusters;  // by Upstream
+  // That routes lead to. Never null in one that is published.
+  std::shared_ptr<const StaticClusters> static_clusters = std::make_shared<const StaticClusters>();
   std::set<std::shared_ptr<const DynamicCluster>> dynamic_clusters;
   Preparations preparations;                // of filters
   std::vector<bool> clusters_alive;         // by ClusterId: pools of the others may go

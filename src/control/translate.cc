@@ -33,6 +33,9 @@ constexpr MetricFamily kSnapshotsLive{"sluice_snapshots_live", "Snapshots that s
 constexpr MetricFamily kKept{"sluice_kept_objects",
                              "What outlives snapshots: clusters, resolvers, address rules, caches of tokens.",
                              MetricType::gauge};
+constexpr MetricFamily kCompiled{"sluice_objects_compiled_total",
+                                 "VirtualServices that were compiled, once for each Gateway that has them: at a change "
+                                 "those that depend on what changed."};
 constexpr MetricFamily kClusters{"sluice_clusters", "Upstream clusters, also those that only old requests still use.",
                                  MetricType::gauge};
 constexpr MetricFamily kSeries{"sluice_metric_series", "Series that are counted; histograms are one each.",
@@ -50,6 +53,11 @@ ConfigObjectPtr make_default_gateway() {
   return made;
 }
 
+const kinds::ProxySettings& default_settings() {
+  static const kinds::ProxySettings kDefaults;
+  return kDefaults;
+}
+
 // The same for all spellings: of IPv6 addresses there are many.
 std::string address_of(const ConfigObject& gateway) {
   const auto* spec = gateway.as<Gateway>();
@@ -59,77 +67,42 @@ std::string address_of(const ConfigObject& gateway) {
 
 }  // namespace
 
-void ObjectReport::error(std::string text) {
-  add_once(errors, std::move(text));
-}
-void ObjectReport::clash(std::string text) {
-  add_once(clashes, std::move(text));
-}
-void ObjectReport::warning(std::string text) {
-  add_once(warnings, std::move(text));
-}
-
-ObjectState ObjectReport::state() const {
-  if (!errors.empty() || !clashes.empty()) return ObjectState::rejected;
-  return warnings.empty() ? ObjectState::accepted : ObjectState::warning;
-}
-
-std::vector<std::string> ObjectReport::all_errors() const {
-  std::vector<std::string> out = errors;
-  out.insert(out.end(), clashes.begin(), clashes.end());
-  return out;
-}
-
-std::string ObjectReport::reason() const {
-  std::string out;
-  if (const std::vector<std::string> all = all_errors(); !all.empty()) {
-    out = all.size() == 1 ? "1 error occurred:\n" : fmt::format("{} errors occurred:\n", all.size());
-    for (const std::string& error : all) out += fmt::format("\t* {}\n", error);
-    out += '\n';
-  }
-  if (!warnings.empty()) {
-    if (!out.empty()) out += '\n';
-    out += "warning: \n  " + join(warnings, "\n");
-  }
-  return out;
-}
-
-std::pair<std::string, std::string> path_and_message(const std::string& text) {
-  const size_t end = text.find(": ");
-  if (!text.starts_with("spec.") || end == std::string::npos || text.find(' ') < end) return {"", text};
-  return {text.substr(0, end), text.substr(end + 2)};
-}
-
 // --- gateways ---------------------------------------------------------------------------------------------------
 
-Translation Translating::run() {
+std::shared_ptr<const Snapshot> Translating::run() {
   snapshot_ = std::make_shared<Snapshot>();
   snapshot_->id = trial_ ? 0 : ++t_.last_id_;
   if (!trial_) {
     snapshot_->live = t_.snapshots_live_;
     t_.snapshots_live_->add();
   }
-  // A machine that does not tell (no descriptor left) has not lost its addresses: they stay refused.
-  if (auto addresses = interface_addresses(); !addresses.empty()) t_.interfaces_ = std::move(addresses);
-  local_.self = t_.interfaces_;
+  note_addresses();
   std::vector<ConfigObjectPtr> all_gateways = gateways();
   check_targets(all_gateways);
   index_gaps(all_gateways);
   reject_shared_ports(all_gateways);
   note_own_ports(all_gateways);
-  egress_->elsewhere.guard = guard_of("", "guard elsewhere", {}).value();
+  elsewhere_.guard = guard_of("", "guard elsewhere", {}).value();
   for (const ConfigObjectPtr& gateway : all_gateways) translate_gateway(gateway);
-  for (const ConfigObjectPtr& gateway : all<Gateway>())  // also of those that are not served here
+  for (const ConfigObjectPtr& gateway : world_.all("Gateway"))  // also of those that are not served here
     if (std::ranges::find(all_gateways, gateway) == all_gateways.end()) check_log_formats(*gateway);
   check_unserved();
-  snapshot_->egress = egress_;
-  if (!trial_) {
-    t_.policy_gaps_->set(static_cast<int64_t>(gaps_.size()));
-    t_.services_out_->set(static_cast<int64_t>(closed_.size()));
-    remember();
-  }
-  out_.snapshot = std::move(snapshot_);
-  return std::move(out_);
+  if (trial_) return nullptr;
+  settle_clusters();
+  settle_egress();
+  t_.policy_gaps_->set(static_cast<int64_t>(gaps_.size()));
+  t_.services_out_->set(static_cast<int64_t>(closed_.size()));
+  remember();
+  return std::move(snapshot_);
+}
+
+void Translating::note_addresses() {
+  // A machine that does not tell (no descriptor left) has not lost its addresses: they stay refused.
+  auto addresses = interface_addresses();
+  if (addresses.empty() || trial_) addresses = t_.interfaces_;
+  local_.self = addresses;
+  if (!trial_ && std::exchange(t_.interfaces_, std::move(addresses)) != local_.self)
+    t_.inputs_.note_change(Inputs::What::addresses, {}, t_.run_);
 }
 
 void Translating::note_own_ports(std::span<const ConfigObjectPtr> gateways) {
@@ -142,23 +115,29 @@ void Translating::note_own_ports(std::span<const ConfigObjectPtr> gateways) {
   }
   own_ports_.assign(own.begin(), own.end());
   snapshot_->own_ports = own_ports_;
+  if (!trial_ && std::exchange(t_.own_ports_, own_ports_) != own_ports_)
+    t_.inputs_.note_change(Inputs::What::addresses, {}, t_.run_);
 }
 
 // What stays in force should a later version be bad.
 void Translating::remember() {
-  const auto gone = [&](const auto& entry) { return !by_key_.contains(entry.first); };
-  std::erase_if(t_.last_served_, gone);
-  std::erase_if(t_.last_gateways_, gone);
-  for (auto& [key, served] : built_)
-    if (!failed_.contains(key)) t_.last_served_[key] = std::move(served);
+  for (auto& [key, served] : served_) {
+    if (failed_.contains(key)) continue;
+    Translator::Served& last = t_.last_served_[key];
+    if (last.since != t_.run_) last.secrets.clear();
+    last.object = std::move(served.object);
+    last.secrets.merge(served.secrets);
+    last.since = t_.run_;
+  }
   for (auto& [key, gateway] : gateways_built_) t_.last_gateways_[key] = std::move(gateway);
+  leave_units();
   t_.kept_.forget_unused();
   t_.kept_objects_->set(static_cast<int64_t>(t_.kept_.size()));
 }
 
 std::vector<ConfigObjectPtr> Translating::gateways() {
   std::vector<ConfigObjectPtr> found;
-  for (const ConfigObjectPtr& object : all<Gateway>()) {
+  for (const ConfigObjectPtr& object : world_.all("Gateway")) {
     const auto& names = object->as<Gateway>()->proxy_names;
     if (std::ranges::find(names, kDefaultProxy) != names.end())
       found.push_back(object);
@@ -168,8 +147,9 @@ std::vector<ConfigObjectPtr> Translating::gateways() {
                                join(names, " "), kDefaultProxy));
   }
   // Beside one that is rejected, the one on loopback would serve what the owner meant for another address.
-  const bool any = !all<Gateway>().empty() ||
-                   std::ranges::any_of(rejected_, [](const auto& object) { return object->key.kind == "Gateway"; });
+  const bool any = !world_.all("Gateway").empty() || std::ranges::any_of(world_.rejected(), [](const auto& object) {
+    return object->key.kind == "Gateway";
+  });
   if (!any) found.push_back(make_default_gateway());
   return found;
 }
@@ -213,22 +193,37 @@ std::string Translating::why_missing(std::string_view kind, std::string_view ns,
 }
 
 std::string Translating::why_rejected(std::string_view kind, std::string_view ns, std::string_view name) const {
-  const auto found = rejected_at_.find(ObjectKey{std::string(kind), std::string(ns), std::string(name)});
-  if (found == rejected_at_.end()) return {};
-  return fmt::format("exists but is rejected ({}:{})", found->second->file, found->second->error_line);
+  const ConfigObject* object = world_.rejected_at({std::string(kind), std::string(ns), std::string(name)});
+  return object ? fmt::format("exists but is rejected ({}:{})", object->file, object->error_line) : std::string();
 }
 
 // "; did you mean X?" where something of the kind has nearly that name, or that name in another namespace.
 std::string Translating::suggestion(std::string_view kind, std::string_view ns, std::string_view name) {
   if (suggestions_left_ == 0) return {};
   --suggestions_left_;
+  ObjectKey wanted{std::string(kind), std::string(ns), std::string(name)};
+  if (!trial_)
+    if (const auto known = t_.suggested_.find(wanted); known != t_.suggested_.end()) return known->second;
+  std::string found = look_for_suggestion(wanted);
+  return trial_ ? found : t_.suggested_[std::move(wanted)] = std::move(found);
+}
+
+// The same for an error, which is part of a unit: however many there are, so that it says the same whenever it is made;
+// but not among so many that to compare them all costs more than it helps.
+std::string Translating::meant(const ObjectKey& missing) {
+  constexpr size_t kComparedMax = 1000;
+  depend_on(Inputs::What::names, {missing.kind, {}, {}});
+  return world_.all(missing.kind).size() > kComparedMax ? std::string() : look_for_suggestion(missing);
+}
+
+std::string Translating::look_for_suggestion(const ObjectKey& wanted) const {
   std::vector<std::string_view> names;
-  for (const auto& [key, object] : by_key_) {
-    if (key.kind != kind) continue;
-    if (key.name == name) return fmt::format("; there is one in namespace {}", key.ns);
-    if (key.ns == ns) names.push_back(key.name);
+  for (const ConfigObjectPtr& object : world_.all(wanted.kind)) {
+    const ObjectKey& key = object->key;
+    if (key.name == wanted.name) return fmt::format("; there is one in namespace {}", key.ns);
+    if (key.ns == wanted.ns) names.push_back(key.name);
   }
-  const auto near = nearest(name, names);
+  const auto near = nearest(wanted.name, names);
   return near ? fmt::format("; did you mean {}?", *near) : std::string();
 }
 
@@ -236,7 +231,7 @@ std::string Translating::suggestion(std::string_view kind, std::string_view ns, 
 
 // Also one that is rejected: it is not the name that is wrong.
 bool Translating::is_there(const ObjectKey& key, std::span<const ConfigObjectPtr> gateways) const {
-  return by_key_.contains(key) || rejected_at_.contains(key) ||
+  return world_.in_force().contains(key) || world_.rejected_at(key) ||
          std::ranges::any_of(gateways, [&](const ConfigObjectPtr& gateway) { return gateway->key == key; });
 }
 
@@ -248,14 +243,14 @@ void Translating::check_targets(std::span<const ConfigObjectPtr> gateways) {
     return fmt::format("there is no {} {}/{}{}", target.kind, object.key.ns, target.name,
                        suggestion(target.kind, object.key.ns, target.name));
   };
-  const auto in_force = [&](const ObjectKey& key) { return !rejected_at_.contains(key) && is_there(key, gateways); };
-  for (const ConfigObjectPtr& object : all<kinds::ProxySettings>())
+  const auto in_force = [&](const ObjectKey& key) { return !world_.rejected_at(key) && is_there(key, gateways); };
+  for (const ConfigObjectPtr& object : world_.all("ProxySettings"))
     for (const kinds::TargetRef& target : object->as<kinds::ProxySettings>()->target_refs)
       if (!in_force({target.kind, object->key.ns, target.name}))
         report(object->key)
             .warning(fmt::format("targetRefs: {} {}/{} {}", target.kind, object->key.ns, target.name,
                                  why_missing(target.kind, object->key.ns, target.name, "is not there")));
-  for (const ConfigObjectPtr& object : all<kinds::EgressPolicy>()) {
+  for (const ConfigObjectPtr& object : world_.all("EgressPolicy")) {
     const auto& targets = object->as<kinds::EgressPolicy>()->target_refs;
     for (size_t i = 0; i < targets.size(); ++i) {
       const std::string text = missing(*object, targets[i]);
@@ -297,21 +292,40 @@ void Translating::index_gaps(std::span<const ConfigObjectPtr> gateways) {
     }
     snapshot_->closed.push_back(fmt::format("dynamic destinations of {} are refused: {}", join(where, ", "), gap.why));
   }
+  if (!trial_) note_changed_gaps();
+}
+
+// Units that may be closed by another one than before, or are not any more.
+void Translating::note_changed_gaps() {
+  std::map<ObjectKey, PolicyGap> now;
+  for (const auto& [key, gap] : gap_for_) now.emplace(key, *gap);
+  const auto note = [&](const auto& one, const auto& other) {
+    for (const auto& [key, gap] : one)
+      if (const auto same = other.find(key); same == other.end() || same->second != gap)
+        t_.inputs_.note_change(Inputs::What::rules, key, t_.run_);
+  };
+  note(now, t_.gap_for_);
+  note(t_.gap_for_, now);
+  t_.gap_for_ = std::move(now);
 }
 
 // Null: for what the Gateway has besides its services.
-const PolicyGap* Translating::gap_for(const ConfigObject* service) const {
+const PolicyGap* Translating::gap_for(const ConfigObject* service) {
   const ObjectKey& own = service ? service->key : gateway_->key;
+  const PolicyGap* gap = nullptr;
   for (const ObjectKey& key :
-       {ObjectKey(), ObjectKey{{}, gateway_->key.ns, {}}, ObjectKey{{}, own.ns, {}}, gateway_->key, own})
-    if (const auto found = gap_for_.find(key); found != gap_for_.end()) return found->second;
-  return nullptr;
+       {ObjectKey(), ObjectKey{{}, gateway_->key.ns, {}}, ObjectKey{{}, own.ns, {}}, gateway_->key, own}) {
+    depend_on(Inputs::What::rules, key);
+    const auto found = gap_for_.find(key);
+    if (!gap && found != gap_for_.end()) gap = found->second;
+  }
+  return gap;
 }
 
-const kinds::ProxySettings& Translating::settings_of(const ConfigObject& gateway) {
-  static const kinds::ProxySettings kDefaults;
+// Null: the defaults.
+const ConfigObject* Translating::settings_of(const ConfigObject& gateway) {
   const ConfigObject* chosen = nullptr;
-  for (const ConfigObjectPtr& object : all<kinds::ProxySettings>()) {
+  for (const ConfigObjectPtr& object : world_.all("ProxySettings")) {
     const bool meant =
         object->key.ns == gateway.key.ns &&
         std::ranges::any_of(object->as<kinds::ProxySettings>()->target_refs, [&](const kinds::TargetRef& target) {
@@ -325,7 +339,7 @@ const kinds::ProxySettings& Translating::settings_of(const ConfigObject& gateway
           .warning(fmt::format("ProxySettings {} is for Gateway {} too and comes first by name", chosen->key.name,
                                gateway.key.name));
   }
-  return chosen ? *chosen->as<kinds::ProxySettings>() : kDefaults;
+  return chosen;
 }
 
 // All that is wrong with them is told, also of a Gateway that serves nothing (yet).
@@ -358,22 +372,27 @@ void Translating::translate_gateway(const ConfigObjectPtr& gateway) {
 // is. It is put together for a Gateway of defaults; what depends on the Gateway is left out.
 void Translating::check_unserved() {
   static const ConfigObjectPtr kNobody = make_default_gateway();
-  static const kinds::ProxySettings kDefaults;
   gateway_ = kNobody.get();
   spec_ = kNobody->as<Gateway>();
-  settings_ = &kDefaults;
+  settings_ = &default_settings();
   dynamic_ = nullptr;
   unserved_ = true;
-  for (const ConfigObjectPtr& service : all<kinds::VirtualService>())
-    if (!built_.contains(service->key) && !failed_.contains(service->key)) check_host(*service);
+  enter({}, {});
+  for (const ConfigObjectPtr& service : world_.all("VirtualService")) {
+    const bool is_meant = !only_ || service.get() == only_;
+    if (is_meant && !done_.contains(service.get()) && has_host(*service))
+      tell(*service, newest_unit(slot_of(service->key), *service));
+  }
 }
 
 Status Translating::try_gateway(const ConfigObject& gateway) {
   gateway_ = &gateway;
   spec_ = gateway.as<Gateway>();
-  settings_ = &settings_of(gateway);
+  const ConfigObject* settings = settings_of(gateway);
+  settings_ = settings ? settings->as<kinds::ProxySettings>() : &default_settings();
   const auto& dynamic = spec_->http_gateway.options.dynamic_forward_proxy;
   dynamic_ = dynamic && !trial_ ? dynamic_cluster(*dynamic) : nullptr;
+  enter(gateway.key, {.gateway = gateway.hash, .settings = settings ? settings->hash : 0, .dynamic = dynamic_});
   if (dynamic) TRY(note_gateway_egress());
   auto listener = std::make_unique<SnapshotListener>();
   TRY(build_listener(gateway, *listener));
@@ -394,6 +413,7 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
   }
   TRY(open_access_log(listener));
   auto hosts = TRY(build_hosts(gateway, services));
+  if (trial_) return {};
   auto table = TRY(RouteTable::create(std::move(hosts)));
   listener.router = std::make_shared<const Router>(std::move(table), t_.router_counters_);
   apply_settings(*spec_, listener);
@@ -408,10 +428,9 @@ void Translating::warn_of_log_files(const ConfigObject& gateway, const std::vect
 }
 
 void Translating::warn_of_no_services(const ConfigObject& gateway) {
-  const auto found = by_key_.find(gateway.key);
-  if (found == by_key_.end() || found->second.get() != &gateway) return;  // the default, or one of before
+  if (find(gateway.key.kind, gateway.key.ns, gateway.key.name) != &gateway) return;  // the default, or one of before
   const bool any_rejected =
-      std::ranges::any_of(rejected_, [](const auto& object) { return object->key.kind == "VirtualService"; });
+      std::ranges::any_of(world_.rejected(), [](const auto& object) { return object->key.kind == "VirtualService"; });
   report(gateway.key)
       .warning(fmt::format("it selects no VirtualService, so no port is opened{}",
                            any_rejected ? " (those that are rejected do not count)" : ""));
@@ -485,8 +504,9 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
 }
 
 std::vector<MetricFamily> translation_metric_families() {
-  return {kNoRoute,        kRouteChanges, kRouteEndless, kSnapshotsLive, kServicesClosed, kRedirectTooCostly,
-          kMatchTooCostly, kPolicyGaps,   kServicesOut,  kKept,          kClusters,       kSeries};
+  return {kNoRoute,           kRouteChanges,   kRouteEndless, kSnapshotsLive, kServicesClosed,
+          kRedirectTooCostly, kMatchTooCostly, kPolicyGaps,   kServicesOut,   kKept,
+          kClusters,          kSeries,         kCompiled};
 }
 
 void count_what_is_there(Metrics& metrics) {
@@ -509,15 +529,87 @@ Translator::Translator(TranslateOptions options)
       snapshots_live_(options_.metrics->metric(kSnapshotsLive)),
       policy_gaps_(options_.metrics->metric(kPolicyGaps)),
       services_out_(options_.metrics->metric(kServicesOut)),
-      kept_objects_(options_.metrics->metric(kKept)) {}
+      kept_objects_(options_.metrics->metric(kKept)),
+      compiled_(options_.metrics->metric(kCompiled)) {}
 
 Translation Translator::translate(std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps) {
-  return Translating(*this, objects, gaps, false).run();
+  ++run_;
+  const std::vector<World::Change> changes = take_in(objects, gaps);
+  Translating run(*this);
+  Translation out{.snapshot = run.run()};
+  take_reports(run.take_reports(), changes, out);
+  return out;
 }
 
-std::map<ObjectKey, ObjectReport> Translator::try_out(std::span<const ConfigObjectPtr> objects,
-                                                      std::span<const PolicyGap> gaps) {
-  return Translating(*this, objects, gaps, true).run().reports;
+// Before anything is compiled, all inputs that these objects are say that they changed.
+std::vector<World::Change> Translator::take_in(std::span<const ConfigObjectPtr> objects,
+                                               std::span<const PolicyGap> gaps) {
+  std::vector<World::Change> changes = world_.update(objects);
+  gaps_.assign(gaps.begin(), gaps.end());
+  bool policies = false;
+  for (const World::Change& change : changes) {
+    if (!change.before || !change.after) {
+      suggested_.clear();
+      inputs_.note_change(Inputs::What::names, {change.key.kind, {}, {}}, run_);
+    }
+    if (!change.after && !world_.in_force().contains(change.key)) {
+      last_served_.erase(change.key);
+      last_gateways_.erase(change.key);
+    }
+    if (change.says_the_same() && !change.after->rejected) continue;
+    inputs_.note_change(Inputs::What::object, change.key, run_);
+    if (change.key.kind != "EgressPolicy") continue;
+    policies = true;
+    for (const ConfigObjectPtr& version : {change.before, change.after})
+      if (const auto* policy = version ? version->as<kinds::EgressPolicy>() : nullptr)
+        for (const kinds::TargetRef& target : policy->target_refs)
+          inputs_.note_change(Inputs::What::rules, {target.kind, change.key.ns, target.name}, run_);
+  }
+  if (policies) index_policies();
+  return changes;
+}
+
+void Translator::index_policies() {
+  policies_.clear();
+  for (const ConfigObjectPtr& object : world_.all("EgressPolicy")) {
+    for (const kinds::TargetRef& target : object->as<kinds::EgressPolicy>()->target_refs) {
+      auto& of_target = policies_[{target.kind, object->key.ns, target.name}];
+      if (of_target.empty() || of_target.back() != object) of_target.push_back(object);
+    }
+  }
+}
+
+void Translator::take_reports(ObjectReports told, std::span<const World::Change> changes, Translation& out) {
+  std::set<ObjectKey> changed;
+  for (const World::Change& change : changes) changed.insert(change.key);
+  const auto compare = [&changed](const ObjectReports& one, const ObjectReports& other) {
+    for (const auto& [key, report] : one)
+      if (const auto same = other.find(key); same == other.end() || same->second != report) changed.insert(key);
+  };
+  compare(told, told_);
+  compare(told_, told);
+  told_ = std::move(told);
+  for (const ObjectKey& key : changed) {
+    if (const auto found = told_.find(key); found != told_.end())
+      reports_[key] = found->second;
+    else if (world_.in_force().contains(key))
+      reports_[key] = {};
+    else
+      reports_.erase(key);
+  }
+  out.reports = &reports_;
+  out.changed.assign(changed.begin(), changed.end());
+}
+
+ObjectReport Translator::try_out(ConfigObjectPtr object) {
+  const World::Supposing supposing(world_, object);
+  Translating trial(*this, object.get());
+  trial.run();
+  return std::move(trial.take_reports()[object->key]);
+}
+
+void Translator::forget_units() {
+  for (auto& [gateway, units] : units_) units.hosts.clear();
 }
 
 }  // namespace sluice

@@ -2,15 +2,22 @@
 // object whether it is in force.
 //
 // On the control thread. Keeps what must stay the same from one snapshot to the next: clusters whose configuration did
-// not change, and the last versions of Gateways and VirtualServices that could be served.
+// not change, and the last versions of Gateways and VirtualServices that could be served. And it keeps what was
+// compiled (host_unit.h): a VirtualService is compiled again when it or something that it refers to has changed, and
+// the hosts of all others are shared with the snapshot before (decision 0040).
 #pragma once
 
 #include <map>
 #include <set>
 #include <span>
+#include <unordered_map>
 
 #include "config/load.h"
+#include "control/host_unit.h"
+#include "control/inputs.h"
+#include "control/object_report.h"
 #include "control/snapshot.h"
+#include "control/world.h"
 #include "forward/dns/resolver.h"
 #include "forward/dynamic_upstream.h"
 #include "forward/static_upstream.h"
@@ -18,33 +25,13 @@
 
 namespace sluice {
 
-enum class ObjectState : uint8_t { accepted, warning, rejected };
-
-// Why an object is or is not in force: what its status says.
-struct ObjectReport {
-  std::vector<std::string> errors;   // it could never be in force as it is
-  std::vector<std::string> clashes;  // nor now, but for other objects as they are: it may be stored all the same
-  std::vector<std::string> warnings;
-
-  // A text that is there already is not added again: an object may serve on several Gateways.
-  void error(std::string text);
-  void clash(std::string text);
-  void warning(std::string text);
-
-  ObjectState state() const;
-  // Gloo's text (gloo-core 1.3); empty when accepted.
-  std::string reason() const;
-  // Errors and clashes.
-  std::vector<std::string> all_errors() const;
-};
-
-// A text of a report that is about one field begins with its path: "spec.virtualHost...: unknown operator %X%". Path
-// ("" for none) and the rest.
-std::pair<std::string, std::string> path_and_message(const std::string& text);
-
 struct Translation {
   std::shared_ptr<const Snapshot> snapshot;
-  std::map<ObjectKey, ObjectReport> reports;
+  // Of every object in force, and of others that something is said of. The translator's: until its next translation.
+  const ObjectReports* reports = nullptr;
+  // Of these objects something else is said than after the translation before, or they are new, another version or
+  // gone.
+  std::vector<ObjectKey> changed;
 };
 
 struct TranslateOptions {
@@ -67,9 +54,13 @@ class Translator {
   // else serve in their place, and who refers to one hears that it is rejected. `gaps`: what may be an EgressPolicy and
   // could not be understood.
   Translation translate(std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps = {});
-  // What would be said of these objects. Changes nothing, opens nothing.
-  std::map<ObjectKey, ObjectReport> try_out(std::span<const ConfigObjectPtr> objects,
-                                            std::span<const PolicyGap> gaps = {});
+  // What would be said of this object if it took its place among those that were translated last. Compiles it alone,
+  // changes nothing, opens nothing.
+  ObjectReport try_out(ConfigObjectPtr object);
+  // What was compiled is compiled anew: for those who want to see that it makes no difference.
+  void forget_units();
+  // What is known of changes, for tests of its bounds.
+  size_t inputs() const { return inputs_.size(); }
   // Every port that this program has open now. No dynamic destination may be one of them, nor one that a Gateway asks
   // for.
   void set_open_ports(std::vector<uint16_t> ports) { open_ports_ = std::move(ports); }
@@ -89,11 +80,50 @@ class Translator {
   Gauge* policy_gaps_;
   Gauge* services_out_;
   Gauge* kept_objects_;
+  Counter* compiled_;
   // A VirtualService as it was served last, with the Secrets it was made with, and what its filters refer to.
   struct Served {
     ConfigObjectPtr object;
-    std::map<ObjectKey, ConfigObjectPtr> secrets;
+    Secrets secrets;
+    RunNumber since = 0;
   };
+  // All that a Gateway says to its virtual hosts.
+  struct GatewayContext {
+    uint64_t gateway = 0;  // hashes
+    uint64_t settings = 0;
+    std::shared_ptr<const DynamicCluster> dynamic;
+    bool operator==(const GatewayContext&) const = default;
+  };
+  struct KeyHash {
+    size_t operator()(const ObjectKey& key) const {
+      return std::hash<std::string>{}(key.name) * 31 + std::hash<std::string>{}(key.ns);
+    }
+  };
+  struct GatewayUnits {
+    GatewayContext context;
+    std::unordered_map<ObjectKey, HostSlot, KeyHash> hosts;  // by VirtualService
+    RunNumber seen = 0;
+  };
+
+  std::vector<World::Change> take_in(std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps);
+  void index_policies();
+  void take_reports(ObjectReports told, std::span<const World::Change> changes, Translation& out);
+
+  RunNumber run_ = 0;
+  World world_;
+  std::vector<PolicyGap> gaps_;  // as given last
+  Inputs inputs_;
+  std::map<ObjectKey, GatewayUnits> units_;  // by Gateway; those that no Gateway selects under no name
+  std::map<ObjectKey, std::vector<ConfigObjectPtr>> policies_;  // EgressPolicies by target
+  std::map<ObjectKey, PolicyGap> gap_for_;                      // as the last run found them; see Translating
+  std::vector<uint16_t> own_ports_;                             // that it told of
+  ObjectReports reports_;
+  ObjectReports told_;                                     // of these those that the last run had something to say of
+  std::map<ObjectKey, std::string> suggested_;             // by what was missing; as long as no object comes or goes
+  std::shared_ptr<const StaticClusters> static_clusters_;  // of the last snapshot, and the same as a list
+  std::vector<std::shared_ptr<const StaticCluster>> clusters_used_;
+  std::shared_ptr<const EgressNow> egress_;  // likewise
+  std::vector<std::shared_ptr<const PlaceRules>> rules_used_;
   std::vector<uint16_t> open_ports_;
   size_t static_names_max_ = 4096;     // places for the names of static hosts: never fewer than there were
   ResolverConfig system_names_;        // servers and hosts as the system's files said last

@@ -9,27 +9,6 @@
 namespace sluice {
 namespace {
 
-// Where the tree refers to that Upstream; 0 when it cannot be told.
-uint32_t line_of_upstream(const Node& node, std::string_view name) {
-  if (const auto* items = node.list()) {
-    for (const Node& item : *items)
-      if (const uint32_t line = line_of_upstream(item, name); line != 0) return line;
-  } else if (const auto* members = node.map()) {
-    for (const NodeMember& member : *members) {
-      if (member.key == "upstream" && member.value.text_at({"name"}) == name)
-        return place_at(member.value, "name").line;
-      if (const uint32_t line = line_of_upstream(member.value, name); line != 0) return line;
-    }
-  }
-  return 0;
-}
-
-// " (line 7)", for the operator's eye: the words before are Gloo's.
-std::string at_line_of(const ConfigObject& service, std::string_view upstream) {
-  const uint32_t line = line_of_upstream(service.tree(), upstream);
-  return line == 0 ? std::string() : fmt::format(" (line {})", line);
-}
-
 std::string hex_hash(std::string_view text) {
   return fmt::format("{:016x}", std::hash<std::string_view>{}(text));
 }
@@ -69,23 +48,31 @@ void Translating::note_cluster(const Cluster& cluster, const ClusterId& id) {
   cluster.come_into_force();
 }
 
+// A text ends with what was probably meant where it is told (tell()).
+void Translating::note_missing(const ObjectKey& upstream, ObjectReport& report) {
+  const std::string rejected = why_rejected("Upstream", upstream.ns, upstream.name);
+  const size_t before = report.warnings.size();
+  report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }} {}",
+                             upstream.ns, upstream.name, rejected.empty() ? "not found" : rejected));
+  if (report.warnings.size() > before) unit_->missing.push_back({before, upstream, !rejected.empty()});
+}
+
 std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& service,
                                                            const kinds::Destination& destination,
                                                            ObjectReport& report) {
   const std::string& ns = destination.upstream.ns.empty() ? service.key.ns : destination.upstream.ns;
   const ConfigObject* object = find("Upstream", ns, destination.upstream.name);
   const std::string name = destination.upstream.name + "_" + ns;
+  depend_on(Inputs::What::object, {"Upstream", ns, destination.upstream.name});
   if (!object) {
-    const std::string at = suggestions_left_ > 0 ? at_line_of(service, destination.upstream.name) : "";
-    report.warning(fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }} {}", ns,
-                               destination.upstream.name,
-                               why_missing("Upstream", ns, destination.upstream.name, "not found") + at));
+    note_missing({"Upstream", ns, destination.upstream.name}, report);
     return make_no_cluster(name);
   }
   if (unserved_ || trial_) return make_no_cluster(name);  // a cluster that nobody uses is none
   return make_static_upstream(static_cluster(*object));
 }
 
+// For the unit that is compiled.
 std::shared_ptr<const StaticCluster> Translating::static_cluster(const ConfigObject& object) {
   const std::string name = object.key.name + "_" + object.key.ns;
   const auto& upstream = *object.as<kinds::Upstream>();
@@ -104,24 +91,44 @@ std::shared_ptr<const StaticCluster> Translating::static_cluster(const ConfigObj
     }
     return made;
   });
-  note_cluster(*cluster->cluster, cluster->id);
-  snapshot_->static_clusters.emplace(object.key, cluster);
+  if (std::ranges::find(unit_->clusters, object.key, &HostUnit::ClusterUse::first) == unit_->clusters.end())
+    unit_->clusters.emplace_back(object.key, cluster);
   return cluster;
 }
 
 // As it is now; one that is gone goes on for a version that was served with it.
 Result<UpstreamEnd> Translating::upstream_end(const ObjectRef& ref) {
   const ObjectKey key{"Upstream", ref.ns, ref.name};
+  depend_on(Inputs::What::object, key);
   ConfigObjectPtr object;
-  if (const auto now = by_key_.find(key); now != by_key_.end()) object = now->second;
+  if (const auto now = world_.in_force().find(key); now != world_.in_force().end()) object = now->second;
   if (const auto* kept = secrets_kept_; !object && kept && kept->contains(key)) object = kept->at(key);
-  if (!object)
-    return invalid(fmt::format("*v1.Upstream {{ {}.{} }} {}", ref.ns, ref.name,
-                               why_missing("Upstream", ref.ns, ref.name, "not found")));
-  if (secrets_used_) secrets_used_->emplace(key, object);
+  if (!object) {
+    std::string why = why_rejected("Upstream", ref.ns, ref.name);
+    if (why.empty()) why = "not found" + meant(key);
+    return invalid(fmt::format("*v1.Upstream {{ {}.{} }} {}", ref.ns, ref.name, why));
+  }
+  unit_->secrets.emplace(key, object);
   const std::string made_of = fmt::format("{} {:016x}", key.to_string(), object->hash);
   if (unserved_ || trial_) return UpstreamEnd{make_no_cluster(ref.name + "_" + ref.ns), made_of + " unused"};
   return UpstreamEnd{make_static_upstream(static_cluster(*object)), made_of};
+}
+
+// Often the same as before: then the snapshots share it.
+void Translating::settle_clusters() {
+  const bool same =
+      t_.static_clusters_ &&
+      std::ranges::equal(clusters_, t_.clusters_used_, {}, [](const HostUnit::ClusterUse* use) { return use->second; });
+  if (!same) {
+    auto made = std::make_shared<StaticClusters>();
+    t_.clusters_used_.clear();
+    for (const HostUnit::ClusterUse* use : clusters_) {
+      made->insert(*use);
+      t_.clusters_used_.push_back(use->second);
+    }
+    t_.static_clusters_ = std::move(made);
+  }
+  snapshot_->static_clusters = t_.static_clusters_;
 }
 
 Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const ConfigObject& service,
@@ -135,22 +142,15 @@ Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const Config
                     gateway_->key.name));
     return make_no_cluster("solo_io_generated_dfp");
   }
-  if (dynamic_) {
-    note_cluster(*dynamic_->cluster, dynamic_->id);
-    snapshot_->dynamic_clusters.insert(dynamic_);
-  }
-  const std::string place = place_of(&service);
-  EgressNow::Standing& standing = egress_->places[place];
-  if (const PolicyGap* gap = gap_for(&service)) {
-    standing = closed_standing(*gap);
-    return closed_terminal(standing, *gap, report);
-  }
-  standing.guard = TRY(guard_for(&service));
+  unit_->is_dynamic = true;
+  if (!unit_->rules) unit_->rules = TRY(rules_for(&service));
+  const EgressNow::Standing& standing = unit_->rules->standing;
+  if (!standing.guard) return closed_terminal(standing, *gap_for(&service), report);
   if (!dynamic_) return make_no_cluster("solo_io_generated_dfp");  // in a trial
   return make_dynamic_upstream(dynamic_, standing.guard,
                                {.host_rewrite = route.host_rewrite,
                                 .host_header = to_lower(route.auto_host_rewrite_header),
-                                .place = place,
+                                .place = unit_->rules->place,
                                 .lists = settings_->destinations.list},
                                t_.dynamic_metrics_);
 }
@@ -159,14 +159,36 @@ std::string Translating::place_of(const ConfigObject* service) const {
   return EgressNow::place(short_name(gateway_->key), service ? short_name(service->key) : "");
 }
 
+// Null: what the Gateway has besides its services.
+Result<std::shared_ptr<const PlaceRules>> Translating::rules_for(const ConfigObject* service) {
+  auto rules = std::make_shared<PlaceRules>();
+  rules->place = place_of(service);
+  if (const PolicyGap* gap = gap_for(service))
+    rules->standing = closed_standing(*gap);
+  else
+    rules->standing.guard = TRY(guard_for(service));
+  return rules;
+}
+
 // What holds for requests under way to services that are gone by now.
 Status Translating::note_gateway_egress() {
-  EgressNow::Standing& standing = egress_->places[place_of(nullptr)];
-  if (const PolicyGap* gap = gap_for(nullptr))
-    standing = closed_standing(*gap);
-  else
-    standing.guard = TRY(guard_for(nullptr));
+  rules_.push_back(TRY(rules_for(nullptr)));
   return {};
+}
+
+// Likewise: workers judge nothing again then.
+void Translating::settle_egress() {
+  const auto same_rules = [](const auto& a, const auto& b) { return a == b || *a == *b; };
+  const bool same = t_.egress_ && t_.egress_->elsewhere.guard == elsewhere_.guard &&
+                    std::ranges::equal(rules_, t_.rules_used_, same_rules);
+  if (!same) {
+    auto made = std::make_shared<EgressNow>();
+    made->elsewhere = elsewhere_;
+    for (const auto& rules : rules_) made->places[rules->place] = rules->standing;
+    t_.egress_ = std::move(made);
+    t_.rules_used_ = std::move(rules_);
+  }
+  snapshot_->egress = t_.egress_;
 }
 
 // Before any name is resolved (S3).
@@ -175,34 +197,32 @@ std::shared_ptr<const Filter> Translating::closed_terminal(const EgressNow::Stan
   refused_ = standing.refusal.text;
   report.warning(fmt::format("dynamic destinations on Gateway {} are refused: {} ({})", gateway_->key.name, gap.subject,
                              gap.file));
-  if (dynamic_)
-    add_once(snapshot_->closed_clusters[dynamic_->cluster->name],
-             fmt::format("{}: {}", gateway_->key.to_string(), refused_));
+  unit_->closed = refused_;
   return make_refusal({.status = 403,
                        .text = standing.refusal.text,
                        .details = standing.refusal.details,
                        .count = t_.dynamic_metrics_->closed});
 }
 
-// The policies of the Gateway and of the VirtualService, joined.
+// The policies of the Gateway and of the VirtualService, joined: in the order of their names, each once.
 Result<std::shared_ptr<const AddressGuard>> Translating::guard_for(const ConfigObject* service) {
-  if (last_guard_.guard && last_guard_.gateway == gateway_ && last_guard_.service == service) return last_guard_.guard;
+  depend_on(Inputs::What::addresses);
+  std::map<ObjectKey, const ConfigObject*> meant;
+  for (const ConfigObject* target : {gateway_, service}) {
+    if (!target) continue;
+    depend_on(Inputs::What::rules, target->key);
+    if (const auto found = t_.policies_.find(target->key); found != t_.policies_.end())
+      for (const ConfigObjectPtr& object : found->second) meant.emplace(object->key, object.get());
+  }
   std::vector<AddressPolicy> policies;
   std::string key = "guard " + gateway_->key.to_string();
-  for (const ConfigObjectPtr& object : all<kinds::EgressPolicy>()) {
-    const auto& policy = *object->as<kinds::EgressPolicy>();
-    const bool meant = std::ranges::any_of(policy.target_refs, [&](const kinds::TargetRef& target) {
-      const ConfigObject* own = target.kind == "Gateway" ? gateway_ : service;
-      return own && target.kind == own->key.kind && target.name == own->key.name && object->key.ns == own->key.ns;
-    });
-    if (!meant) continue;
-    AddressPolicy& made = policies.emplace_back(AddressPolicy{object->key.name, {}});
-    for (const kinds::EgressRule& rule : policy.rules)
+  for (const auto& [name, object] : meant) {
+    AddressPolicy& made = policies.emplace_back(AddressPolicy{name.name, {}});
+    for (const kinds::EgressRule& rule : object->as<kinds::EgressPolicy>()->rules)
       made.rules.push_back({rule.name, static_cast<RuleAction>(rule.action), rule.match.addresses});
-    key += fmt::format(" {}:{:016x}", object->key.to_string(), object->hash);
+    key += fmt::format(" {}:{:016x}", name.to_string(), object->hash);
   }
-  last_guard_ = {gateway_, service, TRY(guard_of(gateway_->key.name, std::move(key), policies))};
-  return last_guard_.guard;
+  return guard_of(gateway_->key.name, std::move(key), policies);
 }
 
 Result<std::shared_ptr<const AddressGuard>> Translating::guard_of(const std::string& name, std::string key,
@@ -241,8 +261,8 @@ std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::
 const std::shared_ptr<ResolverView>& Translating::static_resolver() {
   if (static_resolver_) return static_resolver_;
   size_t names = 0;
-  for (const auto& [key, object] : by_key_)
-    if (const auto* upstream = object->as<kinds::Upstream>()) names += upstream->static_hosts.hosts.size();
+  for (const ConfigObjectPtr& object : world_.all("Upstream"))
+    names += object->as<kinds::Upstream>()->static_hosts.hosts.size();
   t_.static_names_max_ = std::max(t_.static_names_max_, std::bit_ceil(4 * names));
   kinds::DnsCacheConfig config;
   config.max_hosts = static_cast<uint32_t>(t_.static_names_max_);

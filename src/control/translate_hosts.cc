@@ -19,6 +19,27 @@ std::string host_name(const ObjectKey& service) {
   return name;
 }
 
+// Where the tree refers to that Upstream; 0 when it cannot be told.
+uint32_t line_of_upstream(const Node& node, std::string_view name) {
+  if (const auto* items = node.list()) {
+    for (const Node& item : *items)
+      if (const uint32_t line = line_of_upstream(item, name); line != 0) return line;
+  } else if (const auto* members = node.map()) {
+    for (const NodeMember& member : *members) {
+      if (member.key == "upstream" && member.value.text_at({"name"}) == name)
+        return place_at(member.value, "name").line;
+      if (const uint32_t line = line_of_upstream(member.value, name); line != 0) return line;
+    }
+  }
+  return 0;
+}
+
+// " (line 7)", for the operator's eye: the words before are Gloo's.
+std::string at_line_of(const ConfigObject& service, std::string_view upstream) {
+  const uint32_t line = line_of_upstream(service.tree(), upstream);
+  return line == 0 ? std::string() : fmt::format(" (line {})", line);
+}
+
 }  // namespace
 
 bool Translating::is_selected(const ConfigObject& service) const {
@@ -41,9 +62,9 @@ std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& ga
   std::vector<ConfigObjectPtr> found;
   if (http.virtual_service_selector.empty() && !http.virtual_services.empty()) {
     for (const ObjectRef& ref : http.virtual_services) {
-      const auto object = by_key_.find({"VirtualService", ref.ns, ref.name});
+      const auto object = world_.in_force().find({"VirtualService", ref.ns, ref.name});
       const std::string rejected = why_rejected("VirtualService", ref.ns, ref.name);
-      if (object == by_key_.end())
+      if (object == world_.in_force().end())
         report(gateway.key)
             .error(fmt::format("invalid virtual service ref {}.{}{}", ref.ns, ref.name,
                                rejected.empty() ? suggestion("VirtualService", ref.ns, ref.name) : ": it " + rejected));
@@ -52,34 +73,46 @@ std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& ga
     }
     return found;
   }
-  for (const ConfigObjectPtr& object : all<VirtualService>())
+  for (const ConfigObjectPtr& object : world_.all("VirtualService"))
     if (is_selected(*object)) found.push_back(object);
   return found;
 }
 
 // The hosts of a service that is not in force refuse: else they would fall to one with wildcards, and to its policies.
-Result<std::vector<VirtualHostEntry>> Translating::build_hosts(const ConfigObject& gateway,
-                                                               std::span<const ConfigObjectPtr> services) {
-  std::vector<VirtualHostEntry> hosts;
-  std::set<ObjectKey> served;
-  std::set<std::string> claimed;
-  for (const ConfigObjectPtr& service : settle_domains(gateway, services)) {
-    auto host = build_host_or_last_good(service);
-    if (!host) continue;
-    served.insert(service->key);
-    for (const std::string& domain : host->domains) claimed.insert(to_lower(domain));
-    hosts.push_back(std::move(*host));
+Result<std::vector<VirtualHostPtr>> Translating::build_hosts(const ConfigObject& gateway,
+                                                             std::span<const ConfigObjectPtr> services) {
+  std::vector<VirtualHostPtr> hosts;
+  hosts.reserve(services.size());
+  std::vector<ConfigObjectPtr> without;
+  const std::vector<ConfigObjectPtr> serving = settle_domains(gateway, services);  // some of them, in their order
+  auto next = serving.begin();
+  for (const ConfigObjectPtr& service : services) {
+    const bool serves = next != serving.end() && (*next == service || (*next)->key == service->key);
+    const ConfigObjectPtr* version = serves ? &*next++ : nullptr;
+    if (only_ && only_->key != service->key) continue;
+    VirtualHostPtr host = version ? host_or_last_good(*version) : nullptr;
+    if (host)
+      hosts.push_back(std::move(host));
+    else
+      without.push_back(service);
   }
-  for (const ConfigObjectPtr& service : services)
-    if (!served.contains(service->key)) TRY(close_hosts_of(*service, claimed, hosts));
-  for (const ConfigObjectPtr& object : rejected_)
-    if (object->as<VirtualService>() && is_selected(*object)) TRY(close_hosts_of(*object, claimed, hosts));
+  for (const ConfigObjectPtr& object : world_.rejected())
+    if (object->as<VirtualService>() && is_selected(*object)) without.push_back(object);
+  if (!trial_ && !without.empty()) TRY(close_others(without, hosts));
   return hosts;
+}
+
+Status Translating::close_others(std::span<const ConfigObjectPtr> without, std::vector<VirtualHostPtr>& hosts) {
+  std::set<std::string> claimed;
+  for (const VirtualHostPtr& host : hosts)
+    for (const std::string& domain : host->domains) claimed.insert(to_lower(domain));
+  for (const ConfigObjectPtr& service : without) TRY(close_hosts_of(*service, claimed, hosts));
+  return {};
 }
 
 // Those that nobody else serves.
 Status Translating::close_hosts_of(const ConfigObject& service, std::set<std::string>& claimed,
-                                   std::vector<VirtualHostEntry>& hosts) {
+                                   std::vector<VirtualHostPtr>& hosts) {
   const auto& wanted = service.as<VirtualService>()->virtual_host;
   if (!wanted) return {};
   VirtualHostEntry host;
@@ -101,8 +134,8 @@ Status Translating::close_hosts_of(const ConfigObject& service, std::set<std::st
   snapshot_->closed.push_back(fmt::format("hosts {} of Gateway {}/{} are refused: {}:{}: {} is not in force",
                                           join(host.domains, ", "), gateway_->key.ns, gateway_->key.name, service.file,
                                           line, service.key.to_string()));
-  host.routes.push_back(std::move(route));
-  hosts.push_back(std::move(host));
+  host.add(std::move(route));
+  hosts.push_back(std::make_shared<const VirtualHostEntry>(std::move(host)));
   closed_.insert(service.key);
   return {};
 }
@@ -126,55 +159,149 @@ bool Translating::has_host(const ConfigObject& service) {
   return false;
 }
 
-void Translating::check_host(const ConfigObject& service) {
-  if (!has_host(service)) return;
-  ObjectReport& own = report(service.key);
-  build_host(service, own);
+// --- units ------------------------------------------------------------------------------------------------------
+
+// From here on what is compiled is for that Gateway.
+void Translating::enter(const ObjectKey& gateway, Translator::GatewayContext context) {
+  unit_key_ = gateway;
+  units_ = trial_ ? &trial_units_ : &t_.units_[gateway];
+  if (trial_) return trial_units_.hosts.clear();
+  units_->seen = t_.run_;
+  if (units_->context == context) return;
+  units_->context = std::move(context);
+  t_.inputs_.note_change(Inputs::What::gateway, gateway, t_.run_);
 }
 
-std::optional<VirtualHostEntry> Translating::build_host_or_last_good(const ConfigObjectPtr& service) {
+// What this run did not meet is gone.
+void Translating::leave_units() {
+  std::erase_if(t_.units_, [this](const auto& entry) { return entry.second.seen != t_.run_; });
+  for (auto& [key, units] : t_.units_)
+    std::erase_if(units.hosts, [this](const auto& entry) { return entry.second.seen != t_.run_; });
+  t_.inputs_.forget_unused();
+}
+
+void Translating::depend_on(Inputs::What what, const ObjectKey& key) {
+  if (!unit_ || trial_) return;
+  InputPtr input = t_.inputs_.of(what, key);
+  if (std::ranges::find(unit_->inputs, input) == unit_->inputs.end()) unit_->inputs.push_back(std::move(input));
+}
+
+HostSlot& Translating::slot_of(const ObjectKey& service) {
+  HostSlot& slot = units_->hosts[service];
+  slot.seen = t_.run_;
+  return slot;
+}
+
+VirtualHostPtr Translating::host_or_last_good(const ConfigObjectPtr& service) {
+  HostSlot& slot = slot_of(service->key);
   if (find(service->key.kind, service->key.ns, service->key.name) != service.get())
-    return build_last_good(service->key);
-  if (!has_host(*service)) return std::nullopt;
-  ObjectReport& own = report(service->key);
-  Translator::Served served{service, {}};
-  secrets_used_ = &served.secrets;
-  auto built = build_host(*service, own);
-  secrets_used_ = nullptr;
-  if (built) {
-    built_[service->key].secrets.merge(served.secrets);
-    built_[service->key].object = service;
-    return built;
+    return last_good(slot, service->key);
+  if (!has_host(*service)) return nullptr;
+  const HostUnit& unit = newest_unit(slot, *service);
+  tell(*service, unit);
+  done_.insert(service.get());
+  if (!unit.host) {
+    failed_.insert(service->key);
+    return last_good(slot, service->key);
   }
-  failed_.insert(service->key);
-  return build_last_good(service->key);
+  slot.last_good.reset();
+  note_served(slot, service, unit);
+  use(unit);
+  return unit.host;
 }
 
 // With the Secrets it had then: also one whose Secret went away stays as it was.
-std::optional<VirtualHostEntry> Translating::build_last_good(const ObjectKey& key) {
+VirtualHostPtr Translating::last_good(HostSlot& slot, const ObjectKey& key) {
   const auto last = t_.last_served_.find(key);
-  if (last == t_.last_served_.end()) return std::nullopt;
-  ObjectReport ignored;
-  secrets_kept_ = &last->second.secrets;
-  auto built = build_host(*last->second.object, ignored);
-  secrets_kept_ = nullptr;
-  return built;
+  if (last == t_.last_served_.end()) return nullptr;
+  const ConfigObject& service = *last->second.object;
+  if (!slot.last_good || slot.last_good_of != last->second.since || !slot.last_good->is_still_true(service)) {
+    slot.last_good = compile(service, &last->second.secrets);
+    slot.last_good_of = last->second.since;
+  }
+  if (!slot.last_good->host) return nullptr;
+  use(*slot.last_good);
+  return slot.last_good->host;
 }
 
-std::optional<VirtualHostEntry> Translating::build_host(const ConfigObject& service, ObjectReport& report) {
+const HostUnit& Translating::newest_unit(HostSlot& slot, const ConfigObject& service) {
+  if (!slot.newest || !slot.newest->is_still_true(service)) {
+    slot.newest = compile(service, nullptr);
+    slot.noted = nullptr;
+  }
+  return *slot.newest;
+}
+
+HostUnitPtr Translating::compile(const ConfigObject& service, const Secrets* kept) {
+  auto unit = std::make_shared<HostUnit>();
+  unit->hash = service.hash;
+  unit->run = t_.run_;
+  unit_ = unit.get();
+  secrets_kept_ = kept;
+  depend_on(Inputs::What::gateway, unit_key_);
+  unit->host = build_host(service, unit->report);
+  unit_ = nullptr;
+  secrets_kept_ = nullptr;
+  if (!trial_) t_.compiled_->add();
+  return unit;
+}
+
+// Only the first few texts say what was probably meant, so they are put together in the order of all objects.
+void Translating::tell(const ConfigObject& service, const HostUnit& unit) {
+  if (unit.report.empty()) return;
+  ObjectReport& own = report(service.key);
+  for (const std::string& error : unit.report.errors) own.error(error);
+  auto missing = unit.missing.begin();
+  for (size_t i = 0; i < unit.report.warnings.size(); ++i) {
+    std::string text = unit.report.warnings[i];
+    if (missing != unit.missing.end() && missing->warning == i) {
+      const auto& [kind, ns, name] = missing->upstream;
+      const std::string at = suggestions_left_ > 0 ? at_line_of(service, name) : "";
+      if (!missing->rejected) text += suggestion(kind, ns, name);
+      text += at;
+      ++missing;
+    }
+    own.warning(std::move(text));
+  }
+}
+
+// It serves: what it leads to is in force.
+void Translating::use(const HostUnit& unit) {
+  for (const auto& use : unit.clusters) {
+    note_cluster(*use.second->cluster, use.second->id);
+    clusters_.push_back(&use);
+  }
+  if (unit.is_dynamic && dynamic_) {
+    note_cluster(*dynamic_->cluster, dynamic_->id);
+    snapshot_->dynamic_clusters.insert(dynamic_);
+  }
+  if (unit.rules) rules_.push_back(unit.rules);
+  for (const auto& [what, listener_waits] : unit.preparations) snapshot_->preparations[what] |= listener_waits;
+  if (!unit.closed.empty() && dynamic_)
+    add_once(snapshot_->closed_clusters[dynamic_->cluster->name],
+             fmt::format("{}: {}", gateway_->key.to_string(), unit.closed));
+}
+
+void Translating::note_served(HostSlot& slot, const ConfigObjectPtr& service, const HostUnit& unit) {
+  if (trial_ || slot.noted == service.get()) return;
+  served_.push_back({service->key, {.object = service, .secrets = unit.secrets}});
+  slot.noted = service.get();
+}
+
+VirtualHostPtr Translating::build_host(const ConfigObject& service, ObjectReport& report) {
   const kinds::VirtualHost& host = *service.as<VirtualService>()->virtual_host;
-  VirtualHostEntry entry;
-  entry.name = host_name(service.key);
-  entry.domains = host.domains;
-  bool good = check_headers(service, report);
-  if (!good) return std::nullopt;
+  auto entry = std::make_shared<VirtualHostEntry>();
+  entry->name = host_name(service.key);
+  entry->domains = host.domains;
+  if (!check_headers(service, report)) return nullptr;
+  bool good = true;
   for (size_t i = 0; i < host.routes.size(); ++i) {
-    if (Status built = build_route(service, i, entry, report); !built) {
+    if (Status built = build_route(service, i, *entry, report); !built) {
       report.error(built.error().message);  // of every route, all at once
       good = false;
     }
   }
-  if (!good) return std::nullopt;
+  if (!good) return nullptr;
   return entry;
 }
 
@@ -212,7 +339,7 @@ Status Translating::build_route(const ConfigObject& service, size_t index, Virtu
     if (multi)
       for (const kinds::WeightedDestination& destination : multi->destinations)
         entry->add_weighted(destination.weight, TRY(build_entry(service, index, matcher, &destination, report)));
-    host.routes.push_back(std::move(entry));
+    host.add(std::move(entry));
   }
   return {};
 }
@@ -299,7 +426,7 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   build.references = &references;
   if (!unserved_ && !trial_) {
     build.workers = options_.places;
-    build.preparations = &snapshot_->preparations;
+    build.preparations = &unit_->preparations;
   }
   build.name = fmt::format("{} route {}", short_name(service.key), index);
   std::vector<StagedFilter> filters;
@@ -309,17 +436,18 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   return filters;
 }
 
-// Of a Secret or ConfigMap, for the host being built.
+// Of a Secret or ConfigMap, for the unit that is compiled.
 Result<ConfigObjectPtr> Translating::find_data(std::string_view kind, const ObjectRef& ref) {
   const ObjectKey key{std::string(kind), ref.ns, ref.name};
-  const auto& from = secrets_kept_ ? *secrets_kept_ : by_key_;
+  if (!secrets_kept_) depend_on(Inputs::What::object, key);
+  const Secrets& from = secrets_kept_ ? *secrets_kept_ : world_.in_force();
   const auto object = from.find(key);
-  const std::string word = to_lower(kind);
-  if (object == from.end())
-    return invalid(rejected_at_.contains(key)
-                       ? fmt::format("{} {}.{} {}", word, ref.ns, ref.name, why_rejected(kind, ref.ns, ref.name))
-                       : fmt::format("list did not find {} {}.{}", word, ref.ns, ref.name));
-  if (secrets_used_) secrets_used_->emplace(key, object->second);
+  if (object == from.end()) {
+    const std::string word = to_lower(kind), rejected = why_rejected(kind, ref.ns, ref.name);
+    return invalid(rejected.empty() ? fmt::format("list did not find {} {}.{}", word, ref.ns, ref.name)
+                                    : fmt::format("{} {}.{} {}", word, ref.ns, ref.name, rejected));
+  }
+  unit_->secrets.emplace(key, object->second);
   return object->second;
 }
 

@@ -80,14 +80,20 @@ class Translate : public testing::Test {
   }
 
   // "Accepted", or the state and the reason as a status shows it.
-  static std::string told(const std::map<ObjectKey, ObjectReport>& reports, std::string_view kind,
-                          std::string_view name) {
-    const auto found = reports.find(ObjectKey{std::string(kind), "gloo-system", std::string(name)});
-    if (found == reports.end()) return "nothing";
+  static std::string told(const ObjectReport& report) {
     static constexpr std::string_view kWords[] = {"Accepted", "Warning ", "Rejected "};
-    return std::string(kWords[static_cast<size_t>(found->second.state())]) + found->second.reason();
+    return std::string(kWords[static_cast<size_t>(report.state())]) + report.reason();
   }
-  std::string told(std::string_view kind, std::string_view name) const { return told(now_.reports, kind, name); }
+  std::string told(std::string_view kind, std::string_view name) const {
+    const auto found = now_.reports->find(ObjectKey{std::string(kind), "gloo-system", std::string(name)});
+    return found == now_.reports->end() ? "nothing" : told(found->second);
+  }
+  // What would be said of that one of these objects, among those that are applied.
+  std::string tried(const std::string& yaml, std::string_view kind, std::string_view name) {
+    for (const ConfigObjectPtr& object : read(yaml))
+      if (object->key.kind == kind && object->key.name == name) return told(translator_.try_out(object));
+    return "nothing";
+  }
 
   // What is served, "no " before hosts that are refused: "127.0.0.1:8080 gloo-system_a[a.test] gloo-system_b[b.test]",
   // a line for each listener.
@@ -460,7 +466,7 @@ TEST_F(Translate, serves_without_a_log_that_cannot_be_written_and_says_so) {
   apply(objects);
   EXPECT_EQ(told("Gateway", "g"), expected);
   EXPECT_EQ(served(), "127.0.0.1:8002 gloo-system_a[a.test]");
-  EXPECT_EQ(told(translator_.try_out(read(objects)), "Gateway", "g"), expected);
+  EXPECT_EQ(tried(objects, "Gateway", "g"), expected);
 }
 
 constexpr std::string_view kBadLogs =
@@ -477,7 +483,7 @@ TEST_F(Translate, tells_every_bad_log_format_of_a_gateway_whether_or_not_it_serv
     apply(gateway("g", 8001, kBadLogs) + others);
     EXPECT_EQ(told("Gateway", "g"), kBadLogsTold) << others;
     EXPECT_EQ(served(), "") << others;
-    EXPECT_EQ(told(translator_.try_out(read(gateway("g", 8001, kBadLogs) + others)), "Gateway", "g"), kBadLogsTold);
+    EXPECT_EQ(tried(gateway("g", 8001, kBadLogs), "Gateway", "g"), kBadLogsTold);
   }
   apply(gateway("g", 8001, fmt::format("{}, proxyNames: [edge]", kBadLogs)));
   EXPECT_TRUE(told("Gateway", "g").starts_with(kBadLogsTold)) << told("Gateway", "g");
@@ -623,7 +629,7 @@ TEST_F(Translate, gives_a_filter_the_upstream_it_refers_to) {
   apply(upstream("id", 9) + service_with_keys("a", "id"));
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
   EXPECT_EQ(stages(), "jwt after external auth");
-  EXPECT_TRUE(now_.snapshot->static_clusters.contains({"Upstream", "gloo-system", "id"}));
+  EXPECT_TRUE(now_.snapshot->static_clusters->contains({"Upstream", "gloo-system", "id"}));
   EXPECT_EQ(now_.snapshot->preparations.size(), 1);
   const std::shared_ptr<const Filter> filter = route().chain.filters.at(0).filter;
   apply(upstream("id", 9) + service_with_keys("a", "id") + upstream("other", 9));
@@ -650,12 +656,12 @@ TEST_F(Translate, keeps_a_service_with_the_upstream_that_its_filter_had) {
   EXPECT_TRUE(told("VirtualService", "a").starts_with("Rejected "));
   EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test]");
   EXPECT_EQ(route().chain.filters.at(0).filter, filter);
-  EXPECT_TRUE(now_.snapshot->static_clusters.contains({"Upstream", "gloo-system", "id"}));
+  EXPECT_TRUE(now_.snapshot->static_clusters->contains({"Upstream", "gloo-system", "id"}));
 }
 
 TEST_F(Translate, makes_nothing_for_a_filter_in_a_trial) {
-  const auto reports = translator_.try_out(read(upstream("id", 9) + service_with_keys("a", "id")));
-  EXPECT_EQ(told(reports, "VirtualService", "a"), "Accepted");
+  apply(upstream("id", 9));
+  EXPECT_EQ(tried(service_with_keys("a", "id"), "VirtualService", "a"), "Accepted");
   for (const auto& family : metrics_.collect()) EXPECT_NE(family.name, "sluice_jwks_waiting");
 }
 
@@ -697,8 +703,8 @@ TEST(TranslateReferences, gives_a_filter_secrets_and_config_maps) {
   Translator translator(std::move(options));
   const auto apply = [&](const std::string& yaml) {
     const ConfigFile file{"test.yaml", yaml, 0};
-    auto reports = translator.translate(load_config(std::span(&file, 1), fields).objects).reports;
-    return reports[{"VirtualService", "gloo-system", "a"}].reason();
+    const auto* reports = translator.translate(load_config(std::span(&file, 1), fields).objects).reports;
+    return reports->at({"VirtualService", "gloo-system", "a"}).reason();
   };
   const std::string asking =
       object("VirtualService", "a",
@@ -930,7 +936,7 @@ TEST_F(Translate, has_a_place_for_every_name_of_a_static_host_in_one_resolver) {
                           "{matchers: [{prefix: /}], routeAction: {single: {upstream: {name: many}}}}")));
   };
   const auto resolver = [](const Translation& of, std::string_view upstream) {
-    const auto& clusters = of.snapshot->static_clusters;
+    const StaticClusters& clusters = *of.snapshot->static_clusters;
     EXPECT_EQ(clusters.size(), 2U);  // though three routes lead to them
     return clusters.at({"Upstream", "gloo-system", std::string(upstream)})->resolver;
   };
@@ -1009,14 +1015,15 @@ TEST_F(Translate, warns_of_services_that_no_gateway_selects_only_what_is_their_o
 // --- trying out -------------------------------------------------------------------------------------------------
 
 TEST_F(Translate, tries_objects_out_without_a_trace) {
-  apply(kSecret + service("a", "a.test"));
+  apply(service("a", "a.test"));
   // Were the trial remembered, `b` would count as the one that served b.test before.
-  const auto reports = translator_.try_out(
-      read(service("b", "b.test") + service_with_secret("c", "c.test") +
-           gateway("g", 8001, ", options: {accessLoggingService: {accessLog: [{fileSink: {path: /proc/none/log}}]}}")));
-  EXPECT_EQ(told(reports, "VirtualService", "b"), "Accepted");
-  EXPECT_TRUE(told(reports, "VirtualService", "c").starts_with("Rejected")) << told(reports, "VirtualService", "c");
-  EXPECT_TRUE(told(reports, "Gateway", "g").starts_with("Warning")) << told(reports, "Gateway", "g");
+  EXPECT_EQ(tried(service("b", "b.test"), "VirtualService", "b"), "Accepted");
+  const std::string without_secret = tried(service_with_secret("c", "c.test"), "VirtualService", "c");
+  EXPECT_TRUE(without_secret.starts_with("Rejected")) << without_secret;
+  const std::string without_log =
+      tried(gateway("g", 8001, ", options: {accessLoggingService: {accessLog: [{fileSink: {path: /proc/none/log}}]}}"),
+            "Gateway", "g");
+  EXPECT_TRUE(without_log.starts_with("Warning")) << without_log;
   const uint64_t id = now_.snapshot->id;
   apply(service("a0", "b.test") + service("b", "b.test", ", creationTimestamp: '2030-01-01T00:00:00Z'") +
         service("a2", "b.test", ", creationTimestamp: '2026-01-01T00:00:00Z'"));
@@ -1046,7 +1053,7 @@ TEST_F(Translate, counts_nothing_and_keeps_nothing_for_a_trial) {
                    "{matchers: [{prefix: /d}], routeAction: {dynamicForwardProxy: {}}}, {matchers: [{prefix: /}], "
                    "routeAction: {single: {upstream: {name: u}}}, options: {dlp: {actions: [{customAction: {name: "
                    "before, regexActions: [{regex: x}]}}]}}}");
-  const auto tried = [](std::string text, std::string_view from, std::string_view to) {
+  const auto replaced = [](std::string text, std::string_view from, std::string_view to) {
     return text.replace(text.find(from), from.size(), to);
   };
   apply(limited_upstream("u", 10) + rest);
@@ -1060,9 +1067,11 @@ TEST_F(Translate, counts_nothing_and_keeps_nothing_for_a_trial) {
   };
   const std::string before = said();
   const size_t clusters = ClusterId::in_use();
-  translator_.try_out(read(limited_upstream("u", 20) + tried(rest, "name: before", "name: after")));
-  translator_.try_out(read(limited_upstream("u", 10) +
-                           tried(rest, "dynamicForwardProxy: {}", "dynamicForwardProxy: {saveUpstreamAddress: true}")));
+  EXPECT_EQ(tried(limited_upstream("u", 20), "Upstream", "u"), "Accepted");
+  EXPECT_EQ(tried(replaced(rest, "name: before", "name: after"), "VirtualService", "a"), "Accepted");
+  EXPECT_EQ(tried(replaced(rest, "dynamicForwardProxy: {}", "dynamicForwardProxy: {saveUpstreamAddress: true}"),
+                  "Gateway", "g"),
+            "Accepted");
   EXPECT_EQ(said(), before);
   EXPECT_EQ(ClusterId::in_use(), clusters);
 }
@@ -1072,7 +1081,7 @@ TEST_F(Translate, tells_what_is_left_of_the_limit_that_is_in_force_and_lets_noth
   const auto left = [&] { return sum_of(metrics_, "envoy_cluster_circuit_breakers_default_remaining_rq"); };
   apply(limited_upstream("u", 10) + rest);
   const auto held = now_.snapshot;
-  const auto& first = *held->static_clusters.begin()->second->cluster;
+  const auto& first = *held->static_clusters->begin()->second->cluster;
   first.metrics.requests_active->add(1);
   EXPECT_EQ(left(), 9);
   apply(limited_upstream("u", 20) + rest);

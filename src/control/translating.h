@@ -3,8 +3,7 @@
 #pragma once
 
 #include <algorithm>
-#include <typeindex>
-#include <unordered_map>
+#include <unordered_set>
 
 #include "control/translate.h"
 #include "forward/cluster.h"
@@ -16,48 +15,31 @@ inline std::string short_name(const ObjectKey& key) {
   return key.ns + "." + key.name;
 }
 
-// A text that is there already is not added again.
-inline void add_once(std::vector<std::string>& texts, std::string text) {
-  if (std::ranges::find(texts, text) == texts.end()) texts.push_back(std::move(text));
-}
-
 class Translating {
  public:
-  Translating(Translator& translator, std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps,
-              bool trial)
+  // `only`: a trial, which compiles nothing but that object.
+  explicit Translating(Translator& translator, const ConfigObject* only = nullptr)
       : t_(translator),
         options_(translator.options_),
-        trial_(trial),
-        kept_(trial ? trial_kept_ : translator.kept_),
-        metrics_(trial ? trial_metrics_ : *translator.options_.metrics),
-        gaps_(gaps.begin(), gaps.end()) {
-    for (const ConfigObjectPtr& object : objects) {
-      if (object->rejected) {
-        rejected_.push_back(object);
-        rejected_at_.emplace(object->key, object);
-        continue;
-      }
-      by_key_[object->key] = object;
-      out_.reports[object->key];
-    }
-  }
+        world_(translator.world_),
+        only_(only),
+        trial_(only != nullptr),
+        kept_(trial_ ? trial_kept_ : translator.kept_),
+        metrics_(trial_ ? trial_metrics_ : *translator.options_.metrics),
+        gaps_(translator.gaps_) {}
 
-  Translation run();
+  std::shared_ptr<const Snapshot> run();
+  // Of objects of which there is something to say.
+  ObjectReports take_reports() { return std::move(reports_); }
 
  private:
-  ObjectReport& report(const ObjectKey& key) { return out_.reports[key]; }
-  template <class T>
-  const std::vector<ConfigObjectPtr>& all() const {
-    const auto [found, is_new] = by_type_.try_emplace(typeid(T));
-    if (!is_new) return found->second;
-    for (const auto& [key, object] : by_key_)
-      if (object->as<T>()) found->second.push_back(object);
-    return found->second;
-  }
+  ObjectReport& report(const ObjectKey& key) { return reports_[key]; }
   const ConfigObject* find(std::string_view kind, std::string_view ns, std::string_view name) const {
-    const auto found = by_key_.find(ObjectKey{std::string(kind), std::string(ns), std::string(name)});
-    return found == by_key_.end() ? nullptr : found->second.get();
+    const auto found = world_.in_force().find(ObjectKey{std::string(kind), std::string(ns), std::string(name)});
+    return found == world_.in_force().end() ? nullptr : found->second.get();
   }
+  // What is compiled now depends on it.
+  void depend_on(Inputs::What what, const ObjectKey& key = {});
 
   // "exists but is rejected (vs.yaml:12)", or "".
   std::string why_rejected(std::string_view kind, std::string_view ns, std::string_view name) const;
@@ -65,18 +47,22 @@ class Translating {
   std::string why_missing(std::string_view kind, std::string_view ns, std::string_view name,
                           std::string_view otherwise);
   std::string suggestion(std::string_view kind, std::string_view ns, std::string_view name);
+  std::string meant(const ObjectKey& missing);
+  std::string look_for_suggestion(const ObjectKey& wanted) const;
   void check_targets(std::span<const ConfigObjectPtr> gateways);
   bool is_there(const ObjectKey& key, std::span<const ConfigObjectPtr> gateways) const;
   void index_gaps(std::span<const ConfigObjectPtr> gateways);
-  const PolicyGap* gap_for(const ConfigObject* service) const;
+  void note_changed_gaps();
+  const PolicyGap* gap_for(const ConfigObject* service);
   std::vector<ConfigObjectPtr> gateways();
+  void note_addresses();
   void note_own_ports(std::span<const ConfigObjectPtr> gateways);
   void reject_shared_ports(std::vector<ConfigObjectPtr>& gateways);
   bool take_address(const ConfigObject& gateway);
   bool check_log_formats(const ConfigObject& gateway);
   void translate_gateway(const ConfigObjectPtr& gateway);
   Status try_gateway(const ConfigObject& gateway);
-  const kinds::ProxySettings& settings_of(const ConfigObject& gateway);
+  const ConfigObject* settings_of(const ConfigObject& gateway);
   Status build_listener(const ConfigObject& gateway, SnapshotListener& listener);
   void warn_of_log_files(const ConfigObject& gateway, const std::vector<std::string>& problems);
   void warn_of_no_services(const ConfigObject& gateway);
@@ -85,19 +71,27 @@ class Translating {
 
   std::vector<ConfigObjectPtr> select_services(const ConfigObject& gateway);
   bool is_selected(const ConfigObject& service) const;
-  Result<std::vector<VirtualHostEntry>> build_hosts(const ConfigObject& gateway,
-                                                    std::span<const ConfigObjectPtr> services);
+  Result<std::vector<VirtualHostPtr>> build_hosts(const ConfigObject& gateway,
+                                                  std::span<const ConfigObjectPtr> services);
+  Status close_others(std::span<const ConfigObjectPtr> without, std::vector<VirtualHostPtr>& hosts);
   Status close_hosts_of(const ConfigObject& service, std::set<std::string>& claimed,
-                        std::vector<VirtualHostEntry>& hosts);
+                        std::vector<VirtualHostPtr>& hosts);
   std::vector<ConfigObjectPtr> settle_domains(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services);
   void check_unserved();
   bool check_headers(const ConfigObject& service, ObjectReport& report);
-  void check_host(const ConfigObject& service);
+  void enter(const ObjectKey& gateway, Translator::GatewayContext context);
+  void leave_units();
   bool has_host(const ConfigObject& service);
-  std::optional<VirtualHostEntry> build_host_or_last_good(const ConfigObjectPtr& service);
-  std::optional<VirtualHostEntry> build_last_good(const ObjectKey& key);
-  // Nothing: why not is in the report, all of it.
-  std::optional<VirtualHostEntry> build_host(const ConfigObject& service, ObjectReport& report);
+  HostSlot& slot_of(const ObjectKey& service);
+  VirtualHostPtr host_or_last_good(const ConfigObjectPtr& service);
+  VirtualHostPtr last_good(HostSlot& slot, const ObjectKey& key);
+  const HostUnit& newest_unit(HostSlot& slot, const ConfigObject& service);
+  HostUnitPtr compile(const ConfigObject& service, const Secrets* kept);
+  void tell(const ConfigObject& service, const HostUnit& unit);
+  void use(const HostUnit& unit);
+  void note_served(HostSlot& slot, const ConfigObjectPtr& service, const HostUnit& unit);
+  // Null: why not is in the report, all of it.
+  VirtualHostPtr build_host(const ConfigObject& service, ObjectReport& report);
   Status build_route(const ConfigObject& service, size_t index, VirtualHostEntry& host, ObjectReport& report);
   Result<std::unique_ptr<RouteEntry>> build_entry(const ConfigObject& service, size_t route, size_t matcher,
                                                   const kinds::WeightedDestination* destination, ObjectReport& report);
@@ -107,6 +101,7 @@ class Translating {
                                                        ObjectReport& report);
   Result<std::vector<StagedFilter>> build_filters(const ConfigObject& service, size_t route,
                                                   const kinds::WeightedDestination* destination);
+  void note_missing(const ObjectKey& upstream, ObjectReport& report);
   std::shared_ptr<const StaticCluster> static_cluster(const ConfigObject& upstream);
   std::shared_ptr<const Filter> static_terminal(const ConfigObject& service, const kinds::Destination& destination,
                                                 ObjectReport& report);
@@ -115,6 +110,7 @@ class Translating {
                                                          ObjectReport& report);
   std::shared_ptr<const Filter> closed_terminal(const EgressNow::Standing& standing, const PolicyGap& gap,
                                                 ObjectReport& report);
+  Result<std::shared_ptr<const PlaceRules>> rules_for(const ConfigObject* service);
   Status note_gateway_egress();
   std::string place_of(const ConfigObject* service) const;
   Result<std::shared_ptr<const AddressGuard>> guard_for(const ConfigObject* service);
@@ -129,52 +125,54 @@ class Translating {
   Result<ConfigObjectPtr> find_data(std::string_view kind, const ObjectRef& ref);
   Result<UpstreamEnd> upstream_end(const ObjectRef& ref);
   void note_cluster(const Cluster& cluster, const ClusterId& id);
+  void settle_clusters();
+  void settle_egress();
   void remember();
 
   Translator& t_;
   const TranslateOptions& options_;
+  const World& world_;
+  const ConfigObject* const only_;
   const bool trial_;
   // A trial counts and keeps in its own, which go with it.
   Metrics trial_metrics_{options_.workers + 1};
   KeptState trial_kept_{t_.kept_};
   KeptState& kept_;
   Metrics& metrics_;
-  std::vector<PolicyGap> gaps_;                       // and, as they are found, policies for objects that are not there
-  std::map<ObjectKey, const PolicyGap*> gap_for_;     // by target; by namespace alone; by nothing: for all
-  std::vector<ConfigObjectPtr> rejected_;             // of which no version is in force
-  std::map<ObjectKey, ConfigObjectPtr> rejected_at_;  // the first of each key
-  std::map<ObjectKey, ConfigObjectPtr> by_key_;       // stays as it is
-  mutable std::unordered_map<std::type_index, std::vector<ConfigObjectPtr>> by_type_;  // what all() has found
-  int suggestions_left_ = 20;  // each looks at all objects of a kind
-  Translation out_;
+  std::vector<PolicyGap> gaps_;                    // and, as they are found, policies for objects that are not there
+  std::map<ObjectKey, const PolicyGap*> gap_for_;  // by target; by namespace alone; by nothing: for all
+  int suggestions_left_ = 20;                      // each looks at all objects of a kind
+  ObjectReports reports_;
   std::shared_ptr<Snapshot> snapshot_;
-  std::shared_ptr<EgressNow> egress_ = std::make_shared<EgressNow>();
+  // Rules of dynamic destinations, by place.
+  std::vector<std::shared_ptr<const PlaceRules>> rules_;
+  EgressNow::Standing elsewhere_;
+  std::vector<const HostUnit::ClusterUse*> clusters_;  // that routes lead to, in the order they are met
   LocalAddresses local_;
   std::map<std::string, std::shared_ptr<const AddressGuard>> guards_;  // by key, of this run
-  // The last one: a service's routes come one after the other.
-  struct {
-    const ConfigObject* gateway = nullptr;
-    const ConfigObject* service = nullptr;
-    std::shared_ptr<const AddressGuard> guard;
-  } last_guard_;
   std::shared_ptr<ResolverView> static_resolver_;  // of all static hosts that are names; null: there was none yet
-  std::map<ObjectKey, Translator::Served> built_;  // VirtualServices that could be, and are served as they are now
-  std::set<ObjectKey> failed_;                     // and that could not, on some Gateway
-  std::set<ObjectKey> closed_;                     // whose hosts refuse
-  std::string refused_;                            // what the end of the route being built refuses all for
+  std::vector<std::pair<ObjectKey, Translator::Served>> served_;  // VirtualServices that serve as they are now
+  std::set<ObjectKey> failed_;                                    // and that could not, on some Gateway
+  std::unordered_set<const ConfigObject*> done_;                  // either
+  std::set<ObjectKey> closed_;                                    // whose hosts refuse
   std::map<ObjectKey, ConfigObjectPtr> gateways_built_;
-  std::map<ObjectKey, ConfigObjectPtr>* secrets_used_ =
-      nullptr;  // and all else that its filters refer to: of the host being built
-  const std::map<ObjectKey, ConfigObjectPtr>* secrets_kept_ = nullptr;  // of a last good version
-  std::set<std::string> addresses_;                                     // that a Gateway has now
+  std::set<std::string> addresses_;  // that a Gateway has now
+
+  // Of the VirtualService being compiled.
+  HostUnit* unit_ = nullptr;
+  const Secrets* secrets_kept_ = nullptr;  // of a last good version
+  std::string refused_;                    // what the end of the route being built refuses all for
 
   // Of the Gateway being translated.
   const ConfigObject* gateway_ = nullptr;
+  ObjectKey unit_key_;  // of its units
+  Translator::GatewayUnits* units_ = nullptr;
+  Translator::GatewayUnits trial_units_;
   const kinds::Gateway* spec_ = nullptr;
   const kinds::ProxySettings* settings_ = nullptr;
   std::shared_ptr<const DynamicCluster> dynamic_;  // null: off, or nothing is sent anyway
   std::vector<uint16_t> own_ports_;
-  bool unserved_ = false;  // it stands for none: what is built is thrown away, only the report counts
+  bool unserved_ = false;  // it stands for none: only what is said of a host counts
 };
 
 }  // namespace sluice

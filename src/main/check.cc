@@ -34,8 +34,8 @@ int check_command(const std::vector<std::string>& paths) {
   LoadedConfig& loaded = offline.loaded;
   look_for_nothing(paths, files.size(), loaded);
   for (const ConfigObjectPtr& object : loaded.objects) {
-    const auto found = offline.translation.reports.find(object->key);
-    if (found == offline.translation.reports.end()) continue;
+    const auto found = offline.translation.reports->find(object->key);
+    if (found == offline.translation.reports->end()) continue;
     const auto tell = [&](Severity severity, const std::string& message) {
       auto [path, sentence] = path_and_message(message);
       const Node tree = object->tree();

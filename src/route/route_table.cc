@@ -31,9 +31,9 @@ uint64_t hash_ignoring_case(std::string_view text) {
   return hash;
 }
 
-// `lower` is lower-case already, and so is nearly every host name.
-bool same(const std::string& lower, std::string_view text) {
-  return lower == text || equals_ignoring_case(lower, text);
+// Nearly every host name is lower-case, in the configuration and in requests.
+bool same(std::string_view domain, std::string_view text) {
+  return domain == text || equals_ignoring_case(domain, text);
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ bool DomainMap::add(std::string_view domain, uint32_t value) {
   const uint64_t hash = hash_ignoring_case(domain);
   size_t at = hash & (slots_.size() - 1);
   while (slots_[at].value != kNone) at = (at + 1) & (slots_.size() - 1);
-  slots_[at] = {hash, value, to_lower(domain)};
+  slots_[at] = {hash, value, domain};
   ++count_;
   longest_ = std::max(longest_, domain.size());
   return true;
@@ -54,11 +54,11 @@ bool DomainMap::add(std::string_view domain, uint32_t value) {
 
 void DomainMap::grow() {
   std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(std::max<size_t>(8, slots_.size() * 2)));
-  for (Slot& slot : old) {
+  for (const Slot& slot : old) {
     if (slot.value == kNone) continue;
     size_t at = slot.hash & (slots_.size() - 1);
     while (slots_[at].value != kNone) at = (at + 1) & (slots_.size() - 1);
-    slots_[at] = std::move(slot);
+    slots_[at] = slot;
   }
 }
 
@@ -72,16 +72,20 @@ uint32_t DomainMap::find(std::string_view text) const {
 
 // ---- RouteTable ----
 
-Result<std::unique_ptr<const RouteTable>> RouteTable::create(std::vector<VirtualHostEntry> hosts) {
+void VirtualHostEntry::add(std::unique_ptr<const RouteEntry> route) {
+  changes_responses |= route->changes_responses();
+  routes.push_back(std::move(route));
+}
+
+Result<std::unique_ptr<const RouteTable>> RouteTable::create(std::vector<VirtualHostPtr> hosts) {
   std::unique_ptr<RouteTable> out(new RouteTable);
   out->hosts_ = std::move(hosts);
   for (uint32_t i = 0; i < out->hosts_.size(); ++i)
-    for (const std::string& domain : out->hosts_[i].domains)
+    for (const std::string& domain : out->hosts_[i]->domains)
       if (!out->add_domain(domain, i))
-        return fail(ErrorKind::conflict, fmt::format("virtual host {}: domain {} is taken already", out->hosts_[i].name,
-                                                     json_quote(domain)));
-  for (const VirtualHostEntry& host : out->hosts_)
-    for (const auto& route : host.routes) out->changes_responses_ |= route->changes_responses();
+        return fail(ErrorKind::conflict, fmt::format("virtual host {}: domain {} is taken already",
+                                                     out->hosts_[i]->name, json_quote(domain)));
+  for (const VirtualHostPtr& host : out->hosts_) out->changes_responses_ |= host->changes_responses;
   return out;
 }
 
@@ -120,7 +124,7 @@ uint32_t RouteTable::host_index(std::string_view authority) const {
 
 const VirtualHostEntry* RouteTable::find_host(std::string_view authority) const {
   const uint32_t index = host_index(authority);
-  return index == DomainMap::kNone ? nullptr : &hosts_[index];
+  return index == DomainMap::kNone ? nullptr : hosts_[index].get();
 }
 
 RouteSearch RouteTable::find(Request& request) const {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,16 +18,21 @@
 
 namespace sluice {
 
+// Shared by all tables that have it: a host that did not change is made once.
 struct VirtualHostEntry {
   std::string name;                                       // "gloo-system_httpbin"
   std::vector<std::string> domains;                       // as written
   std::vector<std::unique_ptr<const RouteEntry>> routes;  // in order
+  bool changes_responses = false;                         // whether any route changes response headers
+
+  void add(std::unique_ptr<const RouteEntry> route);
 };
+using VirtualHostPtr = std::shared_ptr<const VirtualHostEntry>;
 
 // Texts without case, found by a hash of bytes that are lower-cased on the way.
 class DomainMap {
  public:
-  // false when the domain is there already.
+  // false when the domain is there already. The text must outlive the map.
   bool add(std::string_view domain, uint32_t value);
   static constexpr uint32_t kNone = UINT32_MAX;
   uint32_t find(std::string_view text) const;
@@ -37,7 +43,7 @@ class DomainMap {
   struct Slot {
     uint64_t hash = 0;
     uint32_t value = kNone;
-    std::string domain;  // lower case
+    std::string_view domain;
   };
   void grow();
 
@@ -55,13 +61,17 @@ struct RouteSearch {
 class RouteTable {
  public:
   // An error when two hosts share a domain (the translation has told their owners before).
-  static Result<std::unique_ptr<const RouteTable>> create(std::vector<VirtualHostEntry> hosts);
+  // Costs a pass over the domains, whatever routes there are.
+  static Result<std::unique_ptr<const RouteTable>> create(std::vector<VirtualHostPtr> hosts);
 
   const VirtualHostEntry* find_host(std::string_view authority) const;
   // The route for the request's authority, path and headers.
   RouteSearch find(Request& request) const;
 
-  std::span<const VirtualHostEntry> hosts() const { return hosts_; }
+  auto hosts() const {
+    return std::views::transform(std::span(hosts_),
+                                 [](const VirtualHostPtr& host) -> const VirtualHostEntry& { return *host; });
+  }
   // Whether any route changes response headers.
   bool changes_responses() const { return changes_responses_; }
 
@@ -76,7 +86,7 @@ class RouteTable {
   bool add_domain(std::string_view domain, uint32_t host);
   uint32_t host_index(std::string_view authority) const;
 
-  std::vector<VirtualHostEntry> hosts_;
+  std::vector<VirtualHostPtr> hosts_;
   DomainMap exact_;
   Wildcards suffixes_;
   Wildcards prefixes_;

@@ -7,14 +7,15 @@ namespace sluice {
 namespace {
 
 std::unique_ptr<const RouteTable> table_of(int hosts) {
-  std::vector<VirtualHostEntry> all;
+  std::vector<VirtualHostPtr> all;
   for (int i = 0; i < hosts; ++i) {
     VirtualHostEntry host{"vh", {"tenant-" + std::to_string(i) + ".mypaas.test"}, {}};
-    host.routes.push_back(std::make_unique<RouteEntry>());
-    all.push_back(std::move(host));
+    host.add(std::make_unique<RouteEntry>());
+    all.push_back(std::make_shared<const VirtualHostEntry>(std::move(host)));
   }
-  all.push_back({"wild", {"*.mypaas.test"}, {}});
-  all.back().routes.push_back(std::make_unique<RouteEntry>());
+  VirtualHostEntry wild{"wild", {"*.mypaas.test"}, {}};
+  wild.add(std::make_unique<RouteEntry>());
+  all.push_back(std::make_shared<const VirtualHostEntry>(std::move(wild)));
   return *RouteTable::create(std::move(all));
 }
 

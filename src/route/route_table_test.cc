@@ -7,10 +7,15 @@
 namespace sluice {
 namespace {
 
+VirtualHostPtr host_of(std::string name, std::vector<std::string> domains) {
+  return std::make_shared<const VirtualHostEntry>(
+      VirtualHostEntry{.name = std::move(name), .domains = std::move(domains), .routes = {}});
+}
+
 // One host per domain, named like it.
 std::unique_ptr<const RouteTable> table_of(const std::vector<std::string>& domains) {
-  std::vector<VirtualHostEntry> hosts;
-  for (const std::string& domain : domains) hosts.push_back({domain, {domain}, {}});
+  std::vector<VirtualHostPtr> hosts;
+  for (const std::string& domain : domains) hosts.push_back(host_of(domain, {domain}));
   auto table = RouteTable::create(std::move(hosts));
   EXPECT_TRUE(table) << table.error().message;
   return table ? std::move(*table) : nullptr;
@@ -66,8 +71,8 @@ TEST(RouteTable, finds_no_host_where_no_domain_fits) {
 TEST(RouteTable, refuses_a_domain_that_two_hosts_have) {
   for (const std::vector<std::string>& domains : std::vector<std::vector<std::string>>{
            {"a.test", "a.test"}, {"a.test", "A.test"}, {"*", "*"}, {"*.a", "*.A"}, {"a.*", "a.*"}}) {
-    std::vector<VirtualHostEntry> hosts;
-    for (const std::string& domain : domains) hosts.push_back({"host", {domain}, {}});
+    std::vector<VirtualHostPtr> hosts;
+    for (const std::string& domain : domains) hosts.push_back(host_of("host", {domain}));
     const auto table = RouteTable::create(std::move(hosts));
     ASSERT_FALSE(table) << domains[0];
     EXPECT_NE(table.error().message.find(domains[1]), std::string::npos);
@@ -75,9 +80,9 @@ TEST(RouteTable, refuses_a_domain_that_two_hosts_have) {
 }
 
 TEST(RouteTable, holds_thousands_of_domains) {
-  std::vector<VirtualHostEntry> hosts(1);
-  for (int i = 0; i < 5000; ++i) hosts[0].domains.push_back("tenant-" + std::to_string(i) + ".mypaas.test");
-  const auto table = *RouteTable::create(std::move(hosts));
+  std::vector<std::string> domains;
+  for (int i = 0; i < 5000; ++i) domains.push_back("tenant-" + std::to_string(i) + ".mypaas.test");
+  const auto table = *RouteTable::create({host_of("host", std::move(domains))});
   for (int i = 0; i < 5000; ++i) EXPECT_TRUE(table->find_host("Tenant-" + std::to_string(i) + ".mypaas.test"));
   EXPECT_FALSE(table->find_host("tenant-5000.mypaas.test"));
 }
@@ -88,11 +93,9 @@ TEST(RouteTable, takes_the_first_route_that_matches) {
     auto route = std::make_unique<RouteEntry>();
     route->name = prefix;
     route->matcher = *RequestMatcher::compile({.path = prefix});
-    host.routes.push_back(std::move(route));
+    host.add(std::move(route));
   }
-  std::vector<VirtualHostEntry> hosts;
-  hosts.push_back(std::move(host));
-  const auto table = *RouteTable::create(std::move(hosts));
+  const auto table = *RouteTable::create({std::make_shared<const VirtualHostEntry>(std::move(host))});
   Loop loop;
   Arena arena;
   StreamInfo info;

@@ -78,9 +78,9 @@ class Routers : public testing::Test {
 
   Result<Response> send(std::string_view path) {
     if (!router) {
-      std::vector<VirtualHostEntry> hosts;
-      hosts.push_back(std::move(host));
-      router = std::make_unique<Router>(*RouteTable::create(std::move(hosts)), counters);
+      for (const auto& route : host.routes) host.changes_responses |= route->changes_responses();
+      router = std::make_unique<Router>(
+          *RouteTable::create({std::make_shared<const VirtualHostEntry>(std::move(host))}), counters);
     }
     request.path = path;
     Result<Response> out = fail(ErrorKind::internal, "not done");

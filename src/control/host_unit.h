@@ -1,0 +1,72 @@
+// A VirtualService compiled for one Gateway: what it serves, what is said of it, and what it was made from. It is made
+// again when one of these changed; snapshots share the virtual host until then.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "config/load.h"
+#include "control/inputs.h"
+#include "control/object_report.h"
+#include "forward/dynamic_upstream.h"
+#include "forward/static_upstream.h"
+#include "route/route_table.h"
+
+namespace sluice {
+
+using Secrets = std::map<ObjectKey, ConfigObjectPtr>;
+
+// What happens to dynamic destinations of one place.
+struct PlaceRules {
+  std::string place;
+  EgressNow::Standing standing;
+
+  friend bool operator==(const PlaceRules& a, const PlaceRules& b) {
+    return a.place == b.place && a.standing.guard == b.standing.guard &&
+           a.standing.refusal.text == b.standing.refusal.text &&
+           a.standing.refusal.details == b.standing.refusal.details;
+  }
+};
+
+struct HostUnit {
+  uint64_t hash = 0;  // of the VirtualService
+  RunNumber run = 0;  // in which it was compiled
+  std::vector<InputPtr> inputs;
+
+  VirtualHostPtr host;  // null: it has errors
+  ObjectReport report;
+  // Upstreams that its routes lead to and that are not there: how the texts go on depends on how many there are.
+  struct Missing {
+    size_t warning;  // of the report
+    ObjectKey upstream;
+    bool rejected;
+  };
+  std::vector<Missing> missing;
+  Secrets secrets;            // that it was made with, and all else that its filters refer to
+  Preparations preparations;  // of its filters
+  using ClusterUse = std::pair<const ObjectKey, std::shared_ptr<const StaticCluster>>;  // by Upstream
+  std::vector<ClusterUse> clusters;                                                     // each once
+  bool is_dynamic = false;
+  std::shared_ptr<const PlaceRules> rules;  // where it has dynamic destinations
+  std::string closed;                       // why those are refused; "" when they are not
+
+  bool is_still_true(const ConfigObject& service) const {
+    return hash == service.hash &&
+           std::ranges::all_of(inputs, [this](const InputPtr& input) { return input->changed_at <= run; });
+  }
+};
+using HostUnitPtr = std::shared_ptr<const HostUnit>;
+
+// What is kept of a VirtualService on one Gateway.
+struct HostSlot {
+  HostUnitPtr newest;
+  HostUnitPtr last_good;  // while the newest cannot serve
+  RunNumber last_good_of = 0;
+  // The version that is noted as the one that was served last; only to be compared.
+  const ConfigObject* noted = nullptr;
+  RunNumber seen = 0;  // the last run that had it
+};
+
+}  // namespace sluice
