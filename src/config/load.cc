@@ -109,6 +109,7 @@ class ObjectReader {
     out->hash = wanted_hash(tree);
     out->document = FrozenNode(tree);
     out->name_place = place_at(tree, "metadata.name");
+    if (out->name_place.line == 0) out->name_place = tree.place();
     return out;
   }
 
@@ -197,6 +198,183 @@ class ObjectReader {
   Reader reader_;
 };
 
+// ---- One file ----
+
+// What a file holds that is somebody else's, each name once.
+struct Skipped {
+  std::vector<std::string> names;
+  Place first;
+  std::string remedy;
+};
+
+bool is_list(const Node& node) {
+  const std::string_view kind = node.text_at({"kind"});
+  return kind == "List" || (kind.ends_with("List") && node.find("items"));
+}
+
+void note(Diagnostics& diagnostics, const std::string& file, Place place, std::string message) {
+  diagnostics.add({.severity = Severity::note, .file = file, .place = place, .message = std::move(message)});
+}
+
+void fill_in(PolicyGap& gap, const Diagnostic& why) {
+  const uint32_t line = why.place.line;
+  const bool named = why.object.kind == "EgressPolicy" && !why.object.name.empty();
+  gap.subject = named ? fmt::format("{}{} (line {}) is not in force", gap.second_copy ? "a second " : "",
+                                    why.object.to_string(), line)
+                      : fmt::format("what may be an EgressPolicy (line {}) cannot be read", line);
+  gap.word = named ? why.object.ns + "/" + why.object.name : fmt::format("line {}", line);
+  gap.why = why.to_string();
+  gap.file = why.file;
+}
+
+class FileParser {
+ public:
+  FileParser(std::string file, std::span<const OptionField> options, WrongPlaces& elsewhere)
+      : file_(std::move(file)), options_(options), elsewhere_(elsewhere) {}
+
+  std::shared_ptr<const ParsedFile> parse(std::vector<Document> documents) {
+    for (Document& document : documents) load(std::move(document.node), document.begin, document.end);
+    if (!skipped_.names.empty())
+      note(out_.diagnostics, file_, skipped_.first,
+           fmt::format("skipped, as not for sluice: {}", fmt::join(skipped_.names, ", ")) + skipped_.remedy);
+    out_.documents.shrink_to_fit();
+    return std::make_shared<const ParsedFile>(std::move(out_));
+  }
+
+  // The document as it was probably meant, of a file that cannot be parsed.
+  ConfigObjectPtr guess(Node document, uint32_t line) {
+    add_guess(std::move(document), line);
+    return out_.guesses.empty() ? nullptr : std::move(out_.guesses.back());
+  }
+
+ private:
+  void skip(const Node& node, std::string name) {
+    if (skipped_.names.empty()) skipped_.first = node.place();
+    if (node.text_at({"kind"}) == "Kustomization" || node.find("patches") || node.find("patchesStrategicMerge"))
+      skipped_.remedy = "; `kustomize build FOLDER | sluice check -` checks what it makes";
+    if (std::ranges::find(skipped_.names, name) == skipped_.names.end()) skipped_.names.push_back(std::move(name));
+  }
+
+  void load(Node node, size_t begin, size_t end) {
+    if (is_list(node)) return load_list(node);
+    add(std::move(node), begin, end);
+  }
+
+  // `kubectl get -o yaml` of several objects: a List, or a VirtualServiceList whose items may go without their kind.
+  // They share the document, so none has bytes of its own.
+  void load_list(Node& list) {
+    Node* items = list.find("items");
+    if (!items || !items->list()) {
+      const Diagnostic why{.file = file_,
+                           .place = items ? items->place() : list.place(),
+                           .path = "items",
+                           .message = "a List has a list of objects here"};
+      out_.diagnostics.add(why);
+      note_nameless(why);
+      if (auto gap = sketch(list)) add_document(nullptr, std::move(gap), &why);
+      return;
+    }
+    std::string_view kind = list.text_at({"kind"});
+    kind.remove_suffix(std::string_view("List").size());
+    for (Node& item : *items->list()) {
+      if (!kind.empty() && item.map() && !item.find("kind")) {
+        item.set("kind", Node(kind));
+        if (!item.find("apiVersion")) item.set("apiVersion", Node(list.text_at({"apiVersion"})));
+      }
+      load(std::move(item), 0, 0);
+    }
+  }
+
+  void note_nameless(const Diagnostic& why) {
+    if (out_.nameless.empty()) out_.nameless = why.to_string();
+  }
+
+  void add(Node node, size_t begin, size_t end) {
+    if (std::string name = foreign_name(node, file_); !name.empty()) return skip(node, std::move(name));
+    const Place place = node.place();
+    std::optional<PolicyGap> gap = sketch(node);
+    std::optional<Node> guess = guessed(node);
+    const size_t told = out_.diagnostics.all().size();
+    auto object = ObjectReader(file_, options_, elsewhere_, out_.diagnostics).read(std::move(node), begin, end);
+    if (object && !object->rejected) return add_document(std::move(object), std::move(gap), nullptr);
+    const Diagnostic why = first_error(told, place);
+    if (object) {
+      object->error_line = why.place.line;
+      if (gap) gap->key = object->key;
+    } else {
+      note_nameless(why);
+      if (guess) add_guess(std::move(*guess), why.place.line);
+    }
+    if (object || gap) add_document(std::move(object), std::move(gap), &why);
+  }
+
+  // `why`: it is not in force.
+  void add_document(ConfigObjectPtr object, std::optional<PolicyGap> gap, const Diagnostic* why) {
+    ParsedFile::Document& document = out_.documents.emplace_back();
+    document.object = std::move(object);
+    if (!gap) return;
+    if (why) fill_in(*gap, *why);
+    document.gap = std::make_shared<const PolicyGap>(std::move(*gap));
+  }
+
+  // The document as it was probably meant, where it is none that can be told; nothing for other kinds: only of these
+  // two somebody decides by what is not in force.
+  std::optional<Node> guessed(const Node& document) const {
+    if (!document.map()) return std::nullopt;
+    const bool flattened = is_flattened(document);
+    const std::string_view kind = document.text_at({"kind"}), version = document.text_at({"apiVersion"});
+    const KindInfo* meant = flattened ? flattened_kind(document, file_) : kinds::find_kind(version, kind);
+    const bool named = kinds::dns_subdomain_error(document.text_at({"metadata", "name"})).empty();
+    if (meant && named) return std::nullopt;
+    if (!meant) meant = kinds::kind_named(kinds::nearest_kind(kind));
+    if (!meant && document.find({"spec", "virtualHost"})) meant = kinds::kind_named("VirtualService");
+    if (!meant && (document.find({"spec", "bindPort"}) || document.find({"spec", "httpGateway"})))
+      meant = kinds::kind_named("Gateway");
+    if (!meant || (meant->kind != "VirtualService" && meant->kind != "Gateway")) return std::nullopt;
+    Node out = document;
+    if (!flattened) {
+      out.set("kind", Node(meant->kind));
+      out.set("apiVersion", Node(meant->api_version()));
+    }
+    if (named) return out;
+    Node metadata = document.find("metadata") ? *document.find("metadata") : Node::make_map();
+    metadata.set("name", Node("unnamed"));
+    out.set("metadata", std::move(metadata));
+    return out;
+  }
+
+  void add_guess(Node document, uint32_t line) {
+    Diagnostics told_already;
+    const auto object = ObjectReader(file_, options_, elsewhere_, told_already).read(std::move(document), 0, 0);
+    if (!object) return;
+    object->rejected = true;
+    object->guessed = true;
+    object->error_line = line;
+    out_.guesses.push_back(object);
+  }
+
+  std::optional<PolicyGap> sketch(const Node& document) const {
+    const KindInfo* kind = is_flattened(document) ? flattened_kind(document, file_) : nullptr;
+    std::string_view name = kind ? kind->kind : std::string_view();
+    // Among policies, or in a file that is called after one.
+    if (name.empty() && document.text_at({"kind"}).empty() && may_hold_policy(file_, "")) name = "EgressPolicy";
+    return policy_sketch(document, name);
+  }
+
+  // Of those from number `told` on; the place of the document when there are more errors than are kept.
+  Diagnostic first_error(size_t told, Place place) const {
+    for (const Diagnostic& one : out_.diagnostics.all().subspan(told))
+      if (one.severity == Severity::error) return one;
+    return {.file = file_, .place = place, .message = "has errors"};
+  }
+
+  const std::string file_;
+  std::span<const OptionField> options_;
+  WrongPlaces& elsewhere_;
+  Skipped skipped_;
+  ParsedFile out_;
+};
+
 // ---- All files ----
 
 class Loader {
@@ -207,6 +385,7 @@ class Loader {
   }
 
   void load(const ConfigFile& file) {
+    out_.files.emplace_back();
     if (file.unread) return;
     const uint64_t size = std::max<uint64_t>(file.size, file.bytes.size());
     if (size > kConfigFileBytesMax)
@@ -217,15 +396,18 @@ class Loader {
     if (bytes_ > kConfigBytesMax)
       return broken(file, {},
                     fmt::format("all files together have more than {} bytes; this one is left out", kConfigBytesMax));
-    auto documents = parse_documents(file.bytes);
-    if (!documents) return broken(file, documents.error().place, std::move(documents.error().message));
+    std::shared_ptr<const ParsedFile> parsed = file.parsed;
+    std::vector<Document> documents;
+    if (!parsed) {
+      auto read = parse_documents(file.bytes);
+      if (!read) return broken(file, read.error().place, std::move(read.error().message));
+      documents = std::move(*read);
+    }
     if (!patches_.empty() && patches_.contains(normal_path(file.path)))
-      return note(file, {}, "skipped: a patch for Kustomize, no object by itself");
-    Skipped skipped;
-    for (Document& document : *documents) load(file, std::move(document.node), document.begin, document.end, skipped);
-    if (!skipped.names.empty())
-      note(file, skipped.first,
-           fmt::format("skipped, as not for sluice: {}", fmt::join(skipped.names, ", ")) + skipped.remedy);
+      return note(out_.diagnostics, file.path, {}, "skipped: a patch for Kustomize, no object by itself");
+    if (!parsed) parsed = FileParser(file.path, options_, elsewhere_).parse(std::move(documents));
+    take_in(file.path, *parsed);
+    out_.files.back() = std::move(parsed);
   }
 
   LoadedConfig take() {
@@ -247,7 +429,9 @@ class Loader {
     out_.diagnostics.add(why);
     if (too_large || may_hold_policy(file.path, file.bytes))
       out_.gaps.push_back(gap_of_file(file.path, place.line, why.to_string()));
-    if (auto service = service_in(file.bytes)) add_guess(file, *std::move(service), place.line);
+    if (auto service = service_in(file.bytes))
+      if (auto guess = FileParser(file.path, options_, elsewhere_).guess(*std::move(service), place.line))
+        out_.guesses.push_back(std::move(guess));
     if (too_large || may_hold_gateway(file.bytes)) {
       auto gateway = std::make_shared<ConfigObject>();
       gateway->kind = kinds::kind_named("Gateway");
@@ -262,180 +446,53 @@ class Loader {
     }
   }
 
-  // What a file holds that is somebody else's, each name once.
-  struct Skipped {
-    std::vector<std::string> names;
-    Place first;
-    std::string remedy;
-  };
-
-  void note(const ConfigFile& file, Place place, std::string message) {
-    out_.diagnostics.add(
-        {.severity = Severity::note, .file = file.path, .place = place, .message = std::move(message)});
+  void take_in(const std::string& path, const ParsedFile& parsed) {
+    out_.diagnostics.append(parsed.diagnostics);
+    if (!parsed.nameless.empty()) out_.files_with_nameless.try_emplace(path, parsed.nameless);
+    for (const ParsedFile::Document& document : parsed.documents) take_in(document);
+    out_.guesses.insert(out_.guesses.end(), parsed.guesses.begin(), parsed.guesses.end());
   }
 
-  static void skip(const Node& node, std::string name, Skipped& skipped) {
-    if (skipped.names.empty()) skipped.first = node.place();
-    if (node.text_at({"kind"}) == "Kustomization" || node.find("patches") || node.find("patchesStrategicMerge"))
-      skipped.remedy = "; `kustomize build FOLDER | sluice check -` checks what it makes";
-    if (std::ranges::find(skipped.names, name) == skipped.names.end()) skipped.names.push_back(std::move(name));
+  void take_in(const ParsedFile::Document& document) {
+    const ConfigObjectPtr& object = document.object;
+    if (document.gap && (!object || object->rejected)) out_.gaps.push_back(*document.gap);
+    if (!object) return;
+    const auto [there, is_new] = places_.try_emplace(&object->key, object.get());
+    if (is_new)
+      out_.objects.push_back(object);
+    else
+      take_in_second(document, *there->second);
   }
 
-  static bool is_list(const Node& node) {
-    const std::string_view kind = node.text_at({"kind"});
-    return kind == "List" || (kind.ends_with("List") && node.find("items"));
-  }
-
-  void load(const ConfigFile& file, Node node, size_t begin, size_t end, Skipped& skipped) {
-    if (is_list(node)) return load_list(file, node, skipped);
-    add(file, std::move(node), begin, end, skipped);
-  }
-
-  // `kubectl get -o yaml` of several objects: a List, or a VirtualServiceList whose items may go without their kind.
-  // They share the document, so none has bytes of its own.
-  void load_list(const ConfigFile& file, Node& list, Skipped& skipped) {
-    Node* items = list.find("items");
-    if (!items || !items->list()) {
-      const Diagnostic why{.file = file.path,
-                           .place = items ? items->place() : list.place(),
-                           .path = "items",
-                           .message = "a List has a list of objects here"};
-      out_.diagnostics.add(why);
-      note_nameless(why);
-      if (auto gap = sketch(list, file.path)) tell_gap(std::move(*gap), why);
-      return;
-    }
-    std::string_view kind = list.text_at({"kind"});
-    kind.remove_suffix(std::string_view("List").size());
-    for (Node& item : *items->list()) {
-      if (!kind.empty() && item.map() && !item.find("kind")) {
-        item.set("kind", Node(kind));
-        if (!item.find("apiVersion")) item.set("apiVersion", Node(list.text_at({"apiVersion"})));
-      }
-      load(file, std::move(item), 0, 0, skipped);
-    }
-  }
-
-  void note_nameless(const Diagnostic& why) { out_.files_with_nameless.try_emplace(why.file, why.to_string()); }
-
-  void add(const ConfigFile& file, Node node, size_t begin, size_t end, Skipped& skipped) {
-    if (std::string name = foreign_name(node, file.path); !name.empty()) return skip(node, std::move(name), skipped);
-    const Place place = node.place();
-    std::optional<PolicyGap> gap = sketch(node, file.path);
-    std::optional<Node> guess = guessed(node, file.path);
-    const size_t told = out_.diagnostics.all().size();
-    auto object = ObjectReader(file.path, options_, elsewhere_, out_.diagnostics).read(std::move(node), begin, end);
-    if (object && object->rejected) object->error_line = first_error(told, file, place).place.line;
-    if (gap && (!object || object->rejected)) {
-      if (object) gap->key = object->key;
-      tell_gap(std::move(*gap), first_error(told, file, place));
-      gap.reset();
-    }
-    if (!object) {
-      const Diagnostic why = first_error(told, file, place);
-      note_nameless(why);
-      if (guess) add_guess(file, std::move(*guess), why.place.line);
-      return;
-    }
-    const Place name_place = object->name_place;
-    const auto [it, is_new] = places_.try_emplace(object->key, Seen{file.path, name_place.line, object->hash});
-    if (is_new) {
-      out_.objects.push_back(std::move(object));
-      return;
-    }
+  void take_in_second(const ParsedFile::Document& document, const ConfigObject& first) {
+    const ConfigObject& object = *document.object;
     const Diagnostic why{.severity = Severity::error,
-                         .file = file.path,
-                         .place = name_place.line ? name_place : place,
-                         .object = object->key,
+                         .file = object.file,
+                         .place = object.name_place,
+                         .object = object.key,
                          .path = "metadata.name",
                          .message = fmt::format("this object is also in {}:{}, which counts; remove one of the two",
-                                                it->second.file, it->second.line),
+                                                first.file, first.name_place.line),
                          .suggestion = {}};
     out_.diagnostics.add(why);
-    if (object->hash == it->second.hash) return;  // it says the same
-    if (gap) {
-      gap->key = object->key;
-      gap->second_copy = true;
-      tell_gap(std::move(*gap), why);
+    if (object.hash == first.hash) return;  // it says the same
+    if (document.gap && !object.rejected) {
+      PolicyGap& gap = out_.gaps.emplace_back(*document.gap);
+      gap.key = object.key;
+      gap.second_copy = true;
+      fill_in(gap, why);
     }
-    object->rejected = true;
-    object->error_line = why.place.line;
-    out_.surplus.push_back(std::move(object));
+    auto copy = std::make_shared<ConfigObject>(object);
+    copy->rejected = true;
+    copy->error_line = why.place.line;
+    out_.surplus.push_back(std::move(copy));
   }
 
-  // The document as it was probably meant, where it is none that can be told; nothing for other kinds: only of these
-  // two somebody decides by what is not in force.
-  static std::optional<Node> guessed(const Node& document, const std::string& file) {
-    if (!document.map()) return std::nullopt;
-    const bool flattened = is_flattened(document);
-    const std::string_view kind = document.text_at({"kind"}), version = document.text_at({"apiVersion"});
-    const KindInfo* meant = flattened ? flattened_kind(document, file) : kinds::find_kind(version, kind);
-    const bool named = kinds::dns_subdomain_error(document.text_at({"metadata", "name"})).empty();
-    if (meant && named) return std::nullopt;
-    if (!meant) meant = kinds::kind_named(kinds::nearest_kind(kind));
-    if (!meant && document.find({"spec", "virtualHost"})) meant = kinds::kind_named("VirtualService");
-    if (!meant && (document.find({"spec", "bindPort"}) || document.find({"spec", "httpGateway"})))
-      meant = kinds::kind_named("Gateway");
-    if (!meant || (meant->kind != "VirtualService" && meant->kind != "Gateway")) return std::nullopt;
-    Node out = document;
-    if (!flattened) {
-      out.set("kind", Node(meant->kind));
-      out.set("apiVersion", Node(meant->api_version()));
-    }
-    if (named) return out;
-    Node metadata = document.find("metadata") ? *document.find("metadata") : Node::make_map();
-    metadata.set("name", Node("unnamed"));
-    out.set("metadata", std::move(metadata));
-    return out;
-  }
-
-  void add_guess(const ConfigFile& file, Node document, uint32_t line) {
-    Diagnostics told_already;
-    const auto object = ObjectReader(file.path, options_, elsewhere_, told_already).read(std::move(document), 0, 0);
-    if (!object) return;
-    object->rejected = true;
-    object->guessed = true;
-    object->error_line = line;
-    out_.guesses.push_back(object);
-  }
-
-  static std::optional<PolicyGap> sketch(const Node& document, std::string_view file) {
-    const KindInfo* kind = is_flattened(document) ? flattened_kind(document, file) : nullptr;
-    std::string_view name = kind ? kind->kind : std::string_view();
-    // Among policies, or in a file that is called after one.
-    if (name.empty() && document.text_at({"kind"}).empty() && may_hold_policy(file, "")) name = "EgressPolicy";
-    return policy_sketch(document, name);
-  }
-
-  // Of those from number `told` on; the place of the document when there are more errors than are kept.
-  Diagnostic first_error(size_t told, const ConfigFile& file, Place place) const {
-    for (const Diagnostic& one : out_.diagnostics.all().subspan(told))
-      if (one.severity == Severity::error) return one;
-    return {.file = file.path, .place = place, .message = "has errors"};
-  }
-
-  void tell_gap(PolicyGap gap, const Diagnostic& why) {
-    const uint32_t line = why.place.line;
-    const bool named = why.object.kind == "EgressPolicy" && !why.object.name.empty();
-    gap.subject = named ? fmt::format("{}{} (line {}) is not in force", gap.second_copy ? "a second " : "",
-                                      why.object.to_string(), line)
-                        : fmt::format("what may be an EgressPolicy (line {}) cannot be read", line);
-    gap.word = named ? why.object.ns + "/" + why.object.name : fmt::format("line {}", line);
-    gap.why = why.to_string();
-    gap.file = why.file;
-    out_.gaps.push_back(std::move(gap));
-  }
-
-  struct Seen {
-    std::string file;
-    uint32_t line;
-    uint64_t hash;
-  };
   std::span<const OptionField> options_;
   std::set<std::string> patches_;  // normalised
   WrongPlaces elsewhere_;
   LoadedConfig out_;
-  std::map<ObjectKey, Seen> places_;
+  ObjectKeyMap<const ConfigObject*> places_;
   uint64_t bytes_ = 0;
 };
 

@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "config/diagnostics.h"
@@ -22,12 +24,16 @@ namespace sluice {
 inline constexpr size_t kConfigBytesMax = size_t{64} << 20;  // all files together
 inline constexpr size_t kConfigFileBytesMax = size_t{8} << 20;
 
+struct ParsedFile;
+
 // A file to load. Bytes beyond kConfigFileBytesMax need not be read: say the size, the file is then refused.
 struct ConfigFile {
   std::string path;
   std::string bytes;
   uint64_t size = 0;    // 0: that of `bytes`
   bool unread = false;  // there, and nobody knows what it says
+  // What it says, as an earlier load gave it for the same path and the same bytes, which need not be here then.
+  std::shared_ptr<const ParsedFile> parsed = {};
 };
 
 // One object as it was read. Never changes; kept by shared pointer from load to load (a rejected object's last good
@@ -58,6 +64,32 @@ struct ConfigObject {
 };
 using ConfigObjectPtr = std::shared_ptr<const ConfigObject>;
 
+// What one file says, whatever others say.
+struct ParsedFile {
+  struct Document {
+    ConfigObjectPtr object;                // null: it cannot be told which
+    std::shared_ptr<const PolicyGap> gap;  // where it may be an EgressPolicy: what it would be for
+  };
+  std::vector<Document> documents;
+  std::vector<ConfigObjectPtr> guesses;
+  std::string nameless;  // what is wrong with the first document of which nobody knows what object it is
+  Diagnostics diagnostics;
+};
+
+// Keys of objects, which must outlive the set.
+struct ObjectKeyHash {
+  size_t operator()(const ObjectKey* key) const {
+    const std::hash<std::string> hash;
+    return (hash(key->name) * 31 + hash(key->ns)) * 31 + hash(key->kind);
+  }
+};
+struct ObjectKeyEqual {
+  bool operator()(const ObjectKey* a, const ObjectKey* b) const { return *a == *b; }
+};
+using ObjectKeySet = std::unordered_set<const ObjectKey*, ObjectKeyHash, ObjectKeyEqual>;
+template <class T>
+using ObjectKeyMap = std::unordered_map<const ObjectKey*, T, ObjectKeyHash, ObjectKeyEqual>;
+
 // Files that are patches for Kustomize, by the kustomization that names them.
 using KustomizePatches = std::map<std::string, std::set<std::string>>;
 
@@ -74,6 +106,8 @@ struct LoadedConfig {
   std::vector<PolicyGap> gaps;  // what may be an EgressPolicy and could not be understood
   KustomizePatches patches;
   Diagnostics diagnostics;
+  // One for each file given; null for one that could not be parsed or is a patch.
+  std::vector<std::shared_ptr<const ParsedFile>> files;
 };
 
 // The object's kind, name and fields are all checked; errors of all objects are collected. Of two documents for one
