@@ -133,11 +133,6 @@ bool is_chart(std::string_view path) {
   return std::filesystem::path(path).filename() == "Chart.yaml";
 }
 
-bool is_kustomization_file(std::string_view path) {
-  const std::string name = std::filesystem::path(path).filename().string();
-  return name == "kustomization.yaml" || name == "kustomization.yml";
-}
-
 void add_path(std::set<std::string>& out, const std::string& file, std::string_view relative) {
   if (relative.empty() || relative.contains('\n')) return;  // a patch that is written here
   // As kustomize has it: only what lies in or below its folder. A file elsewhere is not its to disable.
@@ -173,6 +168,11 @@ std::string foreign_name(const Node& document, std::string_view file) {
   // A kind of ours, or nearly, in a group that is no domain: a slip, more likely than somebody else's.
   if (!group.contains('.') && is_like_ours(kind)) return {};
   return name;
+}
+
+bool is_kustomization_file(std::string_view path) {
+  const std::string name = std::filesystem::path(path).filename().string();
+  return name == "kustomization.yaml" || name == "kustomization.yml";
 }
 
 std::string normal_path(const std::string& path) {

@@ -18,6 +18,8 @@ std::string foreign_name(const Node& document, std::string_view file);
 // The files that the kustomization files among these name as patches: parts of objects, no objects. By kustomization,
 // normalised. One that cannot be read or parsed has those it had `before`.
 KustomizePatches kustomize_patches(std::span<const ConfigFile> files, const KustomizePatches& before);
+// By its name.
+bool is_kustomization_file(std::string_view path);
 // As the paths of patches are.
 std::string normal_path(const std::string& path);
 

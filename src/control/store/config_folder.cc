@@ -29,11 +29,15 @@ bool is_among(const std::string& text, const std::vector<std::string>& texts) {
   return std::ranges::find(texts, text) != texts.end();
 }
 
-std::vector<ConfigFile> files_to_load(std::vector<ScannedFile>& scanned) {
+std::vector<ConfigFile> files_to_load(std::vector<ScannedFile>& scanned, const KnownFiles& known) {
   std::vector<ConfigFile> files;
   files.reserve(scanned.size());
   for (ScannedFile& file : scanned)
-    files.push_back({file.path, std::move(file.bytes), file.size, /*unread=*/!file.problem.empty()});
+    files.push_back({.path = file.path,
+                     .bytes = std::move(file.bytes),
+                     .size = file.size,
+                     .unread = !file.problem.empty(),
+                     .parsed = known.parsed(file.path, file.hash)});
   return files;
 }
 
@@ -98,7 +102,7 @@ FolderScan ConfigFolder::scan_settled() {
   if (watch_) watch_->drain();
   for (int i = 0; i < kScansMax; ++i) {
     follow();
-    const FolderScan before = std::exchange(scan, scan_folders(paths_));
+    const FolderScan before = std::exchange(scan, scan_files());
     const bool is_watched = watch_ && watched_all_;
     const bool changed =
         is_watched ? watch_->drain() || scan.folders != followed_ : i == 0 || before.files != scan.files;
@@ -108,13 +112,22 @@ FolderScan ConfigFolder::scan_settled() {
   return scan;
 }
 
+// Not the bytes of what did not change; all bytes where not all can be taken, as what is left out may hold anything.
+FolderScan ConfigFolder::scan_files() const {
+  FolderScan scan = scan_folders(paths_, [this](const std::string& path) { return known_.read_before(path); });
+  uint64_t bytes = 0;
+  for (const ScannedFile& file : scan.files) bytes += file.size;
+  return bytes > kConfigBytesMax ? scan_folders(paths_) : std::move(scan);
+}
+
 // Whether something stays in force, or closed, since it may be where nobody looked.
 bool ConfigFolder::load(FolderScan scan, WallTime now) {
   loaded_once_ = true;
   tell_missing(scan);
-  const std::vector<ConfigFile> files = files_to_load(scan.files);
+  const std::vector<ConfigFile> files = files_to_load(scan.files, known_);
   NotInForce::Found found{.config = load_config(files, option_fields_, patches_), .keys = {}, .unknown = {}};
-  for (const ConfigObjectPtr& object : found.config.objects) found.keys.insert(object->key);
+  found.keys.reserve(found.config.objects.size());
+  for (const ConfigObjectPtr& object : found.config.objects) found.keys.insert(&object->key);
   diagnostics_ = std::move(found.config.diagnostics);
   patches_ = std::move(found.config.patches);
   known_.take(scan, found.config, diagnostics_);
@@ -147,11 +160,11 @@ void ConfigFolder::take_in(const NotInForce::Found& found, WallTime now) {
       not_in_force_.set_home(object->key, object->file);
     } else {
       not_in_force_.forget(object->key);
-      store_.put(object, creation_of(*object, now));
+      if (!in_force || in_force->config != object) store_.put(object, creation_of(*object, now));
     }
   }
   for (const StoredObject* object : store_.list())
-    if (!found.keys.contains(object->key) && !not_in_force_.why_kept(object->key)) forget(ObjectKey(object->key));
+    if (!found.keys.contains(&object->key) && !not_in_force_.why_kept(object->key)) forget(ObjectKey(object->key));
 }
 
 void ConfigFolder::forget(const ObjectKey& key) {
@@ -293,7 +306,7 @@ void ConfigFolder::take_in_written(std::span<const Written> written, WallTime no
     }
   }
   if (!alone) {
-    FolderScan scan = scan_folders(paths_);
+    FolderScan scan = scan_files();
     untold_ = untold_ || !known_.are(scan);
     scan.moved = true;  // perhaps: nobody has looked, the events are for the next reload
     unsettled_ = load(std::move(scan), now);

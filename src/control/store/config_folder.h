@@ -81,6 +81,7 @@ class ConfigFolder final : public Database {
 
   void follow();
   FolderScan scan_settled();
+  FolderScan scan_files() const;
   bool load(FolderScan scan, WallTime now);
   void tell_missing(const FolderScan& scan) const;
   void take_in(const NotInForce::Found& found, WallTime now);

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/strings.h"
+#include "base/time.h"
 #include "config/load.h"
 #include "control/store/file_write.h"
 
@@ -141,8 +142,24 @@ void visit_folder(const std::string& root, Visit visit) {
   FolderWalk().start(root, visit);
 }
 
+int64_t nanos_of(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+std::optional<FileStamp> stamp_of(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+  return FileStamp{.device = info.st_dev,
+                   .inode = info.st_ino,
+                   .size = info.st_size,
+                   .modified = nanos_of(info.st_mtim),
+                   .changed = nanos_of(info.st_ctim)};
+}
+
 class Scanner {
  public:
+  explicit Scanner(const FindReadBefore& read_before) : read_before_(read_before) {}
+
   void add(const std::string& path) {
     if (!seen_.insert(path).second) return;
     if (scan_.files.size() == FolderScan::kFilesMax) {
@@ -155,6 +172,10 @@ class Scanner {
         leave_out(fmt::format("more than {} bytes; the files from {} on are not read", kConfigBytesMax, path));
       return;
     }
+    auto stamp = stamp_of(path);  // before it is read: what is written from here on is seen the next time
+    if (const ReadBefore* before = stamp && read_before_ ? read_before_(path) : nullptr;
+        before && before->stamp == *stamp)
+      return take_as_before(path, *before);
     auto bytes = read_written_file(path, kConfigFileBytesMax);
     // Gone since it was listed; unless it is a link that leads to nothing just now, as of a mount that failed.
     if (!bytes && bytes.error().kind == ErrorKind::not_found && is_gone(path)) {
@@ -167,6 +188,7 @@ class Scanner {
       file.size = bytes->size();
       bytes_ += file.size;
       file.bytes = std::move(*bytes);
+      if (stamp && is_trusted(*stamp)) file.stamp = stamp;
     } else if (bytes.error().kind == ErrorKind::limit) {
       struct stat info{};
       ::stat(path.c_str(), &info);
@@ -194,6 +216,19 @@ class Scanner {
   FolderScan take() { return std::move(scan_); }
 
  private:
+  void take_as_before(const std::string& path, const ReadBefore& before) {
+    const auto size = static_cast<uint64_t>(before.stamp.size);
+    bytes_ += size;
+    scan_.files.push_back(
+        {.path = path, .size = size, .hash = before.hash, .unread_since = true, .stamp = before.stamp});
+  }
+  // Not one that was written just now, or in the future: another write could leave the same stamp.
+  bool is_trusted(const FileStamp& stamp) const { return stamp.changed + kCoarsestClock.count() < began_; }
+
+  static constexpr Nanos kCoarsestClock = 3s;  // of file systems: FAT has two seconds
+
+  const FindReadBefore& read_before_;
+  const int64_t began_ = wall_now().time_since_epoch().count();
   FolderScan scan_;
   std::set<std::string> seen_;
   bool too_many_ = false;
@@ -223,8 +258,8 @@ ConfigFolders config_folders(const std::vector<std::string>& paths) {
   return folders;
 }
 
-FolderScan scan_folders(const std::vector<std::string>& paths) {
-  Scanner scanner;
+FolderScan scan_folders(const std::vector<std::string>& paths, const FindReadBefore& read_before) {
+  Scanner scanner(read_before);
   for (const std::string& path : paths) {
     std::error_code error;
     const fs::file_status status = fs::status(path, error);

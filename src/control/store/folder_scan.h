@@ -6,19 +6,43 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace sluice {
 
+// What the system tells of a file without its being read. Where it is the same, so are the bytes, unless somebody wrote
+// twice within what the clock of the file system can tell apart.
+struct FileStamp {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  int64_t size = 0;
+  int64_t modified = 0;  // nanoseconds
+  int64_t changed = 0;   // of the bytes or of what is known of them; nobody can set it
+
+  bool operator==(const FileStamp&) const = default;
+};
+
+// A file as it was read before, by a stamp that can be trusted.
+struct ReadBefore {
+  FileStamp stamp;
+  std::string hash;
+};
+// Null: it is to be read.
+using FindReadBefore = std::function<const ReadBefore*(const std::string& path)>;
+
 struct ScannedFile {
   std::string path;
   std::string bytes;
-  uint64_t size = 0;           // more than bytes.size() when it is too large and was not read
-  std::string problem;         // why it could not be read; "" when it was
-  std::string hash;            // of its content, or of what is known of it
-  bool being_written = false;  // that is the problem
+  uint64_t size = 0;                    // more than bytes.size() when it is too large and was not read
+  std::string problem;                  // why it could not be read; "" when it was
+  std::string hash;                     // of its content, or of what is known of it
+  bool being_written = false;           // that is the problem
+  bool unread_since = false;            // it says what it said before: nobody read its bytes
+  std::optional<FileStamp> stamp = {};  // where a later scan can trust it
 
   bool operator==(const ScannedFile& other) const { return path == other.path && hash == other.hash; }
 };
@@ -49,7 +73,8 @@ struct ConfigFolders {
   bool complete = true;  // false: one could not be listed, there may be more below it
 };
 ConfigFolders config_folders(const std::vector<std::string>& paths);
-FolderScan scan_folders(const std::vector<std::string>& paths);
+// Files that were read before and did not change are not read again.
+FolderScan scan_folders(const std::vector<std::string>& paths, const FindReadBefore& read_before = {});
 
 bool is_folder(const std::string& path);
 bool exists(const std::string& path);

@@ -1,5 +1,7 @@
 #include "control/store/known_files.h"
 
+#include "config/foreign.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -50,6 +52,7 @@ void KnownFiles::take(const FolderScan& scan, const LoadedConfig& loaded, Diagno
                          .was_good = moved != was_good.end() ? moved->second : !is_new && known->second.was_good,
                          .is_new = is_new,
                          .changed = is_new || known->second.hash != file.hash,
+                         .read_before = file.stamp ? std::optional(ReadBefore{*file.stamp, file.hash}) : std::nullopt,
                          .documents = {}};
     if (!file.problem.empty()) diagnostics.add({.file = file.path, .message = file.problem});
   }
@@ -59,8 +62,25 @@ void KnownFiles::take(const FolderScan& scan, const LoadedConfig& loaded, Diagno
     const auto file = files_.find(one.file);
     if (file != files_.end() && !file->second.broken.empty()) file->second.broken = one.to_string();
   }
-  for (auto& [path, file] : files_) file.was_good |= file.broken.empty();
+  any_broken_ = false;
+  for (auto& [path, file] : files_) {
+    file.was_good |= file.broken.empty();
+    any_broken_ |= !file.broken.empty();
+  }
+  for (size_t i = 0; i < scan.files.size(); ++i) files_[scan.files[i].path].parsed = loaded.files[i];
   add_documents(loaded);
+}
+
+// What it says must be known, and nobody may want to look for names in it, or for patches.
+const ReadBefore* KnownFiles::read_before(const std::string& path) const {
+  const KnownFile* file = find(path);
+  const bool is_plain = file && file->broken.empty() && file->nameless.empty() && file->parsed;
+  return is_plain && file->read_before && !is_kustomization_file(path) ? &*file->read_before : nullptr;
+}
+
+std::shared_ptr<const ParsedFile> KnownFiles::parsed(const std::string& path, const std::string& hash) const {
+  const KnownFile* file = find(path);
+  return file && file->hash == hash ? file->parsed : nullptr;
 }
 
 bool KnownFiles::are(const FolderScan& scan) const {
@@ -81,8 +101,11 @@ void KnownFiles::put(const std::string& path, std::string hash) {
 }
 
 void KnownFiles::add_documents(const LoadedConfig& loaded) {
-  for (const ConfigObjectPtr& object : loaded.objects)
-    files_[object->file].documents.push_back({object->key, object->begin, object->end, object->flattened});
+  auto at = files_.end();
+  for (const ConfigObjectPtr& object : loaded.objects) {
+    if (at == files_.end() || at->first != object->file) at = files_.try_emplace(object->file).first;
+    at->second.documents.push_back({object->key, object->begin, object->end, object->flattened});
+  }
 }
 
 std::optional<KnownFiles::Place> KnownFiles::find(const ObjectKey& key) const {
@@ -98,6 +121,7 @@ bool KnownFiles::is_unread(const std::string& path) const {
 }
 
 bool KnownFiles::holds_its_place(const std::string& path) const {
+  if (!any_broken_ && unlisted_.empty()) return false;
   if (const KnownFile* file = find(path)) return !file->broken.empty();
   return is_unlisted(path);
 }

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -33,6 +35,8 @@ struct KnownFile {
   bool was_good = false;       // it could be parsed, now or before: what it held then is in force
   bool is_new = false;         // it was not there the last time
   bool changed = false;        // it says something else than the last time; new ones too
+  std::optional<ReadBefore> read_before = {};          // where its bytes need not be read again while it is the same
+  std::shared_ptr<const ParsedFile> parsed = nullptr;  // what it says, where it could be parsed and is no patch
   std::vector<KnownDocument> documents;
 
   bool is_seen() const { return !too_large && !unreadable; }  // its bytes are known
@@ -42,6 +46,10 @@ class KnownFiles {
  public:
   // What was scanned and loaded now. Adds to the diagnostics what could not be read; says in each broken file why.
   void take(const FolderScan& scan, const LoadedConfig& loaded, Diagnostics& diagnostics);
+  // For a scan, as long as nothing is taken: files whose bytes nobody needs again to say what they hold.
+  const ReadBefore* read_before(const std::string& path) const;
+  // What the file says, where its bytes are those.
+  std::shared_ptr<const ParsedFile> parsed(const std::string& path, const std::string& hash) const;
   // Whether a scan says the same.
   bool are(const FolderScan& scan) const;
 
@@ -88,6 +96,7 @@ class KnownFiles {
   std::vector<std::string> left_out_;
   std::vector<std::string> problems_;
   bool moved_ = false;
+  bool any_broken_ = false;  // of the files
 };
 
 }  // namespace sluice

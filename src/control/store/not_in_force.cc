@@ -73,7 +73,7 @@ void NotInForce::note_kept(Found& found, const Diagnostics& diagnostics) {
   rejected_.clear();
   for (const StoredObject* object : store_.list()) {
     const std::string& home = home_of(*object);
-    if (found.keys.contains(object->key) && !files_.holds_its_place(home)) continue;
+    if (found.keys.contains(&object->key) && !files_.holds_its_place(home)) continue;
     std::string why = why_it_stays(*object, found, idle);
     if (why.empty()) continue;
     // All of a path that is away, or of a folder that cannot be listed, is told once, by the path.
@@ -94,7 +94,7 @@ void NotInForce::note_kept(Found& found, const Diagnostics& diagnostics) {
 void NotInForce::look_for_names(Found& found) const {
   std::unordered_set<std::string_view> names;
   for (const StoredObject* object : store_.list())
-    if (!found.keys.contains(object->key)) names.insert(object->key.name);
+    if (!found.keys.contains(&object->key)) names.insert(object->key.name);
   for (const PolicyGap& gap : gaps_)
     if (!gap.name.empty()) names.insert(gap.name);
   for (const auto* objects : {&bad_objects_, &surplus_})
@@ -141,7 +141,7 @@ void NotInForce::keep_documents(std::vector<ConfigObjectPtr> before, std::vector
     if (seen.contains({object->key, object->file})) continue;
     const bool is_unread = files_.is_unread(object->file);
     const bool may_be_elsewhere =
-        !found.keys.contains(object->key) && std::ranges::any_of(words_of(*object), [&](std::string_view word) {
+        !found.keys.contains(&object->key) && std::ranges::any_of(words_of(*object), [&](std::string_view word) {
           return found.unknown.holder_of(word) != nullptr;
         });
     if (is_unread || may_be_elsewhere) now.push_back(std::move(object));

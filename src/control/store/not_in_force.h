@@ -18,7 +18,7 @@ class NotInForce {
   // What one load found.
   struct Found {
     LoadedConfig config;
-    std::set<ObjectKey> keys;  // of its objects
+    ObjectKeySet keys;  // of its objects
     Unknown unknown;
   };
 

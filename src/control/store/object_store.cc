@@ -30,8 +30,8 @@ ObjectStore::ObjectStore(WallTime start)
       forgotten_version_(version_) {}
 
 const StoredObject* ObjectStore::find(const ObjectKey& key) const {
-  const auto found = objects_.find(key);
-  return found == objects_.end() ? nullptr : found->second.get();
+  const auto found = index_.find(&key);
+  return found == index_.end() ? nullptr : found->second->second.get();
 }
 
 std::vector<const StoredObject*> ObjectStore::list(std::string_view kind, std::string_view ns) const {
@@ -80,7 +80,9 @@ const StoredObject& ObjectStore::put(ConfigObjectPtr config, WallTime created) {
   CHECK(config && !config->rejected);
   Preview preview = this->preview(std::move(config), created);
   auto object = std::make_shared<StoredObject>(std::move(preview.object));
-  auto& there = objects_[object->key];
+  const auto [at, is_new] = objects_.try_emplace(object->key);
+  if (is_new) index_.emplace(&at->first, at);
+  std::shared_ptr<const StoredObject>& there = at->second;
   const std::shared_ptr<const StoredObject> before = there;
   if (preview.changed) object->version = version_ + 1;
   there = object;
@@ -95,6 +97,7 @@ void ObjectStore::erase(const ObjectKey& key) {
   if (there == objects_.end()) return;
   const Batch batch(*this);
   const std::shared_ptr<const StoredObject> before = there->second;
+  index_.erase(&there->first);
   objects_.erase(there);
   auto last = std::make_shared<StoredObject>(*before);
   last->version = version_ + 1;

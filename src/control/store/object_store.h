@@ -146,7 +146,9 @@ class ObjectStore {
   void record(ChangeType type, std::shared_ptr<const StoredObject> now, std::shared_ptr<const StoredObject> before);
   void tell();
 
-  std::map<ObjectKey, std::shared_ptr<const StoredObject>> objects_;
+  using Objects = std::map<ObjectKey, std::shared_ptr<const StoredObject>>;
+  Objects objects_;
+  ObjectKeyMap<Objects::iterator> index_;
   WallTime started_;
   uint64_t version_;
   struct Kept {
