@@ -115,10 +115,11 @@ class ControlPlane final : private Waiter {
   void arm_reload();
   void reload();
   void store_changed();
-  std::vector<std::pair<ObjectKey, uint64_t>> fingerprint() const;
+  bool says_the_same(std::span<const ConfigObjectPtr> objects) const;
   void log_diagnostics();
   void apply();
   void publish();
+  void note_clusters(const StaticClusters& before, const StaticClusters& now);
   void tell_failures(const std::map<std::string, Error>& failed);
   void retry_binds();
   void tell_ports();
@@ -131,10 +132,14 @@ class ControlPlane final : private Waiter {
   size_t errors() const;
   void write_statuses();
   void write_statuses(const std::set<ObjectKey>& of);
+  using Told = std::map<ObjectKey, std::vector<std::string>>;
+  Told errors_besides() const;
+  void count_rejected();
   void write_status(const ObjectKey& key, const ObjectReport& report);
   void check_object(const ConfigObject& object, Diagnostics& diagnostics);
   std::vector<ConfigObjectPtr> objects() const;
   void tell_of_no_gateway(std::span<const ConfigObjectPtr> all) const;
+  void translate(std::span<const ConfigObjectPtr> all);
   void translate_and_publish(std::span<const ConfigObjectPtr> all);
   void prepare();
   void settle_own_ports();
@@ -166,11 +171,13 @@ class ControlPlane final : private Waiter {
   std::unique_ptr<Translator> translator_;
   ObjectStore::Subscription subscription_;
   std::shared_ptr<const Snapshot> snapshot_;
-  Translation translation_;  // that the snapshot came from
+  Translation translation_;         // that the snapshot came from
+  std::set<ObjectKey> status_due_;  // of which it says something else than the statuses
+  Told besides_;                    // errors of statuses that do not come from it
   BindRetry bind_retry_{*this};
   LogRetry log_retry_{*this};
-  size_t log_problems_ = 0;                              // when the snapshot was made
-  std::vector<std::pair<ObjectKey, uint64_t>> applied_;  // what the snapshot was made from
+  size_t log_problems_ = 0;               // when the snapshot was made
+  std::vector<ConfigObjectPtr> applied_;  // what the snapshot was made from
   const SteadyTime started_ = steady_now();
   std::vector<PolicyGap> applied_gaps_;
   std::vector<std::string> closed_told_;
@@ -234,18 +241,17 @@ std::vector<ConfigObjectPtr> ControlPlane::objects() const {
 }
 
 void ControlPlane::apply() {
-  applied_ = fingerprint();
+  applied_ = objects();
   applied_gaps_ = folder_->gaps();
-  const std::vector<ConfigObjectPtr> all = objects();
-  if (store_.list("Gateway").empty()) tell_of_no_gateway(all);
-  translate_and_publish(all);
+  if (store_.list("Gateway").empty()) tell_of_no_gateway(applied_);
+  translate_and_publish(applied_);
   if (!snapshot_) return;  // asked to end before anything was served
   settle_own_ports();
   tell_closed();
   log_problems_ = log_problems();
   if (log_problems_ > 0) log_retry_.timer.arm(loop_, loop_.now() + LogFile::kRetryEvery, log_retry_);
   log::info("config", "serving",
-            {{"snapshot", snapshot_->id}, {"objects", all.size()}, {"listeners", workers_.open_ports().size()}});
+            {{"snapshot", snapshot_->id}, {"objects", applied_.size()}, {"listeners", workers_.open_ports().size()}});
 }
 
 // None is in force.
@@ -263,9 +269,14 @@ void ControlPlane::tell_of_no_gateway(std::span<const ConfigObjectPtr> all) cons
               "there is no Gateway, so one called gateway-proxy serves on 127.0.0.1:8080; write one to choose");
 }
 
+void ControlPlane::translate(std::span<const ConfigObjectPtr> all) {
+  translation_ = translator_->translate(all, folder_->gaps());
+  status_due_.insert(translation_.changed.begin(), translation_.changed.end());
+}
+
 void ControlPlane::translate_and_publish(std::span<const ConfigObjectPtr> all) {
   translator_->set_open_ports(open_ports());
-  translation_ = translator_->translate(all, folder_->gaps());
+  translate(all);
   prepare();
   if (!draining_ || snapshot_) publish();
 }
@@ -318,12 +329,24 @@ void ControlPlane::retry_binds() {
 
 void ControlPlane::publish() {
   const auto failed = workers_.publish(translation_.snapshot);
+  if (snapshot_) note_clusters(*snapshot_->static_clusters, *translation_.snapshot->static_clusters);
   snapshot_ = translation_.snapshot;
   host_watch_.follow(snapshot_->static_clusters);
   bind_retry_.delay = failed.empty() ? kBindRetryFirst : std::min(2 * bind_retry_.delay, kBindRetryMax);
   bind_retry_.timer.disarm();
   tell_ports();
   tell_failures(failed);
+}
+
+// Upstreams whose hosts are watched from now on, or not any more, or other ones: their statuses tell of that.
+void ControlPlane::note_clusters(const StaticClusters& before, const StaticClusters& now) {
+  if (&before == &now) return;
+  const auto note = [this](const StaticClusters& one, const StaticClusters& other) {
+    for (const auto& [key, cluster] : one)
+      if (const auto same = other.find(key); same == other.end() || same->second != cluster) status_due_.insert(key);
+  };
+  note(before, now);
+  note(now, before);
 }
 
 void ControlPlane::tell_failures(const std::map<std::string, Error>& failed) {
@@ -398,13 +421,38 @@ Node status_node(ObjectState state, const std::string& reason) {
   return status;
 }
 
+// Of objects of which something else is said than before: by the translation, or besides it.
 void ControlPlane::write_statuses() {
-  const ObjectStore::Batch batch(store_);
-  std::set<ObjectKey> rejected;
-  for (const auto& [key, report] : *translation_.reports) {
-    write_status(key, report);
-    if (report.state() == ObjectState::rejected) rejected.insert(key);
+  Told besides = errors_besides();
+  std::set<ObjectKey> of = std::exchange(status_due_, {});
+  for (const auto* told : {&besides, &besides_})
+    for (const auto& [key, errors] : *told) of.insert(key);
+  besides_ = std::move(besides);
+  write_statuses(of);
+  count_rejected();
+}
+
+// What a status says and the translator does not know.
+ControlPlane::Told ControlPlane::errors_besides() const {
+  Told out;
+  for (const auto& [gateway, error] : bind_errors_) {
+    const size_t slash = gateway.find('/');
+    out[{"Gateway", gateway.substr(0, slash), gateway.substr(slash + 1)}].push_back(
+        "Listener Error: ProcessingError. Reason: " + error);
   }
+  for (const auto& [key, why] : folder_->rejected())
+    for (const std::string_view line : split(why + "; the version before that stays in force", '\n'))
+      out[key].emplace_back(line);
+  for (const PolicyGap& gap : folder_->gaps())
+    if (gap.second_copy && gap.key.kind == "EgressPolicy")
+      out[gap.key].push_back(gap.why + "; dynamic destinations are refused until one of the two is removed");
+  return out;
+}
+
+void ControlPlane::count_rejected() {
+  std::set<ObjectKey> rejected;
+  for (const auto& [key, report] : *translation_.reports)
+    if (report.state() == ObjectState::rejected) rejected.insert(key);
   for (const auto& [key, why] : folder_->rejected()) rejected.insert(key);
   for (const ConfigObjectPtr& object : folder_->withheld()) rejected.insert(object->key);
   for (const auto& [gateway, error] : bind_errors_) {
@@ -426,18 +474,10 @@ void ControlPlane::write_statuses(const std::set<ObjectKey>& of) {
 void ControlPlane::write_status(const ObjectKey& key, const ObjectReport& report) {
   if (key.kind == "Secret" || key.kind == "ConfigMap") return;
   ObjectReport full = report;
-  if (const auto found = bind_errors_.find(key.ns + "/" + key.name);
-      key.kind == "Gateway" && found != bind_errors_.end())
-    full.error("Listener Error: ProcessingError. Reason: " + found->second);
+  if (const auto found = besides_.find(key); found != besides_.end())
+    for (const std::string& error : found->second) full.error(error);
   if (key.kind == "Upstream")
     for (std::string& warning : host_watch_.warnings(key)) full.warning(std::move(warning));
-  if (const auto found = folder_->rejected().find(key); found != folder_->rejected().end())
-    for (const std::string_view line : split(found->second + "; the version before that stays in force", '\n'))
-      full.error(std::string(line));
-  if (key.kind == "EgressPolicy")
-    for (const PolicyGap& gap : folder_->gaps())
-      if (gap.second_copy && gap.key == key)
-        full.error(gap.why + "; dynamic destinations are refused until one of the two is removed");
   const StoredObject* object = store_.find(key);
   const Node status = status_node(full.state(), full.reason());
   if (!object || object->status == FrozenNode(status)) return;
@@ -476,15 +516,15 @@ void ControlPlane::store_changed() {
   apply();
 }
 
-std::vector<std::pair<ObjectKey, uint64_t>> ControlPlane::fingerprint() const {
-  std::vector<std::pair<ObjectKey, uint64_t>> out;
-  for (const StoredObject* object : store_.list()) out.emplace_back(object->key, object->config->hash);
-  for (const ConfigObjectPtr& object : folder_->withheld()) out.emplace_back(object->key, ~object->hash);
-  return out;
+// As those that the snapshot was made from.
+bool ControlPlane::says_the_same(std::span<const ConfigObjectPtr> objects) const {
+  return std::ranges::equal(objects, applied_, [](const ConfigObjectPtr& now, const ConfigObjectPtr& then) {
+    return now == then || (now->hash == then->hash && now->rejected == then->rejected && now->key == then->key);
+  });
 }
 
 bool ControlPlane::is_applied() const {
-  return fingerprint() == applied_ && folder_->gaps() == applied_gaps_;
+  return says_the_same(objects()) && folder_->gaps() == applied_gaps_;
 }
 
 void ControlPlane::arm_reload() {
@@ -671,7 +711,7 @@ void ControlPlane::make_translator() {
 
 // Nothing is opened for it.
 bool ControlPlane::is_free_of_errors() {
-  translation_ = translator_->translate(objects(), folder_->gaps());
+  translate(objects());
   for (const auto& [key, report] : *translation_.reports)
     for (const std::string& error : report.all_errors())
       log::error("config", "rejected", {{"object", key.to_string()}, {"reason", error}});
