@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <optional>
 
@@ -457,11 +458,11 @@ class Loader {
     const ConfigObjectPtr& object = document.object;
     if (document.gap && (!object || object->rejected)) out_.gaps.push_back(*document.gap);
     if (!object) return;
-    const auto [there, is_new] = places_.try_emplace(&object->key, object.get());
-    if (is_new)
+    const ConfigObject* first = out_.index.insert(object.get());
+    if (first == object.get())
       out_.objects.push_back(object);
     else
-      take_in_second(document, *there->second);
+      take_in_second(document, *first);
   }
 
   void take_in_second(const ParsedFile::Document& document, const ConfigObject& first) {
@@ -492,15 +493,48 @@ class Loader {
   std::set<std::string> patches_;  // normalised
   WrongPlaces elsewhere_;
   LoadedConfig out_;
-  ObjectKeyMap<const ConfigObject*> places_;
   uint64_t bytes_ = 0;
 };
+
+size_t hash_of_key(const ObjectKey& key) {
+  const size_t hash = ObjectKeyHash()(&key);
+  return hash ^ (hash >> 32);
+}
 
 std::string counted(size_t n, std::string_view what) {
   return n == 0 ? fmt::format("no {}s", what) : fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
 }
 
 }  // namespace
+
+size_t ObjectIndex::place_of(const ObjectKey& key, size_t hash) const {
+  size_t at = hash & (slots_.size() - 1);
+  while (slots_[at].object && (slots_[at].hash != hash || slots_[at].object->key != key))
+    at = (at + 1) & (slots_.size() - 1);
+  return at;
+}
+
+const ConfigObject* ObjectIndex::insert(const ConfigObject* object) {
+  if (2 * (count_ + 1) > slots_.size()) reserve(std::max<size_t>(8, 2 * count_));
+  const size_t hash = hash_of_key(object->key);
+  Slot& slot = slots_[place_of(object->key, hash)];
+  if (slot.object) return slot.object;
+  slot = {hash, object};
+  ++count_;
+  return object;
+}
+
+bool ObjectIndex::contains(const ObjectKey& key) const {
+  return !slots_.empty() && slots_[place_of(key, hash_of_key(key))].object;
+}
+
+void ObjectIndex::reserve(size_t objects) {
+  const size_t size = std::bit_ceil(2 * objects + 2);
+  if (size <= slots_.size()) return;
+  const std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(size));
+  for (const Slot& slot : old)
+    if (slot.object) slots_[place_of(slot.object->key, slot.hash)] = slot;
+}
 
 LoadedConfig load_config(std::span<const ConfigFile> files, std::span<const OptionField> option_fields,
                          const KustomizePatches& patches_before) {

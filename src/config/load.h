@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "config/diagnostics.h"
@@ -86,9 +85,27 @@ struct ObjectKeyHash {
 struct ObjectKeyEqual {
   bool operator()(const ObjectKey* a, const ObjectKey* b) const { return *a == *b; }
 };
-using ObjectKeySet = std::unordered_set<const ObjectKey*, ObjectKeyHash, ObjectKeyEqual>;
 template <class T>
 using ObjectKeyMap = std::unordered_map<const ObjectKey*, T, ObjectKeyHash, ObjectKeyEqual>;
+
+// Objects by their keys, in one piece of memory: it is made anew at every load. They must outlive it.
+class ObjectIndex {
+ public:
+  // The object itself, or the one that was there with its key.
+  const ConfigObject* insert(const ConfigObject* object);
+  bool contains(const ObjectKey& key) const;
+  void reserve(size_t objects);
+
+ private:
+  size_t place_of(const ObjectKey& key, size_t hash) const;
+
+  struct Slot {
+    size_t hash = 0;
+    const ConfigObject* object = nullptr;
+  };
+  std::vector<Slot> slots_;  // a power of two, at most half full; open addressing
+  size_t count_ = 0;
+};
 
 // Files that are patches for Kustomize, by the kustomization that names them.
 using KustomizePatches = std::map<std::string, std::set<std::string>>;
@@ -106,6 +123,7 @@ struct LoadedConfig {
   std::vector<PolicyGap> gaps;  // what may be an EgressPolicy and could not be understood
   KustomizePatches patches;
   Diagnostics diagnostics;
+  ObjectIndex index;  // of `objects`; they are in `files`, too
   // One for each file given; null for one that could not be parsed or is a patch.
   std::vector<std::shared_ptr<const ParsedFile>> files;
 };

@@ -32,6 +32,7 @@ std::string short_name(const ConfigObject& object) {
 // Two of them, or one with itself.
 bool shares_a_domain(std::span<const ConfigObjectPtr> services) {
   DomainMap claimed;
+  claimed.reserve(services.size());
   for (const ConfigObjectPtr& service : services)
     if (const auto& host = service->as<VirtualService>()->virtual_host)
       for (const std::string& domain : host->domains)

@@ -64,9 +64,9 @@ struct HostSlot {
   HostUnitPtr newest;
   HostUnitPtr last_good;  // while the newest cannot serve
   RunNumber last_good_of = 0;
-  // The version that is noted as the one that was served last; only to be compared.
-  const ConfigObject* noted = nullptr;
-  RunNumber seen = 0;  // the last run that had it
+  ConfigObjectPtr service;  // the version that was met last
+  bool is_noted = false;    // as the one that was served last
+  RunNumber seen = 0;       // the last run that had it
 };
 
 }  // namespace sluice

@@ -381,7 +381,7 @@ void Translating::check_unserved() {
   for (const ConfigObjectPtr& service : world_.all("VirtualService")) {
     const bool is_meant = !only_ || service.get() == only_;
     if (is_meant && !done_.contains(service.get()) && has_host(*service))
-      tell(*service, newest_unit(slot_of(service->key), *service));
+      tell(*service, newest_unit(slot_of(service), *service));
   }
 }
 
@@ -609,7 +609,7 @@ ObjectReport Translator::try_out(ConfigObjectPtr object) {
 }
 
 void Translator::forget_units() {
-  for (auto& [gateway, units] : units_) units.hosts.clear();
+  for (auto& [gateway, units] : units_) units = {.context = std::move(units.context)};
 }
 
 }  // namespace sluice

@@ -102,6 +102,9 @@ class Translator {
   struct GatewayUnits {
     GatewayContext context;
     std::unordered_map<ObjectKey, HostSlot, KeyHash> hosts;  // by VirtualService
+    std::vector<HostSlot*> order;                            // as the last run met them; and as this one does
+    std::vector<HostSlot*> order_now;
+    size_t next = 0;  // of `order`, where this run meets the same
     RunNumber seen = 0;
   };
 
@@ -113,6 +116,7 @@ class Translator {
   World world_;
   std::vector<PolicyGap> gaps_;  // as given last
   Inputs inputs_;
+  size_t inputs_swept_ = 0;                  // how many were left
   std::map<ObjectKey, GatewayUnits> units_;  // by Gateway; those that no Gateway selects under no name
   std::map<ObjectKey, std::vector<ConfigObjectPtr>> policies_;  // EgressPolicies by target
   std::map<ObjectKey, PolicyGap> gap_for_;                      // as the last run found them; see Translating

@@ -13,6 +13,8 @@ using kinds::VirtualService;
 
 namespace {
 
+constexpr size_t kInputsASweep = 1000;
+
 std::string host_name(const ObjectKey& service) {
   std::string name = service.ns + "_" + service.name;
   std::ranges::replace(name, '.', '_');
@@ -90,7 +92,7 @@ Result<std::vector<VirtualHostPtr>> Translating::build_hosts(const ConfigObject&
     const bool serves = next != serving.end() && (*next == service || (*next)->key == service->key);
     const ConfigObjectPtr* version = serves ? &*next++ : nullptr;
     if (only_ && only_->key != service->key) continue;
-    VirtualHostPtr host = version ? host_or_last_good(*version) : nullptr;
+    VirtualHostPtr host = version ? host_or_last_good(*version, *version == service) : nullptr;
     if (host)
       hosts.push_back(std::move(host));
     else
@@ -167,6 +169,8 @@ void Translating::enter(const ObjectKey& gateway, Translator::GatewayContext con
   units_ = trial_ ? &trial_units_ : &t_.units_[gateway];
   if (trial_) return trial_units_.hosts.clear();
   units_->seen = t_.run_;
+  units_->next = 0;
+  units_->order_now.clear();
   if (units_->context == context) return;
   units_->context = std::move(context);
   t_.inputs_.note_change(Inputs::What::gateway, gateway, t_.run_);
@@ -175,9 +179,14 @@ void Translating::enter(const ObjectKey& gateway, Translator::GatewayContext con
 // What this run did not meet is gone.
 void Translating::leave_units() {
   std::erase_if(t_.units_, [this](const auto& entry) { return entry.second.seen != t_.run_; });
-  for (auto& [key, units] : t_.units_)
-    std::erase_if(units.hosts, [this](const auto& entry) { return entry.second.seen != t_.run_; });
+  for (auto& [key, units] : t_.units_) {
+    units.order.swap(units.order_now);
+    if (units.hosts.size() > units.order.size())
+      std::erase_if(units.hosts, [this](const auto& entry) { return entry.second.seen != t_.run_; });
+  }
+  if (t_.inputs_.size() < 2 * t_.inputs_swept_ + kInputsASweep) return;
   t_.inputs_.forget_unused();
+  t_.inputs_swept_ = t_.inputs_.size();
 }
 
 void Translating::depend_on(Inputs::What what, const ObjectKey& key) {
@@ -186,16 +195,25 @@ void Translating::depend_on(Inputs::What what, const ObjectKey& key) {
   if (std::ranges::find(unit_->inputs, input) == unit_->inputs.end()) unit_->inputs.push_back(std::move(input));
 }
 
-HostSlot& Translating::slot_of(const ObjectKey& service) {
-  HostSlot& slot = units_->hosts[service];
-  slot.seen = t_.run_;
-  return slot;
+// Nearly always the next one of the run before.
+HostSlot& Translating::slot_of(const ConfigObjectPtr& service) {
+  HostSlot* slot = units_->next < units_->order.size() ? units_->order[units_->next] : nullptr;
+  if (slot && slot->service == service) {
+    ++units_->next;
+  } else {
+    slot = &units_->hosts[service->key];
+    if (std::exchange(slot->service, service) != service) slot->is_noted = false;
+    const auto at =
+        std::ranges::find(units_->order.begin() + static_cast<ptrdiff_t>(units_->next), units_->order.end(), slot);
+    if (at != units_->order.end()) units_->next = static_cast<size_t>(at - units_->order.begin()) + 1;
+  }
+  if (std::exchange(slot->seen, t_.run_) != t_.run_) units_->order_now.push_back(slot);
+  return *slot;
 }
 
-VirtualHostPtr Translating::host_or_last_good(const ConfigObjectPtr& service) {
-  HostSlot& slot = slot_of(service->key);
-  if (find(service->key.kind, service->key.ns, service->key.name) != service.get())
-    return last_good(slot, service->key);
+VirtualHostPtr Translating::host_or_last_good(const ConfigObjectPtr& service, bool is_newest) {
+  HostSlot& slot = slot_of(service);
+  if (!is_newest) return last_good(slot, service->key);
   if (!has_host(*service)) return nullptr;
   const HostUnit& unit = newest_unit(slot, *service);
   tell(*service, unit);
@@ -227,7 +245,7 @@ VirtualHostPtr Translating::last_good(HostSlot& slot, const ObjectKey& key) {
 const HostUnit& Translating::newest_unit(HostSlot& slot, const ConfigObject& service) {
   if (!slot.newest || !slot.newest->is_still_true(service)) {
     slot.newest = compile(service, nullptr);
-    slot.noted = nullptr;
+    slot.is_noted = false;
   }
   return *slot.newest;
 }
@@ -283,9 +301,8 @@ void Translating::use(const HostUnit& unit) {
 }
 
 void Translating::note_served(HostSlot& slot, const ConfigObjectPtr& service, const HostUnit& unit) {
-  if (trial_ || slot.noted == service.get()) return;
+  if (trial_ || std::exchange(slot.is_noted, true)) return;
   served_.push_back({service->key, {.object = service, .secrets = unit.secrets}});
-  slot.noted = service.get();
 }
 
 VirtualHostPtr Translating::build_host(const ConfigObject& service, ObjectReport& report) {

@@ -82,8 +82,8 @@ class Translating {
   void enter(const ObjectKey& gateway, Translator::GatewayContext context);
   void leave_units();
   bool has_host(const ConfigObject& service);
-  HostSlot& slot_of(const ObjectKey& service);
-  VirtualHostPtr host_or_last_good(const ConfigObjectPtr& service);
+  HostSlot& slot_of(const ConfigObjectPtr& service);
+  VirtualHostPtr host_or_last_good(const ConfigObjectPtr& service, bool is_newest);
   VirtualHostPtr last_good(HostSlot& slot, const ObjectKey& key);
   const HostUnit& newest_unit(HostSlot& slot, const ConfigObject& service);
   HostUnitPtr compile(const ConfigObject& service, const Secrets* kept);

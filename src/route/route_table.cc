@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/strings.h"
@@ -42,7 +43,7 @@ bool same(std::string_view domain, std::string_view text) {
 
 bool DomainMap::add(std::string_view domain, uint32_t value) {
   if (find(domain) != kNone) return false;
-  if ((count_ + 1) * 2 > slots_.size()) grow();
+  if ((count_ + 1) * 2 > slots_.size()) resize(std::max<size_t>(8, slots_.size() * 2));
   const uint64_t hash = hash_ignoring_case(domain);
   size_t at = hash & (slots_.size() - 1);
   while (slots_[at].value != kNone) at = (at + 1) & (slots_.size() - 1);
@@ -52,8 +53,12 @@ bool DomainMap::add(std::string_view domain, uint32_t value) {
   return true;
 }
 
-void DomainMap::grow() {
-  std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(std::max<size_t>(8, slots_.size() * 2)));
+void DomainMap::reserve(size_t domains) {
+  if (const size_t slots = std::bit_ceil(2 * domains + 2); slots > slots_.size()) resize(slots);
+}
+
+void DomainMap::resize(size_t slots) {
+  const std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(slots));
   for (const Slot& slot : old) {
     if (slot.value == kNone) continue;
     size_t at = slot.hash & (slots_.size() - 1);
@@ -80,6 +85,7 @@ void VirtualHostEntry::add(std::unique_ptr<const RouteEntry> route) {
 Result<std::unique_ptr<const RouteTable>> RouteTable::create(std::vector<VirtualHostPtr> hosts) {
   std::unique_ptr<RouteTable> out(new RouteTable);
   out->hosts_ = std::move(hosts);
+  out->exact_.reserve(out->hosts_.size());  // most hosts have one
   for (uint32_t i = 0; i < out->hosts_.size(); ++i)
     for (const std::string& domain : out->hosts_[i]->domains)
       if (!out->add_domain(domain, i))

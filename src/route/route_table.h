@@ -32,6 +32,7 @@ using VirtualHostPtr = std::shared_ptr<const VirtualHostEntry>;
 // Texts without case, found by a hash of bytes that are lower-cased on the way.
 class DomainMap {
  public:
+  void reserve(size_t domains);
   // false when the domain is there already. The text must outlive the map.
   bool add(std::string_view domain, uint32_t value);
   static constexpr uint32_t kNone = UINT32_MAX;
@@ -45,7 +46,7 @@ class DomainMap {
     uint32_t value = kNone;
     std::string_view domain;
   };
-  void grow();
+  void resize(size_t slots);
 
   std::vector<Slot> slots_;  // a power of two; open addressing
   size_t count_ = 0;

@@ -125,9 +125,7 @@ bool ConfigFolder::load(FolderScan scan, WallTime now) {
   loaded_once_ = true;
   tell_missing(scan);
   const std::vector<ConfigFile> files = files_to_load(scan.files, known_);
-  NotInForce::Found found{.config = load_config(files, option_fields_, patches_), .keys = {}, .unknown = {}};
-  found.keys.reserve(found.config.objects.size());
-  for (const ConfigObjectPtr& object : found.config.objects) found.keys.insert(&object->key);
+  NotInForce::Found found{.config = load_config(files, option_fields_, patches_), .unseen = {}, .unknown = {}};
   diagnostics_ = std::move(found.config.diagnostics);
   patches_ = std::move(found.config.patches);
   known_.take(scan, found.config, diagnostics_);
@@ -163,8 +161,8 @@ void ConfigFolder::take_in(const NotInForce::Found& found, WallTime now) {
       if (!in_force || in_force->config != object) store_.put(object, creation_of(*object, now));
     }
   }
-  for (const StoredObject* object : store_.list())
-    if (!found.keys.contains(&object->key) && !not_in_force_.why_kept(object->key)) forget(ObjectKey(object->key));
+  for (const ObjectKey& key : found.unseen)
+    if (!not_in_force_.why_kept(key)) forget(key);
 }
 
 void ConfigFolder::forget(const ObjectKey& key) {

@@ -121,7 +121,7 @@ bool KnownFiles::is_unread(const std::string& path) const {
 }
 
 bool KnownFiles::holds_its_place(const std::string& path) const {
-  if (!any_broken_ && unlisted_.empty()) return false;
+  if (!any_holds_its_place()) return false;
   if (const KnownFile* file = find(path)) return !file->broken.empty();
   return is_unlisted(path);
 }

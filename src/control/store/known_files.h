@@ -70,6 +70,7 @@ class KnownFiles {
   bool is_unread(const std::string& path) const;
   // Likewise, without paths that are gone: a copy that is read elsewhere is what they held, moved.
   bool holds_its_place(const std::string& path) const;
+  bool any_holds_its_place() const { return any_broken_ || !unlisted_.empty(); }
   bool is_unlisted(const std::string& path) const;
   // Why an object of the file that is in no document of it may be there all the same: the file cannot be read, or has
   // a document of which nobody knows what object it is. "" where it is gone.

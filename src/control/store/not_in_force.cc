@@ -67,19 +67,18 @@ const std::string* NotInForce::why_kept(const ObjectKey& key) const {
 }
 
 void NotInForce::note_kept(Found& found, const Diagnostics& diagnostics) {
+  std::vector<const StoredObject*> to_look_at;  // what is in no document, or may be in another as well
+  const bool any_holds_its_place = files_.any_holds_its_place();
+  for (const StoredObject* object : store_.list()) {
+    const bool is_seen = found.config.index.contains(object->key);
+    if (!is_seen) found.unseen.push_back(object->key);
+    if (!is_seen || (any_holds_its_place && files_.holds_its_place(home_of(*object)))) to_look_at.push_back(object);
+  }
   look_for_names(found);
   const Idle idle(found.config);
   kept_.clear();
   rejected_.clear();
-  for (const StoredObject* object : store_.list()) {
-    const std::string& home = home_of(*object);
-    if (found.keys.contains(&object->key) && !files_.holds_its_place(home)) continue;
-    std::string why = why_it_stays(*object, found, idle);
-    if (why.empty()) continue;
-    // All of a path that is away, or of a folder that cannot be listed, is told once, by the path.
-    if (files_.find(home) || !files_.is_unread(home)) rejected_.emplace(object->key, why);
-    kept_.emplace(object->key, std::move(why));
-  }
+  for (const StoredObject* object : to_look_at) note_kept(*object, found, idle);
   for (const ConfigObjectPtr& object : found.config.objects)
     if (object->rejected) rejected_[object->key].clear();
   for (const Diagnostic& one : diagnostics.all()) {
@@ -90,11 +89,19 @@ void NotInForce::note_kept(Found& found, const Diagnostics& diagnostics) {
   }
 }
 
+void NotInForce::note_kept(const StoredObject& object, Found& found, const Idle& idle) {
+  std::string why = why_it_stays(object, found, idle);
+  if (why.empty()) return;
+  const std::string& home = home_of(object);
+  // All of a path that is away, or of a folder that cannot be listed, is told once, by the path.
+  if (files_.find(home) || !files_.is_unread(home)) rejected_.emplace(object.key, why);
+  kept_.emplace(object.key, std::move(why));
+}
+
 // Every name that may be asked for, so that each text is gone over once.
 void NotInForce::look_for_names(Found& found) const {
   std::unordered_set<std::string_view> names;
-  for (const StoredObject* object : store_.list())
-    if (!found.keys.contains(&object->key)) names.insert(object->key.name);
+  for (const ObjectKey& key : found.unseen) names.insert(key.name);
   for (const PolicyGap& gap : gaps_)
     if (!gap.name.empty()) names.insert(gap.name);
   for (const auto* objects : {&bad_objects_, &surplus_})
@@ -141,7 +148,7 @@ void NotInForce::keep_documents(std::vector<ConfigObjectPtr> before, std::vector
     if (seen.contains({object->key, object->file})) continue;
     const bool is_unread = files_.is_unread(object->file);
     const bool may_be_elsewhere =
-        !found.keys.contains(&object->key) && std::ranges::any_of(words_of(*object), [&](std::string_view word) {
+        !found.config.index.contains(object->key) && std::ranges::any_of(words_of(*object), [&](std::string_view word) {
           return found.unknown.holder_of(word) != nullptr;
         });
     if (is_unread || may_be_elsewhere) now.push_back(std::move(object));

@@ -18,7 +18,7 @@ class NotInForce {
   // What one load found.
   struct Found {
     LoadedConfig config;
-    ObjectKeySet keys;  // of its objects
+    std::vector<ObjectKey> unseen;  // in force, and not among its objects; note_kept() finds them
     Unknown unknown;
   };
 
@@ -43,8 +43,9 @@ class NotInForce {
   const std::vector<PolicyGap>& gaps() const { return gaps_; }
 
  private:
-  void look_for_names(Found& found) const;
   class Idle;
+  void look_for_names(Found& found) const;
+  void note_kept(const StoredObject& object, Found& found, const Idle& idle);
   std::string why_it_stays(const StoredObject& object, Found& found, const Idle& idle) const;
   void note_gaps(Found& found);
   void drop_closed_gaps();
