@@ -159,7 +159,7 @@ Node FrozenNode::thaw() const {
 }
 
 bool operator==(const FrozenNode& a, const FrozenNode& b) {
-  return a.size_ == b.size_ && std::memcmp(a.bytes_.get(), b.bytes_.get(), a.size_) == 0;
+  return a.size_ == b.size_ && (a.size_ == 0 || std::memcmp(a.bytes_.get(), b.bytes_.get(), a.size_) == 0);
 }
 
 }  // namespace sluice

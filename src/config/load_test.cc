@@ -1,6 +1,7 @@
 #include "config/load.h"
 
 #include <chrono>
+#include <random>
 
 namespace sluice {
 namespace {
@@ -407,6 +408,77 @@ TEST(ReadObject, checks_a_body_of_the_api) {
   EXPECT_TRUE(object->rejected);
   EXPECT_EQ(diagnostics.all()[0].path, "spec.static.hosts[0].port");
   EXPECT_EQ(diagnostics.all()[0].sentence(), "port cannot be empty for host");
+}
+
+// All that a load tells, in words.
+std::string everything(const LoadedConfig& config) {
+  std::string out = config.diagnostics.to_string();
+  for (const auto* objects : {&config.objects, &config.surplus, &config.guesses})
+    for (const ConfigObjectPtr& object : *objects)
+      out += fmt::format("{} {} {} {} {} {:x}\n", object->file, object->key.to_string(), object->begin,
+                         object->rejected, object->error_line, object->hash);
+  for (const PolicyGap& gap : config.gaps) out += fmt::format("gap {} {} {}\n", gap.subject, gap.why, gap.second_copy);
+  for (const std::string& file : config.broken_files) out += "broken " + file + "\n";
+  for (const auto& [file, why] : config.files_with_nameless) out += fmt::format("nameless {} {}\n", file, why);
+  return out;
+}
+
+// What one file says does not depend on others, whatever they are: duplicates, patches, what is broken.
+TEST(Load, of_files_that_were_parsed_before_finds_what_it_finds_in_their_bytes) {
+  const std::string documents[] = {
+      gateway("a"),
+      gateway("b"),
+      gateway("a", "  bindPort: 9\n"),
+      gateway("a", "  ssl: true\n"),
+      "a: [\n",
+      "apiVersion: v1\nkind: List\nitems: {a: b}\n",
+      "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: d}\n",
+      "apiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: p}\nspec: {targetRefs: [{group: "
+      "gateway.solo.io, kind: Gateway, name: a}], rules: []}\n",
+      "apiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: p}\nspec: {targetRefs: [{group: "
+      "gateway.solo.io, kind: Gateway, name: b}], rules: []}\n",
+      "apiVersion: gateway.solo.io/v1\nkind: VirtualServic\nmetadata: {name: v}\nspec: {virtualHost: {domains: "
+      "[d]}}\n"};
+  std::mt19937 random(5);
+  std::map<std::string, std::pair<std::string, std::shared_ptr<const ParsedFile>>> known;
+  size_t reused = 0;
+  for (int round = 0; round < 300; ++round) {
+    const std::string changed = fmt::format("f{}.yaml", random() % 4);
+    std::string& text = known[changed].first;
+    text.clear();
+    for (uint32_t i = 0; i < 1 + random() % 3; ++i) text += "---\n" + documents[random() % std::size(documents)];
+    known[changed].second = nullptr;
+    if (round % 20 == 0)
+      known["kustomization.yaml"] = {random() % 2 ? "patches: [{path: f1.yaml}]\n" : "resources: []\n", nullptr};
+    std::vector<ConfigFile> whole, kept;
+    for (const auto& [path, file] : known) {
+      whole.push_back({.path = path, .bytes = file.first});
+      const bool is_kustomization = path == "kustomization.yaml";
+      const auto parsed = is_kustomization ? nullptr : file.second;
+      kept.push_back({.path = path, .bytes = parsed ? "" : file.first, .size = file.first.size(), .parsed = parsed});
+      reused += parsed != nullptr;
+    }
+    const LoadedConfig again = load(kept);
+    ASSERT_EQ(everything(again), everything(load(whole))) << "round " << round;
+    for (size_t i = 0; i < kept.size(); ++i) known[kept[i].path].second = again.files[i];
+  }
+  EXPECT_GT(reused, 300U);
+}
+
+TEST(ObjectIndex, finds_objects_by_their_keys) {
+  std::vector<ConfigObjectPtr> objects;
+  ObjectIndex index;
+  EXPECT_FALSE(index.contains({}));
+  for (int i = 0; i < 1000; ++i) {
+    auto object = std::make_shared<ConfigObject>();
+    object->key = {"Upstream", "ns", fmt::to_string(i)};
+    EXPECT_EQ(index.insert(object.get()), object.get());
+    objects.push_back(std::move(object));
+  }
+  const ConfigObject second = *objects[7];
+  EXPECT_EQ(index.insert(&second), objects[7].get());
+  for (const ConfigObjectPtr& object : objects) EXPECT_TRUE(index.contains(object->key));
+  EXPECT_FALSE(index.contains({"Upstream", "other", "7"}));
 }
 
 }  // namespace

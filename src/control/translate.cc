@@ -610,6 +610,9 @@ ObjectReport Translator::try_out(ConfigObjectPtr object) {
 
 void Translator::forget_units() {
   for (auto& [gateway, units] : units_) units = {.context = std::move(units.context)};
+  static_clusters_.reset();
+  egress_.reset();
+  suggested_.clear();
 }
 
 }  // namespace sluice

@@ -178,13 +178,13 @@ void Translating::enter(const ObjectKey& gateway, Translator::GatewayContext con
 
 // What this run did not meet is gone.
 void Translating::leave_units() {
-  std::erase_if(t_.units_, [this](const auto& entry) { return entry.second.seen != t_.run_; });
+  size_t gone = std::erase_if(t_.units_, [this](const auto& entry) { return entry.second.seen != t_.run_; });
   for (auto& [key, units] : t_.units_) {
     units.order.swap(units.order_now);
     if (units.hosts.size() > units.order.size())
-      std::erase_if(units.hosts, [this](const auto& entry) { return entry.second.seen != t_.run_; });
+      gone += std::erase_if(units.hosts, [this](const auto& entry) { return entry.second.seen != t_.run_; });
   }
-  if (t_.inputs_.size() < 2 * t_.inputs_swept_ + kInputsASweep) return;
+  if (gone == 0 && t_.inputs_.size() < 2 * t_.inputs_swept_ + kInputsASweep) return;
   t_.inputs_.forget_unused();
   t_.inputs_swept_ = t_.inputs_.size();
 }

@@ -9,7 +9,6 @@
 #include <set>
 
 #include "base/strings.h"
-#include "base/time.h"
 #include "config/load.h"
 #include "control/store/file_write.h"
 
@@ -158,7 +157,8 @@ std::optional<FileStamp> stamp_of(const std::string& path) {
 
 class Scanner {
  public:
-  explicit Scanner(const FindReadBefore& read_before) : read_before_(read_before) {}
+  Scanner(const FindReadBefore& read_before, WallTime now)
+      : read_before_(read_before), began_(now.time_since_epoch().count()) {}
 
   void add(const std::string& path) {
     if (!seen_.insert(path).second) return;
@@ -228,7 +228,7 @@ class Scanner {
   static constexpr Nanos kCoarsestClock = 3s;  // of file systems: FAT has two seconds
 
   const FindReadBefore& read_before_;
-  const int64_t began_ = wall_now().time_since_epoch().count();
+  const int64_t began_;
   FolderScan scan_;
   std::set<std::string> seen_;
   bool too_many_ = false;
@@ -258,8 +258,8 @@ ConfigFolders config_folders(const std::vector<std::string>& paths) {
   return folders;
 }
 
-FolderScan scan_folders(const std::vector<std::string>& paths, const FindReadBefore& read_before) {
-  Scanner scanner(read_before);
+FolderScan scan_folders(const std::vector<std::string>& paths, const FindReadBefore& read_before, WallTime now) {
+  Scanner scanner(read_before, now);
   for (const std::string& path : paths) {
     std::error_code error;
     const fs::file_status status = fs::status(path, error);

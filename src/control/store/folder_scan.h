@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/time.h"
+
 namespace sluice {
 
 // What the system tells of a file without its being read. Where it is the same, so are the bytes, unless somebody wrote
@@ -74,7 +76,8 @@ struct ConfigFolders {
 };
 ConfigFolders config_folders(const std::vector<std::string>& paths);
 // Files that were read before and did not change are not read again.
-FolderScan scan_folders(const std::vector<std::string>& paths, const FindReadBefore& read_before = {});
+FolderScan scan_folders(const std::vector<std::string>& paths, const FindReadBefore& read_before = {},
+                        WallTime now = wall_now());
 
 bool is_folder(const std::string& path);
 bool exists(const std::string& path);
