@@ -312,6 +312,7 @@ void ConfigFolder::take_in_written(std::span<const Written> written, WallTime no
   }
   const LoadedConfig loaded = load_config(files, option_fields_);
   known_.add_documents(loaded);
+  for (size_t i = 0; i < files.size(); ++i) known_.put_parsed(files[i].path, loaded.files[i]);
 
   Diagnostics others;
   for (const Diagnostic& one : diagnostics_.all())

@@ -57,6 +57,9 @@ class KnownFiles {
   const KnownFile* find(const std::string& path) const;
   // A file as it was written by us.
   void put(const std::string& path, std::string hash);
+  void put_parsed(const std::string& path, std::shared_ptr<const ParsedFile> parsed) {
+    files_[path].parsed = std::move(parsed);
+  }
   void erase(const std::string& path) { files_.erase(path); }
   void add_documents(const LoadedConfig& loaded);
 
