@@ -235,3 +235,43 @@ class Crashes(Case):
         for file in gateway.folder.glob("*.yaml"):
             if file.name.startswith("virtualservice."):
                 self.assertIn("directResponseAction", file.read_text(), f"kill {kill}: {file.name} is cut")
+
+
+class Units(Case):
+    ONE = "/apis/gateway.solo.io/v1/namespaces/gloo-system/virtualservices/host7"
+    PATCH = [("Content-Type", "application/merge-patch+json")]
+
+    @staticmethod
+    def service(number, body):
+        return configs.virtual_service(f"- matchers: [{{prefix: /}}]\n  directResponseAction: {{status: 200, body: \"{body}\"}}",
+                                       domains=f"[h{number}.test]", name=f"host{number}")
+
+    def test_a_change_compiles_the_object_that_changed_alone(self):
+        hosts = 300
+        gateway = self.use(Gateway({"all.yaml": "---\n".join(self.service(n, f"old {n}") for n in range(hosts)),
+                                    "one.yaml": self.service(hosts, "old")}, workers=2))
+        compiled = lambda: gateway.metric("^sluice_objects_compiled_total")
+        says = lambda number: gateway.fetch("/", host=f"h{number}.test").text()
+        self.assertEqual(compiled(), hosts + 1)
+        gateway.write("one.yaml", self.service(hosts, "new"))
+        until(lambda: says(hosts) == "new", "the change")
+        self.assertEqual(compiled(), hosts + 2)
+
+        # One of many in its file, by the API: a trial and the write.
+        def patch(body, query=""):
+            routes = [{"matchers": [{"prefix": "/"}], "directResponseAction": {"status": 200, "body": body}}]
+            return gateway.api(self.ONE + query, "PATCH", self.PATCH,
+                               json.dumps({"spec": {"virtualHost": {"routes": routes}}}).encode()).status
+        self.assertEqual(patch("tried", "?dryRun=All"), 200)
+        self.assertEqual(compiled(), hosts + 2, "a trial is not counted")
+        self.assertEqual(says(7), "old 7")
+        self.assertEqual(patch("patched"), 200)
+        until(lambda: says(7) == "patched", "the patch")
+        self.assertEqual(compiled(), hosts + 3)
+        self.assertEqual(says(8), "old 8")
+
+        # An object whose lines moved says what it said.
+        gateway.write("all.yaml", "# a comment\n" + (gateway.folder / "all.yaml").read_text().replace("old 9\"", "new 9\""))
+        until(lambda: says(9) == "new 9", "the edit")
+        self.assertEqual(compiled(), hosts + 4)
+        self.assertEqual(says(7), "patched")
