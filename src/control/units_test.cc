@@ -357,8 +357,11 @@ class Edits {
         "", "", "headerManipulation: {responseHeadersToAdd: [{header: {key: x, value: '%NO%'}}]}",
         fmt::format("headerManipulation: {{requestHeadersToAdd: [{{headerSecretRef: {{name: {}, namespace: "
                     "gloo-system}}}}]}}",
-                    name("s", 2))};
-    return some[pick(4)];
+                    name("s", 2)),
+        fmt::format("jwt: {{providers: {{p: {{jwks: {{remote: {{url: 'http://id.test/keys', upstreamRef: {{name: {}, "
+                    "namespace: gloo-system}}}}}}}}}}}}",
+                    name("u", 5))};
+    return some[pick(5)];
   }
 
   std::mt19937 random_;
