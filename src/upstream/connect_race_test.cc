@@ -39,6 +39,8 @@ class SlowStream final : public Stream {
   size_t buffered_bytes() const override { return pair_.upstream->buffered_bytes(); }
   Attempt try_read(std::span<char> into) override { return pair_.upstream->try_read(into); }
   Task<size_t> read(std::span<char> into, SteadyTime deadline) override { return pair_.upstream->read(into, deadline); }
+  Task<void> readable(SteadyTime deadline) override { return pair_.upstream->readable(deadline); }
+  Side side() const override { return Side::upstream; }
   void when_readable(Waiter* waiter) override { pair_.upstream->when_readable(waiter); }
   bool is_silent() override { return pair_.upstream->is_silent(); }
   Attempt try_write(std::span<const iovec> parts) override { return pair_.upstream->try_write(parts); }
