@@ -10,7 +10,8 @@ TEST(Descriptors, add_up_to_no_more_than_there_are) {
   for (const size_t total : {64UL, 256UL, 1024UL, 4096UL, 65536UL, 1048576UL})
     for (const unsigned workers : {1U, 2U, 8U}) {
       const DescriptorShares shares = share_descriptors(total, workers);
-      EXPECT_LE(shares.rest + shares.dns + shares.pipes + shares.upstream + shares.downstream, total) << total << " " << workers;
+      EXPECT_LE(shares.rest + shares.dns + shares.pipes + shares.upstream + shares.downstream, total)
+          << total << " " << workers;
     }
 }
 
