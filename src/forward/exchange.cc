@@ -114,10 +114,9 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   ConnectRace* race_ = nullptr;            // while it connects
   std::vector<SocketAddress> connecting_;  // to one of these
   std::optional<Error> connect_error_;
-  // Of tries that were given up while the body was still being sent.
+  // Of tries that were given up while the body was still being sent. Their connections count no more.
   struct Retired {
-    std::unique_ptr<ConnectionPool::User> user;
-    std::unique_ptr<UpstreamConnection> connection;
+    std::unique_ptr<ClientSession> session;
     ClientStreamPtr stream;
   };
   std::vector<Retired> retired_;
@@ -155,9 +154,11 @@ void Forwarding::drop_connection() {
     cluster_.metrics.bytes_sent->add(static_cast<int64_t>(stream_->bytes_sent()));
     cluster_.metrics.bytes_received->add(static_cast<int64_t>(stream_->bytes_received()));
     if (stream_->sending()) {
-      // The sender of the body meets the end; both stay until it is gone.
+      // The sender of the body meets the end; both stay until it is gone. The connection itself is over, and leaves its
+      // place to the next try: where it had the last one that try would wait for its own request.
       stream_->reset({.kind = ErrorKind::reset, .message = "the try was given up", .side = Side::upstream});
-      retired_.push_back({std::make_unique<ConnectionPool::User>(*pool_), std::move(connection_), std::move(stream_)});
+      std::erase_if(retired_, [](const Retired& one) { return !one.stream->sending(); });
+      retired_.push_back({std::move(connection_->session), std::move(stream_)});
     }
     stream_.reset();
   }

@@ -22,6 +22,7 @@ ReplayBody::ReplayBody(Loop& loop, Body source, size_t bytes_max, BodyBudget* bu
 Body ReplayBody::begin(Arena& arena) {
   auto* reader = arena.make<Reader>(*this);
   present_ = reader;
+  came_.notify(loop_);  // earlier tries wait in vain
   return {reader, source_.length};
 }
 

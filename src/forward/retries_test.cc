@@ -73,7 +73,32 @@ struct World {
   Upstreams upstreams{loop};
 };
 
+// A body that its client sends later.
+class LateBody final : public BodyReader {
+ public:
+  explicit LateBody(Loop& loop) : loop_(loop) {}
+  void give(std::string text) {
+    text_ = std::move(text);
+    came_.notify(loop_);
+  }
+  Task<Chunk> read() override {
+    while (text_.empty()) {
+      auto waiting = came_.wait(loop_);
+      CO_TRY(co_await waiting);
+    }
+    co_return Chunk{{text_.data(), text_.size()}, true};
+  }
+
+ private:
+  Loop& loop_;
+  std::string text_;
+  Event came_;
+};
+
 struct Trip : UpstreamTrip {
+  Trip(World& w, BodyReader& body)
+      : UpstreamTrip(w.loop, w.upstreams, make_static_upstream(w.cluster),
+                     {.method = "POST", .rules = &w.rules, .reader = &body}) {}
   explicit Trip(World& w, std::string_view method = "GET", std::string_view body = {}, size_t body_buffer = 1 << 20)
       : UpstreamTrip(w.loop, w.upstreams, make_static_upstream(w.cluster),
                      {.method = method, .rules = &w.rules, .body = std::string(body), .body_buffer = body_buffer}) {}
@@ -180,6 +205,45 @@ TEST(Retries, come_after_perTryTimeout) {
   ASSERT_TRUE(in_vain.done());
   EXPECT_EQ(in_vain.response.status, 504);
   EXPECT_EQ(in_vain.info.details, "upstream_per_try_timeout");
+}
+
+// Every try is refused before the client has sent its body, which then comes.
+struct UploadThatWaits {
+  explicit UploadThatWaits(World& w) : world(w), trip(w, body) {}
+  void refuse(int times) {
+    for (int i = 0; i < times; ++i) ASSERT_TRUE(world.answer(kBusy)) << i;
+  }
+  World& world;
+  LateBody body{world.loop};
+  Trip trip;
+};
+
+TEST(Retries, of_an_upload_under_way_need_one_connection_alone) {
+  kinds::CircuitBreakers breakers;
+  breakers.max_connections = 1;
+  World world(1, breakers);
+  world.retry("5xx", 3);
+  UploadThatWaits upload(world);
+  upload.refuse(3);
+  upload.body.give("body");
+  ASSERT_TRUE(world.answer(kOk, "body"));
+  ASSERT_TRUE(upload.trip.done());
+  EXPECT_EQ(upload.trip.response.status, 200);
+  EXPECT_EQ(world.common->metrics.connections_active->value(), 1);
+}
+
+TEST(Retries, do_not_end_because_an_earlier_one_lost_the_body) {
+  World world(2);
+  world.retry("5xx", 9);
+  UploadThatWaits upload(world);
+  upload.refuse(2);
+  upload.body.give("body");
+  ASSERT_TRUE(world.asked("body"));  // and so the first two have met that it is theirs no more
+  settle(world.loop);
+  ASSERT_TRUE(world.answer(kBusy, "body"));
+  ASSERT_TRUE(world.answer(kOk, "body"));
+  ASSERT_TRUE(upload.trip.done());
+  EXPECT_EQ(upload.trip.response.status, 200);
 }
 
 TEST(Retries, come_after_a_connection_that_ended_without_an_answer) {

@@ -16,6 +16,7 @@ struct UpstreamTrip {
     const RouteRules* rules = nullptr;
     std::string body = {};
     size_t body_buffer = 1 << 20;
+    BodyReader* reader = nullptr;  // in place of the body
   };
 
   UpstreamTrip(Loop& on, Upstreams& upstreams, std::shared_ptr<const Filter> through, Asked what)
@@ -30,6 +31,7 @@ struct UpstreamTrip {
     if (!asked.body.empty()) {
       request.body = text_body(arena, asked.body);
     }
+    if (asked.reader) request.body = {asked.reader, {}};
     info.start = loop.now();
     runner.start(run());
   }

@@ -46,7 +46,7 @@ class ClientStream {
    public:
     // The last byte of the request has been given away; perhaps before send() is done.
     virtual void request_sent() = 0;
-    // The request's body could not be read to its end. The stream has been reset.
+    // The request's body could not be read to its end. The stream has been reset by that, not before.
     virtual void request_broke(Error why) = 0;
 
    protected:

@@ -139,6 +139,7 @@ void OneRequest::reset(Error why) {
   if (body_ && !body_->complete()) body_->break_off(why);  // F17: what lasts until the end must not look whole
   reset_ = std::move(why);
   stream_.abort();
+  may_send_.notify(loop());  // whoever waits to send a body need not
 }
 
 // --- sending ----------------------------------------------------------------------------------------------------
@@ -206,6 +207,7 @@ Task<void> OneRequest::send_rest(std::optional<Task<Chunk>> first, std::string_v
     auto waiting = may_send_.wait(loop(), loop().now() + kContinueWait);
     auto told = co_await waiting;
     if (!told && told.error().kind == ErrorKind::cancelled) co_return told;
+    if (reset_) co_return Status{};
   }
   for (TurnBudget budget(kPiecesATurn);;) {
     if (budget.spent(loop())) {
@@ -247,9 +249,10 @@ void OneRequest::request_ended() {
   owner_.request_sent();
 }
 
-// The client's body broke off: the upstream must not take what it has for the whole.
+// The client's body broke off: the upstream must not take what it has for the whole. A stream that was reset before has
+// told its owner enough: the body may have been taken from it for another try.
 void OneRequest::body_failed(Error error) {
-  if (error.kind == ErrorKind::cancelled) return;
+  if (error.kind == ErrorKind::cancelled || reset_) return;
   reset(error);
   owner_.request_broke(std::move(error));
 }
