@@ -79,6 +79,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   void tell_connected() const;
   void open_stream();
   void request_sent() override;
+  void arm_timeouts();
   void request_broke(Error why) override;
   void failed(Error error);
 
@@ -622,13 +623,19 @@ void Forwarding::open_stream() {
                                         .kept_from_trailers = request_.kept_from_trailers,
                                         .idle_max = idle_max()},
                                        *this, request_.arena, *request_.background);
+  // The client has sent all of it: this try's sending is the upstream's time, too.
+  if (request_sent_) arm_timeouts();
 }
 
 void Forwarding::request_sent() {
   if (!std::exchange(request_sent_, true)) request_.info.request_end = request_.loop.now();
   begin_timeout();
+  arm_timeouts();
+}
+
+void Forwarding::arm_timeouts() {
   if (deadline_ != SteadyTime::max()) timeout_timer_.arm(request_.loop, deadline_, on_timeout_);
-  if (policy_ && policy_->per_try_timeout() > 0s)
+  if (policy_ && policy_->per_try_timeout() > 0s && !try_timer_.armed())
     try_timer_.arm(request_.loop, later(request_.loop.now(), policy_->per_try_timeout()), on_try_timeout_);
 }
 
@@ -661,6 +668,7 @@ Response Forwarding::answered(const ClientResponse& answer) {
   cluster_.metrics.responses[answer.status / 100U - 1]->add();
 
   answered_ = true;
+  try_timer_.disarm();  // a response that has begun has the route's timeout alone, as Envoy has it
   Response response;
   response.status = answer.status;
   response.headers = answer.headers;
@@ -672,7 +680,6 @@ Response Forwarding::answered(const ClientResponse& answer) {
                         request_.arena.copy({digits, static_cast<size_t>(end - digits)}));
   if (answer.tunnel) {
     timeout_timer_.disarm();
-    try_timer_.disarm();
     place_ = request_.arena.copy(place_);  // a tunnel lets the snapshot go
     tunnel_.emplace(*answer.tunnel, answer.early_bytes);
     response.tunnel = &*tunnel_;

@@ -207,6 +207,20 @@ TEST(Retries, come_after_perTryTimeout) {
   EXPECT_EQ(in_vain.info.details, "upstream_per_try_timeout");
 }
 
+TEST(Retries, leave_a_response_that_has_begun_to_the_routes_timeout) {
+  World world(1);
+  world.retry("5xx", 1, 100ms);
+  Trip trip(world);
+  TestPeer* peer = world.asked();
+  ASSERT_TRUE(peer);
+  peer->say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe");
+  ASSERT_TRUE(trip.done());
+  world.loop.advance(200ms);
+  settle(world.loop);
+  EXPECT_EQ(world.common->metrics.per_try_timeouts->value(), 0);
+  EXPECT_EQ(trip.info.flags_text(), "-");
+}
+
 // Every try is refused before the client has sent its body, which then comes.
 struct UploadThatWaits {
   explicit UploadThatWaits(World& w) : world(w), trip(w, body) {}
@@ -244,6 +258,29 @@ TEST(Retries, do_not_end_because_an_earlier_one_lost_the_body) {
   ASSERT_TRUE(world.answer(kOk, "body"));
   ASSERT_TRUE(upload.trip.done());
   EXPECT_EQ(upload.trip.response.status, 200);
+}
+
+TEST(Retries, have_the_routes_timeout_while_they_send_what_the_client_has_sent) {
+  World world(2);
+  world.rules.timeout = 1s;
+  world.retry("5xx", 1);
+  const std::string body(16 << 20, 'x');
+  Trip trip(world, "POST", body, body.size());
+  turn_until(world.loop, [&] {
+    for (auto& upstream : world.upstreams_there)
+      for (TestPeer& peer : upstream->peers) peer.hears("\n");
+    return trip.info.request_end.has_value();
+  });
+  ASSERT_TRUE(world.answer(kBusy, "xxxxxxxx"));
+  ASSERT_TRUE(turn_until(world.loop, [&] {
+    world.loop.advance(1ms);  // the wait before the next try
+    return world.common->metrics.connections->value() == 2;
+  }));
+  settle(world.loop);  // the second host reads nothing
+  world.loop.advance(1s);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 504);
+  EXPECT_EQ(trip.info.details, "response_timeout");
 }
 
 TEST(Retries, come_after_a_connection_that_ended_without_an_answer) {
