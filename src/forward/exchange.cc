@@ -86,6 +86,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   Task<bool> go_again();
   RetryVerdict judge();
   bool may_retry();
+  void end_retrying();
   Task<void> wait(Nanos pause);
   Task<void> choose_next();
 
@@ -144,7 +145,7 @@ Forwarding::~Forwarding() {
   timeout_timer_.disarm();
   try_timer_.disarm();
   cluster_.metrics.requests_active->add(-1);
-  if (retrying_) cluster_.metrics.retries_active->add(-1);
+  end_retrying();
   if (answered_) cluster_.metrics.request_time->record_nanos((request_.loop.now() - request_.info.start).count());
   drop_connection();
 }
@@ -361,6 +362,10 @@ bool Forwarding::may_retry() {
   if (!cluster_.fits(*cluster_.metrics.retries_active, cluster_.retries_max)) return false;
   cluster_.metrics.retries_active->add(1);
   return retrying_ = true;
+}
+
+void Forwarding::end_retrying() {
+  if (std::exchange(retrying_, false)) cluster_.metrics.retries_active->add(-1);
 }
 
 // Whether there is to be another try; then it is prepared, and has been waited for.
@@ -668,6 +673,7 @@ Response Forwarding::answered(const ClientResponse& answer) {
   cluster_.metrics.responses[answer.status / 100U - 1]->add();
 
   answered_ = true;
+  end_retrying();       // or a tunnel would keep others from being tried again for days
   try_timer_.disarm();  // a response that has begun has the route's timeout alone, as Envoy has it
   Response response;
   response.status = answer.status;

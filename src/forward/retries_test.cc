@@ -324,6 +324,19 @@ TEST(Retries, are_no_more_than_the_cluster_may_have) {
   EXPECT_EQ(world.common->metrics.retry_overflow->value(), 1);
 }
 
+TEST(Retries, count_until_a_response_has_begun) {
+  World world(1);
+  world.retry("5xx");
+  Trip trip(world);
+  ASSERT_TRUE(world.answer(kBusy));
+  TestPeer* peer = world.asked();
+  ASSERT_TRUE(peer);
+  EXPECT_EQ(world.common->metrics.retries_active->value(), 1);
+  peer->say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe");
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(world.common->metrics.retries_active->value(), 0);
+}
+
 TEST(Retries, do_not_outlast_the_routes_timeout) {
   World world(2);
   world.rules.timeout = 1s;
