@@ -1,6 +1,7 @@
 #include "forward/exchange.h"
 
 #include <charconv>
+#include <list>
 
 #include "base/log.h"
 #include "base/strings.h"
@@ -111,6 +112,8 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   ReplayBody* replay_ = nullptr;  // where a body may have to be sent again
 
   std::unique_ptr<UpstreamConnection> connection_;
+  // Of a try that is not the first: however many there are, they take as much as one.
+  std::unique_ptr<Arena> try_arena_;
   ClientStreamPtr stream_;                 // on the connection
   bool fresh_ = false;                     // none that lay in a pool will do
   ConnectRace* race_ = nullptr;            // while it connects
@@ -118,10 +121,11 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   std::optional<Error> connect_error_;
   // Of tries that were given up while the body was still being sent. Their connections count no more.
   struct Retired {
+    std::unique_ptr<Arena> arena;
     std::unique_ptr<ClientSession> session;
     ClientStreamPtr stream;
   };
-  std::vector<Retired> retired_;
+  std::list<Retired> retired_;
 
   std::optional<Response> failure_;          // nothing to wait for any more
   SteadyTime deadline_ = SteadyTime::max();  // the route's timeout, counted from the end of the request
@@ -159,8 +163,8 @@ void Forwarding::drop_connection() {
       // The sender of the body meets the end; both stay until it is gone. The connection itself is over, and leaves its
       // place to the next try: where it had the last one that try would wait for its own request.
       stream_->reset({.kind = ErrorKind::reset, .message = "the try was given up", .side = Side::upstream});
-      std::erase_if(retired_, [](const Retired& one) { return !one.stream->sending(); });
-      retired_.push_back({std::move(connection_->session), std::move(stream_)});
+      retired_.remove_if([](const Retired& one) { return !one.stream->sending(); });
+      retired_.push_back({std::move(try_arena_), std::move(connection_->session), std::move(stream_)});
     }
     stream_.reset();
   }
@@ -383,6 +387,8 @@ Task<bool> Forwarding::go_again() {
     co_return false;
   }
   if (body_error_ || (replay_ && !replay_->can_begin_again())) co_return false;
+  // What comes after the route's timeout comes too late: what there is now is better than that.
+  if (later(request_.loop.now(), verdict.wait) >= deadline_) co_return false;
   if (!may_retry()) {
     metrics.retry_overflow->add();
     request_.info.set(ResponseFlag::upstream_overflow);
@@ -410,11 +416,6 @@ Task<void> Forwarding::wait(Nanos pause) {
     Event*& place;
   };
   const SteadyTime until = later(request_.loop.now(), pause);
-  if (deadline_ <= until) {
-    // What is left of the route's timeout is not enough; nobody waits for what cannot come.
-    fail_late();
-    co_return Status{};
-  }
   Event disturbed;
   const Waiting for_as_long_as_this_runs(pause_, disturbed);
   auto waiting = disturbed.wait(request_.loop, until);
@@ -477,6 +478,7 @@ Task<void> Forwarding::get_connection() {
     auto next = CO_TRY(co_await choosing);
     if (!next) co_return Status{};
     go_to(*std::move(next));
+    if (denied_) co_return Status{};
     if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1});
     if (connection_) co_return Status{};
   }
@@ -617,17 +619,19 @@ void Forwarding::learn_from(const ConnectRace& race) {
 void Forwarding::open_stream() {
   ++connection_->uses;
   const bool expects_continue = request_.expects_continue && !(replay_ && replay_->begun());
+  if (retries_.retries() > 0) try_arena_ = std::make_unique<Arena>();
+  Arena& arena = try_arena_ ? *try_arena_ : request_.arena;
   stream_ = connection_->session->open({.method = request_.method,
                                         .target = request_.path,
                                         .authority = request_.authority,
                                         .headers = request_.headers,
-                                        .body = replay_ ? replay_->begin(request_.arena) : request_.body,
+                                        .body = replay_ ? replay_->begin(arena) : request_.body,
                                         .expects_continue = expects_continue,
                                         .upgrade = request_.upgrade,
                                         .accepts_trailers = request_.accepts_trailers,
                                         .kept_from_trailers = request_.kept_from_trailers,
                                         .idle_max = idle_max()},
-                                       *this, request_.arena, *request_.background);
+                                       *this, arena, *request_.background);
   // The client has sent all of it: this try's sending is the upstream's time, too.
   if (request_sent_) arm_timeouts();
 }

@@ -1,6 +1,13 @@
 #include "forward/replay_body.h"
 
+#include <algorithm>
+
 namespace sluice {
+namespace {
+
+constexpr size_t kPieceMin = 4096;
+
+}  // namespace
 
 class ReplayBody::Reader final : public BodyReader {
  public:
@@ -8,7 +15,8 @@ class ReplayBody::Reader final : public BodyReader {
   Task<Chunk> read() override { return body_.next(*this); }
   const Headers* trailers() const override { return body_.source_.reader->trailers(); }
 
-  size_t at = 0;  // the piece that is next
+  size_t at = 0;      // the piece that is next,
+  size_t offset = 0;  // from here on
 
  private:
   ReplayBody& body_;
@@ -26,39 +34,75 @@ Body ReplayBody::begin(Arena& arena) {
   return {reader, source_.length};
 }
 
-// Whoever reads from the source does it for whichever try is the present one when the bytes come: they are kept, and
-// that one takes them from there.
+// What has been handed out and will not be wanted again.
+void ReplayBody::forget_before(Reader& reader) {
+  pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<long>(reader.at));
+  reader.at = 0;
+  share_.reset();
+}
+
+// Nothing: it has to be read first.
+std::optional<Result<Chunk>> ReplayBody::at_hand(Reader& reader) {
+  if (&reader != present_) return fail(ErrorKind::reset, "another try has begun", Side::upstream);
+  if (dropped_) forget_before(reader);
+  for (; reader.at < pieces_.size(); ++reader.at, reader.offset = 0) {
+    std::string& piece = pieces_[reader.at];
+    const bool is_last = reader.at + 1 == pieces_.size();
+    if (reader.offset < piece.size()) {
+      const std::span<char> bytes = std::span(piece).subspan(reader.offset);
+      reader.offset = piece.size();
+      return Chunk{bytes, ended_ && is_last};
+    }
+    if (is_last) break;  // it may still grow
+  }
+  if (error_) return std::unexpected(*error_);
+  if (ended_) return Chunk{{}, true};
+  return std::nullopt;
+}
+
+// Pieces never move: whoever writes one may still do so while it grows. Many small reads share one.
+void ReplayBody::keep(Result<Chunk> read) {
+  if (!read) {
+    error_ = std::move(read).error();
+    return;
+  }
+  const std::string_view bytes(read->bytes.data(), read->bytes.size());
+  ended_ = read->last;
+  bytes_ += bytes.size();
+  if (!dropped_ && (bytes_ > bytes_max_ || (share_ && !share_->covers(bytes_)))) dropped_ = true;
+  if (bytes.empty()) return;
+  if (pieces_.empty() || pieces_.back().capacity() - pieces_.back().size() < bytes.size())
+    pieces_.emplace_back().reserve(std::max(bytes.size(), kPieceMin));
+  pieces_.back().append(bytes);
+}
+
 Task<Chunk> ReplayBody::next(Reader& reader) {
   begun_ = true;
+  if (auto chunk = at_hand(reader)) return *std::move(chunk);
+  if (reading_) return read_on(reader, std::nullopt);
+  auto reading = source_.reader->read();
+  if (!reading.ready()) return read_on(reader, std::move(reading));
+  keep(reading.take());
+  return *at_hand(reader);
+}
+
+// Whoever reads from the source does it for whichever try is the present one when the bytes come: they are kept, and
+// that one takes them from there.
+Task<Chunk> ReplayBody::read_on(Reader& reader, std::optional<Task<Chunk>> reading) {
   for (;;) {
-    if (&reader != present_) co_return fail(ErrorKind::reset, "another try has begun", Side::upstream);
-    if (dropped_ && reader.at > 0) {  // what has been handed out will not be wanted again
-      pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<long>(reader.at));
-      reader.at = 0;
-    }
-    if (reader.at < pieces_.size()) {
-      std::string& piece = pieces_[reader.at++];
-      co_return Chunk{{piece.data(), piece.size()}, ended_ && reader.at == pieces_.size()};
-    }
-    if (error_) co_return std::unexpected(*error_);
-    if (reading_) {
+    if (reading) {
+      reading_ = true;
+      auto read = co_await *reading;
+      reading_ = false;
+      reading.reset();
+      keep(std::move(read));
+      came_.notify(loop_);
+    } else if (reading_) {
       auto waiting = came_.wait(loop_);
       CO_TRY(co_await waiting);
-      continue;
     }
-    reading_ = true;
-    auto reading = source_.reader->read();
-    auto chunk = co_await reading;
-    reading_ = false;
-    came_.notify(loop_);
-    if (!chunk) {
-      error_ = std::move(chunk).error();
-      continue;
-    }
-    ended_ = chunk->last;
-    bytes_ += chunk->bytes.size();
-    if (bytes_ > bytes_max_ || (share_ && !dropped_ && !share_->covers(bytes_))) dropped_ = true;
-    pieces_.emplace_back(chunk->bytes.data(), chunk->bytes.size());
+    if (auto chunk = at_hand(reader)) co_return *std::move(chunk);
+    if (!reading_) reading.emplace(source_.reader->read());
   }
 }
 

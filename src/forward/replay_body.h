@@ -30,6 +30,10 @@ class ReplayBody {
  private:
   class Reader;
   Task<Chunk> next(Reader& reader);
+  Task<Chunk> read_on(Reader& reader, std::optional<Task<Chunk>> reading);
+  std::optional<Result<Chunk>> at_hand(Reader& reader);
+  void keep(Result<Chunk> read);
+  void forget_before(Reader& reader);
 
   Loop& loop_;
   const Body source_;

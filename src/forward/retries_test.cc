@@ -350,6 +350,95 @@ TEST(Retries, do_not_outlast_the_routes_timeout) {
   EXPECT_EQ(trip.info.details, "response_timeout");
 }
 
+TEST(Retries, give_what_there_is_when_the_wait_is_longer_than_the_routes_timeout) {
+  World world(2);
+  world.rules.timeout = 1s;
+  kinds::Retries config;
+  config.retry_on.add(kinds::RetryOn::server_error);
+  config.rate_limited_retry_back_off.reset_headers.push_back({.name = "retry-after"});
+  world.policy.emplace(config);
+  world.rules.retries = &*world.policy;
+  Trip trip(world);
+  ASSERT_TRUE(world.answer("HTTP/1.1 503 Busy\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n"));
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 503);
+  EXPECT_EQ(trip.info.flags_text(), "-");
+}
+
+TEST(Retries, cost_no_more_memory_the_more_there_are) {
+  World world(1);
+  world.retry("5xx", 300);
+  world.rules.timeout = 0s;
+  Trip trip(world, "POST", "body");
+  size_t before = 0;
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_TRUE(world.answer(kBusy, "body")) << i;
+    if (i == 10) before = trip.arena.bytes_used();
+  }
+  ASSERT_TRUE(world.answer(kOk, "body"));
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 200);
+  EXPECT_LT(trip.arena.bytes_used() - before, 300U * 64) << "the address of each, and no more";
+}
+
+TEST(ReplayBody, keeps_many_small_reads_in_few_pieces_and_every_byte_in_its_place) {
+  struct Drops final : BodyReader {
+    Task<Chunk> read() override {
+      byte = static_cast<char>('a' + count % 26);
+      ++count;
+      return Chunk{{&byte, 1}, count == 10'000};
+    }
+    size_t count = 0;
+    char byte = 0;
+  } drops;
+  Loop loop;
+  Arena arena;
+  ReplayBody replay(loop, {&drops, 10'000}, 1 << 20, nullptr);
+  for (int turn = 0; turn < 3; ++turn) {
+    const Body body = replay.begin(arena);
+    std::string got;
+    size_t reads = 0;
+    for (bool last = false; !last && reads < (turn == 0 ? 5'000U : 20'000U); ++reads) {
+      auto reading = body.reader->read();
+      ASSERT_TRUE(reading.ready()) << "what is at hand travels with the head";
+      const auto chunk = reading.take();
+      ASSERT_TRUE(chunk.has_value());
+      got.append(chunk->bytes.data(), chunk->bytes.size());
+      last = chunk->last;
+    }
+    ASSERT_EQ(got.size(), turn == 0 ? 5'000U : 10'000U);
+    for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], static_cast<char>('a' + i % 26)) << i;
+    if (turn == 2) {
+      EXPECT_LE(reads, 4U);
+    }
+  }
+}
+
+TEST(ReplayBody, keeps_no_more_than_it_may_and_then_passes_the_rest_on) {
+  struct Pieces final : BodyReader {
+    Task<Chunk> read() override {
+      ++count;
+      return Chunk{{text.data(), text.size()}, count == 100};
+    }
+    std::string text = std::string(1000, 'x');
+    size_t count = 0;
+  } pieces;
+  Loop loop;
+  Arena arena;
+  ReplayBody replay(loop, {&pieces, 100'000}, 5'000, nullptr);
+  const Body body = replay.begin(arena);
+  size_t bytes = 0;
+  for (bool last = false; !last;) {
+    auto reading = body.reader->read();
+    const auto chunk = reading.take();
+    ASSERT_TRUE(chunk.has_value());
+    bytes += chunk->bytes.size();
+    last = chunk->last;
+    EXPECT_EQ(replay.can_begin_again(), bytes <= 5'000) << bytes;
+  }
+  EXPECT_EQ(bytes, 100'000U);
+}
+
 TEST(Retries, end_with_their_client) {
   World world(2);
   world.retry("5xx", 5);

@@ -120,8 +120,9 @@ EndpointSet::Endpoint* EndpointSet::pick(std::span<const Endpoint* const> tried,
 void EndpointSet::others(const Endpoint& endpoint, std::span<const Endpoint* const> tried, SteadyTime now,
                          std::vector<SocketAddress>& good, std::vector<SocketAddress>& last_resort) {
   const size_t count = endpoints_.size();
-  for (size_t step = 1; step < count; ++step) {
-    const Endpoint& other = *endpoints_[(endpoint.place_ + step) % count];
+  const size_t first = endpoint.gone_ ? 0 : endpoint.place_;
+  for (size_t step = 0; step < count; ++step) {
+    const Endpoint& other = *endpoints_[(first + step) % count];
     if (&other == &endpoint || other.host() != endpoint.host() || std::ranges::find(tried, &other) != tried.end())
       continue;
     (ejections_.left_out(other.place_, now) ? last_resort : good).push_back(other.address());
