@@ -99,7 +99,8 @@ void EndpointSet::change(std::span<const Member> members) {
   ejections_.change_set(from);
   balancer_.reset();
   if (endpoints_.size() > 1)
-    balancer_.emplace(options_.balancing.balancing, weights, options_.seed, options_.balancing.choice_count);
+    balancer_ = std::make_unique<Balancer>(options_.balancing.balancing, weights, options_.seed,
+                                           options_.balancing.choice_count);
 }
 
 EndpointSet::Endpoint* EndpointSet::pick(std::span<const Endpoint* const> tried, SteadyTime now) {

@@ -115,7 +115,7 @@ class EndpointSet final : private EjectionListener {
   const Options options_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::vector<std::unique_ptr<Endpoint>> leaving_;  // not members any more, but in use
-  std::optional<Balancer> balancer_;                // where there are several
+  std::unique_ptr<Balancer> balancer_;              // where there are several: most names have one address
   Ejections ejections_;
   Nanos pause_{};  // that the failure just told began
 };
