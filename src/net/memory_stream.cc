@@ -7,7 +7,6 @@
 #include "net/ready.h"
 
 namespace sluice {
-namespace {
 
 class MemoryStream final : public ReadyStream<Readiness>, private Waiter {
  public:
@@ -21,10 +20,7 @@ class MemoryStream final : public ReadyStream<Readiness>, private Waiter {
 
   Loop& loop() const override { return loop_; }
   SocketAddress local_address() const override { return SocketAddress::v4(INADDR_LOOPBACK, 0); }
-  Task<void> established(SteadyTime) override {
-    if (aborted_) return reset();
-    return Status{};
-  }
+  Task<void> established(SteadyTime deadline) override;
 
   size_t buffered_bytes() const override { return arrived_.size(); }
   Attempt try_read(std::span<char> into) override;
@@ -35,13 +31,24 @@ class MemoryStream final : public ReadyStream<Readiness>, private Waiter {
 
   void abort() override;
 
+  // It is a call that has not been answered yet.
+  void begin_call() {
+    calls_ = true;
+    now_.writable = false;
+  }
+  bool peer_waits() const { return peer_ && peer_->calls_ && !peer_->aborted_; }
+  // Answers the peer's call; an Error refuses it.
+  void answer(Status fate);
+
  private:
+  Task<void> wait_until_established(SteadyTime deadline);
   void wake() override;
   void cancel() override {}
   void tell();
   void hear_end();
   void hear_reset();
   std::unexpected<Error> reset() const {
+    if (refused_) return std::unexpected(*refused_);
     return aborted_ ? given_up() : fail(ErrorKind::reset, "connection reset by peer", side_);
   }
 
@@ -51,6 +58,9 @@ class MemoryStream final : public ReadyStream<Readiness>, private Waiter {
   std::string arrived_;
   bool ended_ = false;  // this end writes no more
   bool telling_ = false;
+  bool calls_ = false;  // and waits to be established
+  std::optional<Error> refused_;
+  Event answered_;
   bool* gone_ = nullptr;  // set: somebody wants to know that this has been destroyed
 };
 
@@ -64,6 +74,35 @@ MemoryStream::~MemoryStream() {
     peer_->hear_end();
   else
     peer_->hear_reset();
+}
+
+Task<void> MemoryStream::established(SteadyTime deadline) {
+  if (aborted_ || refused_) return reset();
+  if (!calls_) return Status{};
+  return wait_until_established(deadline);
+}
+
+Task<void> MemoryStream::wait_until_established(SteadyTime deadline) {
+  while (calls_ && !aborted_) {
+    auto waiting = answered_.wait(loop_, deadline);
+    const Status waited = co_await waiting;
+    if (!waited && waited.error().kind == ErrorKind::timeout) co_return fail(ErrorKind::timeout, "timed out", side_);
+    CO_TRY(waited);
+  }
+  if (aborted_ || refused_) co_return reset();
+  co_return Status{};
+}
+
+void MemoryStream::answer(Status fate) {
+  if (!peer_) return;
+  MemoryStream& caller = *peer_;
+  caller.calls_ = false;
+  caller.now_.writable = true;
+  if (!fate) {
+    caller.refused_ = std::move(fate).error();
+    caller.hear_reset();
+  }
+  caller.answered_.notify(loop_);
 }
 
 Stream::Attempt MemoryStream::try_read(std::span<char> into) {
@@ -84,6 +123,7 @@ Stream::Attempt MemoryStream::try_read(std::span<char> into) {
 
 Stream::Attempt MemoryStream::try_write(std::span<const iovec> parts) {
   if (aborted_ || ended_ || now_.broken || !peer_ || peer_->aborted_) return reset();
+  if (calls_) return std::nullopt;
   size_t put = 0;
   std::string& there = peer_->arrived_;
   for (const iovec& part : parts) {
@@ -119,6 +159,7 @@ void MemoryStream::abort() {
   now_.broken = now_.readable = now_.writable = true;
   arrived_.clear();
   tell();
+  if (calls_) answered_.notify(loop_);
   if (!peer_) return;
   peer_->now_.writable = true;  // to meet an error
   peer_->hear_end();
@@ -139,13 +180,39 @@ void MemoryStream::wake() {
   if (!gone) gone_ = nullptr;
 }
 
-}  // namespace
-
 StreamPair memory_streams(Loop& loop, size_t capacity) {
   auto downstream = std::make_unique<MemoryStream>(loop, Side::downstream, capacity);
   auto upstream = std::make_unique<MemoryStream>(loop, Side::upstream, capacity);
   MemoryStream::join(*downstream, *upstream);
   return {std::move(downstream), std::move(upstream)};
+}
+
+MemoryCall::Dialled MemoryCall::dial(Loop& loop, size_t capacity) {
+  auto far = std::make_unique<MemoryStream>(loop, Side::downstream, capacity);
+  auto near = std::make_unique<MemoryStream>(loop, Side::upstream, capacity);
+  MemoryStream::join(*far, *near);
+  near->begin_call();
+  return {std::move(near), MemoryCall(std::move(far))};
+}
+
+MemoryCall::MemoryCall(std::unique_ptr<MemoryStream> far) : far_(std::move(far)) {}
+MemoryCall::MemoryCall(MemoryCall&&) noexcept = default;
+MemoryCall::~MemoryCall() {
+  if (far_) refuse();
+}
+
+std::unique_ptr<Stream> MemoryCall::accept() {
+  far_->answer(Status{});
+  return std::move(far_);
+}
+
+void MemoryCall::refuse() {
+  far_->answer(fail(ErrorKind::refused, "Connection refused", Side::upstream));
+  far_.reset();
+}
+
+bool MemoryCall::given_up() const {
+  return !far_->peer_waits();
 }
 
 }  // namespace sluice
