@@ -49,8 +49,8 @@ bool ConnectionBudget::give_up(HostsBy kind) {
 }
 
 ClusterConnections::ClusterConnections(ConnectionBudget& b, std::shared_ptr<const Cluster> c, HostsBy hosts_by,
-                                       Dialer& d)
-    : budget(b), cluster(std::move(c)), dialer(d), hosts_by_(hosts_by) {
+                                       Dialer& d, uint64_t seed)
+    : budget(b), cluster(std::move(c)), dialer(d), random(seed), hosts_by_(hosts_by) {
   budget.clusters_.push_back(this);
 }
 

@@ -63,7 +63,7 @@ class ConnectionBudget {
 class ClusterConnections {
  public:
   ClusterConnections(ConnectionBudget& budget, std::shared_ptr<const Cluster> cluster, HostsBy hosts_by,
-                     Dialer& dialer = socket_dialer());
+                     Dialer& dialer = socket_dialer(), uint64_t seed = random_seed());
   ClusterConnections(const ClusterConnections&) = delete;
   ClusterConnections& operator=(const ClusterConnections&) = delete;
   ~ClusterConnections();
@@ -75,7 +75,7 @@ class ClusterConnections {
   ConnectionBudget& budget;
   const std::shared_ptr<const Cluster> cluster;
   Dialer& dialer;
-  Random random{random_seed()};  // for choices and jitter
+  Random random;  // for choices and jitter
 
  private:
   friend class UpstreamConnection;

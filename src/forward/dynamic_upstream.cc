@@ -160,7 +160,7 @@ class Destinations final : public ClusterState {
                std::shared_ptr<const DynamicMetrics> metrics)
       : loop_(upstreams.loop),
         cluster_(std::move(cluster)),
-        connections_(upstreams.budget, cluster_->cluster, HostsBy::client, upstreams.dialer),
+        connections_(upstreams.budget, cluster_->cluster, HostsBy::client, upstreams.dialer, upstreams.random.next()),
         metrics_(std::move(metrics)) {}
 
   Destination* find(std::string_view text) {

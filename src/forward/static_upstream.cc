@@ -25,7 +25,8 @@ class StaticPools final : public ClusterState {
 
   StaticPools(Upstreams& upstreams, std::shared_ptr<const StaticCluster> cluster)
       : cluster_(std::move(cluster)),
-        connections_(upstreams.budget, cluster_->cluster, HostsBy::operator_, upstreams.dialer),
+        connections_(upstreams.budget, cluster_->cluster, HostsBy::operator_, upstreams.dialer,
+                     upstreams.random.next()),
         set_(cluster_->cluster->endpoint_options(connections_.random.next())) {
     for (const auto& host : cluster_->hosts) {
       hosts_.push_back(std::make_unique<Host>(upstreams.loop, connections_, host));

@@ -55,8 +55,9 @@ class UniqueNumber {
 
 class Upstreams {
  public:
-  // Without a bound on connections: for tests.
-  explicit Upstreams(Loop& l, Dialer& d = socket_dialer()) : loop(l), dialer(d) {}
+  // Without a bound on connections: for tests, which may want the same choices each time.
+  explicit Upstreams(Loop& l, Dialer& d = socket_dialer(), uint64_t seed = random_seed())
+      : loop(l), dialer(d), random(seed) {}
   Upstreams(Loop& l, size_t connections_max, const BudgetMetrics& metrics)
       : loop(l), dialer(socket_dialer()), budget(connections_max, metrics) {}
   Upstreams(const Upstreams&) = delete;
@@ -88,7 +89,8 @@ class Upstreams {
 
   Loop& loop;
   Dialer& dialer;
-  ConnectionBudget budget;  // over all clusters
+  ConnectionBudget budget;       // over all clusters
+  Random random{random_seed()};  // for the seeds of what is made of it
 
  private:
   std::shared_ptr<const EgressNow> egress_;
