@@ -1,0 +1,53 @@
+// What the simulated clients have asked and the simulated hosts have answered, and what of it does not fit together.
+#pragma once
+
+#include <array>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/time.h"
+
+namespace sluice::simulation {
+
+struct Asked {
+  std::string method;
+  std::string to;  // where it is to go: see World
+  size_t body_bytes = 0;
+  bool safe = false;          // may be sent twice without being told to
+  unsigned deliveries = 0;    // heads of it that hosts have read
+  unsigned answers_seen = 0;  // whole or not, by its client
+};
+
+struct Answer {
+  std::string id;  // of the request
+  int status = 0;
+  size_t bytes = 0;
+  bool whole = false;  // the host has sent all of it, and ended so that it arrives
+  unsigned times_seen = 0;
+};
+
+struct Ledger {
+  std::map<std::string, Asked, std::less<>> asked;  // by id: the request's path
+  std::vector<Answer> answers;                      // by number
+  std::vector<std::string> wrong;                   // what must not be
+  std::vector<std::string> events;                  // what happened, in its order
+  std::array<size_t, 5> whole_answers{};            // that clients have read, by class
+  size_t answers_of_hosts_seen = 0;                 // of those, and of those that were cut
+  size_t unanswered = 0;                            // and excused
+  bool draining = false;
+  SteadyTime begin{};
+
+  void note(SteadyTime now, std::string what) {
+    events.push_back(fmt::format("{:>7} ms  {}", std::chrono::floor<Millis>(now - begin).count(), what));
+  }
+  void fault(SteadyTime now, std::string what) {
+    note(now, "WRONG: " + what);
+    wrong.push_back(std::move(what));
+  }
+};
+
+}  // namespace sluice::simulation
