@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo test tsan release dev soak fuzz bench interop format tidy docs clean
+.PHONY: help demo test check tsan release dev soak fuzz bench interop format tidy docs clean
 
 # Debian's own, because that is the one python3-yaml is for.
 PYTHON := /usr/bin/python3
@@ -22,6 +22,10 @@ test: ## install, build with sanitizers, run every test; SUITES="unit fuzz scena
 	@tools/setup.sh build test demo
 	@$(MAKE) --no-print-directory dev
 	@$(PYTHON) tools/run_tests.py $(SUITES)
+
+check: ## what a change may have broken, in under a minute: its unit tests and those above, layers, format; SINCE=COMMIT
+	@tools/setup.sh build test
+	@$(PYTHON) tools/check.py $(if $(SINCE),--since $(SINCE))
 
 tsan: build/tsan/build.ninja ## unit tests and scenarios under the thread sanitizer
 	@tools/setup.sh build test
@@ -45,9 +49,10 @@ build/%/build.ninja: CMakePresets.json | build
 	@cmake --preset $* -Wno-dev >build/.$*.configure 2>&1 || { cat build/.$*.configure; exit 1; }
 	@touch $@
 
-soak: ## long tests with the release build: huge bodies, many swaps, leaks; SOAK_MINUTES=30
+soak: build/dev/build.ninja ## long tests with the release build: huge bodies, many swaps, leaks; 10,000 seeds of the simulation; SOAK_MINUTES=30
 	@tools/setup.sh build test demo
 	@$(MAKE) --no-print-directory build/release/sluice
+	@cmake --build build/dev --target simulation_test
 	@SLUICE_BIN=build/release/sluice SLUICE_SOAK_MINUTES=$(SOAK_MINUTES) $(PYTHON) tools/run_tests.py soak
 
 fuzz: build/fuzz/build.ninja ## long fuzzing of every target in turn; FUZZ_SECONDS=1800 each; finds go to build/fuzz/finds

@@ -6,7 +6,7 @@
   fuzz       every fuzz target, a few seconds each, from its corpus
   scenarios  tests/scenarios/*.yaml against the program
   e2e        tests/e2e/test_*.py: the program as its users meet it
-  soak       tests/soak/test_*.py: the long ones, only when asked for
+  soak       tests/soak/test_*.py, and 10,000 seeds of the simulation: the long ones, only when asked for
 
 Two run at a time. What fails is printed with its output. Each gtest case, fuzz target, scenario and end-to-end test
 counts as one; skipped ones are listed with their reasons. The last line is `tests: N passed, N failed, N skipped`; the
@@ -29,6 +29,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SUITES = ["checks", "unit", "fuzz", "scenarios", "e2e"]
 UNIT_TIMEOUT = 300
+SOAK_TIMEOUT = 6 * 3600
+SOAK_SEEDS = 10_000
 SCRIPT_TIMEOUT = 420
 TIDY_SOURCES_MAX = 12  # a source takes some ten seconds
 OUTPUT_LINES_MAX = 120
@@ -103,12 +105,15 @@ def kubectls():
 
 
 @timed
-def run_gtest(program):
-    outcome = Outcome(f"unit {program.name}")
+def run_gtest(program, label="unit", timeout=UNIT_TIMEOUT, environment=None):
+    outcome = Outcome(f"{label} {program.name}")
+    if not program.exists():
+        outcome.failed.append(f"{program} has not been built")
+        return outcome
     with tempfile.TemporaryDirectory(prefix="sluice-unit-") as scratch:
         report = pathlib.Path(scratch, "report.json")
-        code, outcome.output = run_program([program, f"--gtest_output=json:{report}"], UNIT_TIMEOUT,
-                                                           {"TMPDIR": scratch, **kubectls()})
+        code, outcome.output = run_program([program, f"--gtest_output=json:{report}"], timeout,
+                                           {"TMPDIR": scratch, **kubectls(), **(environment or {})})
         try:
             suites = json.loads(report.read_text())["testsuites"]
         except (OSError, ValueError):
@@ -191,7 +196,7 @@ def run_script(file, label, options):
     outcome = Outcome(f"{label} {file.stem}")
     with tempfile.TemporaryDirectory(prefix="sluice-e2e-") as scratch:
         report = pathlib.Path(scratch, "report.json")
-        timeout = SCRIPT_TIMEOUT if label != "soak" else 6 * 3600
+        timeout = SCRIPT_TIMEOUT if label != "soak" else SOAK_TIMEOUT
         code, outcome.output = run_program(
             [sys.executable, ROOT / "tests/harness" / ("scenario.py" if label == "scenarios" else "run_file.py"), file, report], timeout,
             {"TMPDIR": scratch, "SLUICE_BIN": os.environ.get("SLUICE_BIN", str(options.build / "sluice"))})
@@ -218,6 +223,14 @@ def script_jobs(folder, label, pattern="test_*.py"):
         files = chosen(sorted((ROOT / folder).glob(pattern)), options)
         return [Job(f.stem, lambda f=f: run_script(f, label, options), f.stat().st_size * 1e3) for f in files]
     return jobs
+
+
+def soak_jobs(options):
+    """The simulation is a test program, which a build for release does not have: the one of --build is taken."""
+    programs = chosen([options.build / "src/simulation/simulation_test"], options)
+    seeds = {"SLUICE_SEEDS": os.environ.get("SLUICE_SEEDS", str(SOAK_SEEDS))}
+    return [*script_jobs("tests/soak", "soak")(options),
+            *(Job(p.name, lambda p=p: run_gtest(p, "soak", SOAK_TIMEOUT, seeds)) for p in programs)]
 
 
 @timed
@@ -248,7 +261,7 @@ def check_jobs(options):
 
 
 JOBS = {"checks": check_jobs, "unit": unit_jobs, "fuzz": fuzz_jobs, "scenarios": script_jobs("tests/scenarios", "scenarios", "*.yaml"),
-        "e2e": script_jobs("tests/e2e", "e2e"), "soak": script_jobs("tests/soak", "soak")}
+        "e2e": script_jobs("tests/e2e", "e2e"), "soak": soak_jobs}
 
 
 # ------------------------------------------------------------------------ main
