@@ -400,6 +400,8 @@ Task<bool> Forwarding::go_again() {
   timeout_timer_.disarm();
   try_timer_.disarm();
   try_timed_out_ = false;
+  // What comes during the wait may be more than can be kept. It is for the next try, together with all before it.
+  if (replay_) replay_->end_try();
   drop_connection();
   auto waiting = wait(verdict.wait);
   CO_TRY(co_await waiting);

@@ -43,7 +43,7 @@ void ReplayBody::forget_before(Reader& reader) {
 
 // Nothing: it has to be read first.
 std::optional<Result<Chunk>> ReplayBody::at_hand(Reader& reader) {
-  if (&reader != present_) return fail(ErrorKind::reset, "another try has begun", Side::upstream);
+  if (&reader != present_) return cancelled_error();  // its try is over, which is no fault of the body's
   if (dropped_) forget_before(reader);
   for (; reader.at < pieces_.size(); ++reader.at, reader.offset = 0) {
     std::string& piece = pieces_[reader.at];

@@ -22,6 +22,8 @@ class ReplayBody {
 
   // For the next try; the one before reads nothing more from now on. Only while can_begin_again().
   Body begin(Arena& arena);
+  // The present try reads nothing more, while it is not known yet when the next begins: what comes meanwhile is kept.
+  void end_try() { present_ = nullptr; }
   // Everything that has been read of it is still there.
   bool can_begin_again() const { return !dropped_; }
   // Some of it has been asked for.

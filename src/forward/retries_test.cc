@@ -171,6 +171,65 @@ TEST(Retries, send_the_body_again_from_its_beginning) {
   EXPECT_EQ(trip.response.status, 200);
 }
 
+// Its first piece is at hand, the rest comes when the test says so.
+class HalfBody final : public BodyReader {
+ public:
+  explicit HalfBody(Loop& loop) : loop_(loop) {}
+  Task<Chunk> read() override {
+    if (!std::exchange(begun_, true)) return Chunk{{first_, 4}, false};
+    return wait();
+  }
+  void come() { rest_.notify(loop_); }
+
+ private:
+  Task<Chunk> wait() {
+    auto waiting = rest_.wait(loop_);
+    CO_TRY(co_await waiting);
+    co_return Chunk{{second_, 8}, true};
+  }
+  Loop& loop_;
+  Event rest_;
+  bool begun_ = false;
+  char first_[5] = "part";
+  char second_[9] = "the rest";
+};
+
+// The sender of the try before still waits for the client; what it reads then is more than is kept.
+TEST(Retries, send_all_of_a_body_that_grew_too_large_while_they_waited) {
+  World world(1);
+  world.retry("5xx");
+  HalfBody body(world.loop);
+  UpstreamTrip trip(world.loop, world.upstreams, make_static_upstream(world.cluster),
+                    {.method = "POST", .rules = &world.rules, .body_buffer = 10, .reader = &body});
+  ASSERT_TRUE(world.answer(kBusy, "part"));
+  // Between the answer and the next try there is a wait, but for one draw in many thousands.
+  settle(world.loop);
+  body.come();
+  settle(world.loop);
+  TestPeer* peer = world.asked("the rest\r\n0\r\n");
+  ASSERT_TRUE(peer);
+  EXPECT_TRUE(peer->hears("part"));
+  peer->say(kOk);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 200);
+}
+
+// That the sender of a try before comes to its end is no fault of the body's.
+TEST(Retries, go_on_after_the_sender_of_a_try_before_has_ended) {
+  World world(1);
+  world.retry("5xx", 2);
+  HalfBody body(world.loop);
+  UpstreamTrip trip(world.loop, world.upstreams, make_static_upstream(world.cluster),
+                    {.method = "POST", .rules = &world.rules, .reader = &body});
+  ASSERT_TRUE(world.answer(kBusy, "part"));
+  ASSERT_TRUE(world.asked("part"));
+  body.come();
+  ASSERT_TRUE(world.answer(kBusy, "the rest"));
+  ASSERT_TRUE(world.answer(kOk, "the rest"));
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 200);
+}
+
 TEST(Retries, do_not_happen_where_the_body_was_too_large_to_keep) {
   World world(2);
   world.retry("5xx", 3);
