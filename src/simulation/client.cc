@@ -249,6 +249,7 @@ void Client::judge_of_host(const Message& answer, bool whole, int status) {
 
 void Client::judge_own(const Message& answer, bool whole, int status) {
   const Plan& plan = plans_[answered_];
+  if (!whole && manner_ == Manner::leaves) return;
   if (!whole) return fault(fmt::format("{}: the gateway cut its own answer {}", plan.id, status));
   if (plan.to == "local" || plan.to == "collect") {
     if (status == 200 && plan.method != "HEAD" && answer.body != plan.id)

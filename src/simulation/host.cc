@@ -73,7 +73,8 @@ bool Host::check(const Message& request, std::string& method, std::string& id) {
 
 void Host::check_body(const Message& request, const std::string& id) {
   if (request.body != content(id, ledger_.asked.find(id)->second.body_bytes))
-    ledger_.fault(loop_.now(), fmt::format("{} got another body of {} than its client sent", name_, id));
+    ledger_.fault(loop_.now(), fmt::format("{} got another body of {} than its client sent: {} bytes of {}", name_, id,
+                                           request.body.size(), ledger_.asked.find(id)->second.body_bytes));
 }
 
 Task<void> Host::wait_for_end(Stream& stream) {
