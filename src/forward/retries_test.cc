@@ -174,9 +174,15 @@ TEST(Retries, send_the_body_again_from_its_beginning) {
 // Its first piece is at hand, the rest comes when the test says so.
 class HalfBody final : public BodyReader {
  public:
-  explicit HalfBody(Loop& loop) : loop_(loop) {}
+  // `padding`: with a piece before the first, and all so large that they share no memory.
+  explicit HalfBody(Loop& loop, size_t padding = 0)
+      : loop_(loop),
+        at_hand_(padding > 0 ? 2 : 1),
+        before_(padding, '.'),
+        first_(before_ + "part"),
+        second_(before_ + "the rest") {}
   Task<Chunk> read() override {
-    if (!std::exchange(begun_, true)) return Chunk{{first_, 4}, false};
+    if (at_hand_ > 0) return Chunk{--at_hand_ > 0 ? before_ : first_, false};
     return wait();
   }
   void come() { rest_.notify(loop_); }
@@ -185,22 +191,23 @@ class HalfBody final : public BodyReader {
   Task<Chunk> wait() {
     auto waiting = rest_.wait(loop_);
     CO_TRY(co_await waiting);
-    co_return Chunk{{second_, 8}, true};
+    co_return Chunk{second_, true};
   }
   Loop& loop_;
   Event rest_;
-  bool begun_ = false;
-  char first_[5] = "part";
-  char second_[9] = "the rest";
+  int at_hand_;
+  std::string before_;
+  std::string first_;
+  std::string second_;
 };
 
 // The sender of the try before still waits for the client; what it reads then is more than is kept.
 TEST(Retries, send_all_of_a_body_that_grew_too_large_while_they_waited) {
   World world(1);
   world.retry("5xx");
-  HalfBody body(world.loop);
+  HalfBody body(world.loop, 20'000);
   UpstreamTrip trip(world.loop, world.upstreams, make_static_upstream(world.cluster),
-                    {.method = "POST", .rules = &world.rules, .body_buffer = 10, .reader = &body});
+                    {.method = "POST", .rules = &world.rules, .body_buffer = 50'000, .reader = &body});
   ASSERT_TRUE(world.answer(kBusy, "part"));
   // Between the answer and the next try there is a wait, but for one draw in many thousands.
   settle(world.loop);
@@ -208,6 +215,7 @@ TEST(Retries, send_all_of_a_body_that_grew_too_large_while_they_waited) {
   settle(world.loop);
   TestPeer* peer = world.asked("the rest\r\n0\r\n");
   ASSERT_TRUE(peer);
+  EXPECT_TRUE(peer->hears("\r\n\r\n4e20\r\n....")) << "the first piece";
   EXPECT_TRUE(peer->hears("part"));
   peer->say(kOk);
   ASSERT_TRUE(trip.done());
