@@ -601,7 +601,7 @@ void Translator::take_reports(ObjectReports told, std::span<const World::Change>
   out.changed.assign(changed.begin(), changed.end());
 }
 
-ObjectReport Translator::try_out(ConfigObjectPtr object) {
+ObjectReport Translator::try_out(const ConfigObjectPtr& object) {
   const World::Supposing supposing(world_, object);
   Translating trial(*this, object.get());
   trial.run();

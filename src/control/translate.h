@@ -56,7 +56,7 @@ class Translator {
   Translation translate(std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps = {});
   // What would be said of this object if it took its place among those that were translated last. Compiles it alone,
   // changes nothing, opens nothing.
-  ObjectReport try_out(ConfigObjectPtr object);
+  ObjectReport try_out(const ConfigObjectPtr& object);
   // What was compiled is compiled anew: for those who want to see that it makes no difference.
   void forget_units();
   // What is known of changes, for tests of its bounds.

@@ -18,7 +18,7 @@ std::vector<World::Change> World::update(std::span<const ConfigObjectPtr> object
   for (const ConfigObjectPtr& object : objects) (object->rejected ? rejected : now).push_back(object);
   if (!std::ranges::is_sorted(now, {}, key_of_object)) std::ranges::sort(now, {}, key_of_object);
   auto there = in_force_.begin();
-  for (ConfigObjectPtr& object : now) {
+  for (const ConfigObjectPtr& object : now) {
     if (there != in_force_.end() && there->second == object) {  // nearly always
       ++there;
       continue;

@@ -105,6 +105,7 @@ const Judgement& Destination::remember(Judgement judgement) {
 
 void Destination::change_set(const Judgement& judgement) {
   std::vector<EndpointSet::Member> members;
+  members.reserve(judgement.allowed.size());
   for (const SocketAddress& address : judgement.allowed) members.push_back({.address = address});
   set.change(members);
   set_generation = judgement.generation;

@@ -35,7 +35,7 @@ class Host final : public MemoryNetwork::Host {
   // False: the connection ends behind it.
   Task<bool> answer(Wire& wire, const std::string& method, const std::string& id, bool cut);
   Task<void> wait_for_end(Stream& stream);
-  void note(std::string what) { ledger_.note(loop_.now(), name_ + " " + what); }
+  void note(const std::string& what) { ledger_.note(loop_.now(), name_ + " " + what); }
 
   Loop& loop_;
   Ledger& ledger_;
