@@ -383,7 +383,10 @@ Result<std::unique_ptr<RouteEntry>> Translating::build_entry(const ConfigObject&
   entry->idle_timeout = route.options.idle_timeout;
   // A route's policy replaces its virtual host's entirely.
   if (const auto& retries = route.options.retries ? route.options.retries : host.options.retries) {
-    entry->retry_policy = std::make_shared<const RetryPolicy>(*retries);
+    // Mostly that of the virtual host, for one route after the other.
+    if (std::exchange(retries_compiled_, retries.get()) != retries.get())
+      retry_policy_ = std::make_shared<const RetryPolicy>(*retries);
+    entry->retry_policy = retry_policy_;
     entry->retries = entry->retry_policy.get();
   }
   entry->prefix_rewrite = route.options.prefix_rewrite;

@@ -170,6 +170,8 @@ class Translating {
   Translator::GatewayUnits trial_units_;
   const kinds::Gateway* spec_ = nullptr;
   const kinds::ProxySettings* settings_ = nullptr;
+  const kinds::Retries* retries_compiled_ = nullptr;  // the last ones, and what they became
+  std::shared_ptr<const RetryPolicy> retry_policy_;
   std::shared_ptr<const DynamicCluster> dynamic_;  // null: off, or nothing is sent anyway
   std::vector<uint16_t> own_ports_;
   bool unserved_ = false;  // it stands for none: only what is said of a host counts

@@ -24,6 +24,19 @@ bool safe_to_send_again(const Request& request) {
          request.method == "PUT" || request.method == "DELETE";
 }
 
+// `place` points to `own` as long as this lives: for what lives in a coroutine and is to be reached from outside.
+template <class T>
+class Reachable {
+ public:
+  Reachable(T*& place, T& own) : place_(place) { place_ = &own; }
+  Reachable(const Reachable&) = delete;
+  Reachable& operator=(const Reachable&) = delete;
+  ~Reachable() { place_ = nullptr; }
+
+ private:
+  T*& place_;
+};
+
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
 class Forwarding final : private ConnectionPool::UnderWay, private ClientStream::Owner {
  public:
@@ -412,14 +425,9 @@ Task<bool> Forwarding::go_again() {
 }
 
 Task<void> Forwarding::wait(Nanos pause) {
-  struct Waiting {
-    Waiting(Event*& p, Event& own) : place(p) { place = &own; }
-    ~Waiting() { place = nullptr; }
-    Event*& place;
-  };
   const SteadyTime until = later(request_.loop.now(), pause);
   Event disturbed;
-  const Waiting for_as_long_as_this_runs(pause_, disturbed);
+  const Reachable for_as_long_as_this_runs(pause_, disturbed);
   auto waiting = disturbed.wait(request_.loop, until);
   auto waited = co_await waiting;
   if (!waited && waited.error().kind == ErrorKind::cancelled) co_return waited;
@@ -501,11 +509,6 @@ bool Forwarding::take_any() {
 // If the pool has connections, one of them will become free: idle with the next response, or closed. Without any, all
 // that the process may have are busy with other destinations.
 Task<void> Forwarding::wait_for_connection() {
-  struct Waiting {
-    Waiting(ConnectionPool::Pending*& p, ConnectionPool::Pending& own) : pending(p) { pending = &own; }
-    ~Waiting() { pending = nullptr; }
-    ConnectionPool::Pending*& pending;
-  };
   if (!fresh_ && take_any()) co_return Status{};
   cluster_.metrics.connections_overflow->add();
   if (!cluster_.fits(*cluster_.metrics.pending_active, cluster_.pending_max)) {
@@ -515,7 +518,7 @@ Task<void> Forwarding::wait_for_connection() {
   }
   const SteadyTime latest = std::min(deadline_, after_timeout());  // a body that waits with it has no deadline yet
   ConnectionPool::Pending pending(*pool_);
-  const Waiting for_as_long_as_this_runs(pending_, pending);
+  const Reachable for_as_long_as_this_runs(pending_, pending);
   while (!connection_ && !pool_->make_room()) {
     if (pool_->open() == 0) {
       pool_->connections.budget.count_overflow();
@@ -566,11 +569,6 @@ Task<bool> Forwarding::connect() {
 }
 
 Task<bool> Forwarding::race() {
-  struct Racing {
-    Racing(ConnectRace*& p, ConnectRace& own) : place(p) { place = &own; }
-    ~Racing() { place = nullptr; }
-    ConnectRace*& place;
-  };
   EndpointSet& set = endpoint_.set();
   connecting_.assign(1, endpoint_->address());
   std::vector<SocketAddress> last_resort;
@@ -583,7 +581,7 @@ Task<bool> Forwarding::race() {
   FamiliesByTurns order(std::span(connecting_).first(good), std::span(connecting_).subspan(good));
   ConnectRace race(request_.loop, pool_->connections.dialer, order,
                    {.connect_timeout = cluster_.connect_timeout, .deadline = deadline_});
-  const Racing for_as_long_as_this_runs(race_, race);
+  const Reachable for_as_long_as_this_runs(race_, race);
   auto running = race.run();
   auto stream = co_await running;
   if (!stream && stream.error().kind == ErrorKind::cancelled) co_return std::unexpected(std::move(stream).error());

@@ -1,19 +1,15 @@
 #include "route/router.h"
 
-#include <random>
-
+#include "base/random.h"
 #include "pipeline/rerouting.h"
 
 namespace sluice {
 namespace {
 
-// Which of several destinations serves a request: splitmix64, seeded once a thread.
+// Which of several destinations serves a request.
 uint64_t random_number() {
-  thread_local uint64_t state = std::random_device{}();
-  uint64_t z = state += 0x9e3779b97f4a7c15;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
+  thread_local Random random{random_seed()};
+  return random.next();
 }
 
 Task<Response> finished(Request& request, Task<Response> rest) {

@@ -1,9 +1,9 @@
 #include "serve/request_setup.h"
 
 #include <array>
-#include <random>
 
 #include "base/header_names.h"
+#include "base/random.h"
 #include "base/strings.h"
 #include "http/path.h"
 #include "http/target.h"
@@ -15,9 +15,9 @@ constexpr std::string_view kCodecError = "http1.codec_error";
 
 // A version 4 UUID. Not a secret: its randomness only has to avoid clashes.
 std::string_view make_request_id(Arena& arena) {
-  thread_local std::mt19937_64 random{std::random_device{}()};
+  thread_local Random random{random_seed()};
   static constexpr char kHex[] = "0123456789abcdef";
-  std::array<uint64_t, 2> bits{random(), random()};
+  std::array<uint64_t, 2> bits{random.next(), random.next()};
   bits[0] = (bits[0] & ~uint64_t{0xF000}) | 0x4000;
   bits[1] = (bits[1] & ~(uint64_t{3} << 62)) | uint64_t{2} << 62;
   char* out = static_cast<char*>(arena.allocate(36, 1));

@@ -3,10 +3,10 @@
 //   connects      always. One that cannot be connected to is left out for 2 s, twice as long with each failure after
 //                 that, up to 60 s; the first connection that succeeds makes up for all.
 //   ejections     where an Upstream has `outlierDetection`, as Envoy's outlier detector does them: so many bad answers
-//   or
-//                 failures in a row, or a success rate far below that of the others. An ejected endpoint is back after
-//                 baseEjectionTime, times how often that happened lately; each `interval` in good health since takes
-//                 one off again. Never the last endpoint, and never more than maxEjectionPercent, but for the first.
+//                 or failures in a row, or a success rate far below that of the others. An ejected endpoint is back
+//                 after baseEjectionTime, times how often that happened lately; each `interval` in good health since
+//                 takes one off again. Never the last endpoint, and never more than maxEjectionPercent, but for the
+//                 first.
 //
 // Where most are ejected (healthyPanicThreshold) they are used all the same: it is better to spread what there is.
 // Whoever chooses (upstream/balancer.h) takes those left out when there are no others.

@@ -72,12 +72,15 @@ class LargeBodies(Case):
         until(lambda: self.gateway.metric(r"^envoy_cluster_upstream_rq_active\{") == 0, "no request is under way")
 
     def test_do_not_look_whole_when_they_were_cut(self):
+        received = r"^envoy_cluster_upstream_cx_rx_bytes_total\{"
+        before = self.gateway.metric(received)
         with self.gateway.client() as client:
             client.send(raw.request_bytes(path="/cut"))
             head = client.read_head()
             self.assertEqual(head.status, 200)
             self.assertEqual(len(client.read_to_end()), SIZE // 2)
         self.assertIn("upstream_reset_after_response_started", self.gateway.log_line("/cut"))
+        self.assertGreaterEqual(self.gateway.metric(received) - before, SIZE // 2)
 
     def test_whose_client_leaves_cost_nothing_in_the_end(self):
         for _ in range(10):

@@ -161,8 +161,10 @@ Task<void> OneRequest::send() {
   }
   request_ended();
   auto writing = stream_.write_all(head, request_.idle_max);
-  if (!writing.ready()) bytes_sent_ = head.size();
-  if (!writing.ready()) return writing;
+  if (!writing.ready()) {
+    bytes_sent_ = head.size();
+    return writing;
+  }
   auto written = writing.take();
   if (written) bytes_sent_ = head.size();
   return written;

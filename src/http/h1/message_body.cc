@@ -107,16 +107,18 @@ std::optional<Task<void>> MessageBody::pass_to(Stream& to, Nanos idle, uint64_t&
     return std::nullopt;
   auto splicing = splice(source_.stream, to, left_, idle, moved);
   if (!splicing) return std::nullopt;
-  return pass(*std::move(splicing));
+  return pass(*std::move(splicing), moved);
 }
 
-Task<void> MessageBody::pass(Task<void> splicing) {
+Task<void> MessageBody::pass(Task<void> splicing, const uint64_t& moved) {
+  const uint64_t before = moved;
   auto passed = co_await splicing;
+  bytes_read_ += moved - before;  // also of one that was cut
+  left_ -= moved - before;
   if (!passed) {
     if (broken_off_ && passed.error().kind != ErrorKind::cancelled) co_return std::unexpected(*broken_off_);
     co_return passed;
   }
-  bytes_read_ += std::exchange(left_, 0);
   complete_ = true;
   co_return Status{};
 }

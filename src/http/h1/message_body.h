@@ -63,7 +63,7 @@ class MessageBody final : public BodyReader {
   void accept(std::span<char> into, size_t got);
   Task<Chunk> read_waiting();
   Task<Chunk> read_after_others();
-  Task<void> pass(Task<void> splicing);
+  Task<void> pass(Task<void> splicing, const uint64_t& moved);
 
   Source source_;
   Block own_;  // instead of the connection's block: when that is full of head, or the body is large

@@ -57,7 +57,7 @@ class OneRequest final : public ServerStream, private Waiter {
   ~OneRequest() override;
 
   enum class HeadRead : uint8_t { whole, nothing, more };
-  // As far as the bytes have come. ErrorKind::cancelled apart there is no error: what breaks ends the session.
+  // As far as the bytes have come. What breaks ends the session.
   HeadRead read_head();
   Task<HeadRead> read_rest_of_head();
 
@@ -170,11 +170,10 @@ OneRequest::HeadRead OneRequest::read_head() {
   for (;;) {
     const HeadRead read = parse_head();
     if (read == HeadRead::whole) return read;
-    const bool some = session_.filled > 0;
-    if (!stream_.has_buffered()) return some ? HeadRead::more : HeadRead::nothing;
+    if (!stream_.has_buffered()) return read;
     make_space();
     const auto got = stream_.try_read(session_.block.span().subspan(session_.filled));
-    if (!got) return some ? HeadRead::more : HeadRead::nothing;
+    if (!got) return read;
     if (!take(*got)) return HeadRead::nothing;
   }
 }
