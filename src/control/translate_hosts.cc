@@ -319,6 +319,7 @@ VirtualHostPtr Translating::build_host(const ConfigObject& service, ObjectReport
     }
   }
   if (!good) return nullptr;
+  entry->index();
   return entry;
 }
 

@@ -3,34 +3,12 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "base/strings.h"
+#include "route/text_hash.h"
 
 namespace sluice {
 namespace {
-
-// Eight bytes at a time. Setting bit 5 makes letters lower-case; that it makes some other bytes the same as well costs
-// a collision at most.
-uint64_t hash_ignoring_case(std::string_view text) {
-  constexpr uint64_t kLower = 0x2020202020202020;
-  constexpr uint64_t kFactor = 0x9e3779b97f4a7c15;
-  uint64_t hash = text.size() * kFactor;
-  const auto mix = [&](uint64_t chunk) {
-    hash = (hash ^ (chunk | kLower)) * kFactor;
-    hash ^= hash >> 32;
-  };
-  for (; text.size() >= 8; text.remove_prefix(8)) {
-    uint64_t chunk;
-    std::memcpy(&chunk, text.data(), 8);
-    mix(chunk);
-  }
-  if (text.empty()) return hash;
-  uint64_t rest = 0;
-  std::memcpy(&rest, text.data(), text.size());
-  mix(rest);
-  return hash;
-}
 
 // Nearly every host name is lower-case, in the configuration and in requests.
 bool same(std::string_view domain, std::string_view text) {
@@ -80,6 +58,28 @@ uint32_t DomainMap::find(std::string_view text) const {
 void VirtualHostEntry::add(std::unique_ptr<const RouteEntry> route) {
   changes_responses |= route->changes_responses();
   routes.push_back(std::move(route));
+}
+
+void VirtualHostEntry::index() {
+  if (routes.size() < kIndexedFrom) return;
+  const auto matcher = [](const auto& route) -> const RequestMatcher& { return route->matcher; };
+  by_path = PathIndex(std::views::transform(routes, matcher));
+}
+
+RouteSearch VirtualHostEntry::find(Request& request) const {
+  const auto first_of = [&](auto next) -> RouteSearch {
+    for (uint32_t at = next(); at < routes.size(); at = next()) {
+      const regex::Found fits = routes[at]->matcher.matches(request);
+      if (fits == regex::Found::no) continue;
+      if (fits == regex::Found::too_costly) [[unlikely]]
+        return {.too_costly = true};
+      return {.route = routes[at].get()};
+    }
+    return {};
+  };
+  if (by_path.empty()) return first_of([at = uint32_t{0}]() mutable { return at++; });
+  PathIndex::Candidates candidates(by_path, request.path_without_query());
+  return first_of([&] { return candidates.next(); });
 }
 
 Result<std::unique_ptr<const RouteTable>> RouteTable::create(std::vector<VirtualHostPtr> hosts) {
@@ -135,15 +135,7 @@ const VirtualHostEntry* RouteTable::find_host(std::string_view authority) const 
 
 RouteSearch RouteTable::find(Request& request) const {
   const VirtualHostEntry* host = find_host(request.authority);
-  if (!host) return {};
-  for (const auto& route : host->routes) {
-    const regex::Found fits = route->matcher.matches(request);
-    if (fits == regex::Found::no) continue;
-    if (fits == regex::Found::too_costly) [[unlikely]]
-      return {.too_costly = true};
-    return {.route = route.get()};
-  }
-  return {};
+  return host ? host->find(request) : RouteSearch{};
 }
 
 }  // namespace sluice

@@ -14,18 +14,33 @@
 #include <string_view>
 #include <vector>
 
+#include "route/path_index.h"
 #include "route/route_entry.h"
 
 namespace sluice {
 
+// Nothing fits, or it would take too long to say which: the request is refused.
+struct RouteSearch {
+  const RouteEntry* route = nullptr;
+  bool too_costly = false;
+};
+
 // Shared by all tables that have it: a host that did not change is made once.
 struct VirtualHostEntry {
+  // So many matchers are compared in less time than the index needs.
+  static constexpr size_t kIndexedFrom = 16;
+
   std::string name;                                       // "gloo-system_httpbin"
   std::vector<std::string> domains;                       // as written
   std::vector<std::unique_ptr<const RouteEntry>> routes;  // in order
   bool changes_responses = false;                         // whether any route changes response headers
+  PathIndex by_path;                                      // of the routes; empty where all are asked
 
   void add(std::unique_ptr<const RouteEntry> route);
+  // To be called once all routes are there.
+  void index();
+  // Its first route that matches.
+  RouteSearch find(Request& request) const;
 };
 using VirtualHostPtr = std::shared_ptr<const VirtualHostEntry>;
 
@@ -51,12 +66,6 @@ class DomainMap {
   std::vector<Slot> slots_;  // a power of two; open addressing
   size_t count_ = 0;
   size_t longest_ = 0;
-};
-
-// Nothing fits, or it would take too long to say which: the request is refused.
-struct RouteSearch {
-  const RouteEntry* route = nullptr;
-  bool too_costly = false;
 };
 
 class RouteTable {

@@ -1,6 +1,7 @@
 #include "route/route_table.h"
 
 #include <gtest/gtest.h>
+#include <random>
 
 #include "io/loop.h"
 
@@ -9,7 +10,7 @@ namespace {
 
 VirtualHostPtr host_of(std::string name, std::vector<std::string> domains) {
   return std::make_shared<const VirtualHostEntry>(
-      VirtualHostEntry{.name = std::move(name), .domains = std::move(domains), .routes = {}});
+      VirtualHostEntry{.name = std::move(name), .domains = std::move(domains)});
 }
 
 // One host per domain, named like it.
@@ -88,7 +89,7 @@ TEST(RouteTable, holds_thousands_of_domains) {
 }
 
 TEST(RouteTable, takes_the_first_route_that_matches) {
-  VirtualHostEntry host{"vh", {"*"}, {}};
+  VirtualHostEntry host{.name = "vh", .domains = {"*"}};
   for (const char* prefix : {"/a/b", "/a", "/a/c"}) {
     auto route = std::make_unique<RouteEntry>();
     route->name = prefix;
@@ -109,6 +110,60 @@ TEST(RouteTable, takes_the_first_route_that_matches) {
   EXPECT_EQ(found("/a/b/c"), "/a/b");
   EXPECT_EQ(found("/a/c"), "/a");
   EXPECT_EQ(found("/b"), "none");
+}
+
+// What a host with many routes chooses is what asking each of them in turn would choose.
+TEST(RouteTable, chooses_among_many_routes_what_their_order_says) {
+  std::mt19937 random(7);
+  const auto any = [&](size_t below) { return std::uniform_int_distribution<size_t>(0, below - 1)(random); };
+  const std::string_view pieces[] = {"/", "a", "A", "b", "/a", "/B/", "%2f", "*", ".", "\xc3\xa4", "\x7f"};
+  const auto some_path = [&](size_t most) {
+    std::string out = any(20) ? "/" : "";
+    for (size_t n = any(most); n > 0; --n) out += pieces[any(std::size(pieces))];
+    return out;
+  };
+  size_t found_some = 0;
+  for (int round = 0; round < 60; ++round) {
+    VirtualHostEntry host{.name = "vh", .domains = {"*"}};
+    const size_t count = VirtualHostEntry::kIndexedFrom + any(200);
+    const bool has_any = any(2);
+    for (size_t i = 0; i < count; ++i) {
+      kinds::Matcher matcher{.path = some_path(round % 2 ? 6 : 60)};
+      matcher.case_sensitive = any(3) != 0;
+      const size_t form = any(12);
+      if (form < 4) matcher.path_match = kinds::PathMatch::exact;
+      if (form == 4) matcher = {.path_match = kinds::PathMatch::regex, .path = "/a+b?(/.*)?"};
+      if (form == 5 && has_any) matcher.path = "/";
+      if (any(3) == 0) matcher.methods = {"POST"};
+      auto route = std::make_unique<RouteEntry>();
+      route->name = std::to_string(i);
+      route->matcher = *RequestMatcher::compile(matcher);
+      host.add(std::move(route));
+    }
+    const auto in_order = [&](Request& request) -> const RouteEntry* {
+      for (const auto& route : host.routes)
+        if (route->matcher.matches(request) == regex::Found::yes) return route.get();
+      return nullptr;
+    };
+    host.index();
+    ASSERT_FALSE(host.by_path.empty());
+    Loop loop;
+    Arena arena;
+    StreamInfo info;
+    Request request(arena, loop, info);
+    for (int i = 0; i < 300; ++i) {
+      std::string path = any(2) ? some_path(8) : std::string(host.routes[any(count)]->matcher.path());
+      if (any(3) == 0) path += some_path(3);
+      if (any(4) == 0) path = "?" + path;
+      if (any(4) == 0) path += "?a=/b";
+      request.path = path;
+      request.method = any(2) ? "GET" : "POST";
+      const RouteEntry* expected = in_order(request);
+      ASSERT_EQ(host.find(request).route, expected) << path;
+      found_some += expected != nullptr;
+    }
+  }
+  EXPECT_GT(found_some, 5000U);  // of 18,000
 }
 
 }  // namespace
