@@ -63,7 +63,9 @@ fuzz: build/fuzz/build.ninja ## long fuzzing of every target in turn; FUZZ_SECON
 bench: ## compare CPU time per request with nginx, HAProxy and Envoy, and judge it; SCENARIOS, ROUNDS, BENCH_SECONDS, PEER_DIRS
 	@tools/setup.sh build bench
 	@$(MAKE) --no-print-directory build/release/sluice
+	@cmake --build build/release --target route_table_bench
 	@$(MAKE) -s --no-print-directory -C bench/limit epoll CXX=clang++-19
+	@$(MAKE) -s --no-print-directory -C bench/load build/latency_load CXX=clang++-19
 	@$(PYTHON) bench/judge.py $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	  $(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS)) $(addprefix --peer-dir ,$(PEER_DIRS))
 

@@ -75,9 +75,35 @@ LIMITS = [
     Bound("s10a", "kib_per_connection", "KiB per idle connection", 0.40),
     Bound("s11", "startup_ms", "ms from start to the first answer", 15.0),
 ]
+@dataclasses.dataclass
+class Micro:
+    """Nanoseconds of a google-benchmark."""
+    program: str
+    benchmark: str
+    limit: float
+
+    def text(self):
+        return f"{self.benchmark} of {pathlib.Path(self.program).name} <= {self.limit:g} ns"
+
+    def measured(self):
+        program = HERE.parent / "build/release" / self.program
+        if not program.exists():
+            return None
+        out = subprocess.run([program, f"--benchmark_filter=^{self.benchmark}$", "--benchmark_format=json"], check=True,
+                             capture_output=True, text=True).stdout
+        return max(row["cpu_time"] for row in json.loads(out)["benchmarks"])
+
+    def holds(self, value):
+        return value <= self.limit
+
+
+MICROS = [
+    Micro("src/route/route_table_bench", "choose/.*", 1000),     # among 100,000 routes
+]
 # The load and the backend on a core of their own: a large body is mostly theirs.
 ON_TWO_CORES = {"s5c"}
-SCALE = ("10000", "10")     # VirtualServices and routes of each: scale.py has the bounds
+# Programs with bounds of their own.
+OWN_BOUNDS = {"scale": ["scale.py", "10000", "10"], "names": ["names.py"]}
 
 
 def envoy_program():
@@ -89,7 +115,7 @@ def envoy_program():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenarios", default="s1,s2,s3,s4,s5b,s5c,s10a,s11,scale")
+    parser.add_argument("--scenarios", default="s1,s2,s3,s4,s5b,s5c,s10a,s11,scale,names,micro")
     parser.add_argument("--peers", default="sluice,sluice-busy,nginx,haproxy,envoy,limit-epoll,limit-splice",
                         help="those of --peer-dir come besides these")
     parser.add_argument("--peer-dir", action="append", default=[], help="a further peer's directory (repeatable)")
@@ -102,9 +128,9 @@ def main():
     further = [json.loads(pathlib.Path(d, "peer.json").read_text())["name"] for d in options.peer_dir]
     peers = [*options.peers.split(","), *(name for name in further if name not in options.peers.split(","))]
     wanted = options.scenarios.split(",")
-    scale = "scale" in wanted
-    cores = {"0": [s for s in wanted if s not in ON_TWO_CORES and s != "scale"],
-             "1": [s for s in wanted if s in ON_TWO_CORES] if (os.cpu_count() or 1) > 1 else []}
+    compared = [s for s in wanted if s not in OWN_BOUNDS and s != "micro"]
+    cores = {"0": [s for s in compared if s not in ON_TWO_CORES],
+             "1": [s for s in compared if s in ON_TWO_CORES] if (os.cpu_count() or 1) > 1 else []}
     rows = {}
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
         result = pathlib.Path(options.json or pathlib.Path(scratch, "result.json")).resolve()
@@ -124,11 +150,13 @@ def main():
 
     print("\nverdicts (medians):", flush=True)
     missed = measured = 0
-    if scale:
+    for program in (OWN_BOUNDS[name] for name in wanted if name in OWN_BOUNDS):
         measured += 1
-        missed += subprocess.run([sys.executable, str(HERE / "scale.py"), *SCALE], check=False).returncode != 0
-    for limit in LIMITS:
-        value = limit.measured(rows)
+        missed += subprocess.run([sys.executable, str(HERE / program[0]), *program[1:]], check=False).returncode != 0
+    values = [(limit, limit.measured(rows)) for limit in LIMITS]
+    if "micro" in wanted:
+        values += [(limit, limit.measured()) for limit in MICROS]
+    for limit, value in values:
         if value is None:
             print(f"  not measured  {limit.text()}")
             continue
