@@ -12,6 +12,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/thread_name.h"
+
 namespace sluice {
 
 struct LogQueue::State {
@@ -63,7 +65,10 @@ bool LogQueue::State::write_whole(std::string_view text, bool counted) {
 }
 
 LogQueue::LogQueue(int fd, Hooks hooks) : state_(std::make_shared<State>(fd, hooks)) {
-  std::thread(&LogQueue::run, state_).detach();
+  std::thread([state = state_] {
+    name_thread("log");
+    run(state);
+  }).detach();
 }
 
 LogQueue::~LogQueue() {

@@ -1,9 +1,11 @@
 #include "control/workers.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <atomic>
 
+#include "base/thread_name.h"
 #include "net/listen.h"
 #include "net/splice.h"
 
@@ -22,6 +24,7 @@ class Workers::Worker final : private Waiter {
   void start() {
     thread_ = std::thread([this] {
       worker_index = index_;
+      name_thread(fmt::format("worker {}", index_));
       tick();
       loop.run();
       log_files_.flush();

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/log_queue.h"
+#include "base/thread_name.h"
 
 namespace sluice {
 namespace {
@@ -272,6 +273,7 @@ class LogFile::Writer {
     self->running_ = true;
     std::thread([self = std::move(self), slot] {
       worker_index = slot;
+      name_thread("access log");
       self->run();
     }).detach();
   }

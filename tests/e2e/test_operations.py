@@ -405,6 +405,11 @@ class MetricsPort(Case):
         began = float(re.search(r"^process_start_time_seconds (\d+)$", text, re.M)[1])
         self.assertLess(abs(time.time() - began), 600)
 
+    def test_threads_have_names(self):
+        tasks = pathlib.Path(f"/proc/{self.gateway.process.pid}/task").iterdir()
+        names = {(task / "comm").read_text().strip() for task in tasks}
+        self.assertLessEqual({"sluice", "worker 0", "log"}, names)
+
     def test_the_log_names_the_addresses(self):
         for name, port in (("metrics", self.port), ("admin", self.gateway.admin_port), ("listener", self.gateway.port)):
             self.gateway.says(rf"info {name} listening address=\S+:{port}\b")
