@@ -97,8 +97,8 @@ class Lab:
     """The backend, a DNS server (*.known.test is 127.0.0.1, *.refused.test an address that no policy allows, no other
     name exists) and what is started on them."""
 
-    def __init__(self, folder, load_core):
-        self.folder, self.load_core = folder, load_core
+    def __init__(self, folder, load_core, rate):
+        self.folder, self.load_core, self.rate = folder, load_core, rate
         self.keeping, self.closing, self.dns = free_ports(3)
         self.processes = []
 
@@ -157,8 +157,7 @@ class Lab:
 
     def ask_each(self, port, count, host, status):
         """One request for each of so many names; how long it takes is the proxy's affair."""
-        rate = 8_000
-        result = json.loads(self.steady(port, rate, count // rate + 2, host, count, status).communicate()[0])
+        result = json.loads(self.steady(port, self.rate, count // self.rate + 2, host, count, status).communicate()[0])
         if result["errors"] or result["requests"] < count:
             sys.exit(f"names: {host}: {result}")
 
@@ -226,10 +225,33 @@ def cost_of_unknown_names(lab, rounds, seconds):
     return statistics.median(shares), errors
 
 
+def measure_memory(lab, _, judge):
+    # Of these names the last 8,192 are destinations too, of which the second figure knows the size.
+    many = bytes_of_each(lab, 2 * KNOWN, KNOWN, "n#.refused.test", 403) * KNOWN
+    both = bytes_of_each(lab, 2 * KNOWN, DESTINATIONS, f"n#.known.test:{lab.closing}", 200)
+    idle_name = (many - DESTINATIONS_MAX * both) / (KNOWN - DESTINATIONS_MAX)
+    judge("an idle name", idle_name, 512, "bytes")
+    judge("an idle destination, its name aside", both - idle_name, 1024, "bytes")
+
+
+def measure_time(lab, options, judge):
+    cpu = one_name_beside(lab, [0, 1000, KNOWN], options.rounds, options.seconds)
+    for count in (1000, KNOWN):
+        judge(f"one name beside {count:,} others, against none", cpu[count] / cpu[0], 1.10, "x", ".3f")
+
+
+def measure_flood(lab, options, judge):
+    share, errors = cost_of_unknown_names(lab, options.rounds, options.seconds)
+    judge(f"what {FLOOD_RATE:,} unknown names a second add", share * 100, 5, "%", ".1f")
+    judge("errors of the cached traffic meanwhile", errors, 0, "")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--rate", type=int, default=8_000, help="at which names are made known; less for a slow build")
+    parser.add_argument("--only", choices=["memory", "time", "flood"], help="the bytes, the first or the second CPU figures")
     options = parser.parse_args()
     good = True
 
@@ -241,21 +263,13 @@ def main():
     with tempfile.TemporaryDirectory(prefix="names-") as name:
         folder = pathlib.Path(name)
         folder.chmod(0o777)
-        lab = Lab(folder, 1 if (os.cpu_count() or 1) > 1 else 0)
+        lab = Lab(folder, 1 if (os.cpu_count() or 1) > 1 else 0, options.rate)
         try:
             lab.start_surroundings()
-            # Of these names the last 8,192 are destinations too, of which the second figure knows the size.
-            many = bytes_of_each(lab, 2 * KNOWN, KNOWN, "n#.refused.test", 403) * KNOWN
-            both = bytes_of_each(lab, 2 * KNOWN, DESTINATIONS, f"n#.known.test:{lab.closing}", 200)
-            idle_name = (many - DESTINATIONS_MAX * both) / (KNOWN - DESTINATIONS_MAX)
-            judge("an idle name", idle_name, 512, "bytes")
-            judge("an idle destination, its name aside", both - idle_name, 1024, "bytes")
-            cpu = one_name_beside(lab, [0, 1000, KNOWN], options.rounds, options.seconds)
-            for count in (1000, KNOWN):
-                judge(f"one name beside {count:,} others, against none", cpu[count] / cpu[0], 1.10, "x", ".3f")
-            share, errors = cost_of_unknown_names(lab, options.rounds, options.seconds)
-            judge(f"what {FLOOD_RATE:,} unknown names a second add", share * 100, 5, "%", ".1f")
-            judge("errors of the cached traffic meanwhile", errors, 0, "")
+            measures = {"memory": measure_memory, "time": measure_time, "flood": measure_flood}
+            for what, measure in measures.items():
+                if options.only in (None, what):
+                    measure(lab, options, judge)
         finally:
             lab.stop()
     sys.exit(0 if good else 1)
