@@ -5,6 +5,7 @@
   idle destination    bytes more for a name that has been forwarded to and has no connection
   s2 beside ...       CPU time of a request to one name while so many others are known, against none
   unknown names       CPU time that 20,000 names a second which do not resolve add to cached traffic beside them
+  endpoint changes    CPU time that 1,000 names a second whose address is another one take more than names that keep theirs
 
 Exits 0 where all are within their bounds and cached traffic sees no error. SLUICE_BIN names the program;
 build/release/sluice otherwise. Needs nginx, dnsmasq, wrk, and load/build/latency_load.
@@ -20,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from compare import cpu_seconds, http_once, get, memory_kib, pin, stop_process
@@ -31,6 +33,9 @@ DESTINATIONS_MAX = 8_192         # that a worker remembers
 FLOOD_RATE = 20_000
 CACHED_RATE = 4_000
 CACHED_NAMES = 100
+TTL = 5                         # seconds: names are asked for no more often
+CHANGING = 1_000 * TTL
+CHANGING_RATE = 2_000           # of requests: each name is used within its TTL
 
 CONFIG = """\
 apiVersion: gateway.solo.io/v1
@@ -78,7 +83,7 @@ http {{
   access_log off; keepalive_requests 100000000; client_body_temp_path {tmp}; proxy_temp_path {tmp};
   fastcgi_temp_path {tmp}; uwsgi_temp_path {tmp}; scgi_temp_path {tmp};
   server {{ listen 127.0.0.1:{keeping} backlog=4096; keepalive_timeout 600s; return 200 "ok"; }}
-  server {{ listen 127.0.0.1:{closing} backlog=4096; keepalive_timeout 0; return 200 "ok"; }}
+  server {{ listen 127.0.0.1:{closing} backlog=4096; listen 127.0.0.2:{closing} backlog=4096; keepalive_timeout 0; return 200 "ok"; }}
 }}
 """
 
@@ -91,6 +96,27 @@ def free_ports(count):
     for probe in probes:
         probe.close()
     return ports
+
+
+class Answers(threading.Thread):
+    """A DNS server that knows 127.0.0.1 for each name, or by turns that and 127.0.0.2."""
+
+    def __init__(self, changing):
+        super().__init__(daemon=True)
+        self.changing, self.asked, self.changed = changing, {}, 0
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+
+    def run(self):
+        while True:
+            query, peer = self.socket.recvfrom(4096)
+            end = query.index(0, 12) + 5                        # behind the question's name, type and class
+            times = self.asked[query[12:end]] = self.asked.get(query[12:end], 0) + 1
+            self.changed += times > 1
+            host = 1 + times % 2 if self.changing else 1
+            self.socket.sendto(query[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + query[12:end] +
+                               b"\xc0\x0c\x00\x01\x00\x01" + TTL.to_bytes(4, "big") + bytes([0, 4, 127, 0, 0, host]), peer)
 
 
 class Lab:
@@ -117,11 +143,11 @@ class Lab:
                     "--local-ttl=3600", "--neg-ttl=3600", "--cache-size=0", "--local=/test/", "--address=/known.test/127.0.0.1",
                     "--address=/refused.test/10.1.1.1"], self.load_core, **quiet)
 
-    def sluice(self, hosts):
+    def sluice(self, hosts, dns=None):
         """A started one and its port."""
         port, = free_ports(1)
         conf = self.folder / f"sluice-{port}.yaml"
-        conf.write_text(CONFIG.format(port=port, hosts=hosts, dns=self.dns))
+        conf.write_text(CONFIG.format(port=port, hosts=hosts, dns=dns or self.dns))
         program = os.environ.get("SLUICE_BIN", HERE.parent / "build/release/sluice")
         process = self.start([program, "run", "--config", conf, "--workers", "1", "--access-log", "off", "--log-level", "error",
                               "--admin", "off", "--api", "off"], 0, stdout=subprocess.DEVNULL)
@@ -225,6 +251,32 @@ def cost_of_unknown_names(lab, rounds, seconds):
     return statistics.median(shares), errors
 
 
+def cost_of_changing_names(lab, seconds):
+    """(share of a core that names cost more which change, how many did in a second)"""
+    busy, changes = {}, 0.0
+    for changing in (False, True):
+        answers = Answers(changing)
+        answers.start()
+        process, port = lab.sluice(2 * CHANGING, answers.port)
+        host = f"e#.changing.test:{lab.closing}"    # a connection for each request, to whichever address
+        lab.steady(port, CHANGING_RATE, 2 * TTL, host, CHANGING).communicate()
+        asked, before = answers.changed, sum(cpu_seconds(process.pid))
+        result = json.loads(lab.steady(port, CHANGING_RATE, seconds, host, CHANGING).communicate()[0])
+        busy[changing] = (sum(cpu_seconds(process.pid)) - before) / seconds
+        changes = (answers.changed - asked) / seconds
+        if result["errors"]:
+            sys.exit(f"names: of names that change: {result}")
+        lab.stop(process)
+    return busy[True] - busy[False], changes
+
+
+def measure_changes(lab, options, judge):
+    share, changes = cost_of_changing_names(lab, max(10, 2 * options.seconds))
+    if changes < 500:
+        sys.exit(f"names: only {changes:.0f} names a second were asked for again")
+    judge(f"what {changes:,.0f} changes of address a second cost", share * 100, 5 * changes / 1000, "% of a core", ".1f")
+
+
 def measure_memory(lab, _, judge):
     # Of these names the last 8,192 are destinations too, of which the second figure knows the size.
     many = bytes_of_each(lab, 2 * KNOWN, KNOWN, "n#.refused.test", 403) * KNOWN
@@ -251,7 +303,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rate", type=int, default=8_000, help="at which names are made known; less for a slow build")
-    parser.add_argument("--only", choices=["memory", "time", "flood"], help="the bytes, the first or the second CPU figures")
+    parser.add_argument("--only", choices=["memory", "time", "flood", "changes"], help="one of the above")
     options = parser.parse_args()
     good = True
 
@@ -266,7 +318,7 @@ def main():
         lab = Lab(folder, 1 if (os.cpu_count() or 1) > 1 else 0, options.rate)
         try:
             lab.start_surroundings()
-            measures = {"memory": measure_memory, "time": measure_time, "flood": measure_flood}
+            measures = {"memory": measure_memory, "time": measure_time, "flood": measure_flood, "changes": measure_changes}
             for what, measure in measures.items():
                 if options.only in (None, what):
                     measure(lab, options, judge)
