@@ -211,9 +211,9 @@ std::string Translating::suggestion(std::string_view kind, std::string_view ns, 
 // The same for an error, which is part of a unit: however many there are, so that it says the same whenever it is made;
 // but not among so many that to compare them all costs more than it helps.
 std::string Translating::meant(const ObjectKey& missing) {
-  constexpr size_t kComparedMax = 1000;
+  constexpr std::ptrdiff_t kComparedMax = 1000;
   depend_on(Inputs::What::names, {missing.kind, {}, {}});
-  return world_.all(missing.kind).size() > kComparedMax ? std::string() : look_for_suggestion(missing);
+  return std::ranges::distance(world_.all(missing.kind)) > kComparedMax ? std::string() : look_for_suggestion(missing);
 }
 
 std::string Translating::look_for_suggestion(const ObjectKey& wanted) const {

@@ -53,14 +53,6 @@ void World::update_rejected(std::vector<ConfigObjectPtr> rejected, std::vector<C
   rejected_at_ = std::move(at);
 }
 
-std::vector<ConfigObjectPtr> World::all(std::string_view kind) const {
-  std::vector<ConfigObjectPtr> out;
-  for (auto at = in_force_.lower_bound({std::string(kind), "", ""}); at != in_force_.end() && at->first.kind == kind;
-       ++at)
-    out.push_back(at->second);
-  return out;
-}
-
 const ConfigObject* World::rejected_at(const ObjectKey& key) const {
   const auto found = rejected_at_.find(key);
   return found == rejected_at_.end() ? nullptr : found->second.get();

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <map>
+#include <ranges>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "config/load.h"
@@ -24,7 +26,12 @@ class World {
   std::vector<Change> update(std::span<const ConfigObjectPtr> objects);
 
   const std::map<ObjectKey, ConfigObjectPtr>& in_force() const { return in_force_; }
-  std::vector<ConfigObjectPtr> all(std::string_view kind) const;
+  // Those of a kind, in the order of their keys: a view, good until the next change.
+  auto all(std::string_view kind) const {
+    const auto first = in_force_.lower_bound({std::string(kind), "", ""});
+    const auto last = in_force_.lower_bound({std::string(kind) + '\0', "", ""});
+    return std::views::values(std::ranges::subrange(first, last));
+  }
   const std::vector<ConfigObjectPtr>& rejected() const { return rejected_; }
   const ConfigObject* rejected_at(const ObjectKey& key) const;
 
