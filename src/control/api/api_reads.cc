@@ -15,7 +15,7 @@ constexpr uint64_t kPageMax = 100'000;
 constexpr Nanos kWatchTimeoutDefault = 30min;
 constexpr int64_t kWatchSecondsMax = int64_t{24} * 3600;
 
-Outcome<Selection> selection_of(const Query& query, const Kind& kind, std::string_view ns) {
+ApiOutcome<Selection> selection_of(const Query& query, const Kind& kind, std::string_view ns) {
   Selection selection{.ns = std::string(ns)};
   auto labels = LabelSelector::parse(query.get("labelSelector"));
   if (!labels) return bad_request("unable to parse requirement: labelSelector: " + labels.error().message);
@@ -36,7 +36,7 @@ struct Continue {
   std::string token() const {
     return base64url_encode(to_json(Node::make_map({{"v", version}, {"ns", ns}, {"name", name}})));
   }
-  static Outcome<Continue> parse(std::string_view token) {
+  static ApiOutcome<Continue> parse(std::string_view token) {
     const auto text = base64url_decode(token);
     const auto node = text ? parse_json(*text) : std::unexpected(SyntaxError());
     if (!node || !node->map()) return bad_request("continue key is not valid");
@@ -51,7 +51,7 @@ struct Continue {
   }
 };
 
-Outcome<uint64_t> number_parameter(const Query& query, std::string_view name, uint64_t fallback) {
+ApiOutcome<uint64_t> number_parameter(const Query& query, std::string_view name, uint64_t fallback) {
   const auto text = query.get(name);
   if (text.empty()) return fallback;
   const auto number = parse_decimal(text);
@@ -60,7 +60,7 @@ Outcome<uint64_t> number_parameter(const Query& query, std::string_view name, ui
   return *number;
 }
 
-Outcome<bool> boolean_parameter(const Query& query, std::string_view name) {
+ApiOutcome<bool> boolean_parameter(const Query& query, std::string_view name) {
   const auto value = query.boolean(name);
   if (!value)
     return bad_request(
@@ -70,7 +70,7 @@ Outcome<bool> boolean_parameter(const Query& query, std::string_view name) {
 
 // A list is always of now. That fits every request but one for exactly an older state, or for one that is not there
 // yet.
-Outcome<void> check_list_version(const Query& query, uint64_t now) {
+ApiOutcome<void> check_list_version(const Query& query, uint64_t now) {
   const uint64_t wanted = TRY(number_parameter(query, "resourceVersion", 0));
   const auto match = query.get("resourceVersionMatch");
   if (!match.empty() && match != "Exact" && match != "NotOlderThan")
@@ -102,7 +102,7 @@ std::unexpected<Failure> invalid_watch(std::string_view field, std::string_view 
 }
 
 // `sendInitialEvents` asks for a bookmark behind the initial events: without bookmarks a client would wait for ever.
-Outcome<bool> wants_initial_events(const Query& query, bool bookmarks) {
+ApiOutcome<bool> wants_initial_events(const Query& query, bool bookmarks) {
   const auto match = query.get("resourceVersionMatch");
   if (!query.has("sendInitialEvents")) {
     if (!match.empty())
@@ -132,14 +132,14 @@ View namespace_view(std::string_view name, WallTime created, uint64_t version) {
 
 }  // namespace
 
-Outcome<ApiAnswer> ApiServer::read(const ApiRequest& request, const Query& query, const Resource& resource) {
+ApiOutcome<ApiAnswer> ApiServer::read(const ApiRequest& request, const Query& query, const Resource& resource) {
   const Representation as = TRY(Representation::choose(request, query));
   if (!resource.name.empty()) return get(as, request, resource);
   if (TRY(boolean_parameter(query, "watch"))) return watch(as, request, query, resource);
   return list(as, request, query, resource);
 }
 
-Outcome<ApiAnswer> ApiServer::get(const Representation& as, const ApiRequest& request, const Resource& resource) {
+ApiOutcome<ApiAnswer> ApiServer::get(const Representation& as, const ApiRequest& request, const Resource& resource) {
   View view;
   if (resource.kind == &kNamespaceKind) {
     for (View& one : namespaces())
@@ -151,8 +151,8 @@ Outcome<ApiAnswer> ApiServer::get(const Representation& as, const ApiRequest& re
   return ApiAnswer{.response = {.body = represent(as, *resource.kind, view, request.now)}};
 }
 
-Outcome<ApiAnswer> ApiServer::list(const Representation& as, const ApiRequest& request, const Query& query,
-                                   const Resource& resource) {
+ApiOutcome<ApiAnswer> ApiServer::list(const Representation& as, const ApiRequest& request, const Query& query,
+                                      const Resource& resource) {
   const Selection selection = TRY(selection_of(query, *resource.kind, resource.ns));
   TRY(check_list_version(query, store_.version()));
   const uint64_t limit = TRY(number_parameter(query, "limit", 0));
@@ -176,8 +176,8 @@ Outcome<ApiAnswer> ApiServer::list(const Representation& as, const ApiRequest& r
   return ApiAnswer{.response = {.body = represent_list(as, *resource.kind, page, request.now)}};
 }
 
-Outcome<ApiAnswer> ApiServer::watch(const Representation& as, const ApiRequest& request, const Query& query,
-                                    const Resource& resource) {
+ApiOutcome<ApiAnswer> ApiServer::watch(const Representation& as, const ApiRequest& request, const Query& query,
+                                       const Resource& resource) {
   if (*watches_ >= options_.watches_max) return too_many_requests("too many watches");
   WatchOptions options{.kind = resource.kind, .as = as, .version = store_.version()};
   options.selection = TRY(selection_of(query, *resource.kind, resource.ns));

@@ -68,7 +68,7 @@ Status ApiServer::check_caller(const ApiRequest& request) const {
   return {};
 }
 
-Outcome<ApiAnswer> ApiServer::answer(const ApiRequest& request) {
+ApiOutcome<ApiAnswer> ApiServer::answer(const ApiRequest& request) {
   if (auto allowed = check_caller(request); !allowed)
     return std::unexpected(Failure{.code = 403, .reason = "Forbidden", .message = allowed.error().message});
   const auto target = Target::parse(request.target);
@@ -93,7 +93,7 @@ Outcome<ApiAnswer> ApiServer::answer(const ApiRequest& request) {
   return write(request, target->query, std::move(resource));
 }
 
-Outcome<ApiServer::Resource> ApiServer::find_resource(const Target& target) {
+ApiOutcome<ApiServer::Resource> ApiServer::find_resource(const Target& target) {
   std::span<const std::string> path = target.path;
   std::string whole;
   for (const std::string& segment : path) whole += "/" + segment;

@@ -76,32 +76,32 @@ class ApiServer {
     std::vector<std::string> warnings;
   };
 
-  Outcome<ApiAnswer> answer(const ApiRequest& request);
+  ApiOutcome<ApiAnswer> answer(const ApiRequest& request);
   Status check_caller(const ApiRequest& request) const;
-  static Outcome<Resource> find_resource(const Target& target);
-  Outcome<ApiAnswer> read(const ApiRequest& request, const Query& query, const Resource& resource);
+  static ApiOutcome<Resource> find_resource(const Target& target);
+  ApiOutcome<ApiAnswer> read(const ApiRequest& request, const Query& query, const Resource& resource);
 
   // Reading.
-  Outcome<ApiAnswer> get(const Representation& as, const ApiRequest& request, const Resource& resource);
-  Outcome<ApiAnswer> list(const Representation& as, const ApiRequest& request, const Query& query,
-                          const Resource& resource);
-  Outcome<ApiAnswer> watch(const Representation& as, const ApiRequest& request, const Query& query,
-                           const Resource& resource);
+  ApiOutcome<ApiAnswer> get(const Representation& as, const ApiRequest& request, const Resource& resource);
+  ApiOutcome<ApiAnswer> list(const Representation& as, const ApiRequest& request, const Query& query,
+                             const Resource& resource);
+  ApiOutcome<ApiAnswer> watch(const Representation& as, const ApiRequest& request, const Query& query,
+                              const Resource& resource);
   std::vector<View> select(const Kind& kind, const Selection& selection) const;
   std::vector<View> namespaces() const;
 
   // Writing.
-  Outcome<ApiAnswer> write(const ApiRequest& request, const Query& query, Resource resource);
-  Outcome<ApiAnswer> create_namespace(const ApiRequest& request) const;
-  Outcome<ApiAnswer> create(Write& write);
-  Outcome<ApiAnswer> update(Write& write);
-  Outcome<ApiAnswer> patch(Write& write);
-  Outcome<ApiAnswer> remove(Write& write);
-  Outcome<ApiAnswer> remove_all(Write& write);
-  static Outcome<void> read_delete_options(Write& write, const StoredObject* there);
-  Outcome<ApiAnswer> store_changed(Write& write, const StoredObject& there, Node body);
-  Outcome<ApiAnswer> store(Write& write, Node body, int status);
-  Outcome<ConfigObjectPtr> understand(Write& write, Node& body) const;
+  ApiOutcome<ApiAnswer> write(const ApiRequest& request, const Query& query, Resource resource);
+  ApiOutcome<ApiAnswer> create_namespace(const ApiRequest& request) const;
+  ApiOutcome<ApiAnswer> create(Write& write);
+  ApiOutcome<ApiAnswer> update(Write& write);
+  ApiOutcome<ApiAnswer> patch(Write& write);
+  ApiOutcome<ApiAnswer> remove(Write& write);
+  ApiOutcome<ApiAnswer> remove_all(Write& write);
+  static ApiOutcome<void> read_delete_options(Write& write, const StoredObject* there);
+  ApiOutcome<ApiAnswer> store_changed(Write& write, const StoredObject& there, Node body);
+  ApiOutcome<ApiAnswer> store(Write& write, Node body, int status);
+  ApiOutcome<ConfigObjectPtr> understand(Write& write, Node& body) const;
 
   ObjectStore& store_;
   Database& database_;

@@ -35,7 +35,7 @@ void fill_in_type(const Kind& kind, Node& body) {
 }
 
 // A body for this URL: kind and apiVersion must fit; a namespace that is absent is filled in.
-Outcome<void> check_address(const Kind& kind, std::string_view ns, Node& body) {
+ApiOutcome<void> check_address(const Kind& kind, std::string_view ns, Node& body) {
   if (!body.map()) return bad_request("the object must be a map");
   fill_in_type(kind, body);
   if (body.text_at({"kind"}) != kind.kind || body.text_at({"apiVersion"}) != kind.api_version())
@@ -84,8 +84,8 @@ void refuse_what_has_no_effect(const Node& body, Diagnostics& diagnostics) {
     diagnostics.add({.place = fixed->place(), .path = "immutable", .message = "true is not supported yet"});
 }
 
-Outcome<void> check_preconditions(const Kind& kind, const StoredObject& there, std::string_view uid,
-                                  std::string_view version) {
+ApiOutcome<void> check_preconditions(const Kind& kind, const StoredObject& there, std::string_view uid,
+                                     std::string_view version) {
   if (!uid.empty() && uid != there.uid)
     return conflict(kind, there.key.name,
                     fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
@@ -98,7 +98,7 @@ Outcome<void> check_preconditions(const Kind& kind, const StoredObject& there, s
 
 }  // namespace
 
-Outcome<ApiAnswer> ApiServer::write(const ApiRequest& request, const Query& query, Resource resource) {
+ApiOutcome<ApiAnswer> ApiServer::write(const ApiRequest& request, const Query& query, Resource resource) {
   if (resource.kind == &kNamespaceKind && resource.name.empty() && request.method == "POST")
     return create_namespace(request);
   if (resource.kind == &kNamespaceKind || resource.kind == &kEventKind)
@@ -129,7 +129,7 @@ Outcome<ApiAnswer> ApiServer::write(const ApiRequest& request, const Query& quer
 }
 
 // Installers create the namespace before what comes into it, and go on where it is there.
-Outcome<ApiAnswer> ApiServer::create_namespace(const ApiRequest& request) const {
+ApiOutcome<ApiAnswer> ApiServer::create_namespace(const ApiRequest& request) const {
   Node body = TRY(parse_body(request));
   fill_in_type(kNamespaceKind, body);
   if (body.text_at({"kind"}) != kNamespaceKind.kind) return bad_request("the object is no Namespace");
@@ -141,7 +141,7 @@ Outcome<ApiAnswer> ApiServer::create_namespace(const ApiRequest& request) const 
       printable(name, 80)));
 }
 
-Outcome<ApiAnswer> ApiServer::create(Write& write) {
+ApiOutcome<ApiAnswer> ApiServer::create(Write& write) {
   const Kind& kind = *write.resource.kind;
   Node body = TRY(parse_body(write.request));
   TRY(check_address(kind, write.resource.ns, body));
@@ -161,7 +161,7 @@ Outcome<ApiAnswer> ApiServer::create(Write& write) {
   return store(write, std::move(body), 201);
 }
 
-Outcome<ApiAnswer> ApiServer::update(Write& write) {
+ApiOutcome<ApiAnswer> ApiServer::update(Write& write) {
   const StoredObject* there = store_.find(write.resource.key());
   if (!there) return not_found(*write.resource.kind, write.resource.name);
   Node body = TRY(parse_body(write.request));
@@ -169,7 +169,7 @@ Outcome<ApiAnswer> ApiServer::update(Write& write) {
   return store_changed(write, *there, std::move(body));
 }
 
-Outcome<ApiAnswer> ApiServer::patch(Write& write) {
+ApiOutcome<ApiAnswer> ApiServer::patch(Write& write) {
   // Before the object is looked for: who tries a kind of patch that is not to be had goes on with another, also to
   // create.
   const PatchType type = TRY(patch_type(*write.resource.kind, write.request));
@@ -181,7 +181,7 @@ Outcome<ApiAnswer> ApiServer::patch(Write& write) {
 }
 
 // `body` may carry the metadata of the view it was made from: what it says of uid and version must still hold.
-Outcome<ApiAnswer> ApiServer::store_changed(Write& write, const StoredObject& there, Node body) {
+ApiOutcome<ApiAnswer> ApiServer::store_changed(Write& write, const StoredObject& there, Node body) {
   const Kind& kind = *write.resource.kind;
   if (body.text_at({"metadata", "name"}) != write.resource.name)
     return bad_request(fmt::format("the name of the object ({}) does not match the name on the URL ({})",
@@ -192,7 +192,7 @@ Outcome<ApiAnswer> ApiServer::store_changed(Write& write, const StoredObject& th
 }
 
 // Reads the body as its kind. Fields that do not exist are dropped first where the client asked for that.
-Outcome<ConfigObjectPtr> ApiServer::understand(Write& write, Node& body) const {
+ApiOutcome<ConfigObjectPtr> ApiServer::understand(Write& write, Node& body) const {
   normalize(body);
   for (;;) {
     Diagnostics diagnostics(kUnknownFieldsMax);
@@ -219,7 +219,7 @@ Outcome<ConfigObjectPtr> ApiServer::understand(Write& write, Node& body) const {
   }
 }
 
-Outcome<ApiAnswer> ApiServer::store(Write& write, Node body, int status) {
+ApiOutcome<ApiAnswer> ApiServer::store(Write& write, Node body, int status) {
   const Kind& kind = *write.resource.kind;
   // Patches could make an object grow beyond what anybody could send.
   if (memory_of(body) > kObjectMemoryMax) return entity_too_large("the object would be too large");
@@ -242,7 +242,7 @@ Outcome<ApiAnswer> ApiServer::store(Write& write, Node body, int status) {
 
 // The DeleteOptions in the body, if there are any. Nothing here depends on another object, so that every propagation
 // policy means the same.
-Outcome<void> ApiServer::read_delete_options(Write& write, const StoredObject* there) {
+ApiOutcome<void> ApiServer::read_delete_options(Write& write, const StoredObject* there) {
   if (trim(write.request.body).empty()) return {};
   const Node options = TRY(parse_body(write.request));
   const auto kind = options.text_at({"kind"});
@@ -255,7 +255,7 @@ Outcome<void> ApiServer::read_delete_options(Write& write, const StoredObject* t
                              options.text_at({"preconditions", "resourceVersion"}));
 }
 
-Outcome<ApiAnswer> ApiServer::remove(Write& write) {
+ApiOutcome<ApiAnswer> ApiServer::remove(Write& write) {
   const Kind& kind = *write.resource.kind;
   const StoredObject* there = store_.find(write.resource.key());
   if (!there) return not_found(kind, write.resource.name);
@@ -270,7 +270,7 @@ Outcome<ApiAnswer> ApiServer::remove(Write& write) {
 
 // Answers with the list of what was deleted. Stops at the first file that cannot be changed: what was in those before
 // it is gone.
-Outcome<ApiAnswer> ApiServer::remove_all(Write& write) {
+ApiOutcome<ApiAnswer> ApiServer::remove_all(Write& write) {
   const Kind& kind = *write.resource.kind;
   Selection selection{.ns = write.resource.ns};
   auto labels = LabelSelector::parse(write.query.get("labelSelector"));

@@ -31,7 +31,7 @@ struct Failure {
 };
 
 template <class T>
-using Outcome = std::expected<T, Failure>;
+using ApiOutcome = std::expected<T, Failure>;
 
 std::unexpected<Failure> bad_request(std::string message);
 std::unexpected<Failure> not_found(std::string_view path);  // no such resource or path

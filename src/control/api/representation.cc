@@ -212,7 +212,7 @@ void append_page(std::string& out, const Representation& as, const Kind& kind, c
 
 }  // namespace
 
-Outcome<Representation> Representation::choose(const ApiRequest& request, const Query& query) {
+ApiOutcome<Representation> Representation::choose(const ApiRequest& request, const Query& query) {
   Representation as;
   const auto include = query.get("includeObject");
   if (include == "None") {

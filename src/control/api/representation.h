@@ -23,7 +23,7 @@ struct Representation {
   Include include = Include::metadata;
 
   // What the Accept field and `includeObject` ask for; 406 when it is nothing we have.
-  static Outcome<Representation> choose(const ApiRequest& request, const Query& query);
+  static ApiOutcome<Representation> choose(const ApiRequest& request, const Query& query);
 };
 
 struct ListPage {

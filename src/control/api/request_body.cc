@@ -36,7 +36,7 @@ void drop_element_orders(Node& patch) {
 
 }  // namespace
 
-Outcome<Node> parse_body(const ApiRequest& request) {
+ApiOutcome<Node> parse_body(const ApiRequest& request) {
   const std::string type = media_type(request);
   if (type == "application/yaml") {
     auto documents = parse_documents(request.body, kLimits);
@@ -58,7 +58,7 @@ Outcome<Node> parse_body(const ApiRequest& request) {
   return std::move(*node);
 }
 
-Outcome<PatchType> patch_type(const Kind& kind, const ApiRequest& request) {
+ApiOutcome<PatchType> patch_type(const Kind& kind, const ApiRequest& request) {
   const std::string type = media_type(request);
   if (type == "application/json-patch+json") return PatchType::json;
   if (type == "application/merge-patch+json") return PatchType::merge;
@@ -70,8 +70,8 @@ Outcome<PatchType> patch_type(const Kind& kind, const ApiRequest& request) {
   return unsupported_media_type(type, accepted);
 }
 
-Outcome<Node> apply_patch(PatchType type, const Kind& kind, std::string_view name, const ApiRequest& request,
-                          const Node& view) {
+ApiOutcome<Node> apply_patch(PatchType type, const Kind& kind, std::string_view name, const ApiRequest& request,
+                             const Node& view) {
   const bool strategic = type == PatchType::strategic;
   auto parsed = parse_json(request.body, kLimits);
   if (!parsed) return bad_request("the patch is not JSON: " + parsed.error().message);

@@ -15,14 +15,14 @@ namespace sluice {
 inline constexpr size_t kObjectValuesMax = 300'000;
 
 // 400 when it cannot be read, 415 when its content type is none of the three; none at all is taken for JSON.
-Outcome<Node> parse_body(const ApiRequest& request);
+ApiOutcome<Node> parse_body(const ApiRequest& request);
 
 enum class PatchType : uint8_t { merge, json, strategic };
 // 415 names what is accepted; strategic merge patch is, for Secret and ConfigMap: it means the same as a merge for maps
 // of text.
-Outcome<PatchType> patch_type(const Kind& kind, const ApiRequest& request);
+ApiOutcome<PatchType> patch_type(const Kind& kind, const ApiRequest& request);
 // `view` with the patch in the body applied. 413 is a patch that makes too much.
-Outcome<Node> apply_patch(PatchType type, const Kind& kind, std::string_view name, const ApiRequest& request,
-                          const Node& view);
+ApiOutcome<Node> apply_patch(PatchType type, const Kind& kind, std::string_view name, const ApiRequest& request,
+                             const Node& view);
 
 }  // namespace sluice
