@@ -22,15 +22,25 @@ constexpr std::string_view kTraceHeaders[] = {"traceparent",  "tracestate",  "b3
                                               "x-b3-sampled", "x-b3-flags",  "x-request-id"};
 
 // What the end of a chain answered in the upstream's place.
+ErrorKind error_kind_of(OutcomeKind outcome) {
+  switch (outcome) {
+    case OutcomeKind::upstream_overflow: return ErrorKind::overload;
+    case OutcomeKind::route_timeout:
+    case OutcomeKind::per_try_timeout:
+    case OutcomeKind::upstream_idle:
+    case OutcomeKind::client_idle: return ErrorKind::timeout;
+    case OutcomeKind::upstream_protocol: return ErrorKind::invalid;
+    default: return ErrorKind::unreachable;
+  }
+}
+
 Error error_of(const StreamInfo& info, const Response& response, std::string text) {
-  ErrorKind kind = ErrorKind::unreachable;
-  if (info.has(ResponseFlag::upstream_overflow)) kind = ErrorKind::overload;
-  if (info.has(ResponseFlag::upstream_timeout) || info.has(ResponseFlag::stream_idle_timeout))
-    kind = ErrorKind::timeout;
-  if (info.has(ResponseFlag::upstream_protocol_error)) kind = ErrorKind::invalid;
-  if (info.has(ResponseFlag::no_cluster)) text = "the Upstream does not exist";
+  if (info.outcome.kind == OutcomeKind::no_cluster) text = "the Upstream does not exist";
   if (text.empty()) text = info.details;
-  return {.kind = kind, .message = std::move(text), .side = Side::upstream, .code = response.status};
+  return {.kind = error_kind_of(info.outcome.kind),
+          .message = std::move(text),
+          .side = Side::upstream,
+          .code = response.status};
 }
 
 Error too_large(size_t bytes_max) {

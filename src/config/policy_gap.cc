@@ -80,10 +80,10 @@ std::optional<PolicyGap> policy_sketch(const Node& document, std::string_view fl
   return out;
 }
 
-std::string details_of(const PolicyGap& gap) {
+std::string rule_of(const PolicyGap& gap) {
   std::string word = gap.word;
   std::ranges::replace(word, ' ', '_');
-  return fmt::format("egress_policy_not_in_force{{{}}}", word);
+  return word;
 }
 
 PolicyGap gap_of_file(const std::string& path, uint32_t line, std::string why) {

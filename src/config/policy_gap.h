@@ -21,7 +21,7 @@ struct PolicyGap {
   };
 
   std::string subject;  // for clients: "EgressPolicy gloo-system/deny (line 7) is not in force"; no path of a file
-  std::string word;     // the same in short, for details_of(): "gloo-system/deny"
+  std::string word;     // the same in short, for rule_of(): "gloo-system/deny"
   std::string why;      // for operators: the error with its file and line
 
   // An object with an error: its key; where a version of it is in force, there is no gap. Else empty.
@@ -43,9 +43,8 @@ struct PolicyGap {
 // and targets are filled in. `flattened_kind` is what a document in Gloo's flattened form looks like, else "".
 std::optional<PolicyGap> policy_sketch(const Node& document, std::string_view flattened_kind);
 
-// For %RESPONSE_CODE_DETAILS%: "egress_policy_not_in_force{gloo-system/deny}". A log is split at spaces, so those of
-// the word are "_" here.
-std::string details_of(const PolicyGap& gap);
+// For %RESPONSE_CODE_DETAILS%: "gloo-system/deny". A log is split at spaces, so those of the word are "_" here.
+std::string rule_of(const PolicyGap& gap);
 
 // A file, or a folder, whose bytes are not known or cannot be parsed.
 PolicyGap gap_of_file(const std::string& path, uint32_t line, std::string why);

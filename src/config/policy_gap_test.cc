@@ -135,7 +135,7 @@ TEST(PolicyGap, is_made_of_files_whose_bytes_are_not_known) {
   ASSERT_EQ(loaded.gaps.size(), 1U);
   EXPECT_EQ(loaded.gaps[0].subject, "a b.yaml, which may hold an EgressPolicy, cannot be read");
   EXPECT_EQ(loaded.gaps[0].word, "a b.yaml");
-  EXPECT_EQ(details_of(loaded.gaps[0]), "egress_policy_not_in_force{a_b.yaml}");
+  EXPECT_EQ(rule_of(loaded.gaps[0]), "a_b.yaml");
   EXPECT_EQ(loaded.gaps[0].broken_file, "a b.yaml");
 }
 

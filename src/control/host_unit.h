@@ -24,9 +24,7 @@ struct PlaceRules {
   EgressNow::Standing standing;
 
   friend bool operator==(const PlaceRules& a, const PlaceRules& b) {
-    return a.place == b.place && a.standing.guard == b.standing.guard &&
-           a.standing.refusal.text == b.standing.refusal.text &&
-           a.standing.refusal.details == b.standing.refusal.details;
+    return a.place == b.place && a.standing.guard == b.standing.guard && a.standing.refusal == b.standing.refusal;
   }
 };
 

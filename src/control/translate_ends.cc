@@ -15,7 +15,9 @@ std::string hex_hash(std::string_view text) {
 
 EgressNow::Standing closed_standing(const PolicyGap& gap) {
   return {.guard = nullptr,
-          .refusal = {.text = "dynamic destinations are refused here: " + gap.subject, .details = details_of(gap)}};
+          .refusal = {.kind = OutcomeKind::policy_not_in_force,
+                      .rule = rule_of(gap),
+                      .text = "dynamic destinations are refused here: " + gap.subject}};
 }
 
 }  // namespace
@@ -198,9 +200,9 @@ std::shared_ptr<const Filter> Translating::closed_terminal(const EgressNow::Stan
   report.warning(fmt::format("dynamic destinations on Gateway {} are refused: {} ({})", gateway_->key.name, gap.subject,
                              gap.file));
   unit_->closed = refused_;
-  return make_refusal({.status = 403,
+  return make_refusal({.kind = standing.refusal.kind,
+                       .rule = standing.refusal.rule,
                        .text = standing.refusal.text,
-                       .details = standing.refusal.details,
                        .count = t_.dynamic_metrics_->closed});
 }
 

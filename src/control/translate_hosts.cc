@@ -128,11 +128,10 @@ Status Translating::close_hosts_of(const ConfigObject& service, std::set<std::st
   route->generated_name = host.name + "-not-in-force";
   route->refused = fmt::format("this host is refused: {} (line {}) is not in force", service.key.to_string(), line);
   route->matcher = TRY(RequestMatcher::compile(kinds::Matcher{}));
-  route->chain.terminal =
-      make_refusal({.status = 503,
-                    .text = route->refused,
-                    .details = fmt::format("virtual_service_not_in_force{{{}/{}}}", service.key.ns, service.key.name),
-                    .count = t_.services_closed_});
+  route->chain.terminal = make_refusal({.kind = OutcomeKind::service_not_in_force,
+                                        .rule = fmt::format("{}/{}", service.key.ns, service.key.name),
+                                        .text = route->refused,
+                                        .count = t_.services_closed_});
   snapshot_->closed.push_back(fmt::format("hosts {} of Gateway {}/{} are refused: {}:{}: {} is not in force",
                                           join(host.domains, ", "), gateway_->key.ns, gateway_->key.name, service.file,
                                           line, service.key.to_string()));

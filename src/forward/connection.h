@@ -14,6 +14,7 @@
 #include "forward/cluster.h"
 #include "http/client_session.h"
 #include "io/loop.h"
+#include "pipeline/outcome.h"
 
 namespace sluice {
 
@@ -99,8 +100,10 @@ class ConnectionPool {
   class UnderWay {
    public:
     struct Denial {
-      std::string text;     // for the client
-      std::string details;  // for the log
+      OutcomeKind kind = OutcomeKind::destination_denied;
+      std::string rule;  // of the outcome
+      std::string text;  // for the client
+      bool operator==(const Denial&) const = default;
     };
     // `place`: whose rules allowed it; empty where there are none. Lives as long as the request's route.
     UnderWay(ConnectionPool& pool, std::string_view place);

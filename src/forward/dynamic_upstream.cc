@@ -42,6 +42,27 @@ std::string canonical_text(const Authority& authority, uint16_t default_port) {
                            : fmt::format("{}:{}", authority.host, port);
 }
 
+using Denial = ConnectionPool::UnderWay::Denial;
+
+Denial denial_by(std::string_view host, const Verdict& verdict) {
+  return {.kind = OutcomeKind::destination_denied, .rule = refusal_rule(verdict), .text = refusal_text(host, verdict)};
+}
+
+Response refuse(Request& request, const Denial& why) {
+  Arena& arena = request.arena;
+  return reply(request, {why.kind, arena.copy(why.rule)}, arena.copy(why.text));
+}
+
+Outcome unresolved_outcome(NameFailure failure) {
+  switch (failure) {
+    case NameFailure::table_full: return OutcomeKind::dns_table_full;
+    case NameFailure::too_many_pending: return OutcomeKind::dns_too_many_pending;
+    case NameFailure::timeout: return {OutcomeKind::dns_timeout, failure_word(failure)};
+    case NameFailure::invalid_name: return {OutcomeKind::dns_no_such_name, failure_word(failure)};
+    default: return {OutcomeKind::dns_failure, failure_word(failure)};
+  }
+}
+
 // The verdict of the rules with one number over one generation of a name's addresses.
 struct Judgement {
   uint64_t guard;
@@ -88,8 +109,7 @@ struct Destination {
 
   void change_set(const Judgement& judgement);
   bool survives(Judgement& judgement, const EgressNow& now) const;
-  std::optional<ConnectionPool::UnderWay::Denial> denial(const ConnectionPool::UnderWay& one,
-                                                         const EgressNow& now) const;
+  std::optional<Denial> denial(const ConnectionPool::UnderWay& one, const EgressNow& now) const;
 };
 
 // Others of that guard, or of addresses that the name had before, count no more.
@@ -142,13 +162,12 @@ bool Destination::survives(Judgement& judgement, const EgressNow& now) const {
   return true;
 }
 
-std::optional<ConnectionPool::UnderWay::Denial> Destination::denial(const ConnectionPool::UnderWay& one,
-                                                                    const EgressNow& now) const {
+std::optional<Denial> Destination::denial(const ConnectionPool::UnderWay& one, const EgressNow& now) const {
   const EgressNow::Standing& standing = now.at(one.place());
   if (!standing.guard) return standing.refusal;
   for (const SocketAddress& address : one.addresses()) {
     const Verdict verdict = standing.guard->rules.decide(*IpAddress::from_sockaddr(*address.get()), port);
-    if (!verdict.allowed) return {{refusal_text(host, verdict), refusal_details(verdict)}};
+    if (!verdict.allowed) return denial_by(host, verdict);
   }
   return std::nullopt;
 }
@@ -235,7 +254,7 @@ class DynamicUpstream final : public Filter {
     } else if (!route_.host_header.empty()) {
       if (const auto value = request.headers.get(route_.host_header)) request.authority = *value;
     }
-    if (request.authority.empty()) return refuse(request, 400, "Empty host header", "empty_host_header");
+    if (request.authority.empty()) return reply(request, OutcomeKind::empty_host);
     if (route_.lists && request.authority.contains(',')) [[unlikely]]
       return request.explanation ? explain_list(request) : go_to_one_of(request);
     if (request.explanation) return explain(request);
@@ -290,7 +309,8 @@ class DynamicUpstream final : public Filter {
     out.cluster = cluster_->cluster->name;
     HostScratch scratch;
     const auto authority = parse_authority(request.authority, scratch);
-    if (!authority) return refuse(request, 400, request.arena.copy(authority.error().message), "invalid_destination");
+    if (!authority)
+      return reply(request, OutcomeKind::invalid_destination, request.arena.copy(authority.error().message));
     if (authority->unresolvable_name) return unresolved(request, NameFailure::invalid_name);
     out.reached = true;
     out.destination = canonical_text(*authority, cluster_->default_port);
@@ -340,7 +360,7 @@ class DynamicUpstream final : public Filter {
 
   Response invalid(Request& request, const Error& why) const {
     metrics_->invalid->add();
-    return refuse(request, 400, request.arena.copy(why.message), "invalid_destination");
+    return reply(request, OutcomeKind::invalid_destination, request.arena.copy(why.message));
   }
 
   Task<Response> go_to_one_of(Request& request) const {
@@ -417,8 +437,7 @@ class DynamicUpstream final : public Filter {
     if (judgement->refused) {
       metrics_->refused->add();
       if (judgement->mixed) metrics_->mixed->add();
-      return {.refusal = refuse(request, 403, request.arena.copy(refusal_text(destination.host, *judgement->refused)),
-                                request.arena.copy(refusal_details(*judgement->refused)))};
+      return {.refusal = refuse(request, denial_by(destination.host, *judgement->refused))};
     }
     destination.adopt(*judgement);
     return {.destination = &destination};
@@ -450,8 +469,7 @@ class DynamicUpstream final : public Filter {
   }
   Response closed(Request& request, const EgressNow::Standing& standing) const {
     metrics_->closed->add();
-    return refuse(request, 403, request.arena.copy(standing.refusal.text),
-                  request.arena.copy(standing.refusal.details));
+    return refuse(request, standing.refusal);
   }
 
   // S5-S7: every address is classified; one that is refused refuses all of the name.
@@ -509,18 +527,7 @@ class DynamicUpstream final : public Filter {
 
   Response unresolved(Request& request, NameFailure failure) const {
     metrics_->unresolved->add();
-    if (failure == NameFailure::table_full) return refuse(request, 503, "DNS cache overflow", "dns_cache_overflow");
-    if (failure == NameFailure::too_many_pending)
-      return refuse(request, 503, "Dynamic forward proxy pending request overflow",
-                    "dynamic_forward_proxy_pending_request_overflow");
-    request.info.set(ResponseFlag::dns_failure);
-    return refuse(request, 503, "DNS resolution failure",
-                  request.arena.concat(std::string_view("dns_resolution_failure{"), failure_word(failure),
-                                       std::string_view("}")));
-  }
-
-  static Response refuse(Request& request, uint16_t status, std::string_view body, std::string_view details) {
-    return local_reply(request, status, body, details);
+    return reply(request, unresolved_outcome(failure));
   }
 
   std::shared_ptr<const DynamicCluster> cluster_;

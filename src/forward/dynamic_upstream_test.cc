@@ -159,6 +159,15 @@ TEST(Failover, refuses_a_list_that_is_none_as_a_whole) {
   EXPECT_TRUE(world.upstream.peers.empty());
 }
 
+TEST(DynamicUpstream, says_why_a_name_leads_nowhere) {
+  World world;
+  world.names.pending_max = 0;
+  world.open();
+  const std::string label(63, 'a');
+  EXPECT_EQ(host_asked(world, label + "a.test"), "503 dns_resolution_failure{invalid_name}");
+  EXPECT_EQ(host_asked(world, "h.test"), "503 dynamic_forward_proxy_pending_request_overflow");
+}
+
 TEST(Failover, is_for_those_who_asked_for_it) {
   World world;
   world.name("good.test", "127.0.0.1");

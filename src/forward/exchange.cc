@@ -67,7 +67,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
     const bool of_one_try;
   };
   // How the last try ended: with a response, or without.
-  struct Outcome {
+  struct TryOutcome {
     std::optional<ClientResponse> response;
     Error error;                 // without
     std::optional<TryEnd> end;   // without, where another try may end otherwise
@@ -108,7 +108,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   void begin_timeout();
   Response not_answered();
   Response answered(const ClientResponse& answer);
-  Response fail(UpstreamFailure failure, std::string_view transport = {});
+  Response fail(OutcomeKind kind, std::string_view transport = {});
   Response fail_late();
   Response refuse();
   Response give_up(Response answer);
@@ -121,7 +121,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   EndpointSet::Use endpoint_;
   std::vector<const EndpointSet::Endpoint*> tried_;
   RetryCount retries_;
-  Outcome outcome_;
+  TryOutcome outcome_;
   ReplayBody* replay_ = nullptr;  // where a body may have to be sent again
 
   std::unique_ptr<UpstreamConnection> connection_;
@@ -194,7 +194,7 @@ void Forwarding::timed_out(bool of_one_try) {
   if (answered_ && stream_->complete()) return;  // the client alone is slow
   (of_one_try ? try_timed_out_ : timed_out_) = true;
   (of_one_try ? cluster_.metrics.per_try_timeouts : cluster_.metrics.request_timeouts)->add();
-  if (answered_) request_.info.set(ResponseFlag::upstream_timeout);
+  if (answered_) request_.info.end(OutcomeKind::route_timeout, request_.arena);
   break_off(
       {.kind = ErrorKind::timeout, .message = "a timeout of the route cut the response off", .side = Side::upstream});
 }
@@ -221,7 +221,7 @@ bool Forwarding::end(const Denial& why) {
   if (is_over()) return false;
   denied_ = why;
   const Error error{.kind = ErrorKind::denied, .message = why.text, .side = Side::upstream};
-  if (answered_) request_.info.details = request_.arena.copy(why.details);
+  if (answered_) request_.info.end({why.kind, request_.arena.copy(why.rule)}, request_.arena);
   if (pending_) pending_->disturb();
   if (pause_) pause_->notify(request_.loop);
   if (tunnel_) {
@@ -233,17 +233,18 @@ bool Forwarding::end(const Denial& why) {
 }
 
 Response Forwarding::refuse() {
-  return give_up(local_reply(request_, 403, request_.arena.copy(denied_->text), request_.arena.copy(denied_->details)));
+  Arena& arena = request_.arena;
+  return give_up(reply(request_, {denied_->kind, arena.copy(denied_->rule)}, arena.copy(denied_->text)));
 }
 
-Response Forwarding::fail(UpstreamFailure failure, std::string_view transport) {
-  return give_up(upstream_failure(request_, failure, transport));
+Response Forwarding::fail(OutcomeKind kind, std::string_view transport) {
+  return give_up(upstream_failure(request_, kind, transport));
 }
 
 // The route's timeout ended while there was no stream to reset.
 Response Forwarding::fail_late() {
   cluster_.metrics.request_timeouts->add();
-  return fail(UpstreamFailure::timeout);
+  return fail(OutcomeKind::route_timeout);
 }
 
 Response Forwarding::give_up(Response answer) {
@@ -259,7 +260,7 @@ Response Forwarding::give_up(Response answer) {
 Task<Response> Forwarding::run() {
   if (!cluster_.fits(*cluster_.metrics.requests_active, cluster_.requests_max + 1)) {
     cluster_.metrics.pending_overflow->add();
-    co_return fail(UpstreamFailure::overflow);
+    co_return fail(OutcomeKind::upstream_overflow);
   }
   if (request_.body.empty())
     begin_timeout();
@@ -513,7 +514,7 @@ Task<void> Forwarding::wait_for_connection() {
   cluster_.metrics.connections_overflow->add();
   if (!cluster_.fits(*cluster_.metrics.pending_active, cluster_.pending_max)) {
     cluster_.metrics.pending_overflow->add();
-    fail(UpstreamFailure::overflow);
+    fail(OutcomeKind::upstream_overflow);
     co_return Status{};
   }
   const SteadyTime latest = std::min(deadline_, after_timeout());  // a body that waits with it has no deadline yet
@@ -522,7 +523,7 @@ Task<void> Forwarding::wait_for_connection() {
   while (!connection_ && !pool_->make_room()) {
     if (pool_->open() == 0) {
       pool_->connections.budget.count_overflow();
-      fail(UpstreamFailure::overflow);
+      fail(OutcomeKind::upstream_overflow);
       co_return Status{};
     }
     auto waiting = pending.until_free(latest);
@@ -657,16 +658,16 @@ void Forwarding::request_broke(Error why) {
 Response Forwarding::not_answered() {
   const Error& error = outcome_.error;
   if (outcome_.of_connecting) {
-    if (error.kind == ErrorKind::timeout) return fail(UpstreamFailure::connect_timeout);
-    return fail(UpstreamFailure::connect, request_.arena.copy(error.message));
+    if (error.kind == ErrorKind::timeout) return fail(OutcomeKind::connect_timeout);
+    return fail(OutcomeKind::connect_failure, request_.arena.copy(error.message));
   }
-  if (timed_out_) return fail(UpstreamFailure::timeout);
-  if (try_timed_out_) return fail(UpstreamFailure::per_try_timeout);
+  if (timed_out_) return fail(OutcomeKind::route_timeout);
+  if (try_timed_out_) return fail(OutcomeKind::per_try_timeout);
   if (error.kind == ErrorKind::timeout)
-    return fail(request_sent_ ? UpstreamFailure::idle : UpstreamFailure::idle_client);
-  if (error.kind == ErrorKind::invalid) return fail(UpstreamFailure::protocol);
+    return fail(request_sent_ ? OutcomeKind::upstream_idle : OutcomeKind::client_idle);
+  if (error.kind == ErrorKind::invalid) return fail(OutcomeKind::upstream_protocol);
   cluster_.metrics.requests_reset_by_upstream->add();
-  return fail(UpstreamFailure::ended);
+  return fail(OutcomeKind::upstream_ended);
 }
 
 Response Forwarding::answered(const ClientResponse& answer) {
@@ -707,7 +708,7 @@ Task<Response> forward(Request& request, ForwardTarget target, OtherTargets* oth
     request.route.rules->rewrite_request(request);
     if (request.path.data() != before.data())
       if (const auto problem = rewrite_problem(before, request.path); !problem.empty())
-        return local_reply(request, 400, problem, "invalid_rewritten_path");
+        return reply(request, OutcomeKind::invalid_rewrite, problem);
   }
   return request.arena.make<Forwarding>(request, std::move(target), others)->run();
 }

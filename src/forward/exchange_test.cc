@@ -581,23 +581,33 @@ TEST(Forward, gives_up_at_the_routes_timeout) {
 }
 
 // F17: what is cut off must never look like a whole answer.
+// A listener whose queue is full answers no further connection.
+struct FullListener {
+  FullListener() {
+    CHECK(::bind(fd, address.get(), address.length) == 0);
+    CHECK(::listen(fd, 0) == 0);
+    CHECK(::getsockname(fd, address.get(), &address.length) == 0);
+    for (int i = 0; i < 4; ++i) {
+      const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      static_cast<void>(::connect(client, address.get(), address.length));
+      filling.emplace_back(client);
+    }
+  }
+  FullListener(const FullListener&) = delete;
+  FullListener& operator=(const FullListener&) = delete;
+  ~FullListener() { ::close(fd); }
+
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  SocketAddress address = SocketAddress::v4(INADDR_LOOPBACK, 0);
+  std::deque<TestPeer> filling;
+};
+
 TEST(Forward, counts_connecting_to_the_routes_timeout) {
   World world;
   world.rules.timeout = 3s;
-  // A listener whose queue is full answers no further connection.
-  const int full = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  SocketAddress address = SocketAddress::v4(INADDR_LOOPBACK, 0);
-  ASSERT_EQ(::bind(full, address.get(), address.length), 0);
-  ASSERT_EQ(::listen(full, 0), 0);
-  ASSERT_EQ(::getsockname(full, address.get(), &address.length), 0);
-  std::deque<TestPeer> filling;
-  for (int i = 0; i < 4; ++i) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    static_cast<void>(::connect(fd, address.get(), address.length));
-    filling.emplace_back(fd);
-  }
+  const FullListener full;
   Trip trip(world);
-  trip.addresses = {address, address};
+  trip.addresses = {full.address, full.address};
   trip.start();
   settle(world.loop);
   world.loop.advance(3s);
@@ -605,7 +615,21 @@ TEST(Forward, counts_connecting_to_the_routes_timeout) {
   EXPECT_EQ(trip.response.status, 504);
   EXPECT_EQ(trip.info.flags_text(), "UT");
   EXPECT_EQ(trip.info.details, "response_timeout");
-  ::close(full);
+}
+
+TEST(Forward, gives_up_connecting_after_its_time) {
+  World world;
+  world.rules.timeout = 60s;
+  const FullListener full;
+  Trip trip(world);
+  trip.addresses = {full.address};
+  trip.start();
+  settle(world.loop);
+  world.loop.advance(5s);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 503);
+  EXPECT_EQ(trip.info.flags_text(), "UF");
+  EXPECT_EQ(trip.info.details, "upstream_reset_before_response_started{connection_timeout}");
 }
 
 TEST(Forward, becomes_a_tunnel_only_for_what_was_asked_for) {
@@ -785,11 +809,11 @@ TEST(Forward, ends_one_that_waits_for_a_connection) {
   ASSERT_EQ(world.cluster->metrics.pending_active->value(), 1);
   bool denied = false;
   world.pool.each_under_way([&](ConnectionPool::UnderWay& one) {
-    if (!std::exchange(denied, true)) one.end({"not any more", "test_denied"});  // the last that came
+    if (!std::exchange(denied, true)) one.end({.rule = "test", .text = "not any more"});  // the last that came
   });
   ASSERT_TRUE(second.done());
   EXPECT_EQ(second.response.status, 403);
-  EXPECT_EQ(second.info.details, "test_denied");
+  EXPECT_EQ(second.info.details, "destination_ip_prohibited{test}");
   EXPECT_EQ(world.cluster->metrics.pending_active->value(), 0);
   EXPECT_EQ(first.response.status, 0) << "it still waits for its answer";
 }

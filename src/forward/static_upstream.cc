@@ -150,7 +150,7 @@ class StaticUpstream final : public Filter {
     auto target = CO_TRY(co_await choosing);
     if (!target) {
       request.info.upstream_cluster = cluster_->cluster->name;
-      co_return upstream_failure(request, UpstreamFailure::no_host);
+      co_return upstream_failure(request, OutcomeKind::no_healthy_upstream);
     }
     auto forwarding = forward(request, *std::move(target), &others);
     co_return co_await forwarding;
@@ -164,7 +164,7 @@ class NoCluster final : public Filter {
   explicit NoCluster(std::string name) : name_(std::move(name)) {}
   Task<Response> handle(Request& request, Next) const override {
     request.info.upstream_cluster = name_;
-    return upstream_failure(request, UpstreamFailure::no_cluster);
+    return upstream_failure(request, OutcomeKind::no_cluster);
   }
 
  private:

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 
 namespace sluice {
 
@@ -14,10 +13,16 @@ struct HeadLimits {
   size_t fields_max = 100;             // (431)
 };
 
-// The status a request gets, and the detail for the log: a constant.
-struct HeadFailure {
-  uint16_t status = 0;
-  std::string_view details;
+enum class HeadFailure : uint8_t {
+  none,
+  malformed,                // 400
+  unknown_transfer_coding,  // 501
+  no_host,                  // 400
+  line_too_long,            // 414
+  too_large,                // 431
+  timeout,                  // 408: it did not come to its end
+  old_version,              // 426
+  unknown_expectation,      // 417
 };
 
 }  // namespace sluice

@@ -27,8 +27,8 @@ struct ServerLimits {
 
 // A request as it came. Views live as long as its stream.
 struct ServerRequest {
-  // Set: this is no request to look at; it is answered so, and the connection ends. What could be read stands below.
-  std::optional<HeadFailure> refused;
+  // Anything: this is no request to look at; it is refused, and the connection ends. What could be read stands below.
+  HeadFailure refused = HeadFailure::none;
   std::string_view method;
   std::string_view target;  // as written
   std::string_view protocol = "HTTP/1.1";

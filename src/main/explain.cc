@@ -71,7 +71,7 @@ void print_no_route(const RouteTable& table, Request& request, const Explained& 
                  fmt::format("{}: {}", host->routes[i]->generated_name, host->routes[i]->matcher.mismatch(request)));
     }
   }
-  if (request.info.details == "route_not_found")
+  if (request.info.outcome.kind == OutcomeKind::no_route)
     print_line("answer", "none fits: 404, flag NR, details route_not_found");
   else
     print_answer(request, result);
@@ -101,7 +101,7 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   if (target.scheme == "https")
     return print_line("answer", fmt::format("501, details {}: there is no TLS to destinations yet; clients that ask by "
                                             "CONNECT get 405",
-                                            kHttpsTarget));
+                                            terms_of(OutcomeKind::https_target).details));
   if (request.path != target.path) print_line("path", request.path);
   Explained result;
   bool done = false;

@@ -3,9 +3,24 @@
 #include <fmt/format.h>
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/header_names.h"
 
 namespace sluice {
+
+namespace {
+
+Response own_response(Request& request, uint16_t status, std::string_view body) {
+  Response response;
+  response.status = status;
+  response.local = true;
+  response.headers = request.arena.make<Headers>(request.arena);
+  response.body = text_body(request.arena, body);
+  if (!body.empty()) response.headers->add(Known::content_type, "text/plain");
+  return response;
+}
+
+}  // namespace
 
 void Request::choose_route_again() {
   if (rerouter) rerouter->choose_again(*this);
@@ -52,15 +67,25 @@ std::optional<std::string_view> Response::header(Request& request, std::string_v
   return headers->get(lower_name);
 }
 
-Response local_reply(Request& request, uint16_t status, std::string_view body, std::string_view details) {
-  request.info.details = details;
-  Response response;
-  response.status = status;
-  response.local = true;
-  response.headers = request.arena.make<Headers>(request.arena);
-  response.body = text_body(request.arena, body);
-  if (!body.empty()) response.headers->add(Known::content_type, "text/plain");
+Response reply(Request& request, Outcome outcome) {
+  return reply(request, outcome, outcome.terms().body);
+}
+
+Response reply(Request& request, Outcome outcome, std::string_view body) {
+  const OutcomeTerms& terms = outcome.terms();
+  CHECK(terms.status != 0);
+  request.info.end(outcome, request.arena);
+  Response response = own_response(request, terms.status, body);
+  response.close = terms.closes;
   return response;
+}
+
+Response local_reply(Request& request, uint16_t status, std::string_view body, std::string_view details,
+                     OutcomeKind kind) {
+  CHECK(terms_of(kind).status == 0);
+  request.info.outcome = kind;
+  request.info.details = details;
+  return own_response(request, status, body);
 }
 
 }  // namespace sluice

@@ -143,7 +143,7 @@ class Rerouter {
 };
 
 // The upstream's end of a connection that becomes a tunnel. Whoever forwards may end the tunnel: it sets `cut` and
-// wakes `cutter`; StreamInfo::details say why.
+// wakes `cutter`; StreamInfo::outcome says why.
 struct UpstreamTunnel {
   Stream& stream;
   std::string_view early_bytes;  // that the upstream sent behind its 101
@@ -168,8 +168,14 @@ struct Response {
   std::optional<std::string_view> header(Request& request, std::string_view lower_name) const;
 };
 
-// An answer of sluice's own: text/plain with the body, no content-type without one. `details` must live as long as the
-// exchange (a constant or in the arena).
-Response local_reply(Request& request, uint16_t status, std::string_view body, std::string_view details);
+// The answer to a request that ended so, with its status, body, flag and details (outcome.h): text/plain with the body,
+// no content-type without one. `body`, where the kind has none, and the rule must live as long as the exchange
+// (constants or in the arena).
+Response reply(Request& request, Outcome outcome);
+Response reply(Request& request, Outcome outcome, std::string_view body);
+
+// The same in words of one's own, for kinds that have none: own_answer, response_coding, direct_response.
+Response local_reply(Request& request, uint16_t status, std::string_view body, std::string_view details,
+                     OutcomeKind kind = OutcomeKind::own_answer);
 
 }  // namespace sluice

@@ -8,10 +8,7 @@ namespace {
 
 class NoRoute final : public Filter {
  public:
-  Task<Response> handle(Request& request, Next) const override {
-    request.info.set(ResponseFlag::no_route);
-    return local_reply(request, 404, "", "route_not_found");
-  }
+  Task<Response> handle(Request& request, Next) const override { return reply(request, OutcomeKind::no_route); }
 };
 
 class TooCostly final : public Filter {
@@ -22,7 +19,7 @@ class TooCostly final : public Filter {
       site.write({{"authority", request.authority},
                   {"path", request.path},
                   {"remedy", "fewer of them that repeat groups, such as (a|b){100}, for long headers and paths"}});
-    return local_reply(request, 500, "it would take too long to find the route", "route_match_too_costly");
+    return reply(request, OutcomeKind::route_too_costly);
   }
 };
 
@@ -32,7 +29,7 @@ class Endless final : public Filter {
     static log::Site site{LogLevel::warn, "route", "the policies of routes send a request to one another without end"};
     if (site.admits())
       site.write({{"route", request.info.route_name}, {"authority", request.authority}, {"path", request.path}});
-    return local_reply(request, 500, "the route was chosen again too often", "route_chosen_too_often");
+    return reply(request, OutcomeKind::route_changed_too_often);
   }
 };
 

@@ -1,4 +1,4 @@
-// Errors that leave the chain, as answers: the one table from what went wrong to what the client and the log see.
+// Errors that leave the chain, as answers: which outcome (outcome.h) each is.
 #pragma once
 
 #include "pipeline/message.h"

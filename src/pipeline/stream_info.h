@@ -12,34 +12,9 @@
 #include "base/arena.h"
 #include "base/time.h"
 #include "net/address.h"
+#include "pipeline/outcome.h"
 
 namespace sluice {
-
-// Envoy's response flags, as %RESPONSE_FLAGS% prints them (gloo-policies 9.1).
-enum class ResponseFlag : uint8_t {
-  no_healthy_upstream,          // UH
-  upstream_connection_failure,  // UF
-  upstream_overflow,            // UO
-  no_route,                     // NR
-  upstream_timeout,             // UT
-  upstream_connection_ended,    // UC
-  upstream_remote_reset,        // UR
-  local_reset,                  // LR
-  retry_limit,                  // URX
-  no_cluster,                   // NC
-  duration_timeout,             // DT
-  downstream_connection_ended,  // DC
-  stream_idle_timeout,          // SI
-  downstream_protocol_error,    // DPE
-  upstream_protocol_error,      // UPE
-  dns_failure,                  // DF
-  rate_limited,                 // RL
-  unauthorized,                 // UAEX
-  overload,                     // OM
-  count,
-};
-static_assert(static_cast<size_t>(ResponseFlag::count) <= 32, "StreamInfo::flags has a bit for each");
-std::string_view response_flag_name(ResponseFlag flag);
 
 // A value that filters leave for logs, templates and later filters. JSON text; a string value is quoted JSON.
 struct MetadataEntry {
@@ -56,7 +31,8 @@ struct StreamInfo {
   std::optional<SteadyTime> upstream_first_byte;  // of the response
   std::optional<SteadyTime> upstream_last_byte;
 
-  uint32_t flags = 0;
+  Outcome outcome;           // none: an upstream's response, so far
+  uint32_t flags = 0;        // all that was noted on the way, not by what ended it alone
   std::string_view details;  // %RESPONSE_CODE_DETAILS%
   uint16_t code = 0;         // what the client got; 0 when it left first
   uint64_t bytes_received = 0;
@@ -87,6 +63,8 @@ struct StreamInfo {
   // Copies every text into `arena`: what they pointed into may go.
   void own_bytes(Arena& arena);
 
+  // Notes what ended it, with the flag and the details of that. The rule lives as long as the exchange.
+  void end(Outcome how, Arena& arena);
   void set(ResponseFlag flag) { flags |= 1U << static_cast<unsigned>(flag); }
   bool has(ResponseFlag flag) const { return flags >> static_cast<unsigned>(flag) & 1; }
   // "DF", "UF,URX", "-" for none.

@@ -11,7 +11,10 @@
 namespace sluice {
 namespace {
 
-constexpr std::string_view kDetails = "direct_response";
+Response configured(Request& request, uint16_t status, std::string_view body) {
+  constexpr auto kKind = OutcomeKind::direct_response;
+  return local_reply(request, status, body, terms_of(kKind).details, kKind);
+}
 
 Response finish(Request& request, Response response) {
   request.route.rules->finish_response(request, response);
@@ -22,7 +25,7 @@ class DirectResponse final : public Filter {
  public:
   explicit DirectResponse(kinds::DirectResponseAction action) : action_(std::move(action)) {}
   Task<Response> handle(Request& request, Next) const override {
-    return finish(request, local_reply(request, action_.status, action_.body, kDetails));
+    return finish(request, configured(request, action_.status, action_.body));
   }
 
  private:
@@ -37,7 +40,7 @@ class RefuseAll final : public Filter {
       request.explanation->verdict = "refused: " + refusal_.text;
     else
       refusal_.count->add();
-    return finish(request, local_reply(request, refusal_.status, refusal_.text, refusal_.details));
+    return finish(request, reply(request, {refusal_.kind, refusal_.rule}, refusal_.text));
   }
 
  private:
@@ -55,16 +58,16 @@ class Redirect final : public Filter {
   Task<Response> handle(Request& request, Next) const override {
     // A client's empty Host, as the dynamic forward proxy answers it: there is no Location without a host.
     if (action_.host_redirect.empty() && request.authority.empty())
-      return finish(request, local_reply(request, 400, "Empty host header", "empty_host_header"));
+      return finish(request, reply(request, OutcomeKind::empty_host));
     const auto rewritten = path(request);
     if (!rewritten) {
       too_costly_.add();
-      return finish(request, local_reply(request, 500, "Internal Server Error", "redirect_regex_too_costly"));
+      return finish(request, reply(request, OutcomeKind::redirect_too_costly));
     }
     const std::string_view new_path = *rewritten;
     if (const auto problem = rewrite_problem(request.path, new_path); !problem.empty())
-      return finish(request, local_reply(request, 400, problem, "invalid_rewritten_path"));
-    Response response = local_reply(request, action_.status(), "", kDetails);
+      return finish(request, reply(request, OutcomeKind::invalid_rewrite, problem));
+    Response response = configured(request, action_.status(), "");
     // RFC 9112 3.2.4: a whole server has a URI without a path.
     response.headers->add(Known::location, location(request, new_path == "*" ? std::string_view() : new_path));
     return finish(request, std::move(response));

@@ -21,11 +21,11 @@ Result<std::shared_ptr<const Filter>> make_redirect(const kinds::RedirectAction&
 inline constexpr size_t kDirectResponseBytesMax = 4096;
 Result<std::shared_ptr<const Filter>> make_direct_response(const kinds::DirectResponseAction& action);
 
-// Refuses every request: what would decide about it is not in force. `details` for the log, without spaces.
+// Refuses every request: what would decide about it is not in force.
 struct Refusal {
-  uint16_t status = 403;
+  OutcomeKind kind;
+  std::string rule;
   std::string text;
-  std::string details;
   Counter* count = nullptr;
 };
 std::shared_ptr<const Filter> make_refusal(Refusal refusal);

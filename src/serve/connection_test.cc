@@ -741,22 +741,28 @@ TEST(Connection, survives_a_client_that_is_gone_at_any_byte_of_its_upload) {
 }
 
 TEST(Connection, cuts_an_answer_whose_body_fails_behind_its_head) {
-  Gateway gateway;
-  gateway.handler = [&](Request& request) -> Task<Response> {
-    Response response = respond(request, 200, "");
-    std::vector<Result<std::string>> pieces{"part", fail(ErrorKind::reset, "gone", Side::upstream)};
-    response.body = {request.arena.make<GivenBody>(gateway.loop, std::move(pieces)), std::nullopt};
-    return response;
+  const std::pair<ErrorKind, std::string_view> rows[] = {
+      {ErrorKind::reset, "200 UC upstream_reset_after_response_started{connection_termination}"},
+      {ErrorKind::invalid, "200 UPE upstream_reset_after_response_started{protocol_error}"},
+      {ErrorKind::timeout, "200 SI stream_idle_timeout"},
   };
-  TestPeer client(gateway.listener.address());
-  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
-  settle(gateway.loop);
-  for (int i = 0; i < 5; ++i) gateway.loop.advance(2ms);
-  EXPECT_TRUE(gateway.ends(client));
-  EXPECT_TRUE(client.hears("4\r\npart\r\n"));
-  EXPECT_FALSE(client.hears("0\r\n\r\n"));
-  EXPECT_EQ(gateway.log,
-            std::vector<std::string>{"200 UC upstream_reset_after_response_started{connection_termination}"});
+  for (const auto& [kind, logged] : rows) {
+    Gateway gateway;
+    gateway.handler = [&](Request& request) -> Task<Response> {
+      Response response = respond(request, 200, "");
+      std::vector<Result<std::string>> pieces{"part", fail(kind, "gone", Side::upstream)};
+      response.body = {request.arena.make<GivenBody>(gateway.loop, std::move(pieces)), std::nullopt};
+      return response;
+    };
+    TestPeer client(gateway.listener.address());
+    client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    settle(gateway.loop);
+    for (int i = 0; i < 5; ++i) gateway.loop.advance(2ms);
+    EXPECT_TRUE(gateway.ends(client));
+    EXPECT_TRUE(client.hears("4\r\npart\r\n"));
+    EXPECT_FALSE(client.hears("0\r\n\r\n"));
+    EXPECT_EQ(gateway.log, std::vector<std::string>{std::string(logged)});
+  }
 }
 
 class FailsAtOnce final : public BodyReader {
@@ -792,22 +798,25 @@ TEST(Connection, answers_as_a_proxy_also_when_the_body_fails_before_its_head_has
 TEST(Connection, names_as_a_proxy_why_it_answers_itself) {
   struct Row {
     uint16_t status;
-    std::string_view details;
+    OutcomeKind kind;
     std::string_view error;  // empty: no Proxy-Status
   };
+  using Kind = OutcomeKind;
   for (const Row& row : {
-           Row{500, "response_payload_too_large", "http_response_body_size"},
-           Row{502, "dlp_broken_encoding", "http_response_content_coding"},
-           Row{502, "dlp_unsupported_content_encoding", "http_response_content_coding"},
-           Row{500, "dlp_regex_too_costly", "proxy_internal_error"},
-           Row{500, "route_match_too_costly", "proxy_internal_error"},
-           Row{413, "request_payload_too_large", "http_request_error"},
-           Row{401, "jwt_authn_access_denied{Jwt_is_missing}", "http_request_denied"},
-           Row{503, "direct_response", ""},
-           Row{301, "direct_response", ""},
+           Row{500, Kind::response_too_large, "http_response_body_size"},
+           Row{502, Kind::response_coding, "http_response_content_coding"},
+           Row{500, Kind::own_answer, "proxy_internal_error"},
+           Row{500, Kind::route_too_costly, "proxy_internal_error"},
+           Row{413, Kind::request_too_large, "http_request_error"},
+           Row{401, Kind::own_answer, "http_request_denied"},
+           Row{503, Kind::direct_response, ""},
+           Row{301, Kind::direct_response, ""},
        }) {
     Gateway gateway([](ListenerConfig& config) { config.proxy_answers = true; });
-    gateway.handler = [&](Request& request) { return local_reply(request, row.status, "", row.details); };
+    gateway.handler = [&](Request& request) {
+      return terms_of(row.kind).status != 0 ? reply(request, row.kind)
+                                            : local_reply(request, row.status, "", "own", row.kind);
+    };
     TestPeer client(gateway.listener.address());
     client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
     EXPECT_TRUE(gateway.says(client, "\r\n\r\n"));

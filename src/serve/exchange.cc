@@ -2,7 +2,6 @@
 
 #include "base/log.h"
 #include "base/strings.h"
-#include "http/status.h"
 #include "io/loop.h"
 #include "pipeline/rerouting.h"
 #include "pipeline/rescue.h"
@@ -33,50 +32,33 @@ void tell_unsupported(const Request& request, std::string_view what) {
   site.write({{"reason", what}, {"method", request.method}, {"target", printable(request.info.original_path)}});
 }
 
-// Bodies of refusals as Envoy words them (gloo-policies 9.2); where it says nothing, a sentence for who reads it.
-Response refuse(Request& request, const HeadFailure& failure) {
-  std::string_view body;
-  if (failure.details == "http1.codec_error" || failure.details == "http1.headers_too_large") {
-    request.info.set(ResponseFlag::downstream_protocol_error);
-    body = reason_phrase(failure.status);
-  } else if (failure.details == "request_header_timeout") {
-    body = "request header timeout";
-  } else if (failure.details == "low_version") {
-    body = "HTTP/1.0 is not supported: send HTTP/1.1";
-  } else if (failure.details == "expectation_failed") {
-    body = "the only expectation that is supported is 100-continue";
-  } else if (failure.details == kMethodNotAllowed) {
-    body = request.arena.concat(request.method, std::string_view(" is not supported on this listener"));
-    tell_unsupported(request, body);
-  } else if (failure.details == kHttpsTarget) {
-    body = "a target with https:// needs TLS to the destination, which is not supported yet: it is not sent in clear";
-    tell_unsupported(request, body);
-  }
-  Response response = local_reply(request, failure.status, body, failure.details);
+// A head, before anybody has looked at what it asks for.
+Response refuse(Request& request, OutcomeKind why) {
+  if (why == OutcomeKind::https_target) tell_unsupported(request, terms_of(why).body);
+  if (why != OutcomeKind::method_not_supported) return reply(request, why);
+  const auto text = request.arena.concat(request.method, std::string_view(" is not supported on this listener"));
+  tell_unsupported(request, text);
+  Response response = reply(request, why, text);
   // RFC 9110 15.5.6. Other methods pass as well; these are the ones that people mean.
-  if (failure.status == 405) response.headers->add("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-  response.close = true;
+  response.headers->add("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
   return response;
 }
 
-// A response that began and could not be sent whole, for the log. False: it was the client's end that broke.
-bool note_cut(StreamInfo& info, const Error& error) {
-  constexpr std::string_view kEnded = "upstream_reset_after_response_started{connection_termination}";
-  constexpr std::string_view kBroken = "upstream_reset_after_response_started{protocol_error}";
-  if (info.has(ResponseFlag::upstream_timeout)) {
-    info.details = "response_timeout";
-  } else if (error.kind == ErrorKind::timeout) {
-    info.set(ResponseFlag::stream_idle_timeout);
-    info.details = "stream_idle_timeout";
-  } else if (error.kind == ErrorKind::denied) {
-    // Who cut it off has said why.
-  } else if (error.side == Side::upstream) {
-    const bool broken = error.kind == ErrorKind::invalid;
-    info.set(broken ? ResponseFlag::upstream_protocol_error : ResponseFlag::upstream_connection_ended);
-    info.details = broken ? kBroken : kEnded;
-  } else {
-    return false;
-  }
+// What it was when a response that began could not be sent whole. None: it was the client's end that broke.
+OutcomeKind cut_outcome(const StreamInfo& info, const Error& error) {
+  if (info.outcome.kind == OutcomeKind::route_timeout) return OutcomeKind::route_timeout;
+  if (error.kind == ErrorKind::timeout)
+    return error.side == Side::upstream ? OutcomeKind::upstream_idle : OutcomeKind::client_idle;
+  if (error.side != Side::upstream) return OutcomeKind::none;
+  return error.kind == ErrorKind::invalid ? OutcomeKind::cut_invalid : OutcomeKind::cut_ended;
+}
+
+// The same, for the log.
+bool note_cut(StreamInfo& info, const Error& error, Arena& arena) {
+  if (error.kind == ErrorKind::denied) return true;  // who cut it off has said why
+  const OutcomeKind how = cut_outcome(info, error);
+  if (how == OutcomeKind::none) return false;
+  info.end(how, arena);
   return true;
 }
 
@@ -135,11 +117,11 @@ Task<Response> Exchange::handle() {
   const ListenerConfig& config = *config_;
   config.metrics->requests->add();
   config.metrics->requests_active->add();
-  const auto refused = set_up_request(stream_->request(), config, host_.peer(), request_);
+  const OutcomeKind refused = set_up_request(stream_->request(), config, host_.peer(), request_);
 
   Response response;
-  if (refused) {
-    response = refuse(request_, *refused);
+  if (refused != OutcomeKind::none) {
+    response = refuse(request_, refused);
   } else {
     if (request_.body.empty()) info_.request_end = info_.start;
     stream_->watch(this);
@@ -156,7 +138,7 @@ Task<Response> Exchange::handle() {
   if (!answered) {
     if (answered.error().kind == ErrorKind::cancelled) gone_ = true;
     stream_->reset();
-    cut_ = note_cut(info_, answered.error());
+    cut_ = note_cut(info_, answered.error(), arena_);
     co_return response;
   }
   if (!background_.empty()) {
@@ -174,8 +156,7 @@ Response Exchange::failed(const Error& error) {
   Response response;
   if (error.kind == ErrorKind::timeout && error.side == Side::downstream && request_timeout.count() > 0 &&
       request_.loop.now() >= later(info_.start, request_timeout)) {
-    response = local_reply(request_, 408, "request timeout", "request_overall_timeout");
-    response.close = true;
+    response = reply(request_, OutcomeKind::request_timeout);
   } else {
     response = rescue(request_, error);
   }
@@ -293,8 +274,7 @@ void Exchange::finish(const Response& response) {
   metrics.requests_active->sub();
   info_.bytes_received += stream_->body_bytes_read();
   if (!complete_ && !cut_ && (gone_ || stream_->is_broken())) {
-    info_.set(ResponseFlag::downstream_connection_ended);
-    info_.details = "downstream_remote_disconnect";
+    info_.end(OutcomeKind::client_gone, arena_);
     metrics.requests_reset->add();
     if (!head_sent_) info_.code = 0;
   }

@@ -11,8 +11,6 @@
 namespace sluice {
 namespace {
 
-constexpr std::string_view kCodecError = "http1.codec_error";
-
 // A version 4 UUID. Not a secret: its randomness only has to avoid clashes.
 std::string_view make_request_id(Arena& arena) {
   thread_local Random random{random_seed()};
@@ -97,35 +95,35 @@ std::string_view without_port(std::string_view host) {
   return host.substr(0, colon);
 }
 
-std::optional<HeadFailure> set_target(const ServerRequest& came, const ListenerConfig& config, Request& request) {
+OutcomeKind set_target(const ServerRequest& came, const ListenerConfig& config, Request& request) {
   const auto target = parse_target(came.method, came.target, request.arena);
-  if (!target) return HeadFailure{400, kCodecError};
-  if (came.method == "CONNECT" || came.method == "TRACE") return HeadFailure{405, kMethodNotAllowed};  // F22
+  if (!target) return OutcomeKind::malformed_request;
+  if (came.method == "CONNECT" || came.method == "TRACE") return OutcomeKind::method_not_supported;  // F22
   // Reference 6.2: it asks for TLS to the destination. Until there is some, nobody's https goes on in clear.
-  if (target->scheme == "https") return HeadFailure{501, kHttpsTarget};
+  if (target->scheme == "https") return OutcomeKind::https_target;
   request.path = request.info.original_path = target->path;
   // RFC 9112 3.2.2: an absolute target's authority stands above Host.
   request.authority = target->authority.empty() ? request.headers.get(Known::host).value_or("") : target->authority;
   if (config.strip_any_host_port) request.authority = without_port(request.authority);
   request.headers.remove(Known::host);
   clean_path(config, request);
-  return std::nullopt;
+  return OutcomeKind::none;
 }
 
 }  // namespace
 
-std::optional<HeadFailure> set_up_request(const ServerRequest& came, const ListenerConfig& config,
-                                          const SocketAddress& peer, Request& request) {
+OutcomeKind set_up_request(const ServerRequest& came, const ListenerConfig& config, const SocketAddress& peer,
+                           Request& request) {
   request.headers = came.headers;
   request.method = request.info.method = came.method;
   request.info.original_path = request.path = came.target;
   request.info.protocol = came.protocol;
   request.authority = request.headers.get(Known::host).value_or("");
-  if (came.refused) return came.refused;
-  if (auto failure = set_target(came, config, request)) return failure;
+  if (came.refused != HeadFailure::none) return outcome_of(came.refused);
+  if (const auto refused = set_target(came, config, request); refused != OutcomeKind::none) return refused;
   // F25: a handshake goes on as one.
   if (came.asks_for_websocket) {
-    if (!config.websocket || !came.body.empty() || request.method != "GET") return HeadFailure{403, "upgrade_failed"};
+    if (!config.websocket || !came.body.empty() || request.method != "GET") return OutcomeKind::upgrade_refused;
     request.upgrade = true;
   }
   request.body = came.body;
@@ -134,7 +132,7 @@ std::optional<HeadFailure> set_up_request(const ServerRequest& came, const Liste
   request.body_buffer_bytes_max = config.body_buffer_bytes_max;
   request.stream_idle_timeout = config.stream_idle_timeout;
   if (config.forwarding_headers) add_gateway_fields(config, peer, request);
-  return std::nullopt;
+  return OutcomeKind::none;
 }
 
 void clean_path(const ListenerConfig& config, Request& request) {

@@ -231,8 +231,8 @@ std::string refusal_text(std::string_view host, const Verdict& verdict) {
                      verdict.rule, remedy);
 }
 
-std::string refusal_details(const Verdict& verdict) {
-  return fmt::format("destination_ip_prohibited{{{},{}}}", class_word(verdict.address_class), verdict.rule);
+std::string refusal_rule(const Verdict& verdict) {
+  return fmt::format("{},{}", class_word(verdict.address_class), verdict.rule);
 }
 
 }  // namespace sluice

@@ -113,7 +113,7 @@ class AddressRules {
 // "destination tenant-1.mypaas.test is a loopback address: refused by rule default/loopback; an EgressPolicy can open
 // it". Names the destination as the client did, never the address it has.
 std::string refusal_text(std::string_view host, const Verdict& verdict);
-// "destination_ip_prohibited{loopback,default/loopback}", for %RESPONSE_CODE_DETAILS%.
-std::string refusal_details(const Verdict& verdict);
+// "loopback,default/loopback", for %RESPONSE_CODE_DETAILS%.
+std::string refusal_rule(const Verdict& verdict);
 
 }  // namespace sluice

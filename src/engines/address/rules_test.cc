@@ -228,7 +228,7 @@ TEST(AddressRules, word_a_refusal_without_the_address) {
   EXPECT_EQ(refusal_text("tenant-1.mypaas.test", loopback),
             "destination tenant-1.mypaas.test is a loopback address: refused by rule default/loopback; an EgressPolicy "
             "can open it");
-  EXPECT_EQ(refusal_details(loopback), "destination_ip_prohibited{loopback,default/loopback}");
+  EXPECT_EQ(refusal_rule(loopback), "loopback,default/loopback");
   EXPECT_EQ(refusal_text("a", none.decide(*IpAddress::parse("0.0.0.0"), 80)),
             "destination a is an unspecified address: refused by rule default/unspecified");
   AddressPolicy lab{.name = "lab", .rules = {}};

@@ -76,7 +76,7 @@ std::expected<DlpFilter::Readable, DlpFilter::Refusal> DlpFilter::readable_body(
   const auto codings = coding::parse_content_encoding(*value);
   if (!codings) {
     const std::string_view text = request.arena.concat("response not maskable: ", codings.error().message);
-    return std::unexpected(Refusal{502, text, "dlp_unsupported_content_encoding"});
+    return std::unexpected(Refusal{502, text, "dlp_unsupported_content_encoding", OutcomeKind::response_coding});
   }
   if (codings->empty()) return Readable{response.body};
   if (response.status == 206) {
@@ -112,12 +112,13 @@ Task<Response> DlpFilter::mask_whole(Request& request, Response response, Readab
   if (!text) {
     const Error& error = text.error();
     if (error.kind == ErrorKind::limit && error.side == Side::ours) {
-      co_return refuse(request, {500, "Internal Server Error", "response_payload_too_large",
-                                 request.arena.concat(error.message, kBufferRemedy)});
+      const OutcomeTerms& terms = terms_of(OutcomeKind::response_too_large);
+      tell_refused(request, terms.status, terms.details, request.arena.concat(error.message, kBufferRemedy));
+      co_return reply(request, terms.kind);
     }
     if (readable.decoded && readable.decoded->is_broken()) {
       co_return refuse(request, {502, "response not maskable: its compressed body is broken", "dlp_broken_encoding",
-                                 request.arena.copy(error.message)});
+                                 OutcomeKind::response_coding, request.arena.copy(error.message)});
     }
     co_return std::unexpected(error);
   }
@@ -126,8 +127,8 @@ Task<Response> DlpFilter::mask_whole(Request& request, Response response, Readab
   MatchCounts& counts = make_counts(request);
   if (const Status masked = rules_->mask_whole(bytes, counts.slots()); !masked) {
     too_costly_->add();
-    co_return refuse(
-        request, {500, "Internal Server Error", "dlp_regex_too_costly", request.arena.copy(masked.error().message)});
+    co_return refuse(request, {500, "Internal Server Error", "dlp_regex_too_costly", OutcomeKind::own_answer,
+                               request.arena.copy(masked.error().message)});
   }
   counts.report();
   response.body.reader = request.arena.make<WholeBody>(*body.reader, bytes);
@@ -136,14 +137,17 @@ Task<Response> DlpFilter::mask_whole(Request& request, Response response, Readab
 }
 
 Response DlpFilter::refuse(Request& request, const Refusal& refusal) const {
+  tell_refused(request, refusal.status, refusal.details, refusal.why.empty() ? refusal.body : refusal.why);
+  return local_reply(request, refusal.status, refusal.body, refusal.details, refusal.kind);
+}
+
+void DlpFilter::tell_refused(const Request& request, uint16_t status, std::string_view details,
+                             std::string_view why) const {
   refused_->add();
   static log::Site site{LogLevel::warn, "dlp", "response held back"};
   if (site.admits())
-    site.write({{"status", refusal.status},
-                {"details", refusal.details},
-                {"route", std::string(request.info.route_name)},
-                {"why", refusal.why.empty() ? refusal.body : refusal.why}});
-  return local_reply(request, refusal.status, refusal.body, refusal.details);
+    site.write(
+        {{"status", status}, {"details", details}, {"route", std::string(request.info.route_name)}, {"why", why}});
 }
 
 MatchCounts& DlpFilter::make_counts(Request& request) const {

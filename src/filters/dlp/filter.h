@@ -31,6 +31,7 @@ class DlpFilter final : public Filter {
     uint16_t status;
     std::string_view body;
     std::string_view details;
+    OutcomeKind kind = OutcomeKind::own_answer;
     std::string_view why = {};  // for the log, when it is not the body
   };
   bool concerns(const Request& request, const Response& response) const;
@@ -44,6 +45,7 @@ class DlpFilter final : public Filter {
   Task<Response> handle_slowly(Request& request, Task<Response> rest) const;
   Task<Response> mask_whole(Request& request, Response response, Readable readable) const;
   Response refuse(Request& request, const Refusal& refusal) const;
+  void tell_refused(const Request& request, uint16_t status, std::string_view details, std::string_view why) const;
   MatchCounts& make_counts(Request& request) const;
 
   std::shared_ptr<const masking::Rules> rules_;

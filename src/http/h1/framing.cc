@@ -8,7 +8,6 @@
 namespace sluice {
 namespace {
 
-constexpr std::string_view kCodecError = "http1.codec_error";
 constexpr size_t kConnectionTokensMax = 32;
 
 // Which known fields a head has.
@@ -122,8 +121,8 @@ std::optional<uint64_t> parse_content_length(std::string_view value) {
   return length;
 }
 
-std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out) {
-  const HeadFailure broken{400, kCodecError};
+HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out) {
+  constexpr HeadFailure broken = HeadFailure::malformed;
   // One pass tells which of the rare fields are there at all.
   KnownSet present;
   unsigned hosts = 0;
@@ -138,9 +137,9 @@ std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers&
 
   if (has(Known::transfer_encoding)) {
     const Coding coding = transfer_coding(headers);
-    if (head.minor_version == 0) return broken;                           // F3
-    if (has(Known::content_length)) return broken;                        // F1
-    if (coding == Coding::unknown) return HeadFailure{501, kCodecError};  // F2
+    if (head.minor_version == 0) return broken;                                  // F3
+    if (has(Known::content_length)) return broken;                               // F1
+    if (coding == Coding::unknown) return HeadFailure::unknown_transfer_coding;  // F2
     if (coding != Coding::chunked) return broken;
     out.body = BodyKind::chunked;
   } else if (has(Known::content_length)) {
@@ -149,8 +148,8 @@ std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers&
     out.length = *length.value;
     out.body = out.length > 0 ? BodyKind::length : BodyKind::none;
   }
-  if (hosts > 1 || (hosts == 1 && !valid_host(host))) return broken;                          // F13
-  if (hosts == 0 && head.minor_version == 1) return HeadFailure{400, "missing_host_header"};  // F13
+  if (hosts > 1 || (hosts == 1 && !valid_host(host))) return broken;       // F13
+  if (hosts == 0 && head.minor_version == 1) return HeadFailure::no_host;  // F13
 
   out.keep_alive = head.minor_version == 1;
   if (has(Known::connection)) {
@@ -161,14 +160,14 @@ std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers&
   if (has(Known::expect)) {  // F24
     const std::string_view expect = *headers.get(Known::expect);
     if (!equals_ignoring_case(expect, "100-continue") || headers.count(Known::expect) > 1)
-      return HeadFailure{417, "expectation_failed"};
+      return HeadFailure::unknown_expectation;
     out.expects_continue = head.minor_version == 1 && out.body != BodyKind::none;
   }
   if (has(Known::te))
     for_each_token(*headers.joined(header_name(Known::te)), [&](std::string_view token) {
       out.accepts_trailers |= equals_ignoring_case(trim(token.substr(0, token.find(';'))), "trailers");
     });
-  return std::nullopt;
+  return HeadFailure::none;
 }
 
 bool frame_response(const ResponseHeadParser& head, const Headers& headers, bool to_head, ResponseFraming& out) {

@@ -21,8 +21,8 @@ struct RequestFraming {
   bool accepts_trailers = false;  // TE: trailers
 };
 
-// Looks at a request's fields; a failure says with which status to refuse it. Fields are left as they are.
-std::optional<HeadFailure> frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out);
+// Looks at a request's fields; a failure says why to refuse it. Fields are left as they are.
+HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out);
 
 struct ResponseFraming {
   BodyKind body = BodyKind::none;

@@ -5,14 +5,30 @@
 namespace sluice {
 namespace {
 
+// As the gateway answers it.
+int status_of(HeadFailure failure) {
+  switch (failure) {
+    case HeadFailure::none: return 200;
+    case HeadFailure::malformed:
+    case HeadFailure::no_host: return 400;
+    case HeadFailure::unknown_transfer_coding: return 501;
+    case HeadFailure::line_too_long: return 414;
+    case HeadFailure::too_large: return 431;
+    case HeadFailure::timeout: return 408;
+    case HeadFailure::old_version: return 426;
+    case HeadFailure::unknown_expectation: return 417;
+  }
+  return 0;
+}
+
 // A parsed head and what framing says of it.
 struct Asked {
   explicit Asked(std::string head_text) : text(std::move(head_text)) {
     if (parser.parse(text, headers) != HeadProgress::done) {
-      status = parser.failure().status ? parser.failure().status : 1;  // 1: not whole
+      status = parser.failure() == HeadFailure::none ? 1 : status_of(parser.failure());  // 1: not whole
       return;
     }
-    if (const auto failure = frame_request(parser, headers, framing)) status = failure->status;
+    status = status_of(frame_request(parser, headers, framing));
   }
   std::string text;
   Arena arena;
@@ -146,7 +162,7 @@ TEST(RequestHead, keeps_its_limits_to_the_byte) {
     Headers headers(arena);
     RequestHeadParser parser(limits);
     const HeadProgress progress = parser.parse(text, headers);
-    return progress == HeadProgress::done ? 200 : progress == HeadProgress::more ? 1 : parser.failure().status;
+    return progress == HeadProgress::done ? 200 : progress == HeadProgress::more ? 1 : status_of(parser.failure());
   };
   const std::string line = "GET / HTTP/1.1\r\n";
   EXPECT_EQ(status("GET /" + std::string(16, 'a') + " HTTP/1.1\r\n\r\n"), 200);

@@ -6,9 +6,6 @@
 namespace sluice {
 namespace {
 
-constexpr std::string_view kCodecError = "http1.codec_error";
-constexpr std::string_view kHeadersTooLarge = "http1.headers_too_large";
-
 // For each byte: the lower-case form of a byte that a token may have, else 0 (RFC 9110 5.6.2).
 constexpr std::array<char, 256> token_table() {
   std::array<char, 256> out{};
@@ -60,21 +57,21 @@ HeadParser::LineProgress HeadParser::next_line(std::span<char> bytes, Line& line
     scanned_ = bytes.size();
     const size_t pending = bytes.size() - position_;
     if (!start_line_done_ && pending > limits_.line_bytes_max)
-      fail(414, kHeadersTooLarge);
+      fail(HeadFailure::line_too_long);
     else if (bytes.size() > limits_.head_bytes_max || (start_line_done_ && pending > limits_.field_bytes_max))
-      fail(431, kHeadersTooLarge);
-    return failure_.status ? LineProgress::failed : LineProgress::more;
+      fail(HeadFailure::too_large);
+    return failure_ != HeadFailure::none ? LineProgress::failed : LineProgress::more;
   }
   const auto end = static_cast<size_t>(found - bytes.data());
   line = {bytes.data() + position_, end - position_};
   if (line.size == 0 || line.begin[line.size - 1] != '\r') {  // F9: a bare line feed is not a line end
-    fail(400, kCodecError);
+    fail(HeadFailure::malformed);
     return LineProgress::failed;
   }
   --line.size;
   position_ = scanned_ = end + 1;
   if (position_ > limits_.head_bytes_max) {
-    fail(431, kHeadersTooLarge);
+    fail(HeadFailure::too_large);
     return LineProgress::failed;
   }
   return LineProgress::line;
@@ -82,7 +79,7 @@ HeadParser::LineProgress HeadParser::next_line(std::span<char> bytes, Line& line
 
 bool HeadParser::parse_field(Line line, Headers& headers) {
   if (line.size > limits_.field_bytes_max || ++fields_ > limits_.fields_max) {
-    fail(431, kHeadersTooLarge);
+    fail(HeadFailure::too_large);
     return false;
   }
   size_t at = 0;
@@ -90,7 +87,7 @@ bool HeadParser::parse_field(Line line, Headers& headers) {
     line.begin[at] = lower;
   // F10, F11, F12: no name, a space in or behind it, or a folded line.
   if (at == 0 || at == line.size || line.begin[at] != ':') {
-    fail(400, kCodecError);
+    fail(HeadFailure::malformed);
     return false;
   }
   const std::string_view name(line.begin, at);
@@ -100,7 +97,7 @@ bool HeadParser::parse_field(Line line, Headers& headers) {
   while (begin < end && (end[-1] == ' ' || end[-1] == '\t')) --end;
   const auto size = static_cast<size_t>(end - begin);
   if (!is_field_value(begin, size)) {  // F8
-    fail(400, kCodecError);
+    fail(HeadFailure::malformed);
     return false;
   }
   headers.push({name, {begin, size}, known_header(name)});
@@ -123,7 +120,7 @@ HeadProgress RequestHeadParser::parse(std::span<char> bytes, Headers& headers) {
     // RFC 9112 2.2: an empty line in front of a request is skipped; old clients send one behind a POST body.
     if (position_ == 0 && bytes.size() >= 2 && bytes[0] == '\r' && bytes[1] == '\n') position_ = scanned_ = 2;
     if (bytes.size() > position_ && bytes[position_] != '\r' && !kToken[static_cast<unsigned char>(bytes[position_])])
-      return fail(400, kCodecError);  // not HTTP at all: say so at once
+      return fail(HeadFailure::malformed);  // not HTTP at all: say so at once
     Line line;
     const LineProgress progress = next_line(bytes, line);
     if (progress == LineProgress::more) return HeadProgress::more;
@@ -135,22 +132,22 @@ HeadProgress RequestHeadParser::parse(std::span<char> bytes, Headers& headers) {
 }
 
 HeadProgress RequestHeadParser::parse_request_line(Line line) {
-  if (line.size > limits_.line_bytes_max) return fail(414, kHeadersTooLarge);
+  if (line.size > limits_.line_bytes_max) return fail(HeadFailure::line_too_long);
   const std::string_view text(line.begin, line.size);
   const size_t first = text.find(' ');
   if (first == std::string_view::npos || text.size() < first + 10 || text[text.size() - 9] != ' ')
-    return fail(400, kCodecError);
+    return fail(HeadFailure::malformed);
   method = text.substr(0, first);
   target = text.substr(first + 1, text.size() - first - 10);
   const std::string_view version = text.substr(text.size() - 8);
   if (!is_token(method.data(), method.size()) || !is_target(target.data(), target.size()))
-    return fail(400, kCodecError);
+    return fail(HeadFailure::malformed);
   if (version == "HTTP/1.1")
     minor_version = 1;
   else if (version == "HTTP/1.0")
     minor_version = 0;
   else
-    return fail(400, kCodecError);
+    return fail(HeadFailure::malformed);
   return HeadProgress::done;
 }
 
@@ -172,11 +169,12 @@ HeadProgress ResponseHeadParser::parse_status_line(Line line) {
   // "HTTP/1.1 200 OK"; a missing reason, and a missing space in front of it, are common and harmless.
   if (text.size() < 12 || !text.starts_with("HTTP/1.") || (text[7] != '1' && text[7] != '0') || text[8] != ' ' ||
       !digit(9) || !digit(10) || !digit(11) || (text.size() > 12 && text[12] != ' '))
-    return fail(400, kCodecError);
+    return fail(HeadFailure::malformed);
   minor_version = static_cast<unsigned>(text[7] - '0');
   status = static_cast<uint16_t>((text[9] - '0') * 100 + (text[10] - '0') * 10 + (text[11] - '0'));
   reason = text.size() > 13 ? text.substr(13) : std::string_view();
-  if (status < 100 || status > 599 || !is_field_value(reason.data(), reason.size())) return fail(400, kCodecError);
+  if (status < 100 || status > 599 || !is_field_value(reason.data(), reason.size()))
+    return fail(HeadFailure::malformed);
   return HeadProgress::done;
 }
 

@@ -24,7 +24,7 @@ class HeadParser {
 
   // How many bytes the head takes, its empty line included; valid when done.
   size_t size() const { return position_; }
-  const HeadFailure& failure() const { return failure_; }
+  HeadFailure failure() const { return failure_; }
   // HTTP/1.`minor_version`.
   unsigned minor_version = 1;
 
@@ -37,15 +37,15 @@ class HeadParser {
   LineProgress next_line(std::span<char> bytes, Line& line);
   bool parse_field(Line line, Headers& headers);
   HeadProgress parse_fields(std::span<char> bytes, Headers& headers);
-  HeadProgress fail(uint16_t status, std::string_view details) {
-    failure_ = {status, details};
+  HeadProgress fail(HeadFailure why) {
+    failure_ = why;
     return HeadProgress::failed;
   }
   void reset_position() {
     position_ = scanned_ = 0;
     start_line_done_ = false;
     fields_ = 0;
-    failure_ = {};
+    failure_ = HeadFailure::none;
     minor_version = 1;
   }
 
@@ -54,7 +54,7 @@ class HeadParser {
   size_t scanned_ = 0;   // up to here there is no line feed behind position_
   size_t fields_ = 0;
   bool start_line_done_ = false;
-  HeadFailure failure_;
+  HeadFailure failure_ = HeadFailure::none;
 };
 
 class RequestHeadParser : public HeadParser {

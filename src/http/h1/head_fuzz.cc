@@ -14,13 +14,14 @@ static std::string outcome(std::string text, size_t cut) {
   HeadProgress progress = HeadProgress::more;
   if (cut < text.size()) progress = parser.parse(std::span(text).first(cut), headers);
   if (progress == HeadProgress::more) progress = parser.parse(text, headers);
-  std::string out = std::to_string(static_cast<int>(progress)) + std::to_string(parser.failure().status);
+  std::string out = std::to_string(static_cast<int>(progress)) + std::to_string(static_cast<int>(parser.failure()));
   if (progress != HeadProgress::done) return out;
   for (const HeaderField& field : headers) (((out += field.name) += '=') += field.value) += ';';
   out += std::to_string(parser.size());
   if constexpr (std::is_same_v<Parser, RequestHeadParser>) {
     RequestFraming framing;
-    if (auto failure = frame_request(parser, headers, framing)) return out + std::to_string(failure->status);
+    const HeadFailure failure = frame_request(parser, headers, framing);
+    if (failure != HeadFailure::none) return out + std::to_string(static_cast<int>(failure));
     if (auto target = parse_target(parser.method, parser.target, arena)) (out += target->authority) += target->path;
     out += std::to_string(framing.length);
   } else {

@@ -85,6 +85,7 @@ class OneRequest final : public ServerStream, private Waiter {
     request_.refused = why;
     keep_alive_ = false;
   }
+  bool is_refused() const { return request_.refused != HeadFailure::none; }
   void attach_body();
   bool will_find_next_request(const ServerResponse& response) const;
   Task<void> begin_after_continue(const ServerResponse& response, Chunk first);
@@ -185,7 +186,7 @@ Task<OneRequest::HeadRead> OneRequest::read_rest_of_head() {
     const auto got = co_await reading;
     if (!got && got.error().kind == ErrorKind::cancelled) co_return std::unexpected(got.error());
     if (!got && got.error().kind == ErrorKind::timeout) {
-      refuse({408, "request_header_timeout"});
+      refuse(HeadFailure::timeout);
       co_return HeadRead::whole;
     }
     if (!take(got)) co_return HeadRead::nothing;
@@ -230,24 +231,23 @@ void OneRequest::make_space() {
 }
 
 void OneRequest::head_complete() {
-  constexpr std::string_view kCodecError = "http1.codec_error";
   request_.method = head_.method;
   request_.target = head_.target;
   if (head_.minor_version == 0) request_.protocol = "HTTP/1.0";
   request_.refused = frame_request(head_, request_.headers, framing_);
   // Envoy's default: HTTP/1.0 is not accepted.
-  if (!request_.refused && head_.minor_version == 0) refuse({426, "low_version"});
+  if (!is_refused() && head_.minor_version == 0) refuse(HeadFailure::old_version);
   // F25: any other upgrade (h2c, TLS/1.2, ...) is an offer that is not taken, which is no error (RFC 9110 7.8): its
   // fields end here, and the request is served.
   if (framing_.upgrade)
     for_each_token(*request_.headers.joined("upgrade"), [&](std::string_view token) {
       request_.asks_for_websocket |= equals_ignoring_case(token, "websocket");
     });
-  if (!request_.refused && !remove_hop_by_hop(request_.headers)) refuse({400, kCodecError});
+  if (!is_refused() && !remove_hop_by_hop(request_.headers)) refuse(HeadFailure::malformed);
   request_.expects_continue = framing_.expects_continue;
   request_.accepts_trailers = framing_.accepts_trailers;
-  keep_alive_ = !request_.refused && framing_.keep_alive;
-  if (!request_.refused) attach_body();
+  keep_alive_ = !is_refused() && framing_.keep_alive;
+  if (!is_refused()) attach_body();
 }
 
 void OneRequest::attach_body() {
