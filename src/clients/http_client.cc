@@ -52,7 +52,7 @@ Error too_large(size_t bytes_max) {
 // One call under way; lives in the frame of send().
 class Call final : private Waiter {
  public:
-  Call(WorkerPlace at, HttpCall what, const Filter& upstream)
+  Call(WorkerPlace at, HttpCall what, const Service& upstream)
       : loop_(*at.loop), what_(std::move(what)), upstream_(upstream), request_(arena_, loop_, info_) {
     request_.upstreams = at.upstreams;
     request_.background = &sending_;
@@ -82,7 +82,7 @@ class Call final : private Waiter {
 
   Loop& loop_;
   HttpCall what_;
-  const Filter& upstream_;
+  const Service& upstream_;
   Arena arena_;
   StreamInfo info_;
   TaskGroup sending_;     // the body, while the answer is read
@@ -122,8 +122,7 @@ Task<HttpAnswer> Call::run() {
 }
 
 Task<void> Call::exchange() {
-  const Chain chain;
-  auto handling = upstream_.handle(request_, Next(chain, 0));
+  auto handling = upstream_.handle(request_);
   const auto response = co_await handling;
   if (!response) {
     answer_ = std::unexpected(response.error());

@@ -64,7 +64,7 @@ class HttpClient {
     size_t calls_max = 64;  // under way at once on a thread, of all clients of this name
   };
   // `upstream`: the end of a chain.
-  HttpClient(std::shared_ptr<const Filter> upstream, const ClientMetrics& metrics, Limits limits)
+  HttpClient(std::shared_ptr<const Service> upstream, const ClientMetrics& metrics, Limits limits)
       : upstream_(std::move(upstream)), metrics_(metrics), limits_(limits) {}
 
   // `at`: of this thread. An answer is whatever the upstream said, with any status. Errors: `timeout`, `limit` for an
@@ -73,7 +73,7 @@ class HttpClient {
   Task<HttpAnswer> send(WorkerPlace at, HttpCall call) const;
 
  private:
-  std::shared_ptr<const Filter> upstream_;
+  std::shared_ptr<const Service> upstream_;
   ClientMetrics metrics_;
   Limits limits_;
 };

@@ -91,7 +91,7 @@ struct MemoryUpstream {
   MemoryServer server;
   Upstreams upstreams;
   WorkerPlace place;
-  std::shared_ptr<const Filter> end;
+  std::shared_ptr<const Service> end;
 };
 
 inline std::string http_answer(std::string_view body, std::string_view status = "200 OK") {

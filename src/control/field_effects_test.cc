@@ -241,7 +241,6 @@ class World {
     TaskGroup background;
     Explanation explanation;
     request.background = &background;
-    request.explanation = &explanation;
     request.method = info.method = probe.method;
     request.path = info.original_path = probe.path;
     request.authority = probe.authority;
@@ -253,7 +252,7 @@ class World {
     std::string body;
     bool done = false;
     Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
-    runner.start(run(*listener.router, request, response, body));
+    runner.start(run(*listener.router, request, explanation, response, body));
     for (int turns = 0; !done && turns < 1000; ++turns) loop_.advance(1ms);
     ASSERT_TRUE(done);
     out += fmt::format("> {} {} {}: {} {} {} {}\n", probe.method, probe.path, probe.authority, request.method,
@@ -281,8 +280,9 @@ class World {
     if (listener.config.observer && response) listener.config.observer->finished(request, *response, loop_.now());
   }
 
-  static Task<void> run(const Router& router, Request& request, std::optional<Response>& response, std::string& body) {
-    auto handling = router.handle(request);
+  static Task<void> run(const Router& router, Request& request, Explanation& told, std::optional<Response>& response,
+                        std::string& body) {
+    auto handling = router.explain(request, told);
     response = CO_TRY(co_await handling);
     auto reading = read_all(response->body, request.arena, 1 << 20, nullptr);
     auto read = co_await reading;

@@ -447,15 +447,6 @@ Status Translating::open_access_log(SnapshotListener& listener) {
 
 namespace {
 
-class RouterService final : public Service {
- public:
-  explicit RouterService(std::shared_ptr<const Router> router) : router_(std::move(router)) {}
-  Task<Response> handle(Request& request) const override { return router_->handle(request); }
-
- private:
-  std::shared_ptr<const Router> router_;
-};
-
 class LogObserver final : public ExchangeObserver {
  public:
   explicit LogObserver(std::shared_ptr<const AccessLog> access_log) : log_(std::move(access_log)) {}
@@ -493,7 +484,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
   to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
   to.body_budget = options_.body_budget;
-  to.service = std::make_shared<RouterService>(listener.router);
+  to.service = listener.router;
   if (listener.access_log && !listener.access_log->empty())
     to.observer = std::make_shared<LogObserver>(listener.access_log);
   to.metrics = t_.server_metrics_;

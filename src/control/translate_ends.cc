@@ -22,11 +22,11 @@ EgressNow::Standing closed_standing(const PolicyGap& gap) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Filter>> Translating::build_terminal(const ConfigObject& service,
-                                                                  const kinds::Route& route,
-                                                                  const RequestMatcher& matcher,
-                                                                  const kinds::WeightedDestination* destination,
-                                                                  ObjectReport& report) {
+Result<std::shared_ptr<const Service>> Translating::build_terminal(const ConfigObject& service,
+                                                                   const kinds::Route& route,
+                                                                   const RequestMatcher& matcher,
+                                                                   const kinds::WeightedDestination* destination,
+                                                                   ObjectReport& report) {
   if (const auto* redirect = std::get_if<kinds::RedirectAction>(&route.action))
     return make_redirect(*redirect, matcher, *t_.redirects_too_costly_);
   if (const auto* direct = std::get_if<kinds::DirectResponseAction>(&route.action))
@@ -59,9 +59,9 @@ void Translating::note_missing(const ObjectKey& upstream, ObjectReport& report) 
   if (report.warnings.size() > before) unit_->missing.push_back({before, upstream, !rejected.empty()});
 }
 
-std::shared_ptr<const Filter> Translating::static_terminal(const ConfigObject& service,
-                                                           const kinds::Destination& destination,
-                                                           ObjectReport& report) {
+std::shared_ptr<const Service> Translating::static_terminal(const ConfigObject& service,
+                                                            const kinds::Destination& destination,
+                                                            ObjectReport& report) {
   const std::string& ns = destination.upstream.ns.empty() ? service.key.ns : destination.upstream.ns;
   const ConfigObject* object = find("Upstream", ns, destination.upstream.name);
   const std::string name = destination.upstream.name + "_" + ns;
@@ -133,9 +133,9 @@ void Translating::settle_clusters() {
   snapshot_->static_clusters = t_.static_clusters_;
 }
 
-Result<std::shared_ptr<const Filter>> Translating::dynamic_terminal(const ConfigObject& service,
-                                                                    const kinds::DynamicForwardProxyRoute& route,
-                                                                    ObjectReport& report) {
+Result<std::shared_ptr<const Service>> Translating::dynamic_terminal(const ConfigObject& service,
+                                                                     const kinds::DynamicForwardProxyRoute& route,
+                                                                     ObjectReport& report) {
   if (unserved_) return make_no_cluster("solo_io_generated_dfp");
   if (!spec_->http_gateway.options.dynamic_forward_proxy) {
     report.warning(
@@ -194,8 +194,8 @@ void Translating::settle_egress() {
 }
 
 // Before any name is resolved (S3).
-std::shared_ptr<const Filter> Translating::closed_terminal(const EgressNow::Standing& standing, const PolicyGap& gap,
-                                                           ObjectReport& report) {
+std::shared_ptr<const Service> Translating::closed_terminal(const EgressNow::Standing& standing, const PolicyGap& gap,
+                                                            ObjectReport& report) {
   refused_ = standing.refusal.text;
   report.warning(fmt::format("dynamic destinations on Gateway {} are refused: {} ({})", gateway_->key.name, gap.subject,
                              gap.file));

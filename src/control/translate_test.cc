@@ -126,13 +126,12 @@ class Translate : public testing::Test {
     TaskGroup background;
     Explanation explanation;
     request.background = &background;
-    request.explanation = &explanation;
     request.method = "GET";
     request.path = "/";
     request.authority = authority;
     bool done = false;
     Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
-    runner.start(send(*now_.snapshot->listeners.at(0)->router, request));
+    runner.start(send(*now_.snapshot->listeners.at(0)->router, request, explanation));
     EXPECT_TRUE(done);
     return explanation.verdict;
   }
@@ -146,8 +145,8 @@ class Translate : public testing::Test {
   Translation now_;
 
  private:
-  static Task<void> send(const Router& router, Request& request) {
-    auto handling = router.handle(request);
+  static Task<void> send(const Router& router, Request& request, Explanation& told) {
+    auto handling = router.explain(request, told);
     co_await handling;
     co_return Status{};
   }

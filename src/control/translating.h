@@ -95,21 +95,21 @@ class Translating {
   Status build_route(const ConfigObject& service, size_t index, VirtualHostEntry& host, ObjectReport& report);
   Result<std::unique_ptr<RouteEntry>> build_entry(const ConfigObject& service, size_t route, size_t matcher,
                                                   const kinds::WeightedDestination* destination, ObjectReport& report);
-  Result<std::shared_ptr<const Filter>> build_terminal(const ConfigObject& service, const kinds::Route& route,
-                                                       const RequestMatcher& matcher,
-                                                       const kinds::WeightedDestination* destination,
-                                                       ObjectReport& report);
+  Result<std::shared_ptr<const Service>> build_terminal(const ConfigObject& service, const kinds::Route& route,
+                                                        const RequestMatcher& matcher,
+                                                        const kinds::WeightedDestination* destination,
+                                                        ObjectReport& report);
   Result<std::vector<StagedFilter>> build_filters(const ConfigObject& service, size_t route,
                                                   const kinds::WeightedDestination* destination);
   void note_missing(const ObjectKey& upstream, ObjectReport& report);
   std::shared_ptr<const StaticCluster> static_cluster(const ConfigObject& upstream);
-  std::shared_ptr<const Filter> static_terminal(const ConfigObject& service, const kinds::Destination& destination,
-                                                ObjectReport& report);
-  Result<std::shared_ptr<const Filter>> dynamic_terminal(const ConfigObject& service,
-                                                         const kinds::DynamicForwardProxyRoute& route,
-                                                         ObjectReport& report);
-  std::shared_ptr<const Filter> closed_terminal(const EgressNow::Standing& standing, const PolicyGap& gap,
-                                                ObjectReport& report);
+  std::shared_ptr<const Service> static_terminal(const ConfigObject& service, const kinds::Destination& destination,
+                                                 ObjectReport& report);
+  Result<std::shared_ptr<const Service>> dynamic_terminal(const ConfigObject& service,
+                                                          const kinds::DynamicForwardProxyRoute& route,
+                                                          ObjectReport& report);
+  std::shared_ptr<const Service> closed_terminal(const EgressNow::Standing& standing, const PolicyGap& gap,
+                                                 ObjectReport& report);
   Result<std::shared_ptr<const PlaceRules>> rules_for(const ConfigObject* service);
   Status note_gateway_egress();
   std::string place_of(const ConfigObject* service) const;

@@ -147,7 +147,6 @@ class Side {
     TaskGroup background;
     Explanation explanation;
     request.background = &background;
-    request.explanation = &explanation;
     request.method = "GET";
     request.path = "/";
     request.authority = host;
@@ -158,12 +157,12 @@ class Side {
       uint16_t status = 0;
     } sent{&done};
     Runner runner(&sent, [](void*, Result<void>) {});
-    runner.start(send(router, request, sent.status));
+    runner.start(send(router, request, explanation, sent.status));
     runner.cancel();
     return fmt::format("{} {} {} {}", sent.status, info.details, explanation.cluster, explanation.verdict);
   }
-  static Task<void> send(const Router& router, Request& request, uint16_t& status) {
-    auto handled = router.handle(request);
+  static Task<void> send(const Router& router, Request& request, Explanation& told, uint16_t& status) {
+    auto handled = router.explain(request, told);
     Result<Response> answer = co_await handled;
     status = answer ? answer->status : 0;
     co_return {};

@@ -238,7 +238,7 @@ class Destinations final : public ClusterState {
   std::list<Destination*> order_;  // the next to be looked at first
 };
 
-class DynamicUpstream final : public Filter {
+class DynamicUpstream final : public Service {
  public:
   DynamicUpstream(std::shared_ptr<const DynamicCluster> cluster, std::shared_ptr<const AddressGuard> guard,
                   DynamicRoute route, std::shared_ptr<const DynamicMetrics> metrics)
@@ -247,17 +247,11 @@ class DynamicUpstream final : public Filter {
         route_(std::move(route)),
         metrics_(std::move(metrics)) {}
 
-  Task<Response> handle(Request& request, Next) const override {
-    request.info.upstream_cluster = cluster_->cluster->name;
-    if (!route_.host_rewrite.empty()) {
-      request.authority = route_.host_rewrite;
-    } else if (!route_.host_header.empty()) {
-      if (const auto value = request.headers.get(route_.host_header)) request.authority = *value;
-    }
+  Task<Response> handle(Request& request) const override {
+    compute_authority(request);
     if (request.authority.empty()) return reply(request, OutcomeKind::empty_host);
-    if (route_.lists && request.authority.contains(',')) [[unlikely]]
-      return request.explanation ? explain_list(request) : go_to_one_of(request);
-    if (request.explanation) return explain(request);
+    if (is_list(request)) [[unlikely]]
+      return go_to_one_of(request);
     auto reaching = reach(request, request.authority);
     if (!reaching.ready()) return wait_and_go(request, std::move(reaching));
     auto reached = reaching.take();
@@ -265,7 +259,23 @@ class DynamicUpstream final : public Filter {
     return go(request, *reached);
   }
 
+  Task<Response> explain(Request& request, Explanation& out) const override {
+    compute_authority(request);
+    if (request.authority.empty()) return reply(request, OutcomeKind::empty_host);
+    return is_list(request) ? explain_list(request, out) : explain_one(request, out);
+  }
+
  private:
+  void compute_authority(Request& request) const {
+    request.info.upstream_cluster = cluster_->cluster->name;
+    if (!route_.host_rewrite.empty()) {
+      request.authority = route_.host_rewrite;
+    } else if (!route_.host_header.empty()) {
+      if (const auto value = request.headers.get(route_.host_header)) request.authority = *value;
+    }
+  }
+  bool is_list(const Request& request) const { return route_.lists && request.authority.contains(','); }
+
   // A destination that the request may go to, or why there is none.
   struct Reached {
     Destination* destination = nullptr;
@@ -304,8 +314,7 @@ class DynamicUpstream final : public Filter {
     size_t at_ = 0;
   };
 
-  Response explain(Request& request) const {
-    Explanation& out = *request.explanation;
+  Response explain_one(Request& request, Explanation& out) const {
     out.cluster = cluster_->cluster->name;
     HostScratch scratch;
     const auto authority = parse_authority(request.authority, scratch);
@@ -328,14 +337,13 @@ class DynamicUpstream final : public Filter {
   }
 
   // Each host as if it stood alone.
-  Response explain_list(Request& request) const {
+  Response explain_list(Request& request, Explanation& out) const {
     const auto list = parse_list(request);
     if (!list) return invalid(request, list.error());
-    Explanation& out = *request.explanation;
     std::string destinations, classes, verdicts;
     for (const std::string_view host : *list) {
       request.authority = host;
-      const Response one = explain(request);
+      const Response one = explain_one(request, out);
       if (one.status != 200) return one;
       const char* gap = destinations.empty() ? "" : ", ";
       destinations += gap + out.destination;
@@ -558,9 +566,9 @@ std::vector<MetricFamily> dynamic_metric_families() {
   return {kRefused, kClosed, kMixed, kShadow, kInvalid, kUnresolved, kJudged, kEnded};
 }
 
-std::shared_ptr<const Filter> make_dynamic_upstream(std::shared_ptr<const DynamicCluster> cluster,
-                                                    std::shared_ptr<const AddressGuard> guard, DynamicRoute route,
-                                                    std::shared_ptr<const DynamicMetrics> metrics) {
+std::shared_ptr<const Service> make_dynamic_upstream(std::shared_ptr<const DynamicCluster> cluster,
+                                                     std::shared_ptr<const AddressGuard> guard, DynamicRoute route,
+                                                     std::shared_ptr<const DynamicMetrics> metrics) {
   return std::make_shared<DynamicUpstream>(std::move(cluster), std::move(guard), std::move(route), std::move(metrics));
 }
 

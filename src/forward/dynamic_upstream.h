@@ -71,8 +71,8 @@ struct DynamicMetrics {
 };
 std::vector<MetricFamily> dynamic_metric_families();
 
-std::shared_ptr<const Filter> make_dynamic_upstream(std::shared_ptr<const DynamicCluster> cluster,
-                                                    std::shared_ptr<const AddressGuard> guard, DynamicRoute route,
-                                                    std::shared_ptr<const DynamicMetrics> metrics);
+std::shared_ptr<const Service> make_dynamic_upstream(std::shared_ptr<const DynamicCluster> cluster,
+                                                     std::shared_ptr<const AddressGuard> guard, DynamicRoute route,
+                                                     std::shared_ptr<const DynamicMetrics> metrics);
 
 }  // namespace sluice

@@ -25,8 +25,8 @@ struct World {
     names.names.family = dns::LookupFamily::v4_only;
     cluster->cluster = std::make_shared<Cluster>("c", breakers, 1, metrics);
     cluster->resolver = pool.make(std::move(names));
-    filter = make_dynamic_upstream(cluster, guard, {.host_rewrite = {}, .host_header = {}, .lists = lists},
-                                   std::make_shared<DynamicMetrics>(metrics));
+    service = make_dynamic_upstream(cluster, guard, {.host_rewrite = {}, .host_header = {}, .lists = lists},
+                                    std::make_shared<DynamicMetrics>(metrics));
   }
   void name(std::string name, const char* address) { names.hosts[std::move(name)] = {*IpAddress::parse(address)}; }
   std::string at_upstream(std::string_view host) { return fmt::format("{}:{}", host, upstream.address.port()); }
@@ -40,12 +40,12 @@ struct World {
   Upstreams upstreams{loop};
   std::shared_ptr<DynamicCluster> cluster = std::make_shared<DynamicCluster>();
   std::shared_ptr<AddressGuard> guard;
-  std::shared_ptr<const Filter> filter;
+  std::shared_ptr<const Service> service;
   bool lists = false;
 };
 
 struct Trip : UpstreamTrip {
-  Trip(World& w, std::string to) : UpstreamTrip(w.loop, w.upstreams, w.filter, {.authority = std::move(to)}) {}
+  Trip(World& w, std::string to) : UpstreamTrip(w.loop, w.upstreams, w.service, {.authority = std::move(to)}) {}
 };
 
 int status_of(World& world, std::string authority) {

@@ -118,12 +118,11 @@ class InTurn final : public OtherTargets {
   StaticPools& pools_;
 };
 
-class StaticUpstream final : public Filter {
+class StaticUpstream final : public Service {
  public:
   explicit StaticUpstream(std::shared_ptr<const StaticCluster> cluster) : cluster_(std::move(cluster)) {}
 
-  Task<Response> handle(Request& request, Next) const override {
-    if (request.explanation) return explain(request);
+  Task<Response> handle(Request& request) const override {
     auto& pools = request.upstreams->get<StaticPools>(
         cluster_->id, [this](Upstreams& upstreams) { return std::make_unique<StaticPools>(upstreams, cluster_); });
     if (pools.is_single()) return forward(request, pools.target(*pools.set().pick({}, request.loop.now())));
@@ -132,9 +131,7 @@ class StaticUpstream final : public Filter {
     return forward(request, pools.target(*pools.set().pick({}, request.loop.now())), others);
   }
 
- private:
-  Response explain(Request& request) const {
-    Explanation& out = *request.explanation;
+  Task<Response> explain(Request& request, Explanation& out) const override {
     out.reached = true;
     out.cluster = cluster_->cluster->name;
     for (const StaticCluster::Host& host : cluster_->hosts) {
@@ -145,6 +142,7 @@ class StaticUpstream final : public Filter {
     return local_reply(request, 200, "", "explained");
   }
 
+ private:
   Task<Response> resolve_and_forward(Request& request, InTurn& others) const {
     auto choosing = others.next(request, {});
     auto target = CO_TRY(co_await choosing);
@@ -159,10 +157,10 @@ class StaticUpstream final : public Filter {
   std::shared_ptr<const StaticCluster> cluster_;
 };
 
-class NoCluster final : public Filter {
+class NoCluster final : public AnsweringService {
  public:
   explicit NoCluster(std::string name) : name_(std::move(name)) {}
-  Task<Response> handle(Request& request, Next) const override {
+  Task<Response> handle(Request& request) const override {
     request.info.upstream_cluster = name_;
     return upstream_failure(request, OutcomeKind::no_cluster);
   }
@@ -173,11 +171,11 @@ class NoCluster final : public Filter {
 
 }  // namespace
 
-std::shared_ptr<const Filter> make_static_upstream(std::shared_ptr<const StaticCluster> cluster) {
+std::shared_ptr<const Service> make_static_upstream(std::shared_ptr<const StaticCluster> cluster) {
   return std::make_shared<StaticUpstream>(std::move(cluster));
 }
 
-std::shared_ptr<const Filter> make_no_cluster(std::string cluster_name) {
+std::shared_ptr<const Service> make_no_cluster(std::string cluster_name) {
   return std::make_shared<NoCluster>(std::move(cluster_name));
 }
 

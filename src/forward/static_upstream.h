@@ -23,9 +23,9 @@ struct StaticCluster {
   ClusterId id;
 };
 
-std::shared_ptr<const Filter> make_static_upstream(std::shared_ptr<const StaticCluster> cluster);
+std::shared_ptr<const Service> make_static_upstream(std::shared_ptr<const StaticCluster> cluster);
 
 // The end of a chain whose cluster does not exist: 503, flag NC.
-std::shared_ptr<const Filter> make_no_cluster(std::string cluster_name);
+std::shared_ptr<const Service> make_no_cluster(std::string cluster_name);
 
 }  // namespace sluice

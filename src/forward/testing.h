@@ -19,8 +19,8 @@ struct UpstreamTrip {
     BodyReader* reader = nullptr;  // in place of the body
   };
 
-  UpstreamTrip(Loop& on, Upstreams& upstreams, std::shared_ptr<const Filter> through, Asked what)
-      : loop(on), filter(std::move(through)), asked(std::move(what)) {
+  UpstreamTrip(Loop& on, Upstreams& upstreams, std::shared_ptr<const Service> through, Asked what)
+      : loop(on), service(std::move(through)), asked(std::move(what)) {
     request.method = asked.method;
     request.path = "/";
     request.authority = asked.authority;
@@ -42,8 +42,7 @@ struct UpstreamTrip {
     arena.reset();
   }
   Task<void> run() {
-    const Chain chain;
-    auto handling = filter->handle(request, Next(chain, 0));
+    auto handling = service->handle(request);
     response = CO_TRY(co_await handling);
     co_return Status{};
   }
@@ -52,7 +51,7 @@ struct UpstreamTrip {
   }
 
   Loop& loop;
-  std::shared_ptr<const Filter> filter;
+  std::shared_ptr<const Service> service;
   Asked asked;
   Arena arena;
   StreamInfo info;

@@ -16,8 +16,8 @@ struct Explained {
   std::optional<Error> error;
 };
 
-Task<void> run_filters(const Router& router, Request& request, Explained& out) {
-  auto handling = router.handle(request);
+Task<void> explain(const Router& router, Request& request, Explanation& told, Explained& out) {
+  auto handling = router.explain(request, told);
   auto handled = co_await handling;
   if (handled)
     out.response = *handled;
@@ -94,8 +94,6 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
     const std::string_view value = trim(std::string_view(header).substr(colon + 1));
     request.set_header(arena.copy(to_lower(header.substr(0, colon))), value);
   }
-  Explanation explanation;
-  request.explanation = &explanation;
 
   print_line("listener", fmt::format("{} (Gateway {})", listener.config.name, listener.gateway));
   if (target.scheme == "https")
@@ -103,10 +101,11 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
                                             "CONNECT get 405",
                                             terms_of(OutcomeKind::https_target).details));
   if (request.path != target.path) print_line("path", request.path);
+  Explanation explanation;
   Explained result;
   bool done = false;
   Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
-  runner.start(run_filters(*listener.router, request, result));
+  runner.start(explain(*listener.router, request, explanation, result));
   if (explanation.routes.empty()) return print_no_route(listener.router->table(), request, result);
   print_routes(explanation.routes);
   if (!done) {

@@ -31,7 +31,7 @@ std::string_view stage_name(Stage stage) {
 Task<Response> Next::operator()(Request& request) const {
   if (request.route.chain != chain_ || request.rerouting) [[unlikely]]
     return go_on_rerouted(request, *chain_, at_);
-  if (at_ == chain_->filters.size()) return chain_->terminal->handle(request, Next(*chain_, at_));
+  if (at_ == chain_->filters.size()) return chain_->terminal->handle(request);
   return chain_->filters[at_].filter->handle(request, Next(*chain_, at_ + 1));
 }
 

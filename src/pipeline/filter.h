@@ -35,6 +35,7 @@
 #include "config/option_field.h"
 #include "io/task.h"
 #include "pipeline/message.h"
+#include "pipeline/service.h"
 #include "pipeline/worker_place.h"
 
 namespace sluice {
@@ -69,7 +70,7 @@ struct StagedFilter {
 class Chain {
  public:
   std::vector<StagedFilter> filters;
-  std::shared_ptr<const Filter> terminal;  // its `next` must not be called
+  std::shared_ptr<const Service> terminal;
 };
 
 // The rest of the way from one place in a chain on.
@@ -153,8 +154,8 @@ struct ProxySettings;
 
 // An Upstream that a filter calls (clients/).
 struct UpstreamEnd {
-  std::shared_ptr<const Filter> end;  // of a chain
-  std::string made_of;                // differs when the Upstream is another, or is written otherwise
+  std::shared_ptr<const Service> end;  // of a chain
+  std::string made_of;                 // differs when the Upstream is another, or is written otherwise
 };
 
 // What a Secret or a ConfigMap holds.

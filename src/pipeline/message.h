@@ -48,21 +48,6 @@ struct RouteHandle {
   const RouteRules* rules = nullptr;
 };
 
-// What `sluice explain` wants to know: whoever would forward fills it in, and sends nothing.
-struct Explanation {
-  // The routes that were chosen, one after the other, with their filters.
-  struct Route {
-    std::string name;
-    std::string stages;
-  };
-  std::vector<Route> routes;
-  bool reached = false;  // the end of the chain
-  std::string cluster;
-  std::string destination;
-  std::string address_class;
-  std::string verdict;
-};
-
 // A token that a check took out of the request, for checks of a route that is chosen later.
 struct TakenToken {
   std::string_view name;   // of the header or the query parameter
@@ -107,8 +92,6 @@ struct Request {
   // Tasks that may outlive handle() but not the exchange, such as sending the body while the answer is read. Cancelled
   // and joined before the exchange's memory goes.
   TaskGroup* background = nullptr;
-
-  Explanation* explanation = nullptr;  // set: explain, do not send
 
   RouteHandle route;
   Rerouter* rerouter = nullptr;

@@ -6,14 +6,14 @@
 namespace sluice {
 namespace {
 
-class NoRoute final : public Filter {
+class NoRoute final : public AnsweringService {
  public:
-  Task<Response> handle(Request& request, Next) const override { return reply(request, OutcomeKind::no_route); }
+  Task<Response> handle(Request& request) const override { return reply(request, OutcomeKind::no_route); }
 };
 
-class TooCostly final : public Filter {
+class TooCostly final : public AnsweringService {
  public:
-  Task<Response> handle(Request& request, Next) const override {
+  Task<Response> handle(Request& request) const override {
     static log::Site site{LogLevel::warn, "route", "the expressions of matchers would take too long on a request"};
     if (site.admits())
       site.write({{"authority", request.authority},
@@ -23,9 +23,9 @@ class TooCostly final : public Filter {
   }
 };
 
-class Endless final : public Filter {
+class Endless final : public AnsweringService {
  public:
-  Task<Response> handle(Request& request, Next) const override {
+  Task<Response> handle(Request& request) const override {
     static log::Site site{LogLevel::warn, "route", "the policies of routes send a request to one another without end"};
     if (site.admits())
       site.write({{"route", request.info.route_name}, {"authority", request.authority}, {"path", request.path}});
@@ -34,10 +34,10 @@ class Endless final : public Filter {
 };
 
 // The end of a chain whose response is there already.
-class Given final : public Filter {
+class Given final : public AnsweringService {
  public:
   explicit Given(Response response) : response_(response) {}
-  Task<Response> handle(Request&, Next) const override { return response_; }
+  Task<Response> handle(Request&) const override { return response_; }
 
  private:
   Response response_;
@@ -82,7 +82,7 @@ Task<Response> go_on_rerouted(Request& request, const Chain& chain, size_t at) {
     if (!is_outermost(next.stage)) return next.filter->handle(request, Next(*now, at + 1));
     request.rerouting->run_outermost(*next.filter);
   }
-  return now->terminal->handle(request, Next(*now, at));
+  return now->terminal->handle(request);
 }
 
 Task<Response> finish_rerouted(Request& request, Response response) {
@@ -90,7 +90,7 @@ Task<Response> finish_rerouted(Request& request, Response response) {
   for (const Filter* filter : rerouting.outermost()) {
     const auto* given = request.arena.make<Given>(response);
     auto* chain = request.arena.make<Chain>();
-    chain->terminal = std::shared_ptr<const Filter>(std::shared_ptr<void>(), given);  // the arena's
+    chain->terminal = std::shared_ptr<const Service>(std::shared_ptr<void>(), given);  // the arena's
     request.route.chain = chain;
     auto handling = filter->handle(request, Next(*chain, 0));
     response = CO_TRY(co_await handling);

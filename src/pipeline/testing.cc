@@ -47,11 +47,11 @@ Response make_response(Request& request, uint16_t status,
 
 // --- FilterHarness ----------------------------------------------------------------------------------------------
 
-class FilterHarness::Terminal final : public Filter {
+class FilterHarness::Terminal final : public Service {
  public:
   explicit Terminal(FilterHarness& harness) : harness_(harness) {}
 
-  Task<Response> handle(Request& request, Next) const override {
+  Task<Response> handle(Request& request) const override {
     reached = true;
     if (harness_.upstream_reads_body) {
       upstream_body = std::string(CO_TRY(co_await read_all(request.body, request.arena, 1 << 30, request.body_budget)));

@@ -1,5 +1,7 @@
 #include "route/router.h"
 
+#include <map>
+
 #include "base/random.h"
 #include "pipeline/rerouting.h"
 
@@ -23,12 +25,16 @@ void count(Counter* counter) {
   if (counter) counter->add();
 }
 
-void explain(const RouteEntry& route, Explanation& out) {
-  std::string stages;
-  for (const StagedFilter& filter : route.chain.filters)
-    stages += (stages.empty() ? "" : ", ") + std::string(stage_name(filter.stage));
-  out.routes.push_back({route.generated_name, std::move(stages)});
-}
+// The end of a chain, asked what it would do.
+class ExplainedEnd final : public Service {
+ public:
+  ExplainedEnd(const Service& end, Explanation& out) : end_(end), out_(out) {}
+  Task<Response> handle(Request& request) const override { return end_.explain(request, out_); }
+
+ private:
+  const Service& end_;
+  Explanation& out_;
+};
 
 }  // namespace
 
@@ -46,8 +52,6 @@ const Chain* Router::choose(Request& request) const {
   request.route = {&route.chain, &route};
   request.info.route_name = route.generated_name;
   request.info.virtual_host_name = route.virtual_host_name;
-  if (request.explanation) [[unlikely]]
-    explain(route, *request.explanation);
   return nullptr;
 }
 
@@ -65,11 +69,66 @@ void Router::Choice::choose_again(Request& request) {
 }
 
 Task<Response> Router::handle(Request& request) const {
-  if (const Chain* refusal = choose(request)) return refusal->terminal->handle(request, Next(*refusal, 0));
+  if (const Chain* refusal = choose(request)) return refusal->terminal->handle(request);
   request.rerouter = &choice_;
+  return run(request);
+}
+
+Task<Response> Router::run(Request& request) const {
   Task<Response> rest = run_chain(request);
   if (!table_->changes_responses()) return rest;
   return finished(request, std::move(rest));
+}
+
+// Has a request go through its routes' filters to an end that explains itself: each chain has a stand-in with the same
+// filters. Lives in the request's arena, as long as its routes.
+class Router::Explaining final : public Rerouter {
+ public:
+  Explaining(const Router& router, Explanation& out) : router_(router), out_(out) {}
+
+  // Once the first route is chosen.
+  void begin(Request& request) {
+    request.rerouter = this;
+    take(request);
+  }
+
+  void choose_again(Request& request) override {
+    const RouteRules* const before = request.route.rules;
+    request.route.chain = now_;
+    router_.choice_.choose_again(request);
+    take(request, before);
+  }
+
+ private:
+  void take(Request& request, const RouteRules* before = nullptr) {
+    now_ = request.route.chain;
+    if (request.route.rules != before) note(static_cast<const RouteEntry&>(*request.route.rules));
+    request.route.chain = &stand_in(*now_);
+  }
+
+  void note(const RouteEntry& route) {
+    std::string stages;
+    for (const StagedFilter& filter : route.chain.filters)
+      stages += (stages.empty() ? "" : ", ") + std::string(stage_name(filter.stage));
+    out_.routes.push_back({route.generated_name, std::move(stages)});
+  }
+
+  const Chain& stand_in(const Chain& chain) {
+    const auto [found, is_new] = stand_ins_.try_emplace(&chain, chain);
+    if (is_new) found->second.terminal = std::make_shared<ExplainedEnd>(*chain.terminal, out_);
+    return found->second;
+  }
+
+  const Router& router_;
+  Explanation& out_;
+  const Chain* now_ = nullptr;  // the route's own
+  std::map<const Chain*, Chain> stand_ins_;
+};
+
+Task<Response> Router::explain(Request& request, Explanation& out) const {
+  if (const Chain* refusal = choose(request)) return refusal->terminal->explain(request, out);
+  request.arena.make<Explaining>(*this, out)->begin(request);
+  return run(request);
 }
 
 }  // namespace sluice

@@ -15,7 +15,7 @@ struct RouterCounters {
   Counter* too_costly = nullptr;  // requests refused for what their conditions would cost
 };
 
-class Router {
+class Router final : public Service {
  public:
   explicit Router(std::unique_ptr<const RouteTable> table, const RouterCounters& counters = {});
 
@@ -24,7 +24,11 @@ class Router {
   // filter's own gets the route's changes to response headers here; what forwards has made them already. An Error
   // passes: whoever turns it into an answer calls request.route.rules->finish_response(). Where request.rerouting is
   // set then, the caller lets the response through finish_rerouted().
-  Task<Response> handle(Request& request) const;
+  Task<Response> handle(Request& request) const override;
+
+  // The same up to the end of the chain, which explains itself: the filters run, as what they change decides where the
+  // request goes.
+  Task<Response> explain(Request& request, Explanation& out) const override;
 
   const RouteTable& table() const { return *table_; }
 
@@ -37,8 +41,11 @@ class Router {
    private:
     const Router& router_;
   };
+  class Explaining;
+
   // The refusal where none fits: the request stays as it is.
   const Chain* choose(Request& request) const;
+  Task<Response> run(Request& request) const;
 
   std::unique_ptr<const RouteTable> table_;
   RouterCounters counters_;

@@ -24,9 +24,9 @@ HeaderMutations mutations(const std::vector<kinds::HeaderManipulation>& levels, 
 }
 
 // What an upstream would answer, with the request's final shape in it.
-class Echo final : public Filter {
+class Echo final : public Service {
  public:
-  Task<Response> handle(Request& request, Next) const override {
+  Task<Response> handle(Request& request) const override {
     request.route.rules->rewrite_request(request);
     Response response = make_response(request, 200, {{"x-path", std::string(request.path)}}, {});
     request.route.rules->finish_response(request, response);
@@ -34,11 +34,9 @@ class Echo final : public Filter {
   }
 };
 
-class Deny final : public Filter {
+class Deny final : public AnsweringService {
  public:
-  Task<Response> handle(Request& request, Next) const override {
-    return local_reply(request, 403, "denied", "test_denied");
-  }
+  Task<Response> handle(Request& request) const override { return local_reply(request, 403, "denied", "test_denied"); }
 };
 
 // Sets the path to "/b" and asks for another route.
@@ -51,9 +49,9 @@ class Reroute final : public Filter {
   }
 };
 
-class Breaks final : public Filter {
+class Breaks final : public Service {
  public:
-  Task<Response> handle(Request&, Next) const override { return fail(ErrorKind::reset, "broken", Side::upstream); }
+  Task<Response> handle(Request&) const override { return fail(ErrorKind::reset, "broken", Side::upstream); }
 };
 
 class Routers : public testing::Test {
@@ -65,7 +63,7 @@ class Routers : public testing::Test {
     request.path = "/";
   }
 
-  RouteEntry& add(std::string prefix, std::shared_ptr<const Filter> terminal) {
+  RouteEntry& add(std::string prefix, std::shared_ptr<const Service> terminal) {
     auto route = std::make_unique<RouteEntry>();
     route->generated_name = "vh-route-" + prefix;
     route->virtual_host_name = "vh";
@@ -76,19 +74,21 @@ class Routers : public testing::Test {
     return out;
   }
 
-  Result<Response> send(std::string_view path) {
+  Result<Response> send(std::string_view path, Explanation* out = nullptr) {
     if (!router) {
       for (const auto& route : host.routes) host.changes_responses |= route->changes_responses();
       router = std::make_unique<Router>(
           *RouteTable::create({std::make_shared<const VirtualHostEntry>(std::move(host))}), counters);
     }
     request.path = path;
-    Result<Response> out = fail(ErrorKind::internal, "not done");
+    Result<Response> result = fail(ErrorKind::internal, "not done");
     TaskGroup group;
-    group.spawn(keep(router->handle(request), out));
+    group.spawn(keep(out ? router->explain(request, *out) : router->handle(request), result));
     while (!group.empty()) loop.turn(0ns);
-    return out;
+    return result;
   }
+
+  Result<Response> explain(std::string_view path, Explanation& out) { return send(path, &out); }
 
   static Task<void> keep(Task<Response> task, Result<Response>& out) {
     out = co_await task;
@@ -256,6 +256,56 @@ TEST_F(Routers, spread_requests_over_weighted_destinations) {
   const auto who = values(*send("/")->headers, "x-who");
   ASSERT_EQ(who.size(), 1U);
   EXPECT_NE(who[0], "off");
+}
+
+// ---- explaining ----
+
+// Forwards, if it is let.
+class Far final : public Service {
+ public:
+  explicit Far(int& sent) : sent_(sent) {}
+  Task<Response> handle(Request& request) const override {
+    ++sent_;
+    return local_reply(request, 200, "", "sent");
+  }
+  Task<Response> explain(Request& request, Explanation& out) const override {
+    out.reached = true;
+    out.destination = request.path;
+    return local_reply(request, 200, "", "explained");
+  }
+
+ private:
+  int& sent_;
+};
+
+TEST_F(Routers, explain_the_way_through_the_filters_of_all_routes_and_send_nothing) {
+  int sent = 0;
+  add("/a", std::make_shared<Deny>()).chain.filters.push_back({Stage::cors, std::make_shared<Reroute>()});
+  add("/b", std::make_shared<Far>(sent)).chain.filters.push_back({Stage::csrf, std::make_shared<Reroute>()});
+  Explanation told;
+  ASSERT_TRUE(explain("/a", told));
+  EXPECT_EQ(info.details, "explained");
+  EXPECT_TRUE(told.reached);
+  EXPECT_EQ(told.destination, "/b") << "as the filters made it";
+  ASSERT_EQ(told.routes.size(), 2U) << "the second chose itself again";
+  EXPECT_EQ(told.routes[0].name + ": " + told.routes[0].stages, "vh-route-/a: cors");
+  EXPECT_EQ(told.routes[1].name + ": " + told.routes[1].stages, "vh-route-/b: csrf");
+  EXPECT_EQ(sent, 0);
+  ASSERT_TRUE(send("/b"));
+  EXPECT_EQ(sent, 1) << "the routes are as they were";
+}
+
+TEST_F(Routers, explain_answers_of_their_own_as_they_would_be) {
+  add("/a", std::make_shared<Deny>());
+  add("/c", std::make_shared<Deny>()).chain.filters.push_back({Stage::cors, std::make_shared<Reroute>()});
+  add("/e", std::make_shared<Echo>());
+  Explanation told, lost, unknown;
+  EXPECT_EQ(explain("/a", told)->status, 403);
+  EXPECT_FALSE(told.reached);
+  EXPECT_EQ(explain("/none", lost)->status, 404);
+  EXPECT_TRUE(lost.routes.empty());
+  EXPECT_EQ(explain("/c", lost)->status, 404) << "a filter leads to where no route is";
+  EXPECT_EQ(explain("/e", unknown).error().kind, ErrorKind::unsupported) << "this one cannot tell, and does nothing";
 }
 
 // ---- header changes ----

@@ -21,10 +21,10 @@ Response finish(Request& request, Response response) {
   return response;
 }
 
-class DirectResponse final : public Filter {
+class DirectResponse final : public AnsweringService {
  public:
   explicit DirectResponse(kinds::DirectResponseAction action) : action_(std::move(action)) {}
-  Task<Response> handle(Request& request, Next) const override {
+  Task<Response> handle(Request& request) const override {
     return finish(request, configured(request, action_.status, action_.body));
   }
 
@@ -32,22 +32,27 @@ class DirectResponse final : public Filter {
   kinds::DirectResponseAction action_;
 };
 
-class RefuseAll final : public Filter {
+class RefuseAll final : public Service {
  public:
   explicit RefuseAll(Refusal refusal) : refusal_(std::move(refusal)) {}
-  Task<Response> handle(Request& request, Next) const override {
-    if (request.explanation)
-      request.explanation->verdict = "refused: " + refusal_.text;
-    else
-      refusal_.count->add();
-    return finish(request, reply(request, {refusal_.kind, refusal_.rule}, refusal_.text));
+  Task<Response> handle(Request& request) const override {
+    refusal_.count->add();
+    return answer(request);
+  }
+  Task<Response> explain(Request& request, Explanation& out) const override {
+    out.verdict = "refused: " + refusal_.text;
+    return answer(request);
   }
 
  private:
+  Response answer(Request& request) const {
+    return finish(request, reply(request, {refusal_.kind, refusal_.rule}, refusal_.text));
+  }
+
   Refusal refusal_;
 };
 
-class Redirect final : public Filter {
+class Redirect final : public AnsweringService {
  public:
   Redirect(kinds::RedirectAction action, RequestMatcher matcher, std::unique_ptr<const regex::Pattern> regex,
            Counter& too_costly)
@@ -55,7 +60,7 @@ class Redirect final : public Filter {
     if (action_.port_redirect != 0) port_ = fmt::format(":{}", action_.port_redirect);
   }
 
-  Task<Response> handle(Request& request, Next) const override {
+  Task<Response> handle(Request& request) const override {
     // A client's empty Host, as the dynamic forward proxy answers it: there is no Location without a host.
     if (action_.host_redirect.empty() && request.authority.empty())
       return finish(request, reply(request, OutcomeKind::empty_host));
@@ -127,21 +132,21 @@ Result<std::unique_ptr<const regex::Pattern>> compile_rewrite(const kinds::Regex
 
 }  // namespace
 
-Result<std::shared_ptr<const Filter>> make_redirect(const kinds::RedirectAction& action, const RequestMatcher& matcher,
-                                                    Counter& too_costly) {
+Result<std::shared_ptr<const Service>> make_redirect(const kinds::RedirectAction& action, const RequestMatcher& matcher,
+                                                     Counter& too_costly) {
   std::unique_ptr<const regex::Pattern> regex;
   if (action.regex_rewrite) regex = TRY(compile_rewrite(*action.regex_rewrite));
   return std::make_shared<Redirect>(action, matcher, std::move(regex), too_costly);
 }
 
-Result<std::shared_ptr<const Filter>> make_direct_response(const kinds::DirectResponseAction& action) {
+Result<std::shared_ptr<const Service>> make_direct_response(const kinds::DirectResponseAction& action) {
   if (action.body.size() > kDirectResponseBytesMax)
     return invalid(fmt::format("the body of a direct response has {} bytes, more than the limit of {}",
                                action.body.size(), kDirectResponseBytesMax));
   return std::make_shared<DirectResponse>(action);
 }
 
-std::shared_ptr<const Filter> make_refusal(Refusal refusal) {
+std::shared_ptr<const Service> make_refusal(Refusal refusal) {
   CHECK(refusal.count != nullptr);
   return std::make_shared<RefuseAll>(std::move(refusal));
 }

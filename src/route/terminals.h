@@ -14,12 +14,12 @@ namespace sluice {
 // `direct_response`. `matcher` is the route's: prefixRewrite replaces what it matched. An error when the regular
 // expression or its substitution is bad. `too_costly` counts what is answered with 500 since the expression would cost
 // too much (regex/pattern.h).
-Result<std::shared_ptr<const Filter>> make_redirect(const kinds::RedirectAction& action, const RequestMatcher& matcher,
-                                                    Counter& too_costly);
+Result<std::shared_ptr<const Service>> make_redirect(const kinds::RedirectAction& action, const RequestMatcher& matcher,
+                                                     Counter& too_costly);
 
 // An error when the body is over kDirectResponseBytesMax.
 inline constexpr size_t kDirectResponseBytesMax = 4096;
-Result<std::shared_ptr<const Filter>> make_direct_response(const kinds::DirectResponseAction& action);
+Result<std::shared_ptr<const Service>> make_direct_response(const kinds::DirectResponseAction& action);
 
 // Refuses every request: what would decide about it is not in force.
 struct Refusal {
@@ -28,6 +28,6 @@ struct Refusal {
   std::string text;
   Counter* count = nullptr;
 };
-std::shared_ptr<const Filter> make_refusal(Refusal refusal);
+std::shared_ptr<const Service> make_refusal(Refusal refusal);
 
 }  // namespace sluice

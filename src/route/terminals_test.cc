@@ -16,7 +16,7 @@ struct Redirected {
     request.path = path;
     request.route = {&route.chain, &route};
     const auto redirect = *make_redirect(action, route.matcher, *metrics.metric({"too_costly", "Too costly."}));
-    Task<Response> handling = redirect->handle(request, Next(route.chain, 0));
+    Task<Response> handling = redirect->handle(request);
     response = *handling.take();
   }
   std::string_view location() const { return response.headers->get(Known::location).value_or("none"); }

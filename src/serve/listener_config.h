@@ -6,16 +6,9 @@
 
 #include "base/metrics.h"
 #include "http/head_limits.h"
-#include "pipeline/message.h"
+#include "pipeline/service.h"
 
 namespace sluice {
-
-// Whoever turns requests into responses: a gateway's router, the admin pages, the API.
-class Service {
- public:
-  virtual ~Service() = default;
-  virtual Task<Response> handle(Request& request) const = 0;
-};
 
 // Is told of each exchange when it is over: access logs.
 class ExchangeObserver {

@@ -34,7 +34,7 @@ class Watch final : public ExchangeObserver {
 
 // The ends of chains, which stay when the configuration changes.
 struct Ends {
-  std::shared_ptr<const Filter> fixed, dynamic;
+  std::shared_ptr<const Service> fixed, dynamic;
 };
 
 struct Rules final : RouteRules {
@@ -92,8 +92,7 @@ Task<Response> Snapshot::handle(Request& request) const {
   request.body_buffer_bytes_max = body_buffer_;
   if (to == "local") return local_reply(request, 200, request.path, "local");
   if (to == "collect") return collect(request);
-  static const Chain nothing;
-  return (to == "static" ? ends_->fixed : ends_->dynamic)->handle(request, Next(nothing, 0));
+  return (to == "static" ? ends_->fixed : ends_->dynamic)->handle(request);
 }
 
 class World {

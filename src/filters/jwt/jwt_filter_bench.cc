@@ -10,9 +10,9 @@
 namespace sluice {
 namespace {
 
-class Upstream final : public Filter {
+class Upstream final : public Service {
  public:
-  Task<Response> handle(Request&, Next) const override { return Response{.status = 200}; }
+  Task<Response> handle(Request&) const override { return Response{.status = 200}; }
 };
 
 jwt::Check check_of(const jose::TestKey& key) {

@@ -249,7 +249,7 @@ RemoteKeys::~RemoteKeys() {
 }
 
 bool RemoteKeys::may_help(const Request& request) const {
-  if (!fetcher_ || request.explanation) return false;
+  if (!fetcher_) return false;
   const Here& here = here_.mine();
   if (here.waiting >= kWaitingMax) {
     metrics_.waiting_refused->add();

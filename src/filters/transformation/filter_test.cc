@@ -546,10 +546,10 @@ TEST(Transformation, takes_the_routes_transforms_and_inherits_the_virtual_hosts_
 }
 
 // What stands behind the filters when the way to the upstream breaks.
-class Broken final : public Filter {
+class Broken final : public Service {
  public:
   explicit Broken(ErrorKind kind) : kind_(kind) {}
-  Task<Response> handle(Request&, Next) const override { return fail(kind_, "broken", Side::upstream); }
+  Task<Response> handle(Request&) const override { return fail(kind_, "broken", Side::upstream); }
 
  private:
   ErrorKind kind_;

@@ -7,9 +7,9 @@
 namespace sluice {
 namespace {
 
-class Upstream final : public Filter {
+class Upstream final : public Service {
  public:
-  Task<Response> handle(Request&, Next) const override { return Response{.status = 200}; }
+  Task<Response> handle(Request&) const override { return Response{.status = 200}; }
 };
 
 transformation::StagedTransformations main_job() {
