@@ -128,7 +128,8 @@ def check_program(program, deadline):
 
 
 def check_tree(changed):
-    outcomes = [run_tests.run_check("includes_point_downwards", [sys.executable, "tools/check_layers.py"])]
+    outcomes = [run_tests.run_check("includes_point_downwards", [sys.executable, "tools/check_layers.py"]),
+                run_tests.run_check("outcomes_are_no_texts", [sys.executable, "tools/check_outcomes.py"])]
     sources = sorted(f for f in changed if f.startswith("src/") and f.endswith((".h", ".cc")) and (ROOT / f).exists())
     if sources:
         outcomes.append(run_tests.run_check("changed_sources_are_formatted",

@@ -248,6 +248,7 @@ def check_jobs(options):
     sources = [str(f.relative_to(ROOT)) for end in ("*.h", "*.cc") for f in sorted((ROOT / "src").rglob(end))]
     checks = {
         "includes_point_downwards": [sys.executable, "tools/check_layers.py"],
+        "outcomes_are_no_texts": [sys.executable, "tools/check_outcomes.py"],
         "sources_are_formatted": ["clang-format-19", "--dry-run", "-Werror", *sources],
         "shell_scripts_parse": ["bash", "-n", "tools/setup.sh", "tools/tidy.sh", ".ci/run"],
     }
