@@ -150,7 +150,7 @@ std::string AdminService::clusters() const {
 Task<Response> AdminService::dns(Request& request) const {
   Loop& home = request.loop;
   auto gathering = std::make_shared<Gathering>();
-  gathering->missing = parts_.workers.loops().size();
+  gathering->missing = parts_.workers.loops().workers();
   parts_.workers.on_each([this, gathering, &home](unsigned) {
     home.post([gathering, &home, rows = parts_.resolvers.rows_of_this_worker()] {
       gathering->rows.insert(gathering->rows.end(), rows.begin(), rows.end());

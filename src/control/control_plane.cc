@@ -201,7 +201,7 @@ ControlPlane::ControlPlane(const RunOptions& options)
       log_files_(options.workers + 1, metrics_),
       connections_(options.connections_max ? options.connections_max : descriptors_.downstream, "gateways", metrics_),
       body_budget_(options.body_bytes_max, metrics_),
-      workers_(options.workers, log_files_, metrics_, descriptors_, &connections_),
+      workers_(options.workers, log_files_, metrics_, descriptors_, &connections_, &loop_),
       resolvers_(workers_.loops(), descriptors_.dns_of_worker(options.workers), &metrics_),
       store_(wall_now()) {
   worker_index = options.workers;
@@ -698,6 +698,7 @@ bool ControlPlane::watch_signals(const sigset_t& signals) {
 void ControlPlane::make_translator() {
   TranslateOptions translate;
   translate.workers = options_.workers;
+  translate.loops = workers_.loops();
   translate.metrics = &metrics_;
   translate.resolvers = &resolvers_;
   translate.log_files = &log_files_;

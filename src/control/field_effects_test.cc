@@ -299,7 +299,8 @@ class World {
   Metrics metrics_{2};
   LogFiles log_files_{2, metrics_};
   Loop loop_;
-  ResolverPool resolvers_{{&loop_}};
+  OwnedLoops loops_{{&loop_}};
+  ResolverPool resolvers_{loops_};
   Translator translator_{translate_options(metrics_, resolvers_, log_files_)};
 };
 

@@ -50,7 +50,8 @@ struct Lab {
   Metrics metrics{1};
   Nanos query_timeout = ResolverConfig{}.names.query_timeout;
   FakeDns server{loop};  // silent
-  ResolverPool pool{{&loop}};
+  OwnedLoops loops{{&loop}};
+  ResolverPool pool{loops};
   std::vector<std::set<ObjectKey>> told;
   std::map<ObjectKey, std::shared_ptr<const StaticCluster>> uses;
   HostWatch watch{loop, [this](const std::set<ObjectKey>& upstreams) { told.push_back(upstreams); }};

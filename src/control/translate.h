@@ -36,6 +36,7 @@ struct Translation {
 
 struct TranslateOptions {
   unsigned workers = 1;
+  WorkerLoops loops;  // theirs, and the control thread's
   Metrics* metrics = nullptr;
   ResolverPool* resolvers = nullptr;
   LogFiles* log_files = nullptr;            // null: no access log is opened or written

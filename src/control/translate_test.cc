@@ -139,7 +139,8 @@ class Translate : public testing::Test {
   Metrics metrics_{2};
   LogFiles log_files_{2, metrics_};
   Loop loop_;
-  ResolverPool resolvers_{{&loop_}};
+  OwnedLoops loops_{{&loop_}};
+  ResolverPool resolvers_{loops_};
   const std::vector<OptionField> fields_ = option_fields_of(all_filters());
   Translator translator_{translate_options(metrics_, resolvers_, log_files_)};
   Translation now_;
@@ -693,7 +694,8 @@ TEST(TranslateReferences, gives_a_filter_secrets_and_config_maps) {
   Metrics metrics(2);
   LogFiles log_files(2, metrics);
   Loop loop;
-  ResolverPool resolvers{{&loop}};
+  OwnedLoops loops({&loop});
+  ResolverPool resolvers(loops);
   const WishFactory factory;
   const FilterFactory* const factories[] = {&factory};
   const std::vector<OptionField> fields = option_fields_of(factories);

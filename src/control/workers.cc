@@ -27,6 +27,7 @@ class Workers::Worker final : private Waiter {
       name_thread(fmt::format("worker {}", index_));
       tick();
       loop.run();
+      end();
       log_files_.flush();
     });
   }
@@ -66,6 +67,14 @@ class Workers::Worker final : private Waiter {
   Upstreams upstreams;
 
  private:
+  // What it keeps ends here, and not on the thread that takes it apart. With requests under way only the end of the
+  // process is left.
+  void end() {
+    for (auto& [key, serving] : listeners_) leave(std::move(serving));
+    listeners_.clear();
+    look_after_leaving();
+    if (leaving_.empty()) all_.loops_->end(index_);
+  }
   struct Serving {
     std::unique_ptr<HttpListener> listener;
     Nanos drain_timeout{};
@@ -119,23 +128,19 @@ class Workers::Worker final : private Waiter {
 };
 
 Workers::Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors,
-                 ConnectionLimit* limit) {
+                 ConnectionLimit* limit, Loop* control) {
   const BudgetMetrics budget(metrics);
   const size_t upstream_max = descriptors.upstream_of_worker(count);
   for (unsigned i = 0; i < count; ++i)
     workers_.push_back(std::make_unique<Worker>(i, log_files, *this, upstream_max, budget, limit));
+  std::vector<Loop*> loops;
+  for (auto& worker : workers_) loops.push_back(&worker->loop);
+  loops_.emplace(loops, control);
   for (auto& worker : workers_)
     worker->loop.post([pipes = descriptors.pipes_of_worker(count)] { set_pipes_max(pipes); });
 }
 
 Workers::~Workers() = default;
-
-std::vector<Loop*> Workers::loops() {
-  std::vector<Loop*> out;
-  out.reserve(workers_.size());
-  for (auto& worker : workers_) out.push_back(&worker->loop);
-  return out;
-}
 
 std::vector<WorkerPlace> Workers::places() {
   std::vector<WorkerPlace> out;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "forward/dns/resolver.h"
 #include "forward/upstreams.h"
 #include "io/descriptors.h"
+#include "io/local.h"
 #include "observe/log_file.h"
 #include "serve/http_server.h"
 
@@ -28,15 +30,17 @@ struct OpenPort {
 
 class Workers {
  public:
-  // `limit`: of client connections over all workers; null: none. Outlives this.
+  // `limit`: of client connections over all workers; null: none. `control`: the control thread's loop, if it asks for
+  // state of its own. Both outlive this.
   Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors,
-          ConnectionLimit* limit = nullptr);
+          ConnectionLimit* limit = nullptr, Loop* control = nullptr);
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   // Only after stop().
   ~Workers();
 
-  std::vector<Loop*> loops();
+  // And the control thread's.
+  const WorkerLoops& loops() const { return *loops_; }
   std::vector<WorkerPlace> places();
   void start();
   // Who is told, on `home`, the control thread's loop, when failures() has changed because of what a worker did.
@@ -86,6 +90,7 @@ class Workers {
   const Ports::value_type* port_before(const SnapshotListener& listener) const;
 
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::optional<OwnedLoops> loops_;
   Ports open_;                           // by address; of any port by "gateway address"
   std::map<std::string, Error> failed_;  // ports that could not be opened at the last publish()
   Loop* home_ = nullptr;

@@ -187,7 +187,7 @@ TEST_F(WorkersTest, tells_which_workers_could_not_listen_and_tries_again) {
   workers_.tell_of_failures(home, [&] { ++changes; });
   const auto limit = [&](size_t most) {
     workers_.on_each([this, most](unsigned i) {
-      if (i == 1) workers_.loops()[i]->limit_watches(most);
+      if (i == 1) workers_.loops().loop(i).limit_watches(most);
     });
   };
   limit(1);                                               // the loop's own
@@ -247,7 +247,7 @@ TEST_F(WorkersTest, opens_one_port_for_a_worker_that_is_told_twice_before_it_cou
   workers_.tell_of_failures(home_, [&] { ++changes; });
   const auto limit = [&](size_t most) {
     workers_.on_each([this, most](unsigned i) {
-      if (i == 1) workers_.loops()[i]->limit_watches(most);
+      if (i == 1) workers_.loops().loop(i).limit_watches(most);
     });
   };
   limit(1);  // the loop's own

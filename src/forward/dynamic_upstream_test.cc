@@ -36,8 +36,9 @@ struct World {
   ResolverConfig names;
   kinds::CircuitBreakers breakers;
   TestUpstream upstream{loop};
-  ResolverPool pool{{&loop}};
   Upstreams upstreams{loop};
+  OwnedLoops loops{{&loop}};
+  ResolverPool pool{loops};
   std::shared_ptr<DynamicCluster> cluster = std::make_shared<DynamicCluster>();
   std::shared_ptr<AddressGuard> guard;
   std::shared_ptr<const Service> service;

@@ -27,8 +27,9 @@ struct World {
   Metrics metrics{1};
   FakeDns server{loop};
   TestUpstream upstream{loop};
-  ResolverPool pool{{&loop}};
   Upstreams upstreams{loop};
+  OwnedLoops loops{{&loop}};
+  ResolverPool pool{loops};
   std::shared_ptr<StaticCluster> cluster = std::make_shared<StaticCluster>();
 };
 

@@ -169,7 +169,7 @@ class Local : public LocalSlots {
   }
 
   mutable std::vector<T*> values_;  // each is its thread's
-  std::move_only_function<Made(Loop&, Args...) const> make_;
+  std::function<Made(Loop&, Args...)> make_;
 };
 
 }  // namespace sluice

@@ -14,6 +14,7 @@ namespace {
 TranslateOptions options(Metrics& metrics, ResolverPool& resolvers) {
   TranslateOptions out;
   out.metrics = &metrics;
+  out.loops = resolvers.loops();
   out.resolvers = &resolvers;
   out.filters = all_filters();
   return out;

@@ -24,7 +24,8 @@ class Offline {
   std::vector<OptionField> fields_;
   Metrics metrics_{2};
   Loop loop_;
-  ResolverPool resolvers_{{&loop_}};
+  OwnedLoops loops_{{&loop_}};
+  ResolverPool resolvers_{loops_};
   Translator translator_;
 
  public:

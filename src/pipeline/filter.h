@@ -14,8 +14,8 @@
 //   }
 //
 // Filters are made when a snapshot is made, one set for all workers, and never change: they are called by several
-// threads at once. State of a worker goes into PerWorker<T>. An Error that leaves handle() becomes an answer in
-// filters' one table (pipeline/rescue.h).
+// threads at once. State of a worker goes into Local<T> (io/local.h). An Error that leaves handle() becomes an answer
+// in filters' one table (pipeline/rescue.h).
 //
 // A filter must be able to run late: when another filter has the route chosen again, the new route's filters run that
 // have not run yet, those of stages already passed too (pipeline/rerouting.h). What a filter took out of the request it
@@ -33,6 +33,7 @@
 #include "config/bind.h"
 #include "config/diagnostics.h"
 #include "config/option_field.h"
+#include "io/local.h"
 #include "io/task.h"
 #include "pipeline/message.h"
 #include "pipeline/service.h"
@@ -92,22 +93,6 @@ class Filter {
 
 // Sends a request down its route's chain.
 Task<Response> run_chain(Request& request);
-
-// One T for each worker (and the control thread), so that no two threads share one.
-template <class T>
-class PerWorker {
- public:
-  template <class... Args>
-  explicit PerWorker(unsigned threads, const Args&... args) {
-    for (unsigned i = 0; i < threads; ++i) items_.push_back(std::make_unique<T>(args...));
-  }
-  T& mine() const { return *items_[worker_index]; }
-  // Of another thread: for whoever makes them, before that has its own.
-  T& of(unsigned thread) const { return *items_[thread]; }
-
- private:
-  std::vector<std::unique_ptr<T>> items_;
-};
 
 // State that outlives snapshots, keyed by what it was made from: caches of verified tokens, DNS state, ...
 // get<T>(key, make): the T made for an equal key before, if some snapshot still uses it, else make()'s.
@@ -195,7 +180,7 @@ struct FilterBuild {
   const OptionSet* destination = nullptr;          // weighted destination
   const kinds::ProxySettings* settings = nullptr;  // never null in a real build
   size_t body_buffer_bytes_max = 1 << 20;
-  unsigned threads = 1;
+  WorkerLoops loops;  // for state of a worker
   Metrics* metrics = nullptr;
   KeptState* kept = nullptr;
   References* references = nullptr;      // never null in a real build

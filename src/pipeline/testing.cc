@@ -124,6 +124,7 @@ std::string FilterHarness::rebuild() {
   build.metrics = &metrics;
   build.kept = &kept_;
   build.references = references;
+  build.loops = loops;
   build.workers = workers;
   build.preparations = &preparations;
   build.name = "test";

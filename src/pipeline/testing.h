@@ -77,6 +77,7 @@ class FilterHarness {
   size_t body_buffer_bytes_max = 1 << 20;
   Metrics metrics{1};
   References* references = nullptr;
+  OwnedLoops loops{{&loop}};
   std::vector<WorkerPlace> workers;
   Preparations preparations;
   Upstream upstream;

@@ -126,7 +126,8 @@ class World {
   MemoryNetwork network_;
   std::deque<Host> hosts_;
   Upstreams upstreams_{loop_, network_, random_.next()};
-  ResolverPool resolvers_{{&loop_}};
+  OwnedLoops loops_{{&loop_}};
+  ResolverPool resolvers_{loops_};
   std::shared_ptr<Ends> ends_ = std::make_shared<Ends>();
   std::shared_ptr<Cluster> fixed_, dynamic_;
   std::optional<HttpListener> gateway_;

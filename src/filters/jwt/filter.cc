@@ -28,7 +28,10 @@ std::shared_ptr<Remembered> remembered_tokens(const FilterBuild& build) {
   const jose::VerifiedTokens::Limits limits{.entries_max = cache.entries_max,
                                             .ttl_max = std::chrono::duration_cast<Seconds>(cache.ttl_max)};
   const std::string key = fmt::format("jwt: {} verified tokens for {} s", limits.entries_max, limits.ttl_max.count());
-  return build.kept->get<Remembered>(key, [&] { return std::make_shared<Remembered>(build.threads, limits); });
+  return build.kept->get<Remembered>(key, [&] {
+    return std::make_shared<Remembered>(build.loops,
+                                        [limits](Loop&) { return std::make_unique<jose::VerifiedTokens>(limits); });
+  });
 }
 
 // Without keys where those come from a URL.
@@ -134,11 +137,11 @@ JwtFilter::Issuer JwtFilter::make_issuer(const std::string& name, const Provider
   jose::ProviderRules rules = rules_of(provider);
   Issuer issuer{.places = token_places(provider.token_source), .keep_token = provider.keep_token};
   if (const auto keys = remote.find(name); keys != remote.end()) {
-    issuer.verifiers = std::make_shared<Verifiers>(build.threads, std::move(rules), keys->second);
+    issuer.verifiers = std::make_shared<Verifiers>(build.loops, std::move(rules), keys->second);
   } else {
     const std::string key = "jwt: verifiers " + jose::Provider(rules).identity();
     issuer.verifiers =
-        build.kept->get<Verifiers>(key, [&] { return std::make_shared<Verifiers>(build.threads, std::move(rules)); });
+        build.kept->get<Verifiers>(key, [&] { return std::make_shared<Verifiers>(build.loops, std::move(rules)); });
   }
   for (const ClaimToHeader& claim : provider.claims_to_headers) {
     issuer.claim_headers.push_back({claim.header, claim.append});
@@ -239,8 +242,8 @@ JwtFilter::Verdict JwtFilter::judge(const Issuer& issuer, const Request& request
 std::expected<std::shared_ptr<const jose::VerifiedToken>, jose::Failure> JwtFilter::verify(const Issuer& issuer,
                                                                                            std::string_view token,
                                                                                            int64_t now) const {
-  jose::Verifier& verifier = issuer.verifiers->mine();
-  jose::VerifiedTokens& remembered = remembered_->mine();
+  jose::Verifier& verifier = issuer.verifiers->here();
+  jose::VerifiedTokens& remembered = remembered_->here();
   if (auto known = remembered.find(verifier.provider(), token, now)) {
     counters_.remembered->add();
     return known;
@@ -408,8 +411,8 @@ class JwtFactory final : public FilterFactory {
         fmt::format("jwt: keys {} for {} by {}", remote.url, remote.cache_duration.count(), upstream.made_of);
     return build.kept->get<RemoteKeys>(key, [&] {
       const HttpClient client(upstream.end, ClientMetrics(*build.metrics, "jwks"), {.calls_max = kFetchesMax});
-      return RemoteKeys::create({remote.url, remote.authority, remote.path, remote.cache_duration}, client,
-                                build.workers, build.threads, JwksMetrics(*build.metrics));
+      return RemoteKeys::create({remote.url, remote.authority, remote.path, remote.cache_duration}, client, build.loops,
+                                build.workers, JwksMetrics(*build.metrics));
     });
   }
 };

@@ -19,7 +19,7 @@ const FilterFactory& jwt_filter();
 namespace jwt {
 
 // One for each worker, shared by all filters of all snapshots with the same limits.
-using Remembered = PerWorker<jose::VerifiedTokens>;
+using Remembered = Local<jose::VerifiedTokens>;
 
 struct Counters {
   Counter* allowed;

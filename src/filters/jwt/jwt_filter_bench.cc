@@ -37,12 +37,16 @@ void send(benchmark::State& state, uint32_t entries_max, bool with_filter) {
   settings.jwt_cache.entries_max = entries_max;
   Metrics metrics(1);
   KeptState kept;
-  FilterBuild build{.settings = &settings, .metrics = &metrics, .kept = &kept};
+  Loop loop;
+  const OwnedLoops loops({&loop});
+  const FilterBuild build{.settings = &settings, .loops = loops, .metrics = &metrics, .kept = &kept};
   Chain chain;
-  if (with_filter) chain.filters.push_back({Stage::jwt_after, std::make_shared<jwt::JwtFilter>(check_of(key), build)});
+  if (with_filter)
+    chain.filters.push_back(
+        {Stage::jwt_after,
+         std::make_shared<jwt::JwtFilter>(check_of(key), jwt::RemoteKeysByProvider(), jwt::ClaimHeaders(), build)});
   chain.terminal = std::make_shared<Upstream>();
 
-  Loop loop;
   Arena arena;
   for (auto _ : state) {
     StreamInfo info;

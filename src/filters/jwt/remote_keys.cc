@@ -43,46 +43,44 @@ std::vector<MetricFamily> JwksMetrics::families() {
 
 // --- the owner's side -------------------------------------------------------------------------------------------
 
-// Made on the control thread; from its first message on it is the owner's alone. Whoever posts to it holds it.
-class RemoteKeys::Fetcher final : public std::enable_shared_from_this<Fetcher>, private Waiter {
+class RemoteKeys::Fetcher final : private Waiter {
  public:
-  Fetcher(JwksSource source, HttpClient client, std::span<const WorkerPlace> workers, const JwksMetrics& metrics)
-      : source_(std::move(source)),
+  Fetcher(const RemoteKeys& keys, const JwksSource& source, HttpClient client, WorkerPlace place)
+      : source_(source),
         client_(std::move(client)),
-        workers_(workers.begin(), workers.end()),
-        owner_(workers_[std::hash<std::string>{}(source_.url) % workers_.size()]),
-        metrics_(metrics),
+        place_(place),
+        loops_(keys.loops_),
+        metrics_(keys.metrics_),
+        to_workers_(keys.weak_from_this()),
         schedule_(source_.cache_duration) {}
 
-  Loop& loop() const { return *owner_.loop; }
-  void serve(const std::shared_ptr<RemoteKeys>& workers) { to_workers_ = workers; }
-
   // From a worker that knows this version of the keys and does not find what it looks for.
-  void want_newer(size_t worker, uint64_t version, HeaderTexts trace);
+  void want_newer(unsigned worker, uint64_t version, HeaderTexts trace);
   void prepare(std::move_only_function<void()> settled);
-  void end();
+  Task<void> stop();
 
  private:
+  Loop& loop() const { return *place_.loop; }
   void wake() override { look(); }
   void cancel() override {}
   void look();
   void fetch(HeaderTexts trace);
   Task<void> ask(HeaderTexts trace);
-  void fetched();
+  void fetched(Result<std::shared_ptr<const jose::KeySet>> answer);
   void take(std::shared_ptr<const jose::KeySet> keys);
   void tell_failed(const Error& error) const;
   void set_keys(std::shared_ptr<const jose::KeySet> keys);
-  void tell(size_t worker);
+  void tell(unsigned worker);
   void tell_all();
   void settle_all();
   void count();
 
   const JwksSource source_;
   const HttpClient client_;
-  const std::vector<WorkerPlace> workers_;
-  const WorkerPlace owner_;
+  const WorkerPlace place_;
+  const WorkerLoops loops_;
   const JwksMetrics metrics_;
-  std::weak_ptr<RemoteKeys> to_workers_;
+  const std::weak_ptr<const RemoteKeys> to_workers_;
 
   JwksSchedule schedule_;
   Known known_;
@@ -91,12 +89,10 @@ class RemoteKeys::Fetcher final : public std::enable_shared_from_this<Fetcher>, 
   bool ending_ = false;
   bool counted_missing_ = false;
   bool counted_stale_ = false;
-  std::shared_ptr<Fetcher> self_;  // while it fetches: it must not end before
-  Result<std::shared_ptr<const jose::KeySet>> answer_ = cancelled_error();
-  Runner fetching_{this, [](void* self, Result<void>) { static_cast<Fetcher*>(self)->fetched(); }};
+  TaskGroup fetching_;
 };
 
-void RemoteKeys::Fetcher::want_newer(size_t worker, uint64_t version, HeaderTexts trace) {
+void RemoteKeys::Fetcher::want_newer(unsigned worker, uint64_t version, HeaderTexts trace) {
   if (ending_ || schedule_.is_fetching()) return;  // it will hear of that
   const SteadyTime now = loop().now();
   const bool changed = version != known_.version;
@@ -120,13 +116,15 @@ void RemoteKeys::Fetcher::prepare(std::move_only_function<void()> settled) {
   fetch({});
 }
 
-void RemoteKeys::Fetcher::end() {
+Task<void> RemoteKeys::Fetcher::stop() {
   ending_ = true;
   timer_.disarm();
   if (std::exchange(counted_missing_, false)) metrics_.missing->sub();
   if (std::exchange(counted_stale_, false)) metrics_.stale->sub();
   settle_all();
   fetching_.cancel();
+  auto ended = fetching_.join();
+  co_return co_await ended;
 }
 
 // What is due by itself.
@@ -147,33 +145,29 @@ void RemoteKeys::Fetcher::look() {
 
 void RemoteKeys::Fetcher::fetch(HeaderTexts trace) {
   timer_.arm(loop(), schedule_.wakes_at(), *this);
-  self_ = shared_from_this();
-  answer_ = cancelled_error();
-  fetching_.start(ask(std::move(trace)));
+  fetching_.spawn(ask(std::move(trace)));
 }
 
 Task<void> RemoteKeys::Fetcher::ask(HeaderTexts trace) {
-  auto calling = client_.send(owner_, {.authority = source_.authority,
+  auto calling = client_.send(place_, {.authority = source_.authority,
                                        .path = source_.path,
                                        .headers = std::move(trace),
                                        .timeout = kFetchTimeout,
                                        .response_bytes_max = jose::KeySet::kTextBytesMax});
   const auto answer = co_await calling;
-  answer_ = read_keys(answer);
+  if (!ending_) fetched(read_keys(answer));
   co_return Status{};
 }
 
-void RemoteKeys::Fetcher::fetched() {
-  loop().post([last = std::move(self_)] {});  // perhaps the last reference: not from within
-  if (ending_) return;
+void RemoteKeys::Fetcher::fetched(Result<std::shared_ptr<const jose::KeySet>> answer) {
   const SteadyTime now = loop().now();
-  if (answer_) {
+  if (answer) {
     metrics_.fetched->add();
     schedule_.fetch_succeeded(now);
-    take(*std::move(answer_));
+    take(*std::move(answer));
   } else {
     metrics_.failed->add();
-    if (!schedule_.is_failing()) tell_failed(answer_.error());
+    if (!schedule_.is_failing()) tell_failed(answer.error());
     schedule_.fetch_failed(now);
   }
   known_.missing_at = schedule_.missing_at();
@@ -205,14 +199,14 @@ void RemoteKeys::Fetcher::set_keys(std::shared_ptr<const jose::KeySet> keys) {
 }
 
 // While it fetches, whoever waits goes on waiting for that.
-void RemoteKeys::Fetcher::tell(size_t worker) {
-  workers_[worker].loop->post([to = to_workers_, known = known_, is_answer = !schedule_.is_fetching()] {
+void RemoteKeys::Fetcher::tell(unsigned worker) {
+  loops_.post(worker, [to = to_workers_, known = known_, is_answer = !schedule_.is_fetching()] {
     if (const auto keys = to.lock()) keys->learn(known, is_answer);
   });
 }
 
 void RemoteKeys::Fetcher::tell_all() {
-  for (size_t i = 0; i < workers_.size(); ++i) tell(i);
+  for (unsigned i = 0; i < loops_.workers(); ++i) tell(i);
 }
 
 void RemoteKeys::Fetcher::settle_all() {
@@ -228,29 +222,32 @@ void RemoteKeys::Fetcher::count() {
 
 // --- a worker's side --------------------------------------------------------------------------------------------
 
-std::shared_ptr<RemoteKeys> RemoteKeys::create(JwksSource source, HttpClient client,
-                                               std::span<const WorkerPlace> workers, unsigned threads,
+std::shared_ptr<RemoteKeys> RemoteKeys::create(const JwksSource& source, const HttpClient& client,
+                                               const WorkerLoops& loops, std::span<const WorkerPlace> workers,
                                                const JwksMetrics& metrics) {
-  std::shared_ptr<Fetcher> fetcher;
-  if (!workers.empty()) fetcher = std::make_shared<Fetcher>(std::move(source), std::move(client), workers, metrics);
-  std::shared_ptr<RemoteKeys> keys(new RemoteKeys(fetcher, workers, threads, metrics));
-  if (fetcher) fetcher->serve(keys);
-  return keys;
+  return std::shared_ptr<RemoteKeys>(new RemoteKeys(source, client, loops, workers, metrics));
 }
 
-RemoteKeys::RemoteKeys(std::shared_ptr<Fetcher> fetcher, std::span<const WorkerPlace> workers, unsigned threads,
-                       const JwksMetrics& metrics)
-    : fetcher_(std::move(fetcher)), workers_(workers.begin(), workers.end()), metrics_(metrics), here_(threads) {}
+RemoteKeys::RemoteKeys(const JwksSource& source, const HttpClient& client, const WorkerLoops& loops,
+                       std::span<const WorkerPlace> workers, const JwksMetrics& metrics)
+    : loops_(loops),
+      owner_(workers.empty() ? 0 : static_cast<unsigned>(std::hash<std::string>{}(source.url) % workers.size())),
+      can_fetch_(!workers.empty()),
+      metrics_(metrics),
+      heard_(loops, [](Loop&) { return std::make_unique<Heard>(); }),
+      fetcher_(loops, [source, client, place = can_fetch_ ? workers[owner_] : WorkerPlace()](Loop&, RemoteKeys& keys) {
+        return std::make_unique<Fetcher>(keys, source, client, place);
+      }) {}
 
-RemoteKeys::~RemoteKeys() {
-  if (!fetcher_) return;
-  Loop& loop = fetcher_->loop();
-  loop.post([fetcher = std::move(fetcher_)] { fetcher->end(); });
+template <class Job>
+void RemoteKeys::tell_owner(Job job) {
+  loops_.post(owner_,
+              [keys = shared_from_this(), work = std::move(job)]() mutable { work(keys->fetcher_.here(*keys)); });
 }
 
 bool RemoteKeys::may_help(const Request& request) const {
-  if (!fetcher_) return false;
-  const Here& here = here_.mine();
+  if (!can_fetch_) return false;
+  const Heard& here = heard_.here();
   if (here.waiting >= kWaitingMax) {
     metrics_.waiting_refused->add();
     return false;
@@ -266,7 +263,7 @@ bool RemoteKeys::may_help(const Request& request) const {
 // Counts a request that waits.
 class RemoteKeys::Waiting {
  public:
-  Waiting(Here& here, Gauge& gauge) : here_(here), gauge_(gauge) {
+  Waiting(Heard& here, Gauge& gauge) : here_(here), gauge_(gauge) {
     ++here_.waiting;
     gauge_.add(1);
   }
@@ -278,17 +275,16 @@ class RemoteKeys::Waiting {
   }
 
  private:
-  Here& here_;
+  Heard& here_;
   Gauge& gauge_;
 };
 
 Task<void> RemoteKeys::newer(Request& request) {
-  Here& here = here_.mine();
+  Heard& here = heard_.here();
   const Waiting counted(here, *metrics_.waiting);
   if (!std::exchange(here.asked, true))
-    fetcher_->loop().post(
-        [fetcher = fetcher_, worker = worker_index, version = here.known.version,
-         trace = trace_headers(request)]() mutable { fetcher->want_newer(worker, version, std::move(trace)); });
+    tell_owner([worker = worker_index, version = here.known.version, trace = trace_headers(request)](
+                   Fetcher& fetcher) mutable { fetcher.want_newer(worker, version, std::move(trace)); });
   // The owner answers in any case, with what a fetch brought that may just have begun. The time is for one that hangs.
   const SteadyTime latest = later(request.loop.now(), 2 * kFetchTimeout);
   const uint64_t answers = here.answers;
@@ -303,39 +299,42 @@ Task<void> RemoteKeys::newer(Request& request) {
   co_return Status{};
 }
 
-void RemoteKeys::learn(const Known& known, bool is_answer) {
-  Here& here = here_.mine();
+void RemoteKeys::learn(const Known& known, bool is_answer) const {
+  Heard& here = heard_.here();
   here.known = known;
   if (!is_answer) return;
   here.asked = false;
   ++here.answers;
-  if (here.waiting > 0) here.news.notify(*workers_[worker_index].loop);
+  if (here.waiting > 0) here.news.notify(loops_.loop(worker_index));
 }
 
 void RemoteKeys::prepare(std::move_only_function<void()> settled) {
-  if (!fetcher_) return settled();
-  fetcher_->loop().post(
-      [fetcher = fetcher_, done = std::move(settled)]() mutable { fetcher->prepare(std::move(done)); });
+  if (!can_fetch_) return settled();
+  tell_owner([done = std::move(settled)](Fetcher& fetcher) mutable { fetcher.prepare(std::move(done)); });
 }
 
 // --- verifiers --------------------------------------------------------------------------------------------------
 
-Verifiers::Verifiers(unsigned threads, jose::ProviderRules rules) : rules_(std::move(rules)), mine_(threads) {
-  const auto provider = std::make_shared<const jose::Provider>(rules_);
-  for (unsigned i = 0; i < threads; ++i) mine_.of(i).verifier = std::make_unique<jose::Verifier>(provider);
+std::unique_ptr<Verifiers::Mine> Verifiers::make(const std::shared_ptr<const jose::Provider>& provider) {
+  return std::make_unique<Mine>(Mine{.verifier = std::make_unique<jose::Verifier>(provider)});
 }
 
-Verifiers::Verifiers(unsigned threads, jose::ProviderRules rules, std::shared_ptr<RemoteKeys> remote)
-    : rules_(std::move(rules)), remote_(std::move(remote)), mine_(threads) {
-  rules_.keys = std::make_shared<const jose::KeySet>();
-  const auto provider = std::make_shared<const jose::Provider>(rules_);
-  for (unsigned i = 0; i < threads; ++i) mine_.of(i).verifier = std::make_unique<jose::Verifier>(provider);
-}
+Verifiers::Verifiers(const WorkerLoops& loops, jose::ProviderRules rules)
+    : local_(loops,
+             [provider = std::make_shared<const jose::Provider>(std::move(rules))](Loop&) { return make(provider); }) {}
+
+// At first without keys.
+Verifiers::Verifiers(const WorkerLoops& loops, jose::ProviderRules rules, std::shared_ptr<RemoteKeys> remote)
+    : rules_(std::move(rules)), remote_(std::move(remote)), local_(loops, [this](Loop&) {
+        jose::ProviderRules none = rules_;
+        none.keys = std::make_shared<const jose::KeySet>();
+        return make(std::make_shared<const jose::Provider>(std::move(none)));
+      }) {}
 
 // The provider's identity has the keys in it: tokens that were verified with other keys are not found any more.
 void Verifiers::renew(Mine& mine) const {
   jose::ProviderRules rules = rules_;
-  if (remote_->keys()) rules.keys = remote_->keys();
+  rules.keys = remote_->keys() ? remote_->keys() : std::make_shared<const jose::KeySet>();
   mine.verifier = std::make_unique<jose::Verifier>(std::make_shared<const jose::Provider>(std::move(rules)));
   mine.version = remote_->version();
 }

@@ -4,8 +4,7 @@
 //                         -> Fetcher               fetches unless it does already, by its JwksSchedule; what it learnt
 //                                                  goes to every worker as a message, and wakes those that wait
 //
-// Nobody waits while keys are there, but for one whose token names a key that is not among them. Ends, on the owner's
-// loop, some time after its last reference. Decision 0045.
+// Nobody waits while keys are there, but for one whose token names a key that is not among them. Decision 0045.
 #pragma once
 
 #include <memory>
@@ -45,13 +44,13 @@ class RemoteKeys final : public Preparation, public std::enable_shared_from_this
   static constexpr size_t kWaitingMax = 1024;  // requests, on a worker
 
   // Without workers nothing is ever fetched.
-  static std::shared_ptr<RemoteKeys> create(JwksSource source, HttpClient client, std::span<const WorkerPlace> workers,
-                                            unsigned threads, const JwksMetrics& metrics);
-  ~RemoteKeys() override;
+  static std::shared_ptr<RemoteKeys> create(const JwksSource& source, const HttpClient& client,
+                                            const WorkerLoops& loops, std::span<const WorkerPlace> workers,
+                                            const JwksMetrics& metrics);
 
   // What this worker knows: null when there are none (yet). The version changes with the keys.
-  const std::shared_ptr<const jose::KeySet>& keys() const { return here_.mine().known.keys; }
-  uint64_t version() const { return here_.mine().known.version; }
+  const std::shared_ptr<const jose::KeySet>& keys() const { return heard_.here().known.keys; }
+  uint64_t version() const { return heard_.here().known.version; }
 
   // Whether newer() may help somebody who finds no key: not while a pause is kept, nor where too many wait.
   bool may_help(const Request& request) const;
@@ -69,7 +68,7 @@ class RemoteKeys final : public Preparation, public std::enable_shared_from_this
     SteadyTime unknown_key_at = SteadyTime::min();
   };
   // On each worker.
-  struct Here {
+  struct Heard {
     Known known;
     bool asked = false;    // the owner, who has not answered
     uint64_t answers = 0;  // of the owner
@@ -78,26 +77,32 @@ class RemoteKeys final : public Preparation, public std::enable_shared_from_this
   };
   class Waiting;
 
-  RemoteKeys(std::shared_ptr<Fetcher> fetcher, std::span<const WorkerPlace> workers, unsigned threads,
-             const JwksMetrics& metrics);
-  void learn(const Known& known, bool is_answer);
+  RemoteKeys(const JwksSource& source, const HttpClient& client, const WorkerLoops& loops,
+             std::span<const WorkerPlace> workers, const JwksMetrics& metrics);
+  void learn(const Known& known, bool is_answer) const;
+  // Runs `job(Fetcher&)` on the owner's thread.
+  template <class Job>
+  void tell_owner(Job job);
 
-  std::shared_ptr<Fetcher> fetcher_;  // null: no workers
-  std::vector<WorkerPlace> workers_;
-  JwksMetrics metrics_;
-  PerWorker<Here> here_;
+  const WorkerLoops loops_;
+  const unsigned owner_;
+  const bool can_fetch_;
+  const JwksMetrics metrics_;
+  const Local<Heard> heard_;
+  const Local<Fetcher, RemoteKeys&> fetcher_;  // the owner's alone
 };
 
-// The verifiers of one provider, one for each worker, over keys that are written down or come from a URL.
+// The verifier of one provider on each worker, over keys that are written down or come from a URL.
 class Verifiers {
  public:
   // `rules` with keys.
-  Verifiers(unsigned threads, jose::ProviderRules rules);
+  Verifiers(const WorkerLoops& loops, jose::ProviderRules rules);
   // `rules` without.
-  Verifiers(unsigned threads, jose::ProviderRules rules, std::shared_ptr<RemoteKeys> remote);
+  Verifiers(const WorkerLoops& loops, jose::ProviderRules rules, std::shared_ptr<RemoteKeys> remote);
 
-  jose::Verifier& mine() const {
-    Mine& mine = mine_.mine();
+  // This worker's.
+  jose::Verifier& here() const {
+    Mine& mine = local_.here();
     if (remote_ && mine.version != remote_->version()) [[unlikely]]
       renew(mine);
     return *mine.verifier;
@@ -109,11 +114,12 @@ class Verifiers {
     std::unique_ptr<jose::Verifier> verifier;
     uint64_t version = 0;  // of the keys
   };
+  static std::unique_ptr<Mine> make(const std::shared_ptr<const jose::Provider>& provider);
   void renew(Mine& mine) const;
 
-  jose::ProviderRules rules_;
+  const jose::ProviderRules rules_;     // where the keys come from elsewhere
   std::shared_ptr<RemoteKeys> remote_;  // null: none
-  PerWorker<Mine> mine_;
+  Local<Mine> local_;
 };
 
 }  // namespace sluice::jwt

@@ -378,7 +378,7 @@ void Resolver::tell(uint16_t worker, std::move_only_function<void(Resolver&)> jo
   if (worker == worker_) return job(*this);
   auto view = view_.lock();
   if (!view) return;  // nobody is left to tell
-  pool_.loops_[worker]->post([view = std::move(view), job = std::move(job)]() mutable { job(view->mine()); });
+  pool_.loops_.post(worker, [view = std::move(view), job = std::move(job)]() mutable { job(view->mine()); });
 }
 
 // ---- queries ----
@@ -453,7 +453,7 @@ Resolver::Resolver(ResolverPool& pool, const std::shared_ptr<ResolverView>& view
       table_([&] {
         // Every owner has its share of the names; a little more, as hashes are not even.
         dns::NameSettings settings = config_->names;
-        const size_t workers = pool.loops_.size();
+        const size_t workers = pool.loops_.workers();
         settings.hosts_max = std::max<size_t>(1, (settings.hosts_max + workers - 1) / workers);
         return settings;
       }()) {}
@@ -477,31 +477,31 @@ ResolverView::ResolverView(ResolverPool& pool, uint64_t id, std::shared_ptr<cons
       id_(id),
       config_(std::move(config)),
       pending_(std::make_shared<Resolver::PendingCounts>()),
-      resolvers_(pool.loops_.size()) {}
+      resolvers_(pool.loops_.workers()) {}
 
 ResolverView::~ResolverView() {
-  for (size_t i = 0; i < resolvers_.size(); ++i)
-    pool_.loops_[i]->post([pool = &pool_, worker = static_cast<uint16_t>(i), id = id_] { pool->end(worker, id); });
+  for (unsigned i = 0; i < resolvers_.size(); ++i)
+    pool_.loops_.post(i, [pool = &pool_, worker = static_cast<uint16_t>(i), id = id_] { pool->end(worker, id); });
 }
 
 void ResolverView::check(std::string name, Checked done) {
   const uint16_t owner = pool_.owner_of(name);
-  pool_.loops_[owner]->post([view = shared_from_this(), name = std::move(name), done = std::move(done)]() mutable {
+  pool_.loops_.post(owner, [view = shared_from_this(), name = std::move(name), done = std::move(done)]() mutable {
     view->mine().check(std::move(name), std::move(done));
   });
 }
 
 Resolver& ResolverView::create_mine() {
   const auto worker = static_cast<uint16_t>(worker_index);
-  CHECK(worker < pool_.loops_.size());
-  std::unique_ptr<Resolver> resolver(new Resolver(pool_, shared_from_this(), worker, *pool_.loops_[worker]));
+  CHECK(worker < pool_.loops_.workers());
+  std::unique_ptr<Resolver> resolver(new Resolver(pool_, shared_from_this(), worker, pool_.loops_.loop(worker)));
   return *(pool_.workers_[worker].resolvers[id_] = std::move(resolver));
 }
 
-ResolverPool::ResolverPool(std::vector<Loop*> loops, size_t descriptors, Metrics* metrics)
-    : workers_(loops.size()), loops_(std::move(loops)) {
-  for (size_t i = 0; i < loops_.size(); ++i)
-    workers_[i].sockets = std::make_unique<DnsSockets>(*loops_[i], descriptors);
+ResolverPool::ResolverPool(const WorkerLoops& loops, size_t descriptors, Metrics* metrics)
+    : workers_(loops.workers()), loops_(loops) {
+  for (unsigned i = 0; i < loops_.workers(); ++i)
+    workers_[i].sockets = std::make_unique<DnsSockets>(loops_.loop(i), descriptors);
   if (metrics) metrics_.emplace(*metrics);
 }
 

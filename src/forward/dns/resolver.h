@@ -20,6 +20,7 @@
 #include "engines/dns/name_table.h"
 #include "forward/dns/dns_metrics.h"
 #include "forward/dns/transport.h"
+#include "io/local.h"
 #include "io/loop.h"
 #include "io/task.h"
 
@@ -213,14 +214,16 @@ class ResolverPool {
  public:
   // The worker that asks for a name.
   uint16_t owner_of(std::string_view name) const {
-    return static_cast<uint16_t>(std::hash<std::string_view>{}(name) / 7 % loops_.size());
+    return static_cast<uint16_t>(std::hash<std::string_view>{}(name) / 7 % loops_.workers());
   }
 
-  // Loop i is that of the worker whose worker_index is i. `descriptors`: those of a worker for asking servers.
-  explicit ResolverPool(std::vector<Loop*> loops, size_t descriptors = 64, Metrics* metrics = nullptr);
+  // `descriptors`: those of a worker for asking servers.
+  explicit ResolverPool(const WorkerLoops& loops, size_t descriptors = 64, Metrics* metrics = nullptr);
   ~ResolverPool();
   ResolverPool(const ResolverPool&) = delete;
   ResolverPool& operator=(const ResolverPool&) = delete;
+
+  const WorkerLoops& loops() const { return loops_; }
 
   // A view that ends, on every worker, some time after its last reference. Any thread.
   std::shared_ptr<ResolverView> make(ResolverConfig config);
@@ -243,7 +246,7 @@ class ResolverPool {
   void publish_stats();
 
   std::vector<Worker> workers_;
-  std::vector<Loop*> loops_;
+  const WorkerLoops loops_;
   std::atomic<uint64_t> view_last_{0};
   std::optional<DnsMetrics> metrics_;
 };

@@ -9,7 +9,8 @@ namespace {
 // A hit on one of so many known names, one after the other: what a request on a warm dynamic route pays for DNS.
 void cached_name(benchmark::State& state) {
   Loop loop;
-  ResolverPool pool({&loop});
+  const OwnedLoops loops({&loop});
+  ResolverPool pool(loops);
   ResolverConfig config;
   std::vector<std::string> names;
   for (int i = 0; i < state.range(0); ++i) {

@@ -48,7 +48,8 @@ class ResolverTest : public testing::Test {
     server = std::make_unique<FakeDns>(
         *loops.back(), [](const DnsQuestion& q) { return std::vector{q.addresses({"10.0.0.1"}, 100)}; });
     metrics.emplace(workers + 1);
-    pool = std::make_unique<ResolverPool>(of_workers, 64, &*metrics);
+    owned.emplace(of_workers);
+    pool = std::make_unique<ResolverPool>(*owned, 64, &*metrics);
     config.servers.list = {{server->endpoint()}};
     view = pool->make(std::move(config));
   }
@@ -57,6 +58,7 @@ class ResolverTest : public testing::Test {
     flow();
     server.reset();
     pool.reset();
+    owned.reset();
     worker_index = 0;
   }
 
@@ -104,6 +106,7 @@ class ResolverTest : public testing::Test {
   std::vector<std::unique_ptr<Loop>> loops;  // the last is the DNS server's
   std::optional<Metrics> metrics;
   std::unique_ptr<FakeDns> server;
+  std::optional<OwnedLoops> owned;
   std::unique_ptr<ResolverPool> pool;
   std::shared_ptr<ResolverView> view;
 };
@@ -426,7 +429,8 @@ TEST_F(ResolverTest, asks_once_for_workers_on_threads_of_their_own) {
   std::vector<std::unique_ptr<Loop>> worker_loops;
   std::vector<Loop*> pointers;
   for (unsigned i = 0; i < kWorkers; ++i) pointers.push_back(worker_loops.emplace_back(std::make_unique<Loop>()).get());
-  ResolverPool threads_pool(pointers);
+  const OwnedLoops threads_loops(pointers);
+  ResolverPool threads_pool(threads_loops);
   ResolverConfig config;
   config.servers.list = {{dns.endpoint()}};
   auto shared_view = threads_pool.make(std::move(config));
