@@ -10,7 +10,7 @@ namespace {
 
 struct World {
   explicit World(HttpClient::Limits limits = {}, const kinds::CircuitBreakers& breakers = {})
-      : upstream(loop, metrics, breakers), client(upstream.end, ClientMetrics(metrics, "test"), limits) {
+      : upstream(loops, metrics, breakers), client(upstream.end, ClientMetrics(metrics, "test"), limits) {
     loop.use_manual_clock(SteadyTime(1'000s), WallTime(0s));
   }
   int64_t count(std::string_view name) const {
@@ -21,6 +21,7 @@ struct World {
 
   Loop loop;
   Metrics metrics{1};
+  OwnedLoops loops{{&loop}};
   MemoryUpstream upstream;
   HttpClient client;
 };

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "forward/static_upstream.h"
+#include "io/testing.h"
 #include "net/dialer.h"
 #include "net/memory_stream.h"
 #include "pipeline/worker_place.h"
@@ -80,13 +81,21 @@ class MemoryServer final : public Dialer {
 
 // An Upstream with one host, which is that server, on one worker.
 struct MemoryUpstream {
-  MemoryUpstream(Loop& loop, Metrics& metrics, const kinds::CircuitBreakers& breakers = {})
-      : upstreams(loop, server), place{&loop, &upstreams} {
-    auto made = std::make_shared<StaticCluster>();
+  MemoryUpstream(const WorkerLoops& loops, Metrics& metrics, const kinds::CircuitBreakers& breakers = {})
+      : upstreams(loops.loop(0), server), place{&upstreams.loop, &upstreams} {
+    auto made = std::make_shared<StaticCluster>(loops);
     made->cluster = std::make_shared<Cluster>("c", breakers, 1, metrics);
     made->hosts = {{.name = "", .address = IpAddress::v4(127, 0, 0, 1), .port = 80, .weight = 1}};
     end = make_static_upstream(made);
   }
+
+  // Whoever uses it has gone.
+  ~MemoryUpstream() {
+    end.reset();
+    settle_in_memory(upstreams.loop);
+  }
+  MemoryUpstream(const MemoryUpstream&) = delete;
+  MemoryUpstream& operator=(const MemoryUpstream&) = delete;
 
   MemoryServer server;
   Upstreams upstreams;

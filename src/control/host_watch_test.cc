@@ -34,7 +34,7 @@ struct Lab {
     settle(loop);
   }
   std::shared_ptr<StaticCluster> cluster(std::string name, const std::shared_ptr<ResolverView>& resolver) {
-    auto made = std::make_shared<StaticCluster>();
+    auto made = std::make_shared<StaticCluster>(loops);
     made->cluster = std::make_shared<Cluster>(std::move(name), kinds::CircuitBreakers{}, 1, metrics);
     made->resolver = resolver;
     return made;

@@ -36,7 +36,6 @@ struct Snapshot {
   std::shared_ptr<const StaticClusters> static_clusters = std::make_shared<const StaticClusters>();
   std::set<std::shared_ptr<const DynamicCluster>> dynamic_clusters;
   Preparations preparations;                // of filters
-  std::vector<bool> clusters_alive;         // by ClusterId: pools of the others may go
   std::shared_ptr<const EgressNow> egress;  // rules of dynamic destinations, by place
   // Ports that no dynamic destination may be: those that were open, and those that Gateways ask for. Sorted.
   std::vector<uint16_t> own_ports;

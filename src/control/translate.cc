@@ -36,8 +36,6 @@ constexpr MetricFamily kKept{"sluice_kept_objects",
 constexpr MetricFamily kCompiled{"sluice_objects_compiled_total",
                                  "VirtualServices that were compiled, once for each Gateway that has them: at a change "
                                  "those that depend on what changed."};
-constexpr MetricFamily kClusters{"sluice_clusters", "Upstream clusters, also those that only old requests still use.",
-                                 MetricType::gauge};
 constexpr MetricFamily kSeries{"sluice_metric_series", "Series that are counted; histograms are one each.",
                                MetricType::gauge};
 
@@ -495,13 +493,11 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
 }
 
 std::vector<MetricFamily> translation_metric_families() {
-  return {kNoRoute,           kRouteChanges,   kRouteEndless, kSnapshotsLive, kServicesClosed,
-          kRedirectTooCostly, kMatchTooCostly, kPolicyGaps,   kServicesOut,   kKept,
-          kClusters,          kSeries,         kCompiled};
+  return {kNoRoute,        kRouteChanges, kRouteEndless, kSnapshotsLive, kServicesClosed, kRedirectTooCostly,
+          kMatchTooCostly, kPolicyGaps,   kServicesOut,  kKept,          kSeries,         kCompiled};
 }
 
 void count_what_is_there(Metrics& metrics) {
-  metrics.metric(kClusters)->set(static_cast<int64_t>(ClusterId::in_use()));
   Gauge* series = metrics.metric(kSeries);
   series->set(static_cast<int64_t>(metrics.series()));
 }

@@ -42,12 +42,9 @@ Result<std::shared_ptr<const Service>> Translating::build_terminal(const ConfigO
   return make_no_cluster("");
 }
 
-void Translating::note_cluster(const Cluster& cluster, const ClusterId& id) {
-  auto& alive = snapshot_->clusters_alive;
-  if (alive.size() <= id.value()) alive.resize(id.value() + 1);
-  if (alive[id.value()]) return;  // by another route: many may lead to one cluster
-  alive[id.value()] = true;
-  cluster.come_into_force();
+void Translating::note_cluster(const Cluster& cluster) {
+  // Many routes may lead to one cluster.
+  if (clusters_in_force_.insert(&cluster).second) cluster.come_into_force();
 }
 
 // A text ends with what was probably meant where it is told (tell()).
@@ -79,7 +76,7 @@ std::shared_ptr<const StaticCluster> Translating::static_cluster(const ConfigObj
   const std::string name = object.key.name + "_" + object.key.ns;
   const auto& upstream = *object.as<kinds::Upstream>();
   auto cluster = kept_.get<StaticCluster>("cluster " + name + fmt::format(" {:016x}", object.hash), [&] {
-    auto made = std::make_shared<StaticCluster>();
+    auto made = std::make_shared<StaticCluster>(options_.loops);
     auto common = std::make_shared<Cluster>(name, upstream.circuit_breakers.value_or(kinds::CircuitBreakers{}),
                                             options_.workers, metrics_);
     common->connect_timeout = upstream.connection_config.connect_timeout;
@@ -246,7 +243,7 @@ std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::
                   breakers.max_pending_requests.value_or(1024), breakers.max_requests.value_or(1024),
                   breakers.max_retries.value_or(3), breakers.track_remaining, config.save_upstream_address);
   return kept_.get<DynamicCluster>(key, [&] {
-    auto made = std::make_shared<DynamicCluster>();
+    auto made = std::make_shared<DynamicCluster>(options_.loops);
     auto common =
         std::make_shared<Cluster>("solo_io_generated_dfp:" + hex_hash(key), breakers, options_.workers, metrics_);
     common->balancing.balancing = kinds::Balancing::least_request;  // S10

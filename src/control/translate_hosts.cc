@@ -285,11 +285,11 @@ void Translating::tell(const ConfigObject& service, const HostUnit& unit) {
 // It serves: what it leads to is in force.
 void Translating::use(const HostUnit& unit) {
   for (const auto& use : unit.clusters) {
-    note_cluster(*use.second->cluster, use.second->id);
+    note_cluster(*use.second->cluster);
     clusters_.push_back(&use);
   }
   if (unit.is_dynamic && dynamic_) {
-    note_cluster(*dynamic_->cluster, dynamic_->id);
+    note_cluster(*dynamic_->cluster);
     snapshot_->dynamic_clusters.insert(dynamic_);
   }
   if (unit.rules) rules_.push_back(unit.rules);

@@ -124,7 +124,7 @@ class Translating {
   class FilterReferences;
   Result<ConfigObjectPtr> find_data(std::string_view kind, const ObjectRef& ref);
   Result<UpstreamEnd> upstream_end(const ObjectRef& ref);
-  void note_cluster(const Cluster& cluster, const ClusterId& id);
+  void note_cluster(const Cluster& cluster);
   void settle_clusters();
   void settle_egress();
   void remember();
@@ -148,6 +148,7 @@ class Translating {
   std::vector<std::shared_ptr<const PlaceRules>> rules_;
   EgressNow::Standing elsewhere_;
   std::vector<const HostUnit::ClusterUse*> clusters_;  // that routes lead to, in the order they are met
+  std::unordered_set<const Cluster*> clusters_in_force_;
   LocalAddresses local_;
   std::map<std::string, std::shared_ptr<const AddressGuard>> guards_;  // by key, of this run
   std::shared_ptr<ResolverView> static_resolver_;  // of all static hosts that are names; null: there was none yet

@@ -50,8 +50,6 @@ class Workers::Worker final : private Waiter {
     }
     for (auto& [key, serving] : listeners_) leave(std::move(serving));
     listeners_ = std::move(now);
-    clusters_alive_ = snapshot->clusters_alive;
-    upstreams.sweep(clusters_alive_);
     upstreams.set_egress(snapshot->egress);
   }
 
@@ -99,7 +97,6 @@ class Workers::Worker final : private Waiter {
   void tick() {
     log_files_.flush();
     look_after_leaving();
-    if (++ticks_ % kTicksASweep == 0) upstreams.sweep(clusters_alive_);  // of those that were in use when it came
     timer_.arm(loop, loop.now() + (drained_ ? Nanos(10ms) : Nanos(100ms)), *this);
   }
   void look_after_leaving() {
@@ -112,11 +109,7 @@ class Workers::Worker final : private Waiter {
       timer_.arm(loop, loop.now() + 10ms, *this);
   }
 
-  static constexpr unsigned kTicksASweep = 10;
-
   unsigned index_;
-  unsigned ticks_ = 0;
-  std::vector<bool> clusters_alive_;
   LogFiles& log_files_;
   Workers& all_;
   ConnectionLimit* limit_;

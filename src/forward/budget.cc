@@ -88,4 +88,13 @@ void ClusterConnections::remove_idle(UpstreamConnection& connection) {
   connection.newer_ = connection.older_ = nullptr;
 }
 
+Task<void> ClusterConnections::until_unused(Loop& loop) {
+  ending_ = true;
+  while (requests_ > 0) {
+    auto waiting = unused_.wait(loop);
+    CO_TRY(co_await waiting);
+  }
+  co_return Status{};
+}
+
 }  // namespace sluice

@@ -15,6 +15,7 @@
 
 #include "base/random.h"
 #include "forward/cluster.h"
+#include "io/loop.h"
 #include "net/dialer.h"
 
 namespace sluice {
@@ -72,6 +73,9 @@ class ClusterConnections {
   // A destination without any may always have one as far as the cluster's own limit goes, as with Envoy.
   bool make_room(size_t open_there);
 
+  // Until no request refers to any of its pools: then they may end. One may wait.
+  Task<void> until_unused(Loop& loop);
+
   ConnectionBudget& budget;
   const std::shared_ptr<const Cluster> cluster;
   Dialer& dialer;
@@ -81,6 +85,11 @@ class ClusterConnections {
   friend class UpstreamConnection;
   friend class ConnectionPool;
   friend class ConnectionBudget;
+  void request_begins() { ++requests_; }
+  void request_ends(Loop& loop) {
+    if (--requests_ == 0 && ending_) [[unlikely]]
+      unused_.notify(loop);
+  }
   void opened() { ++budget.open_of(hosts_by_); }
   void closed() { --budget.open_of(hosts_by_); }
   void add_idle(UpstreamConnection& connection);
@@ -88,6 +97,9 @@ class ClusterConnections {
   bool give_up_oldest();
 
   const HostsBy hosts_by_;
+  size_t requests_ = 0;  // that refer to a pool
+  bool ending_ = false;
+  Event unused_;
   UpstreamConnection* newest_ = nullptr;  // of the idle ones
   UpstreamConnection* oldest_ = nullptr;
 };

@@ -5,6 +5,8 @@ namespace {
 
 using enum MetricType;
 
+constexpr MetricFamily kClusters{"sluice_clusters", "Upstream clusters, also those that only old requests still use.",
+                                 gauge};
 constexpr MetricFamily kRequests{"envoy_cluster_upstream_rq_total", "Requests sent to the cluster."};
 constexpr MetricFamily kResponses{"envoy_cluster_upstream_rq_xx", "Responses by class of status code."};
 constexpr MetricFamily kTimeouts{"envoy_cluster_upstream_rq_timeout", "Requests that ran into the route's timeout."};
@@ -54,7 +56,8 @@ constexpr MetricFamily kSent{"envoy_cluster_upstream_cx_tx_bytes_total", "Bytes 
 }  // namespace
 
 std::vector<MetricFamily> cluster_metric_families() {
-  return {kRequests,
+  return {kClusters,
+          kRequests,
           kResponses,
           kTimeouts,
           kRetries,
@@ -125,7 +128,9 @@ Cluster::Cluster(std::string cluster_name, const kinds::CircuitBreakers& breaker
       retries_max(breakers.max_retries.value_or(3)),
       track_remaining(breakers.track_remaining),
       threads(thread_count),
-      metrics(registry, name) {
+      metrics(registry, name),
+      there(*registry.metric(kClusters)) {
+  there.add();
   come_into_force();
 }
 

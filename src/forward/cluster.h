@@ -60,7 +60,11 @@ struct Cluster {
   std::optional<kinds::OutlierDetection> outlier_detection;
   std::optional<EjectionMetrics> ejections;  // with detection
   ClusterMetrics metrics;
+  Gauge& there;  // counts clusters
 
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+  ~Cluster() { there.sub(); }
   Cluster(std::string cluster_name, const kinds::CircuitBreakers& breakers, unsigned thread_count, Metrics& registry);
 
   void detect_outliers(const kinds::OutlierDetection& detection);

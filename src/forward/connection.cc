@@ -65,7 +65,7 @@ void ConnectionPool::UnderWay::move_to(ConnectionPool& pool) {
 
 void ConnectionPool::UnderWay::enter(ConnectionPool& pool) {
   pool_ = &pool;
-  ++pool.exchanges;
+  pool.request_begins();
   next_ = pool.under_way_;
   if (next_) next_->previous_ = this;
   pool.under_way_ = this;
@@ -75,7 +75,7 @@ void ConnectionPool::UnderWay::leave() {
   (previous_ ? previous_->next_ : pool_->under_way_) = next_;
   if (next_) next_->previous_ = previous_;
   next_ = previous_ = nullptr;
-  --pool_->exchanges;
+  pool_->request_ends();
 }
 
 void ConnectionPool::unlink(UpstreamConnection& connection) {

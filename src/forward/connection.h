@@ -88,10 +88,10 @@ class ConnectionPool {
   // Requests that refer to this pool: it must not end before they do.
   class User {
    public:
-    explicit User(ConnectionPool& pool) : pool_(pool) { ++pool_.exchanges; }
+    explicit User(ConnectionPool& pool) : pool_(pool) { pool_.request_begins(); }
     User(const User&) = delete;
     User& operator=(const User&) = delete;
-    ~User() { --pool_.exchanges; }
+    ~User() { pool_.request_ends(); }
 
    private:
     ConnectionPool& pool_;
@@ -153,7 +153,7 @@ class ConnectionPool {
     bool told_ = false;
     std::list<Pending*>::iterator place_;
   };
-  size_t exchanges = 0;
+  bool in_use() const { return requests_ > 0; }
 
   Loop& loop;
   ClusterConnections& connections;
@@ -161,6 +161,14 @@ class ConnectionPool {
 
  private:
   friend class UpstreamConnection;
+  void request_begins() {
+    ++requests_;
+    connections.request_begins();
+  }
+  void request_ends() {
+    --requests_;
+    connections.request_ends(loop);
+  }
   void unlink(UpstreamConnection& connection);
   // A connection has become idle or is gone.
   void tell_next();
@@ -169,6 +177,7 @@ class ConnectionPool {
   std::list<Pending*> pending_;
   UnderWay* under_way_ = nullptr;
   UpstreamConnection* first_ = nullptr;
+  size_t requests_ = 0;  // that refer to it
   size_t idle_ = 0;
   size_t open_ = 0;
 };

@@ -172,15 +172,17 @@ std::optional<Denial> Destination::denial(const ConnectionPool::UnderWay& one, c
   return std::nullopt;
 }
 
+}  // namespace
+
 // Made only for destinations whose addresses are known, so that names that are nothing push out nothing; and given up
 // in the order of their coming, but for those in use: whoever was used since the last look goes to the end (CLOCK).
-class Destinations final : public ClusterState {
+class Destinations final : public Judged {
  public:
-  Destinations(Upstreams& upstreams, std::shared_ptr<const DynamicCluster> cluster,
-               std::shared_ptr<const DynamicMetrics> metrics)
-      : loop_(upstreams.loop),
-        cluster_(std::move(cluster)),
-        connections_(upstreams.budget, cluster_->cluster, HostsBy::client, upstreams.dialer, upstreams.random.next()),
+  Destinations(Upstreams& upstreams, const DynamicCluster& cluster, std::shared_ptr<const DynamicMetrics> metrics)
+      : Judged(upstreams),
+        loop_(upstreams.loop),
+        default_port_(cluster.default_port),
+        connections_(upstreams.budget, cluster.cluster, HostsBy::client, upstreams.dialer, upstreams.random.next()),
         metrics_(std::move(metrics)) {}
 
   Destination* find(std::string_view text) {
@@ -197,8 +199,8 @@ class Destinations final : public ClusterState {
     destination.text = text;
     destination.host = authority.host;
     destination.literal = authority.address;
-    destination.port = port_of(authority, cluster_->default_port);
-    destination.canonical = canonical_text(authority, cluster_->default_port);
+    destination.port = port_of(authority, default_port_);
+    destination.canonical = canonical_text(authority, default_port_);
     destination.place = order_.insert(order_.end(), &destination);
     by_text_.emplace(text, std::move(made));
     return destination;
@@ -210,9 +212,8 @@ class Destinations final : public ClusterState {
     for (auto& [text, destination] : by_text_) destination->judge_again(now, *metrics_);
   }
 
-  bool unused() const override {
-    return std::ranges::all_of(order_, [](const Destination* d) { return d->pool.exchanges == 0; });
-  }
+  // Requests and tunnels that began with a snapshot that had the cluster may go on without it.
+  Task<void> stop() { return connections_.until_unused(loop_); }
 
  private:
   // The bound on looks keeps this cheap: every look takes a mark away, so a full table is never far from giving one up.
@@ -220,7 +221,7 @@ class Destinations final : public ClusterState {
     constexpr unsigned kLooks = 64;
     for (unsigned look = 0; look < kLooks; ++look) {
       Destination& oldest = *order_.front();
-      if (std::exchange(oldest.used, false) || oldest.pool.exchanges > 0) {
+      if (std::exchange(oldest.used, false) || oldest.pool.in_use()) {
         order_.splice(order_.end(), order_, oldest.place);
         continue;
       }
@@ -231,12 +232,19 @@ class Destinations final : public ClusterState {
   }
 
   Loop& loop_;
-  std::shared_ptr<const DynamicCluster> cluster_;
+  const uint16_t default_port_;
   ClusterConnections connections_;
   std::shared_ptr<const DynamicMetrics> metrics_;
   StringMap<std::unique_ptr<Destination>> by_text_;
   std::list<Destination*> order_;  // the next to be looked at first
 };
+
+DynamicCluster::DynamicCluster(const WorkerLoops& loops)
+    : destinations(loops, [this](Loop&, Upstreams& upstreams, const std::shared_ptr<const DynamicMetrics>& metrics) {
+        return std::make_unique<Destinations>(upstreams, *this, metrics);
+      }) {}
+
+namespace {
 
 class DynamicUpstream final : public Service {
  public:
@@ -382,11 +390,7 @@ class DynamicUpstream final : public Service {
     co_return co_await forwarding;
   }
 
-  Destinations& mine(Request& request) const {
-    return request.upstreams->get<Destinations>(cluster_->id, [this](Upstreams& upstreams) {
-      return std::make_unique<Destinations>(upstreams, cluster_, metrics_);
-    });
-  }
+  Destinations& mine(Request& request) const { return cluster_->destinations.here(*request.upstreams, metrics_); }
 
   // The destination that an authority names: resolved, and allowed.
   Task<Reached> reach(Request& request, std::string_view to) const {

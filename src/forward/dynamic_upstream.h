@@ -13,12 +13,17 @@
 namespace sluice {
 
 // What the destinations of one Gateway's forward proxy have in common; kept over snapshots.
+class Destinations;
+struct DynamicMetrics;
+
 struct DynamicCluster {
+  explicit DynamicCluster(const WorkerLoops& loops);
+
   std::shared_ptr<const Cluster> cluster;
   std::shared_ptr<ResolverView> resolver;
   uint16_t default_port = 80;
   bool save_upstream_address = false;
-  ClusterId id;
+  Local<Destinations, Upstreams&, const std::shared_ptr<const DynamicMetrics>&> destinations;  // each worker's
 
   // Destinations that one worker remembers; over it, those that nobody used lately go, connections and all.
   static constexpr size_t kDestinationsMax = 8192;

@@ -39,7 +39,7 @@ struct World {
   Upstreams upstreams{loop};
   OwnedLoops loops{{&loop}};
   ResolverPool pool{loops};
-  std::shared_ptr<DynamicCluster> cluster = std::make_shared<DynamicCluster>();
+  std::shared_ptr<DynamicCluster> cluster = std::make_shared<DynamicCluster>(loops);
   std::shared_ptr<AddressGuard> guard;
   std::shared_ptr<const Service> service;
   bool lists = false;

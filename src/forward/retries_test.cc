@@ -69,8 +69,9 @@ struct World {
   std::optional<RetryPolicy> policy;
   std::vector<std::unique_ptr<TestUpstream>> upstreams_there;
   std::shared_ptr<Cluster> common;
-  std::shared_ptr<StaticCluster> cluster = std::make_shared<StaticCluster>();
   Upstreams upstreams{loop};
+  OwnedLoops loops{{&loop}};
+  std::shared_ptr<StaticCluster> cluster = std::make_shared<StaticCluster>(loops);
 };
 
 // A body that its client sends later.

@@ -4,40 +4,39 @@
 #include "forward/failures.h"
 
 namespace sluice {
-namespace {
 
-using Endpoint = EndpointSet::Endpoint;
+using UpstreamEndpoint = EndpointSet::Endpoint;
 
 // The hosts of a cluster as one worker sees them: a pool for each, and one set of all their addresses. A host whose
 // name has not been resolved stands in the set as an endpoint without an address.
-class StaticPools final : public ClusterState {
+class StaticPools {
  public:
   struct Host {
     Host(Loop& loop, ClusterConnections& connections, const StaticCluster::Host& h)
         : config(h), pool(loop, connections) {
       if (h.address) addresses.push_back(SocketAddress::of({*h.address, h.port}));
     }
-    const StaticCluster::Host& config;
+    const StaticCluster::Host config;
     ConnectionPool pool;
     std::vector<SocketAddress> addresses;
     uint64_t generation = 0;  // of the name's addresses
   };
 
-  StaticPools(Upstreams& upstreams, std::shared_ptr<const StaticCluster> cluster)
-      : cluster_(std::move(cluster)),
-        connections_(upstreams.budget, cluster_->cluster, HostsBy::operator_, upstreams.dialer,
-                     upstreams.random.next()),
-        set_(cluster_->cluster->endpoint_options(connections_.random.next())) {
-    for (const auto& host : cluster_->hosts) {
+  StaticPools(Upstreams& upstreams, const StaticCluster& cluster)
+      : loop_(upstreams.loop),
+        resolver_(cluster.resolver),
+        connections_(upstreams.budget, cluster.cluster, HostsBy::operator_, upstreams.dialer, upstreams.random.next()),
+        set_(cluster.cluster->endpoint_options(connections_.random.next())) {
+    for (const auto& host : cluster.hosts) {
       hosts_.push_back(std::make_unique<Host>(upstreams.loop, connections_, host));
       has_names_ |= !host.address;
     }
     fill_set();
   }
 
-  const StaticCluster& cluster() const { return *cluster_; }
+  ResolverView& resolver() const { return *resolver_; }
   EndpointSet& set() { return set_; }
-  Host& host_of(const Endpoint& endpoint) { return *hosts_[endpoint.host()]; }
+  Host& host_of(const UpstreamEndpoint& endpoint) { return *hosts_[endpoint.host()]; }
   bool has_names() const { return has_names_; }
   bool is_single() const { return hosts_.size() == 1 && !has_names_; }
 
@@ -54,11 +53,12 @@ class StaticPools final : public ClusterState {
     return true;
   }
 
-  ForwardTarget target(Endpoint& endpoint) { return {host_of(endpoint).pool, EndpointSet::Use(set_, endpoint), {}}; }
-
-  bool unused() const override {
-    return std::ranges::all_of(hosts_, [](const auto& host) { return host->pool.exchanges == 0; });
+  ForwardTarget target(UpstreamEndpoint& endpoint) {
+    return {host_of(endpoint).pool, EndpointSet::Use(set_, endpoint), {}};
   }
+
+  // Requests that began with a snapshot that had the cluster may go on without it.
+  Task<void> stop() { return connections_.until_unused(loop_); }
 
  private:
   void fill_set() {
@@ -71,12 +71,18 @@ class StaticPools final : public ClusterState {
     set_.change(members);
   }
 
-  std::shared_ptr<const StaticCluster> cluster_;
+  Loop& loop_;
+  const std::shared_ptr<ResolverView> resolver_;
   ClusterConnections connections_;
   EndpointSet set_;
   std::vector<std::unique_ptr<Host>> hosts_;
   bool has_names_ = false;
 };
+
+StaticCluster::StaticCluster(const WorkerLoops& loops)
+    : pools(loops, [this](Loop&, Upstreams& upstreams) { return std::make_unique<StaticPools>(upstreams, *this); }) {}
+
+namespace {
 
 // One request's way from endpoint to endpoint. Names are resolved when one of their endpoints is chosen.
 class InTurn final : public OtherTargets {
@@ -85,7 +91,7 @@ class InTurn final : public OtherTargets {
 
   Task<std::optional<ForwardTarget>> next(Request& request, Tried tried) override {
     if (!pools_.has_names()) {
-      Endpoint* endpoint = pools_.set().pick(tried, request.loop.now());
+      UpstreamEndpoint* endpoint = pools_.set().pick(tried, request.loop.now());
       if (!endpoint) return std::optional<ForwardTarget>();
       return std::optional(pools_.target(*endpoint));
     }
@@ -94,18 +100,17 @@ class InTurn final : public OtherTargets {
 
  private:
   Task<std::optional<ForwardTarget>> next_with_names(Request& request, Tried tried) {
-    std::vector<const Endpoint*> passed(tried.begin(), tried.end());
+    std::vector<const UpstreamEndpoint*> passed(tried.begin(), tried.end());
     for (;;) {
-      Endpoint* endpoint = pools_.set().pick(passed, request.loop.now());
+      UpstreamEndpoint* endpoint = pools_.set().pick(passed, request.loop.now());
       if (!endpoint) co_return std::nullopt;
       StaticPools::Host& host = pools_.host_of(*endpoint);
       if (host.config.address) co_return pools_.target(*endpoint);
-      // The endpoint must be there, and the pools of all hosts, when an answer comes, though no snapshot has the
-      // cluster any more.
+      // The endpoint must be there when an answer comes.
       const ConnectionPool::User user(host.pool);
       EndpointSet::Use use(pools_.set(), *endpoint);
       const uint64_t before = host.generation;
-      auto resolving = pools_.cluster().resolver->mine().resolve(host.config.name, dns::Standing::in_use);
+      auto resolving = pools_.resolver().mine().resolve(host.config.name, dns::Standing::in_use);
       const NameState state = CO_TRY(co_await resolving);
       if (!pools_.take_addresses(host, state.addresses.get())) {
         passed.push_back(endpoint);
@@ -123,8 +128,7 @@ class StaticUpstream final : public Service {
   explicit StaticUpstream(std::shared_ptr<const StaticCluster> cluster) : cluster_(std::move(cluster)) {}
 
   Task<Response> handle(Request& request) const override {
-    auto& pools = request.upstreams->get<StaticPools>(
-        cluster_->id, [this](Upstreams& upstreams) { return std::make_unique<StaticPools>(upstreams, cluster_); });
+    StaticPools& pools = cluster_->pools.here(*request.upstreams);
     if (pools.is_single()) return forward(request, pools.target(*pools.set().pick({}, request.loop.now())));
     auto* others = request.arena.make<InTurn>(pools);
     if (pools.has_names()) return resolve_and_forward(request, *others);
@@ -136,8 +140,8 @@ class StaticUpstream final : public Service {
     out.cluster = cluster_->cluster->name;
     for (const StaticCluster::Host& host : cluster_->hosts) {
       if (!out.destination.empty()) out.destination += ", ";
-      out.destination += host.address ? sluice::Endpoint{*host.address, host.port}.to_string()
-                                      : fmt::format("{}:{}", host.name, host.port);
+      out.destination +=
+          host.address ? Endpoint{*host.address, host.port}.to_string() : fmt::format("{}:{}", host.name, host.port);
     }
     return local_reply(request, 200, "", "explained");
   }

@@ -10,7 +10,11 @@ namespace sluice {
 
 // Hosts are chosen in turn, by weight. A host that is a name is resolved when it is used; its addresses are the
 // operator's own word, so no EgressPolicy is asked.
+class StaticPools;
+
 struct StaticCluster {
+  explicit StaticCluster(const WorkerLoops& loops);
+
   struct Host {
     std::string name;                  // "" for a literal
     std::optional<IpAddress> address;  // of a literal
@@ -20,7 +24,7 @@ struct StaticCluster {
   std::shared_ptr<const Cluster> cluster;
   std::vector<Host> hosts;                 // at least one
   std::shared_ptr<ResolverView> resolver;  // when a host is a name
-  ClusterId id;
+  Local<StaticPools, Upstreams&> pools;    // each worker's
 };
 
 std::shared_ptr<const Service> make_static_upstream(std::shared_ptr<const StaticCluster> cluster);

@@ -23,6 +23,8 @@ struct World {
     settle(loop);
   }
 
+  int64_t clusters() { return metrics.metric({"sluice_clusters", "", MetricType::gauge})->value(); }
+
   Loop loop;
   Metrics metrics{1};
   FakeDns server{loop};
@@ -30,7 +32,7 @@ struct World {
   Upstreams upstreams{loop};
   OwnedLoops loops{{&loop}};
   ResolverPool pool{loops};
-  std::shared_ptr<StaticCluster> cluster = std::make_shared<StaticCluster>();
+  std::shared_ptr<StaticCluster> cluster = std::make_shared<StaticCluster>(loops);
 };
 
 struct Trip : UpstreamTrip {
@@ -43,7 +45,7 @@ TEST(StaticUpstream, keeps_its_pools_while_a_name_is_looked_up) {
   Trip trip(world);
   ASSERT_TRUE(turn_until(world.loop, [&] { return !world.server.seen.empty(); }));
   world.server.handler = [](const DnsQuestion& q) { return std::vector{q.addresses({"127.0.0.1"})}; };
-  world.upstreams.sweep({});  // a snapshot came that does not have the cluster
+  world.cluster.reset();  // a snapshot came that does not have it
   for (int i = 0; i < 10 && world.upstream.peers.empty(); ++i) {
     world.loop.advance(1s);  // the question is asked again
     settle(world.loop);
@@ -53,6 +55,31 @@ TEST(StaticUpstream, keeps_its_pools_while_a_name_is_looked_up) {
   world.upstream.peers[0].say("HTTP/1.1 204 No Content\r\n\r\n");
   EXPECT_TRUE(trip.done());
   EXPECT_EQ(trip.response.status, 204);
+}
+
+TEST(StaticUpstream, may_go_while_a_body_comes_whose_pools_end_with_it) {
+  World world;
+  world.server.handler = [](const DnsQuestion& q) { return std::vector{q.addresses({"127.0.0.1"})}; };
+  {
+    Trip trip(world);
+    ASSERT_TRUE(turn_until(world.loop, [&] { return !world.upstream.peers.empty(); }));
+    TestPeer& peer = world.upstream.peers[0];
+    ASSERT_TRUE(turn_until(world.loop, [&] { return peer.hears("\r\n\r\n"); }));
+    peer.say("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345");
+    ASSERT_TRUE(trip.done());
+    const std::weak_ptr<const StaticCluster> cluster = world.cluster;
+    world.cluster.reset();
+    trip.service.reset();
+    EXPECT_TRUE(cluster.expired());
+    settle(world.loop);
+    EXPECT_EQ(world.clusters(), 1);
+    peer.say("67890");
+    EXPECT_EQ(trip.read(), "1234567890");
+    EXPECT_FALSE(peer.ended());
+  }
+  settle(world.loop);
+  EXPECT_TRUE(world.upstream.peers[0].ended());
+  EXPECT_EQ(world.clusters(), 0);
 }
 
 TEST(StaticUpstream, has_no_host_when_its_name_is_unknown) {

@@ -50,6 +50,19 @@ struct UpstreamTrip {
     return turn_until(loop, [&] { return !runner.running(); });
   }
 
+  // The response's body, to its end.
+  std::string read() {
+    std::string text;
+    runner.start(read_into(text));
+    CHECK(done());
+    return text;
+  }
+  Task<void> read_into(std::string& text) {
+    auto reading = read_all(std::exchange(response.body, {}), arena, 1 << 20, nullptr);
+    text = CO_TRY(co_await reading);
+    co_return Status{};
+  }
+
   Loop& loop;
   std::shared_ptr<const Service> service;
   Asked asked;

@@ -1,7 +1,6 @@
-// One worker's connections to upstreams: the pools of every cluster that it has used.
+// What a worker's connections to upstreams have in common, whichever cluster they belong to.
 //
-// Belongs to the worker's thread. Pools outlive snapshots: a cluster whose configuration did not change keeps its
-// connections. Idle ones close by themselves after the cluster's idle time.
+// Belongs to the worker's thread. The pools are each cluster's own: a Local of it (StaticCluster, DynamicCluster).
 #pragma once
 
 #include <atomic>
@@ -14,29 +13,21 @@ namespace sluice {
 
 struct EgressNow;  // dynamic_upstream.h
 
-// What a worker keeps for one cluster.
-class ClusterState {
- public:
-  virtual ~ClusterState() = default;
-  // The rules of dynamic destinations have changed.
-  virtual void judge_again(const EgressNow&) {}
-  // No request uses it just now.
-  virtual bool unused() const = 0;
-};
+class Upstreams;
 
-// The index under which workers find the state of a cluster: the least number that no other cluster has. Given back
-// when the cluster goes, which is not before every worker's state of it has gone, as each holds the cluster.
-class ClusterId {
+// Has requests under way that rules allowed, which may change.
+class Judged {
  public:
-  ClusterId();
-  ClusterId(const ClusterId&) = delete;
-  ClusterId& operator=(const ClusterId&) = delete;
-  ~ClusterId();
-  size_t value() const { return value_; }
-  static size_t in_use();
+  Judged(const Judged&) = delete;
+  Judged& operator=(const Judged&) = delete;
+  virtual void judge_again(const EgressNow& now) = 0;
+
+ protected:
+  explicit Judged(Upstreams& upstreams);
+  ~Judged();
 
  private:
-  const size_t value_;
+  Upstreams& upstreams_;
 };
 
 // A number that nobody had before nor will have: for telling whether something was made by the same rules.
@@ -63,27 +54,12 @@ class Upstreams {
   Upstreams(const Upstreams&) = delete;
   Upstreams& operator=(const Upstreams&) = delete;
 
-  // The state of the cluster with that id, made by `make(*this)` at the first call.
-  template <class State, class Make>
-  State& get(const ClusterId& id, Make&& make) {
-    if (id.value() >= states_.size()) states_.resize(id.value() + 1);
-    auto& state = states_[id.value()];
-    if (!state) state = make(*this);
-    return static_cast<State&>(*state);
-  }
-  // Ends the state of clusters that no snapshot has any more, once nothing uses them. `alive[id]` tells.
-  void sweep(const std::vector<bool>& alive) {
-    for (size_t i = 0; i < states_.size(); ++i)
-      if (states_[i] && (i >= alive.size() || !alive[i]) && states_[i]->unused()) states_[i].reset();
-  }
-
   // From now on dynamic destinations are judged by these rules; what is under way and is not allowed any more ends.
   void set_egress(std::shared_ptr<const EgressNow> egress) {
     if (egress == egress_) return;
     egress_ = std::move(egress);
     if (!egress_) return;
-    for (auto& state : states_)
-      if (state) state->judge_again(*egress_);
+    for (Judged* one : judged_) one->judge_again(*egress_);
   }
   const EgressNow* egress() const { return egress_.get(); }
 
@@ -93,8 +69,16 @@ class Upstreams {
   Random random{random_seed()};  // for the seeds of what is made of it
 
  private:
+  friend class Judged;
   std::shared_ptr<const EgressNow> egress_;
-  std::vector<std::unique_ptr<ClusterState>> states_;
+  std::vector<Judged*> judged_;
 };
+
+inline Judged::Judged(Upstreams& upstreams) : upstreams_(upstreams) {
+  upstreams_.judged_.push_back(this);
+}
+inline Judged::~Judged() {
+  std::erase(upstreams_.judged_, this);
+}
 
 }  // namespace sluice

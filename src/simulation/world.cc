@@ -187,7 +187,7 @@ void World::open_hosts() {
   open_cluster(*fixed_);
   open_cluster(*dynamic_);
 
-  auto upstream = std::make_shared<StaticCluster>();
+  auto upstream = std::make_shared<StaticCluster>(loops_);
   upstream->cluster = fixed_;
   const uint32_t hosts = 1 + random_.below(3);
   for (uint32_t i = 0; i < hosts; ++i)
@@ -199,7 +199,7 @@ void World::open_hosts() {
   names.hosts["a.test"] = {open(11), open(12)};
   names.hosts["b.test"] = {open(13)};
   names.hosts["denied.test"] = {IpAddress::v4(10, 0, 0, 1)};
-  auto cluster = std::make_shared<DynamicCluster>();
+  auto cluster = std::make_shared<DynamicCluster>(loops_);
   cluster->cluster = dynamic_;
   cluster->resolver = resolvers_.make(std::move(names));
   const std::vector<AddressPolicy> policies{{"lab", {{"lab", RuleAction::allow, {"loopback"}}}}};
@@ -278,12 +278,14 @@ void World::finish() {
   check_cluster(*fixed_);
   check_cluster(*dynamic_);
   check_deliveries();
-  upstreams_.sweep({});
-  expect(upstreams_.budget.open() == 0, "connections are counted that are not there");
   for (size_t i = 0; i + 1 < snapshots_.size(); ++i)
     expect(snapshots_[i].expired(), fmt::format("configuration {} of {} is still there", i, snapshots_.size()));
   if (gateway_->connections() == 0) gateway_.reset();
   expect(snapshots_.back().expired(), "the last configuration outlives its server");
+  ends_.reset();
+  settle_in_memory(loop_);
+  expect(upstreams_.budget.open() == 0, "connections are counted that are not there");
+  expect(fixed_.use_count() == 1 && dynamic_.use_count() == 1, "what a worker keeps of a cluster outlives it");
 }
 
 void World::check_counts() {

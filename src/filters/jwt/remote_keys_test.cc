@@ -76,7 +76,7 @@ struct Gateway final : FilterHarness, References {
     return -1;
   }
 
-  MemoryUpstream id{loop, metrics};
+  MemoryUpstream id{loops, metrics};
   int edits = 0;  // of the Upstream
 };
 
