@@ -398,7 +398,7 @@ class DynamicUpstream final : public Service {
     if (!destination) return reach_first_time(request, to);
     request.info.destination = request.arena.copy(destination->canonical);
     if (destination->literal) return allow(request, *destination, nullptr);
-    if (const AddressSet* known = cluster_->resolver->mine().cached(destination->host))
+    if (const AddressSet* known = cluster_->resolver->here().cached(destination->host))
       return allow(request, *destination, known);
     return resolve_and_reach(request, to, request.arena.copy(destination->host));
   }
@@ -411,13 +411,13 @@ class DynamicUpstream final : public Service {
     if (authority->unresolvable_name) return Reached{.refusal = unresolved(request, NameFailure::invalid_name)};
     request.info.destination = request.arena.copy(canonical_text(*authority, cluster_->default_port));
     if (authority->address) return allow(request, mine(request).add(to, *authority), nullptr);
-    if (const AddressSet* known = cluster_->resolver->mine().cached(authority->host))
+    if (const AddressSet* known = cluster_->resolver->here().cached(authority->host))
       return allow(request, mine(request).add(to, *authority), known);
     return resolve_and_reach(request, to, request.arena.copy(authority->host));
   }
 
   Task<Reached> resolve_and_reach(Request& request, std::string_view to, std::string_view host) const {
-    auto resolving = cluster_->resolver->mine().resolve(host);
+    auto resolving = cluster_->resolver->here().resolve(host);
     const NameState state = CO_TRY(co_await resolving);
     if (!state.addresses || state.addresses->addresses.empty())
       co_return Reached{.refusal = unresolved(request, state.failure)};

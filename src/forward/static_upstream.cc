@@ -110,7 +110,7 @@ class InTurn final : public OtherTargets {
       const ConnectionPool::User user(host.pool);
       EndpointSet::Use use(pools_.set(), *endpoint);
       const uint64_t before = host.generation;
-      auto resolving = pools_.resolver().mine().resolve(host.config.name, dns::Standing::in_use);
+      auto resolving = pools_.resolver().here().resolve(host.config.name, dns::Standing::in_use);
       const NameState state = CO_TRY(co_await resolving);
       if (!pools_.take_addresses(host, state.addresses.get())) {
         passed.push_back(endpoint);

@@ -168,7 +168,7 @@ TEST(StaticUpstream, is_no_stranger_to_the_resolver) {
   names.servers.list = {{world.server.endpoint()}};
   names.names.hosts_max = 1;
   world.cluster->resolver = world.pool.make(std::move(names));
-  auto stranger = world.cluster->resolver->mine().resolve("x.test");  // silent, in the only place for strangers
+  auto stranger = world.cluster->resolver->here().resolve("x.test");  // silent, in the only place for strangers
   Runner waits{nullptr, [](void*, Result<void>) {}};
   waits.start([](Task<NameState> task) -> Task<void> {
     CO_TRY(co_await task);

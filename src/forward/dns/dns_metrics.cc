@@ -56,7 +56,7 @@ DnsMetrics::DnsMetrics(Metrics& metrics) : waiting(metrics.metric(kWaiting)) {
   for (const Counted& one : kCounted) all_.push_back({metrics.metric(one.family), one.read});
 }
 
-void DnsMetrics::set(const ResolverStats& stats) {
+void DnsMetrics::set(const ResolverStats& stats) const {
   for (const One& one : all_) one.metric->set(static_cast<int64_t>(one.read(stats)));
 }
 

@@ -15,7 +15,7 @@ class DnsMetrics {
   explicit DnsMetrics(Metrics& metrics);
 
   // What this thread has counted so far, all its resolvers together.
-  void set(const ResolverStats& stats);
+  void set(const ResolverStats& stats) const;
 
   Gauge* const waiting;  // requests; changed by each that comes or goes
 

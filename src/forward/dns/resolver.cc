@@ -213,7 +213,7 @@ Task<NameState> Resolver::wait_for(std::string name, dns::Standing standing) {
   const bool may_wait = may_ask || (!in_use && !stranger_asked && pending.take(&PendingCounts::in_use));
   if (!may_wait) {
     ++counts_.pending_overflow;
-    pool_.publish_stats();
+    publish_stats();
     co_return NameState{.failure = NameFailure::too_many_pending};
   }
   for (;;) {
@@ -222,7 +222,7 @@ Task<NameState> Resolver::wait_for(std::string name, dns::Standing standing) {
     if (!known.asked) recalling ? recall_from_owner(known) : ask_owner(known, standing);
     NameState state = known.state;
     if (known.asked) {
-      const Counted counted(pool_.metrics_);
+      const Counted counted(commons_->metrics);
       Waiting waiting(loop_, known);  // NOLINT(misc-const-correctness): awaiting it changes it
       state = CO_TRY(co_await waiting);
     }
@@ -289,14 +289,14 @@ void Resolver::learn(std::string_view name, const NameState& state) {
 
 void Resolver::report_use(Known& known) {
   known.report_at = later(loop_.now(), config_->names.host_ttl / 2);
-  tell(pool_.owner_of(known.name),
+  tell(commons_->owner_of(known.name),
        [name = std::string(known.name), worker = worker_](Resolver& theirs) { theirs.used_by(worker, name); });
 }
 
 void Resolver::ask_owner(Known& known, dns::Standing standing) {
   known.asked = true;
   // Where too many are out already, this worker looks it up for itself.
-  const uint16_t owner = asked_ < kAskedMax ? pool_.owner_of(known.name) : worker_;
+  const uint16_t owner = asked_ < kAskedMax ? commons_->owner_of(known.name) : worker_;
   ask(owner, known, [name = std::string(known.name), worker = worker_, standing](Resolver& theirs) {
     theirs.look_up_for(worker, name, standing);
   });
@@ -305,7 +305,7 @@ void Resolver::ask_owner(Known& known, dns::Standing standing) {
 // The strangers' budget is used up, but to its owner the name may be none.
 void Resolver::recall_from_owner(Known& known) {
   known.asked = known.recalled = true;
-  ask(pool_.owner_of(known.name), known,
+  ask(commons_->owner_of(known.name), known,
       [name = std::string(known.name), worker = worker_](Resolver& theirs) { theirs.recall_for(worker, name); });
 }
 
@@ -359,7 +359,7 @@ void Resolver::perform_commands() {
   for (auto commands = table_.take_commands(); !commands.empty(); commands = table_.take_commands())
     for (dns::Command& command : commands) perform(std::move(command));
   performing_ = false;
-  pool_.publish_stats();
+  publish_stats();
   table_timer_.timer.arm(loop_, table_.next_turn(), table_timer_);
 }
 
@@ -378,7 +378,7 @@ void Resolver::tell(uint16_t worker, std::move_only_function<void(Resolver&)> jo
   if (worker == worker_) return job(*this);
   auto view = view_.lock();
   if (!view) return;  // nobody is left to tell
-  pool_.loops_.post(worker, [view = std::move(view), job = std::move(job)]() mutable { job(view->mine()); });
+  commons_->here.loops().post(worker, [view = std::move(view), job = std::move(job)]() mutable { job(view->here()); });
 }
 
 // ---- queries ----
@@ -387,9 +387,8 @@ struct Resolver::Asking {
   Asking(Resolver& r, dns::QueryId i) : resolver(r), id(i) {}
 
   Task<void> run(dns::SendQuery query) {
-    auto asking =
-        ask_servers(resolver.loop_, resolver.config_->servers, *resolver.pool_.workers_[resolver.worker_].sockets,
-                    std::move(query.name), query.type, query.standing);
+    auto asking = ask_servers(resolver.loop_, resolver.config_->servers, resolver.here_.sockets, std::move(query.name),
+                              query.type, query.standing);
     answer = co_await asking;
     co_return Status{};
   }
@@ -443,25 +442,33 @@ void Resolver::count_answer(const Result<dns::Answer>& result) {
 
 // ---- lives ----
 
-Resolver::Resolver(ResolverPool& pool, const std::shared_ptr<ResolverView>& view, uint16_t worker, Loop& loop)
-    : pool_(pool),
+Resolver::Resolver(const std::shared_ptr<ResolverView>& view, Loop& loop)
+    : commons_(view->commons_),
+      here_(commons_->here.here()),
       view_(view),
       config_(view->config_),
       pending_(view->pending_),
-      worker_(worker),
+      worker_(static_cast<uint16_t>(worker_index)),
       loop_(loop),
       table_([&] {
         // Every owner has its share of the names; a little more, as hashes are not even.
         dns::NameSettings settings = config_->names;
-        const size_t workers = pool.loops_.workers();
+        const size_t workers = commons_->here.loops().workers();
         settings.hosts_max = std::max<size_t>(1, (settings.hosts_max + workers - 1) / workers);
         return settings;
-      }()) {}
+      }()) {
+  here_.resolvers.push_back(this);
+}
 
 Resolver::~Resolver() {
   ending_ = true;
   while (!queries_.empty()) queries_.begin()->second->runner.cancel();
   for (const auto& [name, known] : known_) CHECK(!known.waiting);  // whoever waits holds the view
+  ResolverStats last = stats();
+  last.names.host_removed += std::exchange(last.hosts, 0);
+  here_.ended.add(last);
+  std::erase(here_.resolvers, this);
+  publish_stats();
 }
 
 ResolverStats Resolver::stats() const {
@@ -472,73 +479,60 @@ ResolverStats Resolver::stats() const {
   return out;
 }
 
-ResolverView::ResolverView(ResolverPool& pool, uint64_t id, std::shared_ptr<const ResolverConfig> config)
-    : pool_(pool),
-      id_(id),
+void Resolver::publish_stats() {
+  if (commons_->metrics) commons_->metrics->set(here_.stats());
+}
+
+ResolverView::ResolverView(std::shared_ptr<const ResolverCommons> commons, std::shared_ptr<const ResolverConfig> config)
+    : commons_(std::move(commons)),
       config_(std::move(config)),
       pending_(std::make_shared<Resolver::PendingCounts>()),
-      resolvers_(pool.loops_.workers()) {}
-
-ResolverView::~ResolverView() {
-  for (unsigned i = 0; i < resolvers_.size(); ++i)
-    pool_.loops_.post(i, [pool = &pool_, worker = static_cast<uint16_t>(i), id = id_] { pool->end(worker, id); });
-}
+      resolvers_(commons_->here.loops(),
+                 [this](Loop& loop) { return std::unique_ptr<Resolver>(new Resolver(shared_from_this(), loop)); }) {}
 
 void ResolverView::check(std::string name, Checked done) {
-  const uint16_t owner = pool_.owner_of(name);
-  pool_.loops_.post(owner, [view = shared_from_this(), name = std::move(name), done = std::move(done)]() mutable {
-    view->mine().check(std::move(name), std::move(done));
-  });
+  const uint16_t owner = commons_->owner_of(name);
+  commons_->here.loops().post(owner,
+                              [view = shared_from_this(), name = std::move(name), done = std::move(done)]() mutable {
+                                view->here().check(std::move(name), std::move(done));
+                              });
 }
 
-Resolver& ResolverView::create_mine() {
-  const auto worker = static_cast<uint16_t>(worker_index);
-  CHECK(worker < pool_.loops_.workers());
-  std::unique_ptr<Resolver> resolver(new Resolver(pool_, shared_from_this(), worker, pool_.loops_.loop(worker)));
-  return *(pool_.workers_[worker].resolvers[id_] = std::move(resolver));
+// --- what all have in common --------------------------------------------------------------------------------------
+
+ResolverCommons::ResolverCommons(const WorkerLoops& loops, size_t descriptors, Metrics* registry)
+    : here(loops,
+           [descriptors](Loop& loop) {
+             return std::unique_ptr<Here>(
+                 new Here{.sockets = DnsSockets(loop, descriptors), .resolvers = {}, .ended = {}});
+           }),
+      metrics(registry ? std::optional<DnsMetrics>(*registry) : std::nullopt) {}
+
+ResolverStats ResolverCommons::Here::stats() const {
+  ResolverStats out = ended;
+  for (const Resolver* resolver : resolvers) out.add(resolver->stats());
+  out.sockets = sockets.stats();
+  return out;
 }
 
 ResolverPool::ResolverPool(const WorkerLoops& loops, size_t descriptors, Metrics* metrics)
-    : workers_(loops.workers()), loops_(loops) {
-  for (unsigned i = 0; i < loops_.workers(); ++i)
-    workers_[i].sockets = std::make_unique<DnsSockets>(loops_.loop(i), descriptors);
-  if (metrics) metrics_.emplace(*metrics);
-}
-
-ResolverPool::~ResolverPool() = default;
+    : commons_(std::make_shared<const ResolverCommons>(loops, descriptors, metrics)) {}
 
 std::shared_ptr<ResolverView> ResolverPool::make(ResolverConfig config) {
   return std::shared_ptr<ResolverView>(
-      new ResolverView(*this, ++view_last_, std::make_shared<const ResolverConfig>(std::move(config))));
-}
-
-void ResolverPool::end(uint16_t worker, uint64_t view) {
-  auto& resolvers = workers_[worker].resolvers;
-  const auto found = resolvers.find(view);
-  if (found == resolvers.end()) return;
-  ResolverStats stats = found->second->stats();
-  stats.names.host_removed += std::exchange(stats.hosts, 0);
-  stats.questions_active = 0;
-  workers_[worker].ended.add(stats);
-  resolvers.erase(found);
-  publish_stats();
-}
-
-void ResolverPool::publish_stats() {
-  if (metrics_) metrics_->set(stats_of_this_worker());
+      new ResolverView(commons_, std::make_shared<const ResolverConfig>(std::move(config))));
 }
 
 ResolverStats ResolverPool::stats_of_this_worker() const {
-  const Worker& worker = workers_[worker_index];
-  ResolverStats out = worker.ended;
-  for (const auto& [id, resolver] : worker.resolvers) out.add(resolver->stats());
-  out.sockets = worker.sockets->stats();
-  return out;
+  const auto* here = commons_->here.here_if_made();
+  return here ? here->stats() : ResolverStats();
 }
 
 std::vector<dns::NameTable::Row> ResolverPool::rows_of_this_worker() const {
   std::vector<dns::NameTable::Row> out;
-  for (const auto& [id, resolver] : workers_[worker_index].resolvers)
+  const auto* here = commons_->here.here_if_made();
+  if (!here) return out;
+  for (const Resolver* resolver : here->resolvers)
     for (auto& row : resolver->table().rows()) out.push_back(std::move(row));
   return out;
 }

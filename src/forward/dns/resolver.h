@@ -6,7 +6,8 @@
 //                                      and sends what it learnt to every worker that asked or used the name since
 //
 // A ResolverView is one set of servers and rules, shared by all routes whose DNS configuration is equal; it outlives
-// snapshots. A ResolverPool knows the workers' loops and owns each worker's Resolvers, which only that worker touches.
+// snapshots, and has a Resolver on each worker that asked. A ResolverPool makes views, and knows what their Resolvers
+// on a worker have in common.
 #pragma once
 
 #include <atomic>
@@ -59,8 +60,30 @@ struct ResolverStats {
   void add(const ResolverStats& other);
 };
 
+class Resolver;
 class ResolverPool;
 class ResolverView;
+
+// What the Resolvers of all views have in common.
+struct ResolverCommons {
+  // On one worker.
+  struct Here {
+    DnsSockets sockets;
+    std::vector<const Resolver*> resolvers;
+    ResolverStats ended;  // of those that are gone
+
+    ResolverStats stats() const;
+  };
+
+  ResolverCommons(const WorkerLoops& loops, size_t descriptors, Metrics* metrics);
+  // The worker that asks for a name.
+  uint16_t owner_of(std::string_view name) const {
+    return static_cast<uint16_t>(std::hash<std::string_view>{}(name) / 7 % here.loops().workers());
+  }
+
+  const Local<Here> here;
+  const std::optional<DnsMetrics> metrics;
+};
 
 // What one worker knows and waits for. Belongs to that worker's thread.
 class Resolver {
@@ -95,7 +118,6 @@ class Resolver {
 
  private:
   friend class ResolverView;
-  friend class ResolverPool;
   class Waiting;
 
   struct Known {
@@ -126,7 +148,7 @@ class Resolver {
     Timer timer;
   };
 
-  Resolver(ResolverPool& pool, const std::shared_ptr<ResolverView>& view, uint16_t worker, Loop& loop);
+  Resolver(const std::shared_ptr<ResolverView>& view, Loop& loop);
 
   Task<NameState> wait_for(std::string name, dns::Standing standing);
   const NameState& take_from_hosts(std::string_view name, const std::vector<IpAddress>& addresses);
@@ -154,8 +176,11 @@ class Resolver {
 
   // Runs `job` on that worker's Resolver of the same view; at once when it is this one.
   void tell(uint16_t worker, std::move_only_function<void(Resolver&)> job);
+  // The worker's stats into the metrics: after whatever changed them.
+  void publish_stats();
 
-  ResolverPool& pool_;
+  const std::shared_ptr<const ResolverCommons> commons_;
+  ResolverCommons::Here& here_;
   std::weak_ptr<ResolverView> view_;
   std::shared_ptr<const ResolverConfig> config_;
   std::shared_ptr<PendingCounts> pending_;
@@ -180,15 +205,11 @@ class Resolver {
 
 class ResolverView : public std::enable_shared_from_this<ResolverView> {
  public:
-  ~ResolverView();
   ResolverView(const ResolverView&) = delete;
   ResolverView& operator=(const ResolverView&) = delete;
 
-  // This worker's part, by worker_index. Workers only.
-  Resolver& mine() {
-    Resolver*& resolver = resolvers_[worker_index];
-    return resolver ? *resolver : *(resolver = &create_mine());
-  }
+  // This worker's part. Workers only.
+  Resolver& here() const { return resolvers_.here(); }
   const ResolverConfig& config() const { return *config_; }
 
   // For names that the operator wrote down: `done` is told what the name's owner knows, on that worker's thread, as
@@ -199,33 +220,24 @@ class ResolverView : public std::enable_shared_from_this<ResolverView> {
  private:
   friend class ResolverPool;
   friend class Resolver;
-  ResolverView(ResolverPool& pool, uint64_t id, std::shared_ptr<const ResolverConfig> config);
-  Resolver& create_mine();
+  ResolverView(std::shared_ptr<const ResolverCommons> commons, std::shared_ptr<const ResolverConfig> config);
 
-  ResolverPool& pool_;
-  uint64_t id_;
-  std::shared_ptr<const ResolverConfig> config_;
-  std::shared_ptr<Resolver::PendingCounts> pending_;
-  std::vector<Resolver*> resolvers_;  // each entry is its worker's
+  const std::shared_ptr<const ResolverCommons> commons_;
+  const std::shared_ptr<const ResolverConfig> config_;
+  const std::shared_ptr<Resolver::PendingCounts> pending_;
+  const Local<Resolver> resolvers_;
 };
 
-// Made before the workers start; destroyed after they and all views have ended, and before their loops are.
 class ResolverPool {
  public:
-  // The worker that asks for a name.
-  uint16_t owner_of(std::string_view name) const {
-    return static_cast<uint16_t>(std::hash<std::string_view>{}(name) / 7 % loops_.workers());
-  }
-
   // `descriptors`: those of a worker for asking servers.
   explicit ResolverPool(const WorkerLoops& loops, size_t descriptors = 64, Metrics* metrics = nullptr);
-  ~ResolverPool();
   ResolverPool(const ResolverPool&) = delete;
   ResolverPool& operator=(const ResolverPool&) = delete;
 
-  const WorkerLoops& loops() const { return loops_; }
+  const WorkerLoops& loops() const { return commons_->here.loops(); }
 
-  // A view that ends, on every worker, some time after its last reference. Any thread.
+  // Views may outlive the pool. Any thread.
   std::shared_ptr<ResolverView> make(ResolverConfig config);
 
   // What all resolvers of this worker have counted so far, also those that are gone. On its thread.
@@ -234,21 +246,7 @@ class ResolverPool {
   std::vector<dns::NameTable::Row> rows_of_this_worker() const;
 
  private:
-  friend class ResolverView;
-  friend class Resolver;
-  struct Worker {
-    std::unique_ptr<DnsSockets> sockets;
-    std::unordered_map<uint64_t, std::unique_ptr<Resolver>> resolvers;  // by view
-    ResolverStats ended;
-  };
-  void end(uint16_t worker, uint64_t view);
-  // This worker's stats into the metrics: after whatever changed them.
-  void publish_stats();
-
-  std::vector<Worker> workers_;
-  const WorkerLoops loops_;
-  std::atomic<uint64_t> view_last_{0};
-  std::optional<DnsMetrics> metrics_;
+  const std::shared_ptr<const ResolverCommons> commons_;
 };
 
 }  // namespace sluice

@@ -19,10 +19,10 @@ void cached_name(benchmark::State& state) {
   }
   config.names.hosts_max = names.size();
   const auto view = pool.make(std::move(config));
-  for (const std::string& name : names) (void)view->mine().resolve(name).take();
+  for (const std::string& name : names) (void)view->here().resolve(name).take();
   size_t at = 0;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(view->mine().cached(names[at]));
+    benchmark::DoNotOptimize(view->here().cached(names[at]));
     at = at + 1 == names.size() ? 0 : at + 1;
   }
 }

@@ -17,7 +17,7 @@ using dns::Rcode;
 struct Request {
   Request(ResolverView& view, std::string name) { runner.start(run(view, std::move(name))); }
   Task<void> run(ResolverView& view, std::string name) {
-    auto resolving = view.mine().resolve(name);
+    auto resolving = view.here().resolve(name);
     state = co_await resolving;
     co_return Status{};
   }
@@ -91,7 +91,7 @@ class ResolverTest : public testing::Test {
   }
   std::string cached(std::string_view name, unsigned worker = 0) {
     as_worker(worker);
-    const AddressSet* set = view->mine().cached(name);
+    const AddressSet* set = view->here().cached(name);
     as_worker(0);
     return set ? set->addresses.front().to_string() : "none";
   }
@@ -207,7 +207,7 @@ TEST_F(ResolverTest, keeps_the_addresses_of_a_name_from_the_hosts_file_while_it_
   ResolverConfig config;
   config.hosts["a.test"] = {*IpAddress::parse("127.0.0.1")};
   open(1, config);
-  const auto generation = [&] { return view->mine().cached("a.test")->generation; };
+  const auto generation = [&] { return view->here().cached("a.test")->generation; };
   EXPECT_EQ(ask("a.test"), "127.0.0.1");
   const uint64_t before = generation();
   std::vector<uint64_t> checked;
@@ -246,7 +246,7 @@ TEST_F(ResolverTest, lets_a_request_go_away_that_was_told_but_has_not_resumed) {
   // the answer arrives in the loop's own turn, so cancel from the first request that resumes
   struct Canceller {
     Task<void> run(ResolverView& v, Request& victim) {
-      auto resolving = v.mine().resolve("a.test");
+      auto resolving = v.here().resolve("a.test");
       CO_TRY(co_await resolving);
       victim.runner.cancel();
       co_return Status{};
@@ -301,7 +301,7 @@ TEST_F(ResolverTest, keeps_what_it_knows_when_thousands_of_names_fail) {
   server->handler = [](const DnsQuestion& q) { return std::vector{q.failure(Rcode::name_does_not_exist)}; };
   for (int i = 0; i < 200; ++i) ask(fmt::format("x{}.test", i));
   EXPECT_EQ(cached("hot.test"), "10.0.0.1");
-  EXPECT_LE(view->mine().table().size(), 16u);
+  EXPECT_LE(view->here().table().size(), 16u);
 }
 
 TEST_F(ResolverTest, overflows_only_when_all_names_have_waiters) {
@@ -328,7 +328,7 @@ TEST_F(ResolverTest, keeps_names_in_use_when_many_others_come_once) {
     ASSERT_EQ(cached("hot.test"), "10.0.0.1");
   }
   EXPECT_EQ(server->count("hot.test A"), 1u);
-  EXPECT_LE(view->mine().table().size(), 64u);
+  EXPECT_LE(view->here().table().size(), 64u);
 }
 
 TEST_F(ResolverTest, asks_once_for_all_workers) {
@@ -353,13 +353,13 @@ TEST_F(ResolverTest, refreshes_for_the_workers_that_used_the_name) {
   EXPECT_EQ(ask(name, 0), "10.0.0.1");
   EXPECT_EQ(of_one.text(), "10.0.0.1");
   EXPECT_EQ(server->seen.size(), 1u);
-  const uint64_t before = view->mine().cached(name)->generation;  // worker 0 says that it used it
+  const uint64_t before = view->here().cached(name)->generation;  // worker 0 says that it used it
   flow();
   server->handler = [](const DnsQuestion& q) { return std::vector{q.addresses({"10.0.0.2"}, 100)}; };
   pass(86s);
   EXPECT_EQ(server->seen.size(), 2u);
   EXPECT_EQ(cached(name, 0), "10.0.0.2");
-  EXPECT_GT(view->mine().cached(name)->generation, before);
+  EXPECT_GT(view->here().cached(name)->generation, before);
   EXPECT_EQ(cached(name, 1), "10.0.0.1");  // did not use it, was not told; good until its TTL ends
   pass(15s);
   EXPECT_EQ(cached(name, 1), "none");
