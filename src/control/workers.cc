@@ -7,7 +7,6 @@
 
 #include "base/thread_name.h"
 #include "net/listen.h"
-#include "net/splice.h"
 
 namespace sluice {
 
@@ -129,8 +128,7 @@ Workers::Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const De
   std::vector<Loop*> loops;
   for (auto& worker : workers_) loops.push_back(&worker->loop);
   loops_.emplace(loops, control);
-  for (auto& worker : workers_)
-    worker->loop.post([pipes = descriptors.pipes_of_worker(count)] { set_pipes_max(pipes); });
+  for (auto& worker : workers_) worker->loop.pipes.set_max(descriptors.pipes_of_worker(count));
 }
 
 Workers::~Workers() = default;

@@ -13,7 +13,9 @@
 #include <mutex>
 #include <vector>
 
+#include "base/random.h"
 #include "base/time.h"
+#include "io/pipes.h"
 #include "io/task.h"
 
 namespace sluice {
@@ -111,6 +113,10 @@ class Loop {
   // Whether `watch` may have become readable without having been told: its event stands further back in this turn's
   // batch, or may not have found room in it. Costs no system call.
   bool may_have_news(const Watch& watch) const;
+
+  // For choices that this thread makes. Tests may give it a seed.
+  Random random{random_seed()};
+  PipeStock pipes;
 
   // From now on time moves only by advance(). For tests.
   void use_manual_clock(SteadyTime now, WallTime wall);

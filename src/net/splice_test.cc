@@ -11,14 +11,16 @@ namespace {
 
 // Bytes on their way from one raw end to the other, through two streams.
 struct World {
-  World() { std::signal(SIGPIPE, SIG_IGN); }
+  World() : World(own_loop) {}
+  explicit World(Loop& l) : loop(l) { std::signal(SIGPIPE, SIG_IGN); }
   bool begin(uint64_t count) {
     auto task = splice(*from.stream, *to.stream, count, 10s, moved);
     if (!task) return false;
     runner.start(*std::move(task));
     return true;
   }
-  Loop loop;
+  Loop own_loop;
+  Loop& loop;
   StreamAndPeer from{loop, Side::upstream};
   StreamAndPeer to{loop, Side::downstream};
   uint64_t moved = 0;
@@ -95,11 +97,12 @@ TEST(Splice, ends_when_a_stream_is_aborted_or_the_task_cancelled) {
 }
 
 TEST(Splice, is_for_sockets_and_as_many_at_once_as_there_may_be_pipes) {
-  World first, second, third;
+  World first;
+  World second(first.loop), third(first.loop);
   StreamPair memory = memory_streams(first.loop);
   uint64_t moved = 0;
   EXPECT_FALSE(splice(*memory.downstream, *first.to.stream, 10, 1s, moved));
-  set_pipes_max(2);
+  first.loop.pipes.set_max(2);
   ASSERT_TRUE(first.begin(4));
   ASSERT_TRUE(second.begin(4));
   EXPECT_FALSE(third.begin(4)) << "they have to be read";

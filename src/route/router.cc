@@ -2,17 +2,11 @@
 
 #include <map>
 
-#include "base/random.h"
+#include "io/loop.h"
 #include "pipeline/rerouting.h"
 
 namespace sluice {
 namespace {
-
-// Which of several destinations serves a request.
-uint64_t random_number() {
-  thread_local Random random{random_seed()};
-  return random.next();
-}
 
 Task<Response> finished(Request& request, Task<Response> rest) {
   Response response = CO_TRY(co_await rest);
@@ -47,7 +41,7 @@ const Chain* Router::choose(Request& request) const {
     count(found.too_costly ? counters_.too_costly : counters_.not_found);
     return found.too_costly ? &too_costly_chain() : &no_route_chain();
   }
-  const RouteEntry& route = found.route->pick(random_number());
+  const RouteEntry& route = found.route->pick(request.loop.random.next());
   if (request.route.chain == &route.chain) return nullptr;
   request.route = {&route.chain, &route};
   request.info.route_name = route.generated_name;

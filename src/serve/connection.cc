@@ -76,6 +76,9 @@ Loop& Connection::loop() const {
   return server_.loop;
 }
 
+std::string_view Connection::date() {
+  return server_.date();
+}
 Upstreams* Connection::upstreams() const {
   return server_.upstreams;
 }

@@ -36,6 +36,7 @@ class Connection final : public ExchangeHost, private Waiter {
   const SocketAddress& peer() const override { return peer_; }
   const SocketAddress& local_address() const override { return seat_.listener().address(); }
   uint64_t connection_id() const override { return id_; }
+  std::string_view date() override;
   bool draining() const override;
   void client_gone() override { runner_.cancel(); }
 

@@ -14,17 +14,6 @@ namespace {
 
 constexpr unsigned kPiecesATurn = 32;  // of a body, in one turn of the loop without having waited
 
-// `Date` changes once a second; each worker writes its own.
-std::string_view date_now(WallTime wall) {
-  thread_local int64_t second = -1;
-  thread_local std::string text;
-  if (const int64_t now = unix_seconds(wall); now != second) {
-    second = now;
-    text = format_http_date(wall);
-  }
-  return text;
-}
-
 // What a client may ask for that this program cannot do yet; its owner should learn of it without an access log.
 void tell_unsupported(const Request& request, std::string_view what) {
   static log::Site site{LogLevel::warn, "listener", "a request is refused"};
@@ -172,7 +161,7 @@ void Exchange::finish_head(Response& response) {
   const ListenerConfig& config = *config_;
   Headers& headers = *response.headers;
   if (!config.server_name.empty()) headers.set(Known::server, config.server_name);
-  if (!headers.has(Known::date)) headers.add(Known::date, arena_.copy(date_now(request_.loop.wall())));
+  if (!headers.has(Known::date)) headers.add(Known::date, arena_.copy(host_.date()));
   if (!config.via.empty() && !response.local) {
     const auto via = headers.joined("via");
     headers.set(Known::via,

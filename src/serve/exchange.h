@@ -21,6 +21,8 @@ class ExchangeHost {
   virtual const SocketAddress& peer() const = 0;
   virtual const SocketAddress& local_address() const = 0;
   virtual uint64_t connection_id() const = 0;
+  // `Date` of a response that is sent now; until the next turn.
+  virtual std::string_view date() = 0;
   // No further request is wanted.
   virtual bool draining() const = 0;
   // Nobody waits for the answer: cancels what runs the exchange.

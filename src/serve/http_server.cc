@@ -25,6 +25,14 @@ void HttpServer::abort() {
   }
 }
 
+std::string_view HttpServer::date() {
+  if (const int64_t now = unix_seconds(loop.wall()); now != date_second_) {
+    date_second_ = now;
+    date_ = format_http_date(loop.wall());
+  }
+  return date_;
+}
+
 HttpServer::ArenaLease::ArenaLease(HttpServer& server) : server_(server) {
   if (server.arenas_.empty()) {
     arena_ = std::make_unique<Arena>();

@@ -26,6 +26,8 @@ class HttpServer final : public StreamHandler {
   // Idle connections end, busy ones after their response, those that are still to come as well.
   void drain();
   void abort();
+  // The text of now. It changes once a second.
+  std::string_view date();
 
   Loop& loop;
   Upstreams* const upstreams;
@@ -54,6 +56,8 @@ class HttpServer final : public StreamHandler {
   std::vector<std::unique_ptr<Arena>> arenas_;
   Connection* first_ = nullptr;
   uint64_t last_id_ = 0;
+  int64_t date_second_ = -1;
+  std::string date_;
   bool draining_ = false;
 };
 

@@ -7,13 +7,13 @@
 #include "base/strings.h"
 #include "http/path.h"
 #include "http/target.h"
+#include "io/loop.h"
 
 namespace sluice {
 namespace {
 
 // A version 4 UUID. Not a secret: its randomness only has to avoid clashes.
-std::string_view make_request_id(Arena& arena) {
-  thread_local Random random{random_seed()};
+std::string_view make_request_id(Arena& arena, Random& random) {
   static constexpr char kHex[] = "0123456789abcdef";
   std::array<uint64_t, 2> bits{random.next(), random.next()};
   bits[0] = (bits[0] & ~uint64_t{0xF000}) | 0x4000;
@@ -78,7 +78,7 @@ void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer,
   if (edge || !request.headers.has(Known::x_forwarded_proto)) request.headers.set(Known::x_forwarded_proto, "http");
   if (config.generate_request_id) {
     const bool keep = request.headers.has(Known::x_request_id) && (!edge || config.preserve_external_request_id);
-    if (!keep) request.headers.set(Known::x_request_id, make_request_id(request.arena));
+    if (!keep) request.headers.set(Known::x_request_id, make_request_id(request.arena, request.loop.random));
   }
   request.info.request_id = request.headers.get(Known::x_request_id).value_or("");
   if (!config.via.empty()) {

@@ -139,6 +139,7 @@ class World {
 
 World::World(uint64_t seed) : random_(seed) {
   loop_.use_manual_clock(SteadyTime(1'000'000s), WallTime(0s));
+  loop_.random = Random(seed);
   ledger_.begin = loop_.now();
   open_hosts();
   gateway_.emplace(loop_, &upstreams_);
