@@ -49,7 +49,7 @@ class Workers::Worker final : private Waiter {
     }
     for (auto& [key, serving] : listeners_) leave(std::move(serving));
     listeners_ = std::move(now);
-    upstreams.set_egress(snapshot->egress);
+    upstreams.set_egress({snapshot, snapshot->egress.get()});  // with the snapshot, so that both go at home
   }
 
   void drain(Nanos timeout, std::function<void()> done) {

@@ -56,9 +56,9 @@ class Upstreams {
 
   // From now on dynamic destinations are judged by these rules; what is under way and is not allowed any more ends.
   void set_egress(std::shared_ptr<const EgressNow> egress) {
-    if (egress == egress_) return;
-    egress_ = std::move(egress);
-    if (!egress_) return;
+    const bool same = egress == egress_;
+    egress_ = std::move(egress);  // also the same: it may be another snapshot that keeps it
+    if (same || !egress_) return;
     for (Judged* one : judged_) one->judge_again(*egress_);
   }
   const EgressNow* egress() const { return egress_.get(); }
