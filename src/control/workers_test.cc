@@ -311,9 +311,13 @@ class Dying final : public Service {
 TEST_F(WorkersTest, takes_snapshots_apart_on_the_control_thread_whoever_held_them_last) {
   Loop& home = home_;
   workers_.tell_of_failures(home, [] {});
-  std::thread::id where;
+  std::thread::id where, where_rules;
   {
     auto snapshot = std::make_shared<Snapshot>();
+    snapshot->egress = std::shared_ptr<const EgressNow>(new EgressNow, [&](const EgressNow* rules) {
+      where_rules = std::this_thread::get_id();
+      delete rules;
+    });
     auto listener = std::make_unique<SnapshotListener>();
     listener->gateway = "g";
     listener->address = *SocketAddress::parse("127.0.0.1", 0);
@@ -326,6 +330,7 @@ TEST_F(WorkersTest, takes_snapshots_apart_on_the_control_thread_whoever_held_the
   publish({});
   while (where == std::thread::id()) home.turn(1s);
   EXPECT_EQ(where, std::this_thread::get_id());
+  EXPECT_EQ(where_rules, std::this_thread::get_id());
 }
 
 TEST_F(WorkersTest, ends_draining_once_no_connection_is_left) {

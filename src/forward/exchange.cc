@@ -38,7 +38,7 @@ class Reachable {
 };
 
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
-class Forwarding final : private ConnectionPool::UnderWay, private ClientStream::Owner {
+class Forwarding final : private ConnectionPool::UnderWay, private ClientStream::Owner, private Request::Forwarder {
  public:
   Forwarding(Request& request, ForwardTarget target, OtherTargets* others)
       : UnderWay(target.pool, target.place),
@@ -75,6 +75,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   };
 
   std::span<const SocketAddress> addresses() const override;
+  void own_bytes() override { place_ = request_.arena.copy(place_); }
   bool end(const Denial& why) override;
   bool is_over() const;
   void break_off(const Error& why);
@@ -678,6 +679,7 @@ Response Forwarding::answered(const ClientResponse& answer) {
   cluster_.metrics.responses[answer.status / 100U - 1]->add();
 
   answered_ = true;
+  request_.forwarder = this;
   end_retrying();       // or a tunnel would keep others from being tried again for days
   try_timer_.disarm();  // a response that has begun has the route's timeout alone, as Envoy has it
   Response response;
@@ -691,7 +693,6 @@ Response Forwarding::answered(const ClientResponse& answer) {
                         request_.arena.copy({digits, static_cast<size_t>(end - digits)}));
   if (answer.tunnel) {
     timeout_timer_.disarm();
-    place_ = request_.arena.copy(place_);  // a tunnel lets the snapshot go
     tunnel_.emplace(*answer.tunnel, answer.early_bytes);
     response.tunnel = &*tunnel_;
   }

@@ -20,7 +20,8 @@ struct Chunk {
   bool last = false;      // nothing follows but trailers; a last chunk may be empty
 };
 
-// Where a body's bytes come from. Lives in the exchange's arena and ends with the exchange.
+// Where a body's bytes come from. Lives in the exchange's arena and ends with the exchange. Holds what it needs of the
+// configuration: while a response's body comes, the snapshot may go.
 class BodyReader {
  public:
   virtual ~BodyReader() = default;

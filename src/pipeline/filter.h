@@ -9,7 +9,8 @@
 //   Task<Response> handle(Request& request, Next next) const {
 //     auto rest = next(request);
 //     Response response = CO_TRY(co_await rest);
-//     response.body = ...;                                           // a body is changed by wrapping its reader
+//     response.body = ...;                                           // a body is changed by wrapping its reader,
+//                                                                    // which may outlive the filter: see http/body.h
 //     co_return response;
 //   }
 //

@@ -30,8 +30,9 @@ void Request::own_bytes() {
   for (std::string_view* text : {&method, &path, &authority, &scheme}) *text = arena.copy(*text);
   headers.own_bytes();
   info.own_bytes(arena);
-  kept_from_trailers.clear();
-  kept_from_response_trailers.clear();
+  for (auto* names : {&kept_from_trailers, &kept_from_response_trailers})
+    for (std::string_view& name : *names) name = arena.copy(name);
+  if (forwarder) forwarder->own_bytes();
   route = {};
   rerouter = nullptr;
   rerouting = nullptr;

@@ -107,7 +107,18 @@ struct Request {
   // (pipeline/rerouting.h). Where no route fits now, it is answered 404. Not to be called once next() was.
   void choose_route_again();
 
-  // Lets go of the snapshot: copies what points into it, and forgets the route.
+  // Whoever sends it on, and is answered: copies what it has of the snapshot, with own_bytes().
+  class Forwarder {
+   public:
+    virtual void own_bytes() = 0;
+
+   protected:
+    ~Forwarder() = default;
+  };
+  Forwarder* forwarder = nullptr;
+
+  // Lets go of the snapshot: copies what points into it, and forgets the route. The request has been sent, and the
+  // answer's head too.
   void own_bytes();
 
   // A header by its name, or one of ":method", ":path", ":authority", ":scheme", or "host". First value.

@@ -932,6 +932,98 @@ TEST(Connection, lets_its_configuration_go_once_it_is_a_tunnel) {
             std::vector<std::string>{"101 - details of the configuration, long enough to lie on the heap"});
 }
 
+// A piece each time the test gives one.
+class LateBody final : public BodyReader {
+ public:
+  explicit LateBody(Loop& loop) : loop_(loop) {}
+  void give(std::string piece, bool last) {
+    piece_ = std::move(piece);
+    last_ = last;
+    came_.notify(loop_);
+  }
+  Task<Chunk> read() override {
+    auto waiting = came_.wait(loop_);
+    CO_TRY(co_await waiting);
+    co_return Chunk{{piece_.data(), piece_.size()}, last_};
+  }
+  const Headers* trailers() const override { return trailing; }
+  const Headers* trailing = nullptr;
+
+ private:
+  Loop& loop_;
+  std::string piece_;
+  bool last_ = false;
+  Event came_;
+};
+
+// The same of a body, whether the new configuration comes before or after the head of the response.
+TEST(Connection, lets_its_configuration_go_while_a_body_comes) {
+  for (const bool before : {false, true}) {
+    Gateway gateway;
+    auto snapshot = std::make_shared<ListenerConfig>(gateway.config);
+    snapshot->server_name = "a server name that is long enough to lie on the heap";
+    gateway.listener.configure(snapshot, snapshot.get());
+    const std::weak_ptr<const void> gone = std::exchange(snapshot, nullptr);
+    std::string text = "details of the configuration, long enough to lie on the heap";
+    std::string kept = "x-kept-from-trailers-with-a-name-that-is-long";
+    LateBody body(gateway.loop);
+    const auto change = [&] { gateway.listener.configure(nullptr, &gateway.config); };
+    gateway.handler = [&](Request& request) -> Task<Response> {
+      if (before) change();
+      EXPECT_FALSE(gone.expired());
+      Response response = respond(request, 200, "");
+      response.body = {.reader = &body, .length = {}};
+      auto* trailing = request.arena.make<Headers>(request.arena);
+      for (const std::string& name : {kept, std::string("x-told")}) trailing->add(request.arena.copy(name), "yes");
+      body.trailing = trailing;
+      request.info.details = text;
+      request.headers.add("x-from-config", text);
+      request.keep_from_response_trailers(kept);
+      return response;
+    };
+    TestPeer client(gateway.listener.address());
+    client.say("GET /long HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
+    EXPECT_TRUE(gateway.says(client, "\r\n\r\n"));
+    if (!before) change();
+    EXPECT_TRUE(gone.expired());
+    body.give("first", false);
+    EXPECT_TRUE(gateway.says(client, "first"));
+    text.assign(text.size(), '?');
+    kept.assign(kept.size(), '?');
+    body.give("last", true);
+    EXPECT_TRUE(gateway.says(client, "x-told"));
+    EXPECT_FALSE(client.hears("x-kept"));
+    client.close();
+    ASSERT_TRUE(gateway.all_gone());
+    EXPECT_EQ(gateway.log,
+              std::vector<std::string>{"200 - details of the configuration, long enough to lie on the heap"});
+  }
+}
+
+TEST(Connection, holds_its_configuration_while_the_request_is_being_sent) {
+  Gateway gateway;
+  auto snapshot = std::make_shared<ListenerConfig>(gateway.config);
+  gateway.listener.configure(snapshot, snapshot.get());
+  const std::weak_ptr<const void> gone = std::exchange(snapshot, nullptr);
+  LateBody body(gateway.loop);
+  gateway.handler = [&](Request& request) -> Task<Response> {
+    Response response = respond(request, 200, "");
+    response.body = {.reader = &body, .length = {}};
+    return response;
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n");
+  settle(gateway.loop);
+  body.give("first", false);
+  EXPECT_TRUE(gateway.says(client, "first"));
+  gateway.listener.configure(nullptr, &gateway.config);
+  EXPECT_FALSE(gone.expired());
+  body.give("last", true);
+  EXPECT_TRUE(gateway.says(client, "last"));
+  EXPECT_TRUE(turn_until(gateway.loop, [&] { return gone.expired(); }));
+  client.close();
+}
+
 // One whose handshake was not done yet when the port was closed.
 TEST(Listener, serves_one_request_of_a_connection_that_comes_late) {
   Gateway gateway;

@@ -91,6 +91,7 @@ Task<void> Exchange::end_background() {
 // The rest of the next request is kept, then the upstream's connection given back, before the request that it refers to
 // goes.
 Exchange::~Exchange() {
+  leave();
   stream_.reset();
   arena_.reset();
 }
@@ -169,6 +170,7 @@ void Exchange::finish_head(Response& response) {
   }
   info_.code = response.status;
   head_sent_ = true;
+  answer_headers_ = &headers;
 }
 
 // The head with the first piece of the body, if that is at hand, then piece by piece: read one, write it.
@@ -198,6 +200,7 @@ Task<void> Exchange::answer(Response& response) {
   CO_TRY(co_await beginning);
   info_.bytes_sent += first.bytes.size();
   bool last = first.last;
+  if (!last && can_do_without_config()) config_.tell_when_old(*this);
   if (!last && reading.ready()) reading = response.body.reader->read();
   // What is made here, such as by decompressing, can be at hand for ever.
   for (TurnBudget budget(kPiecesATurn); !last;) {
@@ -218,6 +221,7 @@ Task<void> Exchange::answer(Response& response) {
     }
     reading = response.body.reader->read();
   }
+  leave();
   complete_ = true;
   co_return Status{};
 }
@@ -231,12 +235,21 @@ Result<Chunk> Exchange::replace(Response& response, const Error& why) {
   return response.body.reader->read().take();
 }
 
-// A tunnel may last for days: it holds on to what is needed at its end, and lets the snapshot go.
-void Exchange::let_go_of_config(Response& response) {
+// A tunnel or the rest of a body may last for days: it holds on to what is needed at its end, and lets the snapshot go.
+void Exchange::let_go_of_config() {
   kept_.emplace(config_->metrics, config_->observer);
   request_.own_bytes();
-  response.headers->own_bytes();
+  answer_headers_->own_bytes();
   config_.release();
+}
+
+void Exchange::config_is_old() {
+  let_go_of_config();
+}
+
+// While the request is still being sent, whoever does needs the route.
+bool Exchange::can_do_without_config() const {
+  return info_.request_end && background_.empty();
 }
 
 Task<void> Exchange::relay(Response& response, ServerResponse& answer) {
@@ -245,7 +258,7 @@ Task<void> Exchange::relay(Response& response, ServerResponse& answer) {
   CO_TRY(co_await beginning);
   std::string_view early;
   Stream& client = stream_->become_tunnel(early);
-  let_go_of_config(response);
+  let_go_of_config();
   metrics().upgrades->add();
   metrics().upgrades_active->add();
   Tunnel tunnel(client, *response.tunnel, idle);

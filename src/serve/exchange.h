@@ -32,7 +32,7 @@ class ExchangeHost {
   ~ExchangeHost() = default;
 };
 
-class Exchange final : private ServerStream::Owner {
+class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest {
  public:
   // Of the moment at which its first byte was there.
   struct Start {
@@ -50,14 +50,16 @@ class Exchange final : private ServerStream::Owner {
 
  private:
   void client_gone() override;
+  void config_is_old() override;
   Task<Response> handle();
   Task<void> end_background();
   Response failed(const Error& error);
   Task<void> answer(Response& response);
   Result<Chunk> replace(Response& response, const Error& why);
   void finish_head(Response& response);
+  bool can_do_without_config() const;
   Task<void> relay(Response& response, ServerResponse& answer);
-  void let_go_of_config(Response& response);
+  void let_go_of_config();
   void finish(const Response& response);
 
   const ServerMetrics& metrics() const { return kept_ ? *kept_->metrics : *config_->metrics; }
@@ -75,6 +77,7 @@ class Exchange final : private ServerStream::Owner {
   StreamInfo info_;
   TaskGroup background_;
   Request request_;
+  Headers* answer_headers_ = nullptr;  // of the response that is on its way
   bool head_sent_ = false;
   bool complete_ = false;  // the response has gone out whole
   bool cut_ = false;       // it has not, and the log says why

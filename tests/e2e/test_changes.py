@@ -92,6 +92,45 @@ class HotSwap(Case):
             self.assertTrue(client.closed())
         until(lambda: '"GET /ws HTTP/1.1" 101 -' in gateway.process.stdout(), "the line of the access log")
 
+    def test_long_bodies_let_old_snapshots_go(self):
+        go_on = threading.Event()
+
+        def masked(connection, request):
+            connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nfirst \r\n14\r\n" + 20 * "-" + "\r\n")
+            go_on.wait(60)
+            connection.send("11\r\n 123-45-6789 last\r\n0\r\n\r\n")
+
+        def spliced(connection, request):
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + 1_000_000 * "x")
+            go_on.wait(60)
+            connection.send(1_000_000 * "y")
+        backend = self.use(Backend())
+        backend.on("/masked", masked)
+        backend.on("/spliced", spliced)
+        route = ("- matchers: [{{prefix: {path}}}]\n  name: {path}{n}\n"
+                 "  options: {{{more}headerManipulation: {{responseHeadersToAdd: [{{header: {{key: x-version, value: v{n}}}}}]}}}}\n"
+                 "  routeAction: {{single: {{upstream: {{name: backend, namespace: gloo-system}}}}}}\n")
+        mask = "dlp: {actions: [{actionType: SSN}]}, "
+        version = lambda n: configs.virtual_service(
+            (route.format(path="/masked", more=mask, n=n) + route.format(path="/", more="", n=n)).rstrip(), domains="['*']")
+        gateway = self.use(Gateway({"backend.yaml": configs.BACKEND, "vs.yaml": version(0)}, values={"backend": backend.port},
+                                   access_log="stdout"))
+        until(lambda: gateway.fetch("/").header("x-version") == "v0", "the first version")
+        rest = gateway.metric("^sluice_snapshots_live")
+        with gateway.client() as one, gateway.client() as two:
+            one.send("GET /masked HTTP/1.1\r\nHost: a\r\n\r\n")
+            two.send("GET /spliced HTTP/1.1\r\nHost: a\r\n\r\n")
+            until(lambda: all(len(backend.seen(path)) == 1 for path in ("/masked", "/spliced")), "both to be under way")
+            for n in (1, 2, 3):
+                gateway.write("vs.yaml", version(n))
+                until(lambda n=n: gateway.fetch("/").header("x-version") == f"v{n}", f"version {n}")
+            until(lambda: gateway.metric("^sluice_snapshots_live") <= rest, "old snapshots to go")
+            go_on.set()
+            self.assertEqual(one.read_response().body, b"first " + 20 * b"-" + b" XXX-XX-X789 last")
+            self.assertEqual(two.read_response().body, 1_000_000 * b"x" + 1_000_000 * b"y")
+        for path in ("masked", "spliced"):
+            until(lambda path=path: f'"GET /{path} HTTP/1.1" 200 -' in gateway.process.stdout(), "the line of the access log")
+
     def test_a_bad_change_keeps_what_was_served(self):
         gateway = self.use(Gateway({"vs.yaml": direct("good"), "other.yaml": direct("other", "other.test")}))
         for bad in ("kind: [", direct("bad").replace("status", "stauts"), "\xff\xfe", "a: &a [*a]"):

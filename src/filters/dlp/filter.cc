@@ -38,13 +38,13 @@ bool DlpFilter::concerns(const Request& request, const Response& response) const
 
 DlpFilter::DlpFilter(std::shared_ptr<const masking::Rules> rules, const FilterBuild& build)
     : rules_(std::move(rules)),
-      metrics_(std::make_unique<MetricSet>(*build.metrics)),
       refused_(build.metrics->metric(kRefused)),
       too_costly_(build.metrics->metric(kTooCostly)),
       buffer_bytes_max_(build.body_buffer_bytes_max) {
-  for (const std::string& name : rules_->counter_names()) {
-    counters_.push_back(metrics_->metric(kMatches, {{"action", name}}));
-  }
+  auto counters = std::make_shared<MatchCounters>(rules_, *build.metrics);
+  for (const std::string& name : rules_->counter_names())
+    counters->counters.push_back(counters->set.metric(kMatches, {{"action", name}}));
+  counters_ = std::move(counters);
 }
 
 Task<Response> DlpFilter::handle(Request& request, Next next) const {
@@ -151,11 +151,10 @@ void DlpFilter::tell_refused(const Request& request, uint16_t status, std::strin
 }
 
 MatchCounts& DlpFilter::make_counts(Request& request) const {
-  const size_t size = counters_.size();
+  const size_t size = counters_->counters.size();
   auto* slots = static_cast<uint64_t*>(request.arena.allocate(size * sizeof(uint64_t), alignof(uint64_t)));
   std::fill_n(slots, size, 0);
-  return *request.arena.make<MatchCounts>(std::span(slots, size), std::span<Counter* const>(counters_),
-                                          std::span<const std::string>(rules_->counter_names()));
+  return *request.arena.make<MatchCounts>(std::span(slots, size), counters_);
 }
 
 namespace {

@@ -49,8 +49,7 @@ class DlpFilter final : public Filter {
   MatchCounts& make_counts(Request& request) const;
 
   std::shared_ptr<const masking::Rules> rules_;
-  std::unique_ptr<MetricSet> metrics_;  // actions are named by the configuration
-  std::vector<Counter*> counters_;      // by the rules' counter names
+  std::shared_ptr<const MatchCounters> counters_;
   Counter* refused_;
   Counter* too_costly_;
   size_t buffer_bytes_max_;

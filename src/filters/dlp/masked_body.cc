@@ -7,8 +7,9 @@ namespace sluice::dlp {
 void MatchCounts::report() {
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i] == 0) continue;
-    counters_[i]->add(static_cast<int64_t>(slots_[i]));
-    if (log::enabled(LogLevel::debug)) log::debug("dlp", "found", {{"action", names_[i]}, {"matches", slots_[i]}});
+    into_->counters[i]->add(static_cast<int64_t>(slots_[i]));
+    if (log::enabled(LogLevel::debug))
+      log::debug("dlp", "found", {{"action", into_->rules->counter_names()[i]}, {"matches", slots_[i]}});
     slots_[i] = 0;
   }
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/metrics.h"
 #include "engines/coding/decoder.h"
@@ -12,13 +13,21 @@
 
 namespace sluice::dlp {
 
+// What counts the matches of a filter's rules, by the rules' counter names.
+struct MatchCounters {
+  MatchCounters(std::shared_ptr<const masking::Rules> r, Metrics& metrics) : rules(std::move(r)), set(metrics) {}
+  const std::shared_ptr<const masking::Rules> rules;
+  MetricSet set;  // actions are named by the configuration
+  std::vector<Counter*> counters;
+};
+
 // What a filter's rules come to for one body: its matches, added to the metrics by report() and at the latest by the
 // destructor.
 class MatchCounts {
  public:
-  // `slots` are zero; `counters` and `names` are by the same index and outlive this.
-  MatchCounts(std::span<uint64_t> slots, std::span<Counter* const> counters, std::span<const std::string> names)
-      : slots_(slots), counters_(counters), names_(names) {}
+  // `slots` are zero, and by the same index as the counters.
+  MatchCounts(std::span<uint64_t> slots, std::shared_ptr<const MatchCounters> into)
+      : slots_(slots), into_(std::move(into)) {}
   ~MatchCounts() { report(); }
   MatchCounts(const MatchCounts&) = delete;
   MatchCounts& operator=(const MatchCounts&) = delete;
@@ -28,8 +37,7 @@ class MatchCounts {
 
  private:
   std::span<uint64_t> slots_;
-  std::span<Counter* const> counters_;
-  std::span<const std::string> names_;
+  std::shared_ptr<const MatchCounters> into_;
 };
 
 // A body, masked while it passes. The bytes are as many as came; a body that is there in one piece is masked where it
