@@ -46,6 +46,18 @@ constexpr Nanos kBindRetryMax = 5s;
 constexpr Nanos kOwnPortPatience = 1min;
 constexpr Nanos kPrepareMax = 10s;
 
+// More than there are descriptors for would only be taken from those who serve the others.
+size_t bound_of_clients(size_t wished, const DescriptorShares& descriptors) {
+  if (wished == 0) return descriptors.downstream;
+  if (wished > descriptors.downstream)
+    log::warn("listener", "--max-connections is more than the file descriptors allow",
+              {{"wished", wished},
+               {"in_force", descriptors.downstream},
+               {"descriptors", descriptors.total},
+               {"remedy", "raise LimitNOFILE"}});
+  return std::min(wished, descriptors.downstream);
+}
+
 // A descriptor of the control thread that calls somebody when it is readable.
 class FdWatch final : private Waiter {
  public:
@@ -87,9 +99,10 @@ class ControlPlane final : private Waiter {
   // A port of the program itself, on this thread.
   struct OwnPort {
     OwnPort(std::string n, size_t connections_max, Metrics& metrics)
-        : name(std::move(n)), limit(connections_max, name, metrics) {}
+        : name(std::move(n)), limit(connections_max, name, metrics), idle(limit.given_up()) {}
     const std::string name;  // "admin": of its flag, in logs and in metrics
     ConnectionLimit limit;
+    IdleConnections idle;
     ListenerConfig config;
     std::unique_ptr<HttpListener> listener;
   };
@@ -199,7 +212,7 @@ ControlPlane::ControlPlane(const RunOptions& options)
       descriptors_(share_descriptors(raise_descriptor_limit(), options.workers)),
       metrics_(options.workers + 2),  // the workers, this thread, and the one that writes access logs
       log_files_(options.workers + 1, metrics_),
-      connections_(options.connections_max ? options.connections_max : descriptors_.downstream, "gateways", metrics_),
+      connections_(bound_of_clients(options.connections_max, descriptors_), "gateways", metrics_),
       body_budget_(options.body_bytes_max, metrics_),
       workers_(options.workers, log_files_, metrics_, descriptors_, &connections_, &loop_),
       resolvers_(workers_.loops(), descriptors_.dns_of_worker(options.workers), &metrics_),
@@ -594,7 +607,7 @@ bool ControlPlane::open(OwnPort& port, const std::optional<SocketAddress>& addre
   // stall.
   config.stream_idle_timeout = kOwnPortPatience;
   config.request_timeout = kOwnPortPatience;
-  port.listener = std::make_unique<HttpListener>(loop_, nullptr, &port.limit);
+  port.listener = std::make_unique<HttpListener>(loop_, nullptr, &port.limit, &port.idle);
   port.listener->configure(nullptr, &config);
   if (auto started = port.listener->start(*fd); !started) {
     log::error(port.name, started.error().message);

@@ -18,7 +18,9 @@ class Workers::Worker final : private Waiter {
         index_(index),
         log_files_(log_files),
         all_(all),
-        limit_(limit) {}
+        limit_(limit) {
+    if (limit) idle_.emplace(limit->given_up());
+  }
 
   void start() {
     thread_ = std::thread([this] {
@@ -42,7 +44,7 @@ class Workers::Worker final : private Waiter {
       if (auto old = listeners_.extract(port.key))
         serving = std::move(old.mapped());
       else
-        serving.listener = std::make_unique<HttpListener>(loop, &upstreams, limit_);
+        serving.listener = std::make_unique<HttpListener>(loop, &upstreams, limit_, idle_ ? &*idle_ : nullptr);
       serving.drain_timeout = port.drain_timeout;
       serving.listener->configure(snapshot, port.config);
       if (port.fd >= 0) tell(port.key, serving.listener->start(port.fd));
@@ -112,6 +114,7 @@ class Workers::Worker final : private Waiter {
   LogFiles& log_files_;
   Workers& all_;
   ConnectionLimit* limit_;
+  std::optional<IdleConnections> idle_;  // of all listeners: they have one bound
   std::thread thread_;
   Timer timer_;
   std::map<std::string, Serving> listeners_;

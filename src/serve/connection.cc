@@ -24,6 +24,7 @@ Connection::Connection(HttpServer& server, Arrival arrival, uint64_t id)
 }
 
 Connection::~Connection() {
+  IdleConnections::remove(*this);
   server_.config_.peek().metrics->connections_active->sub();
   server_.unlink(*this);
 }
@@ -39,11 +40,13 @@ void Connection::park() {
     return;
   }
   session_->when_readable(this);
+  if (server_.idle) server_.idle->add(*this, server_.loop.now());
   const Nanos idle = server_.config_.peek().idle_timeout;
   if (idle.count() > 0) idle_timer_.arm(server_.loop, later(server_.loop.now(), idle), expiry_);
 }
 
 void Connection::wake() {
+  IdleConnections::remove(*this);
   idle_timer_.disarm();
   runner_.start(serve());
 }

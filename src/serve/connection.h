@@ -9,13 +9,14 @@
 #include "http/server_session.h"
 #include "io/loop.h"
 #include "serve/exchange.h"
+#include "serve/idle_connections.h"
 #include "serve/listener.h"
 
 namespace sluice {
 
 class HttpServer;
 
-class Connection final : public ExchangeHost, private Waiter {
+class Connection final : public ExchangeHost, private Waiter, private IdleLink {
  public:
   Connection(HttpServer& server, Arrival arrival, uint64_t id);
   Connection(const Connection&) = delete;
@@ -28,6 +29,9 @@ class Connection final : public ExchangeHost, private Waiter {
   void drain();
   // At once, also what is under way.
   void abort();
+  // It waits for a request, and is to make room for somebody else.
+  void give_up() { delete this; }
+  static Connection& of(IdleLink& link) { return static_cast<Connection&>(link); }
   bool idle() const { return !runner_.running(); }
   bool aborted() const { return runner_.cancelled; }
 

@@ -120,7 +120,8 @@ struct Gateway {
   Metrics metrics{1};
   ListenerConfig config;
   ConnectionLimit limit{20, "test", metrics};
-  HttpListener listener{loop, nullptr, &limit};
+  IdleConnections idle{limit.given_up()};
+  HttpListener listener{loop, nullptr, &limit, &idle};
   Handler handler = echo;
   Event release;
   int handled = 0;
@@ -219,6 +220,33 @@ TEST(Connection, is_closed_at_once_when_the_process_may_have_no_more) {
   TestPeer late(gateway.listener.address());
   late.say("GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_TRUE(gateway.says(late, "GET /b "));
+}
+
+TEST(Connection, makes_room_at_the_bound_when_it_has_waited_longest) {
+  Gateway gateway;
+  gateway.handler = [&](Request& request) {
+    return request.path == "/held" ? gateway.held(request) : Gateway::echo(request);
+  };
+  std::deque<TestPeer> clients;
+  for (int i = 0; i < 20; ++i) clients.emplace_back(gateway.listener.address());
+  clients[0].say("GET /held HTTP/1.1\r\nHost: h\r\n\r\n");
+  settle(gateway.loop);
+  TestPeer early(gateway.listener.address());
+  EXPECT_TRUE(gateway.ends(early)) << "nobody has waited long enough";
+  gateway.loop.advance(IdleConnections::kGrace - 1ms);
+  clients[1].say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(clients[1], "GET /a "));
+  gateway.loop.advance(1ms);
+  TestPeer late(gateway.listener.address());
+  late.say("GET /late HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(late, "GET /late "));
+  settle(gateway.loop);
+  EXPECT_EQ(std::ranges::count_if(clients, [](TestPeer& client) { return client.ended(); }), 1);
+  EXPECT_FALSE(clients[0].ended()) << "is busy";
+  EXPECT_FALSE(clients[1].ended()) << "has just been served";
+  EXPECT_EQ(gateway.limit.given_up()->value(), 1);
+  gateway.release.notify(gateway.loop);
+  EXPECT_TRUE(gateway.says(clients[0], "held /held"));
 }
 
 TEST(Connection, collects_bodies_as_far_as_all_together_may_be_large) {

@@ -10,8 +10,8 @@ namespace sluice {
 
 class HttpServer final : public StreamHandler {
  public:
-  // `upstreams` may be null where the service forwards nothing.
-  HttpServer(Loop& l, Upstreams* u) : loop(l), upstreams(u) {}
+  // `upstreams` may be null where the service forwards nothing; `idle` where nobody gives way. Both outlive this.
+  HttpServer(Loop& l, Upstreams* u, IdleConnections* i) : loop(l), upstreams(u), idle(i) {}
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
   // Every connection must have ended: drain(), then abort(), then turn the loop until there is none.
@@ -23,6 +23,7 @@ class HttpServer final : public StreamHandler {
     config_.set(std::move(keep), config);
   }
   void take(Arrival arrival) override;
+  bool make_room() override { return idle && idle->give_up_one(loop.now()); }
   // Idle connections end, busy ones after their response, those that are still to come as well.
   void drain();
   void abort();
@@ -31,6 +32,7 @@ class HttpServer final : public StreamHandler {
 
   Loop& loop;
   Upstreams* const upstreams;
+  IdleConnections* const idle;
 
  private:
   friend class Connection;
@@ -64,8 +66,8 @@ class HttpServer final : public StreamHandler {
 // A listener whose protocol is HTTP.
 class HttpListener {
  public:
-  HttpListener(Loop& loop, Upstreams* upstreams, ConnectionLimit* limit = nullptr)
-      : server_(loop, upstreams), listener_(loop, server_, limit) {}
+  HttpListener(Loop& loop, Upstreams* upstreams, ConnectionLimit* limit = nullptr, IdleConnections* idle = nullptr)
+      : server_(loop, upstreams, idle), listener_(loop, server_, limit) {}
 
   // See HttpServer and Listener.
   void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {

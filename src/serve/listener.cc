@@ -32,8 +32,18 @@ Status Listener::start(int fd) {
   return {};
 }
 
+// At the bound of the process idle clients of this worker give way; which worker a client comes to nobody chooses.
+bool Listener::find_place() {
+  if (!limit_) return true;
+  // Another worker may be quicker to take the place that was made.
+  while (!limit_->take())
+    if (!handler_.make_room()) return false;
+  return true;
+}
+
 void Listener::accept(Incoming& incoming) {
-  if (limit_ && !limit_->take()) {
+  if (!find_place()) {
+    limit_->count_refusal();
     if (metrics_) metrics_->connections_overflow->add();
     static log::Site site{LogLevel::warn, "listener", "too many client connections, this one is closed"};
     if (site.admits()) site.write({{"max", limit_->most()}, {"remedy", "raise LimitNOFILE or --max-connections"}});

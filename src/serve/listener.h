@@ -42,6 +42,8 @@ class StreamHandler {
   virtual ~StreamHandler() = default;
   // The connection is the handler's from now on. May end it before it returns.
   virtual void take(Arrival arrival) = 0;
+  // Ends a connection that nobody would miss much, as there is no room for another. False: all are needed.
+  virtual bool make_room() { return false; }
 };
 
 class Listener {
@@ -67,6 +69,7 @@ class Listener {
  private:
   friend class Seat;
   void accept(Incoming& incoming);
+  bool find_place();
 
   Loop& loop_;
   StreamHandler& handler_;

@@ -11,6 +11,13 @@ namespace {
 class Keeps final : public StreamHandler {
  public:
   void take(Arrival arrival) override { arrivals.push_back(std::move(arrival)); }
+  bool make_room() override {
+    if (idle == 0) return false;
+    --idle;
+    arrivals.pop_front();
+    return true;
+  }
+  int idle = 0;  // of those that came first
   std::deque<Arrival> arrivals;
 };
 
@@ -57,6 +64,20 @@ TEST(Listener, counts_a_connection_as_long_as_its_seat_is_taken) {
   EXPECT_EQ(world.counts->connections_ended->value(), 1);
   clients.emplace_back(world.listener.address());
   EXPECT_TRUE(turn_until(world.loop, [&] { return world.listener.connections() == 2; }));
+}
+
+TEST(Listener, has_its_protocol_make_room_before_it_refuses) {
+  World world;
+  world.handler.idle = 1;
+  std::deque<TestPeer> clients;
+  for (int i = 0; i < 3; ++i) clients.emplace_back(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return clients[0].ended(); }));
+  EXPECT_EQ(world.listener.connections(), 2U);
+  EXPECT_EQ(world.counts->connections_overflow->value(), 0);
+  clients.emplace_back(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return clients[3].ended(); })) << "nobody waits any more";
+  EXPECT_EQ(world.counts->connections_overflow->value(), 1);
+  EXPECT_FALSE(clients[1].ended() || clients[2].ended());
 }
 
 TEST(Listener, gives_a_seat_back_that_no_stream_could_take) {

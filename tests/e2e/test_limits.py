@@ -302,11 +302,28 @@ class OfTheProcess(Case):
         clients = [gateway.client() for _ in range(3)]
         for client in clients:
             self.addCleanup(client.close)
-            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            self.assert_status(client.read_response(), 200)
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n")       # and no end of it
+        until(lambda: gateway.metric(r'^envoy_http_downstream_cx_active\{envoy_http_conn_manager_prefix="http"\}') == 3, "all three")
         with gateway.client() as fourth:
             self.assertTrue(fourth.closed())
         self.assertEqual(gateway.metric(r'^sluice_downstream_cx_refused_total\{listeners="gateways"\}'), 1)
-        clients[0].close()
-        until(lambda: gateway.metric(r'^envoy_http_downstream_cx_active\{envoy_http_conn_manager_prefix="http"\}') == 2, "a place")
-        self.assert_status(gateway.fetch("/"), 200)
+        for client in clients:
+            client.send("\r\n")
+            self.assert_status(client.read_response(), 200)
+
+        def served():
+            with gateway.client() as another:
+                another.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                try:
+                    return another.read_response().status == 200
+                except (OSError, EOFError):
+                    return False
+        until(served, "one that waits to make room")
+        self.assertTrue(clients[0].closed(), "it has waited longest")
+        self.assertEqual(gateway.metric(r'^sluice_downstream_cx_given_up_total\{listeners="gateways"\}'), 1)
+
+    def test_more_clients_than_there_are_descriptors_for_are_not_promised(self):
+        gateway = self.use(Gateway({}, arguments=["--max-connections", "100000"], descriptors=400))
+        share = gateway.metric(r'^sluice_descriptors_max\{use="downstream"\}')
+        self.assertEqual(gateway.metric(r'^sluice_downstream_cx_max\{listeners="gateways"\}'), share)
+        gateway.says(rf"warn listener --max-connections is more than the file descriptors allow wished=100000 in_force={int(share)} ")
