@@ -12,7 +12,6 @@ namespace {
 constexpr std::string_view kListenerOptions[] = {"buffer",
 
                                                  "caching",
-                                                 "connectionLimit",
                                                  "csrf",
                                                  "disableExtProcEarly",
                                                  "disableExtProc",

@@ -215,13 +215,13 @@ class World {
 
   void see_listener(const SnapshotListener& listener, std::string& out) {
     const ListenerConfig& c = listener.config;
-    out += fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}\n", listener.gateway,
+    out += fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}\n", listener.gateway,
                        listener.address.to_string(), listener.drain_timeout.count(), c.name, c.limits.head_bytes_max,
                        c.limits.fields_max, c.idle_timeout.count(), c.head_timeout.count(),
                        c.stream_idle_timeout.count(), c.request_timeout.count(), c.server_name, c.via,
                        c.generate_request_id, c.preserve_external_request_id, c.use_remote_address, c.trusted_hops,
                        c.strip_any_host_port, c.normalize_path, c.merge_slashes, c.websocket, c.forwarding_headers,
-                       c.proxy_answers, c.body_buffer_bytes_max);
+                       c.proxy_answers, c.body_buffer_bytes_max, c.connections_max, c.delay_before_close.count());
     for (const VirtualHostEntry& host : listener.router->table().hosts())
       out += fmt::format("{} [{}] {} routes\n", host.name, fmt::join(host.domains, " "), host.routes.size());
   }
@@ -430,6 +430,7 @@ constexpr Case kCases[] = {
     {.field = "rules[].action", .value = "deny"},
     {.field = "match.addresses", .value = "[10.0.0.0/8]"},
     // Where requests go, and go again.
+    {.field = "connectionLimit.delayBeforeClose", .value = "3s", .beside = "{maxActiveConnections: 5}"},
     {.field = "retries.retryOn", .shown_by = "tests/scenarios/retries.yaml: whichever host is first"},
     {.field = "retries.numRetries", .shown_by = "src/forward/retries_test.cc: end_with_the_last_answer_and_its_flag"},
     {.field = "retries.perTryTimeout", .shown_by = "src/forward/retries_test.cc: come_after_perTryTimeout"},

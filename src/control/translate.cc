@@ -465,6 +465,9 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.name = fmt::format("listener-{}-{}", gateway.bind_address, gateway.bind_port);
   to.limits.head_bytes_max = size_t{from.max_request_headers_kb} * 1024;
   to.limits.fields_max = from.max_headers_count;
+  const kinds::ConnectionLimit& limit = gateway.http_gateway.options.connection_limit;
+  to.connections_max = limit.max_active_connections.value_or(ListenerMetrics::kNoLimit);
+  to.delay_before_close = limit.delay_before_close;
   to.idle_timeout = from.idle_timeout;
   to.head_timeout = from.request_headers_timeout;
   to.stream_idle_timeout = from.stream_idle_timeout;

@@ -499,7 +499,8 @@ TEST_F(Translate, keeps_the_last_listener_of_a_gateway_with_a_bad_log_format) {
 TEST_F(Translate, maps_the_settings_of_a_gateway_to_its_listener) {
   apply(object("Gateway", "g",
                "{bindAddress: '::1', bindPort: 8001, options: {perConnectionBufferLimitBytes: 4096}, httpGateway: "
-               "{options: {httpConnectionManagerSettings: {"
+               "{options: {connectionLimit: {maxActiveConnections: 14, delayBeforeClose: 15s}, "
+               "httpConnectionManagerSettings: {"
                "idleTimeout: 7s, streamIdleTimeout: 8s, requestTimeout: 9s, requestHeadersTimeout: 10s, "
                "maxRequestHeadersKb: 12, maxHeadersCount: 13, serverName: me, via: v, "
                "generateRequestId: false, preserveExternalRequestId: true, useRemoteAddress: true, xffNumTrustedHops: "
@@ -511,6 +512,8 @@ TEST_F(Translate, maps_the_settings_of_a_gateway_to_its_listener) {
   const ListenerConfig& config = now_.snapshot->listeners.at(0)->config;
   EXPECT_EQ(config.name, "listener-::1-8001");
   EXPECT_EQ(config.body_buffer_bytes_max, 4096U);
+  EXPECT_EQ(config.connections_max, 14U);
+  EXPECT_EQ(config.delay_before_close, 15s);
   EXPECT_EQ(config.idle_timeout, 7s);
   EXPECT_EQ(config.stream_idle_timeout, 8s);
   EXPECT_EQ(config.request_timeout, 9s);

@@ -40,4 +40,24 @@ class ConnectionLimit {
 };
 std::vector<MetricFamily> connection_limit_metric_families();
 
+// The open connections of one address, over all workers, for the limit of its Gateway, which may change or come and go
+// while they are open.
+class OpenConnections {
+ public:
+  OpenConnections() = default;
+  OpenConnections(const OpenConnections&) = delete;
+  OpenConnections& operator=(const OpenConnections&) = delete;
+
+  // One more, to be given back; false: there are `most` already. Any thread.
+  bool take(size_t most) {
+    if (open_.fetch_add(1, std::memory_order_relaxed) < most) return true;
+    give();
+    return false;
+  }
+  void give() { open_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<size_t> open_{0};
+};
+
 }  // namespace sluice

@@ -72,6 +72,7 @@ class HttpListener {
   // See HttpServer and Listener.
   void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {
     if (!std::exchange(configured_, true)) listener_.count_into(config->listener);  // of the address, which stays
+    listener_.limit(config->connections_max, config->delay_before_close);
     server_.configure(std::move(keep), config);
   }
   // configure() must have been called.

@@ -5,6 +5,7 @@
 // What stands before the protocol (TLS, the PROXY protocol, a look at the SNI) is a StreamHandler in front of another.
 #pragma once
 
+#include <list>
 #include <memory>
 #include <utility>
 
@@ -58,18 +59,37 @@ class Listener {
 
   // Once, before start().
   void count_into(std::shared_ptr<const ListenerMetrics> metrics) { metrics_ = std::move(metrics); }
+  // From now on the address may have so many connections, over all workers. One too many is kept for `delay` and
+  // closed. Those that are open stay.
+  void limit(size_t connections_max, Nanos delay);
   // Takes over a listening descriptor (ListenSocket::open). After a failure it may be called again; one that listens
   // already closes the new descriptor.
   Status start(int fd);
   // Accepts no more.
-  void close() { socket_.close(); }
+  void close() {
+    socket_.close();
+    turned_away_.clear();
+  }
   size_t connections() const { return connections_; }
   const SocketAddress& address() const { return address_; }
 
  private:
   friend class Seat;
+  // One too many, which is not read. It has a place of the process, and none of the listener.
+  struct TurnedAway final : Waiter {
+    TurnedAway(Listener& l, std::unique_ptr<Stream> s);
+    ~TurnedAway();
+    void wake() override { listener.turned_away_.erase(self); }  // its time is over, or its client has left
+    void cancel() override {}
+    Listener& listener;
+    std::list<TurnedAway>::iterator self;
+    std::unique_ptr<Stream> stream;
+    Timer timer;
+  };
   void accept(Incoming& incoming);
   bool find_place();
+  void turn_away(Incoming& incoming);
+  bool has_limit() const { return connections_max_ != ListenerMetrics::kNoLimit; }
 
   Loop& loop_;
   StreamHandler& handler_;
@@ -78,6 +98,9 @@ class Listener {
   ListenSocket socket_;
   SocketAddress address_;
   size_t connections_ = 0;
+  size_t connections_max_ = ListenerMetrics::kNoLimit;
+  Nanos delay_before_close_{};
+  std::list<TurnedAway> turned_away_;  // the one that came first in front
 };
 
 }  // namespace sluice

@@ -31,6 +31,12 @@ constexpr MetricFamily kListenerActive{"envoy_listener_downstream_cx_active", "C
 constexpr MetricFamily kListenerEnded{"envoy_listener_downstream_cx_destroy", "Client connections that have ended."};
 constexpr MetricFamily kListenerOverflow{"envoy_listener_downstream_global_cx_overflow",
                                          "Client connections closed at once because the process may have no more."};
+constexpr MetricFamily kListenerOverLimit{"envoy_listener_downstream_cx_overflow",
+                                          "Client connections closed because the listener has connectionLimit."};
+constexpr MetricFamily kLimitedActive{"envoy_connection_limit_active_connections",
+                                      "Client connections open on listeners that have a connectionLimit.", gauge};
+constexpr MetricFamily kLimited{"envoy_connection_limit_limited_connections",
+                                "Client connections closed because their listener has connectionLimit, all together."};
 
 }  // namespace
 
@@ -66,10 +72,15 @@ ListenerMetrics::ListenerMetrics(Metrics& metrics, const std::string& address) :
   connections_active = set.metric(kListenerActive, labels);
   connections_ended = set.metric(kListenerEnded, labels);
   connections_overflow = set.metric(kListenerOverflow, labels);
+  connections_over_limit = set.metric(kListenerOverLimit, labels);
+  const Labels limits{{"envoy_connection_limit_prefix", "connection_limit"}};  // Gloo has this one for all
+  limited_connections_active = set.metric(kLimitedActive, limits);
+  limited_connections = set.metric(kLimited, limits);
 }
 
 std::vector<MetricFamily> listener_metric_families() {
-  return {kListenerConnections, kListenerActive, kListenerEnded, kListenerOverflow};
+  return {kListenerConnections, kListenerActive, kListenerEnded, kListenerOverflow,
+          kListenerOverLimit,   kLimitedActive,  kLimited};
 }
 
 }  // namespace sluice

@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "http/head_limits.h"
 #include "pipeline/service.h"
+#include "serve/connection_limit.h"
 
 namespace sluice {
 
@@ -39,6 +40,7 @@ std::vector<MetricFamily> server_metric_families();
 
 // Of one address that is listened on; goes with the last listener that counts into it.
 struct ListenerMetrics {
+  static constexpr size_t kNoLimit = SIZE_MAX;
   // `address`: "127.0.0.1_8080", as Envoy writes it.
   ListenerMetrics(Metrics& metrics, const std::string& address);
 
@@ -46,15 +48,21 @@ struct ListenerMetrics {
   Counter* connections;
   Gauge* connections_active;
   Counter* connections_ended;
-  Counter* connections_overflow;  // more than the process may have
+  Counter* connections_overflow;      // more than the process may have
+  Counter* connections_over_limit;    // more than its Gateway allows
+  Gauge* limited_connections_active;  // of all addresses whose Gateway has a limit
+  Counter* limited_connections;       // over it, of all of them
+  const std::unique_ptr<OpenConnections> open = std::make_unique<OpenConnections>();
 };
 std::vector<MetricFamily> listener_metric_families();
 
 struct ListenerConfig {
   std::string name;  // "listener-::-8080"
   HeadLimits limits;
-  Nanos idle_timeout = 1h;   // between requests; 0: none
-  Nanos head_timeout = 30s;  // from a head's first byte to its last; 0: none
+  size_t connections_max = ListenerMetrics::kNoLimit;  // over all workers; counted where `listener` is
+  Nanos delay_before_close{};                          // of a connection over that
+  Nanos idle_timeout = 1h;                             // between requests; 0: none
+  Nanos head_timeout = 30s;                            // from a head's first byte to its last; 0: none
   Nanos stream_idle_timeout = 5min;
   Nanos request_timeout{};            // from the first byte to the end of the body; 0: none
   std::string server_name = "envoy";  // the `server` field of every response; empty: as the upstream said

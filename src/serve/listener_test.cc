@@ -80,6 +80,60 @@ TEST(Listener, has_its_protocol_make_room_before_it_refuses) {
   EXPECT_FALSE(clients[1].ended() || clients[2].ended());
 }
 
+TEST(Listener, closes_what_its_gateway_does_not_allow) {
+  World world;
+  world.listener.limit(1, 0s);
+  TestPeer first(world.listener.address()), second(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return second.ended(); }));
+  EXPECT_EQ(world.listener.connections(), 1U);
+  EXPECT_EQ(world.counts->connections_over_limit->value(), 1);
+  EXPECT_EQ(world.counts->limited_connections->value(), 1);
+  EXPECT_EQ(world.counts->limited_connections_active->value(), 1);
+  EXPECT_EQ(world.counts->connections->value(), 1) << "that one alone was served";
+  EXPECT_EQ(world.limit.open(), 1U);
+  // A limit that goes lets more in, and one that comes counts those that are there.
+  world.listener.limit(ListenerMetrics::kNoLimit, 0s);
+  EXPECT_EQ(world.counts->limited_connections_active->value(), 0);
+  TestPeer third(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.listener.connections() == 2; }));
+  world.listener.limit(2, 0s);
+  EXPECT_EQ(world.counts->limited_connections_active->value(), 2);
+  world.handler.arrivals.pop_front();
+  TestPeer fourth(world.listener.address());
+  EXPECT_TRUE(turn_until(world.loop, [&] { return world.listener.connections() == 2; }));
+  world.handler.arrivals.clear();
+  EXPECT_EQ(world.counts->limited_connections_active->value(), 0);
+}
+
+TEST(Listener, keeps_one_too_many_unread_as_long_as_it_was_told) {
+  World world;
+  world.loop.use_manual_clock(SteadyTime(1'000'000s), WallTime(0s));
+  world.listener.limit(1, 5s);
+  TestPeer first(world.listener.address()), second(world.listener.address());
+  second.say("GET / HTTP/1.1\r\n");
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.counts->connections_over_limit->value() == 1; }));
+  world.loop.advance(4999ms);
+  settle(world.loop);
+  EXPECT_FALSE(second.ended());
+  EXPECT_EQ(world.limit.open(), 2U) << "it holds a place of the process";
+  world.loop.advance(2ms);
+  ASSERT_TRUE(turn_until(world.loop, [&] { return second.ended(); }));
+  EXPECT_EQ(world.limit.open(), 1U);
+  // It goes before its time when its client does, when another needs its place, and when the port closes.
+  TestPeer gone(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.limit.open() == 2; }));
+  gone.close();
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.limit.open() == 1; }));
+  TestPeer older(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.limit.open() == 2; }));
+  TestPeer newer(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return older.ended(); }));
+  EXPECT_FALSE(newer.ended());
+  world.listener.close();
+  EXPECT_TRUE(turn_until(world.loop, [&] { return newer.ended(); }));
+  EXPECT_EQ(world.limit.open(), 1U);
+}
+
 TEST(Listener, gives_a_seat_back_that_no_stream_could_take) {
   World world;
   world.loop.limit_watches(2);  // the loop's own, and the listening socket's

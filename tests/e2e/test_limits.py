@@ -2,8 +2,9 @@
 
 import socket
 import threading
+import time
 
-from harness import configs
+from harness import configs, raw
 from harness.backend import CLOSE, Backend
 from harness.case import Case, rows
 from harness.gateway import Gateway
@@ -295,8 +296,16 @@ class Streaming(Case):
             self.assertEqual(client.read_response().body, str(64 << 20).encode())
 
 
-class OfTheProcess(Case):
-    def test_connections_of_clients(self):
+class OfConnections(Case):
+    @staticmethod
+    def served(client):
+        try:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            return client.read_response().status == 200
+        except (OSError, raw.Incomplete):
+            return False
+
+    def test_of_the_process(self):
         gateway = self.use(Gateway({"vs.yaml": configs.virtual_service("- matchers: [{prefix: /}]\n  directResponseAction: {status: 200, body: here}")},
                                    arguments=["--max-connections", "3"]))
         clients = [gateway.client() for _ in range(3)]
@@ -311,16 +320,41 @@ class OfTheProcess(Case):
             client.send("\r\n")
             self.assert_status(client.read_response(), 200)
 
-        def served():
-            with gateway.client() as another:
-                another.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-                try:
-                    return another.read_response().status == 200
-                except (OSError, EOFError):
-                    return False
-        until(served, "one that waits to make room")
+        def another():
+            with gateway.client() as client:
+                return self.served(client)
+        until(another, "one that waits to make room")
         self.assertTrue(clients[0].closed(), "it has waited longest")
         self.assertEqual(gateway.metric(r'^sluice_downstream_cx_given_up_total\{listeners="gateways"\}'), 1)
+
+    def test_of_a_listener(self):
+        """Over all workers, while the limit changes, with idle clients that do not make room here."""
+        def gateway_file(limit):
+            return configs.gateway(f"connectionLimit: {{{limit}}}")
+        gateway = self.use(Gateway({"gateway.yaml": gateway_file("maxActiveConnections: 3"),
+                                    "vs.yaml": configs.virtual_service("- matchers: [{prefix: /}]\n  directResponseAction: {status: 200}")},
+                                   workers=3))
+
+        def connect():
+            client = gateway.client()
+            self.addCleanup(client.close)
+            return client
+
+        first = [connect() for _ in range(3)]
+        self.assertEqual([self.served(client) for client in first], [True] * 3)
+        self.assertEqual([self.served(connect()) for _ in range(10)], [False] * 10)
+        self.assertEqual(gateway.metric(r"^envoy_listener_downstream_cx_overflow\{"), 10)
+        prefix = r'\{envoy_connection_limit_prefix="connection_limit"\}'
+        self.assertEqual(gateway.metric("^envoy_connection_limit_limited_connections" + prefix), 10)
+        self.assertEqual(gateway.metric("^envoy_connection_limit_active_connections" + prefix), 3)
+        gateway.says("warn listener more client connections than connectionLimit allows address=.* max=3")
+        gateway.write("gateway.yaml", gateway_file("maxActiveConnections: 4, delayBeforeClose: 1s"))
+        until(lambda: self.served(connect()), "the fourth")
+        started = time.monotonic()
+        with gateway.client() as late:
+            self.assertTrue(late.closed())
+        self.assertGreater(time.monotonic() - started, 0.9)
+        self.assertEqual([self.served(client) for client in first], [True] * 3)
 
     def test_more_clients_than_there_are_descriptors_for_are_not_promised(self):
         gateway = self.use(Gateway({}, arguments=["--max-connections", "100000"], descriptors=400))

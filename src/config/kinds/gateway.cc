@@ -132,11 +132,22 @@ void bind(Fields& f, DynamicForwardProxyConfig& c) {
   f.unsupported("sslConfig", "TLS to the destinations.");
 }
 
+void bind(Fields& f, ConnectionLimit& l) {
+  f.optional("maxActiveConnections", l.max_active_connections,
+             "Client connections open at once on this listener; one more is closed without an answer.");
+  f.optional("delayBeforeClose", l.delay_before_close, "How long that one is kept, unread, before it is closed.");
+  f.in_range("maxActiveConnections", l.max_active_connections, 1, UINT32_MAX);
+  f.not_negative("delayBeforeClose", l.delay_before_close);
+  if (f.present("delayBeforeClose") && !l.max_active_connections)
+    f.warning("delayBeforeClose", "has no effect without maxActiveConnections");
+}
+
 void bind(Fields& f, HttpListenerOptions& o) {
   f.optional("httpConnectionManagerSettings", o.http_connection_manager_settings,
              "Limits and headers of client connections.");
   f.optional("dynamicForwardProxy", o.dynamic_forward_proxy,
              "Lets routes choose their destination from the request; `{}` switches it on.");
+  f.optional("connectionLimit", o.connection_limit, "How many clients may be connected.");
   f.options(o.filters, OptionLevel::listener);
 }
 

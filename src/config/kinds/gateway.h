@@ -68,10 +68,17 @@ struct DynamicForwardProxyConfig {
 };
 void bind(Fields& f, DynamicForwardProxyConfig& config);
 
+struct ConnectionLimit {
+  std::optional<uint32_t> max_active_connections;  // nothing: no limit; else 1 at least
+  Nanos delay_before_close{};
+};
+void bind(Fields& f, ConnectionLimit& limit);
+
 struct HttpListenerOptions {
   HttpConnectionManagerSettings http_connection_manager_settings;
   std::optional<DynamicForwardProxyConfig> dynamic_forward_proxy;  // nothing: off
-  OptionSet filters;                                               // OptionLevel::listener
+  ConnectionLimit connection_limit;
+  OptionSet filters;  // OptionLevel::listener
 };
 void bind(Fields& f, HttpListenerOptions& options);
 

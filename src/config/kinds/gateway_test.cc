@@ -37,6 +37,7 @@ httpGateway:
       normalizePath: false
       mergeSlashes: true
       upgrades: [{websocket: {enabled: false}}]
+    connectionLimit: {maxActiveConnections: 7, delayBeforeClose: 2s}
     dynamicForwardProxy:
       saveUpstreamAddress: true
       circuitBreakers: {maxConnections: 1, maxPendingRequests: 2, maxRequests: 3, maxRetries: 0, trackRemaining: true}
@@ -64,6 +65,8 @@ httpGateway:
   EXPECT_EQ(http.request_timeout, 30s);
   EXPECT_FALSE(http.upgrades.websocket);
   EXPECT_FALSE(http.normalize_path);
+  EXPECT_EQ(g.http_gateway.options.connection_limit.max_active_connections, 7U);
+  EXPECT_EQ(g.http_gateway.options.connection_limit.delay_before_close, 2s);
   const auto& dns = g.http_gateway.options.dynamic_forward_proxy->dns_cache_config;
   EXPECT_EQ(dns.dns_lookup_family, DnsLookupFamily::all);
   ASSERT_EQ(dns.cares_dns->resolvers.size(), 2u);
@@ -140,6 +143,12 @@ TEST(Gateway, with_a_mistake_is_refused) {
           {with(""), ": one of httpGateway, tcpGateway, hybridGateway must be set"},
           {with("httpGateway: {}\ntcpGateway: {}"), "tcpGateway: not supported yet"},
           {with("tcpGateway: {}"), "tcpGateway: not supported yet"},
+          {http("connectionLimit: {maxActiveConnections: 0}"),
+           "httpGateway.options.connectionLimit.maxActiveConnections: must be from 1 to 4294967295, not 0"},
+          {http("connectionLimit: {maxActiveConnections: 1, delayBeforeClose: -1s}"),
+           "httpGateway.options.connectionLimit.delayBeforeClose: must not be negative"},
+          {http("connectionLimit: {delayBeforeClose: 1s}"),
+           "httpGateway.options.connectionLimit.delayBeforeClose: warning: has no effect without maxActiveConnections"},
           {with("hybridGateway: {}"), "hybridGateway: not supported yet"},
           {with("httpGateway: {}\nssl: true"), "ssl: not supported yet"},
           {with("httpGateway: {}\nuseProxyProto: true"), "useProxyProto: not supported yet"},
