@@ -11,6 +11,7 @@
 #include "io/descriptors.h"
 #include "io/system_error.h"
 #include "net/listen.h"
+#include "observe/memory.h"
 #include "observe/process.h"
 #include "observe/prometheus.h"
 
@@ -56,6 +57,15 @@ size_t bound_of_clients(size_t wished, const DescriptorShares& descriptors) {
                {"descriptors", descriptors.total},
                {"remedy", "raise LimitNOFILE"}});
   return std::min(wished, descriptors.downstream);
+}
+
+// 0: none is known.
+size_t bound_of_memory(size_t wished) {
+  const auto allowed = cgroup_memory_max();
+  if (!allowed) return wished;
+  if (wished > *allowed)
+    log::warn("main", "--max-memory is more than the cgroup allows", {{"wished", wished}, {"in_force", *allowed}});
+  return wished == 0 ? *allowed : std::min(wished, *allowed);
 }
 
 // A descriptor of the control thread that calls somebody when it is readable.
@@ -161,6 +171,7 @@ class ControlPlane final : private Waiter {
   bool is_applied() const;
   void on_signal();
   void drain();
+  void measure(SteadyTime now);
 
   const RunOptions& options_;
   std::vector<OptionField> option_fields_;
@@ -170,6 +181,8 @@ class ControlPlane final : private Waiter {
   LogFiles log_files_;
   ConnectionLimit connections_;
   BodyBudget body_budget_;
+  const size_t memory_max_;
+  Overload overload_{metrics_};
   Loop loop_;
   Workers workers_;
   ResolverPool resolvers_;
@@ -214,11 +227,24 @@ ControlPlane::ControlPlane(const RunOptions& options)
       log_files_(options.workers + 1, metrics_),
       connections_(bound_of_clients(options.connections_max, descriptors_), "gateways", metrics_),
       body_budget_(options.body_bytes_max, metrics_),
-      workers_(options.workers, log_files_, metrics_, descriptors_, &connections_, &loop_),
+      memory_max_(bound_of_memory(options.memory_bytes_max)),
+      workers_(options.workers, log_files_, metrics_, descriptors_,
+               {&connections_, &overload_, [this](SteadyTime now) { measure(now); }}, &loop_),
       resolvers_(workers_.loops(), descriptors_.dns_of_worker(options.workers), &metrics_),
       store_(wall_now()) {
   worker_index = options.workers;
   publish_descriptor_shares(descriptors_, metrics_);
+}
+
+// By a worker.
+void ControlPlane::measure(SteadyTime now) {
+  Overload::Reading reading{.connections = connections_.open(),
+                            .connections_max = connections_.most(),
+                            .memory = std::nullopt,
+                            .memory_max = memory_max_};
+  if (memory_max_ > 0)
+    reading.memory = memory_in_use(static_cast<size_t>(static_cast<double>(memory_max_) * Overload::kMemoryWatched));
+  overload_.update(reading, now);
 }
 
 // --- configuration ----------------------------------------------------------------------------------------------
@@ -646,7 +672,7 @@ Probes ControlPlane::probes(ProbesFor whom) {
                                                                            .uptime = loop_.now() - started_});
               },
           .ready = [this] { return snapshot_ && !draining_; },
-          .closed = [this, whom] { return closed_lines(whom); }};
+          .notes = [this, whom] { return overload_.told() + closed_lines(whom); }};
 }
 
 bool ControlPlane::open_own_ports() {
@@ -719,6 +745,7 @@ void ControlPlane::make_translator() {
   translate.default_resolvers = options_.resolvers;
   translate.filters = options_.filters;
   translate.body_budget = &body_budget_;
+  translate.overload = &overload_;
   translate.places = workers_.places();
   translator_ = std::make_unique<Translator>(std::move(translate));
 }

@@ -23,6 +23,7 @@ struct RunOptions {
   bool strict = false;
   size_t connections_max = 0;                 // of clients, on all Gateways together; 0: by the limit of descriptors
   size_t body_bytes_max = size_t{512} << 20;  // of bodies that are collected at once
+  size_t memory_bytes_max = 0;                // of the process; 0: as its cgroup says
   std::string version;
   std::vector<const FilterFactory*> filters;
 };

@@ -18,7 +18,7 @@ std::optional<Response> Probes::answer(Request& request) const {
   if (request.method != "GET" && request.method != "HEAD") return text_reply(request, 405, kText, "only GET here\n");
   if (metrics_page) return text_reply(request, 200, kPrometheusContentType, metrics());
   if (!ready_page) return text_reply(request, 200, kText, "ok\n");
-  return ready() ? text_reply(request, 200, kText, "ready\n" + closed())
+  return ready() ? text_reply(request, 200, kText, "ready\n" + notes())
                  : text_reply(request, 503, kText, "not ready\n");
 }
 

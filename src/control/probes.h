@@ -12,7 +12,9 @@ namespace sluice {
 struct Probes {
   std::function<std::string()> metrics;  // in Prometheus' text format
   std::function<bool()> ready;           // the first snapshot serves, and nothing drains
-  std::function<std::string()> closed;   // lines on what is refused as its policies are not in force; may be empty
+  // Lines on what is refused as its policies are not in force, and on too much to do; may be empty. Neither makes it
+  // less ready: where others would get its part of the load, they would be the next.
+  std::function<std::string()> notes;
 
   // The page for this request's path; nothing when it is none of these. Envoy's paths of the same pages are known too.
   std::optional<Response> answer(Request& request) const;

@@ -485,6 +485,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
   to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
   to.body_budget = options_.body_budget;
+  to.overload = options_.overload;
   to.service = listener.router;
   if (listener.access_log && !listener.access_log->empty())
     to.observer = std::make_shared<LogObserver>(listener.access_log);

@@ -43,8 +43,9 @@ struct TranslateOptions {
   std::string default_access_log;           // a path; "" is off
   std::vector<Endpoint> default_resolvers;  // empty: the system's
   std::vector<const FilterFactory*> filters;
-  BodyBudget* body_budget = nullptr;  // null: none
-  std::vector<WorkerPlace> places;    // the workers', for what filters send by themselves; none: they send nothing
+  BodyBudget* body_budget = nullptr;   // null: none
+  const Overload* overload = nullptr;  // null: none
+  std::vector<WorkerPlace> places;     // the workers', for what filters send by themselves; none: they send nothing
 };
 
 class Translator {

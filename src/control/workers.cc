@@ -13,13 +13,9 @@ namespace sluice {
 class Workers::Worker final : private Waiter {
  public:
   Worker(unsigned index, LogFiles& log_files, Workers& all, size_t upstream_connections_max,
-         const BudgetMetrics& metrics, ConnectionLimit* limit)
-      : upstreams(loop, upstream_connections_max, metrics),
-        index_(index),
-        log_files_(log_files),
-        all_(all),
-        limit_(limit) {
-    if (limit) idle_.emplace(limit->given_up());
+         const BudgetMetrics& metrics)
+      : upstreams(loop, upstream_connections_max, metrics), index_(index), log_files_(log_files), all_(all) {
+    if (bounds().connections) idle_.emplace(bounds().connections->given_up());
   }
 
   void start() {
@@ -44,7 +40,8 @@ class Workers::Worker final : private Waiter {
       if (auto old = listeners_.extract(port.key))
         serving = std::move(old.mapped());
       else
-        serving.listener = std::make_unique<HttpListener>(loop, &upstreams, limit_, idle_ ? &*idle_ : nullptr);
+        serving.listener =
+            std::make_unique<HttpListener>(loop, &upstreams, bounds().connections, idle_ ? &*idle_ : nullptr);
       serving.drain_timeout = port.drain_timeout;
       serving.listener->configure(snapshot, port.config);
       if (port.fd >= 0) tell(port.key, serving.listener->start(port.fd));
@@ -98,6 +95,7 @@ class Workers::Worker final : private Waiter {
   void tick() {
     log_files_.flush();
     look_after_leaving();
+    look_after_load();
     timer_.arm(loop, loop.now() + (drained_ ? Nanos(10ms) : Nanos(100ms)), *this);
   }
   void look_after_leaving() {
@@ -110,10 +108,18 @@ class Workers::Worker final : private Waiter {
       timer_.arm(loop, loop.now() + 10ms, *this);
   }
 
+  // Its part of the idle connections that are to go; what it has not got, others find in the ticks to come.
+  void look_after_load() {
+    if (index_ == 0 && bounds().measure) bounds().measure(loop.now());
+    if (!bounds().overload || !idle_) return;
+    if (const size_t all = bounds().overload->idle_to_end(); all > 0)
+      idle_->give_up(all / all_.workers_.size() + 1, loop.now());
+  }
+  const ClientBounds& bounds() const { return all_.bounds_; }
+
   unsigned index_;
   LogFiles& log_files_;
   Workers& all_;
-  ConnectionLimit* limit_;
   std::optional<IdleConnections> idle_;  // of all listeners: they have one bound
   std::thread thread_;
   Timer timer_;
@@ -123,11 +129,12 @@ class Workers::Worker final : private Waiter {
 };
 
 Workers::Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors,
-                 ConnectionLimit* limit, Loop* control) {
+                 ClientBounds bounds, Loop* control)
+    : bounds_(std::move(bounds)) {
   const BudgetMetrics budget(metrics);
   const size_t upstream_max = descriptors.upstream_of_worker(count);
   for (unsigned i = 0; i < count; ++i)
-    workers_.push_back(std::make_unique<Worker>(i, log_files, *this, upstream_max, budget, limit));
+    workers_.push_back(std::make_unique<Worker>(i, log_files, *this, upstream_max, budget));
   std::vector<Loop*> loops;
   for (auto& worker : workers_) loops.push_back(&worker->loop);
   loops_.emplace(loops, control);

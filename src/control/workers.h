@@ -28,12 +28,20 @@ struct OpenPort {
   std::set<unsigned> trying;
 };
 
+// Of the clients of all workers together. What is null is not there; the rest outlives the workers.
+struct ClientBounds {
+  ConnectionLimit* connections = nullptr;
+  const Overload* overload = nullptr;
+  // Keeps `overload` up to date: called ten times a second, always by the same worker. The control thread may be busy
+  // with a large change for longer than memory lasts.
+  std::function<void(SteadyTime now)> measure;
+};
+
 class Workers {
  public:
-  // `limit`: of client connections over all workers; null: none. `control`: the control thread's loop, if it asks for
-  // state of its own. Both outlive this.
+  // `control`: the control thread's loop, if it asks for state of its own; it outlives this.
   Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const DescriptorShares& descriptors,
-          ConnectionLimit* limit = nullptr, Loop* control = nullptr);
+          ClientBounds bounds = {}, Loop* control = nullptr);
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   // Only after stop().
@@ -89,6 +97,7 @@ class Workers {
   Result<std::vector<int>> open(const SocketAddress& wanted, SocketAddress& real) const;
   const Ports::value_type* port_before(const SnapshotListener& listener) const;
 
+  const ClientBounds bounds_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::optional<OwnedLoops> loops_;
   Ports open_;                           // by address; of any port by "gateway address"

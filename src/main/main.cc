@@ -42,6 +42,7 @@ struct RunArguments {
   bool strict = false;
   size_t connections_max = 0;
   size_t body_mebibytes_max = 512;
+  size_t memory_mebibytes_max = 0;
 };
 
 int usage_error(const std::string& message) {
@@ -81,6 +82,7 @@ int run_command(const RunArguments& arguments) {
   options.strict = arguments.strict;
   options.connections_max = arguments.connections_max;
   options.body_bytes_max = arguments.body_mebibytes_max << 20;
+  options.memory_bytes_max = arguments.memory_mebibytes_max << 20;
   options.version = SLUICE_VERSION;
   options.filters = all_filters();
   const auto admin = own_endpoint("admin", arguments.admin);
@@ -135,6 +137,11 @@ void add_run(CLI::App& app, RunArguments& arguments) {
                  "MiB of bodies that may be collected at once, for filters that need them whole")
       ->check(CLI::Range(1, 1 << 20, "whole MiB"))
       ->capture_default_str();
+  app.add_option(
+         "--max-memory", arguments.memory_mebibytes_max,
+         "MiB that the process may use: near them it keeps no connections, then refuses requests; default: what "
+         "its cgroup allows")
+      ->check(CLI::Range(32, 1 << 24, "whole MiB"));
   app.add_flag("--strict", arguments.strict, "do not start while anything in the configuration is wrong");
 }
 

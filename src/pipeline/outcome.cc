@@ -78,6 +78,7 @@ constexpr std::array kTerms = std::to_array<OutcomeTerms>({
     {Kind::response_coding, kUpstream, 0, "", kNoFlag, "", ProxyAnswer{0, "http_response_content_coding"}},
     {Kind::body_memory_exhausted, kOurs, 503, "too many large bodies at once, try again later", kNoFlag,
      "body_memory_exhausted", kByStatus},
+    {Kind::overload, kOurs, 503, "envoy overloaded", ResponseFlag::overload, "overload", kByStatus},
     {Kind::internal_error, kOurs, 500, "Internal Server Error", kNoFlag, "internal_error", kByStatus},
     {Kind::own_answer, kOurs, 0, "", kNoFlag, "", kByStatus},
     {Kind::direct_response, kOurs, 0, "", kNoFlag, "direct_response", kNoFailure},

@@ -57,6 +57,7 @@ enum class OutcomeKind : uint8_t {
   response_too_large,     // for a filter that needs all of it
   response_coding,        // a filter cannot read it. Status, body and details are the filter's
   body_memory_exhausted,  // of all requests together
+  overload,               // too little memory for any request
   internal_error,
   own_answer,       // of a filter: status, body and details are its own
   direct_response,  // of the configuration, as are redirects: it is no failure

@@ -103,6 +103,8 @@ const Row kKnown[] = {
      "src/filters/dlp/dlp_test.cc: dlp_broken_encoding"},
     {Kind::body_memory_exhausted, kOurs, 503, "-", "body_memory_exhausted", 0, "by status", kGoesOn,
      "src/serve/connection_test.cc: collects_bodies_as_far_as_all_together_may_be_large"},
+    {Kind::overload, kOurs, 503, "OM", "overload", 0, "by status", kGoesOn,
+     "src/serve/connection_test.cc: refused_while_there_is_no_memory"},
     {Kind::internal_error, kOurs, 500, "-", "internal_error", 0, "by status", kGoesOn,
      "src/pipeline/outcome_test.cc: ours internal"},
     {Kind::own_answer, kOurs, 0, "-", "", 0, "by status", kGoesOn,

@@ -249,6 +249,44 @@ TEST(Connection, makes_room_at_the_bound_when_it_has_waited_longest) {
   EXPECT_TRUE(gateway.says(clients[0], "held /held"));
 }
 
+TEST(Connection, is_not_kept_while_there_is_too_much_to_do_and_refused_while_there_is_no_memory) {
+  Metrics counts(1);
+  Overload overload(counts);
+  Gateway gateway([&](ListenerConfig& config) { config.overload = &overload; });
+  const auto memory_of_1000 = [&](size_t bytes) {
+    gateway.loop.advance(2s);
+    overload.update({.connections_max = 20, .memory = bytes, .memory_max = 1000}, gateway.loop.now());
+  };
+  TestPeer kept(gateway.listener.address()), held(gateway.listener.address());
+  kept.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(kept, "GET /a "));
+  held.say("POST /held HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n1");
+  settle(gateway.loop);
+  memory_of_1000(900);
+  kept.say("GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(kept, "GET /b "));
+  EXPECT_TRUE(kept.hears("connection: close\r\n"));
+  EXPECT_TRUE(gateway.ends(kept));
+  EXPECT_EQ(gateway.config.metrics->connections_unkept->value(), 1);
+  memory_of_1000(950);
+  TestPeer late(gateway.listener.address());
+  late.say("POST /c HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
+  EXPECT_TRUE(gateway.says(late, "HTTP/1.1 503 Service Unavailable\r\n"));
+  EXPECT_TRUE(gateway.says(late, "envoy overloaded"));
+  EXPECT_TRUE(gateway.ends(late));
+  EXPECT_EQ(gateway.log.back(), "503 OM overload");
+  EXPECT_EQ(gateway.config.metrics->requests_refused->value(), 1);
+  EXPECT_EQ(gateway.config.metrics->connections_unkept->value(), 1) << "a refusal ends it anyway";
+  held.say("2");
+  EXPECT_TRUE(gateway.says(held, "POST /held 12")) << "what is under way is finished";
+  EXPECT_TRUE(gateway.ends(held));
+  memory_of_1000(0);
+  TestPeer later(gateway.listener.address());
+  later.say("GET /d HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(later, "GET /d "));
+  EXPECT_FALSE(later.hears("connection: close"));
+}
+
 TEST(Connection, collects_bodies_as_far_as_all_together_may_be_large) {
   Metrics counts(1);
   BodyBudget budget(300 << 10, counts);

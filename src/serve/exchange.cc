@@ -82,6 +82,21 @@ Task<void> Exchange::run() {
   co_return Status{};
 }
 
+// Nothing of the request is looked at: its connection ends.
+Response Exchange::refuse_for_want_of_memory() {
+  metrics().requests_refused->add();
+  Response response = reply(request_, OutcomeKind::overload);
+  response.close = true;
+  return response;
+}
+
+bool Exchange::ends_connection(const Response& response) const {
+  if (response.close || host_.draining()) return true;
+  if (!config_->overload || !config_->overload->ends_connections()) return false;
+  metrics().connections_unkept->add();
+  return true;
+}
+
 Task<void> Exchange::end_background() {
   background_.cancel();
   auto joining = background_.join();
@@ -112,6 +127,8 @@ Task<Response> Exchange::handle() {
   Response response;
   if (refused != OutcomeKind::none) {
     response = refuse(request_, refused);
+  } else if (config.overload && config.overload->refuses_requests()) [[unlikely]] {
+    response = refuse_for_want_of_memory();
   } else {
     if (request_.body.empty()) info_.request_end = info_.start;
     stream_->watch(this);
@@ -190,7 +207,7 @@ Task<void> Exchange::answer(Response& response) {
                      .headers = *response.headers,
                      .body = response.body,
                      .local = response.local,
-                     .close = response.close || host_.draining(),
+                     .close = ends_connection(response),
                      .kept_from_trailers = request_.kept_from_response_trailers};
   if (response.tunnel) {
     auto relaying = relay(response, out);

@@ -53,6 +53,8 @@ class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest {
   void config_is_old() override;
   Task<Response> handle();
   Task<void> end_background();
+  Response refuse_for_want_of_memory();
+  bool ends_connection(const Response& response) const;
   Response failed(const Error& error);
   Task<void> answer(Response& response);
   Result<Chunk> replace(Response& response, const Error& why);

@@ -25,4 +25,8 @@ bool IdleConnections::give_up_one(SteadyTime now) {
   return true;
 }
 
+void IdleConnections::give_up(size_t most, SteadyTime now) {
+  while (most > 0 && give_up_one(now)) --most;
+}
+
 }  // namespace sluice

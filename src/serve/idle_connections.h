@@ -1,7 +1,7 @@
 // The client connections of one worker that wait for a request, over all its listeners of one bound. They give way when
-// that bound is reached: the one that has waited longest goes first, as its client is the least likely to miss it, and
-// none before it has waited for kGrace. Where newcomers could end each other before their requests arrive, a crowd
-// would get nobody served. Belongs to one loop.
+// that bound is reached or nearly so, or memory is short (serve/overload.h): the one that has waited longest goes
+// first, as its client is the least likely to miss it, and none before it has waited for kGrace. Where newcomers could
+// end each other before their requests arrive, a crowd would get nobody served. Belongs to one loop.
 #pragma once
 
 #include <cstddef>
@@ -36,6 +36,8 @@ class IdleConnections {
   // Ends the one that has waited longest, in order: its client sees the end of an idle connection, as after
   // `idleTimeout`. False: none has waited long enough.
   bool give_up_one(SteadyTime now);
+  // So many, or all that have.
+  void give_up(size_t most, SteadyTime now);
 
  private:
   Counter* const given_up_;

@@ -20,6 +20,10 @@ constexpr MetricFamily kTooLarge{"envoy_http_downstream_rq_too_large",
                                  "Requests refused because head or body is too large."};
 constexpr MetricFamily kTimeout{"envoy_http_downstream_rq_timeout", "Requests that did not arrive in time."};
 constexpr MetricFamily kReset{"envoy_http_downstream_rq_rx_reset", "Requests whose client went away before the end."};
+constexpr MetricFamily kRefused{"envoy_http_downstream_rq_overload_close",
+                                "Requests answered 503 because there is too little memory."};
+constexpr MetricFamily kUnkept{"envoy_http_downstream_cx_overload_disable_keepalive",
+                               "Client connections ended behind an answer because there is too much to do."};
 constexpr MetricFamily kUpgrades{"envoy_http_downstream_cx_upgrades_total",
                                  "WebSocket handshakes that became tunnels."};
 constexpr MetricFamily kUpgradesActive{"envoy_http_downstream_cx_upgrades_active", "WebSocket tunnels open.", gauge};
@@ -41,8 +45,8 @@ constexpr MetricFamily kLimited{"envoy_connection_limit_limited_connections",
 }  // namespace
 
 std::vector<MetricFamily> server_metric_families() {
-  return {kConnections, kConnectionsActive, kIdle,    kForced, kRequests, kActive,         kResponses,
-          kMalformed,   kTooLarge,          kTimeout, kReset,  kUpgrades, kUpgradesActive, kTime};
+  return {kConnections, kConnectionsActive, kIdle,  kForced,  kRequests, kActive,   kResponses,      kMalformed,
+          kTooLarge,    kTimeout,           kReset, kRefused, kUnkept,   kUpgrades, kUpgradesActive, kTime};
 }
 
 ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
@@ -61,6 +65,8 @@ ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
   requests_too_large = get(kTooLarge);
   requests_timeout = get(kTimeout);
   requests_reset = get(kReset);
+  requests_refused = get(kRefused);
+  connections_unkept = get(kUnkept);
   upgrades = get(kUpgrades);
   upgrades_active = get(kUpgradesActive);
   request_time = metrics.histogram(kTime, labels);

@@ -8,6 +8,7 @@
 #include "http/head_limits.h"
 #include "pipeline/service.h"
 #include "serve/connection_limit.h"
+#include "serve/overload.h"
 
 namespace sluice {
 
@@ -31,7 +32,9 @@ struct ServerMetrics {
   Counter* requests_malformed;
   Counter* requests_too_large;
   Counter* requests_timeout;
-  Counter* requests_reset;  // the client left first
+  Counter* requests_reset;      // the client left first
+  Counter* requests_refused;    // as there is too little memory
+  Counter* connections_unkept;  // ended behind an answer, as there is too much to do
   Counter* upgrades;
   Gauge* upgrades_active;
   Histogram* request_time;
@@ -78,7 +81,8 @@ struct ListenerConfig {
   bool forwarding_headers = true;  // x-forwarded-proto, x-request-id: false for admin and API
   bool proxy_answers = false;      // ProxySettings.localAnswers: proxy
   size_t body_buffer_bytes_max = 1 << 20;
-  BodyBudget* body_budget = nullptr;  // of the process, and outlives every snapshot; null: none
+  BodyBudget* body_budget = nullptr;   // of the process, and outlives every snapshot; null: none
+  const Overload* overload = nullptr;  // the same; our own ports do not look at it, as they tell of it
 
   std::shared_ptr<const Service> service;
   std::shared_ptr<const ExchangeObserver> observer;  // may be null

@@ -1,0 +1,124 @@
+#include "serve/overload.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace sluice {
+namespace {
+
+using enum MetricType;
+
+constexpr MetricFamily kConnections{"envoy_overload_envoy_resource_monitors_global_downstream_max_connections_pressure",
+                                    "Client connections open, in percent of those that there may be.", gauge};
+constexpr MetricFamily kMemory{"envoy_overload_envoy_resource_monitors_fixed_heap_pressure",
+                               "Memory in use, in percent of what there may be; 0 where no limit is known.", gauge};
+constexpr MetricFamily kMemoryUnread{"envoy_overload_envoy_resource_monitors_fixed_heap_failed_updates",
+                                     "Times that the memory in use could not be read."};
+constexpr MetricFamily kMemoryInUse{"sluice_memory_in_use_bytes",
+                                    "Memory in use as the overload state counts it: resident, without what the heap "
+                                    "holds free once that matters; 0 where no limit is known.",
+                                    gauge};
+constexpr MetricFamily kMemoryMax{
+    "sluice_memory_max_bytes", "Memory that the process may use: --max-memory or its cgroup's; 0: no limit is known.",
+    gauge};
+constexpr MetricFamily kEnding{"envoy_overload_envoy_overload_actions_disable_http_keepalive_active",
+                               "1 while answers end their connection and idle connections are ended.", gauge};
+constexpr MetricFamily kRefusing{"envoy_overload_envoy_overload_actions_stop_accepting_requests_active",
+                                 "1 while new requests are answered 503.", gauge};
+
+constexpr Nanos kShortest = 1s;
+// In one update: each costs its worker a system call or two.
+constexpr size_t kIdleEndedAtOnce = 2048;
+
+unsigned percent(double part) {
+  return static_cast<unsigned>(std::min(part, 100.0) * 100);
+}
+
+double part(size_t of, size_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(of) / static_cast<double>(whole);
+}
+
+}  // namespace
+
+Overload::Overload(Metrics& metrics)
+    : connections_pressure_(metrics.metric(kConnections)),
+      memory_pressure_(metrics.metric(kMemory)),
+      memory_unread_(metrics.metric(kMemoryUnread)),
+      memory_in_use_(metrics.metric(kMemoryInUse)),
+      memory_max_(metrics.metric(kMemoryMax)),
+      ending_connections_(metrics.metric(kEnding)),
+      refusing_requests_(metrics.metric(kRefusing)) {}
+
+bool Overload::Action::decide(double pressure, SteadyTime now) {
+  const bool wanted = active ? pressure >= until || now < later(since, kShortest) : pressure >= from;
+  if (wanted == active) return false;
+  active = wanted;
+  since = now;
+  return true;
+}
+
+void Overload::update(const Reading& reading, SteadyTime now) {
+  const double connections = part(reading.connections, reading.connections_max);
+  // What cannot be read says nothing new.
+  const bool unread = reading.memory_max > 0 && !reading.memory;
+  if (unread) memory_unread_->add();
+  connections_percent_.store(percent(connections), std::memory_order_relaxed);
+  connections_pressure_->set(percent(connections));
+  memory_max_->set(static_cast<int64_t>(reading.memory_max));
+  connections_strained_.decide(connections, now);
+  if (!unread) {
+    const double memory = part(reading.memory.value_or(0), reading.memory_max);
+    memory_percent_.store(percent(memory), std::memory_order_relaxed);
+    memory_pressure_->set(percent(memory));
+    memory_in_use_->set(static_cast<int64_t>(reading.memory.value_or(0)));
+    memory_strained_.decide(memory, now);
+    memory_exhausted_.decide(memory, now);
+  }
+  const bool ending = connections_strained_.active || memory_strained_.active;
+  const bool refusing = memory_exhausted_.active;
+  ending_connections_->set(ending ? 1 : 0);
+  refusing_requests_->set(refusing ? 1 : 0);
+
+  size_t idle = 0;
+  if (memory_strained_.active)
+    idle = kIdleEndedAtOnce;
+  else if (connections_strained_.active) {
+    const auto enough = static_cast<size_t>(connections_strained_.until * static_cast<double>(reading.connections_max));
+    idle = std::min(reading.connections - std::min(reading.connections, enough), kIdleEndedAtOnce);
+  }
+  idle_to_end_.store(idle, std::memory_order_relaxed);
+
+  if (ends_connections_.exchange(ending, std::memory_order_relaxed) != ending)
+    tell("too much to do: connections are ended after each answer, idle ones at once", "connections are kept again",
+         ending);
+  if (refuses_requests_.exchange(refusing, std::memory_order_relaxed) != refusing)
+    tell("too little memory: new requests are answered 503", "new requests are served again", refusing);
+}
+
+std::string Overload::figures() const {
+  return fmt::format("client connections {}% of their bound, memory {}% of its limit",
+                     connections_percent_.load(std::memory_order_relaxed),
+                     memory_percent_.load(std::memory_order_relaxed));
+}
+
+// No log::Site: an action begins and ends at most once a second.
+void Overload::tell(const char* what_begins, const char* what_ends, bool begins) const {
+  if (begins)
+    log::warn("overload", what_begins, {{"because", figures()}});
+  else
+    log::info("overload", what_ends, {{"now", figures()}});
+}
+
+std::string Overload::told() const {
+  if (refuses_requests())
+    return fmt::format("overloaded: new requests are answered 503, connections are not kept: {}\n", figures());
+  if (ends_connections()) return fmt::format("overloaded: connections are not kept: {}\n", figures());
+  return {};
+}
+
+std::vector<MetricFamily> overload_metric_families() {
+  return {kConnections, kMemory, kMemoryUnread, kMemoryInUse, kMemoryMax, kEnding, kRefusing};
+}
+
+}  // namespace sluice
