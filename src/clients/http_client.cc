@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "http/body_budget.h"
 #include "io/loop.h"
 
 namespace sluice {
@@ -52,10 +53,12 @@ Error too_large(size_t bytes_max) {
 // One call under way; lives in the frame of send().
 class Call final : private Waiter {
  public:
-  Call(WorkerPlace at, HttpCall what, const Service& upstream)
+  Call(WorkerPlace at, HttpCall what, const Service& upstream, BodyBudget* bodies)
       : loop_(*at.loop), what_(std::move(what)), upstream_(upstream), request_(arena_, loop_, info_) {
     request_.upstreams = at.upstreams;
     request_.background = &sending_;
+    request_.body_budget = bodies;
+    if (bodies) share_.emplace(*bodies);
     info_.start = loop_.now();
     info_.start_wall = loop_.wall();
     fill_request();
@@ -73,6 +76,7 @@ class Call final : private Waiter {
   void fill_request();
   Task<void> exchange();
   Task<void> collect(const Response& response);
+  Status make_room(size_t bytes);
   // The deadline: all that waits unwinds.
   void wake() override {
     late_ = true;
@@ -90,6 +94,7 @@ class Call final : private Waiter {
   Request request_;
   Timer timer_;
   bool late_ = false;
+  std::optional<BodyBudget::Share> share_;  // of the answer's body
   Result<HttpAnswer> answer_ = cancelled_error();
 };
 
@@ -138,6 +143,18 @@ Task<void> Call::exchange() {
   co_return Status{};
 }
 
+// For so many bytes of the answer's body, in all.
+Status Call::make_room(size_t bytes) {
+  std::string& body = answer_->body;
+  if (bytes <= body.capacity()) return {};
+  const size_t room = std::min(std::max(bytes, 2 * body.capacity()), what_.response_bytes_max);
+  if (share_ && !share_->covers(body.capacity() + room))
+    return fail(ErrorKind::overload, "the bodies that are being collected are too large together");
+  body.reserve(room);
+  if (share_) share_->only(body.capacity());
+  return {};
+}
+
 Task<void> Call::collect(const Response& response) {
   answer_->status = response.status;
   for (const HeaderField& field : *response.headers)
@@ -146,11 +163,13 @@ Task<void> Call::collect(const Response& response) {
   const Body& from = response.body;
   if (from.length.value_or(0) > what_.response_bytes_max)
     co_return std::unexpected(too_large(what_.response_bytes_max));
+  if (from.length) CO_TRY(make_room(*from.length));
   while (from.reader) {
     auto reading = from.reader->read();
     const Chunk chunk = CO_TRY(co_await reading);
     if (chunk.bytes.size() > what_.response_bytes_max - body.size())
       co_return std::unexpected(too_large(what_.response_bytes_max));
+    CO_TRY(make_room(body.size() + chunk.bytes.size()));
     body.append(chunk.bytes.data(), chunk.bytes.size());
     if (chunk.last) break;
   }
@@ -204,7 +223,8 @@ Task<HttpAnswer> HttpClient::send(WorkerPlace at, HttpCall what) const {
   // Stay for as long as the call, whatever becomes of the client.
   const auto upstream = upstream_;
   const ClientMetrics metrics = metrics_;
-  Call call(at, std::move(what), *upstream);
+  BodyBudget* const bodies = limits_.bodies;
+  Call call(at, std::move(what), *upstream, bodies);
   auto running = call.run();
   auto answer = co_await running;
   metrics.time->record_nanos((at.loop->now() - start).count());

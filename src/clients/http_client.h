@@ -61,15 +61,17 @@ struct ClientMetrics {
 class HttpClient {
  public:
   struct Limits {
-    size_t calls_max = 64;  // under way at once on a thread, of all clients of this name
+    size_t calls_max = 64;         // under way at once on a thread, of all clients of this name
+    BodyBudget* bodies = nullptr;  // of the process: answers count in it until they are handed over; null: none
   };
   // `upstream`: the end of a chain.
   HttpClient(std::shared_ptr<const Service> upstream, const ClientMetrics& metrics, Limits limits)
       : upstream_(std::move(upstream)), metrics_(metrics), limits_(limits) {}
 
   // `at`: of this thread. An answer is whatever the upstream said, with any status. Errors: `timeout`, `limit` for an
-  // answer that is too large, `overload` where too many calls are under way or a circuit breaker of the Upstream says
-  // no, `unreachable` when nobody answers, `cancelled`; the rest as reading and writing have it.
+  // answer that is too large, `overload` where too many calls are under way, a circuit breaker of the Upstream says no
+  // or all bodies together are too large, `unreachable` when nobody answers, `cancelled`; the rest as reading and
+  // writing have it.
   Task<HttpAnswer> send(WorkerPlace at, HttpCall call) const;
 
  private:

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "clients/testing.h"
+#include "http/body_budget.h"
 #include "io/testing.h"
 
 namespace sluice {
@@ -177,6 +178,31 @@ TEST(HttpClient, frees_everything_when_its_caller_is_cancelled) {
   EXPECT_TRUE(world.upstream.server.is_closed());
   EXPECT_EQ(world.count("envoy_cluster_upstream_rq_active"), 0);
   EXPECT_EQ(world.count("sluice_client_calls_active"), 0);
+}
+
+TEST(HttpClient, counts_answers_among_the_bodies_of_the_process) {
+  Metrics counts(1);
+  BodyBudget budget(192 << 10, counts);
+  World world({.bodies = &budget});
+  const auto taken = [&] { return counts.metric({"sluice_collected_body_bytes", ""})->value(); };
+  std::string head = "content-length: 204800\r\n\r\n";
+  world.upstream.server.answer = [&](const std::string&) { return "HTTP/1.1 200 OK\r\n" + head; };
+  {
+    Asking large(world, {.authority = "a"});
+    EXPECT_FALSE(large.done());
+    EXPECT_EQ(taken(), 192 << 10) << "but for its first 64 KiB";
+    Asking another(world, {.authority = "b"});
+    EXPECT_EQ(another.error(), ErrorKind::overload);
+    EXPECT_EQ(counts.metric({"sluice_collected_body_refused_total", ""})->value(), 1);
+  }
+  EXPECT_EQ(taken(), 0);
+  // Without a length it pays as it grows.
+  head = "transfer-encoding: chunked\r\n\r\n19000\r\n" + std::string(0x19000, 'x') + "\r\n0\r\n\r\n";
+  Asking chunked(world, {.authority = "c"});
+  ASSERT_TRUE(chunked.done());
+  ASSERT_TRUE(chunked.answer->has_value());
+  EXPECT_EQ((*chunked.answer)->body.size(), 0x19000U);
+  EXPECT_EQ(taken(), 0);
 }
 
 TEST(HttpClient, passes_on_what_joins_traces) {

@@ -439,6 +439,7 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   build.destination = destination ? &destination->options.filters : nullptr;
   build.settings = settings_;
   build.body_buffer_bytes_max = spec_->options.per_connection_buffer_limit_bytes;
+  build.body_budget = options_.body_budget;
   build.loops = options_.loops;
   build.metrics = &metrics_;
   build.kept = &kept_;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <cstring>
+#include <memory>
 
 #include "http/body_budget.h"
 
@@ -20,6 +22,43 @@ Status pay(BodyBudget::Share* share, size_t bytes) {
   return fail(ErrorKind::overload, "the bodies that are being collected are too large together");
 }
 
+// The bytes of a body, in one piece that is as large as is paid for. In the arena, since they last as long.
+class Collected {
+ public:
+  Collected(size_t bytes_max, Arena& arena, BodyBudget* budget)
+      : bytes_max_(bytes_max), share_(budget ? arena.make<BodyBudget::Share>(*budget) : nullptr) {}
+
+  // Room for so many in all.
+  Status reserve(size_t bytes) {
+    if (bytes <= capacity_) return {};
+    TRY(pay(share_, capacity_ + bytes));  // both are there for a moment
+    auto larger = std::make_unique_for_overwrite<char[]>(bytes);
+    if (size_ > 0) std::memcpy(larger.get(), bytes_.get(), size_);
+    bytes_ = std::move(larger);
+    capacity_ = bytes;
+    if (share_) share_->only(bytes);
+    return {};
+  }
+  Status add(std::span<const char> piece) {
+    if (piece.empty()) return {};
+    const size_t all = size_ + piece.size();
+    if (piece.size() > bytes_max_ - size_)
+      return fail(ErrorKind::limit, fmt::format("the body is longer than {} bytes", bytes_max_));
+    if (all > capacity_) TRY(reserve(std::min(std::max(all, 2 * capacity_), bytes_max_)));
+    std::memcpy(bytes_.get() + size_, piece.data(), piece.size());
+    size_ = all;
+    return {};
+  }
+  std::string_view text() const { return {bytes_.get(), size_}; }
+
+ private:
+  const size_t bytes_max_;
+  BodyBudget::Share* const share_;
+  std::unique_ptr<char[]> bytes_;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
 }  // namespace
 
 Task<std::string_view> read_all(Body body, Arena& arena, size_t bytes_max, BodyBudget* budget) {
@@ -30,18 +69,15 @@ Task<std::string_view> read_all(Body body, Arena& arena, size_t bytes_max, BodyB
   Chunk chunk = CO_TRY(co_await first);
   if (chunk.bytes.size() > bytes_max) co_return over();
   if (chunk.last) co_return arena.copy({chunk.bytes.data(), chunk.bytes.size()});
-  // In the arena, since the collected body lasts as long.
-  BodyBudget::Share* const share = budget ? arena.make<BodyBudget::Share>(*budget) : nullptr;
-  if (body.length) CO_TRY(pay(share, *body.length));  // better at once than in the middle
-  std::string collected(chunk.bytes.begin(), chunk.bytes.end());
+  Collected& collected = *arena.make<Collected>(bytes_max, arena, budget);
+  if (body.length) CO_TRY(collected.reserve(*body.length));  // better refused at once than in the middle
+  CO_TRY(collected.add(chunk.bytes));
   while (!chunk.last) {
     auto next = body.reader->read();
     chunk = CO_TRY(co_await next);
-    if (collected.size() + chunk.bytes.size() > bytes_max) co_return over();
-    CO_TRY(pay(share, collected.size() + chunk.bytes.size()));
-    collected.append(chunk.bytes.data(), chunk.bytes.size());
+    CO_TRY(collected.add(chunk.bytes));
   }
-  co_return arena.copy(collected);
+  co_return collected.text();
 }
 
 }  // namespace sluice

@@ -1,5 +1,7 @@
 #include "http/body_budget.h"
 
+#include <algorithm>
+
 namespace sluice {
 namespace {
 
@@ -20,7 +22,7 @@ BodyBudget::BodyBudget(size_t most, Metrics& metrics)
 
 bool BodyBudget::Share::covers(size_t bytes) {
   if (bytes <= kStep + taken_) return true;
-  const size_t more = (bytes - kStep - taken_ + kStep - 1) / kStep * kStep;
+  const size_t more = paid_for(bytes) - taken_;
   if (budget_.taken_.fetch_add(more, std::memory_order_relaxed) + more > budget_.most_) {
     budget_.taken_.fetch_sub(more, std::memory_order_relaxed);
     budget_.refused_->add();
@@ -31,10 +33,19 @@ bool BodyBudget::Share::covers(size_t bytes) {
   return true;
 }
 
+void BodyBudget::Share::only(size_t bytes) {
+  give_back(taken_ - std::min(taken_, paid_for(bytes)));
+}
+
+void BodyBudget::Share::give_back(size_t bytes) {
+  if (bytes == 0) return;
+  budget_.taken_.fetch_sub(bytes, std::memory_order_relaxed);
+  budget_.bytes_->sub(static_cast<int64_t>(bytes));
+  taken_ -= bytes;
+}
+
 BodyBudget::Share::~Share() {
-  if (taken_ == 0) return;
-  budget_.taken_.fetch_sub(taken_, std::memory_order_relaxed);
-  budget_.bytes_->sub(static_cast<int64_t>(taken_));
+  give_back(taken_);
 }
 
 std::vector<MetricFamily> body_budget_metric_families() {

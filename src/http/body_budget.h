@@ -1,6 +1,6 @@
 // How many bytes of bodies the process collects at once, over all workers, for filters that must see a whole body. One
-// body has its own bound (perConnectionBufferLimitBytes); this is the bound of all together. Bytes are counted once:
-// while a body is put together it lies in memory twice. (The API has a bound of its own, control/api/byte_budget.h.)
+// body has its own bound (perConnectionBufferLimitBytes); this is the bound of all together. Counted is the memory that
+// is set aside for them. (The API has a bound of its own, control/api/byte_budget.h.)
 #pragma once
 
 #include <atomic>
@@ -29,8 +29,13 @@ class BodyBudget {
     ~Share();
     // The body has this many bytes in all now. False, and counted: the process may have no more.
     bool covers(size_t bytes);
+    // It has no more than this any more.
+    void only(size_t bytes);
 
    private:
+    static size_t paid_for(size_t bytes) { return bytes <= kStep ? 0 : (bytes - 1) / kStep * kStep; }
+    void give_back(size_t bytes);
+
     BodyBudget& budget_;
     size_t taken_ = 0;
   };

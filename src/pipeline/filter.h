@@ -181,7 +181,8 @@ struct FilterBuild {
   const OptionSet* destination = nullptr;          // weighted destination
   const kinds::ProxySettings* settings = nullptr;  // never null in a real build
   size_t body_buffer_bytes_max = 1 << 20;
-  WorkerLoops loops;  // for state of a worker
+  BodyBudget* body_budget = nullptr;  // of the process, for bodies that filters fetch themselves; null: none
+  WorkerLoops loops;                  // for state of a worker
   Metrics* metrics = nullptr;
   KeptState* kept = nullptr;
   References* references = nullptr;      // never null in a real build

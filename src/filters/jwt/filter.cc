@@ -410,7 +410,8 @@ class JwtFactory final : public FilterFactory {
     const std::string key =
         fmt::format("jwt: keys {} for {} by {}", remote.url, remote.cache_duration.count(), upstream.made_of);
     return build.kept->get<RemoteKeys>(key, [&] {
-      const HttpClient client(upstream.end, ClientMetrics(*build.metrics, "jwks"), {.calls_max = kFetchesMax});
+      const HttpClient client(upstream.end, ClientMetrics(*build.metrics, "jwks"),
+                              {.calls_max = kFetchesMax, .bodies = build.body_budget});
       return RemoteKeys::create({remote.url, remote.authority, remote.path, remote.cache_duration}, client, build.loops,
                                 build.workers, JwksMetrics(*build.metrics));
     });
