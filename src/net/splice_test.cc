@@ -49,6 +49,32 @@ TEST(Splice, moves_all_of_it_and_nothing_behind_it) {
   EXPECT_EQ(std::string_view(rest, **got), "next");
 }
 
+TEST(Splice, moves_a_part_of_much_in_one_turn_so_that_others_have_theirs) {
+  Loop loop;
+  std::deque<std::unique_ptr<Stream>> streams;
+  ListenSocket listener;
+  ASSERT_TRUE(listener.start(loop, *ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false),
+                             [&](Incoming& in) { streams.push_back(*in.take()); }));
+  TestPeer sender(listener.local()), receiver(listener.local());
+  ASSERT_TRUE(turn_until(loop, [&] { return streams.size() == 2; }));
+  size_t said = 0;
+  for (size_t put = 1; put > 0; said += put) put = sender.say(std::string(64 << 10, 'x'));
+  ASSERT_GT(said, 5U << 19);
+  uint64_t moved = 0;
+  auto task = splice(*streams[0], *streams[1], said, 10s, moved);
+  ASSERT_TRUE(task);
+  Runner runner(nullptr, [](void*, Result<void>) {});
+  runner.start(*std::move(task));
+  constexpr uint64_t kATurn = (8 + 1) * (256U << 10);  // and what it waited with
+  EXPECT_LE(moved, kATurn);
+  for (uint64_t before = moved; moved < said; before = moved) {
+    receiver.heard();
+    loop.turn(100ms);
+    EXPECT_LE(moved - before, kATurn);
+  }
+  EXPECT_TRUE(turn_until(loop, [&] { return receiver.heard().size() == said && !runner.running(); }));
+}
+
 TEST(Splice, tells_whose_fault_an_end_is) {
   {
     World world;

@@ -75,6 +75,32 @@ TEST(ClientSession, carries_one_request_after_the_other) {
   }
 }
 
+// Whose next piece is always at hand.
+class EndlessBody final : public BodyReader {
+ public:
+  Task<Chunk> read() override { return Chunk{bytes_, false}; }
+
+ private:
+  char bytes_[16] = {};
+};
+
+TEST(ClientSession, sends_a_part_of_an_endless_body_in_one_turn) {
+  World world;
+  EndlessBody endless;
+  world.open({&endless, std::nullopt});
+  for (int i = 0; i < 5; ++i) {
+    const size_t before = world.ends.downstream->buffered_bytes();
+    world.loop.turn(0ms);
+    const size_t more = world.ends.downstream->buffered_bytes() - before;
+    EXPECT_GT(more, 0U);
+    EXPECT_LE(more, 33U * (16 + 6)) << "32 chunks, and the one it waited with";
+  }
+  world.stream->reset(cancelled_error().error());
+  world.runner.cancel();
+  world.background.cancel();
+  EXPECT_TRUE(turn_until(world.loop, [&] { return !world.runner.running() && world.background.empty(); }));
+}
+
 TEST(ClientSession, is_of_no_use_once_a_stream_was_left_in_the_middle) {
   World world;
   world.open();
