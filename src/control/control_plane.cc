@@ -11,9 +11,9 @@
 #include "io/descriptors.h"
 #include "io/system_error.h"
 #include "net/listen.h"
-#include "observe/memory.h"
 #include "observe/process.h"
 #include "observe/prometheus.h"
+#include "observe/resources.h"
 
 namespace sluice {
 namespace {
@@ -240,6 +240,8 @@ ControlPlane::ControlPlane(const RunOptions& options)
 void ControlPlane::measure(SteadyTime now) {
   Overload::Reading reading{.connections = connections_.open(),
                             .connections_max = connections_.most(),
+                            .descriptors = descriptors_in_use(),
+                            .descriptors_max = descriptors_.total,
                             .memory = std::nullopt,
                             .memory_max = memory_max_};
   if (memory_max_ > 0)

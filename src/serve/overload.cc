@@ -11,6 +11,10 @@ using enum MetricType;
 
 constexpr MetricFamily kConnections{"envoy_overload_envoy_resource_monitors_global_downstream_max_connections_pressure",
                                     "Client connections open, in percent of those that there may be.", gauge};
+constexpr MetricFamily kDescriptors{"sluice_descriptors_pressure",
+                                    "File descriptors open, in percent of those that there may be; 0 where the system "
+                                    "(Linux before 6.2) does not tell.",
+                                    gauge};
 constexpr MetricFamily kMemory{"envoy_overload_envoy_resource_monitors_fixed_heap_pressure",
                                "Memory in use, in percent of what there may be; 0 where no limit is known.", gauge};
 constexpr MetricFamily kMemoryUnread{"envoy_overload_envoy_resource_monitors_fixed_heap_failed_updates",
@@ -43,6 +47,7 @@ double part(size_t of, size_t whole) {
 
 Overload::Overload(Metrics& metrics)
     : connections_pressure_(metrics.metric(kConnections)),
+      descriptors_pressure_(metrics.metric(kDescriptors)),
       memory_pressure_(metrics.metric(kMemory)),
       memory_unread_(metrics.metric(kMemoryUnread)),
       memory_in_use_(metrics.metric(kMemoryInUse)),
@@ -67,6 +72,10 @@ void Overload::update(const Reading& reading, SteadyTime now) {
   connections_pressure_->set(percent(connections));
   memory_max_->set(static_cast<int64_t>(reading.memory_max));
   connections_strained_.decide(connections, now);
+  const double descriptors = part(reading.descriptors, reading.descriptors_max);
+  descriptors_percent_.store(percent(descriptors), std::memory_order_relaxed);
+  descriptors_pressure_->set(percent(descriptors));
+  descriptors_strained_.decide(descriptors, now);
   if (!unread) {
     const double memory = part(reading.memory.value_or(0), reading.memory_max);
     memory_percent_.store(percent(memory), std::memory_order_relaxed);
@@ -75,19 +84,12 @@ void Overload::update(const Reading& reading, SteadyTime now) {
     memory_strained_.decide(memory, now);
     memory_exhausted_.decide(memory, now);
   }
-  const bool ending = connections_strained_.active || memory_strained_.active;
+  const bool ending = connections_strained_.active || descriptors_strained_.active || memory_strained_.active;
   const bool refusing = memory_exhausted_.active;
   ending_connections_->set(ending ? 1 : 0);
   refusing_requests_->set(refusing ? 1 : 0);
 
-  size_t idle = 0;
-  if (memory_strained_.active)
-    idle = kIdleEndedAtOnce;
-  else if (connections_strained_.active) {
-    const auto enough = static_cast<size_t>(connections_strained_.until * static_cast<double>(reading.connections_max));
-    idle = std::min(reading.connections - std::min(reading.connections, enough), kIdleEndedAtOnce);
-  }
-  idle_to_end_.store(idle, std::memory_order_relaxed);
+  idle_to_end_.store(too_many(reading), std::memory_order_relaxed);
 
   if (ends_connections_.exchange(ending, std::memory_order_relaxed) != ending)
     tell("too much to do: connections are ended after each answer, idle ones at once", "connections are kept again",
@@ -96,9 +98,23 @@ void Overload::update(const Reading& reading, SteadyTime now) {
     tell("too little memory: new requests are answered 503", "new requests are served again", refusing);
 }
 
+// Idle connections that are to go.
+size_t Overload::too_many(const Reading& reading) const {
+  if (memory_strained_.active) return kIdleEndedAtOnce;
+  const auto over = [](const Action& action, size_t there_are, size_t most) -> size_t {
+    if (!action.active) return 0;
+    const auto enough = static_cast<size_t>(action.until * static_cast<double>(most));
+    return there_are > enough ? there_are - enough : 0;
+  };
+  return std::min(std::max(over(connections_strained_, reading.connections, reading.connections_max),
+                           over(descriptors_strained_, reading.descriptors, reading.descriptors_max)),
+                  kIdleEndedAtOnce);
+}
+
 std::string Overload::figures() const {
-  return fmt::format("client connections {}% of their bound, memory {}% of its limit",
+  return fmt::format("client connections {}% of their bound, descriptors {}% of theirs, memory {}% of its limit",
                      connections_percent_.load(std::memory_order_relaxed),
+                     descriptors_percent_.load(std::memory_order_relaxed),
                      memory_percent_.load(std::memory_order_relaxed));
 }
 
@@ -118,7 +134,7 @@ std::string Overload::told() const {
 }
 
 std::vector<MetricFamily> overload_metric_families() {
-  return {kConnections, kMemory, kMemoryUnread, kMemoryInUse, kMemoryMax, kEnding, kRefusing};
+  return {kConnections, kDescriptors, kMemory, kMemoryUnread, kMemoryInUse, kMemoryMax, kEnding, kRefusing};
 }
 
 }  // namespace sluice

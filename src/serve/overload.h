@@ -3,6 +3,7 @@
 //
 //   what there is of a resource     from   until below
 //   client connections              95 %   90 %         answers end their connection, and idle ones are ended
+//   file descriptors                95 %   90 %         the same
 //   memory                          90 %   85 %         the same
 //   memory                          95 %   90 %         new requests are answered 503
 //
@@ -26,6 +27,8 @@ class Overload {
   struct Reading {
     size_t connections = 0;
     size_t connections_max = 0;
+    size_t descriptors = 0;  // 0: the system does not tell
+    size_t descriptors_max = 0;
     std::optional<size_t> memory;  // bytes; nothing: it could not be read
     size_t memory_max = 0;         // 0: no limit is known
   };
@@ -56,19 +59,23 @@ class Overload {
     // True when that is another answer than before.
     bool decide(double pressure, SteadyTime now);
   };
+  size_t too_many(const Reading& reading) const;
   void tell(const char* what_begins, const char* what_ends, bool begins) const;
   std::string figures() const;
 
   Action connections_strained_{.from = 0.95, .until = 0.90};
+  Action descriptors_strained_{.from = 0.95, .until = 0.90};
   Action memory_strained_{.from = 0.90, .until = kMemoryWatched};
   Action memory_exhausted_{.from = 0.95, .until = 0.90};
   std::atomic<bool> ends_connections_{false};
   std::atomic<bool> refuses_requests_{false};
   std::atomic<size_t> idle_to_end_{0};
   std::atomic<unsigned> connections_percent_{0};
+  std::atomic<unsigned> descriptors_percent_{0};
   std::atomic<unsigned> memory_percent_{0};
 
   Gauge* const connections_pressure_;
+  Gauge* const descriptors_pressure_;
   Gauge* const memory_pressure_;
   Counter* const memory_unread_;
   Gauge* const memory_in_use_;

@@ -36,12 +36,13 @@ TEST(Overload, of_memory_first_keeps_no_connections_then_refuses_requests) {
   EXPECT_FALSE(world.overload.refuses_requests());
   EXPECT_EQ(world.overload.idle_to_end(), 2048U);
   EXPECT_EQ(world.overload.told(),
-            "overloaded: connections are not kept: client connections 0% of their bound, memory 90% of its limit\n");
+            "overloaded: connections are not kept: client connections 0% of their bound, descriptors 0% of theirs, "
+            "memory 90% of its limit\n");
   world.update(0, 950);
   EXPECT_TRUE(world.overload.refuses_requests());
   EXPECT_EQ(world.overload.told(),
             "overloaded: new requests are answered 503, connections are not kept: client connections 0% of their "
-            "bound, memory 95% of its limit\n");
+            "bound, descriptors 0% of theirs, memory 95% of its limit\n");
   EXPECT_EQ(world.value("envoy_overload_envoy_resource_monitors_fixed_heap_pressure"), 95);
   EXPECT_EQ(world.value("envoy_overload_envoy_overload_actions_stop_accepting_requests_active"), 1);
   // Back, each by its own number.
@@ -80,6 +81,24 @@ TEST(Overload, of_connections_ends_as_many_idle_ones_as_are_too_many) {
   world.update(899, 0);
   EXPECT_FALSE(world.overload.ends_connections());
   EXPECT_EQ(world.value("envoy_overload_envoy_resource_monitors_global_downstream_max_connections_pressure"), 89);
+}
+
+TEST(Overload, of_descriptors_ends_idle_connections_whoever_has_them) {
+  World world;
+  const auto update = [&](size_t descriptors) {
+    world.now += 2s;
+    world.overload.update(
+        {.connections = 10, .connections_max = 1000, .descriptors = descriptors, .descriptors_max = 2000}, world.now);
+  };
+  update(1899);
+  EXPECT_FALSE(world.overload.ends_connections());
+  update(1900);
+  EXPECT_TRUE(world.overload.ends_connections());
+  EXPECT_EQ(world.overload.idle_to_end(), 100U);
+  EXPECT_FALSE(world.overload.refuses_requests());
+  EXPECT_EQ(world.value("sluice_descriptors_pressure"), 95);
+  update(1799);
+  EXPECT_FALSE(world.overload.ends_connections());
 }
 
 TEST(Overload, lasts_for_a_second) {

@@ -1,6 +1,7 @@
-#include "observe/memory.h"
+#include "observe/resources.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +19,16 @@ TEST(Memory, in_use_grows_with_what_is_held_and_shrinks_with_what_is_free) {
   EXPECT_GT(memory_in_use(SIZE_MAX).value(), before + kBytes * 3 / 4) << "resident";
   EXPECT_GT(memory_in_use(0).value(), before + kBytes * 3 / 4);
   EXPECT_LE(memory_in_use(0).value(), memory_in_use(SIZE_MAX).value() + (1 << 20));
+}
+
+TEST(Descriptors, in_use_are_counted_where_the_kernel_tells) {
+  const size_t before = descriptors_in_use();
+  if (before == 0) GTEST_SKIP() << "this kernel does not tell";
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  EXPECT_EQ(descriptors_in_use(), before + 2);
+  for (const int end : ends) ::close(end);
+  EXPECT_EQ(descriptors_in_use(), before);
 }
 
 class Cgroups : public testing::Test {

@@ -1,7 +1,8 @@
-#include "observe/memory.h"
+#include "observe/resources.h"
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <algorithm>
 #include <charconv>
@@ -52,6 +53,11 @@ std::optional<size_t> memory_in_use(size_t look_closer_at) {
   const size_t held = heap.arena + heap.hblkhd;
   const size_t besides = *bytes > held ? *bytes - held : 0;
   return std::min(*bytes, heap.uordblks + heap.hblkhd + besides);
+}
+
+size_t descriptors_in_use() {
+  struct stat folder{};
+  return ::stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0 ? static_cast<size_t>(folder.st_size) : 0;
 }
 
 std::optional<size_t> cgroup_memory_max(const std::string& mounted, const std::string& self) {
