@@ -24,7 +24,6 @@ Connection::Connection(HttpServer& server, Arrival arrival, uint64_t id)
 }
 
 Connection::~Connection() {
-  IdleConnections::remove(*this);
   server_.config_.peek().metrics->connections_active->sub();
   server_.unlink(*this);
 }
@@ -39,14 +38,23 @@ void Connection::park() {
     delete this;
     return;
   }
-  session_->when_readable(this);
-  if (server_.idle) server_.idle->add(*this, server_.loop.now());
+  session_->when_readable(static_cast<ConnectionInput*>(this));
+  waits_since_ = server_.loop.now();
   const Nanos idle = server_.config_.peek().idle_timeout;
-  if (idle.count() > 0) idle_timer_.arm(server_.loop, later(server_.loop.now(), idle), expiry_);
+  if (idle.count() > 0)
+    idle_timer_.arm(server_.loop, later(server_.loop.now(), idle), static_cast<ConnectionIdleExpiry&>(*this));
 }
 
-void Connection::wake() {
-  IdleConnections::remove(*this);
+void ConnectionInput::wake() {
+  static_cast<Connection*>(this)->has_input();
+}
+
+void ConnectionIdleExpiry::wake() {
+  static_cast<Connection*>(this)->has_expired();
+}
+
+void Connection::has_input() {
+  waits_since_ = SteadyTime::max();
   idle_timer_.disarm();
   runner_.start(serve());
 }
@@ -70,9 +78,9 @@ void Connection::abort() {
     runner_.cancel();
 }
 
-void Connection::IdleExpiry::wake() {
-  connection.server_.config_.peek().metrics->connections_idle_timeout->add();
-  delete &connection;
+void Connection::has_expired() {
+  server_.config_.peek().metrics->connections_idle_timeout->add();
+  delete this;
 }
 
 Loop& Connection::loop() const {

@@ -9,14 +9,23 @@
 #include "http/server_session.h"
 #include "io/loop.h"
 #include "serve/exchange.h"
-#include "serve/idle_connections.h"
 #include "serve/listener.h"
 
 namespace sluice {
 
 class HttpServer;
 
-class Connection final : public ExchangeHost, private Waiter, private IdleLink {
+// What wakes a connection that waits for a request: bases and not members, which would need to know where it is.
+struct ConnectionInput : Waiter {
+  void wake() override;
+  void cancel() override {}
+};
+struct ConnectionIdleExpiry : Waiter {
+  void wake() override;
+  void cancel() override {}
+};
+
+class Connection final : public ExchangeHost, private ConnectionInput, private ConnectionIdleExpiry {
  public:
   Connection(HttpServer& server, Arrival arrival, uint64_t id);
   Connection(const Connection&) = delete;
@@ -31,7 +40,8 @@ class Connection final : public ExchangeHost, private Waiter, private IdleLink {
   void abort();
   // It waits for a request, and is to make room for somebody else.
   void give_up() { delete this; }
-  static Connection& of(IdleLink& link) { return static_cast<Connection&>(link); }
+  // The largest time while it does not.
+  SteadyTime waits_since() const { return waits_since_; }
   bool idle() const { return !runner_.running(); }
   bool aborted() const { return runner_.cancelled; }
 
@@ -46,15 +56,10 @@ class Connection final : public ExchangeHost, private Waiter, private IdleLink {
 
  private:
   friend class HttpServer;
-  struct IdleExpiry final : Waiter {
-    explicit IdleExpiry(Connection& c) : connection(c) {}
-    void wake() override;
-    void cancel() override {}
-    Connection& connection;
-  };
-
-  void wake() override;  // input while parked
-  void cancel() override {}
+  friend struct ConnectionInput;
+  friend struct ConnectionIdleExpiry;
+  void has_input();
+  void has_expired();
   static void on_served(void* self, Result<void> result);
   void park();
   Task<void> serve();
@@ -65,7 +70,7 @@ class Connection final : public ExchangeHost, private Waiter, private IdleLink {
   const uint64_t id_;
   const std::unique_ptr<ServerSession> session_;
   Runner runner_{this, &Connection::on_served};
-  IdleExpiry expiry_{*this};
+  SteadyTime waits_since_ = SteadyTime::max();
   Timer idle_timer_;
   Connection* next_ = nullptr;
   Connection* previous_ = nullptr;

@@ -33,6 +33,11 @@ std::string_view HttpServer::date() {
   return date_;
 }
 
+void HttpServer::add_waiting(SteadyTime since, std::vector<Connection*>& to) const {
+  for (Connection* connection = first_; connection; connection = connection->next_)
+    if (connection->waits_since() <= since) to.push_back(connection);
+}
+
 HttpServer::ArenaLease::ArenaLease(HttpServer& server) : server_(server) {
   if (server.arenas_.empty()) {
     arena_ = std::make_unique<Arena>();

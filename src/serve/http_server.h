@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "serve/connection.h"
+#include "serve/idle_connections.h"
 #include "serve/listener.h"
 
 namespace sluice {
@@ -11,11 +12,16 @@ namespace sluice {
 class HttpServer final : public StreamHandler {
  public:
   // `upstreams` may be null where the service forwards nothing; `idle` where nobody gives way. Both outlive this.
-  HttpServer(Loop& l, Upstreams* u, IdleConnections* i) : loop(l), upstreams(u), idle(i) {}
+  HttpServer(Loop& l, Upstreams* u, IdleConnections* i) : loop(l), upstreams(u), idle_(i) {
+    if (idle_) idle_->join(*this);
+  }
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
   // Every connection must have ended: drain(), then abort(), then turn the loop until there is none.
-  ~HttpServer() override { CHECK(!first_); }
+  ~HttpServer() override {
+    CHECK(!first_);
+    if (idle_) idle_->leave(*this);
+  }
 
   // From now on requests are served by this; those under way keep what they began with. `config` lives as long as
   // `keep`. Before the first connection comes.
@@ -23,16 +29,17 @@ class HttpServer final : public StreamHandler {
     config_.set(std::move(keep), config);
   }
   void take(Arrival arrival) override;
-  bool make_room() override { return idle && idle->give_up_one(loop.now()); }
+  bool make_room() override { return idle_ && idle_->make_room(loop.now()); }
   // Idle connections end, busy ones after their response, those that are still to come as well.
   void drain();
   void abort();
   // The text of now. It changes once a second.
   std::string_view date();
+  // Its connections that have waited for a request since then or before.
+  void add_waiting(SteadyTime since, std::vector<Connection*>& to) const;
 
   Loop& loop;
   Upstreams* const upstreams;
-  IdleConnections* const idle;
 
  private:
   friend class Connection;
@@ -54,6 +61,7 @@ class HttpServer final : public StreamHandler {
   void link(Connection& connection);
   void unlink(Connection& connection);
 
+  IdleConnections* const idle_;
   ConfigSlot config_;
   std::vector<std::unique_ptr<Arena>> arenas_;
   Connection* first_ = nullptr;

@@ -1,32 +1,42 @@
 #include "serve/idle_connections.h"
 
-#include "serve/connection.h"
+#include <algorithm>
+
+#include "serve/http_server.h"
 
 namespace sluice {
+namespace {
 
-void IdleConnections::add(IdleLink& link, SteadyTime now) {
-  link.since = now;
-  link.next = &ends_;
-  link.previous = ends_.previous;
-  link.previous->next = ends_.previous = &link;
+constexpr size_t kOneIn = 64;
+
+}  // namespace
+
+// Those that have waited long enough.
+std::vector<Connection*> IdleConnections::waiting(SteadyTime now) const {
+  std::vector<Connection*> out;
+  for (HttpServer* server : servers_) server->add_waiting(now - kGrace, out);
+  return out;
 }
 
-void IdleConnections::remove(IdleLink& link) {
-  if (!link.linked()) return;
-  link.previous->next = link.next;
-  link.next->previous = link.previous;
-  link.next = link.previous = nullptr;
+void IdleConnections::end_longest(std::vector<Connection*> among, size_t count) {
+  if (count < among.size())
+    std::ranges::nth_element(among, among.begin() + static_cast<std::ptrdiff_t>(count), {}, &Connection::waits_since);
+  for (size_t i = 0; i < std::min(count, among.size()); ++i) {
+    given_up_->add();
+    among[i]->give_up();
+  }
 }
 
-bool IdleConnections::give_up_one(SteadyTime now) {
-  if (ends_.next == &ends_ || later(ends_.next->since, kGrace) > now) return false;
-  given_up_->add();
-  Connection::of(*ends_.next).give_up();
+bool IdleConnections::make_room(SteadyTime now) {
+  std::vector<Connection*> among = waiting(now);
+  if (among.empty()) return false;
+  const size_t count = std::max<size_t>(1, among.size() / kOneIn);
+  end_longest(std::move(among), count);
   return true;
 }
 
 void IdleConnections::give_up(size_t most, SteadyTime now) {
-  while (most > 0 && give_up_one(now)) --most;
+  if (most > 0) end_longest(waiting(now), most);
 }
 
 }  // namespace sluice

@@ -1,47 +1,48 @@
 // The client connections of one worker that wait for a request, over all its listeners of one bound. They give way when
-// that bound is reached or nearly so, or memory is short (serve/overload.h): the one that has waited longest goes
-// first, as its client is the least likely to miss it, and none before it has waited for kGrace. Where newcomers could
+// that bound is reached or nearly so, or memory is short (serve/overload.h): those that have waited longest go first,
+// as their clients are the least likely to miss them, and none before it has waited for kGrace. Where newcomers could
 // end each other before their requests arrive, a crowd would get nobody served. Belongs to one loop.
+//
+// No list in the order of waiting is kept: each request would change it, at connections that nobody has touched for
+// long. Who is asked looks at all of them instead, and ends a part of them at once, so that it is not asked often.
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "base/metrics.h"
 #include "base/time.h"
 
 namespace sluice {
 
-// What a connection has of the list; costs nothing while it is in none.
-struct IdleLink {
-  IdleLink* next = nullptr;
-  IdleLink* previous = nullptr;
-  SteadyTime since{};
-  bool linked() const { return next != nullptr; }
-};
+class Connection;
+class HttpServer;
 
 class IdleConnections {
  public:
+  static constexpr Nanos kGrace = 1s;
+
   // `given_up` counts those that were made to go.
-  explicit IdleConnections(Counter* given_up) : given_up_(given_up) { ends_.next = ends_.previous = &ends_; }
+  explicit IdleConnections(Counter* given_up) : given_up_(given_up) {}
   IdleConnections(const IdleConnections&) = delete;
   IdleConnections& operator=(const IdleConnections&) = delete;
 
-  static constexpr Nanos kGrace = 1s;
-
-  // It waits from now on.
-  void add(IdleLink& link, SteadyTime now);
-  // Of whichever list it is in, if any.
-  static void remove(IdleLink& link);
+  // Its connections are among them as long as it lives.
+  void join(HttpServer& server) { servers_.push_back(&server); }
+  void leave(HttpServer& server) { std::erase(servers_, &server); }
 
   // Ends the one that has waited longest, in order: its client sees the end of an idle connection, as after
-  // `idleTimeout`. False: none has waited long enough.
-  bool give_up_one(SteadyTime now);
+  // `idleTimeout`. Of many that wait, one in 64 goes. False: none has waited long enough.
+  bool make_room(SteadyTime now);
   // So many, or all that have.
   void give_up(size_t most, SteadyTime now);
 
  private:
+  std::vector<Connection*> waiting(SteadyTime now) const;
+  void end_longest(std::vector<Connection*> among, size_t count);
+
   Counter* const given_up_;
-  IdleLink ends_;  // next: waits longest; previous: came last
+  std::vector<HttpServer*> servers_;
 };
 
 }  // namespace sluice

@@ -323,9 +323,7 @@ class OfConnections(Case):
         def another():
             with gateway.client() as client:
                 return self.served(client)
-        until(another, "one that waits to make room")
-        self.assertTrue(clients[0].closed(), "it has waited longest")
-        self.assertEqual(gateway.metric(r'^sluice_downstream_cx_given_up_total\{listeners="gateways"\}'), 1)
+        until(another, "room for one more")
 
     def test_of_a_listener(self):
         """Over all workers, while the limit changes, with idle clients that do not make room here."""
