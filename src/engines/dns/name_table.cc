@@ -97,7 +97,7 @@ void NameTable::turn(SteadyTime now) {
 SteadyTime NameTable::next_turn() const {
   const SteadyTime timer = timers_.empty() ? SteadyTime::max() : timers_.begin()->first;
   const auto purge = [&](const Population& names) {
-    return names.idle.empty() ? SteadyTime::max() : later(names.idle.back()->last_used, settings_.host_ttl);
+    return names.idle.empty() ? SteadyTime::max() : later(names.idle.back().last_used, settings_.host_ttl);
   };
   return std::min({timer, purge(resolved_), purge(unresolved_)});
 }
@@ -133,7 +133,7 @@ NameTable::Name* NameTable::insert(std::string_view text, SteadyTime now, Standi
   name.last_used = now;
   name.standing = standing;
   ++unresolved_.size;
-  name.idle = unresolved_.idle.insert(unresolved_.idle.begin(), &name);
+  unresolved_.idle.push_front(name);
   ++stats_.host_added;
   return &name;
 }
@@ -147,9 +147,9 @@ bool NameTable::make_room(Standing standing) {
   };
   while (full()) {
     if (!unresolved_.idle.empty())
-      remove(*unresolved_.idle.back());
+      remove(unresolved_.idle.back());
     else if (standing == Standing::in_use && !resolved_.idle.empty())
-      remove(*resolved_.idle.back());
+      remove(resolved_.idle.back());
     else
       return false;
   }
@@ -161,46 +161,43 @@ void NameTable::remove(Name& name) {
   cancel(name.six, NameFailure::none);
   if (name.timer != SteadyTime::max()) timers_.erase({name.timer, &name});
   --population(name).size;
-  if (!name.waiting) population(name).idle.erase(name.idle);
+  if (!name.waiting) population(name).idle.remove(name);
   ++stats_.host_removed;
   names_.erase(names_.find(name.name));
 }
 
 void NameTable::purge_idle(SteadyTime now) {
   for (Population* names : {&resolved_, &unresolved_})
-    while (!names->idle.empty() && later(names->idle.back()->last_used, settings_.host_ttl) <= now)
-      remove(*names->idle.back());
+    while (!names->idle.empty() && later(names->idle.back().last_used, settings_.host_ttl) <= now)
+      remove(names->idle.back());
 }
 
 void NameTable::touch(Name& name, uint16_t worker, SteadyTime now) {
   name.last_used = now;
-  std::list<Name*>& idle = population(name).idle;
-  if (!name.waiting) idle.splice(idle.begin(), idle, name.idle);
+  if (!name.waiting) population(name).idle.move_to_front(name);
   if (std::ranges::find(name.users, worker) == name.users.end()) name.users.push_back(worker);
 }
 
 void NameTable::set_waiting(Name& name, bool waiting) {
   if (name.waiting == waiting) return;
   name.waiting = waiting;
-  std::list<Name*>& idle = population(name).idle;
-  if (waiting) {
-    idle.erase(name.idle);
-  } else {
-    name.idle = idle.insert(idle.begin(), &name);
-  }
+  auto& idle = population(name).idle;
+  waiting ? idle.remove(name) : idle.push_front(name);
 }
 
 // It has got its first addresses, or lost its last: among the resolved ones, the one that was used longest ago makes
 // room.
 void NameTable::set_resolved(Name& name, bool resolved) {
   if (name.resolved == resolved) return;
-  while (resolved && resolved_.size >= settings_.hosts_max && !resolved_.idle.empty()) remove(*resolved_.idle.back());
+  while (resolved && resolved_.size >= settings_.hosts_max && !resolved_.idle.empty()) remove(resolved_.idle.back());
   Population& from = population(name);
   name.resolved = resolved;
   Population& to = population(name);
   --from.size;
   ++to.size;
-  if (!name.waiting) to.idle.splice(to.idle.begin(), from.idle, name.idle);
+  if (name.waiting) return;
+  from.idle.remove(name);
+  to.idle.push_front(name);
 }
 
 void NameTable::reschedule(Name& name) {

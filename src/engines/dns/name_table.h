@@ -17,7 +17,6 @@
 #pragma once
 
 #include <expected>
-#include <list>
 #include <memory>
 #include <optional>
 #include <set>
@@ -27,6 +26,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/intrusive_list.h"
 #include "base/strings.h"
 #include "base/time.h"
 #include "engines/dns/message.h"
@@ -124,12 +124,12 @@ class NameTable {
     SteadyTime timer = SteadyTime::max();  // its entry in timers_
     Nanos pause{};                         // after the last failure
     std::vector<uint16_t> users;           // since the last Publish
-    std::list<Name*>::iterator idle;
+    Links<Name> idle;
   };
 
   struct Population {
     size_t size = 0;
-    std::list<Name*> idle;  // without waiters; most recently used first
+    LinkedList<Name, &Name::idle> idle;  // without waiters; most recently used first
   };
 
   struct Merged {

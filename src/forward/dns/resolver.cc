@@ -240,21 +240,21 @@ Resolver::Known& Resolver::know(std::string_view name) {
   const auto at = known_.try_emplace(std::string(name)).first;
   Known& known = at->second;
   known.name = at->first;
-  known.place = unresolved_.insert(unresolved_.end(), &known);
+  unresolved_.push_back(known);
   return known;
 }
 
 // Names that wait stay; they are bounded by pending_max. The bound on looks keeps an insert cheap: every look takes a
 // name's second chance, so a full map is never far from giving one up.
-void Resolver::make_room(std::list<Known*>& order) {
+void Resolver::make_room(KnownList& order) {
   constexpr unsigned kLooks = 16;
   for (unsigned look = 0; look < kLooks && order.size() >= config_->names.hosts_max; ++look) {
-    Known& oldest = *order.front();
+    Known& oldest = order.front();
     const bool second_chance = std::exchange(oldest.recently_used, false) && loop_.now() < oldest.state.expires;
     if (oldest.asked || second_chance) {
-      order.splice(order.end(), order, oldest.place);
+      order.move_to_back(oldest);
     } else {
-      order.pop_front();
+      order.remove(oldest);
       known_.erase(known_.find(oldest.name));
     }
   }
@@ -262,10 +262,11 @@ void Resolver::make_room(std::list<Known*>& order) {
 
 void Resolver::set_resolved(Known& known, bool resolved) {
   if (known.resolved == resolved) return;
-  std::list<Known*>& from = known.resolved ? resolved_ : unresolved_;
-  std::list<Known*>& to = resolved ? resolved_ : unresolved_;
+  KnownList& from = known.resolved ? resolved_ : unresolved_;
+  KnownList& to = resolved ? resolved_ : unresolved_;
   make_room(to);
-  to.splice(to.end(), from, known.place);
+  from.remove(known);
+  to.push_back(known);
   known.resolved = resolved;
 }
 

@@ -12,10 +12,10 @@
 
 #include <atomic>
 #include <functional>
-#include <list>
 #include <memory>
 #include <unordered_map>
 
+#include "base/intrusive_list.h"
 #include "base/metrics.h"
 #include "base/strings.h"
 #include "engines/dns/name_table.h"
@@ -130,8 +130,9 @@ class Resolver {
     bool recalled = false;      // the owner was asked for what it knows only
     bool resolved = false;      // in resolved_: had addresses when it was last heard of
     Waiting* waiting = nullptr;
-    std::list<Known*>::iterator place;
+    Links<Known> place;
   };
+  using KnownList = LinkedList<Known, &Known::place>;
   struct Asking;
   // Requests that wait, over all workers.
   struct PendingCounts {
@@ -153,7 +154,7 @@ class Resolver {
   Task<NameState> wait_for(std::string name, dns::Standing standing);
   const NameState& take_from_hosts(std::string_view name, const std::vector<IpAddress>& addresses);
   Known& know(std::string_view name);
-  void make_room(std::list<Known*>& order);
+  void make_room(KnownList& order);
   void set_resolved(Known& known, bool resolved);
   void learn(std::string_view name, const NameState& state);
   void report_use(Known& known);
@@ -190,8 +191,8 @@ class Resolver {
   StringMap<Known> known_;
   // Oldest first; used ones get a second chance. Each holds hosts_max: names without addresses push out only their
   // like.
-  std::list<Known*> resolved_;
-  std::list<Known*> unresolved_;
+  KnownList resolved_;
+  KnownList unresolved_;
   size_t asked_ = 0;      // names that other workers were asked for
   ResolverStats counts_;  // what the table does not count
 
