@@ -4,9 +4,9 @@
 #include <memory>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "base/ip.h"
+#include "base/short_list.h"
 #include "base/time.h"
 
 namespace sluice::dns {
@@ -60,11 +60,13 @@ inline bool is_negative_answer(NameFailure failure) {
   return failure == NameFailure::name_does_not_exist || failure == NameFailure::no_records;
 }
 
+using AddressList = ShortList<IpAddress, 1>;  // most names have one
+
 // All usable addresses of a name. Never changes: a name whose addresses change gets a new set with a higher generation,
 // so that whoever kept the generation sees at once that addresses may have been withdrawn.
 struct AddressSet {
   uint64_t generation = 0;  // of next_generation(): no two sets in the process have the same
-  std::vector<IpAddress> addresses;
+  AddressList addresses;
 
   bool contains(const IpAddress& address) const;
 };

@@ -11,14 +11,14 @@ bool asks_both_at_once(LookupFamily family) {
   return family == LookupFamily::automatic || family == LookupFamily::all;
 }
 
-bool same_addresses(std::vector<IpAddress> a, std::vector<IpAddress> b) {
+bool same_addresses(AddressList a, AddressList b) {
   std::ranges::sort(a);  // servers rotate them
   std::ranges::sort(b);
   return a == b;
 }
 
-std::vector<IpAddress> in_turns(const std::vector<IpAddress>& a, const std::vector<IpAddress>& b) {
-  std::vector<IpAddress> out;
+AddressList in_turns(const AddressList& a, const AddressList& b) {
+  AddressList out;
   for (size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
     if (i < a.size()) out.push_back(a[i]);
     if (i < b.size()) out.push_back(b[i]);
@@ -255,7 +255,7 @@ void NameTable::record(Records& records, std::expected<Answer, NameFailure> resu
   if (result->rcode == Rcode::no_error && !result->addresses.empty()) {
     records.outcome = Outcome::addresses;
     records.ttl = std::clamp<Nanos>(result->ttl, settings_.ttl_min, settings_.ttl_max);
-    records.addresses = std::move(result->addresses);
+    records.addresses = AddressList(result->addresses);
     records.expires = later(now, records.ttl);
     records.stale_until = later(records.expires, settings_.stale_max);
     return;
@@ -332,15 +332,15 @@ void NameTable::withdraw_missing(Name& name) {
 
 NameTable::Merged NameTable::merge(const Name& name, SteadyTime now) const {
   // What a type contributes: what came in this round, else what came before and is not too old.
-  static const std::vector<IpAddress> kNone;
-  const auto usable = [&](const Records& records) -> const std::vector<IpAddress>& {
+  static const AddressList kNone;
+  const auto usable = [&](const Records& records) -> const AddressList& {
     const bool old = records.outcome != Outcome::addresses && now >= records.stale_until;
     return old ? kNone : records.addresses;
   };
-  const std::vector<IpAddress>& four = usable(name.four);
-  const std::vector<IpAddress>& six = usable(name.six);
+  const AddressList& four = usable(name.four);
+  const AddressList& six = usable(name.six);
   Merged out;
-  const auto count = [&](const Records& records, const std::vector<IpAddress>& addresses) {
+  const auto count = [&](const Records& records, const AddressList& addresses) {
     if (addresses.empty()) return;
     out.stale_until = std::min(out.stale_until, records.stale_until);
     if (records.outcome != Outcome::addresses) return;
@@ -348,7 +348,7 @@ NameTable::Merged NameTable::merge(const Name& name, SteadyTime now) const {
     out.ttl = std::min(out.ttl, records.ttl);
     out.expires = std::min(out.expires, records.expires);
   };
-  const auto only = [&](const Records& records, const std::vector<IpAddress>& addresses) {
+  const auto only = [&](const Records& records, const AddressList& addresses) {
     out.addresses = addresses;
     count(records, addresses);
   };
@@ -428,7 +428,7 @@ void NameTable::settle_without(Name& name, SteadyTime now) {
   name.state = {.addresses = nullptr, .failure = failure, .stale = false, .expires = later(now, ttl)};
 }
 
-void NameTable::set_addresses(Name& name, std::vector<IpAddress> addresses) {
+void NameTable::set_addresses(Name& name, AddressList addresses) {
   name.state.failure = NameFailure::none;
   name.state.stale = false;
   if (name.state.addresses && same_addresses(name.state.addresses->addresses, addresses)) return;

@@ -101,7 +101,7 @@ class NameTable {
     Outcome outcome = Outcome::not_asked;
     NameFailure failure = NameFailure::none;
     QueryId query = 0;
-    std::vector<IpAddress> addresses;  // the last ones that came
+    AddressList addresses;  // the last ones that came
     SteadyTime expires{};
     SteadyTime stale_until{};
     Nanos ttl{};  // of what came last: addresses or their absence
@@ -123,7 +123,7 @@ class NameTable {
     SteadyTime last_used{};
     SteadyTime timer = SteadyTime::max();  // its entry in timers_
     Nanos pause{};                         // after the last failure
-    std::vector<uint16_t> users;           // since the last Publish
+    ShortList<uint16_t, 4> users;          // workers, since the last Publish
     Links<Name> idle;
   };
 
@@ -133,7 +133,7 @@ class NameTable {
   };
 
   struct Merged {
-    std::vector<IpAddress> addresses;
+    AddressList addresses;
     SteadyTime expires = SteadyTime::max();
     SteadyTime stale_until = SteadyTime::max();
     Nanos ttl = Nanos::max();
@@ -167,7 +167,7 @@ class NameTable {
   void settle_fresh(Name& name, const Merged& merged);
   void settle_stale(Name& name, const Merged& merged, SteadyTime now);
   void settle_without(Name& name, SteadyTime now);
-  void set_addresses(Name& name, std::vector<IpAddress> addresses);
+  void set_addresses(Name& name, AddressList addresses);
   Nanos next_pause(Name& name) const;
   void publish(Name& name);
 

@@ -159,7 +159,7 @@ const NameState& Resolver::take_from_hosts(std::string_view name, const std::vec
     known.state.failure = NameFailure::no_records;
   } else {
     known.state.addresses = std::make_shared<const AddressSet>(
-        AddressSet{.generation = dns::next_generation(), .addresses = std::move(usable)});
+        AddressSet{.generation = dns::next_generation(), .addresses = dns::AddressList(usable)});
   }
   return known.state;
 }
