@@ -17,7 +17,7 @@ bool same_addresses(AddressList a, AddressList b) {
   return a == b;
 }
 
-AddressList in_turns(const AddressList& a, const AddressList& b) {
+AddressList in_turns(std::span<const IpAddress> a, std::span<const IpAddress> b) {
   AddressList out;
   for (size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
     if (i < a.size()) out.push_back(a[i]);
@@ -40,11 +40,12 @@ std::optional<NameState> NameTable::lookup(std::string_view text, uint16_t worke
   }
   touch(*name, worker, now);
 
-  if (!name->asking) begin_round(*name, now);
-  const bool stale_serves = name->known && name->state.stale && now < merge(*name, now).stale_until;
-  if (stale_serves) {
+  if (!name->round) begin_round(*name, now);
+  const bool is_stale = name->known && name->state.stale;
+  const SteadyTime stale_until = is_stale ? merge(*name, now).stale_until : SteadyTime::min();
+  if (now < stale_until) {
     NameState stale = name->state;
-    stale.expires = std::min(name->round_ends, merge(*name, now).stale_until);
+    stale.expires = std::min(name->round->ends, stale_until);
     reschedule(*name);
     return stale;
   }
@@ -65,7 +66,7 @@ void NameTable::used(std::string_view text, uint16_t worker, SteadyTime now) {
   Name* name = find(text);
   if (!name) return;
   touch(*name, worker, now);
-  if (!name->asking && name->ask_again <= now) begin_round(*name, now);
+  if (!name->round && name->ask_again <= now) begin_round(*name, now);
   reschedule(*name);
 }
 
@@ -74,7 +75,7 @@ void NameTable::answered(QueryId id, std::expected<Answer, NameFailure> result, 
   if (found == queries_.end()) return;
   const auto [name, records] = found->second;
   queries_.erase(found);
-  record(*records, std::move(result), now);
+  record(*name, *records, result, now);
   go_on(*name, now);
   reschedule(*name);
 }
@@ -82,9 +83,9 @@ void NameTable::answered(QueryId id, std::expected<Answer, NameFailure> result, 
 void NameTable::turn(SteadyTime now) {
   while (!timers_.empty() && timers_.begin()->first <= now) {
     Name& name = *timers_.begin()->second;
-    if (name.asking && name.round_ends <= now) {
+    if (name.round && name.round->ends <= now) {
       time_out(name, now);
-    } else if (name.asking) {
+    } else if (name.round) {
       settle_early(name, now);
     } else {
       begin_round(name, now);
@@ -113,7 +114,7 @@ void NameTable::forget(std::string_view text, SteadyTime now) {
 std::vector<NameTable::Row> NameTable::rows() const {
   std::vector<Row> out;
   for (const auto& [text, name] : names_)
-    out.push_back({.name = text, .state = name->state, .asking = name->asking, .last_used = name->last_used});
+    out.push_back({.name = text, .state = name->state, .asking = name->round != nullptr, .last_used = name->last_used});
   return out;
 }
 
@@ -157,8 +158,10 @@ bool NameTable::make_room(Standing standing) {
 }
 
 void NameTable::remove(Name& name) {
-  cancel(name.four, NameFailure::none);
-  cancel(name.six, NameFailure::none);
+  if (name.round) {
+    cancel(name.round->four, NameFailure::none);
+    cancel(name.round->six, NameFailure::none);
+  }
   if (name.timer != SteadyTime::max()) timers_.erase({name.timer, &name});
   --population(name).size;
   if (!name.waiting) population(name).idle.remove(name);
@@ -201,7 +204,7 @@ void NameTable::set_resolved(Name& name, bool resolved) {
 }
 
 void NameTable::reschedule(Name& name) {
-  const SteadyTime next = name.asking          ? std::min(name.round_ends, name.settles)
+  const SteadyTime next = name.round           ? std::min(name.round->ends, name.round->settles)
                           : name.users.empty() ? SteadyTime::max()
                                                : name.ask_again;
   if (next == name.timer) return;
@@ -214,13 +217,11 @@ void NameTable::reschedule(Name& name) {
 
 void NameTable::begin_round(Name& name, SteadyTime now) {
   ++stats_.query_attempt;
-  name.asking = true;
-  name.round_ends = settings_.query_timeout == 0s ? SteadyTime::max() : later(now, settings_.query_timeout);
-  name.settles = SteadyTime::max();
+  name.round = std::make_unique<Round>();
+  name.round->ends = deadline_after(now, settings_.query_timeout);
   name.ask_again = SteadyTime::max();
-  name.four.outcome = name.six.outcome = Outcome::not_asked;
-  if (settings_.family != LookupFamily::v6_only) ask(name, name.four);
-  if (settings_.family == LookupFamily::v6_only || asks_both_at_once(settings_.family)) ask(name, name.six);
+  if (settings_.family != LookupFamily::v6_only) ask(name, name.round->four);
+  if (settings_.family == LookupFamily::v6_only || asks_both_at_once(settings_.family)) ask(name, name.round->six);
 }
 
 void NameTable::ask(Name& name, Records& records) {
@@ -241,7 +242,8 @@ void NameTable::cancel(Records& records, NameFailure why) {
   records.failure = why;
 }
 
-void NameTable::record(Records& records, std::expected<Answer, NameFailure> result, SteadyTime now) {
+void NameTable::record(Name& name, Records& records, const std::expected<Answer, NameFailure>& result,
+                       SteadyTime now) const {
   if (!result) {
     records.outcome = Outcome::failed;
     records.failure = result.error();
@@ -255,16 +257,15 @@ void NameTable::record(Records& records, std::expected<Answer, NameFailure> resu
   if (result->rcode == Rcode::no_error && !result->addresses.empty()) {
     records.outcome = Outcome::addresses;
     records.ttl = std::clamp<Nanos>(result->ttl, settings_.ttl_min, settings_.ttl_max);
-    records.addresses = AddressList(result->addresses);
     records.expires = later(now, records.ttl);
-    records.stale_until = later(records.expires, settings_.stale_max);
+    name.held.replace(records.type, result->addresses, later(records.expires, settings_.stale_max));
     return;
   }
   if (result->rcode == Rcode::no_error || result->rcode == Rcode::name_does_not_exist) {
     const bool exists = result->rcode == Rcode::no_error;
     records.outcome = exists ? Outcome::no_records : Outcome::name_does_not_exist;
     records.ttl = std::clamp<Nanos>(result->negative_ttl.value_or(0s), settings_.negative_min, settings_.negative_max);
-    records.addresses.clear();
+    name.held.withdraw(records.type);
     return;
   }
   records.outcome = Outcome::failed;
@@ -273,27 +274,28 @@ void NameTable::record(Records& records, std::expected<Answer, NameFailure> resu
 
 // An answer came: ask on, wait on, or end.
 void NameTable::go_on(Name& name, SteadyTime now) {
+  Round& round = *name.round;
   if (wants_second_type(name, now)) {
-    ask(name, name.six);
+    ask(name, round.six);
     return;
   }
-  if (settings_.family == LookupFamily::automatic && name.six.outcome == Outcome::addresses)
-    cancel(name.four, NameFailure::none);
-  const bool some_wait = name.four.outcome == Outcome::asking || name.six.outcome == Outcome::asking;
+  if (settings_.family == LookupFamily::automatic && round.six.outcome == Outcome::addresses)
+    cancel(round.four, NameFailure::none);
+  const bool some_wait = round.four.outcome == Outcome::asking || round.six.outcome == Outcome::asking;
   if (!some_wait) {
     end_round(name, now);
     return;
   }
-  const bool some_came = name.four.outcome == Outcome::addresses || name.six.outcome == Outcome::addresses;
-  if (some_came) name.settles = std::min(name.settles, later(now, settings_.family_delay));
+  const bool some_came = round.four.outcome == Outcome::addresses || round.six.outcome == Outcome::addresses;
+  if (some_came) round.settles = std::min(round.settles, later(now, settings_.family_delay));
 }
 
 bool NameTable::wants_second_type(const Name& name, SteadyTime now) const {
-  if (settings_.family != LookupFamily::v4_preferred || name.six.outcome != Outcome::not_asked) return false;
-  switch (name.four.outcome) {
+  if (settings_.family != LookupFamily::v4_preferred || name.round->six.outcome != Outcome::not_asked) return false;
+  switch (name.round->four.outcome) {
     case Outcome::no_records: return true;
     // Old IPv4 addresses that may still be used are better than a change of family for one lost answer.
-    case Outcome::failed: return name.four.addresses.empty() || now >= name.four.stale_until;
+    case Outcome::failed: return name.held.of(RecordType::a).empty() || now >= name.held.stale_until(RecordType::a);
     case Outcome::name_does_not_exist:  // of no type
     case Outcome::not_asked:
     case Outcome::asking:
@@ -304,16 +306,15 @@ bool NameTable::wants_second_type(const Name& name, SteadyTime now) const {
 
 void NameTable::time_out(Name& name, SteadyTime now) {
   ++stats_.query_timeout;
-  cancel(name.four, NameFailure::timeout);
-  cancel(name.six, NameFailure::timeout);
+  cancel(name.round->four, NameFailure::timeout);
+  cancel(name.round->six, NameFailure::timeout);
   end_round(name, now);
 }
 
 void NameTable::end_round(Name& name, SteadyTime now) {
-  name.asking = false;
-  name.round_ends = name.settles = SteadyTime::max();
   withdraw_missing(name);
   settle(name, merge(name, now), now);
+  name.round.reset();
   publish(name);
   name.users.clear();
   set_waiting(name, false);
@@ -321,46 +322,63 @@ void NameTable::end_round(Name& name, SteadyTime now) {
 
 // "No such name" is an answer for all types: what an older round brought is gone with it.
 void NameTable::withdraw_missing(Name& name) {
+  const Round& round = *name.round;
   const bool missing =
-      name.four.outcome == Outcome::name_does_not_exist || name.six.outcome == Outcome::name_does_not_exist;
+      round.four.outcome == Outcome::name_does_not_exist || round.six.outcome == Outcome::name_does_not_exist;
   if (!missing) return;
-  for (Records* records : {&name.four, &name.six})
-    if (records->outcome != Outcome::addresses) records->addresses.clear();
+  for (const Records* records : {&round.four, &round.six})
+    if (records->outcome != Outcome::addresses) name.held.withdraw(records->type);
 }
 
 // ---- from answers to what is known ----
 
+std::span<const IpAddress> NameTable::Held::of(RecordType type) const {
+  const std::span<const IpAddress> all(addresses_);
+  const auto four = static_cast<size_t>(std::ranges::count_if(all, &IpAddress::is_v4));
+  return type == RecordType::a ? all.first(four) : all.subspan(four);
+}
+
+void NameTable::Held::replace(RecordType type, std::span<const IpAddress> addresses, SteadyTime stale_until) {
+  const bool four = type == RecordType::a;
+  const auto others = of(four ? RecordType::aaaa : RecordType::a);
+  std::vector<IpAddress> all(addresses.begin(), addresses.end());
+  all.insert(four ? all.end() : all.begin(), others.begin(), others.end());
+  addresses_ = AddressList(all);
+  stale_until_[index(type)] = stale_until;
+}
+
 NameTable::Merged NameTable::merge(const Name& name, SteadyTime now) const {
   // What a type contributes: what came in this round, else what came before and is not too old.
-  static const AddressList kNone;
-  const auto usable = [&](const Records& records) -> const AddressList& {
-    const bool old = records.outcome != Outcome::addresses && now >= records.stale_until;
-    return old ? kNone : records.addresses;
+  using Addresses = std::span<const IpAddress>;
+  const auto usable = [&](const Records& records) {
+    const bool old = records.outcome != Outcome::addresses && now >= name.held.stale_until(records.type);
+    return old ? Addresses() : name.held.of(records.type);
   };
-  const AddressList& four = usable(name.four);
-  const AddressList& six = usable(name.six);
+  const Round& round = *name.round;
+  const Addresses four = usable(round.four);
+  const Addresses six = usable(round.six);
   Merged out;
-  const auto count = [&](const Records& records, const AddressList& addresses) {
+  const auto count = [&](const Records& records, Addresses addresses) {
     if (addresses.empty()) return;
-    out.stale_until = std::min(out.stale_until, records.stale_until);
+    out.stale_until = std::min(out.stale_until, name.held.stale_until(records.type));
     if (records.outcome != Outcome::addresses) return;
     out.fresh = true;
     out.ttl = std::min(out.ttl, records.ttl);
     out.expires = std::min(out.expires, records.expires);
   };
-  const auto only = [&](const Records& records, const AddressList& addresses) {
-    out.addresses = addresses;
+  const auto only = [&](const Records& records, Addresses addresses) {
+    out.addresses = AddressList(addresses);
     count(records, addresses);
   };
   switch (settings_.family) {
-    case LookupFamily::v4_only: only(name.four, four); break;
-    case LookupFamily::v6_only: only(name.six, six); break;
-    case LookupFamily::v4_preferred: four.empty() ? only(name.six, six) : only(name.four, four); break;
-    case LookupFamily::automatic: six.empty() ? only(name.four, four) : only(name.six, six); break;
+    case LookupFamily::v4_only: only(round.four, four); break;
+    case LookupFamily::v6_only: only(round.six, six); break;
+    case LookupFamily::v4_preferred: four.empty() ? only(round.six, six) : only(round.four, four); break;
+    case LookupFamily::automatic: six.empty() ? only(round.four, four) : only(round.six, six); break;
     case LookupFamily::all:
       out.addresses = in_turns(six, four);
-      count(name.six, six);
-      count(name.four, four);
+      count(round.six, six);
+      count(round.four, four);
       break;
   }
   if (out.addresses.empty()) out.stale_until = SteadyTime::min();
@@ -369,7 +387,7 @@ NameTable::Merged NameTable::merge(const Name& name, SteadyTime now) const {
 
 // Some addresses came, others are still waited for: whoever waits goes on with these.
 void NameTable::settle_early(Name& name, SteadyTime now) {
-  name.settles = SteadyTime::max();
+  name.round->settles = SteadyTime::max();
   Merged merged = merge(name, now);
   set_addresses(name, std::move(merged.addresses));
   name.known = true;
@@ -394,7 +412,7 @@ void NameTable::settle(Name& name, const Merged& merged, SteadyTime now) {
 void NameTable::settle_fresh(Name& name, const Merged& merged) {
   ++stats_.query_success;
   set_addresses(name, merged.addresses);
-  name.pause = 0s;
+  name.failures = 0;
   name.state.expires = std::min(merged.expires, merged.stale_until);
   name.ask_again = name.state.expires - merged.ttl * 15 / 100;
 }
@@ -413,7 +431,7 @@ void NameTable::settle_without(Name& name, SteadyTime now) {
   NameFailure failure = NameFailure::none;
   Nanos ttl = settings_.negative_max;
   bool exists = true;
-  for (const Records* records : {&name.four, &name.six}) {
+  for (const Records* records : {&name.round->four, &name.round->six}) {
     if (records->outcome == Outcome::failed && failure == NameFailure::none) failure = records->failure;
     if (records->outcome == Outcome::name_does_not_exist) exists = false;
     if (records->outcome == Outcome::name_does_not_exist || records->outcome == Outcome::no_records)
@@ -421,7 +439,7 @@ void NameTable::settle_without(Name& name, SteadyTime now) {
   }
   if (!exists || failure == NameFailure::none) {
     failure = exists ? NameFailure::no_records : NameFailure::name_does_not_exist;
-    name.pause = 0s;
+    name.failures = 0;
   } else {
     ttl = next_pause(name);
   }
@@ -438,8 +456,11 @@ void NameTable::set_addresses(Name& name, AddressList addresses) {
 }
 
 Nanos NameTable::next_pause(Name& name) const {
-  name.pause = name.pause == 0s ? settings_.failure_base : std::min(name.pause * 2, settings_.failure_max);
-  return name.pause;
+  constexpr uint8_t kFailuresMax = 62;  // what 2^n can be counted for: far beyond any failure_max
+  const uint8_t before = name.failures;
+  if (before < kFailuresMax) ++name.failures;
+  if (before == 0) return settings_.failure_base;
+  return std::min(times(settings_.failure_base, int64_t{1} << before), settings_.failure_max);
 }
 
 void NameTable::publish(Name& name) {

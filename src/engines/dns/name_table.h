@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -96,35 +97,54 @@ class NameTable {
  private:
   enum class Outcome : uint8_t { not_asked, asking, addresses, no_records, name_does_not_exist, failed };
 
-  struct Records {  // of one type
+  // One type's part of a round: what was asked, and what came.
+  struct Records {
     RecordType type;
     Outcome outcome = Outcome::not_asked;
     NameFailure failure = NameFailure::none;
     QueryId query = 0;
-    AddressList addresses;  // the last ones that came
-    SteadyTime expires{};
-    SteadyTime stale_until{};
-    Nanos ttl{};  // of what came last: addresses or their absence
+    SteadyTime expires{};  // of addresses
+    Nanos ttl{};           // of addresses, or of their absence
   };
 
-  struct Name {
-    std::string_view name;  // the key in names_
+  struct Round {
     Records four{RecordType::a};
     Records six{RecordType::aaaa};
-    NameState state;
-    bool known = false;                      // state has been set
-    bool asking = false;                     // a round goes on
-    bool waiting = false;                    // a worker waits for it: not to be evicted, and not among the idle
-    bool resolved = false;                   // has addresses: which population it belongs to
-    Standing standing = Standing::stranger;  // with which it came in
-    SteadyTime round_ends = SteadyTime::max();
+    SteadyTime ends = SteadyTime::max();
     SteadyTime settles = SteadyTime::max();
+  };
+
+  // What a name keeps of its rounds: the last addresses that came of each type, and how long they may serve. Those of
+  // the other type are seldom there, so that both are one list.
+  class Held {
+   public:
+    std::span<const IpAddress> of(RecordType type) const;
+    SteadyTime stale_until(RecordType type) const { return stale_until_[index(type)]; }
+    void replace(RecordType type, std::span<const IpAddress> addresses, SteadyTime stale_until);
+    void withdraw(RecordType type) { replace(type, {}, {}); }
+
+   private:
+    static size_t index(RecordType type) { return type == RecordType::a ? 0 : 1; }
+    AddressList addresses_;  // IPv4 first
+    SteadyTime stale_until_[2] = {};
+  };
+
+  // There may be a hundred thousand: what only a round needs is in the Round.
+  struct Name {
+    std::string_view name;  // the key in names_
+    Held held;
+    NameState state;
+    std::unique_ptr<Round> round;              // that goes on
     SteadyTime ask_again = SteadyTime::max();  // if used
     SteadyTime last_used{};
     SteadyTime timer = SteadyTime::max();  // its entry in timers_
-    Nanos pause{};                         // after the last failure
     ShortList<uint16_t, 4> users;          // workers, since the last Publish
     Links<Name> idle;
+    bool known = false;                      // state has been set
+    bool waiting = false;                    // a worker waits for it: not to be evicted, and not among the idle
+    bool resolved = false;                   // has addresses: which population it belongs to
+    Standing standing = Standing::stranger;  // with which it came in
+    uint8_t failures = 0;                    // rounds in a row: how long the next pause is
   };
 
   struct Population {
@@ -154,8 +174,8 @@ class NameTable {
   void begin_round(Name& name, SteadyTime now);
   void ask(Name& name, Records& records);
   void cancel(Records& records, NameFailure why);
-  void record(Records& records, std::expected<Answer, NameFailure> result, SteadyTime now);
-  void withdraw_missing(Name& name);
+  void record(Name& name, Records& records, const std::expected<Answer, NameFailure>& result, SteadyTime now) const;
+  static void withdraw_missing(Name& name);
   void go_on(Name& name, SteadyTime now);
   bool wants_second_type(const Name& name, SteadyTime now) const;
   void time_out(Name& name, SteadyTime now);
