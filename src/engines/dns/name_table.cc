@@ -113,8 +113,11 @@ void NameTable::forget(std::string_view text, SteadyTime now) {
 
 std::vector<NameTable::Row> NameTable::rows() const {
   std::vector<Row> out;
-  for (const auto& [text, name] : names_)
-    out.push_back({.name = text, .state = name->state, .asking = name->round != nullptr, .last_used = name->last_used});
+  for (const auto& [key, name] : names_)
+    out.push_back({.name = std::string(key.view()),
+                   .state = name.state,
+                   .asking = name.round != nullptr,
+                   .last_used = name.last_used});
   return out;
 }
 
@@ -122,15 +125,15 @@ std::vector<NameTable::Row> NameTable::rows() const {
 
 NameTable::Name* NameTable::find(std::string_view text) {
   const auto found = names_.find(text);
-  return found == names_.end() ? nullptr : found->second.get();
+  return found == names_.end() ? nullptr : &found->second;
 }
 
 NameTable::Name* NameTable::insert(std::string_view text, SteadyTime now, Standing standing) {
   if (!make_room(standing)) return nullptr;
-  const auto [at, added] = names_.emplace(text, std::make_unique<Name>());
+  const auto [at, added] = names_.try_emplace(TextKey(text));
   CHECK(added);
-  Name& name = *at->second;
-  name.name = at->first;
+  Name& name = at->second;
+  name.key = &at->first;
   name.last_used = now;
   name.standing = standing;
   ++unresolved_.size;
@@ -166,7 +169,7 @@ void NameTable::remove(Name& name) {
   --population(name).size;
   if (!name.waiting) population(name).idle.remove(name);
   ++stats_.host_removed;
-  names_.erase(names_.find(name.name));
+  names_.erase(names_.find(name.text()));
 }
 
 void NameTable::purge_idle(SteadyTime now) {
@@ -229,7 +232,7 @@ void NameTable::ask(Name& name, Records& records) {
   records.query = ++query_last_;
   queries_.emplace(records.query, std::pair(&name, &records));
   commands_.emplace_back(SendQuery{.id = records.query,
-                                   .name = std::string(name.name),
+                                   .name = std::string(name.text()),
                                    .type = records.type,
                                    .standing = name.resolved ? Standing::in_use : name.standing});
 }
@@ -465,7 +468,7 @@ Nanos NameTable::next_pause(Name& name) const {
 
 void NameTable::publish(Name& name) {
   for (const uint16_t worker : name.users)
-    commands_.emplace_back(Publish{.worker = worker, .name = std::string(name.name), .state = name.state});
+    commands_.emplace_back(Publish{.worker = worker, .name = std::string(name.text()), .state = name.state});
 }
 
 }  // namespace sluice::dns

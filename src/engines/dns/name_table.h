@@ -28,7 +28,7 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
-#include "base/strings.h"
+#include "base/text_key.h"
 #include "base/time.h"
 #include "engines/dns/message.h"
 #include "engines/dns/name_state.h"
@@ -131,7 +131,9 @@ class NameTable {
 
   // There may be a hundred thousand: what only a round needs is in the Round.
   struct Name {
-    std::string_view name;  // the key in names_
+    std::string_view text() const { return key->view(); }
+
+    const TextKey* key = nullptr;  // in names_
     Held held;
     NameState state;
     std::unique_ptr<Round> round;              // that goes on
@@ -194,7 +196,7 @@ class NameTable {
   NameSettings settings_;
   NameStats stats_;
   QueryId query_last_ = 0;
-  StringMap<std::unique_ptr<Name>> names_;
+  TextMap<Name> names_;
   Population resolved_;
   Population unresolved_;
   std::set<std::pair<SteadyTime, Name*>> timers_;

@@ -237,9 +237,9 @@ Task<NameState> Resolver::wait_for(std::string name, dns::Standing standing) {
 Resolver::Known& Resolver::know(std::string_view name) {
   if (const auto found = known_.find(name); found != known_.end()) return found->second;
   make_room(unresolved_);
-  const auto at = known_.try_emplace(std::string(name)).first;
+  const auto at = known_.try_emplace(TextKey(name)).first;
   Known& known = at->second;
-  known.name = at->first;
+  known.key = &at->first;
   unresolved_.push_back(known);
   return known;
 }
@@ -255,7 +255,7 @@ void Resolver::make_room(KnownList& order) {
       order.move_to_back(oldest);
     } else {
       order.remove(oldest);
-      known_.erase(known_.find(oldest.name));
+      known_.erase(known_.find(oldest.name()));
     }
   }
 }
@@ -290,15 +290,15 @@ void Resolver::learn(std::string_view name, const NameState& state) {
 
 void Resolver::report_use(Known& known) {
   known.report_at = later(loop_.now(), config_->names.host_ttl / 2);
-  tell(commons_->owner_of(known.name),
-       [name = std::string(known.name), worker = worker_](Resolver& theirs) { theirs.used_by(worker, name); });
+  tell(commons_->owner_of(known.name()),
+       [name = std::string(known.name()), worker = worker_](Resolver& theirs) { theirs.used_by(worker, name); });
 }
 
 void Resolver::ask_owner(Known& known, dns::Standing standing) {
   known.asked = true;
   // Where too many are out already, this worker looks it up for itself.
-  const uint16_t owner = asked_ < kAskedMax ? commons_->owner_of(known.name) : worker_;
-  ask(owner, known, [name = std::string(known.name), worker = worker_, standing](Resolver& theirs) {
+  const uint16_t owner = asked_ < kAskedMax ? commons_->owner_of(known.name()) : worker_;
+  ask(owner, known, [name = std::string(known.name()), worker = worker_, standing](Resolver& theirs) {
     theirs.look_up_for(worker, name, standing);
   });
 }
@@ -306,8 +306,8 @@ void Resolver::ask_owner(Known& known, dns::Standing standing) {
 // The strangers' budget is used up, but to its owner the name may be none.
 void Resolver::recall_from_owner(Known& known) {
   known.asked = known.recalled = true;
-  ask(commons_->owner_of(known.name), known,
-      [name = std::string(known.name), worker = worker_](Resolver& theirs) { theirs.recall_for(worker, name); });
+  ask(commons_->owner_of(known.name()), known,
+      [name = std::string(known.name()), worker = worker_](Resolver& theirs) { theirs.recall_for(worker, name); });
 }
 
 void Resolver::ask(uint16_t owner, Known& known, std::move_only_function<void(Resolver&)> question) {

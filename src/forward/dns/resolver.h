@@ -18,6 +18,7 @@
 #include "base/intrusive_list.h"
 #include "base/metrics.h"
 #include "base/strings.h"
+#include "base/text_key.h"
 #include "engines/dns/name_table.h"
 #include "forward/dns/dns_metrics.h"
 #include "forward/dns/transport.h"
@@ -121,7 +122,9 @@ class Resolver {
   class Waiting;
 
   struct Known {
-    std::string_view name;  // the key in known_
+    std::string_view name() const { return key->view(); }
+
+    const TextKey* key = nullptr;  // in known_
     NameState state{};
     SteadyTime report_at{};  // from when on a use is worth a message to the owner
     bool recently_used = false;
@@ -188,7 +191,7 @@ class Resolver {
   uint16_t worker_;
   Loop& loop_;
 
-  StringMap<Known> known_;
+  TextMap<Known> known_;
   // Oldest first; used ones get a second chance. Each holds hosts_max: names without addresses push out only their
   // like.
   KnownList resolved_;
