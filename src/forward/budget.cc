@@ -50,7 +50,12 @@ bool ConnectionBudget::give_up(HostsBy kind) {
 
 ClusterConnections::ClusterConnections(ConnectionBudget& b, std::shared_ptr<const Cluster> c, HostsBy hosts_by,
                                        Dialer& d, uint64_t seed)
-    : budget(b), cluster(std::move(c)), dialer(d), random(seed), hosts_by_(hosts_by) {
+    : budget(b),
+      cluster(std::move(c)),
+      endpoint_options(cluster->endpoint_options()),
+      dialer(d),
+      random(seed),
+      hosts_by_(hosts_by) {
   budget.clusters_.push_back(this);
 }
 

@@ -78,6 +78,7 @@ class ClusterConnections {
 
   ConnectionBudget& budget;
   const std::shared_ptr<const Cluster> cluster;
+  const EndpointSet::Options endpoint_options;  // of all its destinations
   Dialer& dialer;
   Random random;  // for choices and jitter
 

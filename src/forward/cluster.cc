@@ -139,12 +139,11 @@ void Cluster::detect_outliers(const kinds::OutlierDetection& detection) {
   ejections.emplace(*metrics.set, Labels{{"envoy_cluster_name", name}});
 }
 
-EndpointSet::Options Cluster::endpoint_options(uint64_t seed) const {
+EndpointSet::Options Cluster::endpoint_options() const {
   return {.balancing = balancing,
           .detection = outlier_detection ? &*outlier_detection : nullptr,
           .metrics = ejections ? &*ejections : nullptr,
-          .name = name,
-          .seed = seed};
+          .name = name};
 }
 
 void Cluster::come_into_force() const {

@@ -69,7 +69,7 @@ struct Cluster {
 
   void detect_outliers(const kinds::OutlierDetection& detection);
   // For its endpoints, or those of one of its destinations.
-  EndpointSet::Options endpoint_options(uint64_t seed) const;
+  EndpointSet::Options endpoint_options() const;
 
   // When it is (again) what its name stands for: its limits are those that are told.
   void come_into_force() const;

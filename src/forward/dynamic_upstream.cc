@@ -77,7 +77,7 @@ struct Judgement {
 // One host and port, as one worker knows it: its connections, and the addresses that may be connected to.
 struct Destination {
   Destination(Loop& loop, ClusterConnections& connections)
-      : pool(loop, connections), set(connections.cluster->endpoint_options(connections.random.next())) {}
+      : pool(loop, connections), set(connections.endpoint_options, connections.random.next()) {}
 
   std::string text;  // the authority as requests spell it: the key
   std::string host;  // canonical

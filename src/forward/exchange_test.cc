@@ -119,7 +119,8 @@ class Trip {
 
   World& world;
   ConnectionPool* pool = &world.pool;
-  EndpointSet set{world.cluster->endpoint_options(1)};
+  EndpointSet::Options options = world.cluster->endpoint_options();
+  EndpointSet set{options, 1};
   OtherTargets* others = nullptr;
   Arena arena;
   StreamInfo info;

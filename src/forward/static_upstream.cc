@@ -26,7 +26,7 @@ class StaticPools {
       : loop_(upstreams.loop),
         resolver_(cluster.resolver),
         connections_(upstreams.budget, cluster.cluster, HostsBy::operator_, upstreams.dialer, upstreams.random.next()),
-        set_(cluster.cluster->endpoint_options(connections_.random.next())) {
+        set_(connections_.endpoint_options, connections_.random.next()) {
     for (const auto& host : cluster.hosts) {
       hosts_.push_back(std::make_unique<Host>(upstreams.loop, connections_, host));
       has_names_ |= !host.address;

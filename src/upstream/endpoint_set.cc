@@ -68,15 +68,19 @@ std::vector<MetricFamily> ejection_metric_families() {
   return out;
 }
 
-EndpointSet::EndpointSet(const Options& options)
-    : options_(options),
-      ejections_(0, {.detection = options.detection,
-                     .panic_threshold = options.balancing.healthy_panic_threshold,
-                     .listener = this,
-                     .seed = options.seed}) {}
-
 EndpointSet::~EndpointSet() {
   CHECK(leaving_.empty());
+}
+
+Ejections& EndpointSet::ejections() {
+  if (!ejections_) {
+    const Ejections::Options options{.detection = options_.detection,
+                                     .panic_threshold = options_.balancing.healthy_panic_threshold,
+                                     .listener = this,
+                                     .seed = seed_};
+    ejections_ = std::make_unique<Ejections>(endpoints_.size(), options);
+  }
+  return *ejections_;
 }
 
 void EndpointSet::change(std::span<const Member> members) {
@@ -89,24 +93,24 @@ void EndpointSet::change(std::span<const Member> members) {
     from.push_back(stays ? static_cast<size_t>(known - before.begin()) : Ejections::kNew);
     weights.push_back(member.weight);
     endpoints_.push_back(stays ? std::move(*known) : std::unique_ptr<Endpoint>(new Endpoint(member)));
-    endpoints_.back()->place_ = endpoints_.size() - 1;
+    endpoints_.back()->place_ = static_cast<uint32_t>(endpoints_.size() - 1);
   }
   for (auto& one : before) {
     if (!one || one->active_ == 0) continue;
     one->gone_ = true;
     leaving_.push_back(std::move(one));
   }
-  ejections_.change_set(from);
+  if (ejections_) ejections_->change_set(from);
   balancer_.reset();
   if (endpoints_.size() > 1)
-    balancer_ = std::make_unique<Balancer>(options_.balancing.balancing, weights, options_.seed,
-                                           options_.balancing.choice_count);
+    balancer_ =
+        std::make_unique<Balancer>(options_.balancing.balancing, weights, seed_, options_.balancing.choice_count);
 }
 
 EndpointSet::Endpoint* EndpointSet::pick(std::span<const Endpoint* const> tried, SteadyTime now) {
   struct Candidates {
     bool tried(size_t i) const { return std::ranges::find(tried_, set.endpoints_[i].get()) != tried_.end(); }
-    bool left_out(size_t i) const { return set.ejections_.left_out(i, now); }
+    bool left_out(size_t i) const { return set.ejections_ && set.ejections_->left_out(i, now); }
     uint64_t load(size_t i) const { return set.endpoints_[i]->active_; }
     EndpointSet& set;
     std::span<const Endpoint* const> tried_;
@@ -126,7 +130,8 @@ void EndpointSet::others(const Endpoint& endpoint, std::span<const Endpoint* con
     const Endpoint& other = *endpoints_[(first + step) % count];
     if (&other == &endpoint || other.host() != endpoint.host() || std::ranges::find(tried, &other) != tried.end())
       continue;
-    (ejections_.left_out(other.place_, now) ? last_resort : good).push_back(other.address());
+    const bool left_out = ejections_ && ejections_->left_out(other.place_, now);
+    (left_out ? last_resort : good).push_back(other.address());
   }
 }
 
@@ -144,16 +149,16 @@ void EndpointSet::end_use(Endpoint& endpoint) {
 Nanos EndpointSet::failed(const Endpoint& endpoint, Ejections::Failure how, SteadyTime now) {
   if (endpoint.gone_) return {};
   pause_ = {};
-  ejections_.failed(endpoint.place_, how, now);
+  ejections().failed(endpoint.place_, how, now);
   return pause_;
 }
 
 bool EndpointSet::connected(const Endpoint& endpoint) {
-  return !endpoint.gone_ && ejections_.connected(endpoint.place_);
+  return !endpoint.gone_ && ejections_ && ejections_->connected(endpoint.place_);
 }
 
 void EndpointSet::answered(const Endpoint& endpoint, uint16_t status, SteadyTime now) {
-  if (!endpoint.gone_) ejections_.answered(endpoint.place_, status, now);
+  if (!endpoint.gone_ && options_.detection) ejections().answered(endpoint.place_, status, now);
 }
 
 void EndpointSet::decided(size_t endpoint, EjectionCause cause, EjectionDecision decision, Nanos lasts) {

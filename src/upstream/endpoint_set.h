@@ -35,7 +35,6 @@ class EndpointSet final : private EjectionListener {
     const kinds::OutlierDetection* detection = nullptr;  // none: only what cannot be connected to is left out
     const EjectionMetrics* metrics = nullptr;            // with detection
     std::string_view name;                               // the cluster's, for the log
-    uint64_t seed = 1;
   };
   struct Member {
     SocketAddress address;  // none: of a host whose name has not been resolved
@@ -53,12 +52,13 @@ class EndpointSet final : private EjectionListener {
     explicit Endpoint(const Member& member) : member_(member) {}
     const Member member_;
     uint32_t active_ = 0;
-    size_t place_ = 0;
+    uint32_t place_ = 0;
     bool gone_ = false;
   };
 
-  // What the options point to outlives it.
-  explicit EndpointSet(const Options& options);
+  // The options, which many sets share, and what they point to outlive it.
+  EndpointSet(const Options& options, uint64_t seed) : options_(options), seed_(seed) {}
+  EndpointSet(Options&&, uint64_t) = delete;
   EndpointSet(const EndpointSet&) = delete;
   EndpointSet& operator=(const EndpointSet&) = delete;
   // No request may be on its way.
@@ -109,15 +109,17 @@ class EndpointSet final : private EjectionListener {
   void answered(const Endpoint& endpoint, uint16_t status, SteadyTime now);
 
  private:
+  Ejections& ejections();
   void end_use(Endpoint& endpoint);
   void decided(size_t endpoint, EjectionCause cause, EjectionDecision decision, Nanos lasts) override;
 
-  const Options options_;
+  const Options& options_;
+  const uint64_t seed_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::vector<std::unique_ptr<Endpoint>> leaving_;  // not members any more, but in use
   std::unique_ptr<Balancer> balancer_;              // where there are several: most names have one address
-  Ejections ejections_;
-  Nanos pause_{};  // that the failure just told began
+  std::unique_ptr<Ejections> ejections_;            // once there is something to remember: most sets never fail
+  Nanos pause_{};                                   // that the failure just told began
 };
 
 }  // namespace sluice
