@@ -1,9 +1,10 @@
 #include "forward/dynamic_upstream.h"
 
 #include <algorithm>
-#include <list>
 
+#include "base/intrusive_list.h"
 #include "base/log.h"
+#include "base/text_key.h"
 #include "engines/address/authority.h"
 #include "forward/exchange.h"
 #include "forward/failures.h"
@@ -74,22 +75,33 @@ struct Judgement {
   bool shadowed = false;
 };
 
-// One host and port, as one worker knows it: its connections, and the addresses that may be connected to.
+// One host and port, as one worker knows it: its connections, and the addresses that may be connected to. There may be
+// thousands without any connection.
 struct Destination {
-  Destination(Loop& loop, ClusterConnections& connections)
-      : pool(loop, connections), set(connections.endpoint_options, connections.random.next()) {}
+  Destination(Loop& loop, ClusterConnections& connections, const Authority& authority, uint16_t default_port)
+      : literal(authority.address),
+        canonical(canonical_text(authority, default_port)),
+        host_bytes(static_cast<uint16_t>(authority.host.size())),
+        port(port_of(authority, default_port)),
+        pool(loop, connections),
+        set(connections.endpoint_options, connections.random.next()) {}
 
-  std::string text;  // the authority as requests spell it: the key
-  std::string host;  // canonical
-  std::optional<IpAddress> literal;
-  uint16_t port = 0;
-  std::string canonical;  // "host:port", for logs
+  std::string_view host() const {
+    const bool in_brackets = literal && !literal->is_v4();
+    return canonical.view().substr(in_brackets ? 1 : 0, host_bytes);
+  }
+
+  const TextKey* key = nullptr;  // the authority as requests spell it, where Destinations has it
+  const std::optional<IpAddress> literal;
+  const TextKey canonical;  // "host:port"
+  const uint16_t host_bytes;
+  const uint16_t port;
   ConnectionPool pool;
   EndpointSet set;                          // of the addresses that requests may go to
   uint64_t set_generation = kNoGeneration;  // of the name's addresses
   bool used = false;                        // since the last look for one to give up
   std::vector<Judgement> judgements;        // few: services with policies of their own may share a destination
-  std::list<Destination*>::iterator place;
+  Links<Destination> place;
 
   const Judgement* find(const AddressGuard& guard, uint64_t generation) const {
     for (const Judgement& one : judgements)
@@ -167,7 +179,7 @@ std::optional<Denial> Destination::denial(const ConnectionPool::UnderWay& one, c
   if (!standing.guard) return standing.refusal;
   for (const SocketAddress& address : one.addresses()) {
     const Verdict verdict = standing.guard->rules.decide(*IpAddress::from_sockaddr(*address.get()), port);
-    if (!verdict.allowed) return denial_by(host, verdict);
+    if (!verdict.allowed) return denial_by(host(), verdict);
   }
   return std::nullopt;
 }
@@ -188,28 +200,23 @@ class Destinations final : public Judged {
   Destination* find(std::string_view text) {
     const auto found = by_text_.find(text);
     if (found == by_text_.end()) return nullptr;
-    found->second->used = true;
-    return found->second.get();
+    found->second.used = true;
+    return &found->second;
   }
 
   Destination& add(std::string_view text, const Authority& authority) {
     if (by_text_.size() >= DynamicCluster::kDestinationsMax) drop_one();
-    auto made = std::make_unique<Destination>(loop_, connections_);
-    Destination& destination = *made;
-    destination.text = text;
-    destination.host = authority.host;
-    destination.literal = authority.address;
-    destination.port = port_of(authority, default_port_);
-    destination.canonical = canonical_text(authority, default_port_);
-    destination.place = order_.insert(order_.end(), &destination);
-    by_text_.emplace(text, std::move(made));
+    const auto at = by_text_.try_emplace(TextKey(text), loop_, connections_, authority, default_port_).first;
+    Destination& destination = at->second;
+    destination.key = &at->first;
+    order_.push_back(destination);
     return destination;
   }
 
   // The next to be given up.
-  void demote(const Destination& destination) { order_.splice(order_.begin(), order_, destination.place); }
+  void demote(Destination& destination) { order_.move_to_front(destination); }
   void judge_again(const EgressNow& now) override {
-    for (auto& [text, destination] : by_text_) destination->judge_again(now, *metrics_);
+    for (auto& [text, destination] : by_text_) destination.judge_again(now, *metrics_);
   }
 
   // Requests and tunnels that began with a snapshot that had the cluster may go on without it.
@@ -220,13 +227,13 @@ class Destinations final : public Judged {
   void drop_one() {
     constexpr unsigned kLooks = 64;
     for (unsigned look = 0; look < kLooks; ++look) {
-      Destination& oldest = *order_.front();
+      Destination& oldest = order_.front();
       if (std::exchange(oldest.used, false) || oldest.pool.in_use()) {
-        order_.splice(order_.end(), order_, oldest.place);
+        order_.move_to_back(oldest);
         continue;
       }
-      order_.pop_front();
-      by_text_.erase(by_text_.find(oldest.text));
+      order_.remove(oldest);
+      by_text_.erase(by_text_.find(oldest.key->view()));
       return;
     }
   }
@@ -235,8 +242,8 @@ class Destinations final : public Judged {
   const uint16_t default_port_;
   ClusterConnections connections_;
   std::shared_ptr<const DynamicMetrics> metrics_;
-  StringMap<std::unique_ptr<Destination>> by_text_;
-  std::list<Destination*> order_;  // the next to be looked at first
+  TextMap<Destination> by_text_;
+  LinkedList<Destination, &Destination::place> order_;  // the next to be looked at first
 };
 
 DynamicCluster::DynamicCluster(const WorkerLoops& loops)
@@ -396,11 +403,11 @@ class DynamicUpstream final : public Service {
   Task<Reached> reach(Request& request, std::string_view to) const {
     Destination* destination = mine(request).find(to);
     if (!destination) return reach_first_time(request, to);
-    request.info.destination = request.arena.copy(destination->canonical);
+    request.info.destination = request.arena.copy(destination->canonical.view());
     if (destination->literal) return allow(request, *destination, nullptr);
-    if (const AddressSet* known = cluster_->resolver->here().cached(destination->host))
+    if (const AddressSet* known = cluster_->resolver->here().cached(destination->host()))
       return allow(request, *destination, known);
-    return resolve_and_reach(request, to, request.arena.copy(destination->host));
+    return resolve_and_reach(request, to, request.arena.copy(destination->host()));
   }
 
   // This worker does not know the destination, at least not by this spelling.
@@ -449,7 +456,7 @@ class DynamicUpstream final : public Service {
     if (judgement->refused) {
       metrics_->refused->add();
       if (judgement->mixed) metrics_->mixed->add();
-      return {.refusal = refuse(request, denial_by(destination.host, *judgement->refused))};
+      return {.refusal = refuse(request, denial_by(destination.host(), *judgement->refused))};
     }
     destination.adopt(*judgement);
     return {.destination = &destination};
@@ -525,14 +532,15 @@ class DynamicUpstream final : public Service {
           "an EgressPolicy with targetRefs to Gateway {} and a rule {{name: allow-{}, action: allow, match: "
           "{{addresses: [{}]}}}} opens {}",
           guard.suggestion_name, word, is_wrapped ? word : address.to_string(), is_wrapped ? "its class" : "it");
-    site.write({{"destination", destination.canonical}, {"class", word}, {"rule", verdict.rule}, {"remedy", remedy}});
+    site.write(
+        {{"destination", destination.canonical.view()}, {"class", word}, {"rule", verdict.rule}, {"remedy", remedy}});
   }
 
   // Once for each destination, not for each request; those are counted.
   static void tell_shadow(const Destination& destination, const Verdict& verdict) {
     static log::Site site{LogLevel::info, "egress", "a shadow rule would refuse a destination"};
     if (!site.admits()) return;
-    site.write({{"destination", destination.canonical},
+    site.write({{"destination", destination.canonical.view()},
                 {"class", class_word(verdict.address_class)},
                 {"rule", verdict.shadow_rule}});
   }

@@ -107,6 +107,36 @@ TEST(DynamicUpstream, gives_up_refused_destinations_first) {
   EXPECT_EQ(world.upstream.peers.size(), 1u);
 }
 
+TEST(DynamicUpstream, names_a_refused_destination_by_host_and_port) {
+  World world;
+  world.name("inner.test", "10.1.2.3");
+  world.open();
+  log::set_sink([](std::string_view) {});
+  struct Row {
+    const char* authority;
+    const char* destination;
+    const char* host;
+  };
+  const Row rows[] = {{"Inner.Test.", "inner.test:80", "inner.test"},
+                      {"inner.test:8080", "inner.test:8080", "inner.test"},
+                      {"10.0.0.1", "10.0.0.1:80", "10.0.0.1"},
+                      {"[FC00:0::1]", "[fc00::1]:80", "fc00::1"},
+                      {"[fc00::1]:443", "[fc00::1]:443", "fc00::1"}};
+  for (const Row& row : rows) {
+    for (int again = 0; again < 2; ++again) {  // the second time it is known
+      SCOPED_TRACE(row.authority);
+      Trip trip(world, row.authority);
+      ASSERT_TRUE(trip.done());
+      EXPECT_EQ(trip.response.status, 403);
+      EXPECT_EQ(trip.info.destination, row.destination);
+      const auto body = trip.response.body.reader->read().take();
+      const std::string_view text(body->bytes.data(), body->bytes.size());
+      EXPECT_TRUE(text.starts_with(fmt::format("destination {} is ", row.host))) << text;
+    }
+  }
+  log::set_sink(nullptr);
+}
+
 // What a request that the upstream answered said in its Host field.
 std::string host_asked(World& world, std::string authority) {
   Trip trip(world, std::move(authority));
