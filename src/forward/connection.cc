@@ -148,7 +148,7 @@ Event::Await ConnectionPool::Pending::until_free(SteadyTime deadline) {
 }
 
 void ConnectionPool::drop_others(std::span<const SocketAddress> allowed) {
-  allowed_.emplace(allowed.begin(), allowed.end());
+  allowed_.emplace(allowed);
   for (UpstreamConnection* connection = first_; connection;) {
     UpstreamConnection* next = connection->next_;
     if (!is_among(allowed, connection->address)) connection->wake();

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/short_list.h"
 #include "forward/budget.h"
 #include "forward/cluster.h"
 #include "http/client_session.h"
@@ -19,6 +20,7 @@
 namespace sluice {
 
 class ConnectionPool;
+using SocketAddressList = ShortList<SocketAddress, 1>;  // most destinations have one
 
 class UpstreamConnection final : private Waiter {
  public:
@@ -173,7 +175,7 @@ class ConnectionPool {
   // A connection has become idle or is gone.
   void tell_next();
 
-  std::optional<std::vector<SocketAddress>> allowed_;  // nothing: all
+  std::optional<SocketAddressList> allowed_;  // nothing: all
   std::list<Pending*> pending_;
   UnderWay* under_way_ = nullptr;
   UpstreamConnection* first_ = nullptr;

@@ -68,9 +68,9 @@ Outcome unresolved_outcome(NameFailure failure) {
 struct Judgement {
   uint64_t guard;
   uint64_t generation;
-  std::string place;                   // whose rules they are: where to look for their successor
-  std::vector<SocketAddress> allowed;  // all of the name's, or none when one was refused
-  std::optional<Verdict> refused;
+  std::shared_ptr<const std::string> place;  // whose rules they are: where to look for their successor
+  SocketAddressList allowed;                 // all of the name's, or none when one was refused
+  std::unique_ptr<const Verdict> refused;
   bool mixed = false;
   bool shadowed = false;
 };
@@ -160,7 +160,7 @@ void Destination::judge_again(const EgressNow& now, const DynamicMetrics& metric
 
 // Under rules that still allow all of it. What was refused is judged anew when somebody asks.
 bool Destination::survives(Judgement& judgement, const EgressNow& now) const {
-  const AddressGuard* guard = now.at(judgement.place).guard.get();
+  const AddressGuard* guard = now.at(*judgement.place).guard.get();
   if (!guard) return false;
   if (guard->number.value() == judgement.guard) return true;
   if (judgement.refused || find(*guard, judgement.generation)) return false;
@@ -260,6 +260,7 @@ class DynamicUpstream final : public Service {
       : cluster_(std::move(cluster)),
         guard_(std::move(guard)),
         route_(std::move(route)),
+        place_(std::make_shared<const std::string>(std::move(route_.place))),
         metrics_(std::move(metrics)) {}
 
   Task<Response> handle(Request& request) const override {
@@ -478,13 +479,13 @@ class DynamicUpstream final : public Service {
         others ? request.arena.make<Hosts>(*this, request.authority, std::vector{request.authority}) : nullptr);
   }
   ForwardTarget target(Destination& destination, EndpointSet::Endpoint& endpoint) const {
-    return {destination.pool, EndpointSet::Use(destination.set, endpoint), route_.place};
+    return {destination.pool, EndpointSet::Use(destination.set, endpoint), *place_};
   }
 
   // Of the route's place now; nothing when nobody has told (as in tests).
   const EgressNow::Standing* standing(const Request& request) const {
     const EgressNow* now = request.upstreams->egress();
-    return now ? &now->at(route_.place) : nullptr;
+    return now ? &now->at(*place_) : nullptr;
   }
   Response closed(Request& request, const EgressNow::Standing& standing) const {
     metrics_->closed->add();
@@ -497,7 +498,7 @@ class DynamicUpstream final : public Service {
     if (const Judgement* known = destination.find(guard, generation)) return *known;
     metrics_->judged->add();
     Judgement out{
-        .guard = guard.number.value(), .generation = generation, .place = route_.place, .allowed = {}, .refused = {}};
+        .guard = guard.number.value(), .generation = generation, .place = place_, .allowed = {}, .refused = {}};
     const std::span<const IpAddress> all = addresses ? std::span<const IpAddress>(addresses->addresses)
                                                      : std::span<const IpAddress>(&*destination.literal, 1);
     const IpAddress* refused = nullptr;
@@ -507,7 +508,7 @@ class DynamicUpstream final : public Service {
       if (verdict.allowed)
         out.allowed.push_back(SocketAddress::of({address, destination.port}));
       else if (!out.refused)
-        out.refused = verdict, refused = &address;
+        out.refused = std::make_unique<const Verdict>(verdict), refused = &address;
     }
     out.mixed = out.refused && !out.allowed.empty();
     if (out.refused) {
@@ -553,6 +554,7 @@ class DynamicUpstream final : public Service {
   std::shared_ptr<const DynamicCluster> cluster_;
   std::shared_ptr<const AddressGuard> guard_;
   DynamicRoute route_;
+  std::shared_ptr<const std::string> place_;  // the route's, shared with the verdicts that are remembered
   std::shared_ptr<const DynamicMetrics> metrics_;
 };
 
