@@ -20,11 +20,11 @@ using Secrets = std::map<ObjectKey, ConfigObjectPtr>;
 
 // What happens to dynamic destinations of one place.
 struct PlaceRules {
-  std::string place;
+  std::shared_ptr<const std::string> place;
   EgressNow::Standing standing;
 
   friend bool operator==(const PlaceRules& a, const PlaceRules& b) {
-    return a.place == b.place && a.standing.guard == b.standing.guard && a.standing.refusal == b.standing.refusal;
+    return *a.place == *b.place && a.standing.guard == b.standing.guard && a.standing.refusal == b.standing.refusal;
   }
 };
 

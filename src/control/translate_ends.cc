@@ -161,7 +161,7 @@ std::string Translating::place_of(const ConfigObject* service) const {
 // Null: what the Gateway has besides its services.
 Result<std::shared_ptr<const PlaceRules>> Translating::rules_for(const ConfigObject* service) {
   auto rules = std::make_shared<PlaceRules>();
-  rules->place = place_of(service);
+  rules->place = std::make_shared<const std::string>(place_of(service));
   if (const PolicyGap* gap = gap_for(service))
     rules->standing = closed_standing(*gap);
   else
@@ -183,7 +183,7 @@ void Translating::settle_egress() {
   if (!same) {
     auto made = std::make_shared<EgressNow>();
     made->elsewhere = elsewhere_;
-    for (const auto& rules : rules_) made->places[rules->place] = rules->standing;
+    for (const auto& rules : rules_) made->places[*rules->place] = rules->standing;
     t_.egress_ = std::move(made);
     t_.rules_used_ = std::move(rules_);
   }

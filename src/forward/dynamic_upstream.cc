@@ -260,7 +260,6 @@ class DynamicUpstream final : public Service {
       : cluster_(std::move(cluster)),
         guard_(std::move(guard)),
         route_(std::move(route)),
-        place_(std::make_shared<const std::string>(std::move(route_.place))),
         metrics_(std::move(metrics)) {}
 
   Task<Response> handle(Request& request) const override {
@@ -479,13 +478,13 @@ class DynamicUpstream final : public Service {
         others ? request.arena.make<Hosts>(*this, request.authority, std::vector{request.authority}) : nullptr);
   }
   ForwardTarget target(Destination& destination, EndpointSet::Endpoint& endpoint) const {
-    return {destination.pool, EndpointSet::Use(destination.set, endpoint), *place_};
+    return {destination.pool, EndpointSet::Use(destination.set, endpoint), *route_.place};
   }
 
   // Of the route's place now; nothing when nobody has told (as in tests).
   const EgressNow::Standing* standing(const Request& request) const {
     const EgressNow* now = request.upstreams->egress();
-    return now ? &now->at(*place_) : nullptr;
+    return now ? &now->at(*route_.place) : nullptr;
   }
   Response closed(Request& request, const EgressNow::Standing& standing) const {
     metrics_->closed->add();
@@ -498,7 +497,7 @@ class DynamicUpstream final : public Service {
     if (const Judgement* known = destination.find(guard, generation)) return *known;
     metrics_->judged->add();
     Judgement out{
-        .guard = guard.number.value(), .generation = generation, .place = place_, .allowed = {}, .refused = {}};
+        .guard = guard.number.value(), .generation = generation, .place = route_.place, .allowed = {}, .refused = {}};
     const std::span<const IpAddress> all = addresses ? std::span<const IpAddress>(addresses->addresses)
                                                      : std::span<const IpAddress>(&*destination.literal, 1);
     const IpAddress* refused = nullptr;
@@ -554,7 +553,6 @@ class DynamicUpstream final : public Service {
   std::shared_ptr<const DynamicCluster> cluster_;
   std::shared_ptr<const AddressGuard> guard_;
   DynamicRoute route_;
-  std::shared_ptr<const std::string> place_;  // the route's, shared with the verdicts that are remembered
   std::shared_ptr<const DynamicMetrics> metrics_;
 };
 

@@ -59,8 +59,9 @@ struct EgressNow {
 struct DynamicRoute {
   std::string host_rewrite;  // a literal authority; wins over the header
   std::string host_header;   // lower case; its first value is the authority, when it is there
-  std::string place = {};    // EgressNow::place()
-  bool lists = false;        // ProxySettings.destinations.list: "a.example, b.example" are hosts in order
+  // EgressNow::place(): shared with the other routes of the place and with what is remembered of its rules.
+  std::shared_ptr<const std::string> place = std::make_shared<const std::string>();
+  bool lists = false;  // ProxySettings.destinations.list: "a.example, b.example" are hosts in order
 };
 
 struct DynamicMetrics {
