@@ -22,6 +22,7 @@ namespace sluice {
 template <class T, uint32_t kInside>
 class ShortList {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T> && kInside > 0);
+  static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 
  public:
   ShortList() = default;
