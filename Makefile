@@ -49,8 +49,8 @@ build/%/build.ninja: CMakePresets.json | build
 	@cmake --preset $* -Wno-dev >build/.$*.configure 2>&1 || { cat build/.$*.configure; exit 1; }
 	@touch $@
 
-soak: build/dev/build.ninja ## long tests with the release build: huge bodies, many swaps, leaks; 10,000 seeds of the simulation; SOAK_MINUTES=30
-	@tools/setup.sh build test demo
+soak: build/dev/build.ninja ## long tests with the release build: huge bodies, many swaps, leaks; 10,000 seeds of the simulation, 10,000 requests beside nginx and HAProxy; SOAK_MINUTES=30
+	@tools/setup.sh build test demo soak
 	@$(MAKE) --no-print-directory build/release/sluice
 	@cmake --build build/dev --target simulation_test
 	@SLUICE_BIN=build/release/sluice SLUICE_SOAK_MINUTES=$(SOAK_MINUTES) $(PYTHON) tools/run_tests.py soak

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building, testing, showing and measuring sluice needs on Debian 12 and 13.
 #
-#   tools/setup.sh [build] [test] [demo] [bench] [interop]      default: build
+#   tools/setup.sh [build] [test] [demo] [soak] [bench] [interop]      default: build
 #
 # The package database is asked what is missing, so a run with nothing to do takes a few hundredths of a second and
 # there is no stamp that could be stale. Only installing needs root.
@@ -17,6 +17,7 @@ build_packages=(clang-19 lld-19 llvm-19 libclang-rt-19-dev ccache ninja-build cm
   zlib1g-dev libbrotli-dev libgtest-dev libgmock-dev libbenchmark-dev)
 test_packages=(python3 python3-yaml openssl curl dnsmasq-base jq clang-tidy-19 clang-format-19)
 demo_packages=(python3 openssl curl dnsmasq-base)
+soak_packages=(nginx-light haproxy)
 bench_packages=(python3 openssl dnsmasq-base nginx-light haproxy wrk nghttp2-client python3-venv)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -161,9 +162,10 @@ for group in "$@"; do
     build) packages+=("${build_packages[@]}") ;;
     test) packages+=("${test_packages[@]}") ;;
     demo) packages+=("${demo_packages[@]}") ;;
+    soak) packages+=("${soak_packages[@]}") ;;
     bench) packages+=("${bench_packages[@]}") ;;
     interop) packages+=("${demo_packages[@]}" python3-venv) ;;
-    *) fail "unknown group $group (build, test, demo, bench, interop)" ;;
+    *) fail "unknown group $group (build, test, demo, soak, bench, interop)" ;;
   esac
 done
 install_packages "${packages[@]}"
