@@ -136,7 +136,7 @@ Task<void> Wire::read_bytes(std::string& into, size_t count) {
   co_return Status{};
 }
 
-Task<void> Wire::read_chunks(std::string& into) {
+Task<void> Wire::read_chunks(Message& into) {
   for (;;) {
     std::string line;
     auto sizing = read_line(line);
@@ -144,7 +144,7 @@ Task<void> Wire::read_chunks(std::string& into) {
     if (!came) co_return ended_early();
     const size_t size = CO_TRY(number(line, 16));
     if (size == 0) break;
-    auto reading = read_bytes(into, size);
+    auto reading = read_bytes(into.body, size);
     CO_TRY(co_await reading);
     auto ending = read_line(line);
     CO_TRY(co_await ending);
@@ -154,6 +154,7 @@ Task<void> Wire::read_chunks(std::string& into) {
     auto reading = read_line(trailer);
     const bool came = CO_TRY(co_await reading);
     if (!came) co_return ended_early();
+    if (!trailer.empty()) into.trailers += lower(trailer) + "\n";
   }
   co_return Status{};
 }
@@ -161,7 +162,7 @@ Task<void> Wire::read_chunks(std::string& into) {
 Task<void> Wire::read_body(Message& into, Framing framing) {
   switch (framing) {
     case Framing::none: return Status{};
-    case Framing::chunked: return read_chunks(into.body);
+    case Framing::chunked: return read_chunks(into);
     case Framing::until_end:
       return [](Wire& wire, std::string& body) -> Task<void> {
         for (;;) {

@@ -18,6 +18,7 @@ struct Message {
   std::string start;                                        // the first line
   std::vector<std::pair<std::string, std::string>> fields;  // names in lower case
   std::string body;
+  std::string trailers;  // their lines, each with a line feed behind it
 
   std::string_view field(std::string_view name) const;  // "": there is none
   bool closes() const { return field("connection") == "close"; }
@@ -35,6 +36,8 @@ class Wire {
  public:
   // `stream` stays as long as this.
   Wire(Stream& stream, uint64_t seed);
+  // In large pieces, without pauses.
+  explicit Wire(Stream& stream) : stream_(stream) {}
 
   Task<void> say(std::string_view bytes);
   // False: the peer has ended where a message would begin.
@@ -51,13 +54,13 @@ class Wire {
   Task<bool> read_more();
   Task<bool> read_line(std::string& line);
   Task<void> read_bytes(std::string& into, size_t count);
-  Task<void> read_chunks(std::string& into);
+  Task<void> read_chunks(Message& into);
 
   Stream& stream_;
-  Random random_;
-  size_t piece_max_;
-  unsigned pauses_percent_;
-  Nanos pause_max_;
+  Random random_{1};
+  size_t piece_max_ = 1U << 20;
+  unsigned pauses_percent_ = 0;
+  Nanos pause_max_{};
   std::string in_;  // read and not used yet
 };
 
