@@ -8,7 +8,8 @@
   e2e        tests/e2e/test_*.py: the program as its users meet it
   soak       tests/soak/test_*.py, and 10,000 seeds of the simulation: the long ones, only when asked for
 
-Two run at a time. What fails is printed with its output. Each gtest case, fuzz target, scenario and end-to-end test
+All of it is one queue of which two run at a time, the longest first: the build folder remembers how long each took
+(`test_times.json`). What fails is printed with its output. Each gtest case, fuzz target, scenario and end-to-end test
 counts as one; skipped ones are listed with their reasons. The last line is `tests: N passed, N failed, N skipped`; the
 exit code is 1 when something failed or nothing ran.
 """
@@ -61,7 +62,7 @@ class Outcome:
 class Job:
     name: str
     run: object              # () -> Outcome
-    weight: float = 1.0      # the heavy ones start first
+    guess: float = 1.0       # seconds, as long as nobody knows better
 
 
 def run_program(argv, timeout, environment=None, cwd=ROOT):
@@ -146,7 +147,7 @@ def skip_reason(output, name):
 
 def unit_jobs(options):
     programs = sorted(p for p in options.build.rglob("*_test") if p.is_file() and os.access(p, os.X_OK))
-    return [Job(p.name, lambda p=p: run_gtest(p), p.stat().st_size) for p in chosen(programs, options)]
+    return [Job(p.name, lambda p=p: run_gtest(p), p.stat().st_size / 1e7) for p in chosen(programs, options)]
 
 
 def chosen(files, options):
@@ -185,7 +186,7 @@ def run_fuzz_target(program, options):
 def fuzz_jobs(options):
     folder = options.build / "fuzz"
     programs = sorted(p for p in folder.glob("*") if p.is_file() and os.access(p, os.X_OK)) if folder.is_dir() else []
-    return [Job(p.name, lambda p=p: run_fuzz_target(p, options), 1e9) for p in chosen(programs, options)]
+    return [Job(p.name, lambda p=p: run_fuzz_target(p, options), options.fuzz_seconds) for p in chosen(programs, options)]
 
 
 # ------------------------------------------------------- Python and tree checks
@@ -221,7 +222,7 @@ def run_script(file, label, options):
 def script_jobs(folder, label, pattern="test_*.py"):
     def jobs(options):
         files = chosen(sorted((ROOT / folder).glob(pattern)), options)
-        return [Job(f.stem, lambda f=f: run_script(f, label, options), f.stat().st_size * 1e3) for f in files]
+        return [Job(f.stem, lambda f=f: run_script(f, label, options), f.stat().st_size / 1e3) for f in files]
     return jobs
 
 
@@ -257,7 +258,7 @@ def check_jobs(options):
     program = os.environ.get("SLUICE_BIN", str(options.build / "sluice"))
     if os.path.exists(program):
         checks["generated_docs_are_up_to_date"] = [sys.executable, "tools/write_docs.py", "--check", program]
-    return [Job(name, lambda name=name, argv=argv: run_check(name, argv), 1e8 if "tidy" in name else 1)
+    return [Job(name, lambda name=name, argv=argv: run_check(name, argv), 10.0 * TIDY_SOURCES_MAX if "tidy" in name else 1)
             for name, argv in checks.items()]
 
 
@@ -266,6 +267,28 @@ JOBS = {"checks": check_jobs, "unit": unit_jobs, "fuzz": fuzz_jobs, "scenarios":
 
 
 # ------------------------------------------------------------------------ main
+
+class Times:
+    """Seconds that each job took the last time it passed, in a file of the build folder; losing it costs nothing."""
+
+    def __init__(self, folder):
+        self.file = folder / "test_times.json"
+        try:
+            self.seconds = {str(name): float(seconds) for name, seconds in json.loads(self.file.read_text()).items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            self.seconds = {}
+
+    def longest_first(self, jobs):
+        """`jobs`: (suite, Job). Programs of another build folder have times of their own there."""
+        return sorted(jobs, key=lambda job: -self.seconds.get(f"{job[0]} {job[1].name}", job[1].guess))
+
+    def note(self, outcomes):
+        self.seconds.update((outcome.name, round(outcome.seconds, 1)) for outcome in outcomes if not outcome.failed)
+        if self.file.parent.is_dir():
+            scratch = self.file.with_suffix(f".{os.getpid()}")
+            scratch.write_text(json.dumps(self.seconds, indent=1, sort_keys=True))
+            scratch.replace(self.file)
+
 
 def report(outcome, lock):
     with lock:
@@ -303,12 +326,13 @@ def main():
 
     outcomes, lock = [], threading.Lock()
     began = time.monotonic()
-    for suite in options.suites or SUITES:
-        jobs = sorted(JOBS[suite](options), key=lambda job: -job.weight)
-        with concurrent.futures.ThreadPoolExecutor(max_workers=options.jobs) as pool:
-            for future in concurrent.futures.as_completed([pool.submit(job.run) for job in jobs]):
-                outcomes.append(future.result())
-                report(outcomes[-1], lock)
+    times = Times(options.build)
+    jobs = times.longest_first([(suite, job) for suite in options.suites or SUITES for job in JOBS[suite](options)])
+    with concurrent.futures.ThreadPoolExecutor(max_workers=options.jobs) as pool:
+        for future in concurrent.futures.as_completed([pool.submit(job.run) for _, job in jobs]):
+            outcomes.append(future.result())
+            report(outcomes[-1], lock)
+    times.note(outcomes)
 
     passed = sum(o.passed for o in outcomes)
     failed = [name for o in outcomes for name in o.failed]
