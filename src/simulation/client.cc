@@ -23,6 +23,12 @@ Client::Client(HttpListener& gateway, Ledger& ledger, unsigned number, uint64_t 
       manner_(chance(70) ? Manner::patient : static_cast<Manner>(1 + random_.below(3))) {
   const auto requests = static_cast<unsigned>(1 + random_.below(6));
   for (unsigned i = 0; i < requests; ++i) plans_.push_back(draw(i));
+  // The last thing on a connection, and not while it goes away.
+  if (Plan& last = plans_.back(); manner_ == Manner::patient && last.method == "GET" && chance(80)) {
+    last.upgrades = true;
+    last.pipelined = false;
+    last.head.insert(last.head.size() - 2, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+  }
 }
 
 Client::Plan Client::draw(unsigned request) {
@@ -100,7 +106,8 @@ Task<void> Client::write_requests() {
       ledger_.asked[plan.id] = {.method = plan.method,
                                 .to = plan.to,
                                 .body_bytes = plan.body_bytes,
-                                .safe = plan.method != "POST" && plan.framing == Framing::none};
+                                .safe = plan.method != "POST" && plan.framing == Framing::none,
+                                .upgrades = plan.upgrades};
     note(fmt::format("asks {} {} of {}, {} bytes{}{}", plan.method, plan.id, plan.to, plan.body_bytes,
                      plan.expects_continue ? ", expects 100" : "", breaks ? ", which it breaks off" : ""));
     continued_ = false;
@@ -195,6 +202,16 @@ Task<bool> Client::read_answer() {
       news_.notify(loop());
       continue;
     }
+    if (status == 101 && plan.upgrades) {
+      judge(answer, true);
+      auto tunnelling = tunnel();
+      const Status tunnelled = co_await tunnelling;
+      if (!tunnelled && tunnelled.error().kind == ErrorKind::cancelled) co_return std::unexpected(tunnelled.error());
+      ++answered_;
+      closed_ = true;
+      news_.notify(loop());
+      co_return true;
+    }
     const bool bodiless = plan.method == "HEAD" || status == 204 || status == 304;
     const auto framing = framing_of(answer, Framing::until_end);
     if (!framing || (*framing == Framing::until_end && !bodiless)) {
@@ -218,12 +235,31 @@ Task<bool> Client::read_answer() {
   }
 }
 
+// What goes in comes back behind the greeting, unless the gateway is told to end.
+Task<void> Client::tunnel() {
+  tunnelled_ = content(plans_[answered_].id, 1 + random_.below(2000));
+  writer_.spawn(out_->say(tunnelled_));  // while it reads
+  Message echo;
+  echo.fields.emplace_back("content-length", std::to_string(kGreeting.size() + tunnelled_.size()));
+  auto reading = in_->read_body(echo, Framing::length);
+  const Status came = co_await reading;
+  if (!came && came.error().kind == ErrorKind::cancelled) co_return came;
+  if (const std::string whole = std::string(kGreeting) + tunnelled_; !whole.starts_with(echo.body))
+    fault("what came out of a tunnel is not what went in");
+  if (!came && !ledger_.draining) fault("a tunnel was cut");
+  ledger_.tunnels += came.has_value();
+  note(fmt::format("has its tunnel for {}{}", plans_[answered_].id, came ? "" : ", which is cut"));
+  stream_->end_writing();
+  co_return Status{};
+}
+
 void Client::judge(const Message& answer, bool whole) {
   const Plan& plan = plans_[answered_];
   const int status = number_of(std::string_view(answer.start).substr(9));
   note(fmt::format("hears {} for {}{}{}", status, plan.id, whole ? "" : ", which is cut",
                    answer.closes() ? ", the last" : ""));
-  if (status < 200 || status > 599) return fault(fmt::format("{} was answered `{}`", plan.id, answer.start));
+  if ((status < 200 && !(status == 101 && plan.upgrades)) || status > 599)
+    return fault(fmt::format("{} was answered `{}`", plan.id, answer.start));
   if (whole) ++ledger_.whole_answers[static_cast<size_t>(status) / 100 - 1];
   if (const auto asked = ledger_.asked.find(plan.id); asked != ledger_.asked.end()) ++asked->second.answers_seen;
   if (!answer.field("x-answer").empty())
@@ -241,7 +277,7 @@ void Client::judge_of_host(const Message& answer, bool whole, int status) {
   Answer& given = ledger_.answers[number];
   if (++given.times_seen > 1) fault(fmt::format("answer {} came twice", number));
   if (given.status != status) fault(fmt::format("answer {} was {} and became {}", number, given.status, status));
-  const bool bodiless = plan.method == "HEAD" || status == 204 || status == 304;
+  const bool bodiless = plan.method == "HEAD" || status == 204 || status == 304 || status == 101;
   const std::string body = bodiless ? "" : content(fmt::format("answer {}", number), given.bytes);
   if (whole ? answer.body != body : !body.starts_with(answer.body))
     fault(fmt::format("answer {} has another body: {} bytes of {}", number, answer.body.size(), body.size()));
@@ -258,8 +294,9 @@ void Client::judge_own(const Message& answer, bool whole, int status) {
   }
   // Or was until now; and behind a host that does not read, a long body is not read either.
   const bool unfinished = sent_ <= answered_ || loop().now() - sent_at_[answered_] < 1s || plan.body_bytes > 30'000;
-  const bool may_be = status == 503 || status == 504 || status == 502 || (status == 403 && plan.to == "denied.test") ||
-                      (status == 408 && unfinished);
+  const bool may_be = status == 503 || status == 504 || status == 502 ||
+                      (status == 403 && ledger_.asked[plan.id].refused) || (status == 408 && unfinished);
+  ledger_.policy_refusals += status == 403 && plan.to != "denied.test";
   if (!may_be) fault(fmt::format("{} was answered {} `{}`", plan.id, status, answer.body));
 }
 

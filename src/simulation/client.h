@@ -34,6 +34,7 @@ class Client {
     size_t body_bytes = 0;
     Framing framing = Framing::none;
     bool expects_continue = false;
+    bool upgrades = false;
     bool pipelined = false;  // sent before the answer to the one before has come
     std::string head, body;  // as they are sent
   };
@@ -45,6 +46,7 @@ class Client {
   Task<bool> wait_for_continue();
   Task<void> read();
   Task<bool> read_answer();
+  Task<void> tunnel();
   void judge(const Message& answer, bool whole);
   void judge_end(const Error* error, bool head_came, const Message& answer);
   void judge_of_host(const Message& answer, bool whole, int status);
@@ -61,6 +63,7 @@ class Client {
   std::vector<Plan> plans_;
   std::unique_ptr<Stream> stream_;
   std::optional<Wire> out_, in_;  // one for each direction
+  std::string tunnelled_;
   TaskGroup writer_;
   Event news_;
   size_t begun_ = 0;     // requests whose first byte may have gone

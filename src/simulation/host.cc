@@ -65,6 +65,9 @@ bool Host::check(const Message& request, std::string& method, std::string& id) {
     ledger_.fault(loop_.now(), fmt::format("{} was sent `{}`, which nobody asked", name_, request.start));
     return false;
   }
+  if (!asked->second.may_reach.contains(name_))
+    ledger_.fault(loop_.now(), fmt::format("{} was sent {} to {}, which its configuration does not let go there", name_,
+                                           id, asked->second.to));
   ++asked->second.deliveries;
   ++heads_read_;
   note("reads " + id);
@@ -141,6 +144,10 @@ Task<void> Host::serve(std::unique_ptr<Stream> stream) {
       co_return co_await swallowing;
     }
     if (deed == Deed::cut || !goes_on) co_return Status{};
+    if (deed == Deed::answer && request.field("upgrade") == "websocket" && chance(70)) {
+      auto tunnelling = tunnel(*stream, wire, id);
+      co_return co_await tunnelling;
+    }
     if (deed != Deed::answer_early) {
       if (chance(10)) {
         auto nap = sleep_for(loop_, random_.below(3000) * 1ms);
@@ -156,6 +163,28 @@ Task<void> Host::serve(std::unique_ptr<Stream> stream) {
       CO_TRY(co_await nap);
       if (!stream->has_buffered()) co_return Status{};
     }
+  }
+}
+
+// Greets, then says all again that it hears.
+Task<void> Host::tunnel(Stream& stream, Wire& wire, const std::string& id) {
+  const size_t number = ledger_.answers.size();
+  ledger_.answers.push_back({.id = id, .status = 101, .whole = true});
+  note(fmt::format("becomes a tunnel for {}, number {}", id, number));
+  const std::string opening = fmt::format(
+      "HTTP/1.1 101 Whatever\r\nConnection: upgrade\r\nUpgrade: websocket\r\nx-echo: {}\r\nx-answer: {}\r\n\r\n{}", id,
+      number, kGreeting);
+  ++heads_sent_;
+  // The first to speak, perhaps together with the head.
+  auto saying = wire.say(opening);
+  CO_TRY(co_await saying);
+  for (;;) {
+    char buffer[300];
+    auto reading = stream.read(buffer);
+    const size_t got = CO_TRY(co_await reading);
+    if (got == 0) co_return Status{};
+    auto echoing = wire.say({buffer, got});
+    CO_TRY(co_await echoing);
   }
 }
 

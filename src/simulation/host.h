@@ -34,6 +34,7 @@ class Host final : public MemoryNetwork::Host {
   void check_body(const Message& request, const std::string& id);
   // False: the connection ends behind it.
   Task<bool> answer(Wire& wire, const std::string& method, const std::string& id, bool cut);
+  Task<void> tunnel(Stream& stream, Wire& wire, const std::string& id);
   Task<void> wait_for_end(Stream& stream);
   void note(const std::string& what) { ledger_.note(loop_.now(), name_ + " " + what); }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,13 +14,19 @@
 
 namespace sluice::simulation {
 
+// What a host says first in a tunnel.
+inline constexpr std::string_view kGreeting = "welcome ";
+
 struct Asked {
   std::string method;
   std::string to;  // where it is to go: see World
   size_t body_bytes = 0;
-  bool safe = false;          // may be sent twice without being told to
-  unsigned deliveries = 0;    // heads of it that hosts have read
-  unsigned answers_seen = 0;  // whole or not, by its client
+  bool safe = false;  // may be sent twice without being told to
+  bool upgrades = false;
+  std::set<std::string> may_reach;  // hosts, by the configuration that serves it; none until it does
+  bool refused = false;             // that configuration refuses an address of its destination
+  unsigned deliveries = 0;          // heads of it that hosts have read
+  unsigned answers_seen = 0;        // whole or not, by its client
 };
 
 struct Answer {
@@ -38,6 +45,8 @@ struct Ledger {
   std::array<size_t, 5> whole_answers{};            // that clients have read, by class
   size_t answers_of_hosts_seen = 0;                 // of those, and of those that were cut
   size_t unanswered = 0;                            // and excused
+  size_t tunnels = 0;                               // whole
+  size_t policy_refusals = 0;                       // of what another configuration lets pass
   bool draining = false;
   SteadyTime begin{};
 

@@ -45,7 +45,7 @@ class Simulation : public testing::Test {
 TEST_F(Simulation, answers_every_request_once_and_gives_everything_back) {
   const uint64_t only = number("SLUICE_SEED", 0);
   const uint64_t last = only ? only : number("SLUICE_SEEDS", 200);
-  size_t answers = 0, retries = 0, unanswered = 0, bad = 0;
+  size_t answers = 0, retries = 0, unanswered = 0, tunnels = 0, refusals = 0, bad = 0;
   for (uint64_t seed = only ? only : 1; seed <= last && bad < 5; ++seed) {
     const Outcome outcome = play_noted(seed);
     if (only)
@@ -56,13 +56,19 @@ TEST_F(Simulation, answers_every_request_once_and_gives_everything_back) {
     answers += outcome.whole_answers;
     retries += outcome.retries;
     unanswered += outcome.unanswered;
+    tunnels += outcome.tunnels;
+    refusals += outcome.policy_refusals;
   }
-  std::printf("%zu answers, %zu retries, %zu requests unanswered for a good reason\n", answers, retries, unanswered);
+  std::printf(
+      "%zu answers, %zu retries, %zu requests unanswered for a good reason, %zu tunnels, %zu refused by policy\n",
+      answers, retries, unanswered, tunnels, refusals);
   if (only) return;
   // It would pass as well if nothing happened.
   EXPECT_GT(answers, 10 * last);
   EXPECT_GT(retries, last / 2);
   EXPECT_LT(unanswered, answers / 5);
+  EXPECT_GT(tunnels, last / 10);
+  EXPECT_GT(refusals, last / 5);
 }
 
 TEST_F(Simulation, of_one_seed_is_the_same_each_time) {

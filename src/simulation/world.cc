@@ -15,6 +15,8 @@
 namespace sluice::simulation {
 namespace {
 
+constexpr uint32_t kNamed[] = {11, 12, 13, 14};  // hosts that names may have: two for each
+
 struct Counts {
   size_t finished = 0;
   size_t without_code = 0;
@@ -32,9 +34,16 @@ class Watch final : public ExchangeObserver {
   Counts& counts_;
 };
 
-// The ends of chains, which stay when the configuration changes.
+// Where requests for one place may arrive.
+struct Place {
+  std::set<std::string> hosts;
+  bool refused = false;  // for one of its addresses
+};
+
+// The ends of chains, which stay when the configuration changes, unless names or policies do.
 struct Ends {
   std::shared_ptr<const Service> fixed, dynamic;
+  std::map<std::string, Place, std::less<>> places;  // by "x-to"
 };
 
 struct Rules final : RouteRules {
@@ -45,19 +54,21 @@ struct Rules final : RouteRules {
 // Everything that a request needs of the configuration; goes when nobody needs it any more.
 class Snapshot final : public Service {
  public:
-  Snapshot(std::shared_ptr<const Ends> ends, Random& random);
+  Snapshot(std::shared_ptr<const Ends> ends, Ledger& ledger, Random& random);
   Task<Response> handle(Request& request) const override;
   ListenerConfig config;
 
  private:
   static Task<Response> collect(Request& request);
   std::shared_ptr<const Ends> ends_;
+  Ledger& ledger_;
   Rules rules_;
   std::optional<RetryPolicy> retries_;
   size_t body_buffer_ = 1U << 20;
 };
 
-Snapshot::Snapshot(std::shared_ptr<const Ends> ends, Random& random) : ends_(std::move(ends)) {
+Snapshot::Snapshot(std::shared_ptr<const Ends> ends, Ledger& ledger, Random& random)
+    : ends_(std::move(ends)), ledger_(ledger) {
   constexpr Nanos kTimeouts[] = {0s, 700ms, 15s, 15s};
   rules_.timeout = kTimeouts[random.below(std::size(kTimeouts))];
   if (random.below(4) == 0) rules_.idle_timeout = 3s;
@@ -90,6 +101,12 @@ Task<Response> Snapshot::handle(Request& request) const {
   const std::string_view to = request.headers.get("x-to").value_or("");
   request.route.rules = &rules_;
   request.body_buffer_bytes_max = body_buffer_;
+  const auto place = ends_->places.find(to);
+  const auto asked = ledger_.asked.find(request.path);
+  if (place != ends_->places.end() && asked != ledger_.asked.end()) {
+    asked->second.may_reach = place->second.hosts;
+    asked->second.refused = place->second.refused;
+  }
   if (to == "local") return local_reply(request, 200, request.path, "local");
   if (to == "collect") return collect(request);
   return (to == "static" ? ends_->fixed : ends_->dynamic)->handle(request);
@@ -104,6 +121,9 @@ class World {
  private:
   void open_hosts();
   void open_cluster(Cluster& cluster);
+  void let_go_of_clusters();
+  void name_hosts();
+  void open_ends();
   void configure();
   void run_clients();
   void finish();
@@ -128,7 +148,12 @@ class World {
   Upstreams upstreams_{loop_, network_, random_.next()};
   OwnedLoops loops_{{&loop_}};
   ResolverPool resolvers_{loops_};
-  std::shared_ptr<Ends> ends_ = std::make_shared<Ends>();
+  std::shared_ptr<const Ends> ends_;
+  std::shared_ptr<const DynamicMetrics> dynamic_metrics_ = std::make_shared<DynamicMetrics>(metrics_);
+  std::shared_ptr<StaticCluster> upstream_ = std::make_shared<StaticCluster>(loops_);
+  std::shared_ptr<const Service> fixed_end_;
+  std::map<std::string, std::vector<uint32_t>> named_;  // hosts by name
+  std::shared_ptr<const DynamicCluster> names_;
   std::shared_ptr<Cluster> fixed_, dynamic_;
   std::optional<HttpListener> gateway_;
   std::shared_ptr<ServerMetrics> server_metrics_ = std::make_shared<ServerMetrics>(metrics_, "simulation");
@@ -151,8 +176,15 @@ World::World(uint64_t seed) : random_(seed) {
 World::~World() {
   running_.cancel();
   for (Host& host : hosts_) host.end();
-  ends_.reset();
+  let_go_of_clusters();
   settle_in_memory(loop_);
+}
+
+void World::let_go_of_clusters() {
+  ends_.reset();
+  fixed_end_.reset();
+  upstream_.reset();
+  names_.reset();
 }
 
 void World::open_cluster(Cluster& cluster) {
@@ -167,13 +199,19 @@ void World::open_cluster(Cluster& cluster) {
   cluster.detect_outliers(detection);
 }
 
-// Three hosts of an Upstream, and two names with addresses of their own.
+std::string host_name(uint32_t place) {
+  return fmt::format("host {}", place);
+}
+IpAddress host_address(uint32_t place) {
+  return IpAddress::v4(127, 0, 1, static_cast<uint8_t>(place));
+}
+
+// Three hosts of an Upstream, and four that names may have.
 void World::open_hosts() {
   const auto open = [&](uint32_t place) {
-    const auto address = IpAddress::v4(127, 0, 1, static_cast<uint8_t>(place));
+    const auto address = host_address(place);
     if (!chance(10)) {  // else nobody listens there
-      hosts_.emplace_back(loop_, ledger_, fmt::format("host {}", place), static_cast<Host::Mood>(random_.below(3)),
-                          random_.next());
+      hosts_.emplace_back(loop_, ledger_, host_name(place), static_cast<Host::Mood>(random_.below(3)), random_.next());
       network_.listen(SocketAddress::of({address, 80}), hosts_.back());
     }
     return address;
@@ -188,31 +226,62 @@ void World::open_hosts() {
   open_cluster(*fixed_);
   open_cluster(*dynamic_);
 
-  auto upstream = std::make_shared<StaticCluster>(loops_);
-  upstream->cluster = fixed_;
+  upstream_->cluster = fixed_;
   const uint32_t hosts = 1 + random_.below(3);
   for (uint32_t i = 0; i < hosts; ++i)
-    upstream->hosts.push_back({.name = "", .address = open(i + 1), .port = 80, .weight = 1});
-  ends_->fixed = make_static_upstream(std::move(upstream));
+    upstream_->hosts.push_back({.name = "", .address = open(i + 1), .port = 80, .weight = 1});
+  fixed_end_ = make_static_upstream(upstream_);
+  for (const uint32_t place : kNamed) open(place);
+}
 
+// The addresses of two names, as they are now. Each has one at least, and none of the other's.
+void World::name_hosts() {
   ResolverConfig names;
   names.names.family = dns::LookupFamily::v4_only;
-  names.hosts["a.test"] = {open(11), open(12)};
-  names.hosts["b.test"] = {open(13)};
+  named_ = {{"a.test", {11}}, {"b.test", {13}}};
+  if (chance(50)) named_["a.test"].push_back(12);
+  if (chance(50)) named_["b.test"].push_back(14);
+  for (const auto& [name, hosts] : named_)
+    for (const uint32_t host : hosts) names.hosts[name].push_back(host_address(host));
   names.hosts["denied.test"] = {IpAddress::v4(10, 0, 0, 1)};
   auto cluster = std::make_shared<DynamicCluster>(loops_);
   cluster->cluster = dynamic_;
   cluster->resolver = resolvers_.make(std::move(names));
-  const std::vector<AddressPolicy> policies{{"lab", {{"lab", RuleAction::allow, {"loopback"}}}}};
+  names_ = std::move(cluster);
+}
+
+// The ends of chains with a policy that may refuse one of the hosts that names have.
+void World::open_ends() {
+  auto ends = std::make_shared<Ends>();
+  const uint32_t denied = chance(40) ? kNamed[random_.below(std::size(kNamed))] : 0;
+  for (uint32_t i = 0; i < upstream_->hosts.size(); ++i) ends->places["static"].hosts.insert(host_name(i + 1));
+  ends->places["denied.test"].refused = true;
+  for (const auto& [name, hosts] : named_) {
+    Place& place = ends->places[name];
+    for (const uint32_t host : hosts) place.hosts.insert(host_name(host));
+    place.refused = place.hosts.contains(host_name(denied));
+    if (place.refused) place.hosts.clear();
+    Place& both = ends->places["a.test, b.test"];
+    both.hosts.insert(place.hosts.begin(), place.hosts.end());
+    both.refused |= place.refused;
+  }
+  std::vector<AddressPolicy> policies{{"lab", {{"lab", RuleAction::allow, {"loopback"}}}}};
+  if (denied != 0)
+    policies[0].rules.insert(policies[0].rules.begin(),
+                             {"closed", RuleAction::deny, {fmt::format("127.0.1.{}/32", denied)}});
   auto rules = AddressRules::compile(policies, {}, {});
   CHECK(rules.has_value());
-  ends_->dynamic = make_dynamic_upstream(
-      std::move(cluster), std::make_shared<AddressGuard>(AddressGuard{*std::move(rules), "gateway-proxy", {}}),
-      {.host_rewrite = {}, .host_header = "x-to", .lists = true}, std::make_shared<DynamicMetrics>(metrics_));
+  ends->fixed = fixed_end_;
+  ends->dynamic = make_dynamic_upstream(
+      names_, std::make_shared<AddressGuard>(AddressGuard{*std::move(rules), "gateway-proxy", {}}),
+      {.host_rewrite = {}, .host_header = "x-to", .lists = true}, dynamic_metrics_);
+  ends_ = std::move(ends);
 }
 
 void World::configure() {
-  auto snapshot = std::make_shared<Snapshot>(ends_, random_);
+  if (!names_ || chance(30)) name_hosts();
+  open_ends();
+  auto snapshot = std::make_shared<Snapshot>(ends_, ledger_, random_);
   snapshot->config.metrics = server_metrics_;
   snapshot->config.observer = std::make_shared<Watch>(counts_);
   // The service is the snapshot, which its own configuration must not keep.
@@ -283,7 +352,7 @@ void World::finish() {
     expect(snapshots_[i].expired(), fmt::format("configuration {} of {} is still there", i, snapshots_.size()));
   if (gateway_->connections() == 0) gateway_.reset();
   expect(snapshots_.back().expired(), "the last configuration outlives its server");
-  ends_.reset();
+  let_go_of_clusters();
   settle_in_memory(loop_);
   expect(upstreams_.budget.open() == 0, "connections are counted that are not there");
   expect(fixed_.use_count() == 1 && dynamic_.use_count() == 1, "what a worker keeps of a cluster outlives it");
@@ -303,6 +372,9 @@ void World::check_counts() {
   }
   expect(responses + static_cast<int64_t>(counts_.without_code) == server.requests->value(),
          fmt::format("{} requests, {} answers, {} without", server.requests->value(), responses, counts_.without_code));
+  expect(server.upgrades_active->value() == 0, "upgrades_active of the server");
+  expect(server.upgrades->value() >= static_cast<int64_t>(ledger_.tunnels),
+         fmt::format("{} upgrades are counted, {} came", server.upgrades->value(), ledger_.tunnels));
   expect(server.requests_malformed->value() == 0, "a request was taken for malformed");
 }
 
@@ -339,6 +411,8 @@ Outcome World::play() {
   outcome.events = ledger_.events;
   for (const size_t answers : ledger_.whole_answers) outcome.whole_answers += answers;
   outcome.unanswered = ledger_.unanswered;
+  outcome.tunnels = ledger_.tunnels;
+  outcome.policy_refusals = ledger_.policy_refusals;
   for (const Cluster* cluster : {fixed_.get(), dynamic_.get()})
     outcome.retries += static_cast<size_t>(cluster->metrics.request_retries->value());
   return outcome;

@@ -14,6 +14,8 @@ struct Outcome {
   size_t whole_answers = 0;
   size_t unanswered = 0;  // for a good reason
   size_t retries = 0;
+  size_t tunnels = 0;
+  size_t policy_refusals = 0;
 };
 
 Outcome play(uint64_t seed);
