@@ -1,6 +1,10 @@
 #include "base/metrics.h"
 
 #include <gtest/gtest.h>
+#include <atomic>
+#include <thread>
+
+#include "base/worker_index.h"
 
 namespace sluice {
 namespace {
@@ -78,6 +82,66 @@ TEST(MetricSet, leaves_a_histogram_to_who_is_reading_it) {
   const std::vector<Metrics::Family> read = metrics.collect();
   set.reset();
   EXPECT_EQ(read.at(0).samples.at(0).histogram->sum_milliseconds(), 1000);
+}
+
+TEST(Histogram, counts_a_time_at_a_bound_below_it_and_one_above_all_bounds_last) {
+  Metrics metrics(1);
+  Histogram* times = metrics.histogram(kTime);
+  constexpr size_t kAbove = Histogram::kBounds.size();
+  for (size_t i = 0; i < kAbove; ++i) {
+    const auto bound = static_cast<int64_t>(Histogram::kBounds[i] * 1e6);
+    times->record_nanos(bound);
+    EXPECT_EQ(times->bucket(i), i == 0 ? 1 : 2) << i;
+    times->record_nanos(bound + 1);
+    EXPECT_EQ(times->bucket(i + 1), 1) << i;
+  }
+  EXPECT_EQ(times->bucket(kAbove), 1);
+  times->record_nanos(0);
+  EXPECT_EQ(times->bucket(0), 2);
+}
+
+TEST(Metrics, come_sorted_by_name_with_all_labels_of_each) {
+  Metrics metrics(1);
+  metrics.metric(kSent, label("b"))->add(2);
+  metrics.metric(kActive)->add(3);
+  metrics.metric(kSent, label("a"))->add(1);
+  const auto families = metrics.collect();
+  ASSERT_EQ(families.size(), 2U);
+  EXPECT_EQ(families[0].name, "active");
+  EXPECT_EQ(families[1].name, "sent_total");
+  EXPECT_EQ(families[1].help, "Sent.");
+  EXPECT_EQ(families[1].samples.size(), 2U);
+  EXPECT_EQ(value_of(metrics, "sent_total", label("a")), 1);
+  EXPECT_EQ(value_of(metrics, "sent_total", label("b")), 2);
+}
+
+// A scrape in the middle sees no counter fall, and in the end nothing is missing.
+TEST(Metrics, add_up_while_they_are_scraped_and_others_come_and_go) {
+  constexpr unsigned kThreads = 3;
+  constexpr int64_t kEach = 20'000;
+  Metrics metrics(kThreads + 1);
+  Metric* sent = metrics.metric(kSent);
+  std::atomic<unsigned> left{kThreads};
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < kThreads; ++i)
+    threads.emplace_back([&, i] {
+      worker_index = i;
+      for (int64_t n = 0; n < kEach; ++n) {
+        sent->add();
+        if (n % 100 == 0) MetricSet(metrics).metric(kActive, label(std::to_string(i)))->add();
+      }
+      --left;
+    });
+  int64_t before = 0;
+  while (left > 0) {
+    const int64_t now = value_of(metrics, "sent_total", {});
+    EXPECT_GE(now, before);
+    before = now;
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(value_of(metrics, "sent_total", {}), kThreads * kEach);
+  EXPECT_EQ(sent->mine(), kEach);  // of the first worker, as which this thread counts
+  EXPECT_EQ(metrics.series(), 1U);
 }
 
 }  // namespace
