@@ -45,7 +45,7 @@ class World final : private MemoryNetwork::Host {
     loop_.use_manual_clock(SteadyTime(1'000'000s), WallTime(0s));
     const auto address = IpAddress::v4(127, 0, 1, 1);
     network_.listen(SocketAddress::of({address, 80}), *this);
-    auto upstream = std::make_shared<StaticCluster>();
+    auto upstream = std::make_shared<StaticCluster>(loops_);
     upstream->cluster = cluster_;
     upstream->hosts.push_back({.name = "", .address = address, .port = 80, .weight = 1});
     config_.service = std::make_shared<Everything>(make_static_upstream(std::move(upstream)));
@@ -100,7 +100,9 @@ class World final : private MemoryNetwork::Host {
     const ClusterMetrics& metrics = cluster_->metrics;
     EXPECT_EQ(metrics.requests_active->value() + metrics.pending_active->value(), 0);
     EXPECT_EQ(metrics.connections_active->value(), 0);
-    upstreams_.sweep({});
+    gateway_.reset();
+    config_.service.reset();  // and with it the cluster
+    settle_in_memory(loop_);
     EXPECT_EQ(upstreams_.budget.open(), 0U);
   }
 
@@ -137,6 +139,7 @@ class World final : private MemoryNetwork::Host {
   Metrics metrics_{1};
   MemoryNetwork network_;
   Upstreams upstreams_{loop_, network_, 1};
+  OwnedLoops loops_{{&loop_}};
   std::shared_ptr<Cluster> cluster_ = std::make_shared<Cluster>("matrix", kinds::CircuitBreakers{}, 1, metrics_);
   std::shared_ptr<Ended> ended_ = std::make_shared<Ended>();
   ListenerConfig config_;
