@@ -152,7 +152,13 @@ void Headers::set(std::string_view lower_name, std::string_view value) {
 }
 
 void Headers::set(Known known, std::string_view value) {
-  set(header_name(known), value);
+  HeaderField* const first = std::ranges::find(begin(), end(), known, &HeaderField::known);
+  if (first == end()) {
+    add(known, value);
+    return;
+  }
+  first->value = value;
+  remove_if([&](const HeaderField& field) { return field.known == known && &field != first; });
 }
 
 void Headers::own_bytes() {

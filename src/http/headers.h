@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/arena.h"
@@ -94,9 +95,12 @@ class Headers {
   size_t remove(Known known);
   template <class Condition>
   size_t remove_if(Condition&& condition) {
-    HeaderField* kept = fields_;
-    for (const HeaderField& field : *this)
-      if (!condition(field)) *kept++ = field;
+    HeaderField* at = begin();
+    while (at != end() && !condition(std::as_const(*at))) ++at;
+    if (at == end()) return 0;
+    HeaderField* kept = at;
+    for (++at; at != end(); ++at)
+      if (!condition(std::as_const(*at))) *kept++ = *at;
     const auto removed = static_cast<size_t>(end() - kept);
     size_ -= removed;
     return removed;
