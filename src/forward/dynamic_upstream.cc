@@ -49,9 +49,17 @@ Denial denial_by(std::string_view host, const Verdict& verdict) {
   return {.kind = OutcomeKind::destination_denied, .rule = refusal_rule(verdict), .text = refusal_text(host, verdict)};
 }
 
-Response refuse(Request& request, const Denial& why) {
+// Why a request cannot go to a destination: an answer where it can go to no other. In the request's arena.
+struct Refusal {
+  Outcome outcome;
+  std::optional<std::string_view> body = {};  // nothing: its kind's
+
+  Response answer(Request& request) const { return body ? reply(request, outcome, *body) : reply(request, outcome); }
+};
+
+Refusal refusal_of(Request& request, const Denial& why) {
   Arena& arena = request.arena;
-  return reply(request, {why.kind, arena.copy(why.rule)}, arena.copy(why.text));
+  return {{why.kind, arena.copy(why.rule)}, arena.copy(why.text)};
 }
 
 Outcome unresolved_outcome(NameFailure failure) {
@@ -294,7 +302,7 @@ class DynamicUpstream final : public Service {
   // A destination that the request may go to, or why there is none.
   struct Reached {
     Destination* destination = nullptr;
-    Response refusal;
+    Refusal refusal;
   };
 
   // From host to host, and from address to address of each, in the order in which the request names them. One that
@@ -320,7 +328,7 @@ class DynamicUpstream final : public Service {
       }
       co_return std::nullopt;
     }
-    std::optional<Response> refusal;  // of the first that was refused
+    std::optional<Refusal> refusal;  // of the first that was refused
 
    private:
     const DynamicUpstream& upstream_;
@@ -335,7 +343,7 @@ class DynamicUpstream final : public Service {
     const auto authority = parse_authority(request.authority, scratch);
     if (!authority)
       return reply(request, OutcomeKind::invalid_destination, request.arena.copy(authority.error().message));
-    if (authority->unresolvable_name) return unresolved(request, NameFailure::invalid_name);
+    if (authority->unresolvable_name) return reply(request, unresolved_outcome(NameFailure::invalid_name));
     out.reached = true;
     out.destination = canonical_text(*authority, cluster_->default_port);
     if (!authority->address) {
@@ -354,7 +362,7 @@ class DynamicUpstream final : public Service {
   // Each host as if it stood alone.
   Response explain_list(Request& request, Explanation& out) const {
     const auto list = parse_list(request);
-    if (!list) return invalid(request, list.error());
+    if (!list) return invalid(request, list.error()).answer(request);
     std::string destinations, classes, verdicts;
     for (const std::string_view host : *list) {
       request.authority = host;
@@ -381,18 +389,18 @@ class DynamicUpstream final : public Service {
     return std::vector<std::string_view>(list.hosts().begin(), list.hosts().end());
   }
 
-  Response invalid(Request& request, const Error& why) const {
+  Refusal invalid(Request& request, const Error& why) const {
     metrics_->invalid->add();
-    return reply(request, OutcomeKind::invalid_destination, request.arena.copy(why.message));
+    return {OutcomeKind::invalid_destination, request.arena.copy(why.message)};
   }
 
   Task<Response> go_to_one_of(Request& request) const {
     auto list = parse_list(request);
-    if (!list) co_return invalid(request, list.error());
+    if (!list) co_return invalid(request, list.error()).answer(request);
     auto* hosts = request.arena.make<Hosts>(*this, request.authority, *std::move(list));
     auto choosing = hosts->next(request, {});
     auto first = CO_TRY(co_await choosing);
-    if (!first) co_return *hosts->refusal;  // none could be reached, and each said why
+    if (!first) co_return hosts->refusal->answer(request);  // none could be reached, and each said why
     auto forwarding = forward(request, *std::move(first), hosts);
     co_return co_await forwarding;
   }
@@ -415,7 +423,7 @@ class DynamicUpstream final : public Service {
     HostScratch scratch;
     const auto authority = parse_authority(to, scratch);
     if (!authority) return Reached{.refusal = invalid(request, authority.error())};
-    if (authority->unresolvable_name) return Reached{.refusal = unresolved(request, NameFailure::invalid_name)};
+    if (authority->unresolvable_name) return Reached{.refusal = unresolved(NameFailure::invalid_name)};
     request.info.destination = request.arena.copy(canonical_text(*authority, cluster_->default_port));
     if (authority->address) return allow(request, mine(request).add(to, *authority), nullptr);
     if (const AddressSet* known = cluster_->resolver->here().cached(authority->host))
@@ -426,8 +434,7 @@ class DynamicUpstream final : public Service {
   Task<Reached> resolve_and_reach(Request& request, std::string_view to, std::string_view host) const {
     auto resolving = cluster_->resolver->here().resolve(host);
     const NameState state = CO_TRY(co_await resolving);
-    if (!state.addresses || state.addresses->addresses.empty())
-      co_return Reached{.refusal = unresolved(request, state.failure)};
+    if (!state.addresses || state.addresses->addresses.empty()) co_return Reached{.refusal = unresolved(state.failure)};
     if (const EgressNow::Standing* now = standing(request); now && !now->guard)
       co_return Reached{.refusal = closed(request, *now)};
     Destination* destination = mine(request).find(to);
@@ -456,7 +463,7 @@ class DynamicUpstream final : public Service {
     if (judgement->refused) {
       metrics_->refused->add();
       if (judgement->mixed) metrics_->mixed->add();
-      return {.refusal = refuse(request, denial_by(destination.host(), *judgement->refused))};
+      return {.refusal = refusal_of(request, denial_by(destination.host(), *judgement->refused))};
     }
     destination.adopt(*judgement);
     return {.destination = &destination};
@@ -469,7 +476,7 @@ class DynamicUpstream final : public Service {
   }
 
   Task<Response> go(Request& request, const Reached& reached) const {
-    if (!reached.destination) return reached.refusal;
+    if (!reached.destination) return reached.refusal.answer(request);
     EndpointSet& set = reached.destination->set;
     // Where there is one address and nothing is tried again there is nowhere else to go.
     const bool others = set.size() > 1 || (request.route.rules && request.route.rules->retries);
@@ -486,9 +493,9 @@ class DynamicUpstream final : public Service {
     const EgressNow* now = request.upstreams->egress();
     return now ? &now->at(*route_.place) : nullptr;
   }
-  Response closed(Request& request, const EgressNow::Standing& standing) const {
+  Refusal closed(Request& request, const EgressNow::Standing& standing) const {
     metrics_->closed->add();
-    return refuse(request, standing.refusal);
+    return refusal_of(request, standing.refusal);
   }
 
   // S5-S7: every address is classified; one that is refused refuses all of the name.
@@ -545,9 +552,9 @@ class DynamicUpstream final : public Service {
                 {"rule", verdict.shadow_rule}});
   }
 
-  Response unresolved(Request& request, NameFailure failure) const {
+  Refusal unresolved(NameFailure failure) const {
     metrics_->unresolved->add();
-    return reply(request, unresolved_outcome(failure));
+    return {unresolved_outcome(failure)};
   }
 
   std::shared_ptr<const DynamicCluster> cluster_;

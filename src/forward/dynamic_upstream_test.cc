@@ -173,6 +173,10 @@ TEST(Failover, goes_to_the_first_host_of_a_list_that_can_be_reached) {
   EXPECT_EQ(host_asked(world, "denied.test , " + good), good) << "each is held against the policies by itself";
   EXPECT_EQ(host_asked(world, "10.0.0.1,denied.test"), "403 destination_ip_prohibited{private,default/private}");
   EXPECT_EQ(host_asked(world, "denied.test, " + gone_host).substr(0, 4), "503 ");
+  const std::string nameless = std::string(64, 'a') + ".test";
+  EXPECT_EQ(host_asked(world, nameless + ", 10.0.0.1"), "503 dns_resolution_failure{invalid_name}")
+      << "the first says why";
+  EXPECT_EQ(host_asked(world, "10.0.0.1, " + nameless), "403 destination_ip_prohibited{private,default/private}");
   log::set_sink(nullptr);
 }
 
