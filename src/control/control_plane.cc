@@ -68,6 +68,14 @@ size_t bound_of_memory(size_t wished) {
   return wished == 0 ? *allowed : std::min(wished, *allowed);
 }
 
+// Bodies that take more than half of the memory would end in 503 for all.
+size_t bound_of_bodies(size_t wished, size_t memory_max) {
+  if (memory_max == 0 || wished <= memory_max / 2) return wished;
+  log::warn("main", "--max-body-memory is more than half of the memory that there is",
+            {{"wished", wished}, {"in_force", memory_max / 2}, {"memory", memory_max}});
+  return memory_max / 2;
+}
+
 // A descriptor of the control thread that calls somebody when it is readable.
 class FdWatch final : private Waiter {
  public:
@@ -180,8 +188,8 @@ class ControlPlane final : private Waiter {
   LogMetrics log_metrics_{metrics_};
   LogFiles log_files_;
   ConnectionLimit connections_;
-  BodyBudget body_budget_;
   const size_t memory_max_;
+  BodyBudget body_budget_;
   Overload overload_{metrics_};
   Loop loop_;
   Workers workers_;
@@ -226,8 +234,8 @@ ControlPlane::ControlPlane(const RunOptions& options)
       metrics_(options.workers + 2),  // the workers, this thread, and the one that writes access logs
       log_files_(options.workers + 1, metrics_),
       connections_(bound_of_clients(options.connections_max, descriptors_), "gateways", metrics_),
-      body_budget_(options.body_bytes_max, metrics_),
       memory_max_(bound_of_memory(options.memory_bytes_max)),
+      body_budget_(bound_of_bodies(options.body_bytes_max, memory_max_), metrics_),
       workers_(options.workers, log_files_, metrics_, descriptors_,
                {&connections_, &overload_, [this](SteadyTime now) { measure(now); }}, &loop_),
       resolvers_(workers_.loops(), descriptors_.dns_of_worker(options.workers), &metrics_),

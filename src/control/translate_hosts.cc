@@ -379,7 +379,7 @@ Result<std::unique_ptr<RouteEntry>> Translating::build_entry(const ConfigObject&
   auto compiled = RequestMatcher::compile(route.matchers[matcher]);
   if (!compiled) return route_error(compiled.error());
   entry->matcher = std::move(*compiled);
-  entry->timeout = route.options.timeout.value_or(15s);
+  entry->timeout = route.options.timeout.value_or(kinds::kRouteTimeoutDefault);
   entry->idle_timeout = route.options.idle_timeout;
   // A route's policy replaces its virtual host's entirely.
   if (const auto& retries = route.options.retries ? route.options.retries : host.options.retries) {

@@ -7,8 +7,11 @@ using enum MetricType;
 
 constexpr MetricFamily kClusters{"sluice_clusters", "Upstream clusters, also those that only old requests still use.",
                                  gauge};
-constexpr MetricFamily kRequests{"envoy_cluster_upstream_rq_total", "Requests sent to the cluster."};
-constexpr MetricFamily kResponses{"envoy_cluster_upstream_rq_xx", "Responses by class of status code."};
+constexpr MetricFamily kRequests{"envoy_cluster_upstream_rq_total",
+                                 "Requests sent on a connection, each time that one was sent again, too."};
+constexpr MetricFamily kResponses{
+    "envoy_cluster_upstream_rq_xx",
+    "Responses by class of status code; where none came, that of the gateway's own answer, as Envoy counts."};
 constexpr MetricFamily kTimeouts{"envoy_cluster_upstream_rq_timeout", "Requests that ran into the route's timeout."};
 constexpr MetricFamily kRetries{"envoy_cluster_upstream_rq_retry", "Requests tried again."};
 constexpr MetricFamily kRetrySuccess{"envoy_cluster_upstream_rq_retry_success",

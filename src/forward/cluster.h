@@ -20,6 +20,9 @@ struct ClusterMetrics {
 
   std::unique_ptr<MetricSet> set;  // what another cluster of this name counts goes on
 
+  // 100 .. 599.
+  void count_response(uint16_t status) const { responses[status / 100U - 1]->add(); }
+
   std::array<Counter*, 5> responses;  // 1xx .. 5xx
   Counter* requests;
   Counter* request_timeouts;

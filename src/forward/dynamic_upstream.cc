@@ -14,8 +14,9 @@
 namespace sluice {
 namespace {
 
-constexpr MetricFamily kRefused{"sluice_dynamic_destination_refused_total",
-                                "Requests refused because of the destination's address."};
+constexpr MetricFamily kRefused{
+    "sluice_dynamic_destination_refused_total",
+    "Destinations that a request asked for and that were refused because of their address; a list has several."};
 constexpr MetricFamily kClosed{"sluice_dynamic_destination_closed_total",
                                "Requests refused because an EgressPolicy that may be for them is not in force."};
 constexpr MetricFamily kMixed{"sluice_dynamic_destination_mixed_total",
@@ -24,8 +25,9 @@ constexpr MetricFamily kShadow{"sluice_dynamic_destination_shadow_refused_total"
                                "Requests that a shadow rule would have refused."};
 constexpr MetricFamily kInvalid{"sluice_dynamic_destination_invalid_total",
                                 "Requests whose destination is no host and port."};
-constexpr MetricFamily kUnresolved{"sluice_dynamic_destination_unresolved_total",
-                                   "Requests whose destination could not be resolved."};
+constexpr MetricFamily kUnresolved{
+    "sluice_dynamic_destination_unresolved_total",
+    "Destinations that a request asked for and that could not be resolved; a list has several."};
 
 constexpr MetricFamily kJudged{"sluice_dynamic_destination_judged_total",
                                "Destinations held against address rules; between changes verdicts are remembered."};

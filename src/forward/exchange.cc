@@ -48,7 +48,6 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
         policy_(request.route.rules ? request.route.rules->retries : nullptr),
         endpoint_(std::move(target.endpoint)),
         retries_(policy_) {
-    cluster_.metrics.requests->add();
     cluster_.metrics.requests_active->add(1);
   }
   Forwarding(const Forwarding&) = delete;
@@ -239,7 +238,9 @@ Response Forwarding::refuse() {
 }
 
 Response Forwarding::fail(OutcomeKind kind, std::string_view transport) {
-  return give_up(upstream_failure(request_, kind, transport));
+  const Response answer = upstream_failure(request_, kind, transport);
+  if (kind != OutcomeKind::client_idle) cluster_.metrics.count_response(answer.status);
+  return give_up(answer);
 }
 
 // The route's timeout ended while there was no stream to reset.
@@ -296,6 +297,7 @@ Task<void> Forwarding::try_once() {
   const bool may_repeat = safe_to_send_again(request_);
   fresh_ = false;
   for (;;) {
+    ++request_.info.attempts;
     connect_error_.reset();
     if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1});
     if (!connection_) {
@@ -314,8 +316,6 @@ Task<void> Forwarding::try_once() {
     const bool reused = connection_->uses > 0;
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
     request_.info.upstream_local_address = request_.arena.copy(connection_->local_text);
-    ++request_.info.attempts;
-
     open_stream();
     auto sending = stream_->send();
     auto written = co_await sending;
@@ -409,7 +409,7 @@ Task<bool> Forwarding::go_again() {
     request_.info.set(ResponseFlag::upstream_overflow);
     co_return false;
   }
-  if (outcome_.response) metrics.responses[outcome_.response->status / 100U - 1]->add();
+  if (outcome_.response) metrics.count_response(outcome_.response->status);
   metrics.request_retries->add();
   (verdict.wait_was_asked ? metrics.retry_waits_asked : metrics.retry_waits)->add();
   timeout_timer_.disarm();
@@ -619,6 +619,7 @@ void Forwarding::learn_from(const ConnectRace& race) {
 // --- sending ----------------------------------------------------------------------------------------------------
 
 void Forwarding::open_stream() {
+  cluster_.metrics.requests->add();
   ++connection_->uses;
   const bool expects_continue = request_.expects_continue && !(replay_ && replay_->begun());
   if (retries_.retries() > 0) try_arena_ = std::make_unique<Arena>();
@@ -676,7 +677,7 @@ Response Forwarding::answered(const ClientResponse& answer) {
   StreamInfo& info = request_.info;
   info.upstream_first_byte = now;
   info.details = "via_upstream";
-  cluster_.metrics.responses[answer.status / 100U - 1]->add();
+  cluster_.metrics.count_response(answer.status);
 
   answered_ = true;
   request_.forwarder = this;

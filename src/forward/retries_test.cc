@@ -128,7 +128,7 @@ TEST(Retries, go_to_a_host_that_has_not_been_tried) {
   EXPECT_EQ(metrics.retry_success->value(), 5);
   EXPECT_EQ(metrics.retry_waits->value(), 10);
   EXPECT_EQ(metrics.responses[4]->value(), 10);
-  EXPECT_EQ(metrics.requests->value(), 5);
+  EXPECT_EQ(metrics.requests->value(), 15);
   EXPECT_EQ(metrics.retries_active->value(), 0);
 }
 
@@ -376,7 +376,11 @@ TEST(Retries, try_to_connect_again_when_no_host_can_be_connected_to) {
   ASSERT_TRUE(trip.done());
   EXPECT_EQ(trip.response.status, 503);
   EXPECT_EQ(trip.info.flags_text(), "UF,URX");
-  EXPECT_EQ(world.common->metrics.connect_failures->value(), 8) << "two hosts, four times";
+  const ClusterMetrics& metrics = world.common->metrics;
+  EXPECT_EQ(metrics.connect_failures->value(), 8) << "two hosts, four times";
+  EXPECT_EQ(trip.info.attempts, 4U);
+  EXPECT_EQ(metrics.requests->value(), 0) << "none was sent";
+  EXPECT_EQ(metrics.responses[4]->value(), 1) << "the answer is the cluster's, though it is the gateway's own";
 }
 
 TEST(Retries, are_no_more_than_the_cluster_may_have) {

@@ -152,7 +152,9 @@ class StaticUpstream final : public Service {
     auto target = CO_TRY(co_await choosing);
     if (!target) {
       request.info.upstream_cluster = cluster_->cluster->name;
-      co_return upstream_failure(request, OutcomeKind::no_healthy_upstream);
+      Response answer = upstream_failure(request, OutcomeKind::no_healthy_upstream);
+      cluster_->cluster->metrics.count_response(answer.status);
+      co_return answer;
     }
     auto forwarding = forward(request, *std::move(target), &others);
     co_return co_await forwarding;

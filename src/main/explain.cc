@@ -110,7 +110,7 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   print_routes(explanation.routes);
   if (!done) {
     runner.cancel();
-    return print_line("answer", "depends on bytes that are not known here (a body)");
+    return print_line("answer", "depends on what is not known here: a body, or keys that are fetched from a URL");
   }
   if (!explanation.cluster.empty()) print_line("cluster", explanation.cluster);
   if (!explanation.destination.empty()) print_line("destination", explanation.destination);

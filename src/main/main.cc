@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -44,6 +45,18 @@ struct RunArguments {
   size_t body_mebibytes_max = 512;
   size_t memory_mebibytes_max = 0;
 };
+
+// CLI11's own words for a number with a unit are "not in range".
+CLI::Validator mebibytes(size_t least, size_t most) {
+  return {[least, most](const std::string& text) {
+            size_t number = 0;
+            const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+            if (read.ec == std::errc() && read.ptr == text.data() + text.size() && number >= least && number <= most)
+              return std::string();
+            return fmt::format("must be a whole number of MiB from {} to {}, not {}", least, most, json_quote(text));
+          },
+          fmt::format("MiB, {} to {}", least, most)};
+}
 
 int usage_error(const std::string& message) {
   fmt::print(stderr, "sluice: {}\n", message);
@@ -135,13 +148,13 @@ void add_run(CLI::App& app, RunArguments& arguments) {
                  "(sluice_descriptors_max)");
   app.add_option("--max-body-memory", arguments.body_mebibytes_max,
                  "MiB of bodies that may be collected at once, for filters that need them whole")
-      ->check(CLI::Range(1, 1 << 20, "whole MiB"))
+      ->check(mebibytes(1, 1 << 20))
       ->capture_default_str();
   app.add_option(
          "--max-memory", arguments.memory_mebibytes_max,
          "MiB that the process may use: near them it keeps no connections, then refuses requests; default: what "
          "its cgroup allows")
-      ->check(CLI::Range(32, 1 << 24, "whole MiB"));
+      ->check(mebibytes(32, 1 << 24));
   app.add_flag("--strict", arguments.strict, "do not start while anything in the configuration is wrong");
 }
 

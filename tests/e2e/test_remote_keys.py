@@ -9,7 +9,7 @@ import time
 from harness import configs
 from harness.backend import Backend
 from harness.case import Case, rows
-from harness.gateway import Gateway
+from harness.gateway import Gateway, run_sluice
 from harness.tokens import Key, token
 from harness.waiting import free_port, stays, until
 
@@ -167,6 +167,19 @@ class Fetching(RemoteKeys):
         self.assertIn("upstreamRef: *v1.Upstream { gloo-system.id } not found", gateway.status("virtualservices", "all")[1])
         self.assertEqual(self.ask(gateway, old_token()), "ok")
         self.assertEqual(server.hits, 1)
+
+
+class Explaining(RemoteKeys):
+    def test_explain_fetches_nothing_and_says_so(self):
+        server = self.use(KeyServer())
+        gateway = self.start(server.port)
+        self.assertEqual(self.ask(gateway, old_token()), "ok")
+        hits = server.hits
+        code, out, err = run_sluice("explain", "http://app.test/", "-H", f"Authorization: Bearer {old_token()}", "--config", gateway.folder)
+        self.assertEqual(code, 0, err)
+        self.assertIn("keys that are fetched from a URL", out)
+        self.assertNotIn("401", out)
+        self.assertEqual(server.hits, hits)
 
 
 class Failing(RemoteKeys):

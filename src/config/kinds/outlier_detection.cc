@@ -37,6 +37,10 @@ void bind(Fields& f, OutlierDetection& d) {
   f.in_range("enforcingConsecutiveGatewayFailure", d.enforcing_consecutive_gateway_failure, 0, 100);
   f.in_range("enforcingConsecutiveLocalOriginFailure", d.enforcing_consecutive_local_origin_failure, 0, 100);
   f.in_range("enforcingLocalOriginSuccessRate", d.enforcing_local_origin_success_rate, 0, 100);
+  if (d.split_external_local_origin_errors) return;
+  for (const char* name :
+       {"consecutiveLocalOriginFailure", "enforcingConsecutiveLocalOriginFailure", "enforcingLocalOriginSuccessRate"})
+    if (f.present(name)) f.warning(name, "has no effect without splitExternalLocalOriginErrors");
 }
 
 }  // namespace sluice::kinds

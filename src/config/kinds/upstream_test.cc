@@ -116,6 +116,9 @@ TEST(Upstream, with_a_mistake_in_its_outlier_detection_is_refused) {
            "outlierDetection.enforcingLocalOriginSuccessRate: must be from 0 to 100"},
           {with("interval: 1s, consecutive5xx: -1"), "outlierDetection.consecutive5xx: expected a whole number"},
           {with("interval: 1s, maxEjectionTime: 5s"), "outlierDetection.maxEjectionTime: unknown field"},
+          {with("interval: 1s, consecutiveLocalOriginFailure: 3"),
+           "outlierDetection.consecutiveLocalOriginFailure: warning: has no effect without "
+           "splitExternalLocalOriginErrors"},
       });
 }
 

@@ -193,6 +193,9 @@ void bind(Fields& f, RouteOptions& o) {
   f.options(o.filters, OptionLevel::route);
   f.not_negative("timeout", o.timeout);
   f.not_negative("idleTimeout", o.idle_timeout);
+  const Nanos timeout = o.timeout.value_or(kRouteTimeoutDefault);
+  if (o.retries && timeout > 0s && o.retries->per_try_timeout >= timeout)
+    f.warning("retries", "perTryTimeout has no effect: the route's timeout is not longer");
   check_rewrite(f, "prefixRewrite", o.prefix_rewrite);
   check_authority(f, "hostRewrite", o.host_rewrite);
   for (const std::string_view name : {"timeout", "idleTimeout", "prefixRewrite", "hostRewrite", "retries"})

@@ -91,8 +91,11 @@ struct DirectResponseAction {
 };
 void bind(Fields& f, DirectResponseAction& action);
 
+// Of a route without `timeout`, as in Envoy.
+constexpr Nanos kRouteTimeoutDefault = 15s;
+
 struct RouteOptions {
-  std::optional<Nanos> timeout;       // nothing: 15 s; 0 = none
+  std::optional<Nanos> timeout;       // nothing: kRouteTimeoutDefault; 0 = none
   std::optional<Nanos> idle_timeout;  // nothing: the listener's streamIdleTimeout; 0 = none
   std::string prefix_rewrite;         // empty: none
   std::string host_rewrite;           // empty: none

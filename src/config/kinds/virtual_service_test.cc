@@ -265,6 +265,11 @@ TEST(VirtualService, with_a_mistake_is_refused) {
            "virtualHost.routes[0].matchers[0].queryParameters[0].name: must not be empty"},
           {matcher("prefx: /"), "virtualHost.routes[0].matchers[0]: one of prefix"},
           {options("timeout: -1s"), "virtualHost.routes[0].options.timeout: must not be negative"},
+          {options("timeout: 1s, retries: {retryOn: 5xx, perTryTimeout: 1s}"),
+           "virtualHost.routes[0].options.retries: warning: perTryTimeout has no effect: the route's timeout is not "
+           "longer"},
+          {options("retries: {retryOn: 5xx, perTryTimeout: 20s}"),
+           "virtualHost.routes[0].options.retries: warning: perTryTimeout has no effect"},
           {options("timeout: 5 secs"),
            "virtualHost.routes[0].options.timeout: expected a duration such as \"250ms\" or \"5s\", got \"5 secs\""},
           {options("retires: 3"), "virtualHost.routes[0].options.retires: unknown field; did you mean \"retries\"?"},

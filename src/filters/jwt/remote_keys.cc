@@ -246,7 +246,7 @@ void RemoteKeys::tell_owner(Job job) {
 }
 
 bool RemoteKeys::may_help(const Request& request) const {
-  if (!can_fetch_) return false;
+  if (!can_fetch_) return true;  // in a command: it says that it does not know (newer())
   const Heard& here = heard_.here();
   if (here.waiting >= kWaitingMax) {
     metrics_.waiting_refused->add();
@@ -281,6 +281,10 @@ class RemoteKeys::Waiting {
 
 Task<void> RemoteKeys::newer(Request& request) {
   Heard& here = heard_.here();
+  if (!can_fetch_) {  // for as long as whoever explains cares to wait
+    auto waiting = here.news.wait(request.loop, SteadyTime::max());
+    co_return co_await waiting;
+  }
   const Waiting counted(here, *metrics_.waiting);
   if (!std::exchange(here.asked, true))
     tell_owner([worker = worker_index, version = here.known.version, trace = trace_headers(request)](
