@@ -13,7 +13,31 @@
 #include <utility>
 #include <vector>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define SLUICE_ARENA_POISON 1
+#endif
+#endif
+
 namespace sluice {
+
+namespace arena_detail {
+
+// What has not been given out, or was taken back, may not be touched: AddressSanitizer watches over it where it is
+// there.
+inline void close([[maybe_unused]] void* at, [[maybe_unused]] size_t bytes) {
+#ifdef SLUICE_ARENA_POISON
+  if (at) ASAN_POISON_MEMORY_REGION(at, bytes);
+#endif
+}
+inline void open([[maybe_unused]] void* at, [[maybe_unused]] size_t bytes) {
+#ifdef SLUICE_ARENA_POISON
+  if (at) ASAN_UNPOISON_MEMORY_REGION(at, bytes);
+#endif
+}
+
+}  // namespace arena_detail
 
 class Arena {
  public:
@@ -22,6 +46,7 @@ class Arena {
   Arena& operator=(const Arena&) = delete;
   ~Arena() {
     reset();
+    arena_detail::open(first_, kFirstBytes);
     ::operator delete(first_);
   }
 
@@ -29,6 +54,7 @@ class Arena {
     const size_t start = (used_ + alignment - 1) & ~(alignment - 1);
     if (start + bytes <= size_) [[likely]] {
       used_ = start + bytes;
+      arena_detail::open(block_ + start, bytes);
       return block_ + start;
     }
     return allocate_block(bytes, alignment);
@@ -52,6 +78,7 @@ class Arena {
 
   template <class T, class... Args>
   T* make(Args&&... args) {
+    static_assert(alignof(T) <= alignof(std::max_align_t), "blocks are aligned for what operator new is");
     T* object = new (allocate(sizeof(T), alignof(T))) T(std::forward<Args>(args)...);
     if constexpr (!std::is_trivially_destructible_v<T>) {
       auto* entry = new (allocate(sizeof(Destructor), alignof(Destructor)))

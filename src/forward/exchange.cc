@@ -224,11 +224,11 @@ bool Forwarding::end(const Denial& why) {
   if (answered_) request_.info.end({why.kind, request_.arena.copy(why.rule)}, request_.arena);
   if (pending_) pending_->disturb();
   if (pause_) pause_->notify(request_.loop);
+  break_off(error);
   if (tunnel_) {
     tunnel_->cut = error;
-    if (tunnel_->cutter) tunnel_->cutter->wake();
+    if (tunnel_->cutter) tunnel_->cutter->wake();  // the last: it ends the exchange, and this with it
   }
-  break_off(error);
   return true;
 }
 

@@ -246,7 +246,7 @@ Task<void> Client::tunnel() {
   if (!came && came.error().kind == ErrorKind::cancelled) co_return came;
   if (const std::string whole = std::string(kGreeting) + tunnelled_; !whole.starts_with(echo.body))
     fault("what came out of a tunnel is not what went in");
-  if (!came && !ledger_.draining) fault("a tunnel was cut");
+  if (!came && !ledger_.draining && !ledger_.asked[plans_[answered_].id].refused) fault("a tunnel was cut");
   ledger_.tunnels += came.has_value();
   note(fmt::format("has its tunnel for {}{}", plans_[answered_].id, came ? "" : ", which is cut"));
   stream_->end_writing();
@@ -309,6 +309,7 @@ void Client::judge_end(const Error* error, bool head_came, const Message& answer
   ++ledger_.unanswered;
   if (manner_ == Manner::half_closes || manner_ == Manner::leaves || ledger_.draining) return;
   if (head_came) {
+    if (ledger_.asked[plan.id].refused) return;  // by rules that came meanwhile
     // The answer of a host that was cut there, or took longer than it may.
     const auto number = static_cast<size_t>(number_of(answer.field("x-answer")));
     if (number < ledger_.answers.size() && ledger_.answers[number].whole &&

@@ -23,11 +23,22 @@ struct Asked {
   size_t body_bytes = 0;
   bool safe = false;  // may be sent twice without being told to
   bool upgrades = false;
-  std::set<std::string> may_reach;  // hosts, by the configuration that serves it; none until it does
-  bool refused = false;             // that configuration refuses an address of its destination
-  unsigned deliveries = 0;          // heads of it that hosts have read
-  unsigned answers_seen = 0;        // whole or not, by its client
+  std::vector<std::set<std::string>> names;  // of its destination, by the configuration that serves it: their hosts
+  std::set<std::string> may_reach;           // of these hosts, by some rules that have held for it
+  bool refused = false;                      // some rules that have held for it refuse one of the names
+  unsigned deliveries = 0;                   // heads of it that hosts have read
+  unsigned answers_seen = 0;                 // whole or not, by its client
 };
+
+// Rules that refuse one host hold for the request, perhaps beside others before.
+inline void hold_against(Asked& asked, const std::string& denied) {
+  for (const std::set<std::string>& hosts : asked.names) {
+    if (hosts.contains(denied))
+      asked.refused = true;
+    else
+      asked.may_reach.insert(hosts.begin(), hosts.end());
+  }
+}
 
 struct Answer {
   std::string id;  // of the request
@@ -39,6 +50,7 @@ struct Answer {
 
 struct Ledger {
   std::map<std::string, Asked, std::less<>> asked;  // by id: the request's path
+  std::string denied_now;                           // the host that the rules which hold now refuse; "" none
   std::vector<Answer> answers;                      // by number
   std::vector<std::string> wrong;                   // what must not be
   std::vector<std::string> events;                  // what happened, in its order

@@ -37,15 +37,14 @@ class Watch final : public ExchangeObserver {
 };
 
 // Where requests for one place may arrive.
-struct Place {
-  std::set<std::string> hosts;
-  bool refused = false;  // for one of its addresses
-};
 
 // The ends of chains, which stay when the configuration changes, unless names or policies do.
 struct Ends {
   std::shared_ptr<const Service> fixed, dynamic;
-  std::map<std::string, Place, std::less<>> places;  // by "x-to"
+  std::shared_ptr<const EgressNow> egress;  // the rules that `dynamic` has
+  std::string denied;                       // the host that they refuse
+  // By "x-to": the hosts of each of its names. One without any is refused.
+  std::map<std::string, std::vector<std::set<std::string>>, std::less<>> places;
 };
 
 struct Rules final : RouteRules {
@@ -106,8 +105,10 @@ Task<Response> Snapshot::handle(Request& request) const {
   const auto place = ends_->places.find(to);
   const auto asked = ledger_.asked.find(request.path);
   if (place != ends_->places.end() && asked != ledger_.asked.end()) {
-    asked->second.may_reach = place->second.hosts;
-    asked->second.refused = place->second.refused;
+    asked->second.names = place->second;
+    asked->second.refused = place->second.empty();
+    hold_against(asked->second, ends_->denied);
+    hold_against(asked->second, ledger_.denied_now);
   }
   if (to == "local") return local_reply(request, 200, request.path, "local");
   if (to == "collect") return collect(request);
@@ -256,16 +257,16 @@ void World::name_hosts() {
 void World::open_ends() {
   auto ends = std::make_shared<Ends>();
   const uint32_t denied = chance(40) ? kNamed[random_.below(std::size(kNamed))] : 0;
-  for (uint32_t i = 0; i < upstream_->hosts.size(); ++i) ends->places["static"].hosts.insert(host_name(i + 1));
-  ends->places["denied.test"].refused = true;
+  if (denied != 0) ends->denied = host_name(denied);
+  std::set<std::string> all;
+  for (uint32_t i = 0; i < upstream_->hosts.size(); ++i) all.insert(host_name(i + 1));
+  ends->places["static"] = {all};
+  ends->places["denied.test"] = {};
   for (const auto& [name, hosts] : named_) {
-    Place& place = ends->places[name];
-    for (const uint32_t host : hosts) place.hosts.insert(host_name(host));
-    place.refused = place.hosts.contains(host_name(denied));
-    if (place.refused) place.hosts.clear();
-    Place& both = ends->places["a.test, b.test"];
-    both.hosts.insert(place.hosts.begin(), place.hosts.end());
-    both.refused |= place.refused;
+    std::set<std::string> its;
+    for (const uint32_t host : hosts) its.insert(host_name(host));
+    ends->places[name] = {its};
+    ends->places["a.test, b.test"].push_back(its);
   }
   std::vector<AddressPolicy> policies{{"lab", {{"lab", RuleAction::allow, {"loopback"}}}}};
   if (denied != 0)
@@ -274,9 +275,12 @@ void World::open_ends() {
   auto rules = AddressRules::compile(policies, {}, {});
   CHECK(rules.has_value());
   ends->fixed = fixed_end_;
-  ends->dynamic = make_dynamic_upstream(
-      names_, std::make_shared<AddressGuard>(AddressGuard{*std::move(rules), "gateway-proxy", {}}),
-      {.host_rewrite = {}, .host_header = "x-to", .lists = true}, dynamic_metrics_);
+  const auto guard = std::make_shared<const AddressGuard>(AddressGuard{*std::move(rules), "gateway-proxy", {}});
+  ends->dynamic = make_dynamic_upstream(names_, guard, {.host_rewrite = {}, .host_header = "x-to", .lists = true},
+                                        dynamic_metrics_);
+  auto egress = std::make_shared<EgressNow>();
+  egress->elsewhere.guard = guard;
+  ends->egress = std::move(egress);
   ends_ = std::move(ends);
 }
 
@@ -291,6 +295,10 @@ void World::configure() {
   snapshots_.emplace_back(snapshot);
   const ListenerConfig* config = &snapshot->config;
   gateway_->configure(std::move(snapshot), config);
+  // What is under way is held against the new rules.
+  ledger_.denied_now = ends_->denied;
+  for (auto& [id, asked] : ledger_.asked) hold_against(asked, ledger_.denied_now);
+  upstreams_.set_egress(ends_->egress);
 }
 
 size_t World::hosts_open() const {

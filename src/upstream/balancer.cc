@@ -29,7 +29,9 @@ Balancer::Balancer(Balancing how, std::span<const uint32_t> weights, uint64_t se
     // turns are ever so far apart that their order is in doubt.
     stride_total_ = uint64_t{std::ranges::max(weights_)} << 20;
     turns_.reserve(weights_.size());
-    for (uint32_t i = 0; i < weights_.size(); ++i) turns_.push_back({stride(weights_[i]), i, weights_[i]});
+    // Somewhere in the first stride: workers do not all begin with the same endpoint, nor do sets that change often.
+    for (uint32_t i = 0; i < weights_.size(); ++i)
+      turns_.push_back({random_.below(stride(weights_[i])), i, weights_[i]});
     std::ranges::make_heap(turns_, Later());
   } else if (!equal) {
     uint64_t end = 0;

@@ -161,5 +161,19 @@ TEST(Balancer, with_the_same_seed_chooses_the_same) {
   }
 }
 
+TEST(Balancer, does_not_begin_with_the_same_endpoint_on_each_worker) {
+  struct All {
+    bool tried(size_t) const { return false; }
+    bool left_out(size_t) const { return false; }
+    uint64_t load(size_t) const { return 0; }
+  };
+  std::array<int, 4> firsts{};
+  for (uint64_t seed = 1; seed <= 400; ++seed) {
+    Balancer balancer(Balancing::round_robin, std::vector<uint32_t>(4, 1), seed);
+    ++firsts.at(*balancer.pick(All()));
+  }
+  for (const int times : firsts) EXPECT_NEAR(times, 100, 40);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -104,7 +104,7 @@ void EndpointSet::change(std::span<const Member> members) {
   balancer_.reset();
   if (endpoints_.size() > 1)
     balancer_ =
-        std::make_unique<Balancer>(options_.balancing.balancing, weights, seed_, options_.balancing.choice_count);
+        std::make_unique<Balancer>(options_.balancing.balancing, weights, seed_++, options_.balancing.choice_count);
 }
 
 EndpointSet::Endpoint* EndpointSet::pick(std::span<const Endpoint* const> tried, SteadyTime now) {

@@ -114,7 +114,7 @@ class EndpointSet final : private EjectionListener {
   void decided(size_t endpoint, EjectionCause cause, EjectionDecision decision, Nanos lasts) override;
 
   const Options& options_;
-  const uint64_t seed_;
+  uint64_t seed_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::vector<std::unique_ptr<Endpoint>> leaving_;  // not members any more, but in use
   std::unique_ptr<Balancer> balancer_;              // where there are several: most names have one address
