@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the direction of includes: a folder includes only itself and what stands below it.
 
-    main > control, simulation > serve, discovery, observe > filters, route > clients > forward > upstream > pipeline > http, config > net > io,
+    main > control, simulation > serve, observe > filters, route > clients > forward > upstream > pipeline > http, config > net > io,
         engines > regex > base
 
 Folders on one level do not include each other, nor does a filter another filter or an engine another engine.
@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent / "src"
 LEVELS = [
     {"main"},
     {"control", "simulation"},
-    {"serve", "discovery", "observe"},
+    {"serve", "observe"},
     {"filters", "route"},
     {"clients"},
     {"forward"},
