@@ -47,15 +47,15 @@ struct RunArguments {
 };
 
 // CLI11's own words for a number with a unit are "not in range".
-CLI::Validator mebibytes(size_t least, size_t most) {
-  return {[least, most](const std::string& text) {
+CLI::Validator whole_number(size_t least, size_t most, std::string_view of) {
+  return {[least, most, of](const std::string& text) {
             size_t number = 0;
             const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
             if (read.ec == std::errc() && read.ptr == text.data() + text.size() && number >= least && number <= most)
               return std::string();
-            return fmt::format("must be a whole number of MiB from {} to {}, not {}", least, most, json_quote(text));
+            return fmt::format("must be a whole number{} from {} to {}, not {}", of, least, most, json_quote(text));
           },
-          fmt::format("MiB, {} to {}", least, most)};
+          fmt::format("{} to {}", least, most)};
 }
 
 int usage_error(const std::string& message) {
@@ -145,16 +145,17 @@ void add_run(CLI::App& app, RunArguments& arguments) {
       ->capture_default_str();
   app.add_option("--max-connections", arguments.connections_max,
                  "client connections on all Gateways together; default: their share of the file descriptors "
-                 "(sluice_descriptors_max)");
+                 "(sluice_descriptors_max)")
+      ->check(whole_number(1, 1 << 24, ""));
   app.add_option("--max-body-memory", arguments.body_mebibytes_max,
                  "MiB of bodies that may be collected at once, for filters that need them whole")
-      ->check(mebibytes(1, 1 << 20))
+      ->check(whole_number(1, 1 << 20, " of MiB"))
       ->capture_default_str();
   app.add_option(
          "--max-memory", arguments.memory_mebibytes_max,
          "MiB that the process may use: near them it keeps no connections, then refuses requests; default: what "
          "its cgroup allows")
-      ->check(mebibytes(32, 1 << 24));
+      ->check(whole_number(32, 1 << 24, " of MiB"));
   app.add_flag("--strict", arguments.strict, "do not start while anything in the configuration is wrong");
 }
 

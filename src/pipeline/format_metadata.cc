@@ -1,17 +1,18 @@
 #include <nlohmann/json.hpp>
 
+#include "base/json_depth.h"
 #include "pipeline/format_operator.h"
 
 namespace sluice {
 namespace {
 
 using Json = nlohmann::json;
-constexpr int kDepthMax = 64;  // printing recurses
+constexpr size_t kDepthMax = 64;  // printing recurses
 
 // Discarded when it is no JSON.
 Json parse(std::string_view text) {
-  const auto shallow = [](int depth, Json::parse_event_t, Json&) { return depth <= kDepthMax; };
-  return Json::parse(text, shallow, /*allow_exceptions=*/false);
+  if (json_deeper_than(text, kDepthMax)) return Json(Json::value_t::discarded);
+  return Json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
 FormatValue print(const Json& value, std::string& scratch) {

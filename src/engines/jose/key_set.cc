@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_depth.h"
 #include "base/strings.h"
 #include "engines/jose/key_read.h"
 #include "engines/jose/openssl.h"
@@ -11,18 +12,11 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kJsonDepthMax = 16;
+constexpr size_t kJsonDepthMax = 16;
 
-// nlohmann asks this at every value; refusing to go deeper keeps a hostile text from costing more than its size.
 Json parse_json(std::string_view text) {
-  bool too_deep = false;
-  const auto guard = [&too_deep](int depth, Json::parse_event_t, Json&) {
-    too_deep |= depth > kJsonDepthMax;
-    return !too_deep;
-  };
-  Json value = Json::parse(text, guard, /*allow_exceptions=*/false);
-  if (too_deep) return Json(Json::value_t::discarded);
-  return value;
+  if (json_deeper_than(text, kJsonDepthMax)) return Json(Json::value_t::discarded);
+  return Json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
 }  // namespace

@@ -82,6 +82,15 @@ TEST(KeySet, reads_jwks_of_every_type_and_sets_of_them) {
   }
 }
 
+// A parser that looks at all that came before at each end would take minutes.
+TEST(KeySet, of_many_empty_keys_costs_no_more_than_its_size) {
+  std::string many = R"({"keys":[{})";
+  while (many.size() + 6 < KeySet::kTextBytesMax) many += ",{}";
+  const auto set = KeySet::parse(many + "]}");
+  ASSERT_FALSE(set);
+  EXPECT_EQ(set.error().kind, ErrorKind::limit);
+}
+
 TEST(KeySet, refuses_what_holds_no_usable_key_and_says_why) {
   const std::string& pem = test_key("RSA-2048").public_pem;
   const std::string n = test_key("RSA-2048").number("n");

@@ -5,32 +5,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_depth.h"
 #include "base/strings.h"
 
 namespace sluice::templates {
 namespace {
-
-// Levels of brackets outside of strings. Counts text that is no JSON too: that fails in the parser afterwards.
-bool too_deep(std::string_view text) {
-  size_t depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\')
-        ++i;
-      else if (c == '"')
-        in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kJsonDepthMax) return true;
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      --depth;
-    }
-  }
-  return false;
-}
 
 Result<Path> pointer_path(const std::string& pointer) {
   try {
@@ -50,7 +29,7 @@ Result<Path> pointer_path(const std::string& pointer) {
 }  // namespace
 
 Result<Json> parse_json(std::string_view text) {
-  if (too_deep(text)) {
+  if (json_deeper_than(text, kJsonDepthMax)) {
     return fail(ErrorKind::limit, fmt::format("JSON with more than {} levels of arrays and objects", kJsonDepthMax));
   }
   // Versions of the library word this one differently; Gloo's says so.

@@ -148,15 +148,27 @@ void RemoteKeys::Fetcher::fetch(HeaderTexts trace) {
   fetching_.spawn(ask(std::move(trace)));
 }
 
+// While too many of other sources are under way it tries again and again, at no fixed times: a pause as after a failure
+// would leave the places to those who fail in step.
 Task<void> RemoteKeys::Fetcher::ask(HeaderTexts trace) {
-  auto calling = client_.send(place_, {.authority = source_.authority,
-                                       .path = source_.path,
-                                       .headers = std::move(trace),
-                                       .timeout = kFetchTimeout,
-                                       .response_bytes_max = jose::KeySet::kTextBytesMax});
-  const auto answer = co_await calling;
-  if (!ending_) fetched(read_keys(answer));
-  co_return Status{};
+  const SteadyTime latest = later(loop().now(), kFetchTimeout);
+  for (;;) {
+    auto calling = client_.send(place_, {.authority = source_.authority,
+                                         .path = source_.path,
+                                         .headers = trace,
+                                         .timeout = kFetchTimeout,
+                                         .response_bytes_max = jose::KeySet::kTextBytesMax});
+    const auto answer = co_await calling;
+    if (ending_) co_return Status{};
+    const bool no_place = !answer && answer.error().kind == ErrorKind::overload;
+    const Nanos pause = 20ms + Nanos(loop().random.below(Nanos(200ms).count()));
+    if (!no_place || later(loop().now(), pause) > latest) {
+      fetched(read_keys(answer));
+      co_return Status{};
+    }
+    auto pausing = sleep_for(loop(), pause);
+    CO_TRY(co_await pausing);
+  }
 }
 
 void RemoteKeys::Fetcher::fetched(Result<std::shared_ptr<const jose::KeySet>> answer) {
@@ -180,8 +192,9 @@ void RemoteKeys::Fetcher::fetched(Result<std::shared_ptr<const jose::KeySet>> an
 void RemoteKeys::Fetcher::take(std::shared_ptr<const jose::KeySet> keys) {
   if (known_.keys && known_.keys->identity() == keys->identity()) return;
   log::info("jwt", "keys fetched", {{"url", source_.url}, {"keys", keys->keys().size()}});
-  for (const std::string& skipped : keys->skipped())
-    log::warn("jwt", "a key cannot be used", {{"url", source_.url}, {"why", skipped}});
+  if (const size_t skipped = keys->skipped().size(); skipped > 0)  // one line, whatever somebody else's set has
+    log::warn("jwt", "keys cannot be used",
+              {{"url", source_.url}, {"keys", skipped}, {"the_first", keys->skipped().front()}});
   set_keys(std::move(keys));
 }
 
