@@ -50,5 +50,33 @@ TEST(Head, takes_a_name_that_is_a_token_only) {
   }
 }
 
+// Names, too, are looked at eight bytes at a time.
+TEST(Head, makes_a_name_of_any_length_lower_case) {
+  for (size_t size = 1; size <= 20; ++size) {
+    for (size_t place = 0; place < size; ++place) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string name(size, 'X');
+        name[place] = static_cast<char>(byte);
+        if (byte == ':') continue;
+        std::string expected;
+        bool good = true;
+        for (const char c : name) {
+          const bool upper = c >= 'A' && c <= 'Z';
+          good &= upper || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  (c != 0 && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
+          expected += upper ? static_cast<char>(c + 32) : c;
+        }
+        std::string head = "GET / HTTP/1.1\r\n" + name + ":V\r\n\r\n";
+        Arena arena;
+        Headers headers(arena);
+        RequestHeadParser parser{HeadLimits{}};
+        ASSERT_EQ(parser.parse(head, headers) == HeadProgress::done, good) << size << ", " << byte << " at " << place;
+        if (good) ASSERT_EQ(headers.begin()->name, expected);
+        if (good) ASSERT_EQ(headers.begin()->value, "V");
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sluice
