@@ -106,6 +106,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
 
   SteadyTime after_timeout() const;
   void begin_timeout();
+  SteadyTime latest() const { return std::min(deadline_, connect_deadline_); }
   Response not_answered();
   Response answered(const ClientResponse& answer);
   Response fail(OutcomeKind kind, std::string_view transport = {});
@@ -142,6 +143,8 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
 
   std::optional<Response> failure_;          // nothing to wait for any more
   SteadyTime deadline_ = SteadyTime::max();  // the route's timeout, counted from the end of the request
+  // The same, for connects while a body waits whose end has begun none; until there is a connection.
+  SteadyTime connect_deadline_ = SteadyTime::max();
   Timeout on_timeout_{*this, false};
   Timer timeout_timer_;
   Timeout on_try_timeout_{*this, true};
@@ -303,6 +306,7 @@ Task<void> Forwarding::try_once() {
     if (!connection_) {
       auto getting = get_connection();
       CO_TRY(co_await getting);
+      if (connection_) connect_deadline_ = SteadyTime::max();
     }
     if (failure_ || denied_) co_return Status{};
     if (!connection_) {
@@ -403,7 +407,7 @@ Task<bool> Forwarding::go_again() {
   }
   if (body_error_ || (replay_ && !replay_->can_begin_again())) co_return false;
   // What comes after the route's timeout comes too late: what there is now is better than that.
-  if (later(request_.loop.now(), verdict.wait) >= deadline_) co_return false;
+  if (later(request_.loop.now(), verdict.wait) >= latest()) co_return false;
   if (!may_retry()) {
     metrics.retry_overflow->add();
     request_.info.set(ResponseFlag::upstream_overflow);
@@ -472,6 +476,8 @@ void Forwarding::begin_timeout() {
 // None lay in the pool. To a host that can be connected to: where that fails nothing has been sent, so another will do
 // for any request. Afterwards there is a connection, or connect_error_, or failure_, or denied_.
 Task<void> Forwarding::get_connection() {
+  // A body waits with it, and has no deadline yet.
+  if (connect_deadline_ == SteadyTime::max()) connect_deadline_ = after_timeout();
   for (;;) {
     if (!pool_->make_room()) {
       auto waiting = wait_for_connection();
@@ -481,7 +487,7 @@ Task<void> Forwarding::get_connection() {
     auto connecting = connect();
     const bool connected = CO_TRY(co_await connecting);
     if (connected || denied_) co_return Status{};
-    if (request_.loop.now() >= deadline_) {
+    if (request_.loop.now() >= latest()) {
       fail_late();
       co_return Status{};
     }
@@ -518,7 +524,6 @@ Task<void> Forwarding::wait_for_connection() {
     fail(OutcomeKind::upstream_overflow);
     co_return Status{};
   }
-  const SteadyTime latest = std::min(deadline_, after_timeout());  // a body that waits with it has no deadline yet
   ConnectionPool::Pending pending(*pool_);
   const Reachable for_as_long_as_this_runs(pending_, pending);
   while (!connection_ && !pool_->make_room()) {
@@ -527,7 +532,7 @@ Task<void> Forwarding::wait_for_connection() {
       fail(OutcomeKind::upstream_overflow);
       co_return Status{};
     }
-    auto waiting = pending.until_free(latest);
+    auto waiting = pending.until_free(latest());
     auto freed = co_await waiting;
     if (!freed && freed.error().kind == ErrorKind::timeout) {
       fail_late();
@@ -582,7 +587,7 @@ Task<bool> Forwarding::race() {
 
   FamiliesByTurns order(std::span(connecting_).first(good), std::span(connecting_).subspan(good));
   ConnectRace race(request_.loop, pool_->connections.dialer, order,
-                   {.connect_timeout = cluster_.connect_timeout, .deadline = deadline_});
+                   {.connect_timeout = cluster_.connect_timeout, .deadline = latest()});
   const Reachable for_as_long_as_this_runs(race_, race);
   auto running = race.run();
   auto stream = co_await running;

@@ -571,5 +571,30 @@ TEST(LeastRequest, goes_to_the_host_with_less_to_do) {
   EXPECT_EQ(world.upstreams_there[0]->peers.size() + world.upstreams_there[1]->peers.size(), 2U);
 }
 
+// Nothing has been sent, so the client's part of the timeout has not begun; the connects have theirs together.
+TEST(Retries, of_connects_take_no_longer_than_the_timeout_of_the_route_though_a_body_waits) {
+  World world(1);
+  world.retry("connect-failure", 10);
+  world.rules.timeout = 12s;
+  SilentDialer silent;
+  Upstreams upstreams(world.loop, silent);
+  for (const std::string body : {"", "x"}) {
+    silent.calls.clear();
+    UpstreamTrip trip(world.loop, upstreams, make_static_upstream(world.cluster),
+                      {.method = "POST", .rules = &world.rules, .body = body});
+    const SteadyTime begun = world.loop.now();
+    while (trip.runner.running() && world.loop.now() < begun + 100s) {
+      settle(world.loop);
+      world.loop.advance(1s);
+    }
+    EXPECT_LE(world.loop.now() - begun, 13s) << "with the body `" << body << "`";
+    EXPECT_EQ(trip.response.status, 504);
+    EXPECT_EQ(trip.info.flags_text(), "UT");
+    EXPECT_EQ(silent.calls.size(), 3U);
+  }
+  world.cluster.reset();
+  settle(world.loop);
+}
+
 }  // namespace
 }  // namespace sluice

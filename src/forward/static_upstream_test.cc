@@ -179,5 +179,42 @@ TEST(StaticUpstream, is_no_stranger_to_the_resolver) {
   waits.cancel();
 }
 
+TEST(StaticUpstream, connects_no_longer_than_the_timeout_of_the_route_whether_a_body_waits_or_not) {
+  struct Rules final : RouteRules {
+    void rewrite_request(Request&) const override {}
+    void finish_response(Request&, Response& response) const override { response.finished = true; }
+  };
+  for (const std::string body : {"", "x"}) {
+    World world;
+    SilentDialer silent;
+    Rules rules;
+    rules.timeout = 12s;
+    Upstreams upstreams(world.loop, silent);
+    auto cluster = std::make_shared<StaticCluster>(world.loops);
+    cluster->cluster = std::make_shared<Cluster>("d", kinds::CircuitBreakers{}, 1, world.metrics);
+    for (uint8_t i = 1; i <= 20; ++i)
+      cluster->hosts.push_back({.name = "", .address = IpAddress::v4(127, 0, 9, i), .port = 80, .weight = 1});
+    {
+      UpstreamTrip trip(world.loop, upstreams, make_static_upstream(cluster),
+                        {.method = "POST", .rules = &rules, .body = body});
+      const auto advance = [&](Nanos by) {
+        settle(world.loop);
+        world.loop.advance(by);
+        settle(world.loop);
+      };
+      for (int i = 0; i < 11; ++i) advance(1s);
+      EXPECT_TRUE(trip.runner.running());
+      EXPECT_EQ(silent.calls.size(), 3U) << "each has the cluster's connectTimeout of 5 s";
+      advance(1s);
+      EXPECT_FALSE(trip.runner.running()) << "with the body `" << body << "`";
+      EXPECT_EQ(trip.response.status, 504);
+      EXPECT_EQ(trip.info.outcome.kind, OutcomeKind::route_timeout);
+      EXPECT_EQ(cluster->cluster->metrics.request_timeouts->value(), 1);
+    }
+    cluster.reset();
+    settle(world.loop);
+  }
+}
+
 }  // namespace
 }  // namespace sluice

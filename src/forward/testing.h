@@ -1,12 +1,28 @@
 // What the tests of the ends of a chain share.
 #pragma once
 
+#include <algorithm>
+#include <deque>
+
 #include "base/check.h"
 #include "forward/upstreams.h"
+#include "net/memory_stream.h"
 #include "net/testing.h"
 #include "pipeline/filter.h"
 
 namespace sluice {
+
+// Hosts that take no connection and refuse none, until the test says so.
+struct SilentDialer final : Dialer {
+  Result<std::unique_ptr<Stream>> dial(Loop& loop, const SocketAddress&) override {
+    MemoryCall::Dialled dialled = MemoryCall::dial(loop);
+    calls.push_back(std::move(dialled.call));
+    return std::move(dialled.upstream);
+  }
+  // That somebody still waits for.
+  size_t open() const { return static_cast<size_t>(std::ranges::count(calls, false, &MemoryCall::given_up)); }
+  std::deque<MemoryCall> calls;
+};
 
 // One request on its way through the end of a chain. All that is given must outlive it.
 struct UpstreamTrip {
