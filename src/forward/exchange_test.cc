@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
+#include <csignal>
 #include <deque>
 
 #include "io/block.h"
@@ -933,6 +934,38 @@ TEST(Forward, closes_idle_connections_after_their_time) {
   EXPECT_EQ(world.pool.idle(), 2U);
   world.loop.advance(1s);
   EXPECT_EQ(world.pool.idle(), 0U);
+}
+
+TEST(Forward, waits_as_long_as_the_route_says_for_a_body_that_nobody_looks_at) {
+  std::signal(SIGPIPE, SIG_IGN);
+  World world;
+  world.rules.timeout = 0s;
+  world.rules.idle_timeout = 2s;  // the listener's is 5 min
+  Trip trip(world);
+  trip.start(false);
+  TestPeer& peer = trip.asked();
+  peer.say("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+  ASSERT_TRUE(trip.done());
+  StreamAndPeer client(world.loop, Side::downstream);
+  uint64_t moved = 0;
+  auto passing = trip.response.body.reader->pass_to(*client.stream, trip.request.stream_idle_timeout, moved);
+  ASSERT_TRUE(passing);
+  std::optional<Result<void>> ended;
+  Runner runner{&ended, [](void* self, Result<void> result) {
+                  *static_cast<std::optional<Result<void>>*>(self) = std::move(result);
+                }};
+  runner.start(*std::move(passing));
+  peer.say(std::string(1000, 'x'));
+  ASSERT_TRUE(turn_until(world.loop, [&] { return moved == 1000; }));
+  world.loop.advance(1s);
+  settle(world.loop);
+  EXPECT_FALSE(ended);
+  world.loop.advance(1s);
+  settle(world.loop);
+  ASSERT_TRUE(ended);
+  ASSERT_FALSE(ended->has_value());
+  EXPECT_EQ(ended->error().kind, ErrorKind::timeout);
+  EXPECT_EQ(ended->error().side, Side::upstream);
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ class BodyReader {
   // a writer can put them behind the head in one write. Not to be called again after `last` or an error.
   virtual Task<Chunk> read() = 0;
   // All that is still missing, straight to `to`: for bytes that nobody has to see. `moved` goes up as they go. Nothing:
-  // that cannot be; they have to be read. `idle`: as with splice() (net/splice.h).
+  // that cannot be; they have to be read. `idle`: the longest wait for `to`, 0: no limit; a wait for the bytes lasts as
+  // long as with read().
   virtual std::optional<Task<void>> pass_to(Stream&, Nanos, uint64_t&) { return std::nullopt; }
   // Fields behind the body; nullptr when there are none. Asked after `last`.
   virtual const Headers* trailers() const { return nullptr; }

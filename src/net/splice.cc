@@ -14,10 +14,12 @@ constexpr unsigned kMovesATurn = 8;  // of a pipe full of bytes, in one turn of 
 
 class Splicing {
  public:
-  static Task<void> run(Stream& from, Stream& to, PipeStock::Pipe pipe, uint64_t count, Nanos idle, uint64_t& moved);
+  static Task<void> run(Stream& from, Stream& to, PipeStock::Pipe pipe, uint64_t count, SpliceIdle idle,
+                        uint64_t& moved);
 };
 
-Task<void> Splicing::run(Stream& from, Stream& to, PipeStock::Pipe pipe, uint64_t count, Nanos idle, uint64_t& moved) {
+Task<void> Splicing::run(Stream& from, Stream& to, PipeStock::Pipe pipe, uint64_t count, SpliceIdle idle,
+                         uint64_t& moved) {
   for (TurnBudget budget(kMovesATurn);;) {
     if (budget.spent(from.loop())) {
       auto turn = next_turn(from.loop());
@@ -28,7 +30,7 @@ Task<void> Splicing::run(Stream& from, Stream& to, PipeStock::Pipe pipe, uint64_
       const auto got =
           from.try_read_into_pipe(pipe.in(), static_cast<size_t>(std::min<uint64_t>(count, PipeStock::kPipeBytes)));
       if (!got) {
-        auto waiting = from.readable(deadline_after(from.loop().now(), idle));
+        auto waiting = from.readable(deadline_after(from.loop().now(), idle.from));
         CO_TRY(co_await waiting);
         continue;
       }
@@ -38,7 +40,7 @@ Task<void> Splicing::run(Stream& from, Stream& to, PipeStock::Pipe pipe, uint64_
     }
     const auto put = to.try_write_from_pipe(pipe.out(), pipe.held);
     if (!put) {
-      auto waiting = to.writable(deadline_after(to.loop().now(), idle));
+      auto waiting = to.writable(deadline_after(to.loop().now(), idle.to));
       CO_TRY(co_await waiting);
       continue;
     }
@@ -48,7 +50,7 @@ Task<void> Splicing::run(Stream& from, Stream& to, PipeStock::Pipe pipe, uint64_
   }
 }
 
-std::optional<Task<void>> splice(Stream& from, Stream& to, uint64_t count, Nanos idle, uint64_t& moved) {
+std::optional<Task<void>> splice(Stream& from, Stream& to, uint64_t count, SpliceIdle idle, uint64_t& moved) {
   if (!from.can_splice() || !to.can_splice()) return std::nullopt;
   auto pipe = from.loop().pipes.take();
   if (!pipe) return std::nullopt;

@@ -8,9 +8,15 @@
 
 namespace sluice {
 
-// Moves `count` bytes that `from` still has to give; `idle`: the longest wait for either side, 0: no limit. `moved`
-// goes up as they are given to `to`. After an Error, whose side says who failed, bytes are lost. Nothing: it cannot be
-// done, as one of them is no plain socket or the loop has no pipe free; nothing has been moved then.
-std::optional<Task<void>> splice(Stream& from, Stream& to, uint64_t count, Nanos idle, uint64_t& moved);
+// The longest waits for either side; 0: no limit.
+struct SpliceIdle {
+  Nanos from;
+  Nanos to;
+};
+
+// Moves `count` bytes that `from` still has to give. `moved` goes up as they are given to `to`. After an Error, whose
+// side says who failed, bytes are lost. Nothing: it cannot be done, as one of them is no plain socket or the loop has
+// no pipe free; nothing has been moved then.
+std::optional<Task<void>> splice(Stream& from, Stream& to, uint64_t count, SpliceIdle idle, uint64_t& moved);
 
 }  // namespace sluice

@@ -14,11 +14,12 @@ struct World {
   World() : World(own_loop) {}
   explicit World(Loop& l) : loop(l) { std::signal(SIGPIPE, SIG_IGN); }
   bool begin(uint64_t count) {
-    auto task = splice(*from.stream, *to.stream, count, 10s, moved);
+    auto task = splice(*from.stream, *to.stream, count, idle, moved);
     if (!task) return false;
     runner.start(*std::move(task));
     return true;
   }
+  SpliceIdle idle{10s, 10s};
   Loop own_loop;
   Loop& loop;
   StreamAndPeer from{loop, Side::upstream};
@@ -61,7 +62,7 @@ TEST(Splice, moves_a_part_of_much_in_one_turn_so_that_others_have_theirs) {
   for (size_t put = 1; put > 0; said += put) put = sender.say(std::string(64 << 10, 'x'));
   ASSERT_GT(said, 5U << 19);
   uint64_t moved = 0;
-  auto task = splice(*streams[0], *streams[1], said, 10s, moved);
+  auto task = splice(*streams[0], *streams[1], said, {10s, 10s}, moved);
   ASSERT_TRUE(task);
   Runner runner(nullptr, [](void*, Result<void>) {});
   runner.start(*std::move(task));
@@ -98,14 +99,28 @@ TEST(Splice, tells_whose_fault_an_end_is) {
   EXPECT_EQ(world.ended->error().side, Side::downstream);
 }
 
-TEST(Splice, waits_no_longer_than_it_was_told) {
-  World world;
-  world.loop.use_manual_clock(SteadyTime(1000s), WallTime(0s));
-  ASSERT_TRUE(world.begin(100));
-  settle(world.loop);
-  world.loop.advance(10s);
-  ASSERT_TRUE(world.ended.has_value());
-  EXPECT_EQ(world.ended->error().kind, ErrorKind::timeout);
+TEST(Splice, waits_for_each_side_no_longer_than_it_was_told) {
+  for (const Side side : {Side::upstream, Side::downstream}) {
+    World world;
+    world.loop.use_manual_clock(SteadyTime(1000s), WallTime(0s));
+    world.idle = {.from = 10s, .to = 20s};
+    ASSERT_TRUE(world.begin(1U << 30));
+    const bool slow_reader = side == Side::downstream;
+    const std::string piece(64 << 10, 'x');
+    if (slow_reader) {
+      for (int full = 0; full < 3; settle(world.loop)) full = world.from.peer->say(piece) == 0 ? full + 1 : 0;
+    }
+    settle(world.loop);
+    world.loop.advance(10s);
+    settle(world.loop);
+    EXPECT_EQ(world.ended.has_value(), !slow_reader);
+    world.loop.advance(10s);
+    settle(world.loop);
+    ASSERT_TRUE(world.ended.has_value());
+    ASSERT_FALSE(world.ended->has_value());
+    EXPECT_EQ(world.ended->error().kind, ErrorKind::timeout);
+    EXPECT_EQ(world.ended->error().side, side);
+  }
 }
 
 TEST(Splice, ends_when_a_stream_is_aborted_or_the_task_cancelled) {
@@ -127,7 +142,7 @@ TEST(Splice, is_for_sockets_and_as_many_at_once_as_there_may_be_pipes) {
   World second(first.loop), third(first.loop);
   StreamPair memory = memory_streams(first.loop);
   uint64_t moved = 0;
-  EXPECT_FALSE(splice(*memory.downstream, *first.to.stream, 10, 1s, moved));
+  EXPECT_FALSE(splice(*memory.downstream, *first.to.stream, 10, {1s, 1s}, moved));
   first.loop.pipes.set_max(2);
   ASSERT_TRUE(first.begin(4));
   ASSERT_TRUE(second.begin(4));

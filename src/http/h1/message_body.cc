@@ -105,7 +105,7 @@ Task<Chunk> MessageBody::read() {
 std::optional<Task<void>> MessageBody::pass_to(Stream& to, Nanos idle, uint64_t& moved) {
   if (kind_ != BodyKind::length || broken_off_ || !pending_.empty() || !say_first_.empty() || left_ < kPassedMin)
     return std::nullopt;
-  auto splicing = splice(source_.stream, to, left_, idle, moved);
+  auto splicing = splice(source_.stream, to, left_, {.from = source_.idle_max, .to = idle}, moved);
   if (!splicing) return std::nullopt;
   return pass(*std::move(splicing), moved);
 }
