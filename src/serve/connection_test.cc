@@ -1152,5 +1152,39 @@ TEST(Listener, serves_requests_with_the_configuration_of_their_time) {
   gateway.listener.configure(nullptr, &gateway.config);
 }
 
+TEST(Connection, lets_its_configuration_go_once_the_request_of_a_response_has_been_sent) {
+  for (const bool old_already : {false, true}) {
+    Gateway gateway;
+    StreamInfo* info = nullptr;
+    gateway.handler = [&](Request& request) -> Task<Response> {
+      info = &request.info;  // whoever forwards says when the request has been sent
+      Response response = respond(request, 200, "");
+      std::vector<Result<std::string>> pieces(1000, "piece");
+      response.body = {request.arena.make<GivenBody>(request.loop, std::move(pieces)), {}};
+      return response;
+    };
+    const auto pieces = [&](int count) {
+      for (int i = 0; i < count; ++i) {
+        settle(gateway.loop);
+        gateway.loop.advance(1ms);
+      }
+    };
+    auto snapshot = std::make_shared<int>(1);
+    const std::weak_ptr<int> held = snapshot;
+    gateway.listener.configure(std::move(snapshot), &gateway.config);
+    TestPeer client(gateway.listener.address());
+    client.say("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n12345");
+    ASSERT_TRUE(gateway.says(client, "200 OK"));
+    pieces(5);
+    if (old_already) gateway.listener.configure(nullptr, &gateway.config);
+    pieces(5);
+    EXPECT_FALSE(held.expired()) << "whoever sends the request needs its route";
+    info->request_end = gateway.loop.now();
+    pieces(5);
+    if (!old_already) gateway.listener.configure(nullptr, &gateway.config);
+    EXPECT_TRUE(held.expired());
+  }
+}
+
 }  // namespace
 }  // namespace sluice

@@ -217,7 +217,7 @@ Task<void> Exchange::answer(Response& response) {
   CO_TRY(co_await beginning);
   info_.bytes_sent += first.bytes.size();
   bool last = first.last;
-  if (!last && can_do_without_config()) config_.tell_when_old(*this);
+  bool holds_config = !last && !offer_config();
   if (!last && reading.ready()) reading = response.body.reader->read();
   // What is made here, such as by decompressing, can be at hand for ever.
   for (TurnBudget budget(kPiecesATurn); !last;) {
@@ -232,9 +232,14 @@ Task<void> Exchange::answer(Response& response) {
     info_.bytes_sent += chunk->bytes.size();
     last = chunk->last;
     if (last) break;
-    if (auto passing = stream_->pass_on(*response.body.reader, info_.bytes_sent)) {
-      CO_TRY(co_await *passing);
-      break;
+    if (holds_config) [[unlikely]]
+      holds_config = !offer_config();
+    // Nobody asks again while a body is passed on, which may take days.
+    if (!holds_config) {
+      if (auto passing = stream_->pass_on(*response.body.reader, info_.bytes_sent)) {
+        CO_TRY(co_await *passing);
+        break;
+      }
     }
     reading = response.body.reader->read();
   }
@@ -264,9 +269,11 @@ void Exchange::config_is_old() {
   let_go_of_config();
 }
 
-// While the request is still being sent, whoever does needs the route.
-bool Exchange::can_do_without_config() const {
-  return info_.request_end && background_.empty();
+// To be given back when it is old. False: while the request is still being sent, whoever does needs the route.
+bool Exchange::offer_config() {
+  if (!info_.request_end || !background_.empty()) return false;
+  config_.tell_when_old(*this);
+  return true;
 }
 
 Task<void> Exchange::relay(Response& response, ServerResponse& answer) {

@@ -59,7 +59,7 @@ class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest {
   Task<void> answer(Response& response);
   Result<Chunk> replace(Response& response, const Error& why);
   void finish_head(Response& response);
-  bool can_do_without_config() const;
+  bool offer_config();
   Task<void> relay(Response& response, ServerResponse& answer);
   void let_go_of_config();
   void finish(const Response& response);
