@@ -83,6 +83,7 @@ class ClusterConnections {
   Random random;  // for choices and jitter
 
  private:
+  friend class ConnectionPlace;
   friend class UpstreamConnection;
   friend class ConnectionPool;
   friend class ConnectionBudget;

@@ -12,12 +12,22 @@ bool is_among(std::span<const SocketAddress> addresses, const SocketAddress& wan
 
 }  // namespace
 
+ConnectionPlace::ConnectionPlace(ConnectionPool& pool) : pool_(pool) {
+  ++pool_.open_;
+  pool_.connections.opened();
+  pool_.cluster->metrics.connections_active->add(1);
+}
+
+ConnectionPlace::~ConnectionPlace() {
+  --pool_.open_;
+  pool_.connections.closed();
+  pool_.cluster->metrics.connections_active->add(-1);
+  pool_.tell_next();
+}
+
 UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a)
-    : address(a), address_text(a.to_string()), pool(p) {
-  ++pool.open_;
-  pool.connections.opened();
+    : address(a), address_text(a.to_string()), pool(p), place_(p) {
   pool.cluster->metrics.connections->add();
-  pool.cluster->metrics.connections_active->add(1);
 }
 
 void UpstreamConnection::connected(const SocketAddress& to, std::unique_ptr<ClientSession> on) {
@@ -27,13 +37,6 @@ void UpstreamConnection::connected(const SocketAddress& to, std::unique_ptr<Clie
   }
   session = std::move(on);
   local_text = session->local_address().to_string();
-}
-
-UpstreamConnection::~UpstreamConnection() {
-  --pool.open_;
-  pool.connections.closed();
-  pool.cluster->metrics.connections_active->add(-1);
-  pool.tell_next();
 }
 
 void UpstreamConnection::wake() {

@@ -22,12 +22,23 @@ namespace sluice {
 class ConnectionPool;
 using SocketAddressList = ShortList<SocketAddress, 1>;  // most destinations have one
 
+// What an open descriptor takes of its pool, its cluster and the worker's budget, while this lives.
+class ConnectionPlace {
+ public:
+  explicit ConnectionPlace(ConnectionPool& pool);
+  ConnectionPlace(const ConnectionPlace&) = delete;
+  ConnectionPlace& operator=(const ConnectionPlace&) = delete;
+  ~ConnectionPlace();
+
+ private:
+  ConnectionPool& pool_;
+};
+
 class UpstreamConnection final : private Waiter {
  public:
   explicit UpstreamConnection(ConnectionPool& pool, const SocketAddress& address);
   UpstreamConnection(const UpstreamConnection&) = delete;
   UpstreamConnection& operator=(const UpstreamConnection&) = delete;
-  ~UpstreamConnection();
 
   // To one of several addresses, the one that took it.
   void connected(const SocketAddress& to, std::unique_ptr<ClientSession> on);
@@ -56,6 +67,7 @@ class UpstreamConnection final : private Waiter {
   void wake() override;
   void cancel() override {}
 
+  const ConnectionPlace place_;
   IdleExpiry expiry_{*this};
   Timer idle_timer_;
   UpstreamConnection* next_ = nullptr;
@@ -85,7 +97,7 @@ class ConnectionPool {
   bool make_room() { return connections.make_room(open_); }
 
   size_t idle() const { return idle_; }
-  size_t open() const { return open_; }  // idle or in use
+  size_t open() const { return open_; }  // idle, in use or on the way to be
 
   // Requests that refer to this pool: it must not end before they do.
   class User {
@@ -155,6 +167,7 @@ class ConnectionPool {
     bool told_ = false;
     std::list<Pending*>::iterator place_;
   };
+  bool has_pending() const { return !pending_.empty(); }
   bool in_use() const { return requests_ > 0; }
 
   Loop& loop;
@@ -162,6 +175,7 @@ class ConnectionPool {
   const std::shared_ptr<const Cluster> cluster;
 
  private:
+  friend class ConnectionPlace;
   friend class UpstreamConnection;
   void request_begins() {
     ++requests_;

@@ -37,6 +37,22 @@ class Reachable {
   T*& place_;
 };
 
+// The attempts of a race hold descriptors, as connections do. A request that has none yet goes before another's second.
+class RacePlaces final : public AttemptPlaces {
+ public:
+  explicit RacePlaces(ConnectionPool& pool) : pool_(pool) {}
+  bool take() override {
+    if (pool_.has_pending() || !pool_.make_room()) return false;
+    taken_.emplace_back(pool_);
+    return true;
+  }
+  void give_back() override { taken_.pop_back(); }
+
+ private:
+  ConnectionPool& pool_;
+  std::list<ConnectionPlace> taken_;
+};
+
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
 class Forwarding final : private ConnectionPool::UnderWay, private ClientStream::Owner, private Request::Forwarder {
  public:
@@ -586,8 +602,9 @@ Task<bool> Forwarding::race() {
   request_.info.upstream_host = request_.arena.copy(connection_->address_text);
 
   FamiliesByTurns order(std::span(connecting_).first(good), std::span(connecting_).subspan(good));
+  RacePlaces places(*pool_);
   ConnectRace race(request_.loop, pool_->connections.dialer, order,
-                   {.connect_timeout = cluster_.connect_timeout, .deadline = latest()});
+                   {.connect_timeout = cluster_.connect_timeout, .deadline = latest(), .places = &places});
   const Reachable for_as_long_as_this_runs(race_, race);
   auto running = race.run();
   auto stream = co_await running;

@@ -5,9 +5,11 @@
 #include <csignal>
 #include <deque>
 
+#include "forward/testing.h"
 #include "io/block.h"
 #include "net/testing.h"
 #include "pipeline/message.h"
+#include "upstream/connect_race.h"
 
 namespace sluice {
 namespace {
@@ -966,6 +968,53 @@ TEST(Forward, waits_as_long_as_the_route_says_for_a_body_that_nobody_looks_at) {
   ASSERT_FALSE(ended->has_value());
   EXPECT_EQ(ended->error().kind, ErrorKind::timeout);
   EXPECT_EQ(ended->error().side, Side::upstream);
+}
+
+TEST(Forward, counts_every_connection_of_a_race) {
+  kinds::CircuitBreakers breakers;
+  breakers.max_connections = 12;
+  for (const size_t budget_max : {100, 4}) {
+    World world(breakers);
+    SilentDialer silent;
+    ConnectionBudget budget(budget_max, BudgetMetrics(world.metrics));
+    ClusterConnections connections(budget, world.cluster, HostsBy::operator_, silent);
+    ConnectionPool pool(world.loop, connections);
+    Gauge& active = *world.cluster->metrics.connections_active;
+    std::deque<Trip> trips;
+    const auto begin = [&] {
+      Trip& trip = trips.emplace_back(world);
+      trip.pool = &pool;
+      trip.addresses.clear();
+      for (uint8_t i = 1; i <= 12; ++i) trip.addresses.push_back(SocketAddress::of({IpAddress::v4(127, 0, 9, i), 80}));
+      trip.start();
+      settle(world.loop);
+      for (unsigned i = 1; i < ConnectRace::kAttemptsMax; ++i) {
+        world.loop.advance(ConnectRace::kAttemptDelay);
+        settle(world.loop);
+      }
+    };
+    begin();
+    EXPECT_EQ(silent.open(), std::min<size_t>(ConnectRace::kAttemptsMax, budget_max));
+    EXPECT_EQ(budget.open(), silent.open());
+    EXPECT_EQ(pool.open(), silent.open());
+    EXPECT_EQ(active.value(), static_cast<int64_t>(silent.open()));
+    EXPECT_EQ(world.cluster->metrics.connections->value(), 1) << "it is one connection all the same";
+    begin();
+    EXPECT_EQ(silent.open(), std::min<size_t>(12, budget_max)) << "of the cluster, or of the worker";
+    if (budget_max == 4) {
+      EXPECT_EQ(world.cluster->metrics.pending_active->value(), 1);
+      silent.calls.pop_front();  // it refuses
+      settle(world.loop);
+      EXPECT_EQ(world.cluster->metrics.pending_active->value(), 0) << "it goes before another attempt of the first";
+      EXPECT_EQ(silent.open(), 4U);
+    }
+    EXPECT_EQ(active.value(), static_cast<int64_t>(silent.open()));
+    for (Trip& trip : trips) trip.end();
+    EXPECT_EQ(silent.open(), 0U);
+    EXPECT_EQ(budget.open(), 0U);
+    EXPECT_EQ(active.value(), 0);
+    trips.clear();
+  }
 }
 
 }  // namespace

@@ -75,6 +75,19 @@ bool ConnectRace::may_begin() const {
   return order_.has_more() && running_ < kAttemptsMax && !no_means_ && loop_.now() < limits_.deadline;
 }
 
+bool ConnectRace::take_place() {
+  if (!limits_.places || running_ == 0) return true;
+  if (!limits_.places->take()) return false;
+  ++places_;
+  return true;
+}
+
+// The sockets that are open still have theirs; one of them, or the next, needs none.
+void ConnectRace::give_places_back() {
+  const unsigned open = running_ + (winner_ ? 1 : 0);
+  for (; places_ > 0 && places_ >= open; --places_) limits_.places->give_back();
+}
+
 // The first attempt has begun.
 Task<std::unique_ptr<Stream>> ConnectRace::race() {
   Status waited;
@@ -82,7 +95,7 @@ Task<std::unique_ptr<Stream>> ConnectRace::race() {
     auto waiting = news_.wait(loop_, may_begin() ? later(loop_.now(), kAttemptDelay) : SteadyTime::max());
     waited = co_await waiting;
     if (!waited && waited.error().kind == ErrorKind::cancelled) break;
-    if (!winner_ && !given_up_ && may_begin()) attempts_.spawn(attempt(order_.next()));
+    if (!winner_ && !given_up_ && may_begin() && take_place()) attempts_.spawn(attempt(order_.next()));
   }
   attempts_.cancel();
   auto ending = attempts_.join();
@@ -108,7 +121,10 @@ Task<void> ConnectRace::attempt(const SocketAddress& address) {
   } else if (!winner_) {
     winner_ = *std::move(stream);
     winner_address_ = &address;
+  } else {
+    stream->reset();  // as quick, but later
   }
+  give_places_back();
   co_return Status{};
 }
 

@@ -47,6 +47,16 @@ class FamiliesByTurns final : public AddressOrder {
   bool first_family_ = true;  // is next
 };
 
+// Places for the attempts of a race, each of which holds a descriptor.
+class AttemptPlaces {
+ public:
+  virtual bool take() = 0;  // false: there is none just now
+  virtual void give_back() = 0;
+
+ protected:
+  ~AttemptPlaces() = default;
+};
+
 class ConnectRace {
  public:
   static constexpr Nanos kAttemptDelay = 250ms;
@@ -55,6 +65,9 @@ class ConnectRace {
   struct Limits {
     Nanos connect_timeout;  // of each attempt
     SteadyTime deadline = SteadyTime::max();
+    // For each attempt that is under way besides the first, whose place whoever connects has already. Without one it
+    // begins when it gets one, or when no other is under way. Null: nobody counts.
+    AttemptPlaces* places = nullptr;
   };
   struct Failure {
     const SocketAddress* address;
@@ -82,6 +95,8 @@ class ConnectRace {
   Task<std::unique_ptr<Stream>> race();
   Task<void> attempt(const SocketAddress& address);
   bool may_begin() const;
+  bool take_place();
+  void give_places_back();
   SteadyTime attempt_deadline() const;
   void note(const SocketAddress& address, const Error& error);
 
@@ -97,6 +112,7 @@ class ConnectRace {
   TaskGroup attempts_;
   Event news_;  // of attempts that have ended
   unsigned running_ = 0;
+  unsigned places_ = 0;  // taken
   bool given_up_ = false;
   bool no_means_ = false;  // to begin another: the system refuses, whatever the address
 };

@@ -239,6 +239,77 @@ TEST_F(Race, has_a_bounded_number_of_attempts_at_a_time) {
   EXPECT_EQ(dialer.streams.size(), ConnectRace::kAttemptsMax + 1);
 }
 
+struct CountedPlaces final : AttemptPlaces {
+  explicit CountedPlaces(int count) : free(count) {}
+  bool take() override {
+    if (free == 0) return false;
+    --free;
+    return true;
+  }
+  void give_back() override { ++free; }
+  int free;
+};
+
+TEST_F(Race, has_no_more_attempts_than_places) {
+  CountedPlaces places(2);
+  start({v4(1), v4(2), v4(3), v4(4), v4(5), v4(6)}, {.connect_timeout = 1h, .places = &places});
+  EXPECT_EQ(places.free, 2) << "whoever connects has a place for the first";
+  for (int i = 0; i < 10; ++i) advance(251ms);
+  EXPECT_EQ(dialer.dialled, "1 2 3");
+  EXPECT_EQ(places.free, 0);
+  say(1, refused());
+  EXPECT_EQ(dialer.dialled, "1 2 3 4") << "in the place of the one that failed";
+  say(0, refused());
+  EXPECT_EQ(dialer.dialled, "1 2 3 4 5") << "of the first as well";
+  EXPECT_EQ(places.free, 0);
+  places.free = 1;
+  advance(251ms);
+  EXPECT_EQ(dialer.dialled, "1 2 3 4 5 6") << "somebody else gave one back";
+  EXPECT_EQ(dialer.open, 4);
+  say(2, refused());
+  EXPECT_EQ(places.free, 1);
+  say(4, {});
+  ASSERT_TRUE(stream);
+  EXPECT_EQ(places.free, 3);
+}
+
+TEST_F(Race, takes_its_attempts_in_turn_when_there_are_no_places) {
+  CountedPlaces none(0);
+  start({v4(1), v4(2), v4(3)}, {.connect_timeout = 1h, .places = &none});
+  advance(1s);
+  EXPECT_EQ(dialer.dialled, "1");
+  say(0, refused());
+  EXPECT_EQ(dialer.dialled, "1 2");
+  advance(1s);
+  say(1, refused());
+  EXPECT_EQ(dialer.dialled, "1 2 3");
+  say(2, {});
+  EXPECT_TRUE(stream);
+  EXPECT_EQ(none.free, 0);
+}
+
+TEST_F(Race, gives_its_places_back_however_it_ends) {
+  for (const int how : {0, 1, 2, 3}) {
+    CountedPlaces places(5);
+    stream.reset();
+    error.reset();
+    dialer.streams.clear();
+    start({v4(1), v4(2), v4(3)},
+          {.connect_timeout = 1h, .deadline = loop.now() + (how == 0 ? 600ms : 100h), .places = &places});
+    advance(251ms);
+    advance(251ms);
+    EXPECT_EQ(places.free, 3);
+    if (how == 0) advance(100ms);
+    if (how == 1) race->give_up();
+    if (how == 2) runner.cancel();
+    if (how == 3)
+      for (const size_t i : {0, 1, 2}) dialer.streams[i]->say({});  // all in one turn
+    settle(loop);
+    EXPECT_EQ(error.has_value(), how != 3);
+    EXPECT_EQ(places.free, 5) << how;
+  }
+}
+
 TEST_F(Race, ends_all_attempts_when_its_task_is_cancelled) {
   start({v4(1), v4(2)});
   advance(251ms);
