@@ -136,7 +136,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   const Cluster& cluster_;
   const RetryPolicy* const policy_;  // null: none
   EndpointSet::Use endpoint_;
-  std::vector<const EndpointSet::Endpoint*> tried_;
+  std::vector<EndpointSet::Id> tried_;
   RetryCount retries_;
   TryOutcome outcome_;
   ReplayBody* replay_ = nullptr;  // where a body may have to be sent again
@@ -459,7 +459,7 @@ Task<void> Forwarding::wait(Nanos pause) {
 // An endpoint that has not been tried; when all have been, from the beginning.
 Task<void> Forwarding::choose_next() {
   if (!others_) co_return Status{};  // there is one alone
-  tried_.push_back(&*endpoint_);
+  tried_.push_back(endpoint_->id());
   for (const bool anew : {false, true}) {
     if (anew) tried_.clear();
     auto choosing = others_->next(request_, tried_);
@@ -630,7 +630,7 @@ void Forwarding::learn_from(const ConnectRace& race) {
     (late ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
     EndpointSet::Endpoint* endpoint = set.find(*failure.address, endpoint_->host());
     if (!endpoint) continue;
-    tried_.push_back(endpoint);
+    tried_.push_back(endpoint->id());
     if (failure.error.side != Side::upstream) continue;
     using How = Ejections::Failure;
     tell_failed(*failure.address, failure.error,

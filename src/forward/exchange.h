@@ -18,7 +18,7 @@ struct ForwardTarget {
 };
 
 // Endpoints that a request has tried in vain.
-using Tried = std::span<const EndpointSet::Endpoint* const>;
+using Tried = std::span<const EndpointSet::Id>;
 
 // Where else a request may go. Lives as long as the exchange.
 struct OtherTargets {

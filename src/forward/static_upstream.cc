@@ -100,7 +100,7 @@ class InTurn final : public OtherTargets {
 
  private:
   Task<std::optional<ForwardTarget>> next_with_names(Request& request, Tried tried) {
-    std::vector<const UpstreamEndpoint*> passed(tried.begin(), tried.end());
+    std::vector<EndpointSet::Id> passed(tried.begin(), tried.end());
     for (;;) {
       UpstreamEndpoint* endpoint = pools_.set().pick(passed, request.loop.now());
       if (!endpoint) co_return std::nullopt;
@@ -113,7 +113,7 @@ class InTurn final : public OtherTargets {
       auto resolving = pools_.resolver().here().resolve(host.config.name, dns::Standing::in_use);
       const NameState state = CO_TRY(co_await resolving);
       if (!pools_.take_addresses(host, state.addresses.get())) {
-        passed.push_back(endpoint);
+        passed.push_back(endpoint->id());
         continue;
       }
       if (host.generation == before) co_return ForwardTarget{host.pool, std::move(use), {}};

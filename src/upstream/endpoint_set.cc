@@ -1,6 +1,7 @@
 #include "upstream/endpoint_set.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -47,7 +48,20 @@ constexpr Cause kCauses[] = {
       "Too many tries without an answer that were found, enforced or not."}},
 };
 
+// Asked for with each request, and mostly of none.
+bool is_among(std::span<const EndpointSet::Id> ids, const EndpointSet::Endpoint& endpoint) {
+  return std::ranges::any_of(ids, [&](EndpointSet::Id id) { return id == endpoint.id(); });
+}
+
+// All workers make endpoints.
+EndpointSet::Id next_id() {
+  static std::atomic<EndpointSet::Id> last{0};
+  return ++last;
+}
+
 }  // namespace
+
+EndpointSet::Endpoint::Endpoint(const Member& member) : id_(next_id()), member_(member) {}
 
 EjectionMetrics::EjectionMetrics(MetricSet& set, const Labels& labels)
     : enforced(set.metric(kEnforced, labels)), overflow(set.metric(kOverflow, labels)) {
@@ -107,13 +121,13 @@ void EndpointSet::change(std::span<const Member> members) {
         std::make_unique<Balancer>(options_.balancing.balancing, weights, seed_++, options_.balancing.choice_count);
 }
 
-EndpointSet::Endpoint* EndpointSet::pick(std::span<const Endpoint* const> tried, SteadyTime now) {
+EndpointSet::Endpoint* EndpointSet::pick(std::span<const Id> tried, SteadyTime now) {
   struct Candidates {
-    bool tried(size_t i) const { return std::ranges::find(tried_, set.endpoints_[i].get()) != tried_.end(); }
+    bool tried(size_t i) const { return is_among(tried_, *set.endpoints_[i]); }
     bool left_out(size_t i) const { return set.ejections_ && set.ejections_->left_out(i, now); }
     uint64_t load(size_t i) const { return set.endpoints_[i]->active_; }
     EndpointSet& set;
-    std::span<const Endpoint* const> tried_;
+    std::span<const Id> tried_;
     SteadyTime now;
   };
   const Candidates candidates{*this, tried, now};
@@ -122,14 +136,13 @@ EndpointSet::Endpoint* EndpointSet::pick(std::span<const Endpoint* const> tried,
   return found ? endpoints_[*found].get() : nullptr;
 }
 
-void EndpointSet::others(const Endpoint& endpoint, std::span<const Endpoint* const> tried, SteadyTime now,
+void EndpointSet::others(const Endpoint& endpoint, std::span<const Id> tried, SteadyTime now,
                          std::vector<SocketAddress>& good, std::vector<SocketAddress>& last_resort) {
   const size_t count = endpoints_.size();
   const size_t first = endpoint.gone_ ? 0 : endpoint.place_;
   for (size_t step = 0; step < count; ++step) {
     const Endpoint& other = *endpoints_[(first + step) % count];
-    if (&other == &endpoint || other.host() != endpoint.host() || std::ranges::find(tried, &other) != tried.end())
-      continue;
+    if (&other == &endpoint || other.host() != endpoint.host() || is_among(tried, other)) continue;
     const bool left_out = ejections_ && ejections_->left_out(other.place_, now);
     (left_out ? last_resort : good).push_back(other.address());
   }

@@ -42,14 +42,18 @@ class EndpointSet final : private EjectionListener {
     uint32_t host = 0;  // to which of the hosts it belongs, as whoever made the set counts them
     friend bool operator==(const Member&, const Member&) = default;
   };
+  // Of an endpoint, whichever set it is in; never used again, so it may be kept when the endpoint is gone.
+  using Id = uint64_t;
   class Endpoint {
    public:
+    Id id() const { return id_; }
     const SocketAddress& address() const { return member_.address; }
     uint32_t host() const { return member_.host; }
 
    private:
     friend class EndpointSet;
-    explicit Endpoint(const Member& member) : member_(member) {}
+    explicit Endpoint(const Member& member);
+    const Id id_;
     const Member member_;
     uint32_t active_ = 0;
     uint32_t place_ = 0;
@@ -68,11 +72,11 @@ class EndpointSet final : private EjectionListener {
   size_t size() const { return endpoints_.size(); }
 
   // The next one; not one of `tried`. Null when there is none.
-  Endpoint* pick(std::span<const Endpoint* const> tried, SteadyTime now);
+  Endpoint* pick(std::span<const Id> tried, SteadyTime now);
   // The other endpoints of the same host that have not been tried: for a race. In no particular order; those that are
   // left out just now go to `last_resort`.
-  void others(const Endpoint& endpoint, std::span<const Endpoint* const> tried, SteadyTime now,
-              std::vector<SocketAddress>& good, std::vector<SocketAddress>& last_resort);
+  void others(const Endpoint& endpoint, std::span<const Id> tried, SteadyTime now, std::vector<SocketAddress>& good,
+              std::vector<SocketAddress>& last_resort);
   // The endpoint with that address, of that host; null when it is gone.
   Endpoint* find(const SocketAddress& address, uint32_t host);
 
