@@ -40,8 +40,8 @@ class Workers::Worker final : private Waiter {
       if (auto old = listeners_.extract(port.key))
         serving = std::move(old.mapped());
       else
-        serving.listener =
-            std::make_unique<HttpListener>(loop, &upstreams, bounds().connections, idle_ ? &*idle_ : nullptr);
+        serving.listener = std::make_unique<HttpListener>(loop, &upstreams, bounds().connections,
+                                                          idle_ ? &*idle_ : nullptr, &turned_away_);
       serving.drain_timeout = port.drain_timeout;
       serving.listener->configure(snapshot, port.config);
       if (port.fd >= 0) tell(port.key, serving.listener->start(port.fd));
@@ -121,6 +121,7 @@ class Workers::Worker final : private Waiter {
   LogFiles& log_files_;
   Workers& all_;
   std::optional<IdleConnections> idle_;  // of all listeners: they have one bound
+  TurnedAway turned_away_{loop, bounds().connections};
   std::thread thread_;
   Timer timer_;
   std::map<std::string, Serving> listeners_;

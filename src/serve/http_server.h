@@ -74,8 +74,9 @@ class HttpServer final : public StreamHandler {
 // A listener whose protocol is HTTP.
 class HttpListener {
  public:
-  HttpListener(Loop& loop, Upstreams* upstreams, ConnectionLimit* limit = nullptr, IdleConnections* idle = nullptr)
-      : server_(loop, upstreams, idle), listener_(loop, server_, limit) {}
+  HttpListener(Loop& loop, Upstreams* upstreams, ConnectionLimit* limit = nullptr, IdleConnections* idle = nullptr,
+               TurnedAway* turned_away = nullptr)
+      : server_(loop, upstreams, idle), listener_(loop, server_, limit, turned_away) {}
 
   // See HttpServer and Listener.
   void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {

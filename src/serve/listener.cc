@@ -51,48 +51,36 @@ bool Listener::find_place() {
   if (!limit_) return true;
   // Another worker may be quicker to take the place that was made.
   while (!limit_->take()) {
-    if (!turned_away_.empty())
-      turned_away_.pop_front();
-    else if (!handler_.make_room())
-      return false;
+    const bool made = (turned_away_ && turned_away_->close_oldest()) || handler_.make_room();
+    if (!made) return false;
   }
   return true;
 }
 
-Listener::TurnedAway::TurnedAway(Listener& l, std::unique_ptr<Stream> s) : listener(l), stream(std::move(s)) {
-  stream->when_hung_up(this);
-  timer.arm(l.loop_, later(l.loop_.now(), l.delay_before_close_), *this);
-}
-
-Listener::TurnedAway::~TurnedAway() {
-  stream.reset();
-  if (listener.limit_) listener.limit_->give();
-}
-
-// It holds a place of the process, so that those who come again and again cannot take all descriptors.
+// Nobody who is served, or waits, gives way to it.
 void Listener::turn_away(Incoming& incoming) {
   metrics_->connections_over_limit->add();
   metrics_->limited_connections->add();
   static log::Site site{LogLevel::warn, "listener", "more client connections than connectionLimit allows"};
   if (site.admits()) site.write({{"address", address_.to_string()}, {"max", connections_max_}});
-  auto stream = delay_before_close_.count() > 0 ? incoming.take() : fail(ErrorKind::limit, "closed at once");
-  if (!stream) {
-    if (limit_) limit_->give();
-    return;
-  }
-  turned_away_.emplace_back(*this, *std::move(stream));
-  turned_away_.back().self = std::prev(turned_away_.end());
+  if (!turned_away_ || delay_before_close_.count() == 0 || !turned_away_->take_place()) return;
+  if (auto stream = incoming.take())
+    turned_away_->keep(*std::move(stream), delay_before_close_, this);
+  else
+    turned_away_->give_place();
 }
 
+// The limit of the listener first: for one that it turns away no place of the process is made.
 void Listener::accept(Incoming& incoming) {
+  if (metrics_ && !metrics_->open->take(connections_max_)) return turn_away(incoming);
   if (!find_place()) {
+    if (metrics_) metrics_->open->give();
     limit_->count_refusal();
     if (metrics_) metrics_->connections_overflow->add();
     static log::Site site{LogLevel::warn, "listener", "too many client connections, this one is closed"};
     if (site.admits()) site.write({{"max", limit_->most()}, {"remedy", "raise LimitNOFILE or --max-connections"}});
     return;
   }
-  if (metrics_ && !metrics_->open->take(connections_max_)) return turn_away(incoming);
   Seat seat(*this);
   auto stream = incoming.take();
   if (stream) return handler_.take({std::move(seat), *std::move(stream), incoming.peer});

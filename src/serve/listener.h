@@ -5,13 +5,13 @@
 // What stands before the protocol (TLS, the PROXY protocol, a look at the SNI) is a StreamHandler in front of another.
 #pragma once
 
-#include <list>
 #include <memory>
 #include <utility>
 
 #include "net/listen.h"
 #include "serve/connection_limit.h"
 #include "serve/listener_config.h"
+#include "serve/turned_away.h"
 
 namespace sluice {
 
@@ -49,13 +49,17 @@ class StreamHandler {
 
 class Listener {
  public:
-  // `limit`, if any, is shared with others and outlives this, as the handler does.
-  Listener(Loop& loop, StreamHandler& handler, ConnectionLimit* limit)
-      : loop_(loop), handler_(handler), limit_(limit) {}
+  // `limit`, if any, is shared with others and outlives this, as the handler does. So does `turned_away`, of the same
+  // limit; without it those over the listener's own limit are closed at once.
+  Listener(Loop& loop, StreamHandler& handler, ConnectionLimit* limit, TurnedAway* turned_away = nullptr)
+      : loop_(loop), handler_(handler), limit_(limit), turned_away_(turned_away) {}
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   // Every seat must have been given back.
-  ~Listener() { CHECK(connections_ == 0); }
+  ~Listener() {
+    CHECK(connections_ == 0);
+    close();
+  }
 
   // Once, before start().
   void count_into(std::shared_ptr<const ListenerMetrics> metrics) { metrics_ = std::move(metrics); }
@@ -68,24 +72,13 @@ class Listener {
   // Accepts no more.
   void close() {
     socket_.close();
-    turned_away_.clear();
+    if (turned_away_) turned_away_->close_all_of(this);
   }
   size_t connections() const { return connections_; }
   const SocketAddress& address() const { return address_; }
 
  private:
   friend class Seat;
-  // One too many, which is not read. It has a place of the process, and none of the listener.
-  struct TurnedAway final : Waiter {
-    TurnedAway(Listener& l, std::unique_ptr<Stream> s);
-    ~TurnedAway();
-    void wake() override { listener.turned_away_.erase(self); }  // its time is over, or its client has left
-    void cancel() override {}
-    Listener& listener;
-    std::list<TurnedAway>::iterator self;
-    std::unique_ptr<Stream> stream;
-    Timer timer;
-  };
   void accept(Incoming& incoming);
   bool find_place();
   void turn_away(Incoming& incoming);
@@ -94,13 +87,13 @@ class Listener {
   Loop& loop_;
   StreamHandler& handler_;
   ConnectionLimit* const limit_;
+  TurnedAway* const turned_away_;
   std::shared_ptr<const ListenerMetrics> metrics_;
   ListenSocket socket_;
   SocketAddress address_;
   size_t connections_ = 0;
   size_t connections_max_ = ListenerMetrics::kNoLimit;
   Nanos delay_before_close_{};
-  std::list<TurnedAway> turned_away_;  // the one that came first in front
 };
 
 }  // namespace sluice

@@ -22,7 +22,7 @@ class Keeps final : public StreamHandler {
 };
 
 struct World {
-  World() {
+  explicit World(size_t most = 2) : limit(most, "gateways", metrics) {
     auto metrics_of_it = std::make_shared<ListenerMetrics>(metrics, "127.0.0.1_80");
     counts = metrics_of_it;
     listener.count_into(std::move(metrics_of_it));
@@ -32,9 +32,10 @@ struct World {
   Loop loop;
   Metrics metrics{1};
   std::shared_ptr<const ListenerMetrics> counts;
-  ConnectionLimit limit{2, "gateways", metrics};
+  ConnectionLimit limit;
   Keeps handler;
-  Listener listener{loop, handler, &limit};
+  TurnedAway turned_away{loop, &limit};
+  Listener listener{loop, handler, &limit, &turned_away};
 };
 
 TEST(Listener, hands_connections_to_whoever_speaks_their_protocol) {
@@ -132,6 +133,65 @@ TEST(Listener, keeps_one_too_many_unread_as_long_as_it_was_told) {
   world.listener.close();
   EXPECT_TRUE(turn_until(world.loop, [&] { return newer.ended(); }));
   EXPECT_EQ(world.limit.open(), 1U);
+}
+
+TEST(Listener, gives_the_place_of_one_it_turned_away_to_a_client_of_another) {
+  World limited;
+  limited.loop.use_manual_clock(SteadyTime(1'000'000s), WallTime(0s));
+  limited.listener.limit(1, 3600s);
+  Keeps other;
+  Listener second(limited.loop, other, &limited.limit, &limited.turned_away);
+  CHECK(second.start(*ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false)).has_value());
+  TestPeer served(limited.listener.address()), turned_away(limited.listener.address());
+  ASSERT_TRUE(turn_until(limited.loop, [&] { return limited.turned_away.size() == 1; }));
+  TestPeer innocent(second.address());
+  ASSERT_TRUE(turn_until(limited.loop, [&] { return other.arrivals.size() == 1 || innocent.ended(); }));
+  EXPECT_EQ(other.arrivals.size(), 1U) << "refused for the sake of one that is turned away anyway";
+  EXPECT_TRUE(turn_until(limited.loop, [&] { return turned_away.ended(); }));
+  EXPECT_FALSE(served.ended());
+  other.arrivals.clear();
+}
+
+TEST(Listener, lets_no_idle_client_go_for_one_that_it_turns_away) {
+  World world(1);
+  world.listener.limit(1, 3600s);
+  world.handler.idle = 1;
+  TestPeer served(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.handler.arrivals.size() == 1; }));
+  TestPeer turned_away(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return turned_away.ended(); }));
+  EXPECT_FALSE(served.ended());
+  EXPECT_EQ(world.handler.idle, 1);
+  EXPECT_EQ(world.counts->connections_over_limit->value(), 1);
+  EXPECT_EQ(world.counts->connections_overflow->value(), 0);
+}
+
+TEST(Listener, keeps_so_many_that_it_turned_away_and_no_more) {
+  World world(1000);
+  world.loop.use_manual_clock(SteadyTime(1'000'000s), WallTime(0s));
+  world.listener.limit(0, 3600s);
+  std::deque<TestPeer> clients;
+  for (size_t i = 0; i <= TurnedAway::kMost; ++i) clients.emplace_back(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return clients[0].ended(); }));
+  settle(world.loop);
+  EXPECT_EQ(world.turned_away.size(), TurnedAway::kMost);
+  EXPECT_EQ(world.limit.open(), TurnedAway::kMost);
+  EXPECT_FALSE(clients[1].ended());
+}
+
+TEST(Listener, gives_its_own_place_back_where_the_process_has_none) {
+  World world(1);
+  world.listener.limit(2, 0s);
+  TestPeer first(world.listener.address()), second(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return second.ended(); }));
+  EXPECT_EQ(world.counts->connections_overflow->value(), 1);
+  world.handler.arrivals.clear();
+  TestPeer third(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.handler.arrivals.size() == 1; }));
+  EXPECT_EQ(world.counts->connections_over_limit->value(), 0);
+  EXPECT_EQ(world.limit.open(), 1U);
+  EXPECT_TRUE(world.counts->open->take(2)) << "one of its two places is free";
+  world.counts->open->give();
 }
 
 TEST(Listener, gives_a_seat_back_that_no_stream_could_take) {
