@@ -189,6 +189,7 @@ class ControlPlane final : private Waiter {
   LogFiles log_files_;
   ConnectionLimit connections_;
   const size_t memory_max_;
+  MemoryWatch memory_watch_{static_cast<size_t>(static_cast<double>(memory_max_) * Overload::kMemoryWatched)};
   BodyBudget body_budget_;
   Overload overload_{metrics_};
   Loop loop_;
@@ -252,8 +253,7 @@ void ControlPlane::measure(SteadyTime now) {
                             .descriptors_max = descriptors_.total,
                             .memory = std::nullopt,
                             .memory_max = memory_max_};
-  if (memory_max_ > 0)
-    reading.memory = memory_in_use(static_cast<size_t>(static_cast<double>(memory_max_) * Overload::kMemoryWatched));
+  if (memory_max_ > 0) reading.memory = memory_watch_.in_use();
   overload_.update(reading, now);
 }
 

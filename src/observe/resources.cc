@@ -12,23 +12,6 @@
 namespace sluice {
 namespace {
 
-// Of /proc/self/statm (proc(5)): sizes in pages, of which the second is what is resident.
-std::optional<size_t> resident() {
-  const int fd = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return std::nullopt;
-  char text[128];
-  const ssize_t got = ::read(fd, text, sizeof text);
-  ::close(fd);
-  if (got <= 0) return std::nullopt;
-  const std::string_view line(text, static_cast<size_t>(got));
-  const size_t space = line.find(' ');
-  if (space == std::string_view::npos) return std::nullopt;
-  size_t pages = 0;
-  const auto read = std::from_chars(line.data() + space + 1, line.data() + line.size(), pages);
-  if (read.ec != std::errc()) return std::nullopt;
-  return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-}
-
 std::optional<size_t> limit_in(const std::string& folder) {
   std::ifstream file(folder + "/memory.max");
   size_t bytes = 0;
@@ -46,13 +29,44 @@ std::optional<std::string> group_of(const std::string& self) {
 
 }  // namespace
 
-std::optional<size_t> memory_in_use(size_t look_closer_at) {
-  const auto bytes = resident();
-  if (!bytes || *bytes < look_closer_at) return bytes;
+// Of /proc/self/statm (proc(5)): sizes in pages, of which the second is what is resident.
+std::optional<size_t> memory_resident() {
+  const int fd = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  char text[128];
+  const ssize_t got = ::read(fd, text, sizeof text);
+  ::close(fd);
+  if (got <= 0) return std::nullopt;
+  const std::string_view line(text, static_cast<size_t>(got));
+  const size_t space = line.find(' ');
+  if (space == std::string_view::npos) return std::nullopt;
+  size_t pages = 0;
+  const auto read = std::from_chars(line.data() + space + 1, line.data() + line.size(), pages);
+  if (read.ec != std::errc()) return std::nullopt;
+  return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+size_t memory_in_use_of(size_t resident) {
   const struct mallinfo2 heap = mallinfo2();
   const size_t held = heap.arena + heap.hblkhd;
-  const size_t besides = *bytes > held ? *bytes - held : 0;
-  return std::min(*bytes, heap.uordblks + heap.hblkhd + besides);
+  const size_t besides = resident > held ? resident - held : 0;
+  return std::min(resident, heap.uordblks + heap.hblkhd + besides);
+}
+
+void MemoryWatch::look_closer(size_t resident, SteadyTime now) {
+  resident_then_ = resident;
+  free_then_ = resident - std::min(resident, sources_.in_use_of(resident));
+  const SteadyTime after = sources_.clock();
+  next_look_ = after + std::max(kBetweenLooks, kLookShare * (after - now));
+}
+
+std::optional<size_t> MemoryWatch::in_use() {
+  const auto resident = sources_.resident();
+  if (!resident || *resident < look_closer_at_) return resident;
+  if (const SteadyTime now = sources_.clock(); now >= next_look_) look_closer(*resident, now);
+  const size_t taken = *resident > resident_then_ ? (*resident - resident_then_) * kGrowthTakes : 0;
+  const size_t free = free_then_ - std::min(free_then_, taken);
+  return *resident - std::min(*resident, free);
 }
 
 size_t descriptors_in_use() {
