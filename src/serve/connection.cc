@@ -24,6 +24,7 @@ Connection::Connection(HttpServer& server, Arrival arrival, uint64_t id)
 }
 
 Connection::~Connection() {
+  if (waits_since_ != SteadyTime::max()) --server_.waiting_;
   server_.config_.peek().metrics->connections_active->sub();
   server_.unlink(*this);
 }
@@ -40,6 +41,7 @@ void Connection::park() {
   }
   session_->when_readable(static_cast<ConnectionInput*>(this));
   waits_since_ = server_.loop.now();
+  ++server_.waiting_;
   const Nanos idle = server_.config_.peek().idle_timeout;
   if (idle.count() > 0)
     idle_timer_.arm(server_.loop, later(server_.loop.now(), idle), static_cast<ConnectionIdleExpiry&>(*this));
@@ -55,6 +57,7 @@ void ConnectionIdleExpiry::wake() {
 
 void Connection::has_input() {
   waits_since_ = SteadyTime::max();
+  --server_.waiting_;
   idle_timer_.disarm();
   runner_.start(serve());
 }

@@ -249,6 +249,64 @@ TEST(Connection, makes_room_at_the_bound_when_it_has_waited_longest) {
   EXPECT_TRUE(gateway.says(clients[0], "held /held"));
 }
 
+TEST(Connection, looks_for_one_that_makes_room_only_where_there_can_be_one) {
+  Gateway gateway;
+  gateway.handler = [&](Request& request) {
+    return request.path == "/held" ? gateway.held(request) : Gateway::echo(request);
+  };
+  const auto refused = [&] {
+    TestPeer newcomer(gateway.listener.address());
+    return gateway.ends(newcomer);
+  };
+  std::deque<TestPeer> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.emplace_back(gateway.listener.address());
+    clients.back().say("GET /held HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.listener.connections() == 20; }));
+  settle(gateway.loop);
+  EXPECT_EQ(gateway.listener.server().waiting(), 0U);
+  EXPECT_TRUE(refused());
+  EXPECT_EQ(gateway.idle.looks(), 0U) << "all are busy";
+
+  gateway.release.notify(gateway.loop);
+  for (TestPeer& client : clients) EXPECT_TRUE(gateway.says(client, "held /held"));
+  settle(gateway.loop);
+  EXPECT_EQ(gateway.listener.server().waiting(), 20U);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(refused());
+  gateway.loop.advance(IdleConnections::kGrace - 1ms);
+  EXPECT_TRUE(refused());
+  EXPECT_EQ(gateway.idle.looks(), 1U) << "none can have waited long enough";
+
+  // All but the last ask once more: when its time has come it is found.
+  for (int i = 0; i < 19; ++i) {
+    clients[i].say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(gateway.says(clients[i], "GET /a "));
+  }
+  clients[18].close();
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.listener.server().waiting() == 19; }));
+  TestPeer twentieth(gateway.listener.address());
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.listener.connections() == 20; }));
+  gateway.loop.advance(1ms);
+  TestPeer late(gateway.listener.address());
+  EXPECT_TRUE(gateway.ends(clients[19]));
+  EXPECT_EQ(gateway.idle.looks(), 2U);
+  late.say("GET /late HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(late, "GET /late "));
+
+  // The next would have waited long enough in 1 ms less than a second; a look in vain, and not another for 100 ms.
+  gateway.loop.advance(IdleConnections::kGrace - 2ms);
+  EXPECT_TRUE(refused());
+  EXPECT_EQ(gateway.idle.looks(), 3U);
+  gateway.loop.advance(IdleConnections::kBetweenVainLooks - 1ms);
+  EXPECT_TRUE(refused());
+  EXPECT_EQ(gateway.idle.looks(), 3U);
+  gateway.loop.advance(1ms);
+  TestPeer served(gateway.listener.address());
+  served.say("GET /served HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(served, "GET /served "));
+}
+
 TEST(Connection, is_not_kept_while_there_is_too_much_to_do_and_refused_while_there_is_no_memory) {
   Metrics counts(1);
   Overload overload(counts);

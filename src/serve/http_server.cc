@@ -1,5 +1,7 @@
 #include "serve/http_server.h"
 
+#include <algorithm>
+
 namespace sluice {
 
 void HttpServer::take(Arrival arrival) {
@@ -33,9 +35,14 @@ std::string_view HttpServer::date() {
   return date_;
 }
 
-void HttpServer::add_waiting(SteadyTime since, std::vector<Connection*>& to) const {
-  for (Connection* connection = first_; connection; connection = connection->next_)
+SteadyTime HttpServer::add_waiting(SteadyTime since, std::vector<Connection*>& to) const {
+  SteadyTime earliest = SteadyTime::max();
+  if (waiting_ == 0) return earliest;
+  for (Connection* connection = first_; connection; connection = connection->next_) {
+    earliest = std::min(earliest, connection->waits_since());
     if (connection->waits_since() <= since) to.push_back(connection);
+  }
+  return earliest;
 }
 
 HttpServer::ArenaLease::ArenaLease(HttpServer& server) : server_(server) {

@@ -35,8 +35,10 @@ class HttpServer final : public StreamHandler {
   void abort();
   // The text of now. It changes once a second.
   std::string_view date();
-  // Its connections that have waited for a request since then or before.
-  void add_waiting(SteadyTime since, std::vector<Connection*>& to) const;
+  // How many of its connections wait for a request.
+  size_t waiting() const { return waiting_; }
+  // Those that have waited since then or before. Returns since when the one does that has waited longest.
+  SteadyTime add_waiting(SteadyTime since, std::vector<Connection*>& to) const;
 
   Loop& loop;
   Upstreams* const upstreams;
@@ -65,6 +67,7 @@ class HttpServer final : public StreamHandler {
   ConfigSlot config_;
   std::vector<std::unique_ptr<Arena>> arenas_;
   Connection* first_ = nullptr;
+  size_t waiting_ = 0;
   uint64_t last_id_ = 0;
   int64_t date_second_ = -1;
   std::string date_;

@@ -11,10 +11,15 @@ constexpr size_t kOneIn = 64;
 
 }  // namespace
 
-// Those that have waited long enough.
-std::vector<Connection*> IdleConnections::waiting(SteadyTime now) const {
+// Those that have waited long enough. Of those that begin to wait after a look none has before those it found waiting.
+std::vector<Connection*> IdleConnections::waiting(SteadyTime now) {
   std::vector<Connection*> out;
-  for (HttpServer* server : servers_) server->add_waiting(now - kGrace, out);
+  const bool any = std::ranges::any_of(servers_, [](const HttpServer* server) { return server->waiting() > 0; });
+  if (!any || now < next_look_) return out;
+  ++looks_;
+  SteadyTime earliest = SteadyTime::max();
+  for (const HttpServer* server : servers_) earliest = std::min(earliest, server->add_waiting(now - kGrace, out));
+  if (out.empty()) next_look_ = std::max(later(earliest, kGrace), later(now, kBetweenVainLooks));
   return out;
 }
 

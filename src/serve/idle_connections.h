@@ -4,10 +4,13 @@
 // end each other before their requests arrive, a crowd would get nobody served. Belongs to one loop.
 //
 // No list in the order of waiting is kept: each request would change it, at connections that nobody has touched for
-// long. Who is asked looks at all of them instead, and ends a part of them at once, so that it is not asked often.
+// long. Who is asked looks at all of them instead, and ends a part of them at once, so that it is not asked often. A
+// look that found none is not repeated before there can be one: at the bound each newcomer would walk over all the
+// busy.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "base/metrics.h"
@@ -21,6 +24,7 @@ class HttpServer;
 class IdleConnections {
  public:
   static constexpr Nanos kGrace = 1s;
+  static constexpr Nanos kBetweenVainLooks = 100ms;  // at least
 
   // `given_up` counts those that were made to go.
   explicit IdleConnections(Counter* given_up) : given_up_(given_up) {}
@@ -36,13 +40,17 @@ class IdleConnections {
   bool make_room(SteadyTime now);
   // So many, or all that have.
   void give_up(size_t most, SteadyTime now);
+  // How often it went over all connections.
+  uint64_t looks() const { return looks_; }
 
  private:
-  std::vector<Connection*> waiting(SteadyTime now) const;
+  std::vector<Connection*> waiting(SteadyTime now);
   void end_longest(std::vector<Connection*> among, size_t count);
 
   Counter* const given_up_;
   std::vector<HttpServer*> servers_;
+  SteadyTime next_look_ = SteadyTime::min();
+  uint64_t looks_ = 0;
 };
 
 }  // namespace sluice
