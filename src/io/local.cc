@@ -1,6 +1,5 @@
 #include "io/local.h"
 
-#include <algorithm>
 #include <iterator>
 
 #include "base/check.h"
@@ -11,6 +10,7 @@ namespace local_detail {
 void Home::add(std::unique_ptr<Cell> cell) {
   CHECK(!ending_);  // nobody would end it
   cells_.push_back(std::move(cell));
+  cells_.back()->self_ = std::prev(cells_.end());
 }
 
 void Home::post(std::move_only_function<void()> job) {
@@ -33,12 +33,13 @@ Task<void> Home::end(Cell& cell) {
     auto stopping = cell.stop();
     (void)co_await stopping;
   }
-  if (!ending_) destroy(std::ranges::find(cells_, &cell, &std::unique_ptr<Cell>::get));
+  if (!ending_) destroy(cell);
   co_return Status{};
 }
 
 // Out of the list first: what it does in its destructor may look at it.
-void Home::destroy(std::list<std::unique_ptr<Cell>>::iterator at) {
+void Home::destroy(const Cell& cell) {
+  const auto at = cell.self_;
   const std::unique_ptr<Cell> last = std::move(*at);
   cells_.erase(at);
 }
@@ -54,7 +55,7 @@ void Home::end_all() {
     if (!std::exchange(cell->ending_, true)) stopping_.spawn(end(*cell));
   stopping_.cancel();
   while (!stopping_.empty()) loop.turn(10ms);
-  while (!cells_.empty()) destroy(std::prev(cells_.end()));
+  while (!cells_.empty()) destroy(*cells_.back());
 }
 
 }  // namespace local_detail

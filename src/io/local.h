@@ -35,6 +35,7 @@ class Cell {
  private:
   friend class Home;
   bool ending_ = false;
+  std::list<std::unique_ptr<Cell>>::iterator self_;  // where its home has it: thousands may end at a time
 };
 
 template <class T>
@@ -66,7 +67,7 @@ class Home : public std::enable_shared_from_this<Home> {
 
  private:
   Task<void> end(Cell& cell);
-  void destroy(std::list<std::unique_ptr<Cell>>::iterator at);
+  void destroy(const Cell& cell);
 
   std::mutex mutex_;  // by who posts, and once to end
   bool open_ = true;  // guarded by it: the loop is there

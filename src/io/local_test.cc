@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <future>
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -107,6 +108,26 @@ TEST(Local, ends_on_its_own_loop_some_time_after_its_owner) {
   EXPECT_EQ(log, "");
   settle(loop);
   EXPECT_EQ(log, "m");
+}
+
+TEST(Local, ends_alone_in_whatever_order_the_owners_go) {
+  Loop loop;
+  OwnedLoops loops({&loop});
+  std::string log;
+  std::map<char, std::unique_ptr<Local<Mark>>> owners;
+  const AsWorker here(0);
+  for (const char name : {'a', 'b', 'c', 'd', 'e'}) {
+    owners[name] =
+        std::make_unique<Local<Mark>>(loops, [&log, name](Loop&) { return std::make_unique<Mark>(log, name); });
+    owners[name]->here();
+  }
+  for (const char name : {'c', 'a', 'e'}) {
+    owners.erase(name);
+    settle(loop);
+  }
+  EXPECT_EQ(log, "cae");
+  loops.end(0);
+  EXPECT_EQ(log, "caedb");
 }
 
 TEST(Local, that_nobody_asked_for_simply_goes) {
