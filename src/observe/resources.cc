@@ -46,27 +46,19 @@ std::optional<size_t> memory_resident() {
   return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
-size_t memory_in_use_of(size_t resident) {
-  const struct mallinfo2 heap = mallinfo2();
-  const size_t held = heap.arena + heap.hblkhd;
-  const size_t besides = resident > held ? resident - held : 0;
-  return std::min(resident, heap.uordblks + heap.hblkhd + besides);
-}
-
-void MemoryWatch::look_closer(size_t resident, SteadyTime now) {
-  resident_then_ = resident;
-  free_then_ = resident - std::min(resident, sources_.in_use_of(resident));
-  const SteadyTime after = sources_.clock();
-  next_look_ = after + std::max(kBetweenLooks, kLookShare * (after - now));
+void give_memory_back() {
+  ::malloc_trim(0);
 }
 
 std::optional<size_t> MemoryWatch::in_use() {
   const auto resident = sources_.resident();
-  if (!resident || *resident < look_closer_at_) return resident;
-  if (const SteadyTime now = sources_.clock(); now >= next_look_) look_closer(*resident, now);
-  const size_t taken = *resident > resident_then_ ? (*resident - resident_then_) * kGrowthTakes : 0;
-  const size_t free = free_then_ - std::min(free_then_, taken);
-  return *resident - std::min(*resident, free);
+  if (!resident || *resident < give_back_at_) return resident;
+  const SteadyTime now = sources_.clock();
+  if (now < next_) return resident;
+  sources_.give_back();
+  const SteadyTime after = sources_.clock();
+  next_ = after + std::max(kBetween, kShare * (after - now));
+  return sources_.resident();
 }
 
 size_t descriptors_in_use() {

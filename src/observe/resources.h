@@ -14,41 +14,34 @@ namespace sluice {
 
 // Bytes resident; nothing: the system does not tell.
 std::optional<size_t> memory_resident();
-// Of so many resident without those that the heap holds free, which will be used again before more is asked of the
-// system. Walks over what is free with the heap's locks held, arena by arena: the better part of a second where that is
-// a million pieces.
-size_t memory_in_use_of(size_t resident);
+// Gives what the heap holds free back to the system, page by page. Walks over it with the heap's locks held, arena by
+// arena: the better part of a second where that is a million pieces.
+void give_memory_back();
 
-// Memory in use, for who looks ten times a second: below `look_closer_at` what is resident, from there on without what
-// was free in the heap when it last looked closer. That is done rarely: not for 5 s, nor for 100 times as long as the
-// last look took. Meanwhile the free bytes may have been taken, and what is in use be more than said; but a heap that
-// has free bytes does not grow. So growth of what is resident since that look takes eight times as much off them: after
-// an eighth of them all that is resident counts, which is what the system ends a process for. One thread.
+// What is resident, for who looks ten times a second; it is what the system ends a process for. The heap keeps what was
+// freed, each thread's by itself, and would seem full after each peak: from `give_back_at` on that is given back before
+// what is resident counts. As that costs time it is done rarely: not for 5 s, nor for 100 times as long as it took
+// last. One thread.
 class MemoryWatch {
  public:
-  static constexpr Nanos kBetweenLooks = 5s;
-  static constexpr int kLookShare = 100;
-  static constexpr size_t kGrowthTakes = 8;
+  static constexpr Nanos kBetween = 5s;
+  static constexpr int kShare = 100;
 
   struct Sources {  // for tests
     std::function<std::optional<size_t>()> resident = memory_resident;
-    std::function<size_t(size_t)> in_use_of = memory_in_use_of;
+    std::function<void()> give_back = give_memory_back;
     std::function<SteadyTime()> clock = steady_now;
   };
-  explicit MemoryWatch(size_t look_closer_at) : MemoryWatch(look_closer_at, Sources()) {}
-  MemoryWatch(size_t look_closer_at, Sources sources) : look_closer_at_(look_closer_at), sources_(std::move(sources)) {}
+  explicit MemoryWatch(size_t give_back_at) : MemoryWatch(give_back_at, Sources()) {}
+  MemoryWatch(size_t give_back_at, Sources sources) : give_back_at_(give_back_at), sources_(std::move(sources)) {}
 
   // Nothing: the system does not tell.
   std::optional<size_t> in_use();
 
  private:
-  void look_closer(size_t resident, SteadyTime now);
-
-  const size_t look_closer_at_;
+  const size_t give_back_at_;
   const Sources sources_;
-  SteadyTime next_look_ = SteadyTime::min();
-  size_t resident_then_ = 0;  // at the last look
-  size_t free_then_ = 0;
+  SteadyTime next_ = SteadyTime::min();
 };
 
 // File descriptors open; 0 where the kernel does not tell without listing them (before Linux 6.2).

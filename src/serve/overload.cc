@@ -20,8 +20,8 @@ constexpr MetricFamily kMemory{"envoy_overload_envoy_resource_monitors_fixed_hea
 constexpr MetricFamily kMemoryUnread{"envoy_overload_envoy_resource_monitors_fixed_heap_failed_updates",
                                      "Times that the memory in use could not be read."};
 constexpr MetricFamily kMemoryInUse{"sluice_memory_in_use_bytes",
-                                    "Memory in use as the overload state counts it: resident, without what the heap "
-                                    "holds free once that matters; 0 where no limit is known.",
+                                    "Memory in use as the overload state counts it: what is resident; 0 where no "
+                                    "limit is known.",
                                     gauge};
 constexpr MetricFamily kMemoryMax{
     "sluice_memory_max_bytes", "Memory that the process may use: --max-memory or its cgroup's; 0: no limit is known.",
