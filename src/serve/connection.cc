@@ -17,7 +17,6 @@ Connection::Connection(HttpServer& server, Arrival arrival, uint64_t id)
       peer_(arrival.peer),
       id_(id),
       session_(h1::make_server_session(std::move(arrival.stream))) {
-  server_.link(*this);
   const ServerMetrics& metrics = *server_.config_.peek().metrics;
   metrics.connections->add();
   metrics.connections_active->add();
@@ -26,7 +25,6 @@ Connection::Connection(HttpServer& server, Arrival arrival, uint64_t id)
 Connection::~Connection() {
   if (waits_since_ != SteadyTime::max()) --server_.waiting_;
   server_.config_.peek().metrics->connections_active->sub();
-  server_.unlink(*this);
 }
 
 void Connection::start() {
@@ -36,7 +34,7 @@ void Connection::start() {
 
 void Connection::park() {
   if (server_.draining_) {
-    delete this;
+    server_.remove(*this);
     return;
   }
   session_->when_readable(static_cast<ConnectionInput*>(this));
@@ -67,23 +65,27 @@ void Connection::on_served(void* self, Result<void> result) {
   if (result && !connection.session_->over())
     connection.park();
   else
-    delete &connection;
+    connection.server_.remove(connection);
+}
+
+void Connection::give_up() {
+  server_.remove(*this);
 }
 
 void Connection::drain() {
-  if (idle()) delete this;
+  if (idle()) server_.remove(*this);
 }
 
 void Connection::abort() {
   if (idle())
-    delete this;
+    server_.remove(*this);
   else
     runner_.cancel();
 }
 
 void Connection::has_expired() {
   server_.config_.peek().metrics->connections_idle_timeout->add();
-  delete this;
+  server_.remove(*this);
 }
 
 Loop& Connection::loop() const {

@@ -39,7 +39,7 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   // At once, also what is under way.
   void abort();
   // It waits for a request, and is to make room for somebody else.
-  void give_up() { delete this; }
+  void give_up();
   // The largest time while it does not.
   SteadyTime waits_since() const { return waits_since_; }
   bool idle() const { return !runner_.running(); }

@@ -6,6 +6,7 @@ namespace sluice {
 
 void HttpServer::take(Arrival arrival) {
   auto* connection = new Connection(*this, std::move(arrival), ++last_id_);
+  link(*connection);
   connection->start();
 }
 
@@ -66,9 +67,10 @@ void HttpServer::link(Connection& connection) {
   first_ = &connection;
 }
 
-void HttpServer::unlink(Connection& connection) {
+void HttpServer::remove(Connection& connection) {
   (connection.previous_ ? connection.previous_->next_ : first_) = connection.next_;
   if (connection.next_) connection.next_->previous_ = connection.previous_;
+  delete &connection;
 }
 
 }  // namespace sluice

@@ -61,7 +61,8 @@ class HttpServer final : public StreamHandler {
     std::unique_ptr<Arena> arena_;
   };
   void link(Connection& connection);
-  void unlink(Connection& connection);
+  // Ends it: it is the server's.
+  void remove(Connection& connection);
 
   IdleConnections* const idle_;
   ConfigSlot config_;
