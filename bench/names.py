@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 
-from compare import cpu_seconds, http_once, get, memory_kib, pin, stop_process
+from compare import cpu_seconds, free_ports, get, http_once, memory_kib, pin, stop_process
 
 HERE = pathlib.Path(__file__).resolve().parent
 KNOWN = 100_000
@@ -86,16 +86,6 @@ http {{
   server {{ listen 127.0.0.1:{closing} backlog=4096; listen 127.0.0.2:{closing} backlog=4096; keepalive_timeout 0; return 200 "ok"; }}
 }}
 """
-
-
-def free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 class Answers(threading.Thread):

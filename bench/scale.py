@@ -14,14 +14,13 @@ import json
 import os
 import pathlib
 import select
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-from compare import stop_process
+from compare import free_ports, memory_kib, stop_process
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -60,12 +59,6 @@ ROUTE = """\
     - matchers: [{{prefix: /r{number}/}}]
       routeAction: {{dynamicForwardProxy: {{autoHostRewriteHeader: x-to}}}}
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def service(number, routes, body):
@@ -111,13 +104,6 @@ def seconds_to_serve(process, port, hosts, started):
         if process.poll() is not None or time.monotonic() - started > START_PATIENCE:
             sys.exit("scale: it serves something else")
     return time.monotonic() - started
-
-
-def mebibytes(process):
-    for line in pathlib.Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def replace(folder, hosts, routes, body):
@@ -192,7 +178,7 @@ def main():
     program = os.environ.get("SLUICE_BIN", ROOT / "build/release/sluice")
 
     with tempfile.TemporaryDirectory(prefix="scale-") as name:
-        folder, port = pathlib.Path(name), free_port()
+        folder, port = pathlib.Path(name), free_ports(1)[0]
         write_objects(folder, port, options.hosts, options.routes)
         started = time.monotonic()
         process = subprocess.Popen(
@@ -200,7 +186,7 @@ def main():
              "--access-log", "off"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, bufsize=0)
         try:
             start = seconds_to_serve(process, port, options.hosts, started)
-            memory = mebibytes(process)
+            memory = memory_kib(process.pid)[1] / 1024
             change = statistics.median(
                 change_millis(process, folder, port, options.hosts, options.routes, f"change {k}") for k in range(CHANGES))
             latency, cpu = cost_of_changes(process, folder, port, options.hosts, options.routes)

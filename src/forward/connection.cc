@@ -40,8 +40,7 @@ void UpstreamConnection::connected(const SocketAddress& to, std::unique_ptr<Clie
 }
 
 void UpstreamConnection::wake() {
-  pool.unlink(*this);
-  delete this;
+  pool.take_out(*this).reset();
 }
 
 void UpstreamConnection::IdleExpiry::wake() {
@@ -49,7 +48,7 @@ void UpstreamConnection::IdleExpiry::wake() {
 }
 
 ConnectionPool::~ConnectionPool() {
-  while (first_) first_->wake();
+  while (first_) take_out(*first_).reset();
   CHECK(open_ == 0);
 }
 
@@ -81,7 +80,7 @@ void ConnectionPool::UnderWay::leave() {
   pool_->request_ends();
 }
 
-void ConnectionPool::unlink(UpstreamConnection& connection) {
+std::unique_ptr<UpstreamConnection> ConnectionPool::take_out(UpstreamConnection& connection) {
   (connection.previous_ ? connection.previous_->next_ : first_) = connection.next_;
   if (connection.next_) connection.next_->previous_ = connection.previous_;
   connection.next_ = connection.previous_ = nullptr;
@@ -89,6 +88,7 @@ void ConnectionPool::unlink(UpstreamConnection& connection) {
   connections.remove_idle(connection);
   connection.idle_timer_.disarm();
   connection.session->when_disturbed(nullptr);
+  return std::unique_ptr<UpstreamConnection>(&connection);
 }
 
 // F16: bytes that came before a request are no answer to it, but to somebody else's, perhaps one that was smuggled in
@@ -102,8 +102,7 @@ std::unique_ptr<UpstreamConnection> ConnectionPool::take(std::span<const SocketA
   for (UpstreamConnection* connection = first_; connection;) {
     UpstreamConnection* const next = connection->next_;
     if (is_among(allowed, connection->address)) {
-      unlink(*connection);
-      std::unique_ptr<UpstreamConnection> taken(connection);
+      std::unique_ptr<UpstreamConnection> taken = take_out(*connection);
       if (taken->session->is_silent()) return taken;
     }
     connection = next;
@@ -154,7 +153,7 @@ void ConnectionPool::drop_others(std::span<const SocketAddress> allowed) {
   allowed_.emplace(allowed);
   for (UpstreamConnection* connection = first_; connection;) {
     UpstreamConnection* next = connection->next_;
-    if (!is_among(allowed, connection->address)) connection->wake();
+    if (!is_among(allowed, connection->address)) take_out(*connection).reset();
     connection = next;
   }
 }

@@ -185,7 +185,8 @@ class ConnectionPool {
     --requests_;
     connections.request_ends(loop);
   }
-  void unlink(UpstreamConnection& connection);
+  // One that is idle: it is the pool's no more.
+  std::unique_ptr<UpstreamConnection> take_out(UpstreamConnection& connection);
   // A connection has become idle or is gone.
   void tell_next();
 

@@ -114,6 +114,31 @@ struct Visit {
   Runner runner{this, [](void*, Result<void>) {}};
 };
 
+// 256 fetches of others are under way.
+TEST(RemoteKeys, wait_for_a_place_among_the_fetches_without_counting_as_failed) {
+  Gateway gateway;
+  const ClientMetrics all(gateway.metrics, "jwks");
+  all.active->add(256);
+  Visit visit(gateway, kOld);
+  gateway.pass(3s);
+  EXPECT_TRUE(visit.waits());
+  EXPECT_EQ(gateway.fetches(), 0);
+  EXPECT_EQ(gateway.count("envoy_http_jwt_authn_jwks_fetch_failed"), 0);
+  EXPECT_GT(gateway.count("sluice_client_calls_refused_total"), 10);
+  all.active->add(-256);
+  gateway.pass(300ms);
+  EXPECT_EQ(visit.status, 200);
+
+  Gateway full;
+  const ClientMetrics others(full.metrics, "jwks");
+  others.active->add(256);
+  Visit in_vain(full, kOld);
+  full.pass(6s);
+  EXPECT_EQ(in_vain.status, 401);
+  EXPECT_EQ(full.count("envoy_http_jwt_authn_jwks_fetch_failed"), 1);
+  others.active->add(-256);
+}
+
 TEST(RemoteKeys, are_fetched_when_a_request_needs_them_and_not_before) {
   Gateway gateway;
   gateway.pass(1s);
