@@ -9,8 +9,9 @@ iovec part(std::string_view bytes) {
   return {const_cast<char*>(bytes.data()), bytes.size()};
 }
 
-// Drops the bytes that have gone from the front.
-std::span<iovec> advance(std::span<iovec> parts, size_t bytes) {
+}  // namespace
+
+std::span<iovec> without_first(std::span<iovec> parts, size_t bytes) {
   while (!parts.empty() && bytes >= parts.front().iov_len) {
     bytes -= parts.front().iov_len;
     parts = parts.subspan(1);
@@ -21,8 +22,6 @@ std::span<iovec> advance(std::span<iovec> parts, size_t bytes) {
   }
   return parts;
 }
-
-}  // namespace
 
 Task<void> Stream::write_all(std::string_view bytes, Nanos idle) {
   const iovec all = part(bytes);
@@ -47,7 +46,7 @@ Task<void> Stream::write_rest(std::string_view bytes, Nanos idle) {
 Task<void> Stream::write_all(std::span<iovec> parts, Nanos idle) {
   if (auto put = try_write(parts)) {
     if (!*put) return std::unexpected(std::move(*put).error());
-    parts = advance(parts, **put);
+    parts = without_first(parts, **put);
     if (parts.empty()) return Status{};
   }
   return write_rest(parts, idle);
@@ -57,7 +56,7 @@ Task<void> Stream::write_rest(std::span<iovec> parts, Nanos idle) {
   while (!parts.empty()) {
     auto ready = writable(deadline_after(loop().now(), idle));
     CO_TRY(co_await ready);
-    if (auto put = try_write(parts)) parts = advance(parts, CO_TRY(std::move(*put)));
+    if (auto put = try_write(parts)) parts = without_first(parts, CO_TRY(std::move(*put)));
   }
   co_return Status{};
 }

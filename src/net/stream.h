@@ -97,4 +97,7 @@ class Stream {
   Task<void> write_rest(std::span<iovec> parts, Nanos idle);
 };
 
+// The parts without their first bytes, which have gone. Changes the first that is left.
+std::span<iovec> without_first(std::span<iovec> parts, size_t bytes);
+
 }  // namespace sluice

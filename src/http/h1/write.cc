@@ -17,31 +17,60 @@ std::string trailer_lines(const Headers& trailers) {
   return out += "\r\n";
 }
 
+// A piece as it goes out.
+class Parts {
+ public:
+  explicit Parts(const Piece& piece) {
+    add(piece.head);
+    const std::string_view bytes(piece.chunk.bytes.data(), piece.chunk.bytes.size());
+    if (piece.chunked && !bytes.empty()) add({size_line_, write_chunk_size(size_line_, bytes.size())});
+    add(bytes);
+    if (piece.chunked && !bytes.empty()) add("\r\n");
+    if (piece.chunked && piece.chunk.last) add_end(piece.trailers);
+  }
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+
+  std::span<iovec> all() { return std::span(parts_).first(count_); }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  void add_end(const Headers* trailers) {
+    if (trailers) trailers_ = trailer_lines(*trailers);
+    add(trailers ? std::string_view(trailers_) : "0\r\n\r\n");
+  }
+  void add(std::string_view text) {
+    if (text.empty()) return;
+    parts_[count_++] = part(text);
+    bytes_ += text.size();
+  }
+
+  std::array<iovec, 5> parts_;
+  size_t count_ = 0;
+  size_t bytes_ = 0;
+  char size_line_[20];
+  std::string trailers_;
+};
+
+Task<void> write_from(Stream& stream, Piece piece, size_t begin, Nanos idle_max) {
+  Parts parts(piece);
+  auto writing = stream.write_all(without_first(parts.all(), begin), idle_max);
+  co_return co_await writing;
+}
+
 }  // namespace
 
+// Mostly the socket takes it at once, and then it costs no coroutine.
 Task<void> write_piece(Stream& stream, Piece piece, Nanos idle_max) {
-  std::array<iovec, 5> parts;
-  size_t count = 0;
-  char size_line[20];
-  std::string trailers;
-  if (!piece.head.empty()) parts[count++] = part(piece.head);
-  const std::string_view bytes(piece.chunk.bytes.data(), piece.chunk.bytes.size());
-  if (!bytes.empty()) {
-    if (piece.chunked) parts[count++] = part({size_line, write_chunk_size(size_line, bytes.size())});
-    parts[count++] = part(bytes);
-    if (piece.chunked && !piece.chunk.last) parts[count++] = part("\r\n");
+  Parts parts(piece);
+  if (parts.bytes() == 0) return Status{};
+  size_t written = 0;
+  if (auto put = stream.try_write(parts.all())) {
+    if (!*put) return std::unexpected(std::move(*put).error());
+    written = **put;
+    if (written == parts.bytes()) return Status{};
   }
-  if (piece.chunked && piece.chunk.last) {
-    if (!bytes.empty()) trailers = "\r\n";
-    if (piece.trailers)
-      trailers += trailer_lines(*piece.trailers);
-    else
-      trailers += "0\r\n\r\n";
-    parts[count++] = part(trailers);
-  }
-  if (count == 0) co_return Status{};
-  auto writing = stream.write_all(std::span(parts).first(count), idle_max);
-  co_return co_await writing;
+  return write_from(stream, piece, written, idle_max);
 }
 
 }  // namespace sluice
