@@ -6,7 +6,8 @@
 namespace sluice {
 namespace {
 
-// What a thread keeps at most: 1 MiB of each size.
+// What a thread keeps at most: 2 MiB of the small ones, which are two for each exchange that waits for its upstream,
+// and 1 MiB of the large ones.
 struct Kept {
   std::vector<char*> small, large;
   ~Kept() {
@@ -15,7 +16,7 @@ struct Kept {
   }
 };
 thread_local Kept kept;
-constexpr size_t kKeptSmall = 64, kKeptLarge = 16;
+constexpr size_t kKeptSmall = 128, kKeptLarge = 16;
 
 char* take(std::vector<char*>& list, size_t bytes) {
   if (list.empty()) return static_cast<char*>(::operator new(bytes));
@@ -39,8 +40,7 @@ Block::Block(size_t bytes_min) {
   }
 }
 
-void Block::release() {
-  if (!data_) return;
+void Block::give_back() {
   char* block = std::exchange(data_, nullptr);
   if (size_ == kSmall && kept.small.size() < kKeptSmall)
     kept.small.push_back(block);

@@ -22,13 +22,17 @@ class Block {
   }
   ~Block() { release(); }
 
-  void release();
+  void release() {
+    if (data_) give_back();
+  }
   bool empty() const { return data_ == nullptr; }
   char* data() const { return data_; }
   size_t size() const { return size_; }
   std::span<char> span() const { return {data_, size_}; }
 
  private:
+  void give_back();
+
   char* data_ = nullptr;
   size_t size_ = 0;
 };
