@@ -19,10 +19,16 @@ class HttpServer;
 struct ConnectionInput : Waiter {
   void wake() override;
   void cancel() override {}
+
+ protected:
+  ~ConnectionInput() = default;
 };
 struct ConnectionIdleExpiry : Waiter {
   void wake() override;
   void cancel() override {}
+
+ protected:
+  ~ConnectionIdleExpiry() = default;
 };
 
 class Connection final : public ExchangeHost, private ConnectionInput, private ConnectionIdleExpiry {

@@ -70,16 +70,66 @@ Exchange::Exchange(ExchangeHost& host, ServerStreamPtr stream, ConfigSlot::Lease
 }
 
 Task<void> Exchange::run() {
-  auto handling = handle();
-  auto handled = co_await handling;
+  Response response;
+  if (!begin(response)) {
+    auto handling = config_->service->handle(request_);
+    auto handled = co_await handling;
+    if (handled && request_.rerouting) [[unlikely]] {
+      auto finishing = finish_rerouted(request_, *handled);
+      handled = co_await finishing;
+    }
+    response = handled ? *handled : failed(handled.error());
+  }
+  auto answering = answer(response);
+  Status ended = co_await answering;
+  if (!ended) [[unlikely]] {
+    ended = give_up_answer(ended.error());
+  } else {
+    // Nobody else may read the body now.
+    if (!background_.empty()) {
+      auto ending = end_background();
+      ended = co_await ending;
+    }
+    if (ended) {
+      auto finishing = stream_->finish();
+      ended = co_await finishing;
+    }
+  }
   stream_->watch(nullptr);
   if (!background_.empty()) {
     auto ending = end_background();
-    if (const Status ended = co_await ending; !ended) gone_ = true;
+    if (const Status joined = co_await ending; !joined) gone_ = true;
   }
-  finish(handled ? *handled : Response{});
-  if (!handled || gone_) co_return cancelled_error();
+  finish(ended ? response : Response{});
+  if (!ended || gone_) co_return cancelled_error();
   co_return Status{};
+}
+
+// Whether the request has its response already. Otherwise it goes to the service.
+bool Exchange::begin(Response& response) {
+  const ListenerConfig& config = *config_;
+  config.metrics->requests->add();
+  config.metrics->requests_active->add();
+  const OutcomeKind refused = set_up_request(stream_->request(), config, host_.peer(), request_);
+  if (refused != OutcomeKind::none) [[unlikely]] {
+    response = refuse(request_, refused);
+    return true;
+  }
+  if (config.overload && config.overload->refuses_requests()) [[unlikely]] {
+    response = refuse_for_want_of_memory();
+    return true;
+  }
+  if (request_.body.empty()) info_.request_end = info_.start;
+  stream_->watch(this);
+  return false;
+}
+
+// It could not be sent whole, for which there may be an outcome of its own.
+Status Exchange::give_up_answer(const Error& why) {
+  if (why.kind == ErrorKind::cancelled) gone_ = true;
+  stream_->reset();
+  cut_ = note_cut(info_, why, arena_);
+  return {};
 }
 
 // Nothing of the request is looked at: its connection ends.
@@ -118,46 +168,6 @@ void Exchange::client_gone() {
 
 // --- the request ------------------------------------------------------------------------------------------------
 
-Task<Response> Exchange::handle() {
-  const ListenerConfig& config = *config_;
-  config.metrics->requests->add();
-  config.metrics->requests_active->add();
-  const OutcomeKind refused = set_up_request(stream_->request(), config, host_.peer(), request_);
-
-  Response response;
-  if (refused != OutcomeKind::none) {
-    response = refuse(request_, refused);
-  } else if (config.overload && config.overload->refuses_requests()) [[unlikely]] {
-    response = refuse_for_want_of_memory();
-  } else {
-    if (request_.body.empty()) info_.request_end = info_.start;
-    stream_->watch(this);
-    auto handling = config.service->handle(request_);
-    auto handled = co_await handling;
-    if (handled && request_.rerouting) [[unlikely]] {
-      auto finishing = finish_rerouted(request_, *handled);
-      handled = co_await finishing;
-    }
-    response = handled ? *handled : failed(handled.error());
-  }
-  auto answering = answer(response);
-  auto answered = co_await answering;
-  if (!answered) {
-    if (answered.error().kind == ErrorKind::cancelled) gone_ = true;
-    stream_->reset();
-    cut_ = note_cut(info_, answered.error(), arena_);
-    co_return response;
-  }
-  if (!background_.empty()) {
-    // Nobody else may read the body now.
-    auto ending = end_background();
-    CO_TRY(co_await ending);
-  }
-  auto finishing = stream_->finish();
-  CO_TRY(co_await finishing);
-  co_return response;
-}
-
 Response Exchange::failed(const Error& error) {
   const Nanos request_timeout = config_->request_timeout;
   Response response;
@@ -181,7 +191,7 @@ void Exchange::finish_head(Response& response) {
   if (!config.server_name.empty()) headers.set(Known::server, config.server_name);
   if (!headers.has(Known::date)) headers.add(Known::date, arena_.copy(host_.date()));
   if (!config.via.empty() && !response.local) {
-    const auto via = headers.joined("via");
+    const auto via = headers.joined(Known::via);
     headers.set(Known::via,
                 via ? arena_.concat(*via, std::string_view(", "), config.via) : std::string_view(config.via));
   }
@@ -190,9 +200,9 @@ void Exchange::finish_head(Response& response) {
   answer_headers_ = &headers;
 }
 
-// The head with the first piece of the body, if that is at hand, then piece by piece: read one, write it.
+// The head with the first piece of the body, if that is at hand; what is sent whole with it costs no coroutine.
 Task<void> Exchange::answer(Response& response) {
-  if (gone_) co_return cancelled_error();
+  if (gone_) return cancelled_error();
   if (response.local && config_->proxy_answers) answer_as_proxy(request_, response);
   info_.code = response.status;
   const bool bodiless = response.tunnel || response.body.empty() || stream_->bodiless(response.status);
@@ -200,20 +210,26 @@ Task<void> Exchange::answer(Response& response) {
   Chunk first;
   if (reading.ready()) {
     auto chunk = reading.take();
-    first = CO_TRY(chunk ? std::move(chunk) : replace(response, chunk.error()));
+    first = TRY(chunk ? std::move(chunk) : replace(response, chunk.error()));
   }
   finish_head(response);
-  ServerResponse out{.status = response.status,
-                     .headers = *response.headers,
-                     .body = response.body,
-                     .local = response.local,
-                     .close = ends_connection(response),
-                     .kept_from_trailers = request_.kept_from_response_trailers};
-  if (response.tunnel) {
-    auto relaying = relay(response, out);
-    co_return co_await relaying;
-  }
+  auto& out = *arena_.make<ServerResponse>(ServerResponse{.status = response.status,
+                                                          .headers = *response.headers,
+                                                          .body = response.body,
+                                                          .local = response.local,
+                                                          .close = ends_connection(response),
+                                                          .kept_from_trailers = request_.kept_from_response_trailers});
+  if (response.tunnel) return relay(response, out);
   auto beginning = stream_->begin(out, first);
+  if (!first.last || !beginning.ready()) return send_rest(response, std::move(beginning), first, std::move(reading));
+  TRY(beginning.take());
+  info_.bytes_sent += first.bytes.size();
+  sent_whole();
+  return Status{};
+}
+
+// Piece by piece: read one, write it.
+Task<void> Exchange::send_rest(Response& response, Task<void> beginning, Chunk first, Task<Chunk> reading) {
   CO_TRY(co_await beginning);
   info_.bytes_sent += first.bytes.size();
   bool last = first.last;
@@ -243,9 +259,13 @@ Task<void> Exchange::answer(Response& response) {
     }
     reading = response.body.reader->read();
   }
+  sent_whole();
+  co_return Status{};
+}
+
+void Exchange::sent_whole() {
   leave();
   complete_ = true;
-  co_return Status{};
 }
 
 // Nothing has gone out yet: there is still time for a proper answer. Gives the first piece of its body.

@@ -51,12 +51,15 @@ class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest {
  private:
   void client_gone() override;
   void config_is_old() override;
-  Task<Response> handle();
+  bool begin(Response& response);
+  Status give_up_answer(const Error& why);
   Task<void> end_background();
   Response refuse_for_want_of_memory();
   bool ends_connection(const Response& response) const;
   Response failed(const Error& error);
   Task<void> answer(Response& response);
+  Task<void> send_rest(Response& response, Task<void> beginning, Chunk first, Task<Chunk> reading);
+  void sent_whole();
   Result<Chunk> replace(Response& response, const Error& why);
   void finish_head(Response& response);
   bool offer_config();

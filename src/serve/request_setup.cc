@@ -40,7 +40,7 @@ std::string_view forwarded_entry(std::string_view list, uint32_t hops) {
 
 // Who the client is, and what the next hop is told of it (gloo-core 2.5).
 void set_forwarded_for(const ListenerConfig& config, const SocketAddress& peer, Request& request) {
-  const auto list = request.headers.joined("x-forwarded-for");
+  const auto list = request.headers.joined(Known::x_forwarded_for);
   if (!config.use_remote_address) {
     if (list)
       if (const auto entry = forwarded_entry(*list, config.trusted_hops); SocketAddress::parse(entry, 0))
@@ -82,7 +82,7 @@ void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer,
   }
   request.info.request_id = request.headers.get(Known::x_request_id).value_or("");
   if (!config.via.empty()) {
-    const auto via = request.headers.joined("via");
+    const auto via = request.headers.joined(Known::via);
     request.headers.set(Known::via, via ? request.arena.concat(*via, std::string_view(", "), config.via)
                                         : std::string_view(config.via));
   }
