@@ -2,7 +2,7 @@
 #pragma once
 
 namespace sluice {
-[[noreturn]] void check_failed(const char* condition, const char* file, int line);
+[[noreturn, gnu::cold]] void check_failed(const char* condition, const char* file, int line);
 }  // namespace sluice
 
 #define CHECK(condition) \

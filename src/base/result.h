@@ -50,11 +50,11 @@ using Result = std::expected<T, Error>;
 
 using Status = Result<void>;
 
-inline std::unexpected<Error> fail(ErrorKind kind, std::string message, Side side = Side::ours) {
+[[gnu::cold]] inline std::unexpected<Error> fail(ErrorKind kind, std::string message, Side side = Side::ours) {
   return std::unexpected(Error{.kind = kind, .message = std::move(message), .side = side});
 }
 
-inline std::unexpected<Error> invalid(std::string message) {
+[[gnu::cold]] inline std::unexpected<Error> invalid(std::string message) {
   return fail(ErrorKind::invalid, std::move(message));
 }
 

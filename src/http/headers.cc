@@ -93,7 +93,7 @@ std::string_view header_name(Known known) {
   return kNames[static_cast<size_t>(known)];
 }
 
-std::optional<std::string_view> Headers::get(Known known) const {
+std::optional<std::string_view> Headers::find(Known known) const {
   for (const HeaderField& field : *this)
     if (field.known == known) return field.value;
   return std::nullopt;
@@ -113,7 +113,12 @@ std::optional<std::string_view> Headers::joined(std::string_view lower_name) con
   return out;
 }
 
+std::optional<std::string_view> Headers::joined(Known known) const {
+  return may_have(known) ? joined(header_name(known)) : std::nullopt;
+}
+
 size_t Headers::count(Known known) const {
+  if (!may_have(known)) return 0;
   size_t n = 0;
   for (const HeaderField& field : *this) n += field.known == known;
   return n;
@@ -125,11 +130,6 @@ void Headers::grow() {
   if (size_) std::memcpy(static_cast<void*>(fields), fields_, size_ * sizeof(HeaderField));
   fields_ = fields;
   capacity_ = capacity;
-}
-
-void Headers::push(const HeaderField& field) {
-  if (size_ == capacity_) grow();
-  fields_[size_++] = field;
 }
 
 void Headers::add(std::string_view lower_name, std::string_view value) {
@@ -152,11 +152,9 @@ void Headers::set(std::string_view lower_name, std::string_view value) {
 }
 
 void Headers::set(Known known, std::string_view value) {
+  if (!may_have(known)) return add(known, value);
   HeaderField* const first = std::ranges::find(begin(), end(), known, &HeaderField::known);
-  if (first == end()) {
-    add(known, value);
-    return;
-  }
+  if (first == end()) return add(known, value);
   first->value = value;
   remove_if([&](const HeaderField& field) { return field.known == known && &field != first; });
 }
@@ -173,6 +171,7 @@ size_t Headers::remove(std::string_view lower_name) {
 }
 
 size_t Headers::remove(Known known) {
+  if (!may_have(known)) return 0;
   return remove_if([&](const HeaderField& field) { return field.known == known; });
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "base/enum_set.h"
 
 namespace sluice {
 
@@ -56,6 +57,8 @@ enum class Known : uint8_t {
   count,
 };
 
+using KnownSet = EnumSet<Known, static_cast<size_t>(Known::count)>;
+
 // The number of a lower-case name; `other` when it has none.
 Known known_header(std::string_view lower_name);
 std::string_view header_name(Known known);
@@ -77,12 +80,13 @@ class Headers {
   const HeaderField* end() const { return fields_ + size_; }
 
   // The first value of that name; nothing when it is missing. Names must be lower-case.
-  std::optional<std::string_view> get(Known known) const;
+  std::optional<std::string_view> get(Known known) const { return may_have(known) ? find(known) : std::nullopt; }
   std::optional<std::string_view> get(std::string_view lower_name) const;
   bool has(Known known) const { return get(known).has_value(); }
   // All values of that name, joined with ",", as matchers and logs see repeated fields. In the arena when there are
   // several.
   std::optional<std::string_view> joined(std::string_view lower_name) const;
+  std::optional<std::string_view> joined(Known known) const;
   size_t count(Known known) const;
 
   // Behind the others. The views are kept, not copied.
@@ -105,21 +109,35 @@ class Headers {
     size_ -= removed;
     return removed;
   }
-  void clear() { size_ = 0; }
+  // The names of all fields that were ever added: most that are asked for are in no message, and that is seen without
+  // looking at its fields. Some may have been removed again.
+  const KnownSet& seen() const { return seen_; }
+  void clear() {
+    size_ = 0;
+    seen_ = {};
+  }
   // Copies every name and value into the arena: what they pointed into may go.
   void own_bytes();
 
   Arena& arena() const { return *arena_; }
   // As add(), for parsers that know the number already.
-  void push(const HeaderField& field);
+  void push(const HeaderField& field) {
+    if (size_ == capacity_) [[unlikely]]
+      grow();
+    fields_[size_++] = field;
+    seen_.add(field.known);
+  }
 
  private:
+  bool may_have(Known known) const { return seen_.has(known); }
+  std::optional<std::string_view> find(Known known) const;
   void grow();
 
   Arena* arena_;
   HeaderField* fields_ = nullptr;
   size_t size_ = 0;
   size_t capacity_ = 0;
+  KnownSet seen_;
 };
 
 // As remove() and set(), for names that must mean one thing to whoever reads them: also takes away what differs only by

@@ -42,7 +42,7 @@ class Waiter {
   ~Waiter() = default;
 };
 
-inline std::unexpected<Error> cancelled_error() {
+[[gnu::cold]] inline std::unexpected<Error> cancelled_error() {
   return fail(ErrorKind::cancelled, "cancelled");
 }
 

@@ -2,16 +2,12 @@
 
 #include <array>
 
-#include "base/enum_set.h"
 #include "base/strings.h"
 
 namespace sluice {
 namespace {
 
 constexpr size_t kConnectionTokensMax = 32;
-
-// Which known fields a head has.
-using KnownSet = EnumSet<Known, static_cast<size_t>(Known::count)>;
 
 // One Content-Length, or several that say the same (F4, F5). Nothing: refuse.
 struct Length {
@@ -20,6 +16,7 @@ struct Length {
 };
 Length content_length(const Headers& headers) {
   Length out;
+  if (!headers.has(Known::content_length)) return out;
   for (const HeaderField& field : headers) {
     if (field.known != Known::content_length) continue;
     if (field.value.empty()) return {.valid = false};
@@ -49,11 +46,11 @@ bool has_empty_element(std::string_view list) {
 // What Transfer-Encoding says: nothing, exactly one "chunked", or trouble.
 enum class Coding : uint8_t { none, chunked, broken, unknown };
 Coding transfer_coding(const Headers& headers) {
-  bool present = false, empty = false, unknown = false;
+  if (!headers.has(Known::transfer_encoding)) return Coding::none;
+  bool empty = false, unknown = false;
   unsigned chunked = 0;
   for (const HeaderField& field : headers) {
     if (field.known != Known::transfer_encoding) continue;
-    present = true;
     empty |= has_empty_element(field.value);
     for_each_token(field.value, [&](std::string_view token) {
       if (equals_ignoring_case(token, "chunked"))
@@ -62,7 +59,6 @@ Coding transfer_coding(const Headers& headers) {
         unknown = true;
     });
   }
-  if (!present) return Coding::none;
   if (unknown) return Coding::unknown;
   return chunked == 1 && !empty ? Coding::chunked : Coding::broken;
 }
@@ -74,6 +70,7 @@ struct ConnectionOptions {
 };
 ConnectionOptions connection_options(const Headers& headers) {
   ConnectionOptions out;
+  if (!headers.has(Known::connection)) return out;
   for (const HeaderField& field : headers) {
     if (field.known != Known::connection) continue;
     for_each_token(field.value, [&](std::string_view token) {
@@ -123,18 +120,7 @@ std::optional<uint64_t> parse_content_length(std::string_view value) {
 
 HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out) {
   constexpr HeadFailure broken = HeadFailure::malformed;
-  // One pass tells which of the rare fields are there at all.
-  KnownSet present;
-  unsigned hosts = 0;
-  std::string_view host;
-  for (const HeaderField& field : headers) {
-    present.add(field.known);
-    if (field.known != Known::host) continue;
-    ++hosts;
-    host = field.value;
-  }
-  const auto has = [&](Known known) { return present.has(known); };
-
+  const auto has = [&](Known known) { return headers.has(known); };
   if (has(Known::transfer_encoding)) {
     const Coding coding = transfer_coding(headers);
     if (head.minor_version == 0) return broken;                                  // F3
@@ -148,8 +134,9 @@ HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, Reque
     out.length = *length.value;
     out.body = out.length > 0 ? BodyKind::length : BodyKind::none;
   }
-  if (hosts > 1 || (hosts == 1 && !valid_host(host))) return broken;       // F13
-  if (hosts == 0 && head.minor_version == 1) return HeadFailure::no_host;  // F13
+  const auto host = headers.get(Known::host);
+  if (host && (headers.count(Known::host) > 1 || !valid_host(*host))) return broken;  // F13
+  if (!host && head.minor_version == 1) return HeadFailure::no_host;                  // F13
 
   out.keep_alive = head.minor_version == 1;
   if (has(Known::connection)) {
@@ -164,7 +151,7 @@ HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, Reque
     out.expects_continue = head.minor_version == 1 && out.body != BodyKind::none;
   }
   if (has(Known::te))
-    for_each_token(*headers.joined(header_name(Known::te)), [&](std::string_view token) {
+    for_each_token(*headers.joined(Known::te), [&](std::string_view token) {
       out.accepts_trailers |= equals_ignoring_case(trim(token.substr(0, token.find(';'))), "trailers");
     });
   return HeadFailure::none;
@@ -195,9 +182,7 @@ bool frame_response(const ResponseHeadParser& head, const Headers& headers, bool
 }
 
 bool remove_hop_by_hop(Headers& headers) {
-  KnownSet present;
-  for (const HeaderField& field : headers) present.add(field.known);
-  if (!present.has_any(kHopByHop)) return true;
+  if (!headers.seen().has_any(kHopByHop)) return true;
 
   std::array<std::string_view, kConnectionTokensMax> named;
   size_t count = 0;

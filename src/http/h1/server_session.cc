@@ -240,7 +240,7 @@ void OneRequest::head_complete() {
   // F25: any other upgrade (h2c, TLS/1.2, ...) is an offer that is not taken, which is no error (RFC 9110 7.8): its
   // fields end here, and the request is served.
   if (framing_.upgrade)
-    for_each_token(*request_.headers.joined("upgrade"), [&](std::string_view token) {
+    for_each_token(*request_.headers.joined(Known::upgrade), [&](std::string_view token) {
       request_.asks_for_websocket |= equals_ignoring_case(token, "websocket");
     });
   if (!is_refused() && !remove_hop_by_hop(request_.headers)) refuse(HeadFailure::malformed);
