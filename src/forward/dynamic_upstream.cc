@@ -263,7 +263,7 @@ DynamicCluster::DynamicCluster(const WorkerLoops& loops)
 
 namespace {
 
-class DynamicUpstream final : public Service {
+class DynamicUpstream final : public Service, private AddressJudge {
  public:
   DynamicUpstream(std::shared_ptr<const DynamicCluster> cluster, std::shared_ptr<const AddressGuard> guard,
                   DynamicRoute route, std::shared_ptr<const DynamicMetrics> metrics)
@@ -487,7 +487,14 @@ class DynamicUpstream final : public Service {
         others ? request.arena.make<Hosts>(*this, request.authority, std::vector{request.authority}) : nullptr);
   }
   ForwardTarget target(Destination& destination, EndpointSet::Endpoint& endpoint) const {
-    return {destination.pool, EndpointSet::Use(destination.set, endpoint), *route_.place};
+    return {destination.pool, EndpointSet::Use(destination.set, endpoint), *route_.place, this};
+  }
+
+  // S7 of an address that is no judgement's: it came into the set by another service's, or lost its own.
+  bool allows(const Request& request, const SocketAddress& address) const override {
+    const EgressNow::Standing* now = standing(request);
+    const AddressGuard* guard = now ? now->guard.get() : guard_.get();
+    return guard && guard->rules.decide(*IpAddress::from_sockaddr(*address.get()), address.port()).allowed;
   }
 
   // Of the route's place now; nothing when nobody has told (as in tests).

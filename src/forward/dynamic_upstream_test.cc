@@ -8,14 +8,18 @@
 namespace sluice {
 namespace {
 
+std::shared_ptr<AddressGuard> guard_of(std::vector<AddressRule> its_rules) {
+  const std::vector<AddressPolicy> policies{{"lab", std::move(its_rules)}};
+  auto rules = AddressRules::compile(policies, {}, {});
+  CHECK(rules.has_value());
+  return std::make_shared<AddressGuard>(AddressGuard{*std::move(rules), "gateway-proxy", {}});
+}
+
 // A forward proxy on one worker that may reach loopback. Its names stand in a hosts file, so that nothing is asked.
 struct World {
   World() {
     loop.use_manual_clock(SteadyTime(1000s), WallTime(0s));
-    const std::vector<AddressPolicy> policies{{"lab", {{"lab", RuleAction::allow, {"loopback"}}}}};
-    auto rules = AddressRules::compile(policies, {}, {});
-    CHECK(rules.has_value());
-    guard = std::make_shared<AddressGuard>(AddressGuard{*std::move(rules), "gateway-proxy", {}});
+    guard = guard_of({{"lab", RuleAction::allow, {"loopback"}}});
   }
   ~World() {
     cluster.reset();
@@ -219,6 +223,53 @@ TEST(DynamicUpstream, spreads_requests_over_the_addresses_of_a_name_and_leaves_o
   const std::string two = world.at_upstream("two.test");  // nobody listens on the second
   for (int i = 0; i < 20; ++i) EXPECT_EQ(host_asked(world, two), two);
   EXPECT_LE(world.cluster->cluster->metrics.connect_failures->value(), 1);
+  log::set_sink(nullptr);
+}
+
+// A request that is under way to an address which is still allowed, when another one of the name no longer is.
+TEST(DynamicUpstream, tries_again_at_no_address_that_is_denied_by_now) {
+  World world;
+  log::set_sink([](std::string_view) {});
+  TestUpstream second(world.loop, INADDR_LOOPBACK + 1, world.upstream.address.port());
+  world.names.hosts["two.test"] = {*IpAddress::parse("127.0.0.1"), *IpAddress::parse("127.0.0.2")};
+  world.open();
+  const std::string two = world.at_upstream("two.test");
+  // Each takes one request and keeps its connection.
+  const auto serve_one = [&] {
+    Trip trip(world, two);
+    turn_until(world.loop, [&] {
+      for (TestUpstream* at : {&world.upstream, &second})
+        for (TestPeer& peer : at->peers)
+          if (peer.hears("\r\n\r\n")) peer.forget(), peer.say("HTTP/1.1 204 No Content\r\n\r\n");
+      return !trip.runner.running();
+    });
+    EXPECT_EQ(trip.response.status, 204);
+  };
+  for (int i = 0; i < 10 && (world.upstream.peers.empty() || second.peers.empty()); ++i) serve_one();
+  ASSERT_EQ(second.peers.size(), 1U);
+  ASSERT_EQ(world.upstream.peers.size(), 1U);
+
+  std::optional<Trip> trip;
+  for (int i = 0; i < 10; ++i) {
+    trip.emplace(world, two);
+    ASSERT_TRUE(turn_until(
+        world.loop, [&] { return world.upstream.peers[0].hears("\r\n\r\n") || second.peers[0].hears("\r\n\r\n"); }));
+    if (world.upstream.peers[0].hears("\r\n\r\n")) break;
+    second.peers[0].forget();
+    second.peers[0].say("HTTP/1.1 204 No Content\r\n\r\n");
+    ASSERT_TRUE(trip->done());
+  }
+  ASSERT_TRUE(trip->runner.running());
+  const auto now = std::make_shared<EgressNow>();
+  now->elsewhere.guard =
+      guard_of({{"nope", RuleAction::deny, {"127.0.0.2/32"}}, {"lab", RuleAction::allow, {"loopback"}}});
+  world.upstreams.set_egress(now);
+  ASSERT_TRUE(trip->runner.running());
+  world.upstream.stop();
+  world.upstream.peers[0].close();
+  ASSERT_TRUE(trip->done());
+  EXPECT_EQ(trip->response.status, 503);
+  EXPECT_EQ(second.peers.size(), 1U);
   log::set_sink(nullptr);
 }
 

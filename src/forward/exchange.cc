@@ -62,6 +62,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
         others_(others),
         cluster_(*target.pool.cluster),
         policy_(request.route.rules ? request.route.rules->retries : nullptr),
+        judge_(target.judge),
         endpoint_(std::move(target.endpoint)),
         retries_(policy_) {
     cluster_.metrics.requests_active->add(1);
@@ -101,6 +102,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   Task<void> get_connection();
   Task<void> wait_for_connection();
   bool take_any();
+  void add_others(std::vector<SocketAddress>& good, std::vector<SocketAddress>& last_resort) const;
   void go_to(ForwardTarget target);
   Task<bool> connect();
   Task<bool> race();
@@ -135,6 +137,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   OtherTargets* const others_;
   const Cluster& cluster_;
   const RetryPolicy* const policy_;  // null: none
+  const AddressJudge* judge_;        // null: every address will do
   EndpointSet::Use endpoint_;
   std::vector<EndpointSet::Id> tried_;
   RetryCount retries_;
@@ -474,6 +477,7 @@ Task<void> Forwarding::choose_next() {
 void Forwarding::go_to(ForwardTarget target) {
   move_to(target.pool);
   place_ = target.place;
+  judge_ = target.judge;
   endpoint_ = std::move(target.endpoint);
 }
 
@@ -518,10 +522,25 @@ Task<void> Forwarding::get_connection() {
   }
 }
 
+// The other addresses of the host that the request may go to. Each is asked for now: a request may have waited since it
+// was allowed, for a connection or for one that had been closed, and nobody looks at addresses that it does not use
+// yet.
+void Forwarding::add_others(std::vector<SocketAddress>& good, std::vector<SocketAddress>& last_resort) const {
+  endpoint_.set().others(*endpoint_, tried_, request_.loop.now(), good, last_resort);
+  if (!judge_) return;
+  const auto is_denied = [&](const SocketAddress& address) {
+    return address != endpoint_->address() && !judge_->allows(request_, address);
+  };
+  std::erase_if(good, is_denied);
+  std::erase_if(last_resort, is_denied);
+}
+
 // To whichever endpoint of the host.
 bool Forwarding::take_any() {
   std::vector<SocketAddress> any{endpoint_->address()};
-  endpoint_.set().others(*endpoint_, tried_, request_.loop.now(), any, any);
+  std::vector<SocketAddress> last_resort;
+  add_others(any, last_resort);
+  any.insert(any.end(), last_resort.begin(), last_resort.end());
   connection_ = pool_->take(any);
   if (!connection_) return false;
   if (connection_->address != endpoint_->address())
@@ -595,7 +614,7 @@ Task<bool> Forwarding::race() {
   EndpointSet& set = endpoint_.set();
   connecting_.assign(1, endpoint_->address());
   std::vector<SocketAddress> last_resort;
-  if (set.size() > 1) set.others(*endpoint_, tried_, request_.loop.now(), connecting_, last_resort);
+  if (set.size() > 1) add_others(connecting_, last_resort);
   const size_t good = connecting_.size();
   connecting_.insert(connecting_.end(), last_resort.begin(), last_resort.end());
   connection_ = std::make_unique<UpstreamConnection>(*pool_, endpoint_->address());

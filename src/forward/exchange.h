@@ -9,12 +9,25 @@
 
 namespace sluice {
 
+// Who knows the rules that a request's addresses are held against.
+struct AddressJudge {
+  // By the rules that hold now.
+  virtual bool allows(const Request& request, const SocketAddress& address) const = 0;
+
+ protected:
+  ~AddressJudge() = default;
+};
+
 // Where a request goes next.
 struct ForwardTarget {
   ConnectionPool& pool;
+  // Allowed just now. Its set may be another one when the request has waited: others may have changed it, by rules or
+  // addresses of their own.
   EndpointSet::Use endpoint;
   // Whose rules allowed it (ConnectionPool::UnderWay).
   std::string_view place = {};
+  // Asked of each other address of the set. Null: all may be used. Lives as long as the exchange.
+  const AddressJudge* judge = nullptr;
 };
 
 // Endpoints that a request has tried in vain.

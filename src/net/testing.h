@@ -69,11 +69,11 @@ class TestPeer {
   bool ended_ = false;
 };
 
-// A listener on a port of its own that hands over raw ends; nothing is said unless the test says it.
+// A listener, on a port of its own if none is named, that hands over raw ends; nothing is said unless the test says it.
 class TestUpstream final : private Waiter {
  public:
-  explicit TestUpstream(Loop& loop) {
-    auto fd = ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false);
+  explicit TestUpstream(Loop& loop, uint32_t host = INADDR_LOOPBACK, uint16_t port = 0) {
+    auto fd = ListenSocket::open(SocketAddress::v4(host, port), false);
     CHECK(fd.has_value());
     fd_ = *fd;
     address.length = sizeof address.v6_address;

@@ -11,6 +11,7 @@ struct Host::Open {
 };
 
 void Host::called(MemoryCall call) {
+  if (name_ == ledger_.denied_now) ledger_.wrong.push_back(name_ + " is dialled, which the rules refuse");
   const unsigned trouble = mood_ == Mood::good ? 2 : mood_ == Mood::moody ? 15 : 60;
   if (!chance(trouble)) {
     connections_.spawn(serve(call.accept()));
