@@ -54,6 +54,29 @@ TEST_F(HeaderFields, are_removed_wherever_they_are) {
   EXPECT_EQ(headers.size(), 0U);
 }
 
+// Which names were ever there is remembered beside the fields.
+TEST_F(HeaderFields, are_found_by_their_number_after_every_change) {
+  EXPECT_FALSE(headers.get(Known::server));
+  EXPECT_EQ(headers.remove(Known::server), 0U);
+  EXPECT_EQ(headers.count(Known::server), 0U);
+  EXPECT_FALSE(headers.joined(Known::server));
+  EXPECT_EQ(headers.joined(Known::via), "2,4");
+  headers.set(Known::server, "6");
+  EXPECT_EQ(headers.get(Known::server), "6");
+  headers.remove("via");
+  EXPECT_FALSE(headers.get(Known::via));
+  EXPECT_FALSE(headers.joined(Known::via));
+  headers.push({"via", "7", Known::via});
+  EXPECT_EQ(headers.get(Known::via), "7");
+  headers.remove_if([](const HeaderField& field) { return field.known == Known::via; });
+  headers.set(Known::via, "8");
+  EXPECT_EQ(text(), "a=1 b=3 b=5 server=6 via=8 ");
+  headers.clear();
+  EXPECT_FALSE(headers.get(Known::via));
+  headers.set("via", "9");
+  EXPECT_EQ(headers.get(Known::via), "9");
+}
+
 TEST_F(HeaderFields, are_asked_once_each_whether_they_go) {
   std::string asked;
   EXPECT_EQ(headers.remove_if([&](const HeaderField& field) {

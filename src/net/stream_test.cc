@@ -192,6 +192,20 @@ TEST_P(Streams, carry_more_than_there_is_room_for) {
   EXPECT_TRUE(*written);
 }
 
+// Small ones go together, larger ones part by part: it is the same to whoever reads.
+TEST_P(Streams, carry_parts_in_their_order_however_many_bytes_they_have) {
+  for (const size_t size : {0, 1, 400, 511, 512, 513, 1024, 5000}) {
+    SCOPED_TRACE(size);
+    std::string head(512, 'h'), body(size, 'b');
+    iovec parts[] = {{head.data(), head.size()}, {body.data(), body.size()}, {head.data(), 3}};
+    const auto put = near->try_write(parts);
+    ASSERT_TRUE(put && *put);
+    EXPECT_EQ(**put, 512 + size + 3);
+    settle(loop);
+    EXPECT_EQ(now(*far, 10'000), head + body + "hhh");
+  }
+}
+
 // Not as an end, which might make a body look whole.
 TEST_P(Streams, tell_whoever_waits_when_they_are_given_up) {
   start_reading(*near);
