@@ -86,15 +86,11 @@ void Runner::on_finished(TaskContext& context) {
 }
 
 struct TaskGroup::Node {
-  Node(TaskGroup& g) : group(g), runner(this, [](void* self, Result<void>) { static_cast<Node*>(self)->end(); }) {}
-
-  void end() {
-    TaskGroup& owner = group;
-    (previous ? previous->next : owner.first_) = next;
-    if (next) next->previous = previous;
-    delete this;
-    owner.wake_joiner();
-  }
+  explicit Node(TaskGroup& g)
+      : group(g), runner(this, [](void* node, Result<void>) {
+          auto& ended = *static_cast<Node*>(node);
+          ended.group.remove(ended);
+        }) {}
 
   TaskGroup& group;
   Runner runner;
@@ -109,6 +105,13 @@ void TaskGroup::spawn(Task<void> task) {
   if (first_) first_->previous = node;
   first_ = node;
   node->runner.start(std::move(task));
+}
+
+void TaskGroup::remove(Node& node) {
+  (node.previous ? node.previous->next : first_) = node.next;
+  if (node.next) node.next->previous = node.previous;
+  delete &node;
+  wake_joiner();
 }
 
 void TaskGroup::wake_joiner() {

@@ -276,6 +276,7 @@ class TaskGroup {
 
  private:
   struct Node;
+  void remove(Node& node);
   void wake_joiner();
 
   Node* first_ = nullptr;
