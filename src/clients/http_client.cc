@@ -211,12 +211,16 @@ std::vector<MetricFamily> ClientMetrics::families() {
   return {kCalls, kFailures, kRefused, kActive, kTime};
 }
 
+bool HttpClient::admits() const {
+  if (metrics_.active->mine() < static_cast<int64_t>(limits_.calls_max)) return true;
+  metrics_.refused->add();
+  return false;
+}
+
 Task<HttpAnswer> HttpClient::send(WorkerPlace at, HttpCall what) const {
   CHECK(what.timeout > 0s);
-  if (metrics_.active->mine() >= static_cast<int64_t>(limits_.calls_max)) {
-    metrics_.refused->add();
+  if (!admits())
     co_return fail(ErrorKind::overload, fmt::format("{} calls of this client are under way", limits_.calls_max));
-  }
   const Counted counted(*metrics_.active);
   metrics_.calls->add();
   const SteadyTime start = at.loop->now();

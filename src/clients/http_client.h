@@ -73,6 +73,9 @@ class HttpClient {
   // or all bodies together are too large, `unreachable` when nobody answers, `cancelled`; the rest as reading and
   // writing have it.
   Task<HttpAnswer> send(WorkerPlace at, HttpCall call) const;
+  // Whether this thread may make one more call now. One that may not counts as refused, as in send(). For who would
+  // rather wait: the `overload` of a call that was made has cost its upstream something.
+  bool admits() const;
 
  private:
   std::shared_ptr<const Service> upstream_;

@@ -166,6 +166,16 @@ TEST(HttpClient, refuses_calls_over_its_own_bound) {
   EXPECT_EQ(world.count("sluice_client_calls_refused_total"), 1);
 }
 
+TEST(HttpClient, says_beforehand_whether_it_has_a_place_for_a_call) {
+  World world({.calls_max = 1});
+  world.upstream.server.answer = [](const std::string&) { return ""; };
+  EXPECT_TRUE(world.client.admits());
+  EXPECT_EQ(world.count("sluice_client_calls_refused_total"), 0);
+  Asking only(world, {.authority = "a"});
+  EXPECT_FALSE(world.client.admits());
+  EXPECT_EQ(world.count("sluice_client_calls_refused_total"), 1) << "that is a call not made";
+}
+
 TEST(HttpClient, frees_everything_when_its_caller_is_cancelled) {
   World world;
   world.upstream.server.answer = [](const std::string&) { return ""; };

@@ -66,6 +66,7 @@ class RemoteKeys::Fetcher final : private Waiter {
   void look();
   void fetch(HeaderTexts trace);
   Task<void> ask(HeaderTexts trace);
+  Task<HttpAnswer> call(HeaderTexts trace);
   void fetched(Result<std::shared_ptr<const jose::KeySet>> answer);
   void take(std::shared_ptr<const jose::KeySet> keys);
   void tell_failed(const Error& error) const;
@@ -148,27 +149,31 @@ void RemoteKeys::Fetcher::fetch(HeaderTexts trace) {
   fetching_.spawn(ask(std::move(trace)));
 }
 
-// While too many of other sources are under way it tries again and again, at no fixed times: a pause as after a failure
-// would leave the places to those who fail in step.
 Task<void> RemoteKeys::Fetcher::ask(HeaderTexts trace) {
+  auto calling = call(std::move(trace));
+  const auto answer = co_await calling;
+  if (!ending_) fetched(read_keys(answer));
+  co_return Status{};
+}
+
+// While too many of other sources are under way it looks again and again, at no fixed times: a pause as after a failure
+// would leave the places to those who fail in step. Whatever comes of a call that was made has that pause: the source
+// has had the work.
+Task<HttpAnswer> RemoteKeys::Fetcher::call(HeaderTexts trace) {
   const SteadyTime latest = later(loop().now(), kFetchTimeout);
-  for (;;) {
-    auto calling = client_.send(place_, {.authority = source_.authority,
-                                         .path = source_.path,
-                                         .headers = trace,
-                                         .timeout = kFetchTimeout,
-                                         .response_bytes_max = jose::KeySet::kTextBytesMax});
-    const auto answer = co_await calling;
-    if (ending_) co_return Status{};
-    const bool no_place = !answer && answer.error().kind == ErrorKind::overload;
+  while (!client_.admits()) {
     const Nanos pause = 20ms + Nanos(loop().random.below(Nanos(200ms).count()));
-    if (!no_place || later(loop().now(), pause) > latest) {
-      fetched(read_keys(answer));
-      co_return Status{};
-    }
+    if (later(loop().now(), pause) > latest)
+      co_return fail(ErrorKind::overload, "too many fetches of other keys were under way");
     auto pausing = sleep_for(loop(), pause);
     CO_TRY(co_await pausing);
   }
+  auto sending = client_.send(place_, {.authority = source_.authority,
+                                       .path = source_.path,
+                                       .headers = std::move(trace),
+                                       .timeout = kFetchTimeout,
+                                       .response_bytes_max = jose::KeySet::kTextBytesMax});
+  co_return co_await sending;
 }
 
 void RemoteKeys::Fetcher::fetched(Result<std::shared_ptr<const jose::KeySet>> answer) {

@@ -6,6 +6,7 @@
 #include "engines/jose/sign.h"
 #include "engines/jose/test_keys.h"
 #include "filters/jwt/filter.h"
+#include "http/body_budget.h"
 #include "io/testing.h"
 #include "pipeline/testing.h"
 
@@ -137,6 +138,25 @@ TEST(RemoteKeys, wait_for_a_place_among_the_fetches_without_counting_as_failed) 
   EXPECT_EQ(in_vain.status, 401);
   EXPECT_EQ(full.count("envoy_http_jwt_authn_jwks_fetch_failed"), 1);
   others.active->add(-256);
+}
+
+// Only a fetch that was not made is made again at once.
+TEST(RemoteKeys, are_fetched_again_only_after_a_pause_where_there_is_no_memory_for_them) {
+  Gateway gateway;
+  gateway.serve(std::string(200U << 10, ' '));
+  BodyBudget budget(64U << 10, gateway.metrics);
+  const HttpClient client(gateway.id.end, ClientMetrics(gateway.metrics, "jwks"), {.bodies = &budget});
+  auto keys = jwt::RemoteKeys::create({.url = "http://id.test/k", .authority = "id.test", .path = "/k"}, client,
+                                      gateway.loops, gateway.workers, jwt::JwksMetrics(gateway.metrics));
+  keys->prepare([] {});
+  settle_in_memory(gateway.loop);
+  EXPECT_EQ(gateway.count("envoy_http_jwt_authn_jwks_fetch_failed"), 1);
+  gateway.pass(900ms);
+  EXPECT_EQ(gateway.fetches(), 1);
+  gateway.pass(200ms);
+  EXPECT_EQ(gateway.fetches(), 2);
+  keys.reset();
+  settle_in_memory(gateway.loop);
 }
 
 TEST(RemoteKeys, are_fetched_when_a_request_needs_them_and_not_before) {
