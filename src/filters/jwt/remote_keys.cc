@@ -161,7 +161,7 @@ Task<void> RemoteKeys::Fetcher::ask(HeaderTexts trace) {
 // has had the work.
 Task<HttpAnswer> RemoteKeys::Fetcher::call(HeaderTexts trace) {
   const SteadyTime latest = later(loop().now(), kFetchTimeout);
-  while (!client_.admits()) {
+  while (loop().now() >= latest || !client_.admits()) {
     const Nanos pause = 20ms + Nanos(loop().random.below(Nanos(200ms).count()));
     if (later(loop().now(), pause) > latest)
       co_return fail(ErrorKind::overload, "too many fetches of other keys were under way");
@@ -171,7 +171,7 @@ Task<HttpAnswer> RemoteKeys::Fetcher::call(HeaderTexts trace) {
   auto sending = client_.send(place_, {.authority = source_.authority,
                                        .path = source_.path,
                                        .headers = std::move(trace),
-                                       .timeout = kFetchTimeout,
+                                       .timeout = latest - loop().now(),
                                        .response_bytes_max = jose::KeySet::kTextBytesMax});
   co_return co_await sending;
 }

@@ -40,7 +40,7 @@ struct JwksSource {
 
 class RemoteKeys final : public Preparation, public std::enable_shared_from_this<RemoteKeys> {
  public:
-  static constexpr Nanos kFetchTimeout = 5s;
+  static constexpr Nanos kFetchTimeout = 5s;   // the wait for a place among other fetches included
   static constexpr size_t kWaitingMax = 1024;  // requests, on a worker
 
   // Without workers nothing is ever fetched.

@@ -422,5 +422,22 @@ TEST(RemoteKeys, keep_no_listener_waiting_longer_than_a_fetch_may_take) {
   EXPECT_EQ(Visit(gateway, kOld).status, 401);
 }
 
+// The places that they wait for do not lengthen the fetch.
+TEST(RemoteKeys, are_waited_for_no_longer_when_their_fetch_waited_for_a_place) {
+  Gateway gateway("asyncFetch: {}");
+  gateway.go_silent();
+  const ClientMetrics all(gateway.metrics, "jwks");
+  all.active->add(256);
+  const Ahead ahead(gateway);
+  gateway.pass(3s);
+  all.active->add(-256);
+  gateway.pass(1900ms);
+  EXPECT_EQ(gateway.fetches(), 1);
+  EXPECT_FALSE(ahead.settled);
+  gateway.pass(200ms);
+  EXPECT_TRUE(ahead.settled);
+  EXPECT_EQ(gateway.count("envoy_http_jwt_authn_jwks_fetch_failed"), 1);
+}
+
 }  // namespace
 }  // namespace sluice
