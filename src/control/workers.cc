@@ -14,7 +14,11 @@ class Workers::Worker final : private Waiter {
  public:
   Worker(unsigned index, LogFiles& log_files, Workers& all, size_t upstream_connections_max,
          const BudgetMetrics& metrics)
-      : upstreams(loop, upstream_connections_max, metrics), index_(index), log_files_(log_files), all_(all) {
+      : upstreams(loop, upstream_connections_max, metrics),
+        turned_away(loop, all.bounds_.connections),
+        index_(index),
+        log_files_(log_files),
+        all_(all) {
     if (bounds().connections) idle_.emplace(bounds().connections->given_up());
   }
 
@@ -41,7 +45,7 @@ class Workers::Worker final : private Waiter {
         serving = std::move(old.mapped());
       else
         serving.listener = std::make_unique<HttpListener>(loop, &upstreams, bounds().connections,
-                                                          idle_ ? &*idle_ : nullptr, &turned_away_);
+                                                          idle_ ? &*idle_ : nullptr, &turned_away);
       serving.drain_timeout = port.drain_timeout;
       serving.listener->configure(snapshot, port.config);
       if (port.fd >= 0) tell(port.key, serving.listener->start(port.fd));
@@ -61,6 +65,7 @@ class Workers::Worker final : private Waiter {
 
   Loop loop;
   Upstreams upstreams;
+  TurnedAway turned_away;
 
  private:
   // What it keeps ends here, and not on the thread that takes it apart. With requests under way only the end of the
@@ -121,7 +126,6 @@ class Workers::Worker final : private Waiter {
   LogFiles& log_files_;
   Workers& all_;
   std::optional<IdleConnections> idle_;  // of all listeners: they have one bound
-  TurnedAway turned_away_{loop, bounds().connections};
   std::thread thread_;
   Timer timer_;
   std::map<std::string, Serving> listeners_;
@@ -137,7 +141,12 @@ Workers::Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const De
   for (unsigned i = 0; i < count; ++i)
     workers_.push_back(std::make_unique<Worker>(i, log_files, *this, upstream_max, budget));
   std::vector<Loop*> loops;
-  for (auto& worker : workers_) loops.push_back(&worker->loop);
+  std::vector<TurnedAway*> turned_away;
+  for (auto& worker : workers_) {
+    loops.push_back(&worker->loop);
+    turned_away.push_back(&worker->turned_away);
+  }
+  for (TurnedAway* one : turned_away) one->share_with(turned_away);
   loops_.emplace(loops, control);
   for (auto& worker : workers_) worker->loop.pipes.set_max(descriptors.pipes_of_worker(count));
 }

@@ -45,14 +45,14 @@ void Listener::limit(size_t connections_max, Nanos delay) {
   if (!has_limit() && had_limit) metrics_->limited_connections_active->sub(open);
 }
 
-// At the bound of the process those that are turned away anyway go first, then idle clients of this worker; which
-// worker a client comes to nobody chooses.
+// At the bound of the process those that are turned away anyway go first, of all workers, then idle clients of this
+// one; which worker a client comes to nobody chooses.
 bool Listener::find_place() {
   if (!limit_) return true;
   // Another worker may be quicker to take the place that was made.
   while (!limit_->take()) {
-    const bool made = (turned_away_ && turned_away_->close_oldest()) || handler_.make_room();
-    if (!made) return false;
+    if (turned_away_ && turned_away_->take_over_place()) return true;
+    if (!handler_.make_room()) return false;
   }
   return true;
 }

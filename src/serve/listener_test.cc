@@ -152,6 +152,70 @@ TEST(Listener, gives_the_place_of_one_it_turned_away_to_a_client_of_another) {
   other.arrivals.clear();
 }
 
+// Another worker, on a loop that turns when it is told to, with a listener of another Gateway.
+struct OtherWorker {
+  explicit OtherWorker(World& w) : limit(w.limit), turned_away(loop, &w.limit) {
+    TurnedAway* const all[] = {&w.turned_away, &turned_away};
+    for (TurnedAway* one : all) one->share_with(all);
+    CHECK(listener.start(*ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), false)).has_value());
+  }
+  ~OtherWorker() { handler.arrivals.clear(); }
+  bool serves(TestPeer& client) {
+    const size_t before = handler.arrivals.size();
+    CHECK(turn_until(loop, [&] { return handler.arrivals.size() > before || client.ended(); }));
+    return handler.arrivals.size() > before;
+  }
+  ConnectionLimit& limit;
+  Loop loop;
+  Keeps handler;
+  TurnedAway turned_away;
+  Listener listener{loop, handler, &limit, &turned_away};
+};
+
+TEST(Listener, gives_the_place_of_one_that_another_worker_turned_away_to_a_client) {
+  World world(3);
+  world.loop.use_manual_clock(SteadyTime(1'000'000s), WallTime(0s));
+  world.listener.limit(1, 3600s);
+  OtherWorker other(world);
+  TestPeer served(world.listener.address()), older(world.listener.address()), newer(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.turned_away.size() == 2; }));
+  TestPeer first(other.listener.address());
+  EXPECT_TRUE(other.serves(first)) << "refused for the sake of one that is turned away anyway";
+  EXPECT_EQ(world.limit.open(), 3U);
+  ASSERT_TRUE(turn_until(world.loop, [&] { return older.ended(); }));
+  settle(world.loop);
+  EXPECT_FALSE(newer.ended());
+  EXPECT_FALSE(served.ended());
+  EXPECT_EQ(world.limit.open(), 3U) << "its place is another's";
+  // One that leaves meanwhile has no place any more to give back, and nobody goes in its stead.
+  TestPeer second(other.listener.address());
+  EXPECT_TRUE(other.serves(second));
+  newer.close();
+  TestPeer third(other.listener.address());
+  EXPECT_FALSE(other.serves(third)) << "all three places are taken by those who are served";
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.turned_away.size() == 0; }));
+  settle(world.loop);
+  EXPECT_EQ(world.limit.open(), 3U);
+  EXPECT_FALSE(served.ended());
+  other.handler.arrivals.clear();
+  EXPECT_EQ(world.limit.open(), 1U);
+}
+
+TEST(Listener, gives_places_back_once_when_the_port_closes_whose_clients_go_for_others) {
+  World world(3);
+  world.loop.use_manual_clock(SteadyTime(1'000'000s), WallTime(0s));
+  world.listener.limit(0, 3600s);
+  OtherWorker other(world);
+  TestPeer a(world.listener.address()), b(world.listener.address()), c(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.turned_away.size() == 3; }));
+  TestPeer client(other.listener.address());
+  EXPECT_TRUE(other.serves(client));
+  world.listener.close();
+  EXPECT_EQ(world.limit.open(), 1U);
+  settle(world.loop);
+  EXPECT_EQ(world.limit.open(), 1U);
+}
+
 TEST(Listener, lets_no_idle_client_go_for_one_that_it_turns_away) {
   World world(1);
   world.listener.limit(1, 3600s);

@@ -354,6 +354,32 @@ class OfConnections(Case):
         self.assertGreater(time.monotonic() - started, 0.9)
         self.assertEqual([self.served(client) for client in first], [True] * 3)
 
+    def test_of_a_listener_takes_no_place_from_the_clients_of_another(self):
+        """Those that it keeps for delayBeforeClose go for whoever needs their place, on whichever worker he is."""
+        places, workers = 30, 3
+        gateway = self.use(Gateway({
+            "gateway.yaml": configs.gateway("connectionLimit: {maxActiveConnections: 1, delayBeforeClose: 600s}"),
+            "other.yaml": configs.gateway(name="other", port="@{port2}"),
+            "vs.yaml": configs.virtual_service("- matchers: [{prefix: /}]\n  directResponseAction: {status: 200}")},
+            workers=workers, arguments=["--max-connections", str(places)]))
+
+        def begins_a_request(port):
+            client = gateway.client(port)
+            self.addCleanup(client.close)
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n")       # and no end of it
+            return client
+
+        served = [begins_a_request(gateway.port)]
+        until(lambda: gateway.metric(r'^envoy_http_downstream_cx_active\{envoy_http_conn_manager_prefix="http"\}') == 1, "the one")
+        turned_away = [begins_a_request(gateway.port) for _ in range(2 * places)]
+        until(lambda: gateway.metric(r"^envoy_listener_downstream_cx_overflow\{") == len(turned_away), "the others are turned away")
+        served += [begins_a_request(gateway.port2) for _ in range(places - 1)]
+        for client in served:
+            client.send("\r\n")
+            self.assert_status(client.read_response(), 200)
+        self.assertEqual([client.closed() for client in turned_away], [True] * len(turned_away))
+        self.assertEqual(gateway.metric(r'^sluice_downstream_cx_refused_total\{listeners="gateways"\}'), 0)
+
     def test_more_clients_than_there_are_descriptors_for_are_not_promised(self):
         gateway = self.use(Gateway({}, arguments=["--max-connections", "100000"], descriptors=400))
         share = gateway.metric(r'^sluice_descriptors_max\{use="downstream"\}')
