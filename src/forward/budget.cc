@@ -12,19 +12,29 @@ constexpr MetricFamily kGivenUp{"sluice_upstream_connections_given_up_total",
                                 "Idle connections that were closed because others needed their place."};
 constexpr MetricFamily kOverflow{"sluice_upstream_connections_overflow_total",
                                  "Requests refused because all connections the process may have are busy."};
+constexpr MetricFamily kPutOff{
+    "sluice_upstream_attempts_put_off_total",
+    "Races of connects to a host's addresses that tried their next one later for want of spare connections."};
+
+// Of the places for attempts, or of all, those that requests to hosts of the clients' choice may have.
+size_t part_of_dynamic(size_t places) {
+  return std::max<size_t>(1, places - places / 4);
+}
 
 }  // namespace
 
 std::vector<MetricFamily> budget_metric_families() {
-  return {kGivenUp, kOverflow};
+  return {kGivenUp, kOverflow, kPutOff};
 }
 
 BudgetMetrics::BudgetMetrics(Metrics& metrics)
-    : given_up(metrics.metric(kGivenUp)), overflow(metrics.metric(kOverflow)) {}
+    : given_up(metrics.metric(kGivenUp)), overflow(metrics.metric(kOverflow)), put_off(metrics.metric(kPutOff)) {}
 
 ConnectionBudget::ConnectionBudget(size_t connections_max, const BudgetMetrics& metrics)
     : max_(connections_max),
-      dynamic_max_(std::max<size_t>(1, connections_max - connections_max / 4)),
+      dynamic_max_(part_of_dynamic(connections_max)),
+      attempts_max_(std::max<size_t>(1, connections_max / 8)),
+      dynamic_attempts_max_(part_of_dynamic(attempts_max_)),
       metrics_(metrics) {}
 
 bool ConnectionBudget::make_room(HostsBy kind) {
@@ -32,6 +42,17 @@ bool ConnectionBudget::make_room(HostsBy kind) {
     if (!give_up(HostsBy::client)) return false;
   while (open() >= max_)
     if (!give_up_any()) return false;
+  return true;
+}
+
+bool ConnectionBudget::make_room_for_attempt(HostsBy kind) {
+  const HostsBy dynamic = HostsBy::client;
+  if (attempts_of(HostsBy::client) + attempts_of(HostsBy::operator_) >= attempts_max_) return false;
+  if (busy_of(HostsBy::client) + busy_of(HostsBy::operator_) >= max_ / 2) return false;
+  if (kind == dynamic && attempts_of(kind) >= dynamic_attempts_max_) return false;
+  if (kind == dynamic && busy_of(kind) >= dynamic_max_ / 2) return false;
+  while (open() >= max_ || (kind == dynamic && open_of(kind) >= dynamic_max_))
+    if (!give_up(dynamic)) return false;
   return true;
 }
 
@@ -73,6 +94,12 @@ bool ClusterConnections::make_room(size_t open_there) {
   return budget.make_room(hosts_by_);
 }
 
+bool ClusterConnections::make_room_for_attempt() {
+  const Gauge& active = *cluster->metrics.connections_active;
+  if (!cluster->fits(active, cluster->connections_max)) return false;
+  return cluster->fits(active, cluster->connections_max / 2 + idle_) && budget.make_room_for_attempt(hosts_by_);
+}
+
 bool ClusterConnections::give_up_oldest() {
   if (!oldest_) return false;
   oldest_->give_up();
@@ -85,12 +112,16 @@ void ClusterConnections::add_idle(UpstreamConnection& connection) {
   connection.older_ = newest_;
   (newest_ ? newest_->newer_ : oldest_) = &connection;
   newest_ = &connection;
+  ++idle_;
+  ++budget.idle_of(hosts_by_);
 }
 
 void ClusterConnections::remove_idle(UpstreamConnection& connection) {
   (connection.newer_ ? connection.newer_->older_ : newest_) = connection.older_;
   (connection.older_ ? connection.older_->newer_ : oldest_) = connection.newer_;
   connection.newer_ = connection.older_ = nullptr;
+  --idle_;
+  --budget.idle_of(hosts_by_);
 }
 
 Task<void> ClusterConnections::until_unused(Loop& loop) {

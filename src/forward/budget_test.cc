@@ -127,5 +127,68 @@ TEST(Budget, gives_up_nothing_that_is_busy) {
   EXPECT_TRUE(late.open());
 }
 
+// As many attempts as there may be to a place.
+size_t attempt(Place& place, std::deque<AttemptPlace>& attempts, size_t most = 100) {
+  const size_t before = attempts.size();
+  while (attempts.size() - before < most && place.pool.make_room_for_attempt()) attempts.emplace_back(place.pool);
+  return attempts.size() - before;
+}
+
+TEST(Budget, has_an_eighth_for_attempts_and_a_quarter_of_that_for_the_hosts_of_the_operator) {
+  World world(64);
+  ClusterConnections of_clients(world.budget, world.cluster, HostsBy::client);
+  ClusterConnections of_operator(world.budget, world.cluster, HostsBy::operator_);
+  Place dynamic(world, of_clients), fixed(world, of_operator);
+  std::deque<AttemptPlace> attempts;
+  EXPECT_EQ(attempt(dynamic, attempts), 6U);
+  EXPECT_EQ(attempt(fixed, attempts), 2U);
+  attempts.pop_front();
+  EXPECT_EQ(attempt(fixed, attempts), 1U);
+  EXPECT_EQ(fixed.open(100) + attempts.size(), 64U) << "what is no attempt may have all the rest";
+}
+
+TEST(Budget, lets_no_attempt_begin_when_half_of_it_is_busy) {
+  World world(64);
+  ClusterConnections of_clients(world.budget, world.cluster, HostsBy::client);
+  ClusterConnections of_operator(world.budget, world.cluster, HostsBy::operator_);
+  Place dynamic(world, of_clients), fixed(world, of_operator);
+  std::deque<AttemptPlace> attempts;
+  EXPECT_EQ(dynamic.open(23), 23U);
+  EXPECT_EQ(attempt(dynamic, attempts), 1U) << "half of their three quarters";
+  EXPECT_EQ(attempt(fixed, attempts, 1), 1U);
+  EXPECT_EQ(fixed.open(6), 6U);
+  EXPECT_EQ(attempt(fixed, attempts), 1U);
+  dynamic.let_idle();
+  EXPECT_EQ(attempt(dynamic, attempts), 5U);
+}
+
+TEST(Budget, closes_for_attempts_only_what_idles_at_the_hosts_of_clients) {
+  World world(16);
+  ClusterConnections of_clients(world.budget, world.cluster, HostsBy::client);
+  ClusterConnections of_operator(world.budget, world.cluster, HostsBy::operator_);
+  Place dynamic(world, of_clients), fixed(world, of_operator), more(world, of_operator);
+  std::deque<AttemptPlace> attempts;
+  EXPECT_EQ(fixed.open(15), 15U);
+  fixed.let_idle();
+  EXPECT_EQ(dynamic.open(1), 1U);
+  EXPECT_EQ(attempt(more, attempts), 0U);
+  dynamic.let_idle();
+  EXPECT_EQ(attempt(more, attempts), 1U);
+  EXPECT_EQ(dynamic.pool.idle(), 0U);
+  EXPECT_EQ(fixed.pool.idle(), 15U);
+  EXPECT_EQ(world.given_up(), 1);
+}
+
+TEST(Budget, counts_idle_connections_of_a_cluster_as_free_for_attempts_below_its_limit) {
+  World world(1000, 8);
+  ClusterConnections of_operator(world.budget, world.cluster, HostsBy::operator_);
+  Place place(world, of_operator);
+  std::deque<AttemptPlace> attempts;
+  EXPECT_EQ(place.open(4), 4U);
+  EXPECT_EQ(attempt(place, attempts), 0U);
+  place.let_idle();
+  EXPECT_EQ(attempt(place, attempts), 4U) << "of eight four idle";
+}
+
 }  // namespace
 }  // namespace sluice

@@ -25,6 +25,14 @@ ConnectionPlace::~ConnectionPlace() {
   pool_.tell_next();
 }
 
+AttemptPlace::AttemptPlace(ConnectionPool& pool) : connections_(pool.connections), place_(pool) {
+  connections_.attempt_began();
+}
+
+AttemptPlace::~AttemptPlace() {
+  connections_.attempt_ended();
+}
+
 UpstreamConnection::UpstreamConnection(ConnectionPool& p, const SocketAddress& a)
     : address(a), address_text(a.to_string()), pool(p), place_(p) {
   pool.cluster->metrics.connections->add();

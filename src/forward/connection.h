@@ -34,6 +34,19 @@ class ConnectionPlace {
   ConnectionPool& pool_;
 };
 
+// The same of an attempt of a race, besides its first.
+class AttemptPlace {
+ public:
+  explicit AttemptPlace(ConnectionPool& pool);
+  AttemptPlace(const AttemptPlace&) = delete;
+  AttemptPlace& operator=(const AttemptPlace&) = delete;
+  ~AttemptPlace();
+
+ private:
+  ClusterConnections& connections_;
+  const ConnectionPlace place_;
+};
+
 class UpstreamConnection final : private Waiter {
  public:
   explicit UpstreamConnection(ConnectionPool& pool, const SocketAddress& address);
@@ -95,6 +108,8 @@ class ConnectionPool {
 
   // Whether one more may be opened; may close idle ones to other destinations.
   bool make_room() { return connections.make_room(open_); }
+  // The same for another attempt of a race. A request that has none yet goes before another's second.
+  bool make_room_for_attempt() { return !has_pending() && connections.make_room_for_attempt(); }
 
   size_t idle() const { return idle_; }
   size_t open() const { return open_; }  // idle, in use or on the way to be

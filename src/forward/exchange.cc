@@ -37,12 +37,15 @@ class Reachable {
   T*& place_;
 };
 
-// The attempts of a race hold descriptors, as connections do. A request that has none yet goes before another's second.
+// The attempts of a race hold descriptors, as connections do.
 class RacePlaces final : public AttemptPlaces {
  public:
   explicit RacePlaces(ConnectionPool& pool) : pool_(pool) {}
   bool take() override {
-    if (pool_.has_pending() || !pool_.make_room()) return false;
+    if (!pool_.make_room_for_attempt()) {
+      if (!std::exchange(put_off_, true)) pool_.connections.budget.count_put_off();
+      return false;
+    }
     taken_.emplace_back(pool_);
     return true;
   }
@@ -50,7 +53,8 @@ class RacePlaces final : public AttemptPlaces {
 
  private:
   ConnectionPool& pool_;
-  std::list<ConnectionPlace> taken_;
+  std::list<AttemptPlace> taken_;
+  bool put_off_ = false;  // once, and counted
 };
 
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.

@@ -970,51 +970,110 @@ TEST(Forward, waits_as_long_as_the_route_says_for_a_body_that_nobody_looks_at) {
   EXPECT_EQ(ended->error().side, Side::upstream);
 }
 
-TEST(Forward, counts_every_connection_of_a_race) {
-  kinds::CircuitBreakers breakers;
-  breakers.max_connections = 12;
-  for (const size_t budget_max : {100, 4}) {
-    World world(breakers);
-    SilentDialer silent;
-    ConnectionBudget budget(budget_max, BudgetMetrics(world.metrics));
-    ClusterConnections connections(budget, world.cluster, HostsBy::operator_, silent);
-    ConnectionPool pool(world.loop, connections);
-    Gauge& active = *world.cluster->metrics.connections_active;
-    std::deque<Trip> trips;
-    const auto begin = [&] {
-      Trip& trip = trips.emplace_back(world);
-      trip.pool = &pool;
-      trip.addresses.clear();
-      for (uint8_t i = 1; i <= 12; ++i) trip.addresses.push_back(SocketAddress::of({IpAddress::v4(127, 0, 9, i), 80}));
-      trip.start();
+// Requests to a host with twelve addresses that hang.
+struct Races {
+  Races(World& w, size_t budget_max)
+      : world(w),
+        budget(budget_max, BudgetMetrics(w.metrics)),
+        connections(budget, w.cluster, HostsBy::operator_, silent) {}
+  void begin(ConnectionPool& to) {
+    start(to);
+    let_attempts_begin();
+  }
+  void start(ConnectionPool& to) {
+    Trip& trip = trips.emplace_back(world);
+    trip.pool = &to;
+    trip.addresses.clear();
+    for (uint8_t i = 1; i <= 12; ++i) trip.addresses.push_back(SocketAddress::of({IpAddress::v4(127, 0, 9, i), 80}));
+    trip.start();
+    settle(world.loop);
+  }
+  // For as long as it takes to begin all that may begin.
+  void let_attempts_begin() {
+    for (unsigned i = 1; i < ConnectRace::kAttemptsMax; ++i) {
+      world.loop.advance(ConnectRace::kAttemptDelay);
       settle(world.loop);
-      for (unsigned i = 1; i < ConnectRace::kAttemptsMax; ++i) {
-        world.loop.advance(ConnectRace::kAttemptDelay);
-        settle(world.loop);
-      }
-    };
-    begin();
-    EXPECT_EQ(silent.open(), std::min<size_t>(ConnectRace::kAttemptsMax, budget_max));
-    EXPECT_EQ(budget.open(), silent.open());
-    EXPECT_EQ(pool.open(), silent.open());
-    EXPECT_EQ(active.value(), static_cast<int64_t>(silent.open()));
-    EXPECT_EQ(world.cluster->metrics.connections->value(), 1) << "it is one connection all the same";
-    begin();
-    EXPECT_EQ(silent.open(), std::min<size_t>(12, budget_max)) << "of the cluster, or of the worker";
-    if (budget_max == 4) {
-      EXPECT_EQ(world.cluster->metrics.pending_active->value(), 1);
-      silent.calls.pop_front();  // it refuses
-      settle(world.loop);
-      EXPECT_EQ(world.cluster->metrics.pending_active->value(), 0) << "it goes before another attempt of the first";
-      EXPECT_EQ(silent.open(), 4U);
     }
-    EXPECT_EQ(active.value(), static_cast<int64_t>(silent.open()));
+  }
+  void end() {
     for (Trip& trip : trips) trip.end();
     EXPECT_EQ(silent.open(), 0U);
     EXPECT_EQ(budget.open(), 0U);
-    EXPECT_EQ(active.value(), 0);
+    EXPECT_EQ(world.cluster->metrics.connections_active->value(), 0);
     trips.clear();
   }
+  int64_t put_off() { return world.metrics.metric(budget_metric_families()[2])->value(); }
+
+  World& world;
+  SilentDialer silent;
+  ConnectionBudget budget;
+  ClusterConnections connections;
+  ConnectionPool pool{world.loop, connections};
+  std::deque<Trip> trips;
+};
+
+TEST(Forward, counts_every_connection_of_a_race) {
+  World world;
+  Races races(world, 100);
+  races.begin(races.pool);
+  EXPECT_EQ(races.silent.open(), ConnectRace::kAttemptsMax);
+  EXPECT_EQ(races.budget.open(), races.silent.open());
+  EXPECT_EQ(races.pool.open(), races.silent.open());
+  EXPECT_EQ(world.cluster->metrics.connections_active->value(), static_cast<int64_t>(races.silent.open()));
+  EXPECT_EQ(world.cluster->metrics.connections->value(), 1) << "it is one connection all the same";
+  EXPECT_EQ(races.put_off(), 0);
+  races.end();
+}
+
+TEST(Forward, races_leave_seven_eighths_of_the_worker_to_others) {
+  World world;
+  Races races(world, 64);
+  for (int i = 0; i < 20; ++i) races.start(races.pool);
+  races.let_attempts_begin();
+  EXPECT_EQ(races.silent.open(), 20U + 64 / 8) << "one each, and what all attempts together may have";
+  EXPECT_EQ(races.put_off(), 20);
+  races.end();
+}
+
+TEST(Forward, races_need_a_worker_and_a_cluster_that_are_half_free) {
+  kinds::CircuitBreakers breakers;
+  for (const bool of_worker : {true, false}) {
+    breakers.max_connections = of_worker ? 1000 : 12;
+    World world(breakers);
+    Races races(world, of_worker ? 12 : 1000);
+    ConnectionPool elsewhere(world.loop, races.connections);
+    std::list<ConnectionPlace> busy;
+    for (int i = 0; i < 5; ++i) busy.emplace_back(elsewhere);
+    races.begin(races.pool);
+    EXPECT_EQ(races.silent.open(), 1U);
+    EXPECT_EQ(races.put_off(), 1);
+    busy.pop_back();
+    world.loop.advance(ConnectRace::kAttemptDelay);
+    settle(world.loop);
+    EXPECT_EQ(races.silent.open(), 2U);
+    busy.clear();
+    races.end();
+  }
+}
+
+TEST(Forward, a_request_without_a_connection_goes_before_another_attempt_of_a_race) {
+  kinds::CircuitBreakers breakers;
+  breakers.max_connections = 4;
+  World world(breakers);
+  Races races(world, 100);
+  ConnectionPool elsewhere(world.loop, races.connections);
+  races.begin(races.pool);
+  EXPECT_EQ(races.silent.open(), 2U);
+  std::list<ConnectionPlace> busy;
+  for (int i = 0; i < 2; ++i) busy.emplace_back(elsewhere);
+  races.begin(races.pool);
+  EXPECT_EQ(world.cluster->metrics.pending_active->value(), 1);
+  races.silent.calls.pop_front();  // it refuses
+  settle(world.loop);
+  EXPECT_EQ(world.cluster->metrics.pending_active->value(), 0);
+  EXPECT_EQ(races.silent.open(), 2U);
+  busy.clear();
+  races.end();
 }
 
 }  // namespace
