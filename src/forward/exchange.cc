@@ -135,7 +135,6 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   Response fail_late();
   Response refuse();
   Response give_up(Response answer);
-  Nanos idle_max() const;
 
   Request& request_;
   OtherTargets* const others_;
@@ -211,11 +210,6 @@ void Forwarding::drop_connection() {
   connection_.reset();
 }
 
-Nanos Forwarding::idle_max() const {
-  const auto own = request_.route.rules ? request_.route.rules->idle_timeout : std::nullopt;
-  return own.value_or(request_.stream_idle_timeout);
-}
-
 void Forwarding::timed_out(bool of_one_try) {
   if (answered_ && stream_->complete()) return;  // the client alone is slow
   (of_one_try ? try_timed_out_ : timed_out_) = true;
@@ -237,10 +231,11 @@ bool Forwarding::is_over() const {
   return answered_ && !tunnel_ && !stream_->sending() && stream_->complete();
 }
 
-// Whoever reads or writes on it meets this error.
+// Whoever reads or writes on it meets this error; a response that has begun ends for its client, too.
 void Forwarding::break_off(const Error& why) {
   if (stream_) stream_->reset(why);
   if (race_) race_->give_up();
+  if (answered_ && request_.client) request_.client->cut_off(why);
 }
 
 bool Forwarding::end(const Denial& why) {
@@ -290,11 +285,14 @@ Task<Response> Forwarding::run() {
     cluster_.metrics.pending_overflow->add();
     co_return fail(OutcomeKind::upstream_overflow);
   }
-  if (request_.body.empty())
+  if (request_.body.empty()) {
     begin_timeout();
-  else if (policy_)
-    replay_ = request_.arena.make<ReplayBody>(request_.loop, request_.body, request_.body_buffer_bytes_max,
-                                              request_.body_budget);
+  } else {
+    if (request_.client) request_.client->route_is_final();
+    if (policy_)
+      replay_ = request_.arena.make<ReplayBody>(request_.loop, request_.body, request_.body_buffer_bytes_max,
+                                                request_.body_budget);
+  }
   for (;;) {
     auto trying = try_once();
     CO_TRY(co_await trying);
@@ -678,7 +676,7 @@ void Forwarding::open_stream() {
                                         .upgrade = request_.upgrade,
                                         .accepts_trailers = request_.accepts_trailers,
                                         .kept_from_trailers = request_.kept_from_trailers,
-                                        .idle_max = idle_max()},
+                                        .idle_max = request_.idle_max()},
                                        *this, arena, *request_.background);
   // The client has sent all of it: this try's sending is the upstream's time, too.
   if (request_sent_) arm_timeouts();

@@ -78,8 +78,11 @@ class ServerStream {
   // Behind the last piece: what of the request nobody has read goes, so that the next can be found. Nobody else reads.
   virtual Task<void> finish() = 0;
 
-  // The response will not be whole: its client must not take it for that. Nothing more is sent.
+  // The response will not be whole: its client must not take it for that. Nothing more is sent, and whoever waits to
+  // send meets an Error.
   virtual void reset() = 0;
+  // From the next wait on, in place of ServerLimits::idle_max.
+  virtual void set_idle_max(Nanos idle_max) = 0;
 
   // The connection broke, or was given up.
   virtual bool is_broken() const = 0;

@@ -139,8 +139,10 @@ Stream::Attempt MemoryStream::try_write(std::span<const iovec> parts) {
 }
 
 void MemoryStream::end_writing() {
-  if (std::exchange(ended_, true) || !peer_) return;
-  peer_->hear_end();
+  if (std::exchange(ended_, true)) return;
+  now_.writable = true;  // to meet an error
+  tell();
+  if (peer_) peer_->hear_end();
 }
 
 void MemoryStream::hear_end() {

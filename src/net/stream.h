@@ -59,7 +59,7 @@ class Stream {
   // All of it. `idle`: the longest time without progress, then ErrorKind::timeout; 0: no limit.
   Task<void> write_all(std::string_view bytes, Nanos idle);
   Task<void> write_all(std::span<iovec> parts, Nanos idle);  // changes the parts as it goes
-  // Tells the peer that no more will come.
+  // Tells the peer that no more will come. Writes, one that waits too, give an Error from now on.
   virtual void end_writing() = 0;
 
   // --- by a pipe, for net/splice.h ---

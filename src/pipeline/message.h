@@ -117,6 +117,25 @@ struct Request {
   };
   Forwarder* forwarder = nullptr;
 
+  // Whoever has the client's side.
+  class Client {
+   public:
+    // The route is the one that stays: its idle_timeout holds for reading the rest of the request, too.
+    virtual void route_is_final() = 0;
+    // What comes of an upstream's response is broken off. Ends it on this side as well, where nobody may notice: a
+    // client that does not read is waited for. StreamInfo::outcome says why, or the Error.
+    virtual void cut_off(const Error& why) = 0;
+
+   protected:
+    ~Client() = default;
+  };
+  Client* client = nullptr;  // null: there is none
+
+  // The longest time without any byte: the route's, or else the listener's; 0: no limit.
+  Nanos idle_max() const {
+    return route.rules && route.rules->idle_timeout ? *route.rules->idle_timeout : stream_idle_timeout;
+  }
+
   // Lets go of the snapshot: copies what points into it, and forgets the route. The request has been sent, and the
   // answer's head too.
   void own_bytes();

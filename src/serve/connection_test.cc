@@ -998,6 +998,110 @@ TEST(Connection, asks_for_no_more_of_an_answer_than_its_client_takes) {
   EXPECT_EQ(gateway.log, std::vector<std::string>{"200 SI stream_idle_timeout"});
 }
 
+struct Rules final : RouteRules {
+  explicit Rules(Nanos idle) { idle_timeout = idle; }
+  void rewrite_request(Request&) const override {}
+  void finish_response(Request&, Response& response) const override { response.finished = true; }
+};
+
+// Whoever forwards cuts an upstream's response off, or wants to.
+struct CutOff {
+  explicit CutOff(Gateway& g) : gateway(g) {
+    gateway.config.stream_idle_timeout = 0s;
+    gateway.handler = [this](Request& r) -> Task<Response> {
+      request = &r;
+      Response response = respond(r, 200, text);
+      response.local = local;
+      return response;
+    };
+    client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  void cut() {
+    request->info.end({OutcomeKind::destination_denied, "r"}, request->arena);
+    request->client->cut_off({.kind = ErrorKind::denied, .message = "no", .side = Side::upstream});
+  }
+  Gateway& gateway;
+  std::string text = std::string(16 << 20, 'x');
+  bool local = false;
+  Request* request = nullptr;
+  TestPeer client{gateway.listener.address()};
+};
+
+TEST(Connection, lets_go_of_a_client_that_does_not_read_what_is_cut_off) {
+  Gateway gateway;
+  CutOff answer(gateway);
+  settle(gateway.loop);
+  answer.cut();
+  settle(gateway.loop);
+  EXPECT_EQ(gateway.log, std::vector<std::string>{"200 - destination_ip_prohibited{r}"});
+  gateway.loop.advance(1s);
+  EXPECT_TRUE(gateway.all_gone());
+  EXPECT_TRUE(answer.client.ended());
+  EXPECT_LT(answer.client.heard().size(), answer.text.size());
+}
+
+TEST(Connection, sends_an_answer_of_its_own_whole_when_an_upstreams_is_cut_off) {
+  Gateway gateway;
+  CutOff answer(gateway);
+  answer.local = true;
+  settle(gateway.loop);
+  answer.cut();
+  EXPECT_TRUE(turn_until(gateway.loop, [&] { return answer.client.heard().size() > answer.text.size(); }));
+}
+
+TEST(Connection, answers_properly_when_a_response_is_cut_off_before_its_head_has_gone) {
+  Gateway gateway;
+  gateway.handler = [](Request& request) -> Task<Response> {
+    request.client->cut_off({.kind = ErrorKind::timeout, .message = "late", .side = Side::upstream});
+    return respond(request, 504, "late");
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "\r\n\r\nlate"));
+}
+
+TEST(Connection, waits_for_an_upload_as_long_as_the_route_says) {
+  for (const Nanos idle : {Nanos(1s), Nanos(1h)}) {
+    Gateway gateway;  // whose streamIdleTimeout is 5 min
+    const Rules rules(idle);
+    gateway.handler = [&](Request& request) {
+      request.route.rules = &rules;
+      request.client->route_is_final();
+      return Gateway::echo(request);
+    };
+    TestPeer client(gateway.listener.address());
+    client.say("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhalf");
+    settle(gateway.loop);
+    gateway.loop.advance(idle - 1ms);
+    settle(gateway.loop);
+    EXPECT_EQ(client.heard(), "");
+    gateway.loop.advance(1ms);
+    EXPECT_TRUE(gateway.says(client, "HTTP/1.1 408 "));
+  }
+}
+
+TEST(Connection, ends_a_tunnel_that_idles_as_long_as_the_route_says) {
+  Gateway gateway;  // whose streamIdleTimeout is 5 min
+  const Rules rules(2s);
+  StreamAndPeer tunnel(gateway.loop, Side::upstream);
+  gateway.handler = [&](Request& request) -> Task<Response> {
+    request.route.rules = &rules;
+    Response response = respond(request, 101, "");
+    response.body = {};
+    response.tunnel = request.arena.make<UpstreamTunnel>(*tunnel.stream);
+    return response;
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("GET /ws HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "HTTP/1.1 101 "));
+  gateway.loop.advance(1s);
+  settle(gateway.loop);
+  EXPECT_TRUE(gateway.log.empty());
+  gateway.loop.advance(1s);
+  EXPECT_TRUE(gateway.ends(client));
+  EXPECT_EQ(gateway.log, std::vector<std::string>{"101 SI stream_idle_timeout"});
+}
+
 TEST(Connection, waits_for_a_slow_client_without_a_streamIdleTimeout) {
   Gateway gateway([](ListenerConfig& config) { config.stream_idle_timeout = Nanos(0); });
   const std::string text(16 << 20, 'x');

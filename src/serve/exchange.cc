@@ -65,6 +65,7 @@ Exchange::Exchange(ExchangeHost& host, ServerStreamPtr stream, ConfigSlot::Lease
   info_.downstream_address = &host.local_address();
   info_.connection_id = host.connection_id();
   request_.background = &background_;
+  request_.client = this;
   request_.upstreams = host.upstreams();
   request_.body_budget = config_->body_budget;
 }
@@ -128,7 +129,7 @@ bool Exchange::begin(Response& response) {
 Status Exchange::give_up_answer(const Error& why) {
   if (why.kind == ErrorKind::cancelled) gone_ = true;
   stream_->reset();
-  cut_ = note_cut(info_, why, arena_);
+  cut_ = note_cut(info_, cut_off_ ? *cut_off_ : why, arena_);
   return {};
 }
 
@@ -164,6 +165,17 @@ Exchange::~Exchange() {
 void Exchange::client_gone() {
   gone_ = true;
   host_.client_gone();
+}
+
+void Exchange::route_is_final() {
+  if (request_.route.rules && request_.route.rules->idle_timeout) stream_->set_idle_max(request_.idle_max());
+}
+
+// Before the head has gone whoever reads the response meets its end, and there is time for an answer.
+void Exchange::cut_off(const Error& why) {
+  if (!head_sent_ || own_answer_ || complete_) return;
+  cut_off_ = why;
+  stream_->reset();
 }
 
 // --- the request ------------------------------------------------------------------------------------------------
@@ -213,6 +225,8 @@ Task<void> Exchange::answer(Response& response) {
     first = TRY(chunk ? std::move(chunk) : replace(response, chunk.error()));
   }
   finish_head(response);
+  route_is_final();
+  own_answer_ = response.local;
   auto& out = *arena_.make<ServerResponse>(ServerResponse{.status = response.status,
                                                           .headers = *response.headers,
                                                           .body = response.body,
@@ -297,7 +311,7 @@ bool Exchange::offer_config() {
 }
 
 Task<void> Exchange::relay(Response& response, ServerResponse& answer) {
-  const Nanos idle = config_->stream_idle_timeout;
+  const Nanos idle = request_.idle_max();
   auto beginning = stream_->begin(answer, {});
   CO_TRY(co_await beginning);
   std::string_view early;

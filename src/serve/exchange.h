@@ -32,7 +32,7 @@ class ExchangeHost {
   ~ExchangeHost() = default;
 };
 
-class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest {
+class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest, private Request::Client {
  public:
   // Of the moment at which its first byte was there.
   struct Start {
@@ -51,6 +51,8 @@ class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest {
  private:
   void client_gone() override;
   void config_is_old() override;
+  void route_is_final() override;
+  void cut_off(const Error& why) override;
   bool begin(Response& response);
   Status give_up_answer(const Error& why);
   Task<void> end_background();
@@ -84,9 +86,11 @@ class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest {
   Request request_;
   Headers* answer_headers_ = nullptr;  // of the response that is on its way
   bool head_sent_ = false;
-  bool complete_ = false;  // the response has gone out whole
-  bool cut_ = false;       // it has not, and the log says why
-  bool gone_ = false;      // the client is
+  bool own_answer_ = false;  // what is on its way is no upstream's
+  bool complete_ = false;    // the response has gone out whole
+  bool cut_ = false;         // it has not, and the log says why
+  bool gone_ = false;        // the client is
+  std::optional<Error> cut_off_;
 };
 
 }  // namespace sluice

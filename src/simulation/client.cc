@@ -317,6 +317,10 @@ void Client::judge_end(const Error* error, bool head_came, const Message& answer
       fault(fmt::format("answer {} was cut, though its host sent it whole", number));
     return;
   }
+  // An answer that a host had begun was cut, by rules that came meanwhile or by a timeout, before the client had taken
+  // its head.
+  const bool begun = std::ranges::count(ledger_.answers, plan.id, &Answer::id) > 0;
+  if (begun && (ledger_.asked[plan.id].refused || loop().now() - asked_at_[answered_] >= kTimeoutMin)) return;
   // Both ends gave up a connection that lay idle at the same time.
   if (asked_at_[answered_] - quiet_since_ >= kKeepAlive - 1s) return;
   // Answered early and closed; what was still sent then met a reset, which may overtake the answer (RFC 9112 9.6).

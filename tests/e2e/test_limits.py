@@ -74,6 +74,22 @@ httpConnectionManagerSettings:
         self.assertIn(" 504 UT ", line)
         self.assertIn("response_timeout", line)
 
+    @rows({"the route's timeout": ("timeout: 0.6s", " 200 UT "), "its idleTimeout": ("timeout: 0s, idleTimeout: 0.6s", " 200 SI ")})
+    def a_client_that_does_not_read_keeps_its_destinations_connection_no_longer_than(self, options, logged):
+        def flood(connection, request):
+            connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {1 << 40}\r\n\r\n")
+            while True:
+                connection.send(b"x" * 65536)
+        backend = self.use(Backend())
+        backend.on("/flood", flood)
+        gateway = self.use(Gateway({"upstream.yaml": configs.BACKEND, "vs.yaml": configs.virtual_service(
+            f"- matchers: [{{prefix: /}}]\n  options: {{{options}}}\n  {configs.TO_BACKEND}")}, values={"backend": backend.port}))
+        with gateway.client(receive_buffer=8192) as client:
+            client.send("GET /flood HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assert_status(client.read_head(), 200)
+            self.assertIn(logged, gateway.log_line("/flood"))
+            self.assertEqual(gateway.metric(r"^envoy_cluster_upstream_cx_active\{"), 0)
+
     def test_a_silent_destination_is_504_after_the_stream_idle_timeout(self):
         response = self.gateway.fetch("/never")
         self.assertEqual((response.status, response.text()), (504, "stream timeout"))

@@ -343,6 +343,26 @@ class ChangedPolicy(Case):
         self.assertIn("destination_ip_prohibited{loopback,lab/none}", self.gateway.log_line("GET /events "))
         self.assertTrue(client.closed(5))
 
+    @rows({"whose length is known": "/bytes", "in chunks": "/chunks"})
+    def a_response_to_a_client_that_does_not_read_ends(self, path):
+        def flood(connection, request):
+            if path == "/bytes":
+                connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {1 << 40}\r\n\r\n")
+                piece = b"x" * 65536
+            else:
+                connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                piece = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+            while True:
+                connection.send(piece)
+        self.backend.on(path, flood)
+        client = self.begin(path)
+        self.assertEqual(client.read_head().status, 200)
+        self.deny()
+        self.assertIn("destination_ip_prohibited{loopback,lab/none}", self.gateway.log_line(f"GET {path} "))
+        active = r"^envoy_cluster_upstream_{}_active\{{"
+        self.assertEqual(self.gateway.metric(active.format("rq")), 0)
+        self.assertEqual(self.gateway.metric(active.format("cx")), 0)
+
     def test_a_request_that_waits_for_its_answer_is_refused(self):
         client = self.begin("/silent")
         until(lambda: self.backend.requests, "the request to arrive")

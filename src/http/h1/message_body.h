@@ -42,6 +42,8 @@ class MessageBody final : public BodyReader {
   uint64_t bytes_read() const { return bytes_read_; }
   // The latest time a wait may last to, besides idle_max.
   void set_deadline(SteadyTime deadline) { deadline_ = deadline; }
+  // From the next wait on.
+  void set_idle_max(Nanos idle_max) { source_.idle_max = idle_max; }
   // Bytes to write to the stream before the first read that waits: "100 Continue".
   void say_first(std::string_view bytes) { say_first_ = bytes; }
   // Takes that back; true when it had not been said yet.

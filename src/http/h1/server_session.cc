@@ -69,7 +69,8 @@ class OneRequest final : public ServerStream, private Waiter {
   std::optional<Task<void>> pass_on(BodyReader& body, uint64_t& moved) override;
   Stream& become_tunnel(std::string_view& early) override;
   Task<void> finish() override;
-  void reset() override { keep_alive_ = false; }
+  void reset() override;
+  void set_idle_max(Nanos idle_max) override;
   bool is_broken() const override { return stream_.is_broken(); }
   uint64_t body_bytes_read() const override { return body_ ? body_->bytes_read() : 0; }
 
@@ -95,7 +96,7 @@ class OneRequest final : public ServerStream, private Waiter {
 
   Session& session_;
   Stream& stream_;
-  const ServerLimits limits_;
+  ServerLimits limits_;
   Arena& arena_;
   RequestHeadParser head_;
   RequestFraming framing_;
@@ -363,6 +364,16 @@ Stream& OneRequest::become_tunnel(std::string_view& early) {
   early = {session_.block.data() + head, session_.filled - head};
   session_.filled = head;
   return stream_;
+}
+
+void OneRequest::reset() {
+  keep_alive_ = false;
+  stream_.end_writing();
+}
+
+void OneRequest::set_idle_max(Nanos idle_max) {
+  limits_.idle_max = idle_max;
+  if (body_) body_->set_idle_max(idle_max);
 }
 
 // --- after the response -----------------------------------------------------------------------------------------
