@@ -192,7 +192,7 @@ TEST(HttpClient, frees_everything_when_its_caller_is_cancelled) {
 
 TEST(HttpClient, counts_answers_among_the_bodies_of_the_process) {
   Metrics counts(1);
-  BodyBudget budget(192 << 10, counts);
+  BodyBudget budget(208 << 10, counts);
   World world({.bodies = &budget});
   const auto taken = [&] { return counts.metric({"sluice_collected_body_bytes", ""})->value(); };
   std::string head = "content-length: 204800\r\n\r\n";
@@ -200,7 +200,7 @@ TEST(HttpClient, counts_answers_among_the_bodies_of_the_process) {
   {
     Asking large(world, {.authority = "a"});
     EXPECT_FALSE(large.done());
-    EXPECT_EQ(taken(), 192 << 10) << "but for its first 64 KiB";
+    EXPECT_EQ(taken(), 208 << 10) << "in steps of 16 KiB";
     Asking another(world, {.authority = "b"});
     EXPECT_EQ(another.error(), ErrorKind::overload);
     EXPECT_EQ(counts.metric({"sluice_collected_body_refused_total", ""})->value(), 1);

@@ -255,6 +255,7 @@ void ControlPlane::measure(SteadyTime now) {
                             .memory_max = memory_max_};
   if (memory_max_ > 0) reading.memory = memory_watch_.in_use();
   overload_.update(reading, now);
+  body_budget_.close(overload_.refuses_requests());
 }
 
 // --- configuration ----------------------------------------------------------------------------------------------

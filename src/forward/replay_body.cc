@@ -34,8 +34,12 @@ Body ReplayBody::begin(Arena& arena) {
   return {reader, source_.length};
 }
 
-// What has been handed out and will not be wanted again.
+// What has been handed out and will not be wanted again: its reader asks for more, and has done with it.
 void ReplayBody::forget_before(Reader& reader) {
+  if (reader.at < pieces_.size() && reader.offset == pieces_[reader.at].size()) {
+    ++reader.at;
+    reader.offset = 0;
+  }
   pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<long>(reader.at));
   reader.at = 0;
   share_.reset();

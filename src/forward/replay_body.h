@@ -26,6 +26,8 @@ class ReplayBody {
   void end_try() { present_ = nullptr; }
   // Everything that has been read of it is still there.
   bool can_begin_again() const { return !dropped_; }
+  // Of what has been read nothing lies in memory. For tests.
+  bool holds_nothing() const { return pieces_.empty(); }
   // Some of it has been asked for.
   bool begun() const { return begun_; }
 

@@ -489,23 +489,40 @@ TEST(ReplayBody, keeps_many_small_reads_in_few_pieces_and_every_byte_in_its_plac
 TEST(ReplayBody, keeps_no_more_than_it_may_and_then_passes_the_rest_on) {
   struct Pieces final : BodyReader {
     Task<Chunk> read() override {
-      ++count;
+      if (++count == 50) return slow();
       return Chunk{{text.data(), text.size()}, count == 100};
     }
+    Task<Chunk> slow() {
+      auto waiting = more.wait(loop);
+      CO_TRY(co_await waiting);
+      co_return Chunk{{text.data(), text.size()}, false};
+    }
+    Loop loop;
+    Event more;
     std::string text = std::string(1000, 'x');
     size_t count = 0;
   } pieces;
-  Loop loop;
   Arena arena;
-  ReplayBody replay(loop, {&pieces, 100'000}, 5'000, nullptr);
+  ReplayBody replay(pieces.loop, {&pieces, 100'000}, 5'000, nullptr);
   const Body body = replay.begin(arena);
   size_t bytes = 0;
-  for (bool last = false; !last;) {
+  bool last = false;
+  const auto read = [&]() -> Task<void> {
     auto reading = body.reader->read();
-    const auto chunk = reading.take();
-    ASSERT_TRUE(chunk.has_value());
-    bytes += chunk->bytes.size();
-    last = chunk->last;
+    const Chunk chunk = CO_TRY(co_await reading);
+    bytes += chunk.bytes.size();
+    last = chunk.last;
+    co_return Status{};
+  };
+  Runner runner(nullptr, [](void*, Result<void>) {});
+  while (!last) {
+    runner.start(read());
+    if (runner.running()) {
+      EXPECT_TRUE(replay.holds_nothing()) << "while it waits for more";
+      pieces.more.notify(pieces.loop);
+      settle(pieces.loop);
+    }
+    ASSERT_FALSE(runner.running());
     EXPECT_EQ(replay.can_begin_again(), bytes <= 5'000) << bytes;
   }
   EXPECT_EQ(bytes, 100'000U);

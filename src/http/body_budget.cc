@@ -6,12 +6,13 @@ namespace sluice {
 namespace {
 
 constexpr MetricFamily kBytes{"sluice_collected_body_bytes",
-                              "Bytes of the bodies that are being collected, but for the first 64 KiB of each.",
+                              "Bytes of the bodies that are being collected, but for those of up to 8 KiB.",
                               MetricType::gauge};
 constexpr MetricFamily kMost{"sluice_collected_body_bytes_max", "Bytes of bodies that the process may collect at once.",
                              MetricType::gauge};
 constexpr MetricFamily kRefused{"sluice_collected_body_refused_total",
-                                "Bodies that were not collected (503) because all together would have been too large."};
+                                "Bodies that were not collected because all together would have been too large, or "
+                                "memory was nearly exhausted: answered 503, or not kept for another try."};
 
 }  // namespace
 
@@ -21,8 +22,13 @@ BodyBudget::BodyBudget(size_t most, Metrics& metrics)
 }
 
 bool BodyBudget::Share::covers(size_t bytes) {
-  if (bytes <= kStep + taken_) return true;
-  const size_t more = paid_for(bytes) - taken_;
+  const size_t cost = paid_for(bytes);
+  if (cost <= taken_) return true;
+  const size_t more = cost - taken_;
+  if (budget_.closed_.load(std::memory_order_relaxed)) {
+    budget_.refused_->add();
+    return false;
+  }
   if (budget_.taken_.fetch_add(more, std::memory_order_relaxed) + more > budget_.most_) {
     budget_.taken_.fetch_sub(more, std::memory_order_relaxed);
     budget_.refused_->add();

@@ -12,13 +12,17 @@ namespace sluice {
 
 class BodyBudget {
  public:
-  // The first bytes of each body cost nothing: they are within what a connection may have anyway, and the many small
-  // bodies touch nothing that is shared. Beyond them a body pays in steps of the same size.
-  static constexpr size_t kStep = 64U << 10;
+  // A body of so few bytes costs nothing: they are within what its exchange has anyway, and the many small bodies touch
+  // nothing that is shared. A larger one pays for all it has, in steps of about what a read gives.
+  static constexpr size_t kFree = 8U << 10;
+  static constexpr size_t kStep = 16U << 10;
 
   BodyBudget(size_t most, Metrics& metrics);
   BodyBudget(const BodyBudget&) = delete;
   BodyBudget& operator=(const BodyBudget&) = delete;
+
+  // While it is closed, as memory is nearly exhausted, no body gets more than it has. Any thread.
+  void close(bool closed) { closed_.store(closed, std::memory_order_relaxed); }
 
   // What one body has taken; given back at its end.
   class Share {
@@ -33,7 +37,7 @@ class BodyBudget {
     void only(size_t bytes);
 
    private:
-    static size_t paid_for(size_t bytes) { return bytes <= kStep ? 0 : (bytes - 1) / kStep * kStep; }
+    static size_t paid_for(size_t bytes) { return bytes <= kFree ? 0 : (bytes + kStep - 1) / kStep * kStep; }
     void give_back(size_t bytes);
 
     BodyBudget& budget_;
@@ -43,6 +47,7 @@ class BodyBudget {
  private:
   const size_t most_;
   std::atomic<size_t> taken_{0};
+  std::atomic<bool> closed_{false};
   Gauge* const bytes_;
   Counter* const refused_;
 };

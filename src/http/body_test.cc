@@ -51,12 +51,12 @@ struct World {
 };
 
 TEST(ReadAll, of_a_body_of_known_length_sets_no_more_memory_aside_than_that) {
-  World world(256 * kKiB);
+  World world(320 * kKiB);
   for (const bool ends_apart : {false, true}) {
     const auto body = world.read({20, 16 * kKiB, ends_apart}, 320 * kKiB);
-    ASSERT_TRUE(body.has_value()) << "256 KiB beyond the first 64";
+    ASSERT_TRUE(body.has_value());
     EXPECT_EQ(*body, std::string(320 * kKiB, 'x'));
-    EXPECT_EQ(world.taken(), 256);
+    EXPECT_EQ(world.taken(), 320);
   }
   world.arena.reset();
   EXPECT_EQ(world.taken(), 0);
@@ -65,18 +65,42 @@ TEST(ReadAll, of_a_body_of_known_length_sets_no_more_memory_aside_than_that) {
 }
 
 TEST(ReadAll, of_a_body_of_unknown_length_counts_what_grows_and_what_it_grows_from) {
-  World world(768 * kKiB);
+  World world(1024 * kKiB);
   const auto body = world.read({17, 16 * kKiB}, std::nullopt);
   ASSERT_TRUE(body.has_value());
   EXPECT_EQ(body->size(), 272 * kKiB);
-  EXPECT_EQ(world.taken(), 512 - 64) << "there is room for 512 KiB";
+  EXPECT_EQ(world.taken(), 512) << "there is room for 512 KiB";
   // From 512 KiB to 1 MiB there are both for a moment.
   EXPECT_EQ(world.read({33, 16 * kKiB}, std::nullopt).error().kind, ErrorKind::overload);
   world.arena.reset();
   EXPECT_EQ(world.taken(), 0);
   // The bound of one body is the most there is room for.
   ASSERT_TRUE(world.read({17, 16 * kKiB}, std::nullopt, 280 * kKiB).has_value());
-  EXPECT_EQ(world.taken(), 256);
+  EXPECT_EQ(world.taken(), 288) << "in steps of 16 KiB";
+}
+
+TEST(ReadAll, of_small_bodies_pays_nothing) {
+  World world(0);
+  ASSERT_TRUE(world.read({2, 4 * kKiB}, 8 * kKiB).has_value());
+  ASSERT_TRUE(world.read({1, 16 * kKiB}, 16 * kKiB).has_value()) << "it came in one piece";
+  EXPECT_EQ(world.read({2, 5 * kKiB}, 10 * kKiB).error().kind, ErrorKind::overload);
+}
+
+TEST(ReadAll, gets_no_more_memory_while_the_budget_is_closed) {
+  World world(1024 * kKiB);
+  world.budget.close(true);
+  EXPECT_EQ(world.read({2, 16 * kKiB}, 32 * kKiB).error().kind, ErrorKind::overload);
+  EXPECT_EQ(world.refused(), 1);
+  EXPECT_EQ(world.taken(), 0);
+  BodyBudget::Share share(world.budget);
+  EXPECT_TRUE(share.covers(BodyBudget::kFree));
+  world.budget.close(false);
+  EXPECT_TRUE(share.covers(20 * kKiB));
+  world.budget.close(true);
+  EXPECT_TRUE(share.covers(32 * kKiB)) << "it has paid for that";
+  EXPECT_FALSE(share.covers(33 * kKiB));
+  world.budget.close(false);
+  EXPECT_TRUE(world.read({2, 16 * kKiB}, 32 * kKiB).has_value());
 }
 
 TEST(ReadAll, refuses_what_is_longer_than_allowed) {

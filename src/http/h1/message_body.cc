@@ -131,6 +131,10 @@ Task<void> MessageBody::said() {
   co_return Status{};
 }
 
+const Error& MessageBody::why_unread(const Error& error) const {
+  return broken_off_ && error.kind != ErrorKind::cancelled ? *broken_off_ : error;
+}
+
 Task<Chunk> MessageBody::read_after_others() {
   if (source_.stream.loop().now() >= deadline_) co_return fail(ErrorKind::timeout, "timed out", source_.side);
   auto turn = next_turn(source_.stream.loop());
@@ -152,11 +156,18 @@ Task<Chunk> MessageBody::read_waiting() {
   for (;;) {
     const SteadyTime now = source_.stream.loop().now();
     const SteadyTime until = std::min(deadline_, deadline_after(now, source_.idle_max));
+    if (want_large_) {
+      // Whoever is slow does not hold a large block meanwhile.
+      own_.release();
+      auto waiting = source_.stream.readable(until);
+      const Status readable = co_await waiting;
+      if (!readable) co_return std::unexpected(why_unread(readable.error()));
+    }
     const std::span<char> into = space();
     auto reading = source_.stream.read(into, until);
     auto got = co_await reading;
-    if (!got && broken_off_ && got.error().kind != ErrorKind::cancelled) co_return std::unexpected(*broken_off_);
-    accept(into, CO_TRY(std::move(got)));
+    if (!got) co_return std::unexpected(why_unread(got.error()));
+    accept(into, *got);
     const Step step = CO_TRY(next());
     if (step.have) co_return step.chunk;
   }

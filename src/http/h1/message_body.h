@@ -64,6 +64,7 @@ class MessageBody final : public BodyReader {
   std::span<char> space();
   void accept(std::span<char> into, size_t got);
   Task<Chunk> read_waiting();
+  const Error& why_unread(const Error& error) const;
   Task<Chunk> read_after_others();
   Task<void> pass(Task<void> splicing, const uint64_t& moved);
 

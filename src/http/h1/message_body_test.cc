@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/memory_stream.h"
 #include "net/testing.h"
 
 namespace sluice {
@@ -43,6 +44,44 @@ TEST(MessageBody, tells_when_its_words_have_gone_out_whole) {
   EXPECT_TRUE(turn_until(loop, [&] { return told; }));
   client.say("abc");
   EXPECT_TRUE(turn_until(loop, [&] { return got == "abc"; }));
+}
+
+TEST(MessageBody, holds_no_large_block_while_it_waits) {
+  Loop loop;
+  Arena arena;
+  StreamPair ends = memory_streams(loop);
+  Block block(Block::kSmall);
+  MessageBody body({.stream = *ends.downstream, .block = block, .arena = arena}, BodyKind::length, 1 << 20);
+  const auto say = [&](size_t bytes) {
+    std::string text(bytes, 'x');
+    const iovec part{text.data(), text.size()};
+    ASSERT_TRUE(ends.upstream->try_write(std::span(&part, 1)).has_value());
+  };
+  Chunk chunk;
+  const auto read = [&]() -> Task<void> {
+    auto reading = body.read();
+    chunk = CO_TRY(co_await reading);
+    co_return Status{};
+  };
+  Runner runner(nullptr, [](void*, Result<void>) {});
+  say(Block::kSmall + 1000);
+  runner.start(read());
+  ASSERT_EQ(chunk.bytes.size(), Block::kSmall) << "so the next are likely to be large";
+  runner.start(read());
+  ASSERT_EQ(chunk.bytes.size(), 1000U);
+  const char* const at = chunk.bytes.data();
+  EXPECT_NE(at, block.data());
+  runner.start(read());
+  settle(loop);
+  ASSERT_TRUE(runner.running());
+  {
+    const Block next(Block::kLarge);
+    EXPECT_EQ(next.data(), at) << "this thread's next one gets it";
+  }
+  say(2000);
+  settle(loop);
+  EXPECT_FALSE(runner.running());
+  EXPECT_EQ(chunk.bytes.size(), 2000U);
 }
 
 }  // namespace
