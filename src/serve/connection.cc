@@ -1,5 +1,7 @@
 #include "serve/connection.h"
 
+#include <optional>
+
 #include "http/h1/server_session.h"
 #include "serve/exchange.h"
 #include "serve/http_server.h"
@@ -104,7 +106,7 @@ bool Connection::draining() const {
 }
 
 Task<void> Connection::serve() {
-  const HttpServer::ArenaLease arena(server_);
+  std::optional<HttpServer::ArenaLease> arena(std::in_place, server_);
   for (TurnBudget budget(kExchangesATurn);;) {
     if (budget.spent(server_.loop)) {
       auto turn = next_turn(server_.loop);
@@ -116,14 +118,15 @@ Task<void> Connection::serve() {
                                   .head_timeout = config->head_timeout,
                                   .idle_max = config->stream_idle_timeout,
                                   .request_timeout = config->request_timeout},
-                                 *arena);
+                                 **arena);
     ServerStreamPtr stream = CO_TRY(co_await coming);
     if (stream) {
-      Exchange exchange(*this, std::move(stream), std::move(config), *arena, start);
+      Exchange exchange(*this, std::move(stream), std::move(config), **arena, start);
       auto running = exchange.run();
       CO_TRY(co_await running);
     }
     if (session_->over()) {
+      arena.reset();
       auto lingering = session_->linger();
       co_return co_await lingering;
     }

@@ -1,5 +1,7 @@
 #include "http/h1/server_session.h"
 
+#include <array>
+
 #include "base/strings.h"
 #include "http/h1/framing.h"
 #include "http/h1/head.h"
@@ -16,6 +18,12 @@ namespace {
 constexpr size_t kDrainBytesMax = 64U << 10;  // of a request body that nobody reads (F18)
 constexpr Nanos kLingerMax = 1s;              // Envoy's delayedCloseTimeout
 constexpr Nanos kHalfCloseGrace = 5s;         // see OneRequest::wake
+
+// Where bytes go that nobody wants. All of a thread share it, as nobody looks at them: who lingers needs no memory.
+std::span<char> sink() {
+  static thread_local std::array<char, Block::kSmall> bytes;
+  return bytes;
+}
 
 class OneRequest;
 
@@ -140,6 +148,7 @@ Task<ServerStreamPtr> Session::next_waiting(ServerStreamPtr out, OneRequest& req
 
 void Session::stream_ended(std::span<const char> rest, bool goes_on) {
   used_up_ = !goes_on;
+  if (used_up_) rest = {};
   if (rest.size() > block.size()) {
     Block larger(rest.size());
     std::memcpy(larger.data(), rest.data(), rest.size());
@@ -156,9 +165,8 @@ Task<void> Session::linger() {
   if (client_ended) co_return Status{};
   stream->end_writing();
   const SteadyTime deadline = stream->loop().now() + kLingerMax;
-  const Block sink(Block::kSmall);
   for (size_t drained = 0; drained < 16 * kDrainBytesMax;) {
-    auto reading = stream->read(sink.span(), deadline);
+    auto reading = stream->read(sink(), deadline);
     auto got = co_await reading;
     if (!got || *got == 0) break;
     drained += *got;

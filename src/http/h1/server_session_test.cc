@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "io/block.h"
 #include "io/testing.h"
 #include "net/memory_stream.h"
 
@@ -62,6 +63,29 @@ struct World final : private ServerStream::Owner {
   int gone = 0;
   Runner runner{this, [](void*, Result<void>) {}};
 };
+
+TEST(ServerSession, holds_no_memory_when_it_is_over_whatever_came_behind) {
+  World world;
+  world.say("GET /1 HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\nrest");
+  world.next();
+  ASSERT_TRUE(world.stream);
+  const char* const at = world.stream->request().target.data() - 4;  // behind "GET "
+  world.answer(204);
+  world.stream.reset();
+  ASSERT_TRUE(world.session->over());
+  const auto lingers_without_block = [&] {
+    const Block next(Block::kSmall);
+    return next.data() == at;  // this thread's next one gets it
+  };
+  EXPECT_TRUE(lingers_without_block());
+  world.run(world.session->linger());
+  world.say("more");
+  EXPECT_TRUE(world.runner.running());
+  EXPECT_TRUE(lingers_without_block());
+  world.ends.upstream->end_writing();
+  settle(world.loop);
+  EXPECT_FALSE(world.runner.running());
+}
 
 TEST(ServerSession, takes_requests_that_came_together_one_by_one) {
   World world;
