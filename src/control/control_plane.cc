@@ -117,7 +117,7 @@ class ControlPlane final : private Waiter {
   // A port of the program itself, on this thread.
   struct OwnPort {
     OwnPort(std::string n, size_t connections_max, Metrics& metrics)
-        : name(std::move(n)), limit(connections_max, name, metrics), idle(limit.given_up()) {}
+        : name(std::move(n)), limit(connections_max, name, metrics), idle(limit) {}
     const std::string name;  // "admin": of its flag, in logs and in metrics
     ConnectionLimit limit;
     IdleConnections idle;

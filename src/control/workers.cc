@@ -19,7 +19,7 @@ class Workers::Worker final : private Waiter {
         index_(index),
         log_files_(log_files),
         all_(all) {
-    if (bounds().connections) idle_.emplace(bounds().connections->given_up());
+    if (bounds().connections) idle_.emplace(*bounds().connections);
   }
 
   void start() {
@@ -101,7 +101,8 @@ class Workers::Worker final : private Waiter {
     log_files_.flush();
     look_after_leaving();
     look_after_load();
-    timer_.arm(loop, loop.now() + (drained_ ? Nanos(10ms) : Nanos(100ms)), *this);
+    const Nanos between_looks = bounds().overload ? bounds().overload->between_looks() : Overload::kBetweenLooks;
+    timer_.arm(loop, loop.now() + (drained_ ? Nanos(10ms) : between_looks), *this);
   }
   void look_after_leaving() {
     for (Leaving& leaving : leaving_)
@@ -113,12 +114,9 @@ class Workers::Worker final : private Waiter {
       timer_.arm(loop, loop.now() + 10ms, *this);
   }
 
-  // Its part of the idle connections that are to go; what it has not got, others find in the ticks to come.
   void look_after_load() {
     if (index_ == 0 && bounds().measure) bounds().measure(loop.now());
-    if (!bounds().overload || !idle_) return;
-    if (const size_t all = bounds().overload->idle_to_end(); all > 0)
-      idle_->give_up(all / all_.workers_.size() + 1, loop.now());
+    if (bounds().overload && idle_) idle_->relieve(*bounds().overload, all_.workers_.size(), loop.now());
   }
   const ClientBounds& bounds() const { return all_.bounds_; }
 
@@ -141,7 +139,9 @@ Workers::Workers(unsigned count, LogFiles& log_files, Metrics& metrics, const De
   for (unsigned i = 0; i < count; ++i)
     workers_.push_back(std::make_unique<Worker>(i, log_files, *this, upstream_max, budget));
   std::vector<Loop*> loops;
+  loops.reserve(workers_.size());
   std::vector<TurnedAway*> turned_away;
+  turned_away.reserve(workers_.size());
   for (auto& worker : workers_) {
     loops.push_back(&worker->loop);
     turned_away.push_back(&worker->turned_away);

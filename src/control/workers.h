@@ -32,8 +32,8 @@ struct OpenPort {
 struct ClientBounds {
   ConnectionLimit* connections = nullptr;
   const Overload* overload = nullptr;
-  // Keeps `overload` up to date: called ten times a second, always by the same worker. The control thread may be busy
-  // with a large change for longer than memory lasts.
+  // Keeps `overload` up to date: called as often as that says, always by the same worker. The control thread may be
+  // busy with a large change for longer than memory lasts.
   std::function<void(SteadyTime now)> measure;
 };
 

@@ -23,6 +23,7 @@ enum class HeadFailure : uint8_t {
   timeout,                  // 408: it did not come to its end
   old_version,              // 426
   unknown_expectation,      // 417
+  no_memory,                // 503: there is too little of it to wait for the rest
 };
 
 }  // namespace sluice

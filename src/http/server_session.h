@@ -4,6 +4,7 @@
 // All of it belongs to one loop and its thread.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,6 +24,8 @@ struct ServerLimits {
   Nanos head_timeout{};     // from a head's first byte to its last; 0: none
   Nanos idle_max{};         // the longest time without progress; 0: none
   Nanos request_timeout{};  // from the first byte to the end of the body; 0: none
+  // While it is true, a head that has not come whole is refused (HeadFailure::no_memory), not waited for. Null: never.
+  const std::atomic<bool>* no_memory = nullptr;
 };
 
 // A request as it came. Views live as long as its stream.

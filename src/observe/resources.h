@@ -20,11 +20,11 @@ void give_memory_back();
 
 // What is resident, for who looks ten times a second; it is what the system ends a process for. The heap keeps what was
 // freed, each thread's by itself, and would seem full after each peak: from `give_back_at` on that is given back before
-// what is resident counts. As that costs time it is done rarely: not for 5 s, nor for 100 times as long as it took
+// what is resident counts. As that costs time it is done rarely: not for 1 s, nor for 100 times as long as it took
 // last. One thread.
 class MemoryWatch {
  public:
-  static constexpr Nanos kBetween = 5s;
+  static constexpr Nanos kBetween = 1s;
   static constexpr int kShare = 100;
 
   struct Sources {  // for tests

@@ -164,6 +164,7 @@ OutcomeKind outcome_of(HeadFailure failure) {
     case HeadFailure::timeout: return Kind::request_head_timeout;
     case HeadFailure::old_version: return Kind::old_version;
     case HeadFailure::unknown_expectation: return Kind::unknown_expectation;
+    case HeadFailure::no_memory: return Kind::overload;
   }
   return Kind::malformed_request;
 }

@@ -71,7 +71,17 @@ void Connection::on_served(void* self, Result<void> result) {
 }
 
 void Connection::give_up() {
-  server_.remove(*this);
+  abort();
+}
+
+void Connection::head_begins() {
+  head_since_ = server_.loop.now();
+  ++server_.heads_;
+}
+
+void Connection::head_ends() {
+  head_since_ = SteadyTime::max();
+  --server_.heads_;
 }
 
 void Connection::drain() {
@@ -117,9 +127,13 @@ Task<void> Connection::serve() {
     auto coming = session_->next({.head = config->limits,
                                   .head_timeout = config->head_timeout,
                                   .idle_max = config->stream_idle_timeout,
-                                  .request_timeout = config->request_timeout},
+                                  .request_timeout = config->request_timeout,
+                                  .no_memory = config->overload ? &config->overload->no_memory() : nullptr},
                                  **arena);
-    ServerStreamPtr stream = CO_TRY(co_await coming);
+    if (!coming.ready()) head_begins();
+    auto came = co_await coming;
+    if (head_since_ != SteadyTime::max()) head_ends();
+    ServerStreamPtr stream = CO_TRY(std::move(came));
     if (stream) {
       Exchange exchange(*this, std::move(stream), std::move(config), **arena, start);
       auto running = exchange.run();

@@ -44,10 +44,12 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   void drain();
   // At once, also what is under way.
   void abort();
-  // It waits for a request, and is to make room for somebody else.
+  // It waits for a request, or for the rest of a head, and is to make room for somebody else.
   void give_up();
   // The largest time while it does not.
   SteadyTime waits_since() const { return waits_since_; }
+  // Since when it has waited for the rest of a head; the largest time while it does not.
+  SteadyTime head_since() const { return head_since_; }
   bool idle() const { return !runner_.running(); }
   bool aborted() const { return runner_.cancelled; }
 
@@ -68,6 +70,8 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   void has_expired();
   static void on_served(void* self, Result<void> result);
   void park();
+  void head_begins();
+  void head_ends();
   Task<void> serve();
 
   HttpServer& server_;
@@ -77,6 +81,7 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   const std::unique_ptr<ServerSession> session_;
   Runner runner_{this, &Connection::on_served};
   SteadyTime waits_since_ = SteadyTime::max();
+  SteadyTime head_since_ = SteadyTime::max();
   Timer idle_timer_;
   Connection* next_ = nullptr;
   Connection* previous_ = nullptr;

@@ -31,12 +31,15 @@ class ConnectionLimit {
   size_t open() const { return open_.load(std::memory_order_relaxed); }
   // Connections that gave way.
   Counter* given_up() const { return given_up_; }
+  // Those that did in the middle of a head.
+  Counter* heads_given_up() const { return heads_given_up_; }
 
  private:
   const size_t most_;
   std::atomic<size_t> open_{0};
   Counter* const refused_;
   Counter* const given_up_;
+  Counter* const heads_given_up_;
 };
 std::vector<MetricFamily> connection_limit_metric_families();
 

@@ -120,7 +120,7 @@ struct Gateway {
   Metrics metrics{1};
   ListenerConfig config;
   ConnectionLimit limit{20, "test", metrics};
-  IdleConnections idle{limit.given_up()};
+  IdleConnections idle{limit};
   HttpListener listener{loop, nullptr, &limit, &idle};
   Handler handler = echo;
   Event release;
@@ -343,6 +343,100 @@ TEST(Connection, is_not_kept_while_there_is_too_much_to_do_and_refused_while_the
   later.say("GET /d HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_TRUE(gateway.says(later, "GET /d "));
   EXPECT_FALSE(later.hears("connection: close"));
+}
+
+// What a test says of memory, and what the worker does about it ten times a second.
+struct ShortGateway {
+  void memory_of_1000(size_t bytes) {
+    gateway.loop.advance(100ms);
+    overload.update({.connections_max = 20, .memory = bytes, .memory_max = 1000}, gateway.loop.now());
+  }
+  void relieve() {
+    gateway.idle.relieve(overload, 1, gateway.loop.now());
+    settle(gateway.loop);
+  }
+  int64_t heads_given_up() { return gateway.limit.heads_given_up()->value(); }
+  int64_t idle_given_up() { return gateway.limit.given_up()->value(); }
+
+  Metrics counts{1};
+  Overload overload{counts};
+  Gateway gateway{[this](ListenerConfig& config) { config.overload = &overload; }};
+};
+
+TEST(Connection, ends_in_the_middle_of_a_head_that_takes_long_while_memory_is_short) {
+  ShortGateway world;
+  Gateway& gateway = world.gateway;
+  TestPeer idle(gateway.listener.address()), slow(gateway.listener.address()), busy(gateway.listener.address());
+  idle.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(idle, "GET /a "));
+  busy.say("POST /held HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n1");
+  slow.say("GET /b HTTP/1.1\r\n");
+  settle(gateway.loop);
+  gateway.loop.advance(IdleConnections::kGrace - 100ms);
+  TestPeer quick(gateway.listener.address());
+  quick.say("GET /c HTTP/1.1\r\n");
+  settle(gateway.loop);
+  world.memory_of_1000(899);
+  world.relieve();
+  EXPECT_EQ(world.heads_given_up(), 0) << "there is memory";
+
+  world.overload.update({.connections_max = 20, .memory = 900, .memory_max = 1000}, gateway.loop.now());
+  world.relieve();
+  EXPECT_TRUE(gateway.ends(slow));
+  EXPECT_EQ(world.heads_given_up(), 1);
+  EXPECT_EQ(world.idle_given_up(), 0) << "heads go first";
+  EXPECT_FALSE(quick.ended()) << "it has not had its time";
+  EXPECT_FALSE(idle.ended());
+  world.relieve();
+  EXPECT_TRUE(gateway.ends(idle));
+  EXPECT_EQ(world.idle_given_up(), 1);
+  quick.say("Host: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(quick, "GET /c ")) << "requests are served yet";
+  busy.say("2");
+  EXPECT_TRUE(gateway.says(busy, "POST /held 12"));
+}
+
+TEST(Connection, waits_for_no_head_while_there_is_no_memory) {
+  ShortGateway world;
+  Gateway& gateway = world.gateway;
+  TestPeer silent(gateway.listener.address()), talks(gateway.listener.address());
+  for (TestPeer* client : {&silent, &talks}) client->say("GET /a HTTP/1.1\r\n");
+  settle(gateway.loop);
+  world.memory_of_1000(950);
+  TestPeer late(gateway.listener.address());
+  late.say("GET /b HTTP/1.1\r\n");
+  talks.say("x: y\r\n");
+  for (TestPeer* client : {&late, &talks}) {
+    EXPECT_TRUE(gateway.says(*client, "HTTP/1.1 503 Service Unavailable\r\n"));
+    EXPECT_TRUE(client->hears("connection: close\r\n"));
+    EXPECT_TRUE(gateway.says(*client, "envoy overloaded"));
+    EXPECT_TRUE(gateway.ends(*client));
+    EXPECT_EQ(gateway.log.back(), "503 OM overload");
+  }
+  EXPECT_EQ(gateway.config.metrics->requests_refused->value(), 2);
+  EXPECT_EQ(gateway.config.metrics->requests_malformed->value(), 0);
+  world.relieve();
+  EXPECT_TRUE(gateway.ends(silent));
+  EXPECT_EQ(world.heads_given_up(), 1) << "however short a time it had";
+  EXPECT_EQ(gateway.handled, 0);
+}
+
+TEST(Connection, ends_those_whose_heads_have_taken_longest_and_no_more_than_it_is_told) {
+  ShortGateway world;
+  Gateway& gateway = world.gateway;
+  std::deque<TestPeer> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back(gateway.listener.address());
+    clients.back().say("GET /a HTTP/1.1\r\n");
+    settle(gateway.loop);
+    gateway.loop.advance(1ms);
+  }
+  world.memory_of_1000(950);
+  gateway.idle.relieve(world.overload, 2048, gateway.loop.now());  // of 2048, one and one more
+  settle(gateway.loop);
+  EXPECT_TRUE(gateway.ends(clients[0]) && gateway.ends(clients[1]));
+  EXPECT_FALSE(clients[2].ended() || clients[3].ended());
+  EXPECT_EQ(world.heads_given_up(), 2);
 }
 
 TEST(Connection, collects_bodies_as_far_as_all_together_may_be_large) {

@@ -111,13 +111,11 @@ bool Exchange::begin(Response& response) {
   const ListenerConfig& config = *config_;
   config.metrics->requests->add();
   config.metrics->requests_active->add();
-  const OutcomeKind refused = set_up_request(stream_->request(), config, host_.peer(), request_);
+  OutcomeKind refused = set_up_request(stream_->request(), config, host_.peer(), request_);
+  if (refused == OutcomeKind::none && config.overload && config.overload->refuses_requests())
+    refused = OutcomeKind::overload;
   if (refused != OutcomeKind::none) [[unlikely]] {
-    response = refuse(request_, refused);
-    return true;
-  }
-  if (config.overload && config.overload->refuses_requests()) [[unlikely]] {
-    response = refuse_for_want_of_memory();
+    response = refused == OutcomeKind::overload ? refuse_for_want_of_memory() : refuse(request_, refused);
     return true;
   }
   if (request_.body.empty()) info_.request_end = info_.start;

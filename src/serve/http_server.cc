@@ -46,6 +46,12 @@ SteadyTime HttpServer::add_waiting(SteadyTime since, std::vector<Connection*>& t
   return earliest;
 }
 
+void HttpServer::add_heads(SteadyTime since, std::vector<Connection*>& to) const {
+  if (heads_ == 0) return;
+  for (Connection* connection = first_; connection; connection = connection->next_)
+    if (connection->head_since() <= since && !connection->aborted()) to.push_back(connection);
+}
+
 HttpServer::ArenaLease::ArenaLease(HttpServer& server) : server_(server) {
   if (server.arenas_.empty()) {
     arena_ = std::make_unique<Arena>();

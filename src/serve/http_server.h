@@ -39,6 +39,8 @@ class HttpServer final : public StreamHandler {
   size_t waiting() const { return waiting_; }
   // Those that have waited since then or before. Returns since when the one does that has waited longest.
   SteadyTime add_waiting(SteadyTime since, std::vector<Connection*>& to) const;
+  // Those that have waited for the rest of a head since then or before.
+  void add_heads(SteadyTime since, std::vector<Connection*>& to) const;
 
   Loop& loop;
   Upstreams* const upstreams;
@@ -69,6 +71,7 @@ class HttpServer final : public StreamHandler {
   std::vector<std::unique_ptr<Arena>> arenas_;
   Connection* first_ = nullptr;
   size_t waiting_ = 0;
+  size_t heads_ = 0;  // connections that wait for the rest of one
   uint64_t last_id_ = 0;
   int64_t date_second_ = -1;
   std::string date_;
@@ -86,6 +89,7 @@ class HttpListener {
   void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {
     if (!std::exchange(configured_, true)) listener_.count_into(config->listener);  // of the address, which stays
     listener_.limit(config->connections_max, config->delay_before_close);
+    listener_.look_at(config->overload);
     server_.configure(std::move(keep), config);
   }
   // configure() must have been called.

@@ -9,6 +9,18 @@ namespace {
 
 constexpr size_t kOneIn = 64;
 
+// Those for which `since` is earliest. Returns how many.
+size_t end_longest(std::vector<Connection*> among, size_t most, SteadyTime (Connection::*since)() const,
+                   Counter& ended) {
+  if (most < among.size()) {
+    std::ranges::nth_element(among, among.begin() + static_cast<std::ptrdiff_t>(most), {}, since);
+    among.resize(most);
+  }
+  for (Connection* connection : among) connection->give_up();
+  ended.add(static_cast<int64_t>(among.size()));
+  return among.size();
+}
+
 }  // namespace
 
 // Those that have waited long enough. Of those that begin to wait after a look none has before those it found waiting.
@@ -23,25 +35,29 @@ std::vector<Connection*> IdleConnections::waiting(SteadyTime now) {
   return out;
 }
 
-void IdleConnections::end_longest(std::vector<Connection*> among, size_t count) {
-  if (count < among.size())
-    std::ranges::nth_element(among, among.begin() + static_cast<std::ptrdiff_t>(count), {}, &Connection::waits_since);
-  for (size_t i = 0; i < std::min(count, among.size()); ++i) {
-    given_up_->add();
-    among[i]->give_up();
-  }
-}
-
 bool IdleConnections::make_room(SteadyTime now) {
   std::vector<Connection*> among = waiting(now);
   if (among.empty()) return false;
   const size_t count = std::max<size_t>(1, among.size() / kOneIn);
-  end_longest(std::move(among), count);
+  end_longest(std::move(among), count, &Connection::waits_since, *given_up_);
   return true;
 }
 
-void IdleConnections::give_up(size_t most, SteadyTime now) {
-  if (most > 0) end_longest(waiting(now), most);
+// What it has not got, other workers find at their next looks.
+void IdleConnections::relieve(const Overload& overload, size_t workers, SteadyTime now) {
+  if (overload.idle_to_end() == 0) return;
+  const size_t most = overload.idle_to_end() / workers + 1;
+  if (overload.is_short_of_memory()) {
+    const Nanos patience = overload.refuses_requests() ? Nanos(0) : kGrace;
+    if (end_heads(patience, most, now) > 0) return;
+  }
+  end_longest(waiting(now), most, &Connection::waits_since, *given_up_);
+}
+
+size_t IdleConnections::end_heads(Nanos patience, size_t most, SteadyTime now) {
+  std::vector<Connection*> among;
+  for (const HttpServer* server : servers_) server->add_heads(now - patience, among);
+  return end_longest(std::move(among), most, &Connection::head_since, *heads_given_up_);
 }
 
 }  // namespace sluice

@@ -3,6 +3,10 @@
 // as their clients are the least likely to miss them, and none before it has waited for kGrace. Where newcomers could
 // end each other before their requests arrive, a crowd would get nobody served. Belongs to one loop.
 //
+// Where memory is short, those whose head is on its way go before them: what has come of it lies in memory, and who
+// sends a head and no end of it would have the others pay for that. Such a head has kGrace, too, and no time at all
+// while requests are refused, as it would be.
+//
 // No list in the order of waiting is kept: each request would change it, at connections that nobody has touched for
 // long. Who is asked looks at all of them instead, and ends a part of them at once, so that it is not asked often. A
 // look that found none is not repeated before there can be one: at the bound each newcomer would walk over all the
@@ -15,6 +19,8 @@
 
 #include "base/metrics.h"
 #include "base/time.h"
+#include "serve/connection_limit.h"
+#include "serve/overload.h"
 
 namespace sluice {
 
@@ -26,8 +32,9 @@ class IdleConnections {
   static constexpr Nanos kGrace = 1s;
   static constexpr Nanos kBetweenVainLooks = 100ms;  // at least
 
-  // `given_up` counts those that were made to go.
-  explicit IdleConnections(Counter* given_up) : given_up_(given_up) {}
+  // `limit`, which outlives this, counts those that were made to go.
+  explicit IdleConnections(const ConnectionLimit& limit)
+      : given_up_(limit.given_up()), heads_given_up_(limit.heads_given_up()) {}
   IdleConnections(const IdleConnections&) = delete;
   IdleConnections& operator=(const IdleConnections&) = delete;
 
@@ -38,16 +45,17 @@ class IdleConnections {
   // Ends the one that has waited longest, in order: its client sees the end of an idle connection, as after
   // `idleTimeout`. Of many that wait, one in 64 goes. False: none has waited long enough.
   bool make_room(SteadyTime now);
-  // So many, or all that have.
-  void give_up(size_t most, SteadyTime now);
+  // Ends as many as `overload` says, of which this is one worker of so many.
+  void relieve(const Overload& overload, size_t workers, SteadyTime now);
   // How often it went over all connections.
   uint64_t looks() const { return looks_; }
 
  private:
   std::vector<Connection*> waiting(SteadyTime now);
-  void end_longest(std::vector<Connection*> among, size_t count);
+  size_t end_heads(Nanos patience, size_t most, SteadyTime now);
 
   Counter* const given_up_;
+  Counter* const heads_given_up_;
   std::vector<HttpServer*> servers_;
   SteadyTime next_look_ = SteadyTime::min();
   uint64_t looks_ = 0;

@@ -72,6 +72,11 @@ void Listener::turn_away(Incoming& incoming) {
 
 // The limit of the listener first: for one that it turns away no place of the process is made.
 void Listener::accept(Incoming& incoming) {
+  // It is told nothing, as that would need memory; the overload state is in the log, and this in the metric.
+  if (overload_ && overload_->refuses_connections()) [[unlikely]] {
+    if (metrics_) metrics_->connections_unwanted->add();
+    return;
+  }
   if (metrics_ && !metrics_->open->take(connections_max_)) return turn_away(incoming);
   if (!find_place()) {
     if (metrics_) metrics_->open->give();

@@ -66,6 +66,8 @@ class Listener {
   // From now on the address may have so many connections, over all workers. One too many is kept for `delay` and
   // closed. Those that are open stay.
   void limit(size_t connections_max, Nanos delay);
+  // Closes newcomers while it says so; it outlives this. Null: nobody does.
+  void look_at(const Overload* overload) { overload_ = overload; }
   // Takes over a listening descriptor (ListenSocket::open). After a failure it may be called again; one that listens
   // already closes the new descriptor.
   Status start(int fd);
@@ -94,6 +96,7 @@ class Listener {
   size_t connections_ = 0;
   size_t connections_max_ = ListenerMetrics::kNoLimit;
   Nanos delay_before_close_{};
+  const Overload* overload_ = nullptr;
 };
 
 }  // namespace sluice

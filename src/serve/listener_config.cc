@@ -35,6 +35,8 @@ constexpr MetricFamily kListenerActive{"envoy_listener_downstream_cx_active", "C
 constexpr MetricFamily kListenerEnded{"envoy_listener_downstream_cx_destroy", "Client connections that have ended."};
 constexpr MetricFamily kListenerOverflow{"envoy_listener_downstream_global_cx_overflow",
                                          "Client connections closed at once because the process may have no more."};
+constexpr MetricFamily kListenerUnwanted{"envoy_listener_downstream_cx_overload_reject",
+                                         "Client connections closed at once because there is too little memory."};
 constexpr MetricFamily kListenerOverLimit{"envoy_listener_downstream_cx_overflow",
                                           "Client connections closed because the listener has connectionLimit."};
 constexpr MetricFamily kLimitedActive{"envoy_connection_limit_active_connections",
@@ -78,6 +80,7 @@ ListenerMetrics::ListenerMetrics(Metrics& metrics, const std::string& address) :
   connections_active = set.metric(kListenerActive, labels);
   connections_ended = set.metric(kListenerEnded, labels);
   connections_overflow = set.metric(kListenerOverflow, labels);
+  connections_unwanted = set.metric(kListenerUnwanted, labels);
   connections_over_limit = set.metric(kListenerOverLimit, labels);
   const Labels limits{{"envoy_connection_limit_prefix", "connection_limit"}};  // Gloo has this one for all
   limited_connections_active = set.metric(kLimitedActive, limits);
@@ -85,8 +88,8 @@ ListenerMetrics::ListenerMetrics(Metrics& metrics, const std::string& address) :
 }
 
 std::vector<MetricFamily> listener_metric_families() {
-  return {kListenerConnections, kListenerActive, kListenerEnded, kListenerOverflow,
-          kListenerOverLimit,   kLimitedActive,  kLimited};
+  return {kListenerConnections, kListenerActive,    kListenerEnded, kListenerOverflow,
+          kListenerUnwanted,    kListenerOverLimit, kLimitedActive, kLimited};
 }
 
 }  // namespace sluice

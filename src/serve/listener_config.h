@@ -52,6 +52,7 @@ struct ListenerMetrics {
   Gauge* connections_active;
   Counter* connections_ended;
   Counter* connections_overflow;      // more than the process may have
+  Counter* connections_unwanted;      // while there is too little memory
   Counter* connections_over_limit;    // more than its Gateway allows
   Gauge* limited_connections_active;  // of all addresses whose Gateway has a limit
   Counter* limited_connections;       // over it, of all of them

@@ -81,6 +81,27 @@ TEST(Listener, has_its_protocol_make_room_before_it_refuses) {
   EXPECT_FALSE(clients[1].ended() || clients[2].ended());
 }
 
+TEST(Listener, closes_newcomers_while_there_is_more_memory_in_use_than_there_may_be) {
+  World world;
+  Overload overload(world.metrics);
+  const auto memory_of_1000 = [&](size_t bytes, SteadyTime now) {
+    overload.update({.connections_max = 20, .memory = bytes, .memory_max = 1000}, now);
+  };
+  world.listener.look_at(&overload);
+  TestPeer early(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.listener.connections() == 1; }));
+  memory_of_1000(1000, SteadyTime(1000s));
+  TestPeer late(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return late.ended(); }));
+  EXPECT_FALSE(early.ended());
+  EXPECT_EQ(world.counts->connections_unwanted->value(), 1);
+  EXPECT_EQ(world.limit.open(), 1U);
+  memory_of_1000(900, SteadyTime(1002s));
+  TestPeer later(world.listener.address());
+  EXPECT_TRUE(turn_until(world.loop, [&] { return world.listener.connections() == 2; }));
+  EXPECT_EQ(world.counts->connections_unwanted->value(), 1);
+}
+
 TEST(Listener, closes_what_its_gateway_does_not_allow) {
   World world;
   world.listener.limit(1, 0s);

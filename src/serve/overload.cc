@@ -30,8 +30,11 @@ constexpr MetricFamily kEnding{"envoy_overload_envoy_overload_actions_disable_ht
                                "1 while answers end their connection and idle connections are ended.", gauge};
 constexpr MetricFamily kRefusing{"envoy_overload_envoy_overload_actions_stop_accepting_requests_active",
                                  "1 while new requests are answered 503.", gauge};
+constexpr MetricFamily kRejecting{"envoy_overload_envoy_overload_actions_reject_incoming_connections_active",
+                                  "1 while new client connections are closed at once.", gauge};
 
 constexpr Nanos kShortest = 1s;
+constexpr double kMemoryLookedAtClosely = 0.50;
 // In one update: each costs its worker a system call or two.
 constexpr size_t kIdleEndedAtOnce = 2048;
 
@@ -53,7 +56,8 @@ Overload::Overload(Metrics& metrics)
       memory_in_use_(metrics.metric(kMemoryInUse)),
       memory_max_(metrics.metric(kMemoryMax)),
       ending_connections_(metrics.metric(kEnding)),
-      refusing_requests_(metrics.metric(kRefusing)) {}
+      refusing_requests_(metrics.metric(kRefusing)),
+      refusing_connections_(metrics.metric(kRejecting)) {}
 
 bool Overload::Action::decide(double pressure, SteadyTime now) {
   const bool wanted = active ? pressure >= until || now < later(since, kShortest) : pressure >= from;
@@ -80,14 +84,20 @@ void Overload::update(const Reading& reading, SteadyTime now) {
     const double memory = part(reading.memory.value_or(0), reading.memory_max);
     memory_percent_.store(percent(memory), std::memory_order_relaxed);
     memory_pressure_->set(percent(memory));
+    between_looks_.store(memory >= kMemoryLookedAtClosely ? kBetweenCloseLooks : kBetweenLooks,
+                         std::memory_order_relaxed);
     memory_in_use_->set(static_cast<int64_t>(reading.memory.value_or(0)));
     memory_strained_.decide(memory, now);
     memory_exhausted_.decide(memory, now);
+    memory_exceeded_.decide(memory, now);
   }
   const bool ending = connections_strained_.active || descriptors_strained_.active || memory_strained_.active;
   const bool refusing = memory_exhausted_.active;
+  const bool rejecting = memory_exceeded_.active;
   ending_connections_->set(ending ? 1 : 0);
   refusing_requests_->set(refusing ? 1 : 0);
+  refusing_connections_->set(rejecting ? 1 : 0);
+  short_of_memory_.store(memory_strained_.active, std::memory_order_relaxed);
 
   idle_to_end_.store(too_many(reading), std::memory_order_relaxed);
 
@@ -96,6 +106,8 @@ void Overload::update(const Reading& reading, SteadyTime now) {
          ending);
   if (refuses_requests_.exchange(refusing, std::memory_order_relaxed) != refusing)
     tell("too little memory: new requests are answered 503", "new requests are served again", refusing);
+  if (refuses_connections_.exchange(rejecting, std::memory_order_relaxed) != rejecting)
+    tell("more memory than there may be: new connections are closed", "new connections are taken again", rejecting);
 }
 
 // Idle connections that are to go.
@@ -127,6 +139,8 @@ void Overload::tell(const char* what_begins, const char* what_ends, bool begins)
 }
 
 std::string Overload::told() const {
+  if (refuses_connections())
+    return fmt::format("overloaded: new connections are closed, new requests are answered 503: {}\n", figures());
   if (refuses_requests())
     return fmt::format("overloaded: new requests are answered 503, connections are not kept: {}\n", figures());
   if (ends_connections()) return fmt::format("overloaded: connections are not kept: {}\n", figures());
@@ -134,7 +148,7 @@ std::string Overload::told() const {
 }
 
 std::vector<MetricFamily> overload_metric_families() {
-  return {kConnections, kDescriptors, kMemory, kMemoryUnread, kMemoryInUse, kMemoryMax, kEnding, kRefusing};
+  return {kConnections, kDescriptors, kMemory, kMemoryUnread, kMemoryInUse, kMemoryMax, kEnding, kRefusing, kRejecting};
 }
 
 }  // namespace sluice

@@ -4,8 +4,10 @@
 //   what there is of a resource     from   until below
 //   client connections              95 %   90 %         answers end their connection, and idle ones are ended
 //   file descriptors                95 %   90 %         the same
-//   memory                          90 %   85 %         the same
-//   memory                          95 %   90 %         new requests are answered 503
+//   memory                          90 %   85 %         the same, and heads that have been on their way for long end
+//   memory                          95 %   90 %         new requests are answered 503, heads that have not come whole
+//                                                       end, and bodies that are being collected grow no more
+//   memory                         100 %   95 %         new connections are closed at once
 //
 // At 100 % of the connections others make room, or are refused (serve/connection_limit.h). The gap between the two
 // numbers, and that nothing ends sooner than a second after it began, keep it from going to and fro.
@@ -33,17 +35,24 @@ class Overload {
     size_t memory_max = 0;         // 0: no limit is known
   };
   static constexpr double kMemoryWatched = 0.85;  // below this part of its limit memory decides nothing
+  static constexpr Nanos kBetweenLooks = 100ms;
+  static constexpr Nanos kBetweenCloseLooks = 10ms;  // from half of its memory on: the rest may go quickly
 
   explicit Overload(Metrics& metrics);
   Overload(const Overload&) = delete;
   Overload& operator=(const Overload&) = delete;
 
-  // About ten times a second, always by the same thread. Says in the log what begins and what is over.
+  // Always by the same thread, and as often as between_looks() says. Says in the log what begins and what is over.
   void update(const Reading& reading, SteadyTime now);
 
   // Of any thread; a plain load each.
   bool ends_connections() const { return ends_connections_.load(std::memory_order_relaxed); }
+  bool is_short_of_memory() const { return short_of_memory_.load(std::memory_order_relaxed); }
   bool refuses_requests() const { return refuses_requests_.load(std::memory_order_relaxed); }
+  // The same, for those who do not know this class.
+  const std::atomic<bool>& no_memory() const { return refuses_requests_; }
+  bool refuses_connections() const { return refuses_connections_.load(std::memory_order_relaxed); }
+  Nanos between_looks() const { return between_looks_.load(std::memory_order_relaxed); }
   // How many idle connections are to go until the next update, over all workers.
   size_t idle_to_end() const { return idle_to_end_.load(std::memory_order_relaxed); }
   // A line for /readyz; "" when nothing is the matter. Any thread.
@@ -67,9 +76,13 @@ class Overload {
   Action descriptors_strained_{.from = 0.95, .until = 0.90};
   Action memory_strained_{.from = 0.90, .until = kMemoryWatched};
   Action memory_exhausted_{.from = 0.95, .until = 0.90};
+  Action memory_exceeded_{.from = 1.00, .until = 0.95};
   std::atomic<bool> ends_connections_{false};
+  std::atomic<bool> short_of_memory_{false};
   std::atomic<bool> refuses_requests_{false};
+  std::atomic<bool> refuses_connections_{false};
   std::atomic<size_t> idle_to_end_{0};
+  std::atomic<Nanos> between_looks_{kBetweenLooks};
   std::atomic<unsigned> connections_percent_{0};
   std::atomic<unsigned> descriptors_percent_{0};
   std::atomic<unsigned> memory_percent_{0};
@@ -82,6 +95,7 @@ class Overload {
   Gauge* const memory_max_;
   Gauge* const ending_connections_;
   Gauge* const refusing_requests_;
+  Gauge* const refusing_connections_;
 };
 std::vector<MetricFamily> overload_metric_families();
 

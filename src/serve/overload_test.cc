@@ -33,6 +33,7 @@ TEST(Overload, of_memory_first_keeps_no_connections_then_refuses_requests) {
   EXPECT_EQ(world.overload.told(), "");
   world.update(0, 900);
   EXPECT_TRUE(world.overload.ends_connections());
+  EXPECT_TRUE(world.overload.is_short_of_memory());
   EXPECT_FALSE(world.overload.refuses_requests());
   EXPECT_EQ(world.overload.idle_to_end(), 2048U);
   EXPECT_EQ(world.overload.told(),
@@ -75,6 +76,7 @@ TEST(Overload, of_connections_ends_as_many_idle_ones_as_are_too_many) {
   world.update(1000, 0);
   EXPECT_EQ(world.overload.idle_to_end(), 100U);
   EXPECT_FALSE(world.overload.refuses_requests()) << "a request needs no further connection of a client";
+  EXPECT_FALSE(world.overload.is_short_of_memory()) << "heads that are on their way are not the matter";
   world.update(900, 0);
   EXPECT_TRUE(world.overload.ends_connections());
   EXPECT_EQ(world.overload.idle_to_end(), 0U);
@@ -99,6 +101,32 @@ TEST(Overload, of_descriptors_ends_idle_connections_whoever_has_them) {
   EXPECT_EQ(world.value("sluice_descriptors_pressure"), 95);
   update(1799);
   EXPECT_FALSE(world.overload.ends_connections());
+}
+
+TEST(Overload, of_memory_that_is_exceeded_closes_new_connections) {
+  World world;
+  world.update(0, 999);
+  EXPECT_FALSE(world.overload.refuses_connections());
+  world.update(0, 1000);
+  EXPECT_TRUE(world.overload.refuses_connections());
+  EXPECT_EQ(world.value("envoy_overload_envoy_overload_actions_reject_incoming_connections_active"), 1);
+  EXPECT_TRUE(world.overload.told().starts_with("overloaded: new connections are closed, new requests are answered"));
+  EXPECT_TRUE(lines.back().starts_with("warn overload more memory than there may be: new connections are closed"));
+  world.update(0, 950);
+  EXPECT_TRUE(world.overload.refuses_connections());
+  world.update(0, 949);
+  EXPECT_FALSE(world.overload.refuses_connections());
+  EXPECT_TRUE(world.overload.refuses_requests());
+  EXPECT_TRUE(lines.back().starts_with("info overload new connections are taken again"));
+}
+
+TEST(Overload, looks_more_often_where_memory_may_be_gone_soon) {
+  World world;
+  EXPECT_EQ(world.overload.between_looks(), 100ms);
+  world.update(0, 500);
+  EXPECT_EQ(world.overload.between_looks(), 10ms);
+  world.update(0, 499);
+  EXPECT_EQ(world.overload.between_looks(), 100ms);
 }
 
 TEST(Overload, lasts_for_a_second) {

@@ -88,7 +88,7 @@ struct Stalled {
   TestUpstream upstream{loop};
   ListenerConfig config;
   ConnectionLimit limit{20, "test", metrics};
-  IdleConnections idle{limit.given_up()};
+  IdleConnections idle{limit};
   HttpListener listener{loop, nullptr, &limit, &idle};
   std::optional<TestPeer> client;
   std::string log;

@@ -207,6 +207,10 @@ OneRequest::HeadRead OneRequest::parse_head() {
   if (session_.filled == 0) return HeadRead::nothing;
   const HeadProgress progress = head_.parse(session_.block.span().first(session_.filled), request_.headers);
   if (progress == HeadProgress::more) {
+    if (limits_.no_memory && limits_.no_memory->load(std::memory_order_relaxed)) {
+      refuse(HeadFailure::no_memory);
+      return HeadRead::whole;
+    }
     if (head_deadline_ == SteadyTime::max() && limits_.head_timeout.count() > 0)
       head_deadline_ = later(loop().now(), limits_.head_timeout);
     return HeadRead::more;

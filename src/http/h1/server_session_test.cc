@@ -87,6 +87,44 @@ TEST(ServerSession, holds_no_memory_when_it_is_over_whatever_came_behind) {
   EXPECT_FALSE(world.runner.running());
 }
 
+TEST(ServerSession, waits_for_no_head_while_there_is_no_memory) {
+  const std::string large = "x: " + std::string(10'000, 'x') + "\r\n";
+  for (const std::string& came : {std::string("G"), "GET /1 HTTP/1.1\r\nhost: h\r\n" + large + large}) {
+    World world;
+    std::atomic<bool> no_memory{true};
+    world.limits.no_memory = &no_memory;
+    world.next();
+    EXPECT_FALSE(world.stream) << "nothing came, which costs nothing";
+    world.say("GET /0 HTTP/1.1\r\nhost: h\r\n\r\n" + came);
+    world.next();
+    ASSERT_TRUE(world.stream);
+    EXPECT_EQ(world.stream->request().refused, HeadFailure::none) << "it is here";
+    world.answer(204);
+    world.next();
+    ASSERT_TRUE(world.stream);
+    EXPECT_EQ(world.stream->request().refused, HeadFailure::no_memory);
+    world.answer(503);
+    EXPECT_TRUE(world.heard().find("HTTP/1.1 503 ") != std::string::npos);
+    world.stream.reset();
+    EXPECT_TRUE(world.session->over());
+  }
+}
+
+TEST(ServerSession, waits_on_for_a_head_until_more_comes_of_it_and_there_is_no_memory) {
+  for (const bool later : {false, true}) {
+    World world;
+    std::atomic<bool> no_memory{false};
+    world.limits.no_memory = &no_memory;
+    world.say("GET /1 HTTP/1.1\r\n");
+    world.next();
+    EXPECT_FALSE(world.stream);
+    no_memory = later;
+    world.say("host: h\r\n");
+    EXPECT_EQ(world.stream != nullptr, later);
+    if (later) EXPECT_EQ(world.stream->request().refused, HeadFailure::no_memory);
+  }
+}
+
 TEST(ServerSession, takes_requests_that_came_together_one_by_one) {
   World world;
   world.next();
