@@ -10,13 +10,25 @@ namespace {
 constexpr size_t kSpaceMin = 2048;
 constexpr uint64_t kPassedMin = 128U << 10;
 
+// The head's read filled its block: there is more at hand than it holds, and the rest is large.
+bool goes_on_largely(const MessageBody::Source& source, BodyKind kind, uint64_t length) {
+  if (source.early.empty() || std::to_address(source.early.end()) != std::to_address(source.block.span().end()))
+    return false;
+  return kind != BodyKind::length || length > source.early.size() + Block::kSmall;
+}
+
 // Reads that find bytes, in one turn of the loop: about 1 MiB.
 constexpr unsigned kReadsATurn = 16;
 
 }  // namespace
 
 MessageBody::MessageBody(const Source& source, BodyKind kind, uint64_t length)
-    : source_(source), kind_(kind), left_(length), pending_(source.early), budget_(kReadsATurn) {
+    : source_(source),
+      want_large_(goes_on_largely(source, kind, length)),
+      kind_(kind),
+      left_(length),
+      pending_(source.early),
+      budget_(kReadsATurn) {
   complete_ = kind == BodyKind::none;
 }
 

@@ -84,5 +84,27 @@ TEST(MessageBody, holds_no_large_block_while_it_waits) {
   EXPECT_EQ(chunk.bytes.size(), 2000U);
 }
 
+// What came with the head filled its block, so there is more than that holds: it comes in as few pieces as it can.
+TEST(MessageBody, reads_on_in_large_pieces_where_the_block_of_the_head_was_filled) {
+  constexpr size_t kRest = 3 * Block::kSmall;
+  Loop loop;
+  StreamAndPeer ends(loop);
+  ends.peer->say(std::string(Block::kSmall, 'a') + std::string(kRest, 'b'));
+  settle(loop);
+  Arena arena;
+  Block block(Block::kSmall);
+  const auto got = ends.stream->try_read(block.span());
+  ASSERT_TRUE(got && *got);
+  ASSERT_EQ(**got, Block::kSmall);
+  MessageBody body({.stream = *ends.stream, .block = block, .early = block.span(), .arena = arena}, BodyKind::length,
+                   Block::kSmall + kRest);
+  EXPECT_EQ(body.read().take()->bytes.size(), Block::kSmall);
+  auto reading = body.read();
+  ASSERT_TRUE(reading.ready());
+  const Chunk rest = *reading.take();
+  EXPECT_EQ(std::string(rest.bytes.data(), rest.bytes.size()), std::string(kRest, 'b'));
+  EXPECT_TRUE(rest.last);
+}
+
 }  // namespace
 }  // namespace sluice
