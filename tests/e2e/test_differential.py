@@ -2,7 +2,7 @@
 
 import asyncio
 
-from differential import mutations, run, verdict
+from differential import mutations, sample, verdict
 from differential.peers import PEERS, program
 from differential.recorder import Message, Recorder
 from harness.case import Case, rows
@@ -10,25 +10,9 @@ from harness.case import Case, rows
 CASES, SEED = 300, 1
 
 
-def play(case, count, seed):
-    """Plays and judges; a missing peer is skipped by its own name in Peers below."""
-    played = case.use(run.Run())
-    if not played.names:
-        case.skipTest("neither nginx nor HAProxy is installed")
-    findings = played.play(count, seed)
-    failures, text = run.summary(findings, run.Allowed())
-    print(text)
-    case.assertEqual(len(findings), count)
-    for name in ("sluice", *played.names):
-        kinds = [finding.outcomes[name].kind for finding in findings]
-        for kind in (verdict.ACCEPTED, verdict.REFUSED):     # else nothing is compared
-            case.assertGreater(kinds.count(kind), count / 10, f"{name} {kind}")
-    case.assertEqual([str(failure) for failure in failures[:20]], [], f"{len(failures)} failures")
-
-
 class Sample(Case):
     def test_sluice_reads_mutated_requests_as_its_peers_do_or_refuses_them(self):
-        play(self, CASES, SEED)
+        sample.play(self, CASES, SEED)
 
 
 class Peers(Case):

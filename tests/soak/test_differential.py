@@ -1,14 +1,9 @@
 """The whole differential run against nginx and HAProxy; SLUICE_SEED makes it another one."""
 
 import os
-import pathlib
-import sys
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-
+from differential import sample
 from harness.case import Case
-
-import test_differential as sample
 
 CASES = 10_000
 
