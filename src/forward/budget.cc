@@ -46,13 +46,12 @@ bool ConnectionBudget::make_room(HostsBy kind) {
 }
 
 bool ConnectionBudget::make_room_for_attempt(HostsBy kind) {
-  const HostsBy dynamic = HostsBy::client;
-  if (attempts_of(HostsBy::client) + attempts_of(HostsBy::operator_) >= attempts_max_) return false;
-  if (busy_of(HostsBy::client) + busy_of(HostsBy::operator_) >= max_ / 2) return false;
-  if (kind == dynamic && attempts_of(kind) >= dynamic_attempts_max_) return false;
-  if (kind == dynamic && busy_of(kind) >= dynamic_max_ / 2) return false;
-  while (open() >= max_ || (kind == dynamic && open_of(kind) >= dynamic_max_))
-    if (!give_up(dynamic)) return false;
+  const Counts& its = of_[static_cast<size_t>(kind)];
+  const bool is_dynamic = kind == HostsBy::client;
+  if (attempts() >= attempts_max_ || busy() >= max_ / 2) return false;
+  if (is_dynamic && (its.attempts >= dynamic_attempts_max_ || its.busy() >= dynamic_max_ / 2)) return false;
+  while (open() >= max_ || (is_dynamic && its.open >= dynamic_max_))
+    if (!give_up(HostsBy::client)) return false;
   return true;
 }
 

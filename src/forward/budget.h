@@ -64,12 +64,14 @@ class ConnectionBudget {
   size_t& open_of(HostsBy kind) { return of_[static_cast<size_t>(kind)].open; }
   size_t& idle_of(HostsBy kind) { return of_[static_cast<size_t>(kind)].idle; }
   size_t& attempts_of(HostsBy kind) { return of_[static_cast<size_t>(kind)].attempts; }
-  size_t busy_of(HostsBy kind) { return open_of(kind) - idle_of(kind); }
+  size_t busy() const { return of_[0].busy() + of_[1].busy(); }
+  size_t attempts() const { return of_[0].attempts + of_[1].attempts; }
 
   struct Counts {
     size_t open = 0;
     size_t idle = 0;      // of them
     size_t attempts = 0;  // of them: of races, besides their first
+    size_t busy() const { return open - idle; }
   };
   size_t max_ = SIZE_MAX;
   size_t dynamic_max_ = SIZE_MAX;

@@ -26,7 +26,7 @@ struct ForwardTarget {
   EndpointSet::Use endpoint;
   // Whose rules allowed it (ConnectionPool::UnderWay).
   std::string_view place = {};
-  // Asked of each other address of the set. Null: all may be used. Lives as long as the exchange.
+  // Asked of each other address of the set, until there is a response. Null: all may be used.
   const AddressJudge* judge = nullptr;
 };
 
@@ -46,14 +46,13 @@ struct OtherTargets {
 // fails becomes an answer (failures.h); an Error comes back only when the client's side is at fault or the task was
 // cancelled.
 //
-//   connects      race over the addresses of one host (upstream/connect_race.h), then go on to `others` (null: there
-//   are
-//                 none): nothing of the request has been sent
-//   reuse         a connection that turns out to have been closed while it lay in the pool is replaced once, if the
-//                 request can safely be sent again
-//   retries       as the route's policy says, to an endpoint that has not been tried, after a wait, within the
-//   cluster's
-//                 maxRetries, with a body of up to perConnectionBufferLimitBytes
+//   connects   race over the addresses of one host (upstream/connect_race.h), then go on to `others` (null: there are
+//              none): nothing of the request has been sent
+//   reuse      a connection that turns out to have been closed while it lay in the pool is replaced once, if the
+//   request
+//              can safely be sent again
+//   retries    as the route's policy says, to an endpoint that has not been tried, after a wait, within the cluster's
+//              maxRetries, with a body of up to perConnectionBufferLimitBytes
 //
 // When the destination is denied meanwhile, it is answered 403, or a response that has begun is cut off with
 // ErrorKind::denied.

@@ -70,10 +70,6 @@ void Connection::on_served(void* self, Result<void> result) {
     connection.server_.remove(connection);
 }
 
-void Connection::give_up() {
-  abort();
-}
-
 void Connection::head_begins() {
   head_since_ = server_.loop.now();
   ++server_.heads_;

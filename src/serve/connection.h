@@ -44,8 +44,6 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   void drain();
   // At once, also what is under way.
   void abort();
-  // It waits for a request, or for the rest of a head, and is to make room for somebody else.
-  void give_up();
   // The largest time while it does not.
   SteadyTime waits_since() const { return waits_since_; }
   // Since when it has waited for the rest of a head; the largest time while it does not.

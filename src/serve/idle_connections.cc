@@ -16,7 +16,7 @@ size_t end_longest(std::vector<Connection*> among, size_t most, SteadyTime (Conn
     std::ranges::nth_element(among, among.begin() + static_cast<std::ptrdiff_t>(most), {}, since);
     among.resize(most);
   }
-  for (Connection* connection : among) connection->give_up();
+  for (Connection* connection : among) connection->abort();
   ended.add(static_cast<int64_t>(among.size()));
   return among.size();
 }
