@@ -19,6 +19,7 @@ get_target_property(re2_libraries PkgConfig::re2 INTERFACE_LINK_LIBRARIES)
 list(TRANSFORM re2_libraries REPLACE "^.*/libre2\\.so$" "${SLUICE_RE2}")
 set_property(TARGET PkgConfig::re2 PROPERTY INTERFACE_LINK_LIBRARIES ${re2_libraries})
 pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
+pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(brotli REQUIRED IMPORTED_TARGET libbrotlidec libbrotlienc)
 
 option(SLUICE_FUZZ "instrument for libFuzzer and build the fuzz targets" OFF)

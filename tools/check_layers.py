@@ -29,7 +29,7 @@ LEVELS = [
     {"regex"},
     {"base"},
 ]
-KNOW_HTTP1 = ("serve", "forward", "main")
+KNOW_CODECS = ("serve", "forward", "main")
 LEVEL = {folder: number for number, folders in enumerate(LEVELS) for folder in folders}
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 
@@ -52,8 +52,9 @@ def problem(file, target):
         return None if target.parts[0] == "generated" else f"{other_top}/ is not a folder this check knows"
     if str(target) == "filters/all.h":
         return None if top in ("main", "control") else "the list of filters is for main and control alone"
-    if str(target).startswith("http/h1/") and not str(file).startswith("http/h1/") and top not in KNOW_HTTP1:
-        return "http/h1 is for those who carry messages alone: " + ", ".join(KNOW_HTTP1)
+    for codec in ("http/h1/", "http/h2/"):
+        if str(target).startswith(codec) and not str(file).startswith(codec) and top not in KNOW_CODECS:
+            return f"{codec[:-1]} is for those who carry messages alone: " + ", ".join(KNOW_CODECS)
     if top == other_top:
         if unit == other_unit:
             return None

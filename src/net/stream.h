@@ -19,6 +19,7 @@
 namespace sluice {
 
 class Loop;
+struct TlsInfo;
 
 class Stream {
  public:
@@ -28,6 +29,8 @@ class Stream {
   virtual ~Stream() = default;
   virtual Loop& loop() const = 0;
   virtual SocketAddress local_address() const = 0;
+  // What protects it, once it is established; lives as long as the Stream. Null: nothing does.
+  virtual const TlsInfo* tls() const { return nullptr; }
 
   // Until there is a connection to read from and write to, with all that stands before the first byte; at once where
   // there is. ErrorKind::timeout after `deadline`.

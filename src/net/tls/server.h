@@ -1,0 +1,76 @@
+// TLS on the side of the server: a context per certificate, chains chosen by SNI, and a Stream over a Stream.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "net/stream.h"
+#include "net/tls/options.h"
+#include "net/tls_info.h"
+
+namespace sluice {
+
+// Keys that protect session tickets: of the process, so that any worker resumes what another began. Any thread.
+class TlsTicketKeys {
+ public:
+  // A key encrypts for `lifetime`, and its tickets count for as long again.
+  explicit TlsTicketKeys(Nanos lifetime = std::chrono::hours(1));
+  ~TlsTicketKeys();
+  TlsTicketKeys(const TlsTicketKeys&) = delete;
+  TlsTicketKeys& operator=(const TlsTicketKeys&) = delete;
+  // Begins a new key when it is time; tickets of the one before count on, older ones no more. One thread at a time.
+  void rotate(SteadyTime now);
+
+  struct Impl;
+  Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// A certificate with its key, and how clients are met that get it. Immutable; any thread.
+class TlsServerContext {
+ public:
+  // Errors say what is wrong with which part: PEM that cannot be read, a key that does not fit, an unknown cipher...
+  // `tickets` null: sessions are not resumed.
+  static Result<std::shared_ptr<const TlsServerContext>> create(const TlsServerOptions& options,
+                                                                std::shared_ptr<TlsTicketKeys> tickets);
+  virtual ~TlsServerContext() = default;
+  virtual const CertificateInfo& certificate() const = 0;
+  // What an operator should know and nothing refuses: an expired certificate, an issuer that is missing in the chain.
+  virtual std::vector<std::string> warnings(WallTime now) const = 0;
+};
+
+// Which of several chains a client gets, by the name it asks for: the exact name, else the longest wildcard, else the
+// chain without names (gloo-core 2.7, 2.8). Immutable; any thread.
+class TlsServerChains {
+ public:
+  struct Chain {
+    std::vector<std::string> sni_domains;  // "a.example", "*.example"; empty or "*": any, and none
+    std::shared_ptr<const TlsServerContext> context;
+  };
+  // An Error when two chains have a name in common.
+  static Result<std::shared_ptr<const TlsServerChains>> create(std::vector<Chain> chains);
+  // The chain's number; nothing when none is for this name.
+  std::optional<size_t> find(std::string_view sni) const;
+  std::span<const Chain> chains() const { return chains_; }
+
+ private:
+  friend struct MakeTlsServerChains;
+  TlsServerChains() = default;
+  std::vector<Chain> chains_;
+  std::vector<std::pair<std::string, size_t>> names_;      // sorted
+  std::vector<std::pair<std::string, size_t>> wildcards_;  // ".example", sorted
+  std::optional<size_t> other_;
+};
+
+// TLS over `below`, from the client's first byte: established() is the handshake, and fails when there is no chain for
+// the client, in words that name what it sent. A peer that ends without close_notify is no end but an Error (F17).
+std::unique_ptr<Stream> tls_accept(std::unique_ptr<Stream> below, std::shared_ptr<const TlsServerChains> chains);
+
+}  // namespace sluice
