@@ -69,6 +69,10 @@ class ReadyStream : public Stream {
     auto ready = Ready<true>(loop(), now_, side_, deadline);
     co_return co_await ready;
   }
+  Task<void> writable(SteadyTime deadline) final {
+    auto ready = Ready<false>(loop(), now_, side_, deadline);
+    co_return co_await ready;
+  }
   Side side() const final { return side_; }
   void when_readable(Waiter* waiter) final { now_.reader = waiter; }
   bool peer_ended() const final { return now_.peer_closed; }
@@ -78,10 +82,6 @@ class ReadyStream : public Stream {
  protected:
   explicit ReadyStream(Side side) : side_(side) {}
 
-  Task<void> writable(SteadyTime deadline) final {
-    auto ready = Ready<false>(loop(), now_, side_, deadline);
-    co_return co_await ready;
-  }
   std::unexpected<Error> given_up() const { return fail(ErrorKind::reset, "the connection was given up", side_); }
 
   const Side side_;       // whose fault errors are

@@ -98,6 +98,7 @@ class SocketStream final : public ReadyStream<Watch> {
     int bytes = 0;
     return ::ioctl(now_.fd(), FIONREAD, &bytes) == 0 ? static_cast<size_t>(bytes) : 0;
   }
+  bool may_have_input() const override { return now_.readable || loop().may_have_news(now_); }
   Attempt try_read(std::span<char> into) override;
   bool is_silent() override;
 
@@ -142,7 +143,7 @@ Stream::Attempt SocketStream::try_read(std::span<char> into) {
 // handled just now, and only then the socket is asked.
 bool SocketStream::is_silent() {
   if (now_.peer_closed || now_.broken || aborted_) return false;
-  if (!now_.readable && !loop().may_have_news(now_)) return true;
+  if (!may_have_input()) return true;
   char byte;
   return !try_read({&byte, 1}).has_value();  // a byte, the end, or an error
 }

@@ -40,7 +40,9 @@ class Stream {
 
   // Whether a read is worth trying: bytes have come, or the end, or an error, as far as is known. Costs nothing.
   virtual bool has_buffered() const = 0;
-  // How many bytes a read would find now, unless this has been given up.
+  // The same, but also of bytes that may have come without having been told of. Costs no system call.
+  virtual bool may_have_input() const { return has_buffered(); }
+  // How many bytes a read would find now, at least, unless this has been given up.
   virtual size_t buffered_bytes() const = 0;
   // The bytes read, 0 at the peer's end. Nothing: has_buffered() is false from now on until there is news.
   virtual Attempt try_read(std::span<char> into) = 0;
@@ -57,7 +59,8 @@ class Stream {
 
   // --- writing ---
 
-  // The bytes written, perhaps fewer than given.
+  // The bytes written, perhaps fewer than given. After nothing, the next try must begin with the same bytes, up to as
+  // many as were given: they may lie wrapped up below.
   virtual Attempt try_write(std::span<const iovec> parts) = 0;
   // All of it. `idle`: the longest time without progress, then ErrorKind::timeout; 0: no limit.
   Task<void> write_all(std::string_view bytes, Nanos idle);
@@ -89,9 +92,6 @@ class Stream {
 
   // Until a read is worth trying; ErrorKind::timeout after `deadline`.
   virtual Task<void> readable(SteadyTime deadline) = 0;
-
- protected:
-  friend class Splicing;
   // Until a write is worth trying; ErrorKind::timeout after `deadline`.
   virtual Task<void> writable(SteadyTime deadline) = 0;
 

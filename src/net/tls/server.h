@@ -15,15 +15,17 @@
 
 namespace sluice {
 
-// Keys that protect session tickets: of the process, so that any worker resumes what another began. Any thread.
-class TlsTicketKeys {
+// What the server's contexts of a process have in common: the keys of session tickets, so that any worker resumes what
+// another began, and OpenSSL's own contexts, one for each set of options that differ in more than the certificate
+// (10,000 certificates with one policy cost one of them). Any thread.
+class TlsServerShared {
  public:
-  // A key encrypts for `lifetime`, and its tickets count for as long again.
-  explicit TlsTicketKeys(Nanos lifetime = std::chrono::hours(1));
-  ~TlsTicketKeys();
-  TlsTicketKeys(const TlsTicketKeys&) = delete;
-  TlsTicketKeys& operator=(const TlsTicketKeys&) = delete;
-  // Begins a new key when it is time; tickets of the one before count on, older ones no more. One thread at a time.
+  // A ticket key encrypts for `lifetime`, and its tickets count for as long again.
+  explicit TlsServerShared(Nanos lifetime = std::chrono::hours(1));
+  ~TlsServerShared();
+  TlsServerShared(const TlsServerShared&) = delete;
+  TlsServerShared& operator=(const TlsServerShared&) = delete;
+  // Begins a new ticket key when it is time: to be called once a minute or so, by one thread.
   void rotate(SteadyTime now);
 
   struct Impl;
@@ -37,9 +39,9 @@ class TlsTicketKeys {
 class TlsServerContext {
  public:
   // Errors say what is wrong with which part: PEM that cannot be read, a key that does not fit, an unknown cipher...
-  // `tickets` null: sessions are not resumed.
+  // `shared` outlives the context and its connections.
   static Result<std::shared_ptr<const TlsServerContext>> create(const TlsServerOptions& options,
-                                                                std::shared_ptr<TlsTicketKeys> tickets);
+                                                                TlsServerShared& shared);
   virtual ~TlsServerContext() = default;
   virtual const CertificateInfo& certificate() const = 0;
   // What an operator should know and nothing refuses: an expired certificate, an issuer that is missing in the chain.
@@ -68,6 +70,17 @@ class TlsServerChains {
   std::vector<std::pair<std::string, size_t>> wildcards_;  // ".example", sorted
   std::optional<size_t> other_;
 };
+
+// Why a handshake failed, for those who count; the Error of established() carries it in `code`.
+enum class TlsFailure : uint8_t {
+  none,            // no failure of TLS: the connection ended, or time
+  protocol,        // nothing in common, garbage, an alert of the peer
+  no_chain,        // no chain is for the name the client asks for
+  no_certificate,  // the peer showed none, and had to
+  untrusted,       // its issuers, dates or use
+  wrong_name,      // it is for somebody else
+};
+TlsFailure tls_failure(const Error& error);
 
 // TLS over `below`, from the client's first byte: established() is the handshake, and fails when there is no chain for
 // the client, in words that name what it sent. A peer that ends without close_notify is no end but an Error (F17).
