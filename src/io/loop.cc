@@ -328,4 +328,30 @@ void Event::Await::Expiry::wake() {
   await.wake();
 }
 
+// --- heavy work -------------------------------------------------------------------------------------------------
+
+// Who comes meanwhile stands behind those that wait, also where this turn has had no piece yet.
+bool HeavyWork::Turn::start() {
+  if (work_.waiting_.empty() && work_.done_in_ != work_.loop_.turns()) {
+    work_.done_in_ = work_.loop_.turns();
+    return true;
+  }
+  if (work_.waiting_.empty()) work_.loop_.defer_to_next_turn(work_);
+  work_.waiting_.push_back(*this);
+  return false;
+}
+
+void HeavyWork::Turn::stop() {
+  work_.waiting_.remove(*this);
+  if (work_.waiting_.empty()) work_.loop_.undefer(work_);
+}
+
+void HeavyWork::wake() {
+  Turn& first = waiting_.front();
+  waiting_.remove(first);
+  if (!waiting_.empty()) loop_.defer_to_next_turn(*this);
+  done_in_ = loop_.turns();
+  first.wake();
+}
+
 }  // namespace sluice

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/intrusive_list.h"
 #include "base/random.h"
 #include "base/time.h"
 #include "io/pipes.h"
@@ -81,6 +82,34 @@ class Watch : public Readiness {
   bool news_ = false;  // its event of this turn's batch has not been handled yet
 };
 
+// Work that takes long, up to milliseconds: one piece of it is done in a turn, so that all else has its time in
+// between, first come, first served. co_await loop.heavy_work.turn() before each piece.
+class HeavyWork final : private Waiter {
+ public:
+  explicit HeavyWork(Loop& loop) : loop_(loop) {}
+  class Turn final : public Wait<Turn, void> {
+   public:
+    explicit Turn(HeavyWork& work) : work_(work) {}
+    bool start();
+    void stop();
+    Result<void> result() { return {}; }
+
+   private:
+    friend class HeavyWork;
+    HeavyWork& work_;
+    Links<Turn> links_;
+  };
+  Turn turn() { return Turn(*this); }
+
+ private:
+  void wake() override;
+  void cancel() override {}
+
+  Loop& loop_;
+  LinkedList<Turn, &Turn::links_> waiting_;
+  uint64_t done_in_ = UINT64_MAX;  // the turn that had its piece
+};
+
 class Loop {
  public:
   Loop();
@@ -117,6 +146,7 @@ class Loop {
   // For choices that this thread makes. Tests may give it a seed.
   Random random{random_seed()};
   PipeStock pipes;
+  HeavyWork heavy_work{*this};
 
   // From now on time moves only by advance(). For tests.
   void use_manual_clock(SteadyTime now, WallTime wall);

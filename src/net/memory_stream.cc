@@ -22,7 +22,7 @@ class MemoryStream final : public ReadyStream<Readiness>, private Waiter {
   SocketAddress local_address() const override { return SocketAddress::v4(INADDR_LOOPBACK, 0); }
   Task<void> established(SteadyTime deadline) override;
 
-  size_t buffered_bytes() const override { return arrived_.size(); }
+  size_t buffered_bytes() override { return arrived_.size(); }
   Attempt try_read(std::span<char> into) override;
   bool is_silent() override { return !now_.readable && !now_.peer_closed && !now_.broken; }
 

@@ -94,7 +94,7 @@ class SocketStream final : public ReadyStream<Watch> {
 
   Task<void> established(SteadyTime deadline) override;
 
-  size_t buffered_bytes() const override {
+  size_t buffered_bytes() override {
     int bytes = 0;
     return ::ioctl(now_.fd(), FIONREAD, &bytes) == 0 ? static_cast<size_t>(bytes) : 0;
   }

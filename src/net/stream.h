@@ -43,7 +43,7 @@ class Stream {
   // The same, but also of bytes that may have come without having been told of. Costs no system call.
   virtual bool may_have_input() const { return has_buffered(); }
   // How many bytes a read would find now, at least, unless this has been given up.
-  virtual size_t buffered_bytes() const = 0;
+  virtual size_t buffered_bytes() = 0;
   // The bytes read, 0 at the peer's end. Nothing: has_buffered() is false from now on until there is news.
   virtual Attempt try_read(std::span<char> into) = 0;
   // At least one byte, or 0 at the end; ErrorKind::timeout after `deadline`. Where it need not wait it does not notice

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "base/time.h"
 
 namespace sluice {
@@ -43,5 +44,18 @@ struct TlsInfo {
   std::shared_ptr<const CertificateInfo> own;   // null: none was shown by this end
   bool peer_verified = false;                   // its chain of issuers, and what names were asked for
 };
+
+// Why a handshake failed, for those who count and answer. established() gives an Error that knows it.
+enum class TlsFailure : uint8_t {
+  none,            // no failure of TLS: the connection ended, or the time did
+  protocol,        // nothing in common, garbage, an alert of the peer
+  no_chain,        // none is for the name that the client asks for
+  no_certificate,  // the peer showed none, and had to
+  untrusted,       // its issuers, dates or use
+  wrong_name,      // it is for somebody else
+};
+TlsFailure tls_failure(const Error& error);
+// `message`: a sentence for people.
+Error tls_error(TlsFailure failure, std::string message, Side side);
 
 }  // namespace sluice

@@ -36,7 +36,7 @@ class SlowStream final : public Stream {
   Loop& loop() const override { return pair_.upstream->loop(); }
   SocketAddress local_address() const override { return pair_.upstream->local_address(); }
   bool has_buffered() const override { return pair_.upstream->has_buffered(); }
-  size_t buffered_bytes() const override { return pair_.upstream->buffered_bytes(); }
+  size_t buffered_bytes() override { return pair_.upstream->buffered_bytes(); }
   Attempt try_read(std::span<char> into) override { return pair_.upstream->try_read(into); }
   Task<size_t> read(std::span<char> into, SteadyTime deadline) override { return pair_.upstream->read(into, deadline); }
   Task<void> readable(SteadyTime deadline) override { return pair_.upstream->readable(deadline); }

@@ -71,17 +71,6 @@ class TlsServerChains {
   std::optional<size_t> other_;
 };
 
-// Why a handshake failed, for those who count; the Error of established() carries it in `code`.
-enum class TlsFailure : uint8_t {
-  none,            // no failure of TLS: the connection ended, or time
-  protocol,        // nothing in common, garbage, an alert of the peer
-  no_chain,        // no chain is for the name the client asks for
-  no_certificate,  // the peer showed none, and had to
-  untrusted,       // its issuers, dates or use
-  wrong_name,      // it is for somebody else
-};
-TlsFailure tls_failure(const Error& error);
-
 // TLS over `below`, from the client's first byte: established() is the handshake, and fails when there is no chain for
 // the client, in words that name what it sent. A peer that ends without close_notify is no end but an Error (F17).
 std::unique_ptr<Stream> tls_accept(std::unique_ptr<Stream> below, std::shared_ptr<const TlsServerChains> chains);

@@ -1,0 +1,55 @@
+// For tests: an authority that makes certificates on the spot, and pairs of streams that TLS protects.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/memory_stream.h"
+#include "net/tls/client.h"
+#include "net/tls/server.h"
+
+namespace sluice {
+
+class TestAuthority {
+ public:
+  struct Wish {
+    std::vector<std::string> names;  // "a.example", "1.2.3.4", "spiffe://x": the first is the common name, too
+    int days_from = -1;              // from now on
+    int days_to = 30;
+    bool client = false;  // for clients, not servers
+  };
+  explicit TestAuthority(std::string_view name = "Test CA");
+  ~TestAuthority();
+  TestAuthority(const TestAuthority&) = delete;
+  TestAuthority& operator=(const TestAuthority&) = delete;
+
+  // With keys of P-256.
+  TlsKeyPair make(const Wish& wish) const;
+  TlsKeyPair make(std::initializer_list<std::string> names) const { return make(Wish{.names = names}); }
+  // DER: that the certificate is good, or revoked, as of now, for a day.
+  std::string staple_for(const TlsKeyPair& pair, bool revoked, int days_to = 1) const;
+  const std::string& pem() const { return pem_; }
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  std::string pem_;
+};
+
+// The chains of one certificate for every name.
+std::shared_ptr<const TlsServerChains> one_chain(const TlsServerOptions& options, TlsServerShared& shared);
+
+// Both ends, not shaken hands yet.
+StreamPair tls_over(StreamPair below, std::shared_ptr<const TlsServerChains> chains,
+                    std::shared_ptr<const TlsClientContext> context, const TlsPeer& peer,
+                    TlsSessions* sessions = nullptr);
+
+// Both handshakes, at once.
+struct Handshakes {
+  Status downstream, upstream;
+};
+Handshakes shake_hands(Loop& loop, StreamPair& pair);
+
+}  // namespace sluice

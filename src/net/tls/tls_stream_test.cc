@@ -1,0 +1,456 @@
+// Streams that TLS protects, held to what every Stream promises, and to what only they do.
+#include "net/stream_promises.h"
+#include "net/tls/testing.h"
+
+namespace sluice {
+namespace {
+
+const TestAuthority& authority() {
+  static const TestAuthority made;
+  return made;
+}
+
+std::shared_ptr<const TlsServerChains> chains(TlsServerOptions options = {}) {
+  static TlsServerShared shared;
+  if (options.key_pair.certificates.empty()) options.key_pair = authority().make({"a.example"});
+  return one_chain(options, shared);
+}
+
+std::shared_ptr<const TlsClientContext> client(TlsClientOptions options = {}) {
+  if (options.ca.empty()) options.ca = authority().pem();
+  auto made = TlsClientContext::create(options);
+  CHECK(made.has_value());
+  return *std::move(made);
+}
+
+StreamPair protected_by(Loop& loop, StreamPair below, TlsVersion most) {
+  TlsServerOptions options;
+  options.parameters.max = most;
+  StreamPair pair = tls_over(std::move(below), chains(options), client(), {.name = "a.example"});
+  const Handshakes done = shake_hands(loop, pair);
+  CHECK(done.downstream.has_value() && done.upstream.has_value());
+  return pair;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Of, Streams,
+    testing::Values(
+        StreamKind{"tls_1_3_over_sockets",
+                   [](Loop& loop) { return protected_by(loop, make_socket_streams(loop), TlsVersion::tls1_3); }},
+        StreamKind{"tls_1_2_over_sockets",
+                   [](Loop& loop) { return protected_by(loop, make_socket_streams(loop), TlsVersion::tls1_2); }},
+        StreamKind{"tls_1_3_over_memory",
+                   [](Loop& loop) { return protected_by(loop, make_memory_streams(loop), TlsVersion::tls1_3); }}),
+    StreamKind::name_of);
+
+class TlsTest : public testing::Test {
+ protected:
+  TlsTest() { loop.use_manual_clock(SteadyTime(1000s), wall_now()); }
+  // Both handshakes of one connection.
+  Handshakes connect(const TlsServerOptions& server, TlsClientOptions options, TlsPeer peer = {.name = "a.example"}) {
+    pair = tls_over(memory_streams(loop), chains(server), client(std::move(options)), peer);
+    return shake_hands(loop, pair);
+  }
+  static std::string now(Stream& stream) {
+    std::string into(100, '\0');
+    const auto got = stream.try_read(into);
+    if (!got) return "";
+    if (!*got) return "error: " + got->error().message;
+    return **got == 0 ? "end" : into.substr(0, **got);
+  }
+  static void say(Stream& stream, std::string text) {
+    const iovec part{text.data(), text.size()};
+    const auto put = stream.try_write(std::span(&part, 1));
+    CHECK(put && *put);
+  }
+
+  Loop loop;
+  TlsSessions sessions;
+  StreamPair pair;
+};
+
+TEST_F(TlsTest, tells_what_was_agreed_on) {
+  static constexpr std::string_view kOffer[] = {"h2", "http/1.1"};
+  TlsServerOptions server;
+  server.alpn = {"http/1.1", "h2"};
+  const Handshakes done = connect(server, {}, {.name = "A.example", .alpn = kOffer});
+  ASSERT_TRUE(done.downstream && done.upstream) << done.upstream.error().message;
+  const TlsInfo* down = pair.downstream->tls();
+  ASSERT_TRUE(down);
+  EXPECT_EQ(down->version, "TLSv1.3");
+  EXPECT_EQ(down->sni, "a.example");
+  EXPECT_EQ(down->alpn, "http/1.1");  // the server's preference
+  EXPECT_FALSE(down->cipher.empty());
+  EXPECT_FALSE(down->resumed);
+  EXPECT_FALSE(down->peer);
+  EXPECT_EQ(down->own->dns_names, std::vector<std::string>{"a.example"});
+  const TlsInfo* up = pair.upstream->tls();
+  EXPECT_EQ(up->alpn, "http/1.1");
+  ASSERT_TRUE(up->peer);
+  EXPECT_EQ(up->peer->info.subject, "CN=a.example");
+  EXPECT_EQ(up->peer->info.issuer, "CN=Test CA");
+  EXPECT_TRUE(up->peer_verified);
+}
+
+TEST_F(TlsTest, has_nothing_to_tell_before_the_handshake) {
+  pair = tls_over(memory_streams(loop), chains(), client(), {.name = "a.example"});
+  EXPECT_FALSE(pair.downstream->tls());
+}
+
+TEST_F(TlsTest, an_end_without_close_notify_is_an_error) {
+  StreamPair below = memory_streams(loop);
+  Stream* raw = below.upstream.get();
+  pair = tls_over(std::move(below), chains(), client(), {.name = "a.example"});
+  const Handshakes done = shake_hands(loop, pair);
+  ASSERT_TRUE(done.downstream && done.upstream);
+  say(*pair.upstream, "half");
+  raw->end_writing();
+  settle_in_memory(loop);
+  EXPECT_EQ(now(*pair.downstream), "half");
+  EXPECT_EQ(now(*pair.downstream), "error: the connection ended without TLS close_notify");
+  EXPECT_EQ(now(*pair.downstream), "error: the connection ended without TLS close_notify");
+}
+
+TEST_F(TlsTest, sessions_are_resumed_with_either_version) {
+  for (const TlsVersion version : {TlsVersion::tls1_2, TlsVersion::tls1_3}) {
+    TlsServerOptions server;
+    server.key_pair = authority().make({"a.example"});
+    server.parameters.max = version;
+    TlsSessions fresh;
+    for (int round = 0; round < 3; ++round) {
+      pair = tls_over(memory_streams(loop), chains(server), client(), {.name = "a.example"}, &fresh);
+      const Handshakes done = shake_hands(loop, pair);
+      ASSERT_TRUE(done.downstream && done.upstream);
+      say(*pair.downstream, "x");
+      settle_in_memory(loop);
+      EXPECT_EQ(now(*pair.upstream), "x");  // with the ticket in front
+      EXPECT_EQ(pair.downstream->tls()->resumed, round > 0) << round << pair.downstream->tls()->version;
+      EXPECT_TRUE(pair.upstream->tls()->peer_verified);
+    }
+  }
+}
+
+TEST_F(TlsTest, tickets_are_resumed_after_one_rotation_and_not_after_two) {
+  TlsServerShared shared(1h);
+  TlsServerOptions options;
+  options.key_pair = authority().make({"a.example"});
+  const auto resumes = [&] {
+    pair = tls_over(memory_streams(loop), one_chain(options, shared), client(), {.name = "a.example"}, &sessions);
+    const Handshakes done = shake_hands(loop, pair);
+    EXPECT_TRUE(done.downstream && done.upstream);
+    say(*pair.downstream, "x");
+    settle_in_memory(loop);
+    EXPECT_EQ(now(*pair.upstream), "x");
+    return pair.downstream->tls()->resumed;
+  };
+  SteadyTime at(10s);
+  shared.rotate(at);
+  EXPECT_FALSE(resumes());
+  EXPECT_TRUE(resumes());
+  shared.rotate(at += 61min);
+  EXPECT_TRUE(resumes());  // and gets a new ticket
+  shared.rotate(at += 61min);
+  EXPECT_TRUE(resumes());
+  shared.rotate(at += 61min);
+  shared.rotate(at += 61min);
+  EXPECT_FALSE(resumes());
+}
+
+TEST_F(TlsTest, no_session_is_resumed_where_tickets_are_off) {
+  TlsServerOptions server;
+  server.tickets = false;
+  for (const TlsVersion version : {TlsVersion::tls1_2, TlsVersion::tls1_3}) {
+    server.parameters.max = version;
+    for (int round = 0; round < 2; ++round) {
+      ASSERT_TRUE(connect(server, {}).upstream);
+      EXPECT_FALSE(pair.upstream->tls()->resumed);
+    }
+  }
+}
+
+TEST_F(TlsTest, certificates_of_upstreams_are_refused_with_a_sentence) {
+  const TestAuthority other("Other CA");
+  struct Case {
+    TlsKeyPair shown;
+    TlsFailure failure;
+    std::string text;
+  };
+  const Case cases[] = {
+      {authority().make({"b.example", "c.example"}), TlsFailure::wrong_name,
+       "the certificate is not for a.example but for b.example, c.example (issuer CN=Test CA)"},
+      {authority().make({.names = {"a.example"}, .days_from = -9, .days_to = -2}), TlsFailure::untrusted,
+       "the certificate of a.example cannot be trusted: certificate has expired (subject CN=a.example, issuer CN=Test "
+       "CA)"},
+      {authority().make({.names = {"a.example"}, .days_from = 2}), TlsFailure::untrusted,
+       "the certificate of a.example cannot be trusted: certificate is not yet valid (subject CN=a.example, issuer "
+       "CN=Test "
+       "CA)"},
+      {other.make({"a.example"}), TlsFailure::untrusted,
+       "the certificate of a.example cannot be trusted: unable to get local issuer certificate (subject CN=a.example, "
+       "issuer "
+       "CN=Other CA)"},
+      {authority().make({.names = {"a.example"}, .client = true}), TlsFailure::untrusted, "purpose"},
+  };
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.text);
+    TlsServerOptions server;
+    server.key_pair = one.shown;
+    const Handshakes done = connect(server, {});
+    ASSERT_FALSE(done.upstream);
+    EXPECT_NE(done.upstream.error().message.find(one.text), std::string::npos) << done.upstream.error().message;
+    EXPECT_EQ(tls_failure(done.upstream.error()), one.failure);
+    EXPECT_EQ(done.upstream.error().kind, ErrorKind::denied);
+    EXPECT_FALSE(done.downstream);
+    EXPECT_EQ(connect(server, {.verify = TlsClientOptions::Verify::nothing}).upstream.has_value(), true);
+    EXPECT_FALSE(pair.upstream->tls()->peer_verified);
+  }
+}
+
+TEST_F(TlsTest, names_are_held_against_certificates_as_rfc_9525_has_it) {
+  struct Case {
+    std::vector<std::string> names;
+    std::string_view asked;
+    bool fits;
+  };
+  const Case cases[] = {
+      {{"a.example"}, "a.example", true},
+      {{"a.example"}, "A.Example", true},
+      {{"*.b.example"}, "a.b.example", true},
+      {{"*.example"}, "a.example", false},
+      {{"*.b.example"}, "c.a.b.example", false},
+      {{"a*.example"}, "ab.example", false},
+      {{"127.0.0.1"}, "127.0.0.1", true},
+      {{"127.0.0.2"}, "127.0.0.1", false},
+      {{"::1"}, "::1", true},
+      {{"https://a.example"}, "a.example", false},  // the common name is not looked at
+  };
+  for (const Case& one : cases) {
+    TlsServerOptions server;
+    server.key_pair = authority().make({.names = one.names});
+    EXPECT_EQ(connect(server, {}, {.name = one.asked}).upstream.has_value(), one.fits) << one.names[0] << one.asked;
+  }
+}
+
+TEST_F(TlsTest, names_may_be_given_in_place_of_that_of_the_destination) {
+  TlsServerOptions server;
+  server.key_pair = authority().make({"a.example", "spiffe://cluster/ns/a"});
+  EXPECT_TRUE(connect(server, {.subject_alt_names = {"x", "spiffe://cluster/ns/a"}}, {.name = "b.example"}).upstream);
+  const Handshakes done = connect(server, {.subject_alt_names = {"spiffe://cluster/ns"}}, {.name = "a.example"});
+  ASSERT_FALSE(done.upstream);
+  EXPECT_EQ(tls_failure(done.upstream.error()), TlsFailure::wrong_name);
+  // Issuers and dates alone.
+  EXPECT_TRUE(connect(server, {.verify = TlsClientOptions::Verify::chain}, {.name = "b.example"}).upstream);
+}
+
+TEST_F(TlsTest, the_sni_is_the_destinations_name_or_that_which_is_given) {
+  ASSERT_TRUE(connect({}, {.verify = TlsClientOptions::Verify::chain}, {.name = "127.0.0.1"}).upstream);
+  EXPECT_EQ(pair.downstream->tls()->sni, "");
+  ASSERT_TRUE(connect({}, {.sni = "other.example"}).upstream);
+  EXPECT_EQ(pair.downstream->tls()->sni, "other.example");
+}
+
+TEST_F(TlsTest, a_certificate_that_its_staple_calls_revoked_is_refused) {
+  TlsServerOptions server;
+  server.key_pair = authority().make({"a.example"});
+  server.key_pair.ocsp_staple = authority().staple_for(server.key_pair, false);
+  EXPECT_TRUE(connect(server, {}).upstream);
+  // The server itself would not show one that says so.
+  EXPECT_TRUE(connect(server, {}).downstream);
+}
+
+TEST_F(TlsTest, staples_that_have_expired_are_left_out_or_refused_as_the_policy_says) {
+  TlsServerOptions server;
+  server.key_pair = authority().make({"a.example"});
+  server.key_pair.ocsp_staple = authority().staple_for(server.key_pair, false, -1);
+  EXPECT_TRUE(connect(server, {}).upstream);
+  server.ocsp = OcspStaplePolicy::strict_stapling;
+  EXPECT_FALSE(connect(server, {}).upstream);
+  server.ocsp = OcspStaplePolicy::must_staple;
+  EXPECT_FALSE(connect(server, {}).upstream);
+  server.key_pair.ocsp_staple = authority().staple_for(server.key_pair, false);
+  EXPECT_TRUE(connect(server, {}).upstream);
+}
+
+TEST_F(TlsTest, clients_must_show_a_certificate_where_there_is_an_authority_for_them) {
+  const TestAuthority other("Other CA");
+  TlsServerOptions server;
+  server.client_ca = authority().pem();
+  const auto with = [](TlsKeyPair pair) { return TlsClientOptions{.key_pair = std::move(pair)}; };
+  for (const TlsVersion version : {TlsVersion::tls1_2, TlsVersion::tls1_3}) {
+    server.parameters.max = version;
+    server.client_certificate_optional = false;
+    server.client_subject_alt_names.clear();
+    Handshakes done = connect(server, {});
+    ASSERT_FALSE(done.downstream);
+    EXPECT_EQ(tls_failure(done.downstream.error()), TlsFailure::no_certificate) << done.downstream.error().message;
+
+    done = connect(server, with(other.make({.names = {"me.example"}, .client = true})));
+    ASSERT_FALSE(done.downstream);
+    EXPECT_EQ(tls_failure(done.downstream.error()), TlsFailure::untrusted);
+    EXPECT_NE(done.downstream.error().message.find("CN=me.example"), std::string::npos);
+
+    const TlsKeyPair mine = authority().make({.names = {"me.example", "spiffe://me"}, .client = true});
+    ASSERT_TRUE(connect(server, with(mine)).downstream);
+    const TlsInfo* info = pair.downstream->tls();
+    ASSERT_TRUE(info->peer);
+    EXPECT_TRUE(info->peer_verified);
+    EXPECT_EQ(info->peer->info.uri_names, std::vector<std::string>{"spiffe://me"});
+    EXPECT_EQ(info->peer->pem, mine.certificates);
+
+    server.client_subject_alt_names = {"spiffe://you"};
+    done = connect(server, with(mine));
+    ASSERT_FALSE(done.downstream);
+    EXPECT_EQ(tls_failure(done.downstream.error()), TlsFailure::wrong_name);
+    server.client_subject_alt_names = {"spiffe://you", "spiffe://me"};
+    EXPECT_TRUE(connect(server, with(mine)).downstream);
+
+    server.client_certificate_optional = true;
+    EXPECT_TRUE(connect(server, {}).downstream);
+    EXPECT_FALSE(connect(server, with(other.make({.names = {"me.example"}, .client = true}))).downstream);
+  }
+}
+
+TEST_F(TlsTest, versions_ciphers_and_curves_are_what_the_parameters_say) {
+  TlsServerOptions server;
+  server.parameters.min = TlsVersion::tls1_3;
+  EXPECT_FALSE(connect(server, {.parameters = {.max = TlsVersion::tls1_2}}).downstream);
+  server.parameters.min = TlsVersion::tls1_0;
+  server.parameters.max = TlsVersion::tls1_1;
+  EXPECT_FALSE(connect(server, {}).downstream);  // 1.2 and up unless somebody says otherwise
+  ASSERT_TRUE(connect(server, {.parameters = {.min = TlsVersion::tls1_0}}).downstream);
+  EXPECT_EQ(pair.downstream->tls()->version, "TLSv1.1");
+  server.parameters = {.max = TlsVersion::tls1_2,
+                       .cipher_suites = {"[ECDHE-ECDSA-CHACHA20-POLY1305|ECDHE-ECDSA-AES256-GCM-SHA384]"},
+                       .ecdh_curves = {"P-256"}};
+  ASSERT_TRUE(connect(server, {}).downstream);
+  EXPECT_EQ(pair.downstream->tls()->cipher, "ECDHE-ECDSA-CHACHA20-POLY1305");
+  EXPECT_FALSE(connect(server, {.parameters = {.ecdh_curves = {"X25519"}}}).downstream);
+}
+
+TEST_F(TlsTest, a_client_with_no_protocol_in_common_is_refused) {
+  static constexpr std::string_view kOther[] = {"acme-tls/1"};
+  TlsServerOptions server;
+  server.alpn = {"h2", "http/1.1"};
+  EXPECT_FALSE(connect(server, {}, {.name = "a.example", .alpn = kOther}).downstream);
+  ASSERT_TRUE(connect(server, {}).downstream);
+  EXPECT_EQ(pair.downstream->tls()->alpn, "");
+  server.alpn = {};
+  ASSERT_TRUE(connect(server, {}, {.name = "a.example", .alpn = kOther}).downstream);
+  EXPECT_EQ(pair.downstream->tls()->alpn, "");
+}
+
+TEST_F(TlsTest, garbage_is_no_handshake) {
+  StreamPair below = memory_streams(loop);
+  auto raw = std::move(below.upstream);
+  auto server = tls_accept(std::move(below.downstream), chains());
+  std::string text = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+  const iovec part{text.data(), text.size()};
+  ASSERT_TRUE(raw->try_write(std::span(&part, 1)));
+  TaskGroup tasks;
+  std::optional<Status> done;
+  const auto shake = [&]() -> Task<void> {
+    auto shaking = server->established(loop.now() + 1s);
+    done.emplace(co_await shaking);
+    co_return Status{};
+  };
+  tasks.spawn(shake());
+  settle_in_memory(loop);
+  ASSERT_TRUE(done);
+  ASSERT_FALSE(*done);
+  EXPECT_EQ(tls_failure(done->error()), TlsFailure::protocol);
+  EXPECT_EQ(done->error().message, "TLS: http request");
+}
+
+TEST_F(TlsTest, a_handshake_that_stalls_ends_at_its_deadline) {
+  StreamPair below = memory_streams(loop);
+  auto server = tls_accept(std::move(below.downstream), chains());
+  TaskGroup tasks;
+  std::optional<Status> done;
+  const auto shake = [&]() -> Task<void> {
+    auto shaking = server->established(loop.now() + 5s);
+    done.emplace(co_await shaking);
+    co_return Status{};
+  };
+  tasks.spawn(shake());
+  settle_in_memory(loop);
+  ASSERT_FALSE(done);
+  loop.advance(6s);
+  settle_in_memory(loop);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->error().kind, ErrorKind::timeout);
+}
+
+// Wherever it is cut: no crash, an Error on the end that is left.
+TEST_F(TlsTest, a_client_may_leave_at_each_byte_of_a_handshake) {
+  std::string hello;
+  {
+    StreamPair below = memory_streams(loop);
+    auto far = std::move(below.downstream);
+    auto starting = tls_connect(std::move(below.upstream), client(), {.name = "a.example"}, nullptr);
+    TaskGroup tasks;
+    const auto shake = [&]() -> Task<void> {
+      auto shaking = starting->established(loop.now() + 5s);
+      (void)co_await shaking;
+      co_return Status{};
+    };
+    tasks.spawn(shake());
+    settle_in_memory(loop);
+    hello.resize(4096);
+    hello.resize(**far->try_read(hello));
+    tasks.cancel();
+    settle_in_memory(loop);
+  }
+  const auto one = chains();
+  for (size_t bytes = 0; bytes < hello.size(); ++bytes) {
+    StreamPair below = memory_streams(loop);
+    auto server = tls_accept(std::move(below.downstream), one);
+    std::string text = hello.substr(0, bytes);
+    const iovec part{text.data(), text.size()};
+    if (bytes > 0) ASSERT_TRUE(below.upstream->try_write(std::span(&part, 1)));
+    if (bytes % 2)
+      below.upstream->end_writing();
+    else
+      below.upstream.reset();
+    TaskGroup tasks;
+    std::optional<Status> done;
+    const auto shake = [&]() -> Task<void> {
+      auto shaking = server->established(loop.now() + 5s);
+      done.emplace(co_await shaking);
+      co_return Status{};
+    };
+    tasks.spawn(shake());
+    for (int turns = 0; turns < 4; ++turns) loop.turn(0s);
+    ASSERT_TRUE(done) << bytes;
+    ASSERT_FALSE(*done) << bytes;
+    EXPECT_EQ(done->error().kind, ErrorKind::reset) << bytes;
+    EXPECT_EQ(tls_failure(done->error()), TlsFailure::none) << bytes;
+  }
+}
+
+TEST_F(TlsTest, a_turn_has_one_step_of_private_key_work) {
+  std::vector<StreamPair> pairs;
+  std::vector<std::optional<Status>> done(6);
+  const auto one = chains();
+  const auto context = client();
+  TaskGroup tasks;
+  const auto shake = [&](Stream& stream, std::optional<Status>& out) -> Task<void> {
+    auto shaking = stream.established(loop.now() + 5s);
+    out.emplace(co_await shaking);
+    co_return Status{};
+  };
+  for (size_t i = 0; i < done.size() / 2; ++i) {
+    pairs.push_back(tls_over(memory_streams(loop), one, context, {.name = "a.example"}));
+    tasks.spawn(shake(*pairs.back().downstream, done[2 * i]));
+    tasks.spawn(shake(*pairs.back().upstream, done[2 * i + 1]));
+  }
+  int turns = 0;
+  while (std::ranges::any_of(done, [](const auto& one_done) { return !one_done; }) && turns < 100) {
+    loop.turn(0s);
+    ++turns;
+  }
+  EXPECT_GE(turns, 12);  // four steps of each pair, one in a turn
+  EXPECT_LT(turns, 100);
+}
+
+}  // namespace
+}  // namespace sluice
