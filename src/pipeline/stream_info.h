@@ -16,6 +16,8 @@
 
 namespace sluice {
 
+struct TlsInfo;
+
 // A value that filters leave for logs, templates and later filters. JSON text; a string value is quoted JSON.
 struct MetadataEntry {
   std::string_view filter_namespace;  // "envoy.filters.http.jwt_authn"
@@ -57,6 +59,7 @@ struct StreamInfo {
   const SocketAddress* downstream_address = nullptr;  // the listener's
   std::string_view downstream_remote;  // the trusted client's address without a port, where it is not the peer's
   uint64_t connection_id = 0;
+  const TlsInfo* tls = nullptr;  // of the client's connection; null: in the clear
 
   std::vector<MetadataEntry> metadata;
 

@@ -18,15 +18,21 @@ Connection::Connection(HttpServer& server, Arrival arrival, uint64_t id)
       seat_(std::move(arrival.seat)),
       peer_(arrival.peer),
       id_(id),
+      tls_(arrival.stream->tls()),
       session_(h1::make_server_session(std::move(arrival.stream))) {
   const ServerMetrics& metrics = *server_.config_.peek().metrics;
   metrics.connections->add();
   metrics.connections_active->add();
+  if (!tls_) return;
+  metrics.tls_connections->add();
+  metrics.tls_connections_active->add();
 }
 
 Connection::~Connection() {
   if (waits_since_ != SteadyTime::max()) --server_.waiting_;
-  server_.config_.peek().metrics->connections_active->sub();
+  const ServerMetrics& metrics = *server_.config_.peek().metrics;
+  metrics.connections_active->sub();
+  if (tls_) metrics.tls_connections_active->sub();
 }
 
 void Connection::start() {

@@ -54,6 +54,7 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   Loop& loop() const override;
   Upstreams* upstreams() const override;
   const SocketAddress& peer() const override { return peer_; }
+  const TlsInfo* tls() const override { return tls_; }
   const SocketAddress& local_address() const override { return seat_.listener().address(); }
   uint64_t connection_id() const override { return id_; }
   std::string_view date() override;
@@ -76,6 +77,7 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   const Seat seat_;  // given back last
   const SocketAddress peer_;
   const uint64_t id_;
+  const TlsInfo* const tls_;  // the stream's, which the session has
   const std::unique_ptr<ServerSession> session_;
   Runner runner_{this, &Connection::on_served};
   SteadyTime waits_since_ = SteadyTime::max();

@@ -64,6 +64,7 @@ Exchange::Exchange(ExchangeHost& host, ServerStreamPtr stream, ConfigSlot::Lease
   info_.downstream_peer = &host.peer();
   info_.downstream_address = &host.local_address();
   info_.connection_id = host.connection_id();
+  info_.tls = host.tls();
   request_.background = &background_;
   request_.client = this;
   request_.upstreams = host.upstreams();

@@ -20,6 +20,7 @@ class ExchangeHost {
   virtual Upstreams* upstreams() const = 0;  // null where nothing is forwarded
   virtual const SocketAddress& peer() const = 0;
   virtual const SocketAddress& local_address() const = 0;
+  virtual const TlsInfo* tls() const = 0;  // null: in the clear
   virtual uint64_t connection_id() const = 0;
   // `Date` of a response that is sent now; until the next turn.
   virtual std::string_view date() = 0;

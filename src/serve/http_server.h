@@ -6,6 +6,7 @@
 #include "serve/connection.h"
 #include "serve/idle_connections.h"
 #include "serve/listener.h"
+#include "serve/tls_handler.h"
 
 namespace sluice {
 
@@ -83,13 +84,14 @@ class HttpListener {
  public:
   HttpListener(Loop& loop, Upstreams* upstreams, ConnectionLimit* limit = nullptr, IdleConnections* idle = nullptr,
                TurnedAway* turned_away = nullptr)
-      : server_(loop, upstreams, idle), listener_(loop, server_, limit, turned_away) {}
+      : server_(loop, upstreams, idle), tls_(loop, server_), listener_(loop, tls_, limit, turned_away) {}
 
   // See HttpServer and Listener.
   void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {
     if (!std::exchange(configured_, true)) listener_.count_into(config->listener);  // of the address, which stays
     listener_.limit(config->connections_max, config->delay_before_close);
     listener_.look_at(config->overload);
+    tls_.configure(*config);
     server_.configure(std::move(keep), config);
   }
   // configure() must have been called.
@@ -98,7 +100,10 @@ class HttpListener {
     listener_.close();
     server_.drain();
   }
-  void abort() { server_.abort(); }
+  void abort() {
+    tls_.abort();
+    server_.abort();
+  }
   size_t connections() const { return listener_.connections(); }
   const SocketAddress& address() const { return listener_.address(); }
   Listener& listener() { return listener_; }
@@ -106,6 +111,7 @@ class HttpListener {
 
  private:
   HttpServer server_;
+  TlsHandler tls_;
   Listener listener_;  // its seats are taken by connections, which the server has
   bool configured_ = false;
 };

@@ -7,6 +7,9 @@ using enum MetricType;
 
 constexpr MetricFamily kConnections{"envoy_http_downstream_cx_total", "Client connections accepted."};
 constexpr MetricFamily kConnectionsActive{"envoy_http_downstream_cx_active", "Client connections open.", gauge};
+constexpr MetricFamily kTlsConnections{"envoy_http_downstream_cx_ssl_total", "Client connections accepted with TLS."};
+constexpr MetricFamily kTlsConnectionsActive{"envoy_http_downstream_cx_ssl_active", "Client connections open with TLS.",
+                                             gauge};
 constexpr MetricFamily kIdle{"envoy_http_downstream_cx_idle_timeout",
                              "Client connections closed because nothing came."};
 constexpr MetricFamily kForced{"sluice_http_downstream_cx_ended_by_force_total",
@@ -43,12 +46,35 @@ constexpr MetricFamily kLimitedActive{"envoy_connection_limit_active_connections
                                       "Client connections open on listeners that have a connectionLimit.", gauge};
 constexpr MetricFamily kLimited{"envoy_connection_limit_limited_connections",
                                 "Client connections closed because their listener has connectionLimit, all together."};
+constexpr MetricFamily kTlsHandshakes{"envoy_listener_ssl_handshake", "TLS handshakes done."};
+constexpr MetricFamily kTlsResumed{"envoy_listener_ssl_session_reused", "TLS handshakes that resumed a session."};
+constexpr MetricFamily kTlsWithout{"envoy_listener_ssl_no_certificate",
+                                   "TLS handshakes done without a certificate of the client."};
+constexpr MetricFamily kTlsErrors{"envoy_listener_ssl_connection_error", "TLS handshakes that failed."};
+constexpr MetricFamily kTlsTimeouts{"envoy_listener_downstream_cx_transport_socket_connect_timeout",
+                                    "TLS handshakes that took too long."};
+constexpr MetricFamily kTlsNoChain{"envoy_listener_no_filter_chain_match",
+                                   "Client connections closed because no certificate is for the name they ask for."};
+constexpr MetricFamily kTlsNoCertificate{"envoy_listener_ssl_fail_verify_no_cert",
+                                         "TLS handshakes that failed because the client has no certificate."};
+constexpr MetricFamily kTlsUntrusted{"envoy_listener_ssl_fail_verify_error",
+                                     "TLS handshakes that failed because the client's certificate is not trusted."};
+constexpr MetricFamily kTlsWrongName{"envoy_listener_ssl_fail_verify_san",
+                                     "TLS handshakes that failed because the client's certificate is not for a name in "
+                                     "verifySubjectAltName."};
 
 }  // namespace
 
 std::vector<MetricFamily> server_metric_families() {
-  return {kConnections, kConnectionsActive, kIdle,  kForced,  kRequests, kActive,   kResponses,      kMalformed,
-          kTooLarge,    kTimeout,           kReset, kRefused, kUnkept,   kUpgrades, kUpgradesActive, kTime};
+  return {kConnections,    kConnectionsActive,
+          kTlsConnections, kTlsConnectionsActive,
+          kIdle,           kForced,
+          kRequests,       kActive,
+          kResponses,      kMalformed,
+          kTooLarge,       kTimeout,
+          kReset,          kRefused,
+          kUnkept,         kUpgrades,
+          kUpgradesActive, kTime};
 }
 
 ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
@@ -56,6 +82,8 @@ ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
   const auto get = [&](const MetricFamily& family) { return metrics.metric(family, labels); };
   connections = get(kConnections);
   connections_active = get(kConnectionsActive);
+  tls_connections = get(kTlsConnections);
+  tls_connections_active = get(kTlsConnectionsActive);
   connections_idle_timeout = get(kIdle);
   connections_forced = get(kForced);
   requests = get(kRequests);
@@ -82,14 +110,25 @@ ListenerMetrics::ListenerMetrics(Metrics& metrics, const std::string& address) :
   connections_overflow = set.metric(kListenerOverflow, labels);
   connections_unwanted = set.metric(kListenerUnwanted, labels);
   connections_over_limit = set.metric(kListenerOverLimit, labels);
+  tls_handshakes = set.metric(kTlsHandshakes, labels);
+  tls_resumed = set.metric(kTlsResumed, labels);
+  tls_without_certificate = set.metric(kTlsWithout, labels);
+  tls_errors = set.metric(kTlsErrors, labels);
+  tls_timeouts = set.metric(kTlsTimeouts, labels);
+  tls_no_chain = set.metric(kTlsNoChain, labels);
+  tls_no_certificate = set.metric(kTlsNoCertificate, labels);
+  tls_untrusted = set.metric(kTlsUntrusted, labels);
+  tls_wrong_name = set.metric(kTlsWrongName, labels);
   const Labels limits{{"envoy_connection_limit_prefix", "connection_limit"}};  // Gloo has this one for all
   limited_connections_active = set.metric(kLimitedActive, limits);
   limited_connections = set.metric(kLimited, limits);
 }
 
 std::vector<MetricFamily> listener_metric_families() {
-  return {kListenerConnections, kListenerActive,    kListenerEnded, kListenerOverflow,
-          kListenerUnwanted,    kListenerOverLimit, kLimitedActive, kLimited};
+  return {kListenerConnections, kListenerActive, kListenerEnded, kListenerOverflow, kListenerUnwanted,
+          kListenerOverLimit,   kLimitedActive,  kLimited,       kTlsHandshakes,    kTlsResumed,
+          kTlsWithout,          kTlsErrors,      kTlsTimeouts,   kTlsNoChain,       kTlsNoCertificate,
+          kTlsUntrusted,        kTlsWrongName};
 }
 
 }  // namespace sluice

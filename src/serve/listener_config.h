@@ -6,6 +6,7 @@
 
 #include "base/metrics.h"
 #include "http/head_limits.h"
+#include "net/tls/server.h"
 #include "pipeline/service.h"
 #include "serve/connection_limit.h"
 #include "serve/overload.h"
@@ -24,6 +25,8 @@ struct ServerMetrics {
 
   Counter* connections;
   Gauge* connections_active;
+  Counter* tls_connections;
+  Gauge* tls_connections_active;
   Counter* connections_idle_timeout;
   Counter* connections_forced;  // ended in the middle of something
   Counter* requests;
@@ -56,12 +59,23 @@ struct ListenerMetrics {
   Counter* connections_over_limit;    // more than its Gateway allows
   Gauge* limited_connections_active;  // of all addresses whose Gateway has a limit
   Counter* limited_connections;       // over it, of all of them
+  Counter* tls_handshakes;
+  Counter* tls_resumed;
+  Counter* tls_without_certificate;  // of the client, and none was required
+  Counter* tls_errors;               // all that failed but for time
+  Counter* tls_timeouts;
+  Counter* tls_no_chain;        // no certificate for the name
+  Counter* tls_no_certificate;  // the client's was required
+  Counter* tls_untrusted;
+  Counter* tls_wrong_name;
   const std::unique_ptr<OpenConnections> open = std::make_unique<OpenConnections>();
 };
 std::vector<MetricFamily> listener_metric_families();
 
 struct ListenerConfig {
-  std::string name;  // "listener-::-8080"
+  std::string name;                            // "listener-::-8080"
+  std::shared_ptr<const TlsServerChains> tls;  // null: clients speak in the clear
+  Nanos handshake_timeout = 10s;               // of TLS, from the connection's first moment; 0: none
   HeadLimits limits;
   size_t connections_max = ListenerMetrics::kNoLimit;  // over all workers; counted where `listener` is
   Nanos delay_before_close{};                          // of a connection over that
