@@ -1,10 +1,8 @@
 #include "http/h1/chunked.h"
 
-#include <algorithm>
-
-#include "base/header_names.h"
 #include "base/strings.h"
 #include "http/h1/head.h"
+#include "http/one_hop.h"
 
 namespace sluice {
 namespace {
@@ -18,27 +16,6 @@ class TrailerParser : public HeadParser {
   TrailerParser() : HeadParser(HeadLimits{.fields_max = 50}) { start_line_done_ = true; }
   bool parse(std::span<char> bytes, Headers& headers) { return parse_fields(bytes, headers) == HeadProgress::done; }
 };
-
-// RFC 9110 6.5.1: what would have been acted on before the body came, or is believed only because a gateway checked it.
-constexpr std::string_view kForbiddenInTrailers[] = {
-    // framing and the connection
-    "connection", "http2-settings", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-    // routing
-    "alt-svc", "cdn-loop", "forwarded", "host", "via", "x-real-ip", "x-request-id",
-    // authentication
-    "authentication-info", "authorization", "cookie", "set-cookie", "www-authenticate",
-    // what modifies a request
-    "cache-control", "expect", "max-forwards", "pragma", "range",
-    // what controls a response
-    "age", "date", "expires", "location", "retry-after", "vary", "warning"};
-constexpr std::string_view kForbiddenPrefixes[] = {"content-", "if-", "proxy-", "x-envoy-", "x-forwarded-"};
-
-bool forbidden_in_trailers(const HeaderField& field) {
-  return std::ranges::any_of(kForbiddenInTrailers,
-                             [&](std::string_view name) { return same_header(field.name, name); }) ||
-         std::ranges::any_of(kForbiddenPrefixes,
-                             [&](std::string_view prefix) { return begins_like(field.name, prefix); });
-}
 
 }  // namespace
 
@@ -116,7 +93,7 @@ bool parse_trailers(std::string& text, Headers& headers) {
   if (text.empty()) return true;
   TrailerParser parser;
   if (!parser.parse(text, headers)) return false;
-  headers.remove_if(forbidden_in_trailers);
+  remove_from_trailers(headers);
   return true;
 }
 

@@ -1,13 +1,9 @@
 #include "http/h1/framing.h"
 
-#include <array>
-
 #include "base/strings.h"
 
 namespace sluice {
 namespace {
-
-constexpr size_t kConnectionTokensMax = 32;
 
 // One Content-Length, or several that say the same (F4, F5). Nothing: refuse.
 struct Length {
@@ -85,31 +81,6 @@ ConnectionOptions connection_options(const Headers& headers) {
   return out;
 }
 
-// What Connection cannot take away (reference 6.3); asked only of fields that it names.
-bool protected_from_connection(const HeaderField& field) {
-  switch (field.known) {
-    case Known::host:
-    case Known::content_length:
-    case Known::content_type:
-    case Known::authorization:
-    case Known::cookie:
-    case Known::via:
-    case Known::x_request_id: return true;
-    default: return field.name == "forwarded" || field.name.starts_with("x-forwarded-");
-  }
-}
-
-constexpr KnownSet kHopByHop{Known::connection,
-                             Known::keep_alive,
-                             Known::proxy_connection,
-                             Known::proxy_authenticate,
-                             Known::proxy_authorization,
-                             Known::te,
-                             Known::trailer,
-                             Known::transfer_encoding,
-                             Known::upgrade,
-                             Known::http2_settings};
-
 }  // namespace
 
 std::optional<uint64_t> parse_content_length(std::string_view value) {
@@ -178,33 +149,6 @@ bool frame_response(const ResponseHeadParser& head, const Headers& headers, bool
     out.body = BodyKind::until_close;
     out.keep_alive = false;
   }
-  return true;
-}
-
-bool remove_hop_by_hop(Headers& headers) {
-  if (!headers.seen().has_any(kHopByHop)) return true;
-
-  std::array<std::string_view, kConnectionTokensMax> named;
-  size_t count = 0;
-  bool fits = true;
-  for (const HeaderField& field : headers) {
-    if (field.known != Known::connection) continue;
-    for_each_token(field.value, [&](std::string_view token) {
-      if (count < named.size())
-        named[count++] = token;
-      else
-        fits = false;
-    });
-  }
-  if (!fits) return false;
-  const auto is_named = [&](const HeaderField& field) {
-    for (size_t i = 0; i < count; ++i)
-      if (equals_ignoring_case(named[i], field.name)) return true;
-    return false;
-  };
-  headers.remove_if([&](const HeaderField& field) {
-    return kHopByHop.has(field.known) || (is_named(field) && !protected_from_connection(field));
-  });
   return true;
 }
 

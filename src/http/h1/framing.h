@@ -1,11 +1,12 @@
-// How long a message is, and whether its connection goes on behind it (RFC 9112 6, 9.3); what belongs to one hop only
-// (RFC 9110 7.6.1). The rules F1-F18 are those of reference/dynamic-forward-proxy.md 6.1.
+// How long a message is, and whether its connection goes on behind it (RFC 9112 6, 9.3). The
+// rules F1-F18 are those of reference/dynamic-forward-proxy.md 6.1.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 
 #include "http/h1/head.h"
+#include "http/one_hop.h"
 #include "http/target.h"
 
 namespace sluice {
@@ -32,11 +33,6 @@ struct ResponseFraming {
 
 // `to_head`: the request was HEAD. False: broken framing, a 502 (F15).
 bool frame_response(const ResponseHeadParser& head, const Headers& headers, bool to_head, ResponseFraming& out);
-
-// Takes out what is for this hop only: Connection and what it names, Keep-Alive, Proxy-*, TE, Trailer,
-// Transfer-Encoding, Upgrade, HTTP2-Settings. False when Connection lists over 32 tokens.
-// Connection options that name fields a proxy depends on are ignored (reference 6.3: header-stripping attack).
-bool remove_hop_by_hop(Headers& headers);
 
 // All digits, at most 2^63-1.
 std::optional<uint64_t> parse_content_length(std::string_view value);
