@@ -34,7 +34,7 @@ struct Place {
   Place(World& w, ClusterConnections& connections) : world(w), pool(w.loop, connections) {}
   bool open() {
     if (!pool.make_room()) return false;
-    busy.push_back(std::make_unique<UpstreamConnection>(pool, kNowhere));
+    busy.push_back(ConnectionUse(new UpstreamConnection(pool, kNowhere)));
     return true;
   }
   size_t open(size_t count) {
@@ -53,7 +53,7 @@ struct Place {
   }
   World& world;
   ConnectionPool pool;
-  std::vector<std::unique_ptr<UpstreamConnection>> busy;
+  std::vector<ConnectionUse> busy;
   std::vector<StreamPair> far;  // the upstream's ends
 };
 

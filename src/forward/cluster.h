@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "base/time.h"
 #include "config/kinds/circuit_breakers.h"
+#include "http/h2/client_session.h"
 #include "upstream/endpoint_set.h"
 
 namespace sluice {
@@ -59,6 +60,8 @@ struct Cluster {
   uint32_t retries_max = 3;
   bool track_remaining = false;  // tell what is left of each limit in metrics
   unsigned threads = 1;          // that share these limits
+  bool speaks_http2 = false;     // without asking first; else what TLS agrees on
+  h2::ClientOptions http2;       // of connections that speak it
   kinds::LoadBalancerConfig balancing;
   std::optional<kinds::OutlierDetection> outlier_detection;
   std::optional<EjectionMetrics> ejections;  // with detection

@@ -45,6 +45,15 @@ void UpstreamConnection::connected(const SocketAddress& to, std::unique_ptr<Clie
   }
   session = std::move(on);
   local_text = session->local_address().to_string();
+  pool.expects_shared = session->multiplexes();
+  if (session->multiplexes()) pool.share(*this);
+}
+
+void EndUse::operator()(UpstreamConnection* connection) const {
+  if (connection->is_shared())
+    connection->pool.leave(*connection);
+  else
+    delete connection;
 }
 
 void UpstreamConnection::wake() {
@@ -88,15 +97,37 @@ void ConnectionPool::UnderWay::leave() {
   pool_->request_ends();
 }
 
-std::unique_ptr<UpstreamConnection> ConnectionPool::take_out(UpstreamConnection& connection) {
-  (connection.previous_ ? connection.previous_->next_ : first_) = connection.next_;
+void ConnectionPool::link(UpstreamConnection*& first, UpstreamConnection& connection) {
+  connection.next_ = first;
+  if (first) first->previous_ = &connection;
+  first = &connection;
+}
+
+void ConnectionPool::unlink(UpstreamConnection*& first, UpstreamConnection& connection) {
+  (connection.previous_ ? connection.previous_->next_ : first) = connection.next_;
   if (connection.next_) connection.next_->previous_ = connection.previous_;
   connection.next_ = connection.previous_ = nullptr;
+}
+
+std::unique_ptr<UpstreamConnection> ConnectionPool::take_out(UpstreamConnection& connection) {
+  unlink(first_, connection);
   --idle_;
   connections.remove_idle(connection);
   connection.idle_timer_.disarm();
   connection.session->when_disturbed(nullptr);
   return std::unique_ptr<UpstreamConnection>(&connection);
+}
+
+void ConnectionPool::share(UpstreamConnection& connection) {
+  connection.users_ = 1;
+  link(first_shared_, connection);
+}
+
+// The last one out leaves it idle. What must not have new streams ends with those that it has.
+void ConnectionPool::leave(UpstreamConnection& connection) {
+  if (--connection.users_ > 0) return tell_next();
+  unlink(first_shared_, connection);
+  make_idle(std::unique_ptr<UpstreamConnection>(&connection));
 }
 
 // F16: bytes that came before a request are no answer to it, but to somebody else's, perhaps one that was smuggled in
@@ -106,26 +137,37 @@ std::unique_ptr<UpstreamConnection> ConnectionPool::take_out(UpstreamConnection&
 // So a connection that is taken was empty when this turn began, or later, when the last answer on it was read. Bytes
 // that come while the turn lasts come after the request has, and would have met it on the wire in a faster gateway:
 // no look can tell them from its answer, as nothing in HTTP/1.1 says which request an answer is for.
-std::unique_ptr<UpstreamConnection> ConnectionPool::take(std::span<const SocketAddress> allowed) {
+ConnectionUse ConnectionPool::take(std::span<const SocketAddress> allowed) {
+  for (UpstreamConnection* connection = first_shared_; connection; connection = connection->next_) {
+    if (connection->session->capacity() == 0 || !is_among(allowed, connection->address)) continue;
+    ++connection->users_;
+    return ConnectionUse(connection);
+  }
   for (UpstreamConnection* connection = first_; connection;) {
     UpstreamConnection* const next = connection->next_;
     if (is_among(allowed, connection->address)) {
       std::unique_ptr<UpstreamConnection> taken = take_out(*connection);
-      if (taken->session->is_silent()) return taken;
+      if (taken->session->is_silent()) {
+        if (taken->session->multiplexes()) share(*taken);
+        return ConnectionUse(taken.release());
+      }
     }
     connection = next;
   }
   return nullptr;
 }
 
-void ConnectionPool::keep(std::unique_ptr<UpstreamConnection> connection) {
+void ConnectionPool::keep(ConnectionUse connection) {
+  if (connection->is_shared()) return;  // as its use ends
+  make_idle(std::unique_ptr<UpstreamConnection>(connection.release()));
+}
+
+void ConnectionPool::make_idle(std::unique_ptr<UpstreamConnection> connection) {
   if (allowed_ && !is_among(*allowed_, connection->address)) return;
   if (connection->session->capacity() == 0) return;
   if (!connection->session->is_silent()) return;  // F16: bytes nobody asked for, or its end
   UpstreamConnection* kept = connection.release();
-  kept->next_ = first_;
-  if (first_) first_->previous_ = kept;
-  first_ = kept;
+  link(first_, *kept);
   ++idle_;
   kept->idle_since_ = loop.now();
   connections.add_idle(*kept);
@@ -155,6 +197,24 @@ ConnectionPool::Pending::~Pending() {
 Event::Await ConnectionPool::Pending::until_free(SteadyTime deadline) {
   told_ = false;
   return freed_.wait(pool_.loop, deadline);
+}
+
+ConnectionPool::Connecting::~Connecting() {
+  --pool_.connecting_;
+  for (Joining* one : pool_.joining_) {
+    if (pool_.connecting_ == 0) one->why_ = why_;
+    one->told_.notify(pool_.loop);
+  }
+}
+
+ConnectionPool::Joining::Joining(ConnectionPool& pool)
+    : pool_(pool), place_(pool.joining_.insert(pool.joining_.end(), this)) {
+  pool_.cluster->metrics.pending_active->add(1);
+}
+
+ConnectionPool::Joining::~Joining() {
+  pool_.cluster->metrics.pending_active->add(-1);
+  pool_.joining_.erase(place_);
 }
 
 void ConnectionPool::drop_others(std::span<const SocketAddress> allowed) {

@@ -1,7 +1,9 @@
 // Connections to upstreams, and the pool in which they wait for their next request.
 //
-// A pool belongs to one worker and one destination: static endpoint or host:port of a dynamic route. Nothing is shared
-// between destinations, so that a connection is never used for a name it was not made for.
+// A connection is one request's for as long as that takes, or, where its protocol carries several, as many requests'
+// as its session has streams: those that join it find it by the pool. A pool belongs to one worker and one destination:
+// static endpoint or host:port of a dynamic route. Nothing is shared between destinations, so that a connection is
+// never used for a name it was not made for.
 #pragma once
 
 #include <list>
@@ -47,14 +49,23 @@ class AttemptPlace {
   const ConnectionPlace place_;
 };
 
+class UpstreamConnection;
+
+// A request's use of a connection. Ends with it: without keep(), one that carries one request alone is closed.
+struct EndUse {
+  void operator()(UpstreamConnection* connection) const;
+};
+using ConnectionUse = std::unique_ptr<UpstreamConnection, EndUse>;
+
 class UpstreamConnection final : private Waiter {
  public:
   explicit UpstreamConnection(ConnectionPool& pool, const SocketAddress& address);
   UpstreamConnection(const UpstreamConnection&) = delete;
   UpstreamConnection& operator=(const UpstreamConnection&) = delete;
 
-  // To one of several addresses, the one that took it.
+  // To one of several addresses, the one that took it. Others may join it from now on, where it carries several.
   void connected(const SocketAddress& to, std::unique_ptr<ClientSession> on);
+  bool is_shared() const { return users_ > 0; }
 
   SocketAddress address;  // until it is connected, the first that is tried
   std::string address_text;
@@ -83,8 +94,9 @@ class UpstreamConnection final : private Waiter {
   const ConnectionPlace place_;
   IdleExpiry expiry_{*this};
   Timer idle_timer_;
-  UpstreamConnection* next_ = nullptr;
+  UpstreamConnection* next_ = nullptr;  // among the idle ones of the pool, or the shared ones
   UpstreamConnection* previous_ = nullptr;
+  size_t users_ = 0;  // where it is shared
   SteadyTime idle_since_{};
   UpstreamConnection* newer_ = nullptr;  // among the idle ones of the cluster
   UpstreamConnection* older_ = nullptr;
@@ -92,17 +104,19 @@ class UpstreamConnection final : private Waiter {
 
 class ConnectionPool {
  public:
-  ConnectionPool(Loop& l, ClusterConnections& c) : loop(l), connections(c), cluster(c.cluster) {}
+  ConnectionPool(Loop& l, ClusterConnections& c)
+      : expects_shared(c.cluster->speaks_http2), loop(l), connections(c), cluster(c.cluster) {}
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
   // No connection may be in use.
   ~ConnectionPool();
 
-  // The one that was used last, to an address in `allowed`; nullptr when there is none. Connections on which the peer
-  // spoke or hung up meanwhile are closed on the way (docs/decisions/0020).
-  std::unique_ptr<UpstreamConnection> take(std::span<const SocketAddress> allowed);
+  // One to an address in `allowed`: that others use and that has room for one more, else the one that was used last;
+  // nullptr when there is none. Connections on which the peer spoke or hung up meanwhile are closed on the way
+  // (docs/decisions/0020).
+  ConnectionUse take(std::span<const SocketAddress> allowed);
   // Keeps it for the next request, unless its address has been withdrawn meanwhile.
-  void keep(std::unique_ptr<UpstreamConnection> connection);
+  void keep(ConnectionUse connection);
   // From now on only these addresses: closes idle connections to others, and those in use when they would be kept.
   void drop_others(std::span<const SocketAddress> allowed);
 
@@ -183,6 +197,44 @@ class ConnectionPool {
     std::list<Pending*>::iterator place_;
   };
   bool has_pending() const { return !pending_.empty(); }
+
+  // While a request connects, of a pool whose connections carry several: others wait for it. Ends as it is left.
+  class Connecting {
+   public:
+    explicit Connecting(ConnectionPool& pool) : pool_(pool) { ++pool_.connecting_; }
+    Connecting(const Connecting&) = delete;
+    Connecting& operator=(const Connecting&) = delete;
+    ~Connecting();
+    // There is none, so that those who wait have none either.
+    void failed(Error why) { why_ = std::move(why); }
+
+   private:
+    ConnectionPool& pool_;
+    std::optional<Error> why_;
+  };
+  // A request that waits for another's connection.
+  class Joining {
+   public:
+    explicit Joining(ConnectionPool& pool);
+    Joining(const Joining&) = delete;
+    Joining& operator=(const Joining&) = delete;
+    ~Joining();
+    // ErrorKind::timeout after `deadline`. Then look again, unless it failed.
+    Event::Await until_connected(SteadyTime deadline) { return told_.wait(pool_.loop, deadline); }
+    const std::optional<Error>& failure() const { return why_; }
+    void disturb() { told_.notify(pool_.loop); }
+
+   private:
+    friend class Connecting;
+    ConnectionPool& pool_;
+    Event told_;
+    std::optional<Error> why_;
+    std::list<Joining*>::iterator place_;
+  };
+  // What is being connected will have room for one more.
+  bool may_join() const { return expects_shared && joining_.size() < connecting_ * kJoiningMax; }
+  // The next connection will carry several requests: as configured, or as the last one did.
+  bool expects_shared = false;
   bool in_use() const { return requests_ > 0; }
 
   Loop& loop;
@@ -200,6 +252,14 @@ class ConnectionPool {
     --requests_;
     connections.request_ends(loop);
   }
+  // Of one connection, before it is there and says itself how many streams it takes.
+  static constexpr size_t kJoiningMax = 100;
+  void share(UpstreamConnection& connection);
+  void leave(UpstreamConnection& connection);
+  void make_idle(std::unique_ptr<UpstreamConnection> connection);
+  static void link(UpstreamConnection*& first, UpstreamConnection& connection);
+  static void unlink(UpstreamConnection*& first, UpstreamConnection& connection);
+  friend struct EndUse;
   // One that is idle: it is the pool's no more.
   std::unique_ptr<UpstreamConnection> take_out(UpstreamConnection& connection);
   // A connection has become idle or is gone.
@@ -208,7 +268,10 @@ class ConnectionPool {
   std::optional<SocketAddressList> allowed_;  // nothing: all
   std::list<Pending*> pending_;
   UnderWay* under_way_ = nullptr;
-  UpstreamConnection* first_ = nullptr;
+  UpstreamConnection* first_ = nullptr;         // that is idle
+  UpstreamConnection* first_shared_ = nullptr;  // that is in use, and may have room for more
+  std::list<Joining*> joining_;
+  size_t connecting_ = 0;
   size_t requests_ = 0;  // that refer to it
   size_t idle_ = 0;
   size_t open_ = 0;

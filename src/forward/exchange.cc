@@ -8,14 +8,21 @@
 #include "forward/failures.h"
 #include "forward/replay_body.h"
 #include "http/h1/client_session.h"
+#include "http/h2/client_session.h"
 #include "http/path.h"
 #include "io/loop.h"
 #include "net/dialer.h"
+#include "net/tls_info.h"
 #include "upstream/connect_race.h"
 #include "upstream/retry_policy.h"
 
 namespace sluice {
 namespace {
+
+// Of one try, by upstreams that take no more requests on a connection.
+constexpr unsigned kRepeatsMax = 2;
+// Of a body without a policy of retries, for that alone.
+constexpr size_t kRepeatedBodyMax = 16U << 10;
 
 // A request that may be sent twice without harm (RFC 9110 9.2.2), when none of its body has been given away.
 bool safe_to_send_again(const Request& request) {
@@ -110,6 +117,8 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   void go_to(ForwardTarget target);
   Task<bool> connect();
   Task<bool> race();
+  Task<void> join();
+  std::unique_ptr<ClientSession> make_session(std::unique_ptr<Stream> stream) const;
   void learn_from(const ConnectRace& race);
   void tell_failed(const SocketAddress& address, const Error& error, Nanos pause) const;
   void tell_connected() const;
@@ -117,6 +126,8 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   void request_sent() override;
   void arm_timeouts();
   void request_broke(Error why) override;
+  bool may_repeat(const Error& error, bool reused);
+  void repeat();
   void failed(Error error);
 
   Task<bool> go_again();
@@ -147,10 +158,11 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   TryOutcome outcome_;
   ReplayBody* replay_ = nullptr;  // where a body may have to be sent again
 
-  std::unique_ptr<UpstreamConnection> connection_;
+  ConnectionUse connection_;
   // Of a try that is not the first: however many there are, they take as much as one.
   std::unique_ptr<Arena> try_arena_;
   ClientStreamPtr stream_;                 // on the connection
+  unsigned repeats_ = 0;                   // of this try
   bool fresh_ = false;                     // none that lay in a pool will do
   ConnectRace* race_ = nullptr;            // while it connects
   std::vector<SocketAddress> connecting_;  // to one of these
@@ -158,7 +170,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   // Of tries that were given up while the body was still being sent. Their connections count no more.
   struct Retired {
     std::unique_ptr<Arena> arena;
-    std::unique_ptr<ClientSession> session;
+    std::unique_ptr<ClientSession> session;  // where it was the stream's alone
     ClientStreamPtr stream;
   };
   std::list<Retired> retired_;
@@ -178,6 +190,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   std::optional<UpstreamTunnel> tunnel_;
   std::optional<Denial> denied_;                // while it was under way
   ConnectionPool::Pending* pending_ = nullptr;  // while it waits for a connection
+  ConnectionPool::Joining* joining_ = nullptr;  // while it waits for another's to be there
   Event* pause_ = nullptr;                      // while it waits for the next try
   bool retrying_ = false;
   std::optional<Error> body_error_;  // of the client's body
@@ -202,7 +215,10 @@ void Forwarding::drop_connection() {
       // place to the next try: where it had the last one that try would wait for its own request.
       stream_->reset({.kind = ErrorKind::reset, .message = "the try was given up", .side = Side::upstream});
       retired_.remove_if([](const Retired& one) { return !one.stream->sending(); });
-      retired_.push_back({std::move(try_arena_), std::move(connection_->session), std::move(stream_)});
+      if (stream_->sending()) {
+        auto session = connection_->is_shared() ? nullptr : std::move(connection_->session);
+        retired_.push_back({std::move(try_arena_), std::move(session), std::move(stream_)});
+      }
     }
     stream_.reset();
   }
@@ -244,6 +260,7 @@ bool Forwarding::end(const Denial& why) {
   const Error error{.kind = ErrorKind::denied, .message = why.text, .side = Side::upstream};
   if (answered_) request_.info.end({why.kind, request_.arena.copy(why.rule)}, request_.arena);
   if (pending_) pending_->disturb();
+  if (joining_) joining_->disturb();
   if (pause_) pause_->notify(request_.loop);
   break_off(error);
   if (tunnel_) {
@@ -289,9 +306,11 @@ Task<Response> Forwarding::run() {
     begin_timeout();
   } else {
     if (request_.client) request_.client->route_is_final();
-    if (policy_)
-      replay_ = request_.arena.make<ReplayBody>(request_.loop, request_.body, request_.body_buffer_bytes_max,
-                                                request_.body_budget);
+    if (policy_ || cluster_.speaks_http2) {
+      const size_t kept_max = policy_ ? request_.body_buffer_bytes_max : kRepeatedBodyMax;
+      replay_ = request_.arena.make<ReplayBody>(
+          request_.loop, request_.body, std::min(kept_max, request_.body_buffer_bytes_max), request_.body_budget);
+    }
   }
   for (;;) {
     auto trying = try_once();
@@ -318,7 +337,7 @@ Task<Response> Forwarding::run() {
 // closed with the first.
 Task<void> Forwarding::try_once() {
   if (outcome_.end || outcome_.response) outcome_ = {};
-  const bool may_repeat = safe_to_send_again(request_);
+  repeats_ = 0;
   fresh_ = false;
   for (;;) {
     ++request_.info.attempts;
@@ -358,20 +377,39 @@ Task<void> Forwarding::try_once() {
       cluster_.metrics.requests_cancelled->add();
       co_return std::unexpected(std::move(answer).error());
     }
-    const ErrorKind how = answer.error().kind;
-    const bool ended = how == ErrorKind::reset || how == ErrorKind::io || how == ErrorKind::unreachable;
-    if (reused && !fresh_ && ended && may_repeat && !stream_->heard() && !timed_out_ && !try_timed_out_ && !denied_ &&
-        may_retry()) {
-      cluster_.metrics.request_retries->add();
-      drop_connection();
-      timeout_timer_.disarm();
-      try_timer_.disarm();
-      fresh_ = true;
+    if (may_repeat(answer.error(), reused)) {
+      repeat();
       continue;
     }
     failed(std::move(answer).error());
     co_return Status{};
   }
+}
+
+// Whether the same try goes once more, on another connection.
+bool Forwarding::may_repeat(const Error& error, bool reused) {
+  if (timed_out_ || try_timed_out_ || denied_ || body_error_) return false;
+  const ErrorKind how = error.kind;
+  if (how == ErrorKind::closed) {
+    // RFC 9113 8.7: the upstream has not acted on it, whatever it is.
+    const bool is_whole = request_.body.empty() || (replay_ && replay_->can_begin_again());
+    if (!is_whole || repeats_ == kRepeatsMax) return false;
+  } else {
+    const bool ended = how == ErrorKind::reset || how == ErrorKind::io || how == ErrorKind::unreachable;
+    if (!ended || !reused || repeats_ > 0 || stream_->heard() || !safe_to_send_again(request_)) return false;
+  }
+  return may_retry();
+}
+
+// What else lies in the pool may have been closed with the connection, but not what others use.
+void Forwarding::repeat() {
+  ++repeats_;
+  fresh_ = !connection_->is_shared();
+  cluster_.metrics.request_retries->add();
+  if (replay_) replay_->end_try();
+  drop_connection();
+  timeout_timer_.disarm();
+  try_timer_.disarm();
 }
 
 // No response came. Whether that was the endpoint's fault, and whether another try may end better.
@@ -501,14 +539,21 @@ Task<void> Forwarding::get_connection() {
   // A body waits with it, and has no deadline yet.
   if (connect_deadline_ == SteadyTime::max()) connect_deadline_ = after_timeout();
   for (;;) {
-    if (!pool_->make_room()) {
-      auto waiting = wait_for_connection();
-      CO_TRY(co_await waiting);
+    if (pool_->may_join() && !fresh_) {
+      auto joining = join();
+      CO_TRY(co_await joining);
       if (failure_ || denied_ || connection_) co_return Status{};
+      if (!connect_error_) continue;
+    } else {
+      if (!pool_->make_room()) {
+        auto waiting = wait_for_connection();
+        CO_TRY(co_await waiting);
+        if (failure_ || denied_ || connection_) co_return Status{};
+      }
+      auto connecting = connect();
+      const bool connected = CO_TRY(co_await connecting);
+      if (connected || denied_) co_return Status{};
     }
-    auto connecting = connect();
-    const bool connected = CO_TRY(co_await connecting);
-    if (connected || denied_) co_return Status{};
     if (request_.loop.now() >= latest()) {
       fail_late();
       co_return Status{};
@@ -522,6 +567,31 @@ Task<void> Forwarding::get_connection() {
     if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1});
     if (connection_) co_return Status{};
   }
+}
+
+// Another request connects already, and what comes of that carries this one, too. Afterwards there is a connection, or
+// connect_error_, which is that of the other, or failure_, or denied_; else nothing is known.
+Task<void> Forwarding::join() {
+  if (!cluster_.fits(*cluster_.metrics.pending_active, cluster_.pending_max)) {
+    cluster_.metrics.pending_overflow->add();
+    fail(OutcomeKind::upstream_overflow);
+    co_return Status{};
+  }
+  connect_error_.reset();
+  ConnectionPool::Joining joining(*pool_);
+  const Reachable for_as_long_as_this_runs(joining_, joining);
+  auto waiting = joining.until_connected(latest());
+  const Status connected = co_await waiting;
+  if (!connected && connected.error().kind == ErrorKind::timeout) {
+    fail_late();
+    co_return Status{};
+  }
+  CO_TRY(connected);
+  if (denied_ || take_any()) co_return Status{};
+  if (!joining.failure()) co_return Status{};
+  connect_error_ = joining.failure();
+  tried_.push_back(endpoint_->id());
+  co_return Status{};
 }
 
 // The other addresses of the host that the request may go to. Each is asked for now: a request may have waited since it
@@ -599,6 +669,8 @@ void Forwarding::tell_connected() const {
 
 // To the first address of the host that takes it. False: connect_error_ is the last one's.
 Task<bool> Forwarding::connect() {
+  std::optional<ConnectionPool::Connecting> others_wait;
+  if (pool_->expects_shared) others_wait.emplace(*pool_);
   for (;;) {
     auto racing = race();
     auto connected = co_await racing;
@@ -608,7 +680,9 @@ Task<bool> Forwarding::connect() {
     if (!connected) co_return connected;
     // The system's own bound was met before ours: an idle connection's descriptor will do.
     const bool no_descriptor = connect_error_->code == EMFILE || connect_error_->code == ENFILE;
-    if (denied_ || !no_descriptor || !pool_->connections.budget.give_up_any()) co_return false;
+    if (!denied_ && no_descriptor && pool_->connections.budget.give_up_any()) continue;
+    if (!denied_ && others_wait) others_wait->failed(*connect_error_);
+    co_return false;
   }
 }
 
@@ -619,7 +693,7 @@ Task<bool> Forwarding::race() {
   if (set.size() > 1) add_others(connecting_, last_resort);
   const size_t good = connecting_.size();
   connecting_.insert(connecting_.end(), last_resort.begin(), last_resort.end());
-  connection_ = std::make_unique<UpstreamConnection>(*pool_, endpoint_->address());
+  connection_ = ConnectionUse(new UpstreamConnection(*pool_, endpoint_->address()));
   request_.info.upstream_host = request_.arena.copy(connection_->address_text);
 
   FamiliesByTurns order(std::span(connecting_).first(good), std::span(connecting_).subspan(good));
@@ -635,12 +709,19 @@ Task<bool> Forwarding::race() {
     connect_error_ = stream ? Error{} : std::move(stream).error();
     co_return false;
   }
-  connection_->connected(race.winner(), h1::make_client_session(*std::move(stream)));
+  connection_->connected(race.winner(), make_session(*std::move(stream)));
   if (race.winner() != endpoint_->address())
     if (auto* winner = set.find(race.winner(), endpoint_->host())) endpoint_ = EndpointSet::Use(set, *winner);
   if (set.connected(*endpoint_)) [[unlikely]]
     tell_connected();
   co_return true;
+}
+
+std::unique_ptr<ClientSession> Forwarding::make_session(std::unique_ptr<Stream> stream) const {
+  const TlsInfo* tls = stream->tls();
+  const bool http2 = tls ? tls->alpn == "h2" : cluster_.speaks_http2;
+  return http2 ? h2::make_client_session(std::move(stream), cluster_.http2)
+               : h1::make_client_session(std::move(stream));
 }
 
 void Forwarding::learn_from(const ConnectRace& race) {

@@ -308,7 +308,7 @@ TEST(Forward, does_not_reuse_a_connection_whose_bytes_are_about_to_be_told) {
       ASSERT_TRUE(trip.done());
     }
     ASSERT_EQ(world.pool.idle(), 1U);
-    std::unique_ptr<UpstreamConnection> taken;
+    ConnectionUse taken;
     bool asked = false;
     {
       const InTheTurn request(world.loop, [&] {

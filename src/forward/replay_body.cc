@@ -84,6 +84,7 @@ Task<Chunk> ReplayBody::next(Reader& reader) {
   begun_ = true;
   if (auto chunk = at_hand(reader)) return *std::move(chunk);
   if (reading_) return read_on(reader, std::nullopt);
+  if (dropped_) return source_.reader->read();  // no other try will want it, and nothing is left of what was kept
   auto reading = source_.reader->read();
   if (!reading.ready()) return read_on(reader, std::move(reading));
   keep(reading.take());

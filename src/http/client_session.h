@@ -58,7 +58,8 @@ class ClientStream {
   // The head, and what of a body is at hand. The rest goes out in the background, while the response is read.
   virtual Task<void> send() = 0;
   // The response's head; informational ones before it are passed over. Errors: `reset` when the connection ended first,
-  // `invalid` for what is no response, `timeout` for silence, what reset() was given.
+  // `closed` where the upstream has certainly not acted on the request, so that any may be sent again, `invalid` for what
+  // is no response, `timeout` for silence, what reset() was given.
   virtual Task<ClientResponse> receive() = 0;
   // Breaks it off: all who wait for it, and who read its body, meet this error; the upstream meets an end.
   virtual void reset(Error why) = 0;
@@ -85,13 +86,15 @@ class ClientSession {
   virtual ~ClientSession() = default;
   // How many streams may be opened just now. Without an open one: 0 means that it is of no further use.
   virtual size_t capacity() const = 0;
+  // It carries several streams at a time, so that whoever has one need not have it for himself.
+  virtual bool multiplexes() const { return false; }
   // Only with capacity. `background` is joined before `arena` is reset.
   virtual ClientStreamPtr open(const ClientRequest& request, ClientStream::Owner& owner, Arena& arena,
                                TaskGroup& background) = 0;
   virtual SocketAddress local_address() const = 0;
 
   // While no stream is open:
-  // the peer has said nothing since the last one, and is still there.
+  // the peer has said nothing that it should not have since the last one, and is still there.
   virtual bool is_silent() = 0;
   // Told once when that is not so any more; null takes it back.
   virtual void when_disturbed(Waiter* waiter) = 0;

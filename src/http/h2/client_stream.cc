@@ -1,0 +1,376 @@
+#include "http/h2/client_stream.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/strings.h"
+#include "http/head_limits.h"
+#include "http/one_hop.h"
+#include "http/status.h"
+
+namespace sluice::h2 {
+namespace {
+
+constexpr unsigned kInformationalMax = 16;  // as with HTTP/1
+constexpr Nanos kContinueWait = 1s;
+constexpr HeadLimits kLimits{};
+
+// RFC 9113 8.2.2: what has no meaning here, and what is written anew.
+constexpr KnownSet kLeftOut{Known::host,
+                            Known::connection,
+                            Known::keep_alive,
+                            Known::proxy_connection,
+                            Known::te,
+                            Known::transfer_encoding,
+                            Known::upgrade,
+                            Known::http2_settings,
+                            Known::content_length};
+
+nghttp2_nv pair(std::string_view name, std::string_view value) {
+  const auto bytes = [](std::string_view text) {
+    return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(text.data()));
+  };
+  return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
+}
+
+std::string_view digits_of(uint64_t number, Arena& arena) {
+  char text[24];
+  const auto end = std::to_chars(text, text + sizeof text, number).ptr;
+  return arena.copy({text, static_cast<size_t>(end - text)});
+}
+
+}  // namespace
+
+ClientRequestStream::ClientRequestStream(Client& client, const ClientRequest& request, Owner& owner, Arena& arena,
+                                         TaskGroup& background)
+    : client_(&client), loop_(client.loop()), request_(request), owner_(owner), arena_(arena), background_(background) {
+  client.entered(*this);
+}
+
+ClientRequestStream::~ClientRequestStream() {
+  CHECK(!pulling_);
+  leave();
+}
+
+// From now on nothing of it comes or goes.
+void ClientRequestStream::leave() {
+  if (!client_) return;
+  continue_timer_.disarm();
+  if (id_ < 0) {
+    client_->not_opened();
+  } else if (!client_->is_over()) {
+    if (on_wire_) {
+      nghttp2_session_set_stream_user_data(client_->frames(), id_, nullptr);
+      nghttp2_submit_rst_stream(client_->frames(), NGHTTP2_FLAG_NONE, id_, NGHTTP2_CANCEL);
+    }
+    if (!received_.empty()) nghttp2_session_consume_connection(client_->frames(), received_.size());
+    if (nghttp2_session_want_write(client_->frames())) client_->send_soon();
+  }
+  on_wire_ = false;
+  client_->left(*this);
+  client_ = nullptr;
+}
+
+void ClientRequestStream::reset(Error why) {
+  reset_ = std::move(why);
+  leave();
+  news_.notify(loop_);
+}
+
+void ClientRequestStream::broke(ErrorKind kind, std::string message) {
+  if (!broken_) broken_ = Error{.kind = kind, .message = std::move(message), .side = Side::upstream};
+  news_.notify(loop_);
+}
+
+void ClientRequestStream::connection_ended(const Error& why) {
+  const bool unsent = id_ >= 0 && bytes_sent_ == 0;
+  on_wire_ = false;
+  continue_timer_.disarm();
+  if (!peer_ended_) broke(unsent ? ErrorKind::closed : why.kind, why.message);
+}
+
+void ClientRequestStream::closed(uint32_t code) {
+  on_wire_ = false;
+  continue_timer_.disarm();
+  // RFC 9113 8.1: an upstream that has answered may want no more of the request.
+  if (peer_ended_) return;
+  // RFC 9113 8.7: not even looked at, also what stands above the last stream of a GOAWAY.
+  if (code == NGHTTP2_REFUSED_STREAM && bytes_received_ == 0)
+    return broke(ErrorKind::closed, "the upstream refused the stream");
+  if (peer_reset_)
+    return broke(ErrorKind::reset, fmt::format("the upstream reset the stream: {}", nghttp2_http2_strerror(code)));
+  broke(ErrorKind::invalid, "no HTTP response");
+}
+
+// --- sending ----------------------------------------------------------------------------------------------------
+
+// All that is at hand goes out at the end of this turn.
+Task<void> ClientRequestStream::send() {
+  if (!client_ || !submit()) {
+    broke(ErrorKind::closed, "the connection takes no more streams");
+    return Status{};
+  }
+  if (request_.body.empty()) {
+    request_ended();
+  } else if (request_.expects_continue) {
+    held_back_ = true;
+    continue_timer_.arm(loop_, later(loop_.now(), kContinueWait), on_continue_wait_);
+  } else {
+    pull();
+  }
+  if (client_) client_->send_soon();
+  return Status{};
+}
+
+bool ClientRequestStream::submit() {
+  if (client_->is_over()) return false;
+  const auto all = fields();
+  const nghttp2_data_provider body{.source = {}, .read_callback = Client::body_callback()};
+  id_ = nghttp2_submit_request(client_->frames(), nullptr, all.data(), all.size(),
+                               request_.body.empty() ? nullptr : &body, this);
+  on_wire_ = id_ >= 0;
+  return on_wire_;
+}
+
+// RFC 9113 8.3.1. What is told of the body is told by it as it is now, whatever the fields say.
+std::span<nghttp2_nv> ClientRequestStream::fields() {
+  constexpr size_t kBesides = 6;
+  const size_t most = request_.headers.size() + kBesides;
+  auto* const begin = static_cast<nghttp2_nv*>(arena_.allocate(most * sizeof(nghttp2_nv), alignof(nghttp2_nv)));
+  nghttp2_nv* at = begin;
+  const auto add = [&](std::string_view name, std::string_view value) { *at++ = pair(name, value); };
+  add(":method", request_.method);
+  add(":scheme", client_->is_protected() ? "https" : "http");
+  add(":authority", request_.authority);
+  add(":path", request_.target);
+  bool had_length = false;
+  for (const HeaderField& field : request_.headers) {
+    had_length |= field.known == Known::content_length;
+    if (!kLeftOut.has(field.known)) add(field.name, field.value);
+  }
+  const Body& body = request_.body;
+  if (body.empty() ? had_length : body.length.has_value())
+    add("content-length", digits_of(body.empty() ? 0 : *body.length, arena_));
+  if (request_.accepts_trailers) add("te", "trailers");
+  return {begin, at};
+}
+
+void ClientRequestStream::request_ended() {
+  request_sent_ = true;
+  owner_.request_sent();
+}
+
+void ClientRequestStream::body_is_wanted() {
+  if (!std::exchange(held_back_, false)) return;
+  continue_timer_.disarm();
+  if (!client_ || client_->is_over()) return;
+  if (std::exchange(wanted_, false)) client_->want_body(*this);
+  client_->send_soon();
+}
+
+ssize_t ClientRequestStream::offer(size_t most, uint32_t& flags) {
+  if (piece_.empty() && !piece_last_) {
+    if (held_back_)
+      wanted_ = true;
+    else if (!pulling_)
+      client_->want_body(*this);
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  const size_t bytes = std::min(most, piece_.size());
+  if (bytes > 0) flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  if (bytes == piece_.size() && piece_last_) {
+    flags |= NGHTTP2_DATA_FLAG_EOF;
+    send_trailers(flags);
+    if (bytes == 0) request_ended();
+  }
+  return static_cast<ssize_t>(bytes);
+}
+
+// Those that a client may say (F7).
+void ClientRequestStream::send_trailers(uint32_t& flags) {
+  if (!request_.accepts_trailers) return;
+  const Headers* trailers = without(request_.body.reader->trailers(), request_.kept_from_trailers, arena_);
+  if (!trailers || trailers->size() == 0) return;
+  auto* const begin =
+      static_cast<nghttp2_nv*>(arena_.allocate(trailers->size() * sizeof(nghttp2_nv), alignof(nghttp2_nv)));
+  nghttp2_nv* at = begin;
+  for (const HeaderField& field : *trailers) *at++ = pair(field.name, field.value);
+  flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+  nghttp2_submit_trailer(client_->frames(), id_, begin, static_cast<size_t>(at - begin));
+}
+
+std::span<const char> ClientRequestStream::give(size_t bytes) {
+  const auto out = piece_.first(bytes);
+  piece_ = piece_.subspan(bytes);
+  last_sent_ = loop_.now();
+  if (piece_.empty() && piece_last_) request_ended();
+  return out;
+}
+
+bool ClientRequestStream::pull() {
+  if (pulling_ || !client_) return false;
+  if (pulls_.spent(loop_)) {
+    client_->want_body(*this);
+    return false;
+  }
+  auto reading = request_.body.reader->read();
+  if (!reading.ready()) {
+    background_.spawn(pull_waiting(std::move(reading)));
+    return false;
+  }
+  pulled(reading.take());
+  return on_wire_;
+}
+
+Task<void> ClientRequestStream::pull_waiting(Task<Chunk> reading) {
+  pulling_ = true;
+  auto chunk = co_await reading;
+  pulling_ = false;
+  pulled(std::move(chunk));
+  co_return Status{};
+}
+
+// The client's body broke off: the upstream must not take what it has for the whole. A stream that was reset before has
+// told its owner enough: the body may have been taken from it for another try.
+void ClientRequestStream::pulled(Result<Chunk> chunk) {
+  if (!chunk) {
+    if (chunk.error().kind == ErrorKind::cancelled || reset_ || broken_) return;
+    const Error why = std::move(chunk).error();
+    reset(why);
+    owner_.request_broke(why);
+    return;
+  }
+  if (!on_wire_) return;
+  piece_ = chunk->bytes;
+  piece_last_ = chunk->last;
+  nghttp2_session_resume_data(client_->frames(), id_);
+  client_->send_soon();
+}
+
+// --- the answer -------------------------------------------------------------------------------------------------
+
+void ClientRequestStream::head_begins() {
+  head_bytes_ = 0;
+  headers_ = arena_.make<Headers>(arena_);
+}
+
+bool ClientRequestStream::field_came(std::string_view name, std::string_view value) {
+  head_bytes_ += name.size() + value.size() + 4;
+  if (head_bytes_ > kLimits.head_bytes_max || headers_->size() >= kLimits.fields_max) {
+    broke(ErrorKind::invalid, "the response head is too large");
+    return false;
+  }
+  if (name == ":status") {  // three digits: nghttp2 has looked
+    std::from_chars(value.data(), value.data() + value.size(), status_);
+    return true;
+  }
+  const Known known = known_header(name);
+  headers_->push({known == Known::other ? arena_.copy(name) : header_name(known), arena_.copy(value), known});
+  return true;
+}
+
+void ClientRequestStream::head_came(bool last, size_t wire_bytes) {
+  bytes_received_ += wire_bytes;
+  if (head_done_) {
+    remove_from_trailers(*headers_);
+    if (headers_->size() > 0) trailers_ = headers_;
+    if (last) peer_ended();
+    return;
+  }
+  if (status_ < 200) {
+    if (status_ == 100) body_is_wanted();
+    if (++informational_ > kInformationalMax) broke(ErrorKind::invalid, "too many informational responses");
+    return;
+  }
+  remove_hop_by_hop(*headers_);
+  head_done_ = true;
+  if (const auto length = headers_->get(Known::content_length)) length_ = parse_decimal(*length);
+  if (last)
+    peer_ended();
+  else
+    news_.notify(loop_);
+}
+
+void ClientRequestStream::data_came(std::span<const char> bytes) {
+  bytes_received_ += bytes.size();
+  received_.put(bytes);
+  news_.notify(loop_);
+}
+
+void ClientRequestStream::peer_ended() {
+  peer_ended_ = true;
+  news_.notify(loop_);
+}
+
+Task<void> ClientRequestStream::news() {
+  const SteadyTime since = std::max(loop_.now(), last_sent_);
+  auto waiting = news_.wait(loop_, deadline_after(since, request_.idle_max));
+  const Status waited = co_await waiting;
+  // While the request's body still moves, nobody is idle.
+  if (waited || waited.error().kind != ErrorKind::timeout || last_sent_ > since) {
+    if (!waited && waited.error().kind == ErrorKind::cancelled) co_return waited;
+    co_return Status{};
+  }
+  co_return fail(ErrorKind::timeout, "timed out", Side::upstream);
+}
+
+Task<ClientResponse> ClientRequestStream::receive() {
+  for (;;) {
+    if (reset_) co_return std::unexpected(*reset_);
+    if (head_done_) co_return answered();
+    if (broken_) co_return std::unexpected(*broken_);
+    auto waiting = news();
+    CO_TRY(co_await waiting);
+  }
+}
+
+ClientResponse ClientRequestStream::answered() {
+  answered_ = true;
+  ClientResponse out{.status = status_, .headers = headers_};
+  const bool no_body = request_.method == "HEAD" || never_has_body(status_);
+  if (no_body || (peer_ended_ && received_.empty() && !trailers_)) {
+    all_read_ = true;
+  } else {
+    out.body.reader = &body_;
+    out.body.length = length_;
+  }
+  return out;
+}
+
+Task<Chunk> ClientRequestStream::read() {
+  if (auto now = at_hand()) return std::move(*now);
+  return read_waiting();
+}
+
+Task<Chunk> ClientRequestStream::read_waiting() {
+  for (;;) {
+    auto waiting = news();
+    CO_TRY(co_await waiting);
+    if (auto now = at_hand()) co_return std::move(*now);
+  }
+}
+
+std::optional<Result<Chunk>> ClientRequestStream::at_hand() {
+  if (reset_) return std::unexpected(*reset_);
+  const auto bytes = received_.take();
+  const bool last = peer_ended_ && received_.empty();
+  if (bytes.empty() && !last) {
+    if (broken_) return std::unexpected(*broken_);
+    return std::nullopt;
+  }
+  all_read_ = last;
+  credit(bytes.size());
+  return Chunk{bytes, last};
+}
+
+// The upstream may send as much again.
+void ClientRequestStream::credit(size_t bytes) {
+  if (bytes == 0 || !client_ || client_->is_over()) return;
+  if (on_wire_)
+    nghttp2_session_consume(client_->frames(), id_, bytes);
+  else
+    nghttp2_session_consume_connection(client_->frames(), bytes);
+  if (nghttp2_session_want_write(client_->frames())) client_->send_soon();
+}
+
+}  // namespace sluice::h2

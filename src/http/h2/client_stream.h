@@ -1,0 +1,264 @@
+// What client_session.cc and client_stream.cc know of one another.
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+#include <vector>
+
+#include "http/h2/client_session.h"
+#include "io/block.h"
+#include "io/loop.h"
+
+namespace sluice::h2 {
+
+class ClientRequestStream;
+
+// What has come of a body and has not been read: at most a stream's window.
+class ReceivedBytes {
+ public:
+  void put(std::span<const char> bytes);
+  // The first bytes, in one piece; they stay where they are until the next take(). Empty: there are none.
+  std::span<char> take();
+  bool empty() const { return size_ == 0; }
+  size_t size() const { return size_; }
+
+ private:
+  std::vector<Block> blocks_;
+  Block lent_;         // what take() gave
+  size_t filled_ = 0;  // of the last block
+  size_t size_ = 0;
+};
+
+struct EndNghttp2 {
+  void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
+};
+
+class Client final : public ClientSession {
+ public:
+  Client(std::unique_ptr<Stream> stream, const ClientOptions& options);
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  ~Client() override;
+
+  size_t capacity() const override;
+  bool multiplexes() const override { return true; }
+  ClientStreamPtr open(const ClientRequest& request, ClientStream::Owner& owner, Arena& arena,
+                       TaskGroup& background) override;
+  SocketAddress local_address() const override { return stream_->local_address(); }
+  bool is_silent() override;
+  void when_disturbed(Waiter* waiter) override { disturbed_ = waiter; }
+
+  // --- for its streams ---
+
+  nghttp2_session* frames() const { return frames_.get(); }
+  static nghttp2_data_source_read_callback body_callback();
+  Loop& loop() const { return stream_->loop(); }
+  bool is_over() const { return over_.has_value(); }
+  const Error& why_over() const { return *over_; }
+  bool is_protected() const { return stream_->tls() != nullptr; }
+  // What waits to be sent goes out at the end of this turn, together with what others add to it.
+  void send_soon();
+  void want_body(ClientRequestStream& stream) { wanting_.push_back(&stream); }
+  void entered(ClientRequestStream& stream);
+  void left(ClientRequestStream& stream);
+  // One that was never asked for, so that nobody will tell of its end.
+  void not_opened() { --open_; }
+  static void count(Counter* counter) {
+    if (counter) counter->add();
+  }
+
+ private:
+  struct Input final : Waiter {
+    explicit Input(Client& c) : client(c) {}
+    void wake() override { client.input(); }
+    void cancel() override {}
+    Client& client;
+  };
+  struct Output final : Waiter {
+    explicit Output(Client& c) : client(c) {}
+    void wake() override {
+      client.output_deferred_ = false;
+      client.output();
+      client.tell_disturbed();
+    }
+    void cancel() override {}
+    Client& client;
+  };
+  struct Quiet final : Waiter {
+    explicit Quiet(Client& c) : client(c) {}
+    void wake() override { client.was_quiet(); }
+    void cancel() override {}
+    Client& client;
+  };
+
+  void begin();
+  void input();
+  void read_input();
+  void output();
+  void output_next_turn();
+  bool fill_output();
+  bool pull_bodies();
+  Task<void> write_rest();
+  void rest_written(Result<void> result);
+  void was_quiet();
+  void end(Error why);
+  void tell_disturbed();
+  void flooded(Counter* counter, std::string_view what);
+  bool too_many_control_frames();
+  size_t room() const { return output_.size() - output_filled_; }
+
+  // --- told by nghttp2 ---
+  struct Told;
+  friend struct Told;
+  void frame_came(const nghttp2_frame& frame);
+  void frame_was_invalid(const nghttp2_frame& frame, int error);
+
+  const std::unique_ptr<Stream> stream_;
+  const ClientOptions options_;
+  std::unique_ptr<nghttp2_session, EndNghttp2> frames_;
+  ClientRequestStream* first_ = nullptr;       // those that live
+  std::vector<ClientRequestStream*> wanting_;  // more of their body
+  size_t open_ = 0;                            // streams of the connection
+  bool settings_came_ = false;
+  bool leaving_ = false;  // the upstream wants no more streams
+  std::optional<Error> over_;
+  std::optional<Error> broken_;  // by what has come; to end as soon as nghttp2 has returned
+  Waiter* disturbed_ = nullptr;
+
+  Input on_input_{*this};
+  bool input_deferred_ = false;
+  Output on_output_{*this};
+  bool output_deferred_ = false;
+  Block output_;  // only while something of it waits
+  size_t output_filled_ = 0;
+  size_t output_written_ = 0;
+  Runner writing_;
+
+  Quiet on_quiet_{*this};
+  Timer quiet_timer_;
+  SteadyTime last_heard_{};
+  bool pinged_ = false;
+
+  unsigned empty_frames_ = 0;    // in a row
+  unsigned control_frames_ = 0;  // in the second that began then
+  SteadyTime control_second_{};
+};
+
+// One request and its response.
+class ClientRequestStream final : public ClientStream {
+ public:
+  ClientRequestStream(Client& client, const ClientRequest& request, Owner& owner, Arena& arena, TaskGroup& background);
+  ClientRequestStream(const ClientRequestStream&) = delete;
+  ClientRequestStream& operator=(const ClientRequestStream&) = delete;
+  ~ClientRequestStream() override;
+
+  Task<void> send() override;
+  Task<ClientResponse> receive() override;
+  void reset(Error why) override;
+
+  bool sending() const override { return pulling_ || (client_ && on_wire_ && !request_sent_); }
+  bool heard() const override { return bytes_received_ > 0; }
+  bool complete() const override { return answered_ && all_read_; }
+  uint64_t bytes_sent() const override { return bytes_sent_; }
+  uint64_t bytes_received() const override { return bytes_received_; }
+
+  // --- told by the connection ---
+
+  void head_begins();
+  // False: beyond the limits.
+  bool field_came(std::string_view name, std::string_view value);
+  void head_came(bool last, size_t wire_bytes);
+  void data_came(std::span<const char> bytes);
+  void peer_ended();
+  void peer_reset() { peer_reset_ = true; }
+  // nghttp2 knows it no more.
+  void closed(uint32_t code);
+  // The connection is over.
+  void connection_ended(const Error& why);
+  void was_sent(size_t wire_bytes) { bytes_sent_ += wire_bytes; }
+
+  // Of the body, at most so many bytes: NGHTTP2_ERR_DEFERRED when none are at hand.
+  ssize_t offer(size_t most, uint32_t& flags);
+  std::span<const char> give(size_t bytes);
+  // More of the body is wanted. True when more has come at once.
+  bool pull();
+
+  ClientRequestStream* next = nullptr;
+  ClientRequestStream* previous = nullptr;
+
+ private:
+  friend class Client;
+  class Answer final : public BodyReader {
+   public:
+    explicit Answer(ClientRequestStream& s) : stream_(s) {}
+    Task<Chunk> read() override { return stream_.read(); }
+    const Headers* trailers() const override { return stream_.trailers_; }
+
+   private:
+    ClientRequestStream& stream_;
+  };
+  struct ContinueWait final : Waiter {
+    explicit ContinueWait(ClientRequestStream& s) : stream(s) {}
+    void wake() override { stream.body_is_wanted(); }
+    void cancel() override {}
+    ClientRequestStream& stream;
+  };
+
+  bool submit();
+  std::span<nghttp2_nv> fields();
+  void request_ended();
+  void credit(size_t bytes);
+  void send_trailers(uint32_t& flags);
+  Task<void> pull_waiting(Task<Chunk> reading);
+  void pulled(Result<Chunk> chunk);
+  void body_is_wanted();
+  void leave();
+  void broke(ErrorKind kind, std::string message);
+  ClientResponse answered();
+  Task<Chunk> read();
+  Task<Chunk> read_waiting();
+  std::optional<Result<Chunk>> at_hand();
+  Task<void> news();
+
+  Client* client_;  // null once it has nothing to do with it any more
+  Loop& loop_;
+  const ClientRequest request_;
+  Owner& owner_;
+  Arena& arena_;
+  TaskGroup& background_;
+  int32_t id_ = -1;
+  bool on_wire_ = false;  // nghttp2 knows it
+
+  // the request's body
+  std::span<char> piece_;    // what is left of the one that was read
+  bool piece_last_ = false;  // nothing comes behind it
+  bool pulling_ = false;     // pull_waiting() runs
+  bool wanted_ = false;      // nghttp2 has been told that there is nothing yet
+  bool held_back_ = false;   // until the upstream says 100, or for too long
+  bool request_sent_ = false;
+  TurnBudget pulls_{32};
+  ContinueWait on_continue_wait_{*this};
+  Timer continue_timer_;
+  SteadyTime last_sent_{};
+  uint64_t bytes_sent_ = 0;
+
+  // the answer
+  Headers* headers_ = nullptr;  // those that come just now
+  Headers* trailers_ = nullptr;
+  size_t head_bytes_ = 0;
+  uint16_t status_ = 0;
+  unsigned informational_ = 0;
+  bool head_done_ = false;
+  bool answered_ = false;  // the head has been handed out
+  bool peer_ended_ = false;
+  bool peer_reset_ = false;
+  bool all_read_ = false;
+  ReceivedBytes received_;
+  Answer body_{*this};
+  std::optional<uint64_t> length_;
+  std::optional<Error> broken_;  // by the upstream, behind what came before
+  std::optional<Error> reset_;   // here
+  Event news_;
+  uint64_t bytes_received_ = 0;
+};
+
+}  // namespace sluice::h2
