@@ -43,6 +43,13 @@ constexpr MetricFamily kConnectFail{"envoy_cluster_upstream_cx_connect_fail", "C
 constexpr MetricFamily kConnectTimeout{"envoy_cluster_upstream_cx_connect_timeout",
                                        "Connections that were not open in time."};
 constexpr MetricFamily kOverflow{"envoy_cluster_upstream_cx_overflow", "Times the limit of connections was reached."};
+constexpr MetricFamily kTlsHandshakes{"envoy_cluster_ssl_handshake", "TLS handshakes with upstreams done."};
+constexpr MetricFamily kTlsResumed{"envoy_cluster_ssl_session_reused", "TLS handshakes that resumed a session."};
+constexpr MetricFamily kTlsErrors{"envoy_cluster_ssl_connection_error", "TLS handshakes with upstreams that failed."};
+constexpr MetricFamily kTlsUntrusted{"envoy_cluster_ssl_fail_verify_error",
+                                     "TLS handshakes that failed because the upstream's certificate is not trusted."};
+constexpr MetricFamily kTlsWrongName{"envoy_cluster_ssl_fail_verify_san",
+                                     "TLS handshakes that failed because the certificate is for another name."};
 constexpr MetricFamily kRetriesActive{"sluice_cluster_upstream_rq_retry_active",
                                       "Requests that are being sent once more.", gauge};
 constexpr MetricFamily kRemainingConnections{"envoy_cluster_circuit_breakers_default_remaining_cx",
@@ -73,6 +80,11 @@ std::vector<MetricFamily> cluster_metric_families() {
           kConnections,
           kConnectionsActive,
           kConnectFail,
+          kTlsHandshakes,
+          kTlsResumed,
+          kTlsErrors,
+          kTlsUntrusted,
+          kTlsWrongName,
           kConnectTimeout,
           kOverflow,
           kReceived,
@@ -111,6 +123,11 @@ ClusterMetrics::ClusterMetrics(Metrics& registry, const std::string& cluster)
   connect_failures = count(kConnectFail);
   connect_timeouts = count(kConnectTimeout);
   connections_overflow = count(kOverflow);
+  tls_handshakes = count(kTlsHandshakes);
+  tls_resumed = count(kTlsResumed);
+  tls_errors = count(kTlsErrors);
+  tls_untrusted = count(kTlsUntrusted);
+  tls_wrong_name = count(kTlsWrongName);
   bytes_received = count(kReceived);
   bytes_sent = count(kSent);
   retries_active = count(kRetriesActive);

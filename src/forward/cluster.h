@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "config/kinds/circuit_breakers.h"
 #include "http/h2/client_session.h"
+#include "net/tls/client.h"
 #include "upstream/endpoint_set.h"
 
 namespace sluice {
@@ -39,6 +40,11 @@ struct ClusterMetrics {
   Counter* connect_failures;
   Counter* connect_timeouts;
   Counter* connections_overflow;
+  Counter* tls_handshakes;
+  Counter* tls_resumed;
+  Counter* tls_errors;  // all, those of certificates too
+  Counter* tls_untrusted;
+  Counter* tls_wrong_name;
   Counter* bytes_received;
   Counter* bytes_sent;
   Gauge* retries_active;
@@ -58,10 +64,11 @@ struct Cluster {
   uint32_t pending_max = 1024;
   uint32_t requests_max = 1024;
   uint32_t retries_max = 3;
-  bool track_remaining = false;  // tell what is left of each limit in metrics
-  unsigned threads = 1;          // that share these limits
-  bool speaks_http2 = false;     // without asking first; else what TLS agrees on
-  h2::ClientOptions http2;       // of connections that speak it
+  bool track_remaining = false;                 // tell what is left of each limit in metrics
+  unsigned threads = 1;                         // that share these limits
+  std::shared_ptr<const TlsClientContext> tls;  // null: in the clear
+  bool speaks_http2 = false;                    // without asking first; else what TLS agrees on
+  h2::ClientOptions http2;                      // of connections that speak it
   kinds::LoadBalancerConfig balancing;
   std::optional<kinds::OutlierDetection> outlier_detection;
   std::optional<EjectionMetrics> ejections;  // with detection

@@ -12,6 +12,14 @@ bool is_among(std::span<const SocketAddress> addresses, const SocketAddress& wan
 
 }  // namespace
 
+std::unique_ptr<Stream> PoolTls::connect(std::unique_ptr<Stream> below) {
+  static constexpr std::string_view kBoth[] = {"h2", "http/1.1"};
+  const std::span<const std::string_view> both = kBoth;
+  const TlsPeer peer{.name = name_,
+                     .alpn = offer_ == Offer::either ? both : both.subspan(offer_ == Offer::http2 ? 0 : 1, 1)};
+  return tls_connect(std::move(below), context_, peer, &sessions_);
+}
+
 ConnectionPlace::ConnectionPlace(ConnectionPool& pool) : pool_(pool) {
   ++pool_.open_;
   pool_.connections.opened();

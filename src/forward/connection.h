@@ -49,7 +49,21 @@ class AttemptPlace {
   const ConnectionPlace place_;
 };
 
-class UpstreamConnection;
+// How the connections of a pool are protected: with the sessions of its destination, to be resumed.
+class PoolTls {
+ public:
+  enum class Offer : uint8_t { http1, http2, either };  // by ALPN, unless the context has its own
+  // `name`: what the certificate must be for, where the context verifies names, and the SNI unless that has one.
+  PoolTls(std::shared_ptr<const TlsClientContext> context, std::string_view name, Offer offer)
+      : context_(std::move(context)), name_(name), offer_(offer) {}
+  std::unique_ptr<Stream> connect(std::unique_ptr<Stream> below);
+
+ private:
+  const std::shared_ptr<const TlsClientContext> context_;
+  const std::string name_;
+  const Offer offer_;
+  TlsSessions sessions_;
+};
 
 // A request's use of a connection. Ends with it: without keep(), one that carries one request alone is closed.
 struct EndUse {
@@ -237,6 +251,8 @@ class ConnectionPool {
   bool expects_shared = false;
   bool in_use() const { return requests_ > 0; }
 
+  // From the first connection on, and then for all. Null: in the clear.
+  std::unique_ptr<PoolTls> tls;
   Loop& loop;
   ClusterConnections& connections;
   const std::shared_ptr<const Cluster> cluster;

@@ -4,6 +4,7 @@
 
 #include "base/intrusive_list.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "base/text_key.h"
 #include "engines/address/authority.h"
 #include "forward/exchange.h"
@@ -44,6 +45,17 @@ std::string canonical_text(const Authority& authority, uint16_t default_port) {
   return authority.address ? Endpoint{*authority.address, port}.to_string()
                            : fmt::format("{}:{}", authority.host, port);
 }
+
+bool begins_with(std::string_view text, std::string_view scheme) {
+  return equals_ignoring_case(text.substr(0, scheme.size()), scheme);
+}
+
+// What a request asks for.
+struct Wanted {
+  std::string_view authority;
+  bool tls = false;
+  uint16_t default_port() const { return tls ? 443 : 80; }
+};
 
 using Denial = ConnectionPool::UnderWay::Denial;
 
@@ -200,10 +212,12 @@ std::optional<Denial> Destination::denial(const ConnectionPool::UnderWay& one, c
 // in the order of their coming, but for those in use: whoever was used since the last look goes to the end (CLOCK).
 class Destinations final : public Judged {
  public:
-  Destinations(Upstreams& upstreams, const DynamicCluster& cluster, std::shared_ptr<const DynamicMetrics> metrics)
+  // `tls`: of all of them; null: they are in the clear.
+  Destinations(Upstreams& upstreams, const DynamicCluster& cluster, std::shared_ptr<const TlsClientContext> tls,
+               std::shared_ptr<const DynamicMetrics> metrics)
       : Judged(upstreams),
         loop_(upstreams.loop),
-        default_port_(cluster.default_port),
+        tls_(std::move(tls)),
         connections_(upstreams.budget, cluster.cluster, HostsBy::client, upstreams.dialer, upstreams.random.next()),
         metrics_(std::move(metrics)) {}
 
@@ -216,8 +230,10 @@ class Destinations final : public Judged {
 
   Destination& add(std::string_view text, const Authority& authority) {
     if (by_text_.size() >= DynamicCluster::kDestinationsMax) drop_one();
-    const auto at = by_text_.try_emplace(TextKey(text), loop_, connections_, authority, default_port_).first;
+    const uint16_t default_port = Wanted{.authority = text, .tls = tls_ != nullptr}.default_port();
+    const auto at = by_text_.try_emplace(TextKey(text), loop_, connections_, authority, default_port).first;
     Destination& destination = at->second;
+    if (tls_) destination.pool.tls = std::make_unique<PoolTls>(tls_, destination.host(), PoolTls::Offer::either);
     destination.key = &at->first;
     order_.push_back(destination);
     return destination;
@@ -249,7 +265,7 @@ class Destinations final : public Judged {
   }
 
   Loop& loop_;
-  const uint16_t default_port_;
+  const std::shared_ptr<const TlsClientContext> tls_;
   ClusterConnections connections_;
   std::shared_ptr<const DynamicMetrics> metrics_;
   TextMap<Destination> by_text_;
@@ -257,9 +273,14 @@ class Destinations final : public Judged {
 };
 
 DynamicCluster::DynamicCluster(const WorkerLoops& loops)
-    : destinations(loops, [this](Loop&, Upstreams& upstreams, const std::shared_ptr<const DynamicMetrics>& metrics) {
-        return std::make_unique<Destinations>(upstreams, *this, metrics);
-      }) {}
+    : destinations(loops,
+                   [this](Loop&, Upstreams& upstreams, const std::shared_ptr<const DynamicMetrics>& metrics) {
+                     return std::make_unique<Destinations>(upstreams, *this, nullptr, metrics);
+                   }),
+      tls_destinations(
+          loops, [this](Loop&, Upstreams& upstreams, const std::shared_ptr<const DynamicMetrics>& metrics) {
+            return std::make_unique<Destinations>(upstreams, *this, cluster->tls ? cluster->tls : scheme_tls, metrics);
+          }) {}
 
 namespace {
 
@@ -277,11 +298,14 @@ class DynamicUpstream final : public Service, private AddressJudge {
     if (request.authority.empty()) return reply(request, OutcomeKind::empty_host);
     if (is_list(request)) [[unlikely]]
       return go_to_one_of(request);
-    auto reaching = reach(request, request.authority);
-    if (!reaching.ready()) return wait_and_go(request, std::move(reaching));
+    const auto to = wanted(request.authority);
+    if (!to) return invalid(request, to.error()).answer(request);
+    request.authority = to->authority;
+    auto reaching = reach(request, *to);
+    if (!reaching.ready()) return wait_and_go(request, *to, std::move(reaching));
     auto reached = reaching.take();
     if (!reached) return std::unexpected(std::move(reached).error());
-    return go(request, *reached);
+    return go(request, *to, *reached);
   }
 
   Task<Response> explain(Request& request, Explanation& out) const override {
@@ -299,6 +323,15 @@ class DynamicUpstream final : public Service, private AddressJudge {
       if (const auto value = request.headers.get(route_.host_header)) request.authority = *value;
     }
   }
+  // Without `schemes` the text is an authority, and its port says nothing (gloo-core 4.4).
+  Result<Wanted> wanted(std::string_view text) const {
+    const bool always = cluster_->cluster->tls != nullptr;
+    if (!route_.schemes) return Wanted{text, always};
+    if (begins_with(text, "https://")) return Wanted{text.substr(8), true};
+    if (!begins_with(text, "http://")) return Wanted{text, always || text.ends_with(":443")};
+    if (always) return sluice::invalid("http:// is refused: sslConfig of the Gateway has all destinations go by TLS");
+    return Wanted{text.substr(7), false};
+  }
   bool is_list(const Request& request) const { return route_.lists && request.authority.contains(','); }
 
   // A destination that the request may go to, or why there is none.
@@ -311,14 +344,14 @@ class DynamicUpstream final : public Service, private AddressJudge {
   // cannot be reached is passed over.
   class Hosts final : public OtherTargets {
    public:
-    Hosts(const DynamicUpstream& upstream, std::string_view authority, std::vector<std::string_view> hosts)
+    Hosts(const DynamicUpstream& upstream, std::string_view authority, std::vector<Wanted> hosts)
         : upstream_(upstream), hosts_(std::move(hosts)), present_(authority) {}
 
     Task<std::optional<ForwardTarget>> next(Request& request, Tried tried) override {
       if (tried.empty()) at_ = 0;
       for (; at_ < hosts_.size(); ++at_) {
         // The upstream is told the host that it is, unless the route has it told another.
-        if (request.authority.data() == present_.data()) request.authority = present_ = hosts_[at_];
+        if (request.authority.data() == present_.data()) request.authority = present_ = hosts_[at_].authority;
         auto reaching = upstream_.reach(request, hosts_[at_]);
         const Reached reached = CO_TRY(co_await reaching);
         if (!reached.destination) {
@@ -334,26 +367,29 @@ class DynamicUpstream final : public Service, private AddressJudge {
 
    private:
     const DynamicUpstream& upstream_;
-    std::vector<std::string_view> hosts_;
+    std::vector<Wanted> hosts_;
     std::string_view present_;  // what the request's authority is, if nobody has rewritten it
     size_t at_ = 0;
   };
 
   Response explain_one(Request& request, Explanation& out) const {
     out.cluster = cluster_->cluster->name;
+    const auto to = wanted(request.authority);
+    if (!to) return reply(request, OutcomeKind::invalid_destination, request.arena.copy(to.error().message));
+    request.authority = to->authority;
     HostScratch scratch;
     const auto authority = parse_authority(request.authority, scratch);
     if (!authority)
       return reply(request, OutcomeKind::invalid_destination, request.arena.copy(authority.error().message));
     if (authority->unresolvable_name) return reply(request, unresolved_outcome(NameFailure::invalid_name));
     out.reached = true;
-    out.destination = canonical_text(*authority, cluster_->default_port);
+    out.destination = (to->tls ? "https://" : "") + canonical_text(*authority, to->default_port());
     if (!authority->address) {
       out.address_class = "known once the name is resolved, which explain does not do";
       out.verdict = "by the class of each address; only global ones are allowed unless an EgressPolicy opens more";
       return local_reply(request, 200, "", "explained");
     }
-    const Verdict verdict = guard_->rules.decide(*authority->address, port_of(*authority, cluster_->default_port));
+    const Verdict verdict = guard_->rules.decide(*authority->address, port_of(*authority, to->default_port()));
     out.address_class = class_word(verdict.address_class);
     out.verdict = fmt::format("{} by rule {}", verdict.allowed ? "allowed" : "refused", verdict.rule);
     if (!verdict.shadow_rule.empty())
@@ -366,8 +402,8 @@ class DynamicUpstream final : public Service, private AddressJudge {
     const auto list = parse_list(request);
     if (!list) return invalid(request, list.error()).answer(request);
     std::string destinations, classes, verdicts;
-    for (const std::string_view host : *list) {
-      request.authority = host;
+    for (const Wanted& host : *list) {
+      request.authority = host.authority;
       const Response one = explain_one(request, out);
       if (one.status != 200) return one;
       const char* gap = destinations.empty() ? "" : ", ";
@@ -382,13 +418,15 @@ class DynamicUpstream final : public Service, private AddressJudge {
   }
 
   // Every host of a list must be one; each is held against the policies by itself, when its turn comes.
-  Result<std::vector<std::string_view>> parse_list(const Request& request) const {
+  Result<std::vector<Wanted>> parse_list(const Request& request) const {
     const auto list = TRY(HostsList::split(request.authority));
+    std::vector<Wanted> out;
     for (const std::string_view host : list.hosts()) {
+      out.push_back(TRY(wanted(host)));
       HostScratch scratch;
-      TRY(parse_authority(host, scratch));
+      TRY(parse_authority(out.back().authority, scratch));
     }
-    return std::vector<std::string_view>(list.hosts().begin(), list.hosts().end());
+    return out;
   }
 
   Refusal invalid(Request& request, const Error& why) const {
@@ -407,49 +445,51 @@ class DynamicUpstream final : public Service, private AddressJudge {
     co_return co_await forwarding;
   }
 
-  Destinations& mine(Request& request) const { return cluster_->destinations.here(*request.upstreams, metrics_); }
+  Destinations& mine(Request& request, bool tls) const {
+    return (tls ? cluster_->tls_destinations : cluster_->destinations).here(*request.upstreams, metrics_);
+  }
 
   // The destination that an authority names: resolved, and allowed.
-  Task<Reached> reach(Request& request, std::string_view to) const {
-    Destination* destination = mine(request).find(to);
+  Task<Reached> reach(Request& request, const Wanted& to) const {
+    Destination* destination = mine(request, to.tls).find(to.authority);
     if (!destination) return reach_first_time(request, to);
     request.info.destination = request.arena.copy(destination->canonical.view());
-    if (destination->literal) return allow(request, *destination, nullptr);
+    if (destination->literal) return allow(request, to, *destination, nullptr);
     if (const AddressSet* known = cluster_->resolver->here().cached(destination->host()))
-      return allow(request, *destination, known);
+      return allow(request, to, *destination, known);
     return resolve_and_reach(request, to, request.arena.copy(destination->host()));
   }
 
   // This worker does not know the destination, at least not by this spelling.
-  Task<Reached> reach_first_time(Request& request, std::string_view to) const {
+  Task<Reached> reach_first_time(Request& request, const Wanted& to) const {
     HostScratch scratch;
-    const auto authority = parse_authority(to, scratch);
+    const auto authority = parse_authority(to.authority, scratch);
     if (!authority) return Reached{.refusal = invalid(request, authority.error())};
     if (authority->unresolvable_name) return Reached{.refusal = unresolved(NameFailure::invalid_name)};
-    request.info.destination = request.arena.copy(canonical_text(*authority, cluster_->default_port));
-    if (authority->address) return allow(request, mine(request).add(to, *authority), nullptr);
+    request.info.destination = request.arena.copy(canonical_text(*authority, to.default_port()));
+    if (authority->address) return allow(request, to, mine(request, to.tls).add(to.authority, *authority), nullptr);
     if (const AddressSet* known = cluster_->resolver->here().cached(authority->host))
-      return allow(request, mine(request).add(to, *authority), known);
+      return allow(request, to, mine(request, to.tls).add(to.authority, *authority), known);
     return resolve_and_reach(request, to, request.arena.copy(authority->host));
   }
 
-  Task<Reached> resolve_and_reach(Request& request, std::string_view to, std::string_view host) const {
+  Task<Reached> resolve_and_reach(Request& request, Wanted to, std::string_view host) const {
     auto resolving = cluster_->resolver->here().resolve(host);
     const NameState state = CO_TRY(co_await resolving);
     if (!state.addresses || state.addresses->addresses.empty()) co_return Reached{.refusal = unresolved(state.failure)};
     if (const EgressNow::Standing* now = standing(request); now && !now->guard)
       co_return Reached{.refusal = closed(request, *now)};
-    Destination* destination = mine(request).find(to);
+    Destination* destination = mine(request, to.tls).find(to.authority);
     if (!destination) {
       HostScratch scratch;
-      const auto authority = parse_authority(to, scratch);  // as before
-      destination = &mine(request).add(to, *authority);
+      const auto authority = parse_authority(to.authority, scratch);  // as before
+      destination = &mine(request, to.tls).add(to.authority, *authority);
     }
-    co_return allow(request, *destination, state.addresses.get());
+    co_return allow(request, to, *destination, state.addresses.get());
   }
 
   // Held against the rules. `addresses` is null for a literal.
-  Reached allow(Request& request, Destination& destination, const AddressSet* addresses) const {
+  Reached allow(Request& request, const Wanted& to, Destination& destination, const AddressSet* addresses) const {
     request.info.upstream_address_saved = cluster_->save_upstream_address;
     const Judgement* judgement = destination.find(*guard_, addresses ? addresses->generation : 0);
     if (!judgement) [[unlikely]] {
@@ -458,7 +498,7 @@ class DynamicUpstream final : public Service, private AddressJudge {
       const bool is_closed = now && !now->guard;
       if (!is_closed) judgement = &judge(now ? *now->guard : *guard_, destination, addresses);
       // A destination that no request may go to is the first to be given up.
-      if (is_closed || judgement->refused) mine(request).demote(destination);
+      if (is_closed || judgement->refused) mine(request, to.tls).demote(destination);
       if (is_closed) return {.refusal = closed(request, *now)};
     }
     if (judgement->shadowed) metrics_->shadow_refused->add();
@@ -471,20 +511,19 @@ class DynamicUpstream final : public Service, private AddressJudge {
     return {.destination = &destination};
   }
 
-  Task<Response> wait_and_go(Request& request, Task<Reached> reaching) const {
+  Task<Response> wait_and_go(Request& request, Wanted to, Task<Reached> reaching) const {
     const Reached reached = CO_TRY(co_await reaching);
-    auto going = go(request, reached);
+    auto going = go(request, to, reached);
     co_return co_await going;
   }
 
-  Task<Response> go(Request& request, const Reached& reached) const {
+  Task<Response> go(Request& request, const Wanted& to, const Reached& reached) const {
     if (!reached.destination) return reached.refusal.answer(request);
     EndpointSet& set = reached.destination->set;
     // Where there is one address and nothing is tried again there is nowhere else to go.
     const bool others = set.size() > 1 || (request.route.rules && request.route.rules->retries);
-    return forward(
-        request, target(*reached.destination, *set.pick({}, request.loop.now())),
-        others ? request.arena.make<Hosts>(*this, request.authority, std::vector{request.authority}) : nullptr);
+    return forward(request, target(*reached.destination, *set.pick({}, request.loop.now())),
+                   others ? request.arena.make<Hosts>(*this, request.authority, std::vector{to}) : nullptr);
   }
   ForwardTarget target(Destination& destination, EndpointSet::Endpoint& endpoint) const {
     return {destination.pool, EndpointSet::Use(destination.set, endpoint), *route_.place, this};

@@ -19,11 +19,14 @@ struct DynamicMetrics;
 struct DynamicCluster {
   explicit DynamicCluster(const WorkerLoops& loops);
 
+  // With its `tls` all destinations are protected.
   std::shared_ptr<const Cluster> cluster;
+  // Of destinations that a request asks for by TLS (DynamicRoute::schemes).
+  std::shared_ptr<const TlsClientContext> scheme_tls;
   std::shared_ptr<ResolverView> resolver;
-  uint16_t default_port = 80;
   bool save_upstream_address = false;
-  Local<Destinations, Upstreams&, const std::shared_ptr<const DynamicMetrics>&> destinations;  // each worker's
+  // Each worker's: in the clear, and protected.
+  Local<Destinations, Upstreams&, const std::shared_ptr<const DynamicMetrics>&> destinations, tls_destinations;
 
   // Destinations that one worker remembers; over it, those that nobody used lately go, connections and all.
   static constexpr size_t kDestinationsMax = 8192;
@@ -61,7 +64,8 @@ struct DynamicRoute {
   std::string host_header;   // lower case; its first value is the authority, when it is there
   // EgressNow::place(): shared with the other routes of the place and with what is remembered of its rules.
   std::shared_ptr<const std::string> place = std::make_shared<const std::string>();
-  bool lists = false;  // ProxySettings.destinations.list: "a.example, b.example" are hosts in order
+  bool schemes = false;  // ProxySettings.destinations.scheme: `https://` and port 443 are TLS
+  bool lists = false;    // ProxySettings.destinations.list: "a.example, b.example" are hosts in order
 };
 
 struct DynamicMetrics {

@@ -120,6 +120,8 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   Task<void> join();
   std::unique_ptr<ClientSession> make_session(std::unique_ptr<Stream> stream) const;
   void learn_from(const ConnectRace& race);
+  void learn_failure(const SocketAddress& address, const Error& error);
+  Task<std::unique_ptr<Stream>> protect(std::unique_ptr<Stream> stream);
   void tell_failed(const SocketAddress& address, const Error& error, Nanos pause) const;
   void tell_connected() const;
   void open_stream();
@@ -165,6 +167,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   unsigned repeats_ = 0;                   // of this try
   bool fresh_ = false;                     // none that lay in a pool will do
   ConnectRace* race_ = nullptr;            // while it connects
+  Stream* handshake_ = nullptr;            // while it shakes hands behind that
   std::vector<SocketAddress> connecting_;  // to one of these
   std::optional<Error> connect_error_;
   // Of tries that were given up while the body was still being sent. Their connections count no more.
@@ -251,6 +254,7 @@ bool Forwarding::is_over() const {
 void Forwarding::break_off(const Error& why) {
   if (stream_) stream_->reset(why);
   if (race_) race_->give_up();
+  if (handshake_) handshake_->abort();
   if (answered_ && request_.client) request_.client->cut_off(why);
 }
 
@@ -709,12 +713,33 @@ Task<bool> Forwarding::race() {
     connect_error_ = stream ? Error{} : std::move(stream).error();
     co_return false;
   }
-  connection_->connected(race.winner(), make_session(*std::move(stream)));
   if (race.winner() != endpoint_->address())
     if (auto* winner = set.find(race.winner(), endpoint_->host())) endpoint_ = EndpointSet::Use(set, *winner);
+  if (pool_->tls) {
+    auto protecting = protect(*std::move(stream));
+    stream = co_await protecting;
+    if (!stream && stream.error().kind == ErrorKind::cancelled) co_return std::unexpected(std::move(stream).error());
+    if (!stream || denied_) {
+      connect_error_ = stream ? Error{} : std::move(stream).error();
+      if (!stream) learn_failure(race.winner(), *connect_error_);
+      co_return false;
+    }
+  }
+  connection_->connected(race.winner(), make_session(*std::move(stream)));
   if (set.connected(*endpoint_)) [[unlikely]]
     tell_connected();
   co_return true;
+}
+
+// TLS, in what is left of the time to connect.
+Task<std::unique_ptr<Stream>> Forwarding::protect(std::unique_ptr<Stream> stream) {
+  stream = pool_->tls->connect(std::move(stream));
+  const Reachable for_as_long_as_this_runs(handshake_, *stream);
+  auto shaking = stream->established(std::min(latest(), later(request_.loop.now(), cluster_.connect_timeout)));
+  CO_TRY(co_await shaking);
+  cluster_.metrics.tls_handshakes->add();
+  if (stream->tls()->resumed) cluster_.metrics.tls_resumed->add();
+  co_return stream;
 }
 
 std::unique_ptr<ClientSession> Forwarding::make_session(std::unique_ptr<Stream> stream) const {
@@ -725,19 +750,30 @@ std::unique_ptr<ClientSession> Forwarding::make_session(std::unique_ptr<Stream> 
 }
 
 void Forwarding::learn_from(const ConnectRace& race) {
+  for (const ConnectRace::Failure& failure : race.failures()) learn_failure(*failure.address, failure.error);
+}
+
+void Forwarding::learn_failure(const SocketAddress& address, const Error& error) {
   EndpointSet& set = endpoint_.set();
-  const SteadyTime now = request_.loop.now();
-  for (const ConnectRace::Failure& failure : race.failures()) {
-    const bool late = failure.error.kind == ErrorKind::timeout;
-    (late ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
-    EndpointSet::Endpoint* endpoint = set.find(*failure.address, endpoint_->host());
-    if (!endpoint) continue;
-    tried_.push_back(endpoint->id());
-    if (failure.error.side != Side::upstream) continue;
-    using How = Ejections::Failure;
-    tell_failed(*failure.address, failure.error,
-                set.failed(*endpoint, late ? How::connect_timeout : How::connect, now));
+  const bool late = error.kind == ErrorKind::timeout;
+  const ClusterMetrics& metrics = cluster_.metrics;
+  (late ? metrics.connect_timeouts : metrics.connect_failures)->add();
+  switch (tls_failure(error)) {
+    case TlsFailure::none: break;
+    case TlsFailure::wrong_name:
+      metrics.tls_wrong_name->add();
+      metrics.tls_errors->add();
+      break;
+    case TlsFailure::untrusted: metrics.tls_untrusted->add(); [[fallthrough]];
+    default: metrics.tls_errors->add();
   }
+  EndpointSet::Endpoint* endpoint = set.find(address, endpoint_->host());
+  if (!endpoint) return;
+  tried_.push_back(endpoint->id());
+  if (error.side != Side::upstream) return;
+  using How = Ejections::Failure;
+  const SteadyTime now = request_.loop.now();
+  tell_failed(address, error, set.failed(*endpoint, late ? How::connect_timeout : How::connect, now));
 }
 
 // --- sending ----------------------------------------------------------------------------------------------------
@@ -785,7 +821,12 @@ Response Forwarding::not_answered() {
   const Error& error = outcome_.error;
   if (outcome_.of_connecting) {
     if (error.kind == ErrorKind::timeout) return fail(OutcomeKind::connect_timeout);
-    return fail(OutcomeKind::connect_failure, request_.arena.copy(error.message));
+    const std::string_view why = request_.arena.copy(error.message);
+    switch (tls_failure(error)) {
+      case TlsFailure::none: return fail(OutcomeKind::connect_failure, why);
+      case TlsFailure::protocol: return fail(OutcomeKind::tls_failure, why);
+      default: return fail(OutcomeKind::certificate_refused, why);
+    }
   }
   if (timed_out_) return fail(OutcomeKind::route_timeout);
   if (try_timed_out_) return fail(OutcomeKind::per_try_timeout);

@@ -5,7 +5,9 @@ namespace sluice {
 Response upstream_failure(Request& request, OutcomeKind kind, std::string_view transport) {
   if (!transport.empty()) {
     Arena& arena = request.arena;
-    const std::string_view text = arena.concat(std::string_view("delayed connect error: "), transport);
+    const bool of_tls = kind == OutcomeKind::tls_failure || kind == OutcomeKind::certificate_refused;
+    const std::string_view text =
+        arena.concat(std::string_view(of_tls ? "TLS_error: " : "delayed connect error: "), transport);
     request.info.upstream_transport_failure = text;
     return reply(request, {kind, text},
                  arena.concat(terms_of(kind).body, std::string_view(", transport failure reason: "), text));

@@ -15,6 +15,9 @@ class StaticPools {
     Host(Loop& loop, ClusterConnections& connections, const StaticCluster::Host& h)
         : config(h), pool(loop, connections) {
       if (h.address) addresses.push_back(SocketAddress::of({*h.address, h.port}));
+      const Cluster& cluster = *connections.cluster;
+      using enum PoolTls::Offer;
+      if (cluster.tls) pool.tls = std::make_unique<PoolTls>(cluster.tls, h.sni, cluster.speaks_http2 ? http2 : http1);
     }
     const StaticCluster::Host config;
     ConnectionPool pool;

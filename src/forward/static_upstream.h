@@ -20,6 +20,7 @@ struct StaticCluster {
     std::optional<IpAddress> address;  // of a literal
     uint16_t port = 0;
     uint32_t weight = 1;
+    std::string sni;  // what TLS asks for; empty: nothing
   };
   std::shared_ptr<const Cluster> cluster;
   std::vector<Host> hosts;                 // at least one

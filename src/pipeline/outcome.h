@@ -65,10 +65,12 @@ enum class OutcomeKind : uint8_t {
   // No response of an upstream.
   connect_failure,  // rule: what the system said
   connect_timeout,
-  upstream_ended,     // closed or reset before a whole head
-  upstream_protocol,  // what came is no HTTP
-  upstream_overflow,  // a circuit breaker
-  route_timeout,      // perhaps after the response began: then it is cut off
+  tls_failure,          // rule: what went wrong in the handshake
+  certificate_refused,  // rule: which name, which check, which issuer
+  upstream_ended,       // closed or reset before a whole head
+  upstream_protocol,    // what came is no HTTP
+  upstream_overflow,    // a circuit breaker
+  route_timeout,        // perhaps after the response began: then it is cut off
   per_try_timeout,
   upstream_idle,  // nothing came for streamIdleTimeout
   no_healthy_upstream,
