@@ -229,6 +229,49 @@ TEST(TaskGroup, starts_nothing_once_it_is_cancelled) {
   EXPECT_EQ(count, 0);
 }
 
+Task<void> work_hard(Loop& loop, std::string& log, char name, int pieces) {
+  for (int i = 0; i < pieces; ++i) {
+    auto turn = loop.heavy_work.turn();
+    CO_TRY(co_await turn);
+    log += name;
+  }
+  co_return Status{};
+}
+
+TEST(HeavyWork, has_one_piece_in_a_turn_first_come_first_served) {
+  Loop loop;
+  std::string log;
+  TaskGroup a, b, c;
+  a.spawn(work_hard(loop, log, 'a', 2));
+  b.spawn(work_hard(loop, log, 'b', 2));
+  EXPECT_EQ(log, "a");
+  loop.turn(0s);
+  EXPECT_EQ(log, "aa");  // it asked again before b had
+  c.spawn(work_hard(loop, log, 'c', 1));
+  EXPECT_EQ(log, "aa");  // this turn has had its piece
+  for (const char* expected : {"aab", "aabc", "aabcb", "aabcb"}) {
+    loop.turn(0s);
+    EXPECT_EQ(log, expected);
+  }
+  EXPECT_TRUE(a.empty() && b.empty() && c.empty());
+}
+
+TEST(HeavyWork, goes_on_when_some_are_cancelled) {
+  Loop loop;
+  std::string log;
+  TaskGroup a, b, c;
+  a.spawn(work_hard(loop, log, 'a', 3));
+  b.spawn(work_hard(loop, log, 'b', 3));
+  c.spawn(work_hard(loop, log, 'c', 1));
+  a.cancel();
+  loop.turn(0s);
+  EXPECT_EQ(log, "ab");
+  b.cancel();
+  for (int i = 0; i < 3; ++i) loop.turn(0s);
+  EXPECT_EQ(log, "abc");
+  EXPECT_TRUE(a.empty() && b.empty() && c.empty());
+}
+
 TEST(Loop, runs_jobs_posted_by_other_threads) {
   Loop loop;
   int sum = 0;

@@ -27,22 +27,28 @@ std::vector<std::string> flat(const std::vector<std::string>& names) {
   return out;
 }
 
+// Not by a word that stands for many, such as HIGH.
+bool has_cipher(const SSL_CTX& context, std::string_view name) {
+  const STACK_OF(SSL_CIPHER)* ciphers = SSL_CTX_get_ciphers(&context);
+  for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); ++i)
+    if (SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ciphers, i)) == name) return true;
+  return false;
+}
+
 Status apply_ciphers(const TlsParameters& parameters, SSL_CTX& context) {
   if (parameters.cipher_suites.empty()) return {};
   std::string of_12, of_13;
   for (const std::string& name : flat(parameters.cipher_suites)) {
     const auto add = [&](std::string& to, std::string_view what) { to.append(to.empty() ? "" : ":").append(what); };
     // A list with one that is known is taken by OpenSSL, whatever else is in it: ask for each alone.
-    if (SSL_CTX_set_ciphersuites(&context, name.c_str()) == 1) {
+    if (!name.empty() && SSL_CTX_set_ciphersuites(&context, name.c_str()) == 1) {
       add(of_13, name);
       continue;
     }
     const char* other_spelling = OPENSSL_cipher_name(name.c_str());
     const std::string openssl_name =
         other_spelling && other_spelling != std::string_view("(NONE)") ? other_spelling : name;
-    const bool is_name = openssl_name.find_first_of(":+!-@ ,") == std::string::npos ||
-                         openssl_name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == std::string::npos;
-    if (!is_name || SSL_CTX_set_cipher_list(&context, openssl_name.c_str()) != 1) {
+    if (SSL_CTX_set_cipher_list(&context, openssl_name.c_str()) != 1 || !has_cipher(context, openssl_name)) {
       ERR_clear_error();
       return invalid(fmt::format("cipher suite {} is not known", printable(name, 60)));
     }

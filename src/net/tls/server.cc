@@ -414,7 +414,7 @@ Result<std::shared_ptr<const TlsServerChains>> TlsServerChains::create(std::vect
     std::ranges::sort(*names);
     const auto same = [](const auto& a, const auto& b) { return a.first == b.first; };
     if (const auto at = std::ranges::adjacent_find(*names, same); at != names->end() && at->second != (at + 1)->second)
-      return twice(at->first);
+      return twice(names == &out->wildcards_ ? "*" + at->first : at->first);
   }
   return out;
 }

@@ -1,0 +1,71 @@
+#include "net/tls/certificate.h"
+
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+
+namespace sluice::tls {
+namespace {
+
+// The key in one of the forms that tools write.
+std::string pem_of(EVP_PKEY* key, bool traditional) {
+  const BioPtr out(BIO_new(BIO_s_mem()));
+  if (traditional)
+    PEM_write_bio_PrivateKey_traditional(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
+  else
+    PEM_write_bio_PrivateKey(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(out.get(), &bytes);
+  return {bytes, static_cast<size_t>(size)};
+}
+
+TEST(PrivateKeys, are_read_in_every_usual_form) {
+  const KeyPtr keys[] = {KeyPtr(EVP_RSA_gen(2048)), KeyPtr(EVP_EC_gen("P-256")), KeyPtr(EVP_EC_gen("P-384")),
+                         KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"))};
+  for (const KeyPtr& key : keys) {
+    for (const bool traditional : {false, true}) {
+      if (traditional && &key == &keys[3]) continue;  // there is none
+      const std::string pem = "some text in front\n" + pem_of(key.get(), traditional);
+      const auto read = read_private_key(pem);
+      ASSERT_TRUE(read) << read.error().message << pem;
+      EXPECT_EQ(EVP_PKEY_eq(read->get(), key.get()), 1) << pem;
+    }
+  }
+}
+
+TEST(PrivateKeys, with_a_passphrase_are_refused) {
+  const KeyPtr key(EVP_EC_gen("P-256"));
+  const BioPtr out(BIO_new(BIO_s_mem()));
+  unsigned char secret[] = "secret";
+  PEM_write_bio_PrivateKey(out.get(), key.get(), EVP_aes_128_cbc(), secret, 6, nullptr, nullptr);
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(out.get(), &bytes);
+  const auto read = read_private_key({bytes, static_cast<size_t>(size)});
+  ASSERT_FALSE(read);
+  EXPECT_TRUE(read.error().message.starts_with("the private key has a passphrase")) << read.error().message;
+}
+
+TEST(Certificates, end_where_the_clock_does_when_they_are_for_ever) {
+  const KeyPtr key(EVP_EC_gen("P-256"));
+  const CertificatePtr made(X509_new());
+  ASN1_TIME_set_string_X509(X509_getm_notBefore(made.get()), "19500101000000Z");
+  ASN1_TIME_set_string_X509(X509_getm_notAfter(made.get()), "99991231235959Z");  // RFC 5280 4.1.2.5
+  X509_set_pubkey(made.get(), key.get());
+  X509_sign(made.get(), key.get(), EVP_sha256());
+  const CertificateInfo info = describe(*made);
+  EXPECT_EQ(info.not_after, WallTime::max());
+  EXPECT_LT(info.not_before, WallTime{});
+}
+
+TEST(Names, are_held_against_all_kinds_of_a_certificates) {
+  const CertificateInfo info{.dns_names = {"A.example"},
+                             .uri_names = {"spiffe://X"},
+                             .ip_names = {"10.0.0.1"},
+                             .email_names = {"me@a.example"}};
+  for (const char* name : {"a.example", "spiffe://X", "10.0.0.1", "me@a.example"})
+    EXPECT_TRUE(has_subject_alt_name(info, name)) << name;
+  for (const char* name : {"b.example", "spiffe://x", "10.0.0.2", "", "*.example"})
+    EXPECT_FALSE(has_subject_alt_name(info, name)) << name;
+}
+
+}  // namespace
+}  // namespace sluice::tls
