@@ -1,15 +1,79 @@
 #include "net/stream.h"
 
 #include "net/dialer.h"
+#include "net/prefix_stream.h"
 #include "net/stream_promises.h"
 
 namespace sluice {
 namespace {
 
+// One whose prefix has been read.
+StreamPair make_prefixed_streams(Loop& loop) {
+  StreamPair pair = make_socket_streams(loop);
+  pair.upstream = with_prefix(std::move(pair.upstream), "0123");
+  std::array<char, 4> into;
+  CHECK(pair.upstream->try_read(into)->value() == 4);
+  return pair;
+}
+
 INSTANTIATE_TEST_SUITE_P(Of, Streams,
                          testing::Values(StreamKind{"sockets", make_socket_streams},
-                                         StreamKind{"memory", make_memory_streams}),
+                                         StreamKind{"memory", make_memory_streams},
+                                         StreamKind{"prefixed", make_prefixed_streams}),
                          StreamKind::name_of);
+
+// --- bytes that were read before ---
+
+class PrefixedStreams : public testing::Test {
+ protected:
+  std::string take(size_t most) {
+    std::string into(most, '\0');
+    auto reading = near->read(into, loop.now());
+    CHECK(reading.ready());
+    into.resize(reading.take().value());
+    return into;
+  }
+  Loop loop;
+  StreamPair pair = memory_streams(loop);
+  std::unique_ptr<Stream> far = std::move(pair.downstream);
+  std::unique_ptr<Stream> near = with_prefix(std::move(pair.upstream), "0123456789");
+};
+
+TEST_F(PrefixedStreams, give_them_first_and_then_what_comes) {
+  EXPECT_TRUE(near->has_buffered());
+  EXPECT_EQ(near->buffered_bytes(), 10U);
+  EXPECT_FALSE(near->is_silent());
+  iovec more{const_cast<char*>("abc"), 3};
+  ASSERT_TRUE(far->try_write(std::span(&more, 1)));
+  settle_in_memory(loop);
+  EXPECT_EQ(near->buffered_bytes(), 13U);
+  EXPECT_EQ(take(4), "0123");
+  EXPECT_TRUE(near->readable(loop.now()).ready());
+  EXPECT_EQ(take(40), "456789");
+  EXPECT_EQ(take(2), "ab");
+  EXPECT_EQ(near->buffered_bytes(), 1U);
+}
+
+TEST_F(PrefixedStreams, give_them_also_where_the_peer_has_ended) {
+  far->end_writing();
+  settle_in_memory(loop);
+  EXPECT_TRUE(near->peer_ended());
+  EXPECT_EQ(take(40), "0123456789");
+  EXPECT_EQ(take(40), "");
+}
+
+TEST_F(PrefixedStreams, give_none_once_they_are_given_up) {
+  near->abort();
+  std::array<char, 4> into;
+  const auto got = near->try_read(into);
+  ASSERT_TRUE(got);
+  EXPECT_FALSE(*got);
+}
+
+TEST_F(PrefixedStreams, are_the_stream_itself_without_any) {
+  Stream* const plain = far.get();
+  EXPECT_EQ(with_prefix(std::move(far), "").get(), plain);
+}
 
 // --- connecting -------------------------------------------------------------------------------------------------
 
