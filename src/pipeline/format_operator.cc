@@ -105,6 +105,10 @@ Value address(const SocketAddress* address, std::string& scratch) {
   return Value::of(scratch);
 }
 
+const SocketAddress* direct_peer(const In& in) {
+  return in.info.downstream_direct_peer ? in.info.downstream_direct_peer : in.info.downstream_peer;
+}
+
 // The trusted client: where it is not the peer, its port is not known; Envoy shows 0.
 template <Part kPart>
 Value client(const Op&, const In& in, std::string& scratch) {
@@ -184,12 +188,10 @@ constexpr Row kRows[] = {
     {"DOWNSTREAM_REMOTE_ADDRESS", Arguments::none, client<Part::all>},
     {"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", Arguments::none, client<Part::ip>},
     {"DOWNSTREAM_REMOTE_PORT", Arguments::none, client<Part::port>},
-    {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS", Arguments::none,
-     SLUICE_SCRATCH(address<Part::all>(in.info.downstream_peer, scratch))},
+    {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS", Arguments::none, SLUICE_SCRATCH(address<Part::all>(direct_peer(in), scratch))},
     {"DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT", Arguments::none,
-     SLUICE_SCRATCH(address<Part::ip>(in.info.downstream_peer, scratch))},
-    {"DOWNSTREAM_DIRECT_REMOTE_PORT", Arguments::none,
-     SLUICE_SCRATCH(address<Part::port>(in.info.downstream_peer, scratch))},
+     SLUICE_SCRATCH(address<Part::ip>(direct_peer(in), scratch))},
+    {"DOWNSTREAM_DIRECT_REMOTE_PORT", Arguments::none, SLUICE_SCRATCH(address<Part::port>(direct_peer(in), scratch))},
     {"DOWNSTREAM_LOCAL_ADDRESS", Arguments::none,
      SLUICE_SCRATCH(address<Part::all>(in.info.downstream_address, scratch))},
     {"DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", Arguments::none,

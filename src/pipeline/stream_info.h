@@ -55,8 +55,9 @@ struct StreamInfo {
   std::string_view destination;  // of a dynamic route: canonical host:port
   uint32_t attempts = 0;
 
-  const SocketAddress* downstream_peer = nullptr;     // who is at the other end of the connection
-  const SocketAddress* downstream_address = nullptr;  // the listener's
+  const SocketAddress* downstream_peer = nullptr;         // whose connection it is
+  const SocketAddress* downstream_direct_peer = nullptr;  // who is at the other end of the socket; null: the same
+  const SocketAddress* downstream_address = nullptr;      // the listener's
   std::string_view downstream_remote;  // the trusted client's address without a port, where it is not the peer's
   uint64_t connection_id = 0;
   const TlsInfo* tls = nullptr;  // of the client's connection; null: in the clear

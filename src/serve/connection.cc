@@ -17,6 +17,7 @@ Connection::Connection(HttpServer& server, Arrival arrival, uint64_t id)
     : server_(server),
       seat_(std::move(arrival.seat)),
       peer_(arrival.peer),
+      introduction_(std::move(arrival.introduction)),
       id_(id),
       tls_(arrival.stream->tls()),
       session_(h1::make_server_session(std::move(arrival.stream))) {

@@ -55,7 +55,10 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   Upstreams* upstreams() const override;
   const SocketAddress& peer() const override { return peer_; }
   const TlsInfo* tls() const override { return tls_; }
-  const SocketAddress& local_address() const override { return seat_.listener().address(); }
+  const SocketAddress& local_address() const override {
+    return introduction_ ? introduction_->local_address : seat_.listener().address();
+  }
+  const Introduction* introduction() const override { return introduction_.get(); }
   uint64_t connection_id() const override { return id_; }
   std::string_view date() override;
   bool draining() const override;
@@ -76,6 +79,7 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   HttpServer& server_;
   const Seat seat_;  // given back last
   const SocketAddress peer_;
+  const std::unique_ptr<const Introduction> introduction_;
   const uint64_t id_;
   const TlsInfo* const tls_;  // the stream's, which the session has
   const std::unique_ptr<ServerSession> session_;

@@ -65,6 +65,10 @@ Exchange::Exchange(ExchangeHost& host, ServerStreamPtr stream, ConfigSlot::Lease
   info_.downstream_address = &host.local_address();
   info_.connection_id = host.connection_id();
   info_.tls = host.tls();
+  if (const Introduction* said = host.introduction()) {
+    info_.downstream_direct_peer = &said->direct_peer;
+    info_.metadata = said->metadata;
+  }
   request_.background = &background_;
   request_.client = this;
   request_.upstreams = host.upstreams();

@@ -22,6 +22,8 @@ class ExchangeHost {
   virtual const SocketAddress& local_address() const = 0;
   virtual const TlsInfo* tls() const = 0;  // null: in the clear
   virtual uint64_t connection_id() const = 0;
+  // What was said in front of the connection. Null: nothing.
+  virtual const Introduction* introduction() const = 0;
   // `Date` of a response that is sent now; until the next turn.
   virtual std::string_view date() = 0;
   // No further request is wanted.

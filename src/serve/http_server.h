@@ -6,6 +6,7 @@
 #include "serve/connection.h"
 #include "serve/idle_connections.h"
 #include "serve/listener.h"
+#include "serve/proxy_protocol_reader.h"
 #include "serve/tls_handler.h"
 
 namespace sluice {
@@ -84,11 +85,18 @@ class HttpListener {
  public:
   HttpListener(Loop& loop, Upstreams* upstreams, ConnectionLimit* limit = nullptr, IdleConnections* idle = nullptr,
                TurnedAway* turned_away = nullptr)
-      : server_(loop, upstreams, idle), tls_(loop, server_), listener_(loop, tls_, limit, turned_away) {}
+      : server_(loop, upstreams, idle),
+        tls_(loop, server_),
+        proxied_(loop, tls_),
+        listener_(loop, proxied_, limit, turned_away) {}
 
   // See HttpServer and Listener.
   void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {
-    if (!std::exchange(configured_, true)) listener_.count_into(config->listener);  // of the address, which stays
+    if (!std::exchange(configured_, true)) {  // of the address, which stays
+      listener_.count_into(config->listener);
+      proxied_.count_into(config->listener.get());
+    }
+    proxied_.configure(config->proxy_protocol);
     listener_.limit(config->connections_max, config->delay_before_close);
     listener_.look_at(config->overload);
     tls_.configure(*config);
@@ -98,6 +106,7 @@ class HttpListener {
   Status start(int fd) { return listener_.start(fd); }
   void drain() {
     listener_.close();
+    proxied_.end_waiting();
     server_.drain();
   }
   void abort() {
@@ -112,7 +121,8 @@ class HttpListener {
  private:
   HttpServer server_;
   TlsHandler tls_;
-  Listener listener_;  // its seats are taken by connections, which the server has
+  ProxyProtocolReader proxied_;
+  Listener listener_;  // its seats are taken by connections, which those have
   bool configured_ = false;
 };
 

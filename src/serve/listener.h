@@ -7,8 +7,10 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "net/listen.h"
+#include "pipeline/stream_info.h"
 #include "serve/connection_limit.h"
 #include "serve/listener_config.h"
 #include "serve/turned_away.h"
@@ -31,11 +33,21 @@ class Seat {
   Listener* listener_;
 };
 
+// What was said in front of a connection of whose it is (the PROXY protocol).
+struct Introduction {
+  Introduction(const SocketAddress& direct, const SocketAddress& local) : direct_peer(direct), local_address(local) {}
+  SocketAddress direct_peer;    // who is at the other end of the socket
+  SocketAddress local_address;  // what the client connected to
+  std::vector<MetadataEntry> metadata;
+  std::shared_ptr<const void> keep;  // what the names of the metadata are in
+};
+
 // A connection on its way to whoever speaks its protocol.
 struct Arrival {
   Seat seat;  // given back when the stream has gone
   std::unique_ptr<Stream> stream;
-  SocketAddress peer;
+  SocketAddress peer;                                  // the client
+  std::unique_ptr<const Introduction> introduction{};  // null: the client is who is at the other end
 };
 
 class StreamHandler {

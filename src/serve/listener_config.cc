@@ -42,6 +42,20 @@ constexpr MetricFamily kListenerUnwanted{"envoy_listener_downstream_cx_overload_
                                          "Client connections closed at once because there is too little memory."};
 constexpr MetricFamily kListenerOverLimit{"envoy_listener_downstream_cx_overflow",
                                           "Client connections closed because the listener has connectionLimit."};
+constexpr MetricFamily kListenerWaiting{"envoy_listener_downstream_pre_cx_active",
+                                        "Client connections whose first bytes are being looked at.", gauge};
+constexpr MetricFamily kListenerWaitedLong{"envoy_listener_downstream_pre_cx_timeout",
+                                           "Client connections closed because their first bytes did not come in time."};
+constexpr MetricFamily kListenerWaitingClosed{"envoy_listener_downstream_listener_filter_remote_close",
+                                              "Client connections that ended while their first bytes were looked at."};
+constexpr MetricFamily kProxyFound{"envoy_proxy_proto_found",
+                                   "Client connections that began with a PROXY protocol header, by its version."};
+constexpr MetricFamily kProxyBroken{"envoy_proxy_proto_error",
+                                    "Client connections closed because of a broken PROXY protocol header."};
+constexpr MetricFamily kProxyAllowed{"envoy_proxy_proto_not_found_allowed",
+                                     "Client connections served without a PROXY protocol header."};
+constexpr MetricFamily kProxyDisallowed{"envoy_proxy_proto_not_found_disallowed",
+                                        "Client connections closed because they had no PROXY protocol header."};
 constexpr MetricFamily kLimitedActive{"envoy_connection_limit_active_connections",
                                       "Client connections open on listeners that have a connectionLimit.", gauge};
 constexpr MetricFamily kLimited{"envoy_connection_limit_limited_connections",
@@ -119,16 +133,32 @@ ListenerMetrics::ListenerMetrics(Metrics& metrics, const std::string& address) :
   tls_no_certificate = set.metric(kTlsNoCertificate, labels);
   tls_untrusted = set.metric(kTlsUntrusted, labels);
   tls_wrong_name = set.metric(kTlsWrongName, labels);
+  waiting = set.metric(kListenerWaiting, labels);
+  waiting_timeouts = set.metric(kListenerWaitedLong, labels);
+  waiting_closed = set.metric(kListenerWaitingClosed, labels);
   const Labels limits{{"envoy_connection_limit_prefix", "connection_limit"}};  // Gloo has this one for all
   limited_connections_active = set.metric(kLimitedActive, limits);
   limited_connections = set.metric(kLimited, limits);
 }
 
 std::vector<MetricFamily> listener_metric_families() {
-  return {kListenerConnections, kListenerActive, kListenerEnded, kListenerOverflow, kListenerUnwanted,
-          kListenerOverLimit,   kLimitedActive,  kLimited,       kTlsHandshakes,    kTlsResumed,
-          kTlsWithout,          kTlsErrors,      kTlsTimeouts,   kTlsNoChain,       kTlsNoCertificate,
-          kTlsUntrusted,        kTlsWrongName};
+  return {kListenerConnections, kListenerActive, kListenerEnded,   kListenerOverflow,   kListenerUnwanted,
+          kListenerOverLimit,   kLimitedActive,  kLimited,         kTlsHandshakes,      kTlsResumed,
+          kTlsWithout,          kTlsErrors,      kTlsTimeouts,     kTlsNoChain,         kTlsNoCertificate,
+          kTlsUntrusted,        kTlsWrongName,   kListenerWaiting, kListenerWaitedLong, kListenerWaitingClosed};
+}
+
+std::vector<MetricFamily> proxy_protocol_metric_families() {
+  return {kProxyFound, kProxyBroken, kProxyAllowed, kProxyDisallowed};
+}
+
+ProxyProtocolMetrics::ProxyProtocolMetrics(Metrics& metrics)
+    : not_found_allowed(metrics.metric(kProxyAllowed)), not_found_disallowed(metrics.metric(kProxyDisallowed)) {
+  for (size_t i = 0; i < found.size(); ++i) {
+    const Labels version{{"envoy_proxy_protocol_version", std::to_string(i + 1)}};
+    found[i] = metrics.metric(kProxyFound, version);
+    broken[i] = metrics.metric(kProxyBroken, version);
+  }
 }
 
 }  // namespace sluice

@@ -57,6 +57,9 @@ struct ListenerMetrics {
   Counter* connections_overflow;      // more than the process may have
   Counter* connections_unwanted;      // while there is too little memory
   Counter* connections_over_limit;    // more than its Gateway allows
+  Gauge* waiting;                     // whose first bytes are being looked at
+  Counter* waiting_timeouts;          // and did not come in time
+  Counter* waiting_closed;            // or whose client went
   Gauge* limited_connections_active;  // of all addresses whose Gateway has a limit
   Counter* limited_connections;       // over it, of all of them
   Counter* tls_handshakes;
@@ -71,6 +74,28 @@ struct ListenerMetrics {
   const std::unique_ptr<OpenConnections> open = std::make_unique<OpenConnections>();
 };
 std::vector<MetricFamily> listener_metric_families();
+
+// Of all listeners together, as Envoy counts them.
+struct ProxyProtocolMetrics {
+  explicit ProxyProtocolMetrics(Metrics& metrics);
+  std::array<Counter*, 2> found;   // by version
+  std::array<Counter*, 2> broken;  // likewise
+  Counter* not_found_allowed;
+  Counter* not_found_disallowed;
+};
+std::vector<MetricFamily> proxy_protocol_metric_families();
+
+// Connections begin with a header of the PROXY protocol.
+struct ProxyProtocolOptions {
+  struct Rule {
+    uint8_t tlv_type = 0;
+    std::string metadata_namespace;
+    std::string key;
+  };
+  std::vector<Rule> rules;  // which TLVs become metadata
+  bool optional = false;    // connections without one are served as they are
+  std::shared_ptr<const ProxyProtocolMetrics> metrics;
+};
 
 struct ListenerConfig {
   std::string name;                            // "listener-::-8080"
@@ -96,6 +121,7 @@ struct ListenerConfig {
   bool forwarding_headers = true;  // x-forwarded-proto, x-request-id: false for admin and API
   bool proxy_answers = false;      // ProxySettings.localAnswers: proxy
   size_t body_buffer_bytes_max = 1 << 20;
+  std::shared_ptr<const ProxyProtocolOptions> proxy_protocol;  // null: none is expected
   BodyBudget* body_budget = nullptr;   // of the process, and outlives every snapshot; null: none
   const Overload* overload = nullptr;  // the same; our own ports do not look at it, as they tell of it
 
