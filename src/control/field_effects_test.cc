@@ -222,6 +222,11 @@ class World {
                        c.generate_request_id, c.preserve_external_request_id, c.use_remote_address, c.trusted_hops,
                        c.strip_any_host_port, c.normalize_path, c.merge_slashes, c.websocket, c.forwarding_headers,
                        c.proxy_answers, c.body_buffer_bytes_max, c.connections_max, c.delay_before_close.count());
+    if (c.proxy_protocol) {
+      out += fmt::format("PROXY {}\n", c.proxy_protocol->optional);
+      for (const ProxyProtocolOptions::Rule& rule : c.proxy_protocol->rules)
+        out += fmt::format("  {} {} {}\n", rule.tlv_type, rule.metadata_namespace, rule.key);
+    }
     for (const VirtualHostEntry& host : listener.router->table().hosts())
       out += fmt::format("{} [{}] {} routes\n", host.name, fmt::join(host.domains, " "), host.routes.size());
   }
@@ -402,7 +407,6 @@ constexpr Case kCases[] = {
     {.field = "bindAddress", .value = "'::1'"},
     {.field = "bindPort", .value = "8002"},
     {.field = "ssl", .said = "not supported yet"},
-    {.field = "useProxyProto", .said = "not supported yet"},
     {.field = "fileSink.path", .value = "@{folder}/other"},
     {.field = "fileSink.jsonFormat", .value = "{code: '%RESPONSE_CODE%'}", .beside = "-{path: '@{folder}/log'}"},
     {.field = "virtualServices[].name", .value = "b", .beside = "-{namespace: gloo-system}"},
@@ -430,6 +434,11 @@ constexpr Case kCases[] = {
     {.field = "rules[].action", .value = "deny"},
     {.field = "match.addresses", .value = "[10.0.0.0/8]"},
     // Where requests go, and go again.
+    {.field = "proxyProtocol.rules[].tlvType", .value = "7", .beside = "{onTlvPresent: {key: k}}"},
+    {.field = "onTlvPresent.key",
+     .shown_by = "tests/e2e/test_proxy_protocol.py: a_tlv_becomes_metadata_that_the_log_shows"},
+    {.field = "onTlvPresent.metadataNamespace", .beside = "{key: k}"},
+    {.field = "options.extensions", .value = "{a: {}}", .said = "has no effect"},
     {.field = "connectionLimit.delayBeforeClose", .value = "3s", .beside = "{maxActiveConnections: 5}"},
     {.field = "retries.retryOn", .shown_by = "tests/scenarios/retries.yaml: whichever host is first"},
     {.field = "retries.numRetries", .shown_by = "src/forward/retries_test.cc: end_with_the_last_answer_and_its_flag"},

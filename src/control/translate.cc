@@ -459,6 +459,19 @@ class LogObserver final : public ExchangeObserver {
 
 }  // namespace
 
+// Null: none is expected.
+std::shared_ptr<const ProxyProtocolOptions> Translating::proxy_protocol(const Gateway& gateway) const {
+  const auto& from = gateway.options.proxy_protocol;
+  if (!from) return nullptr;
+  auto made = std::make_shared<ProxyProtocolOptions>();
+  for (const kinds::ProxyProtocolRule& rule : from->rules)
+    made->rules.push_back(
+        {static_cast<uint8_t>(rule.tlv_type), rule.on_tlv_present.metadata_namespace, rule.on_tlv_present.key});
+  made->optional = from->allow_requests_without_proxy_protocol;
+  made->metrics = t_.proxy_protocol_metrics_;
+  return made;
+}
+
 void Translating::apply_settings(const Gateway& gateway, SnapshotListener& listener) {
   const auto& from = gateway.http_gateway.options.http_connection_manager_settings;
   ListenerConfig& to = listener.config;
@@ -484,6 +497,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.websocket = from.upgrades.websocket;
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
   to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
+  to.proxy_protocol = proxy_protocol(gateway);
   to.body_budget = options_.body_budget;
   to.overload = options_.overload;
   to.service = listener.router;
@@ -512,6 +526,7 @@ Translator::Translator(TranslateOptions options)
     : options_(std::move(options)),
       dynamic_metrics_(std::make_shared<DynamicMetrics>(*options_.metrics)),
       server_metrics_(std::make_shared<ServerMetrics>(*options_.metrics, "http")),
+      proxy_protocol_metrics_(std::make_shared<ProxyProtocolMetrics>(*options_.metrics)),
       router_counters_{options_.metrics->metric(kNoRoute, {{"envoy_http_conn_manager_prefix", "http"}}),
                        options_.metrics->metric(kRouteChanges), options_.metrics->metric(kRouteEndless),
                        options_.metrics->metric(kMatchTooCostly)},

@@ -75,6 +75,7 @@ class Translator {
   uint64_t last_id_ = 0;
   std::shared_ptr<const DynamicMetrics> dynamic_metrics_;
   std::shared_ptr<const ServerMetrics> server_metrics_;
+  std::shared_ptr<const ProxyProtocolMetrics> proxy_protocol_metrics_;
   RouterCounters router_counters_;
   Counter* services_closed_;
   Counter* redirects_too_costly_;

@@ -67,6 +67,7 @@ class Translating {
   void warn_of_log_files(const ConfigObject& gateway, const std::vector<std::string>& problems);
   void warn_of_no_services(const ConfigObject& gateway);
   Status open_access_log(SnapshotListener& listener);
+  std::shared_ptr<const ProxyProtocolOptions> proxy_protocol(const kinds::Gateway& gateway) const;
   void apply_settings(const kinds::Gateway& gateway, SnapshotListener& listener);
 
   std::vector<ConfigObjectPtr> select_services(const ConfigObject& gateway);

@@ -60,8 +60,10 @@ void bind(Fields& f, ListenerOptions& o) {
   f.optional("accessLoggingService", o.access_logging_service, "Access logs; standard output when absent.");
   f.optional("perConnectionBufferLimitBytes", o.per_connection_buffer_limit_bytes,
              "Bytes of a body held at most while something needs it whole; 0 is the default.");
-  f.unsupported({"listenerAccessLoggingService", "socketOptions", "proxyProtocol", "connectionBalanceConfig",
-                 "tcpStats", "extensions"});
+  f.optional("proxyProtocol", o.proxy_protocol,
+             "Connections begin with a header of the PROXY protocol, version 1 or 2, which names the client.");
+  f.unsupported({"listenerAccessLoggingService", "socketOptions", "connectionBalanceConfig", "tcpStats"});
+  f.without_effect("extensions", "there are no extensions of listeners to be configured");
   if (o.per_connection_buffer_limit_bytes == 0)
     o.per_connection_buffer_limit_bytes = ListenerOptions().per_connection_buffer_limit_bytes;
 }
@@ -177,12 +179,13 @@ void bind(Fields& f, Gateway& g) {
   f.unsupported("routeOptions", "Settings for all routes.");
   bool ssl = false, proxy_protocol = false;
   f.optional("ssl", ssl, "Serve TLS; only false so far.");
-  f.optional("useProxyProto", proxy_protocol, "Expect PROXY protocol; only false so far.");
+  f.optional("useProxyProto", proxy_protocol,
+             "An older spelling of `options.proxyProtocol: {}`, which goes before it.");
   f.ignored("namespacedStatuses", "Kept by Gloo.");
   if (!f.present("bindPort"))
     f.warning("bindPort", "is not set: the system chooses a free port, which `sluice proxy url` tells");
   f.check(!ssl, "ssl", "not supported yet");
-  f.check(!proxy_protocol, "useProxyProto", "not supported yet");
+  if (proxy_protocol && !g.options.proxy_protocol) g.options.proxy_protocol.emplace();
   f.exactly_one({"httpGateway", "tcpGateway", "hybridGateway"});
   if (f.present("bindAddress") && !is_ip_literal(g.bind_address))
     f.check(false, "bindAddress",

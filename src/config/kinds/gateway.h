@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "config/kinds/circuit_breakers.h"
 #include "config/kinds/dns_cache.h"
+#include "config/kinds/proxy_protocol.h"
 #include "config/option_field.h"
 
 namespace sluice::kinds {
@@ -34,6 +35,7 @@ void bind(Fields& f, AccessLoggingService& service);
 struct ListenerOptions {
   std::optional<AccessLoggingService> access_logging_service;  // nothing: the default log to standard output
   uint32_t per_connection_buffer_limit_bytes = 1 << 20;        // 0 in the document is "not set"
+  std::optional<ProxyProtocol> proxy_protocol;                 // nothing: none is expected
 };
 void bind(Fields& f, ListenerOptions& options);
 

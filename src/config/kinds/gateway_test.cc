@@ -151,14 +151,21 @@ TEST(Gateway, with_a_mistake_is_refused) {
            "httpGateway.options.connectionLimit.delayBeforeClose: warning: has no effect without maxActiveConnections"},
           {with("hybridGateway: {}"), "hybridGateway: not supported yet"},
           {with("httpGateway: {}\nssl: true"), "ssl: not supported yet"},
-          {with("httpGateway: {}\nuseProxyProto: true"), "useProxyProto: not supported yet"},
           {with("httpGateway: {}\nrouteOptions: {}"), "routeOptions: not supported yet"},
           {with("httpGateway: {}\nbindAddres: x"), "bindAddres: unknown field; did you mean \"bindAddress\"?"},
           {with("httpGateway: {virtualServiceExpressions: {}}"),
            "httpGateway.virtualServiceExpressions: not supported yet"},
           {with("httpGateway: {virtualServices: [{namespace: a}]}"),
            "httpGateway.virtualServices[0].name: is required"},
-          {with("httpGateway: {}\noptions: {proxyProtocol: {}}"), "options.proxyProtocol: not supported yet"},
+          {with("httpGateway: {}\noptions: {socketOptions: [{}]}"), "options.socketOptions: not supported yet"},
+          {with("httpGateway: {}\noptions: {extensions: {a: {}}}"),
+           "options.extensions: warning: has no effect: there"},
+          {with("httpGateway: {}\noptions: {proxyProtocol: {rules: [{tlvType: 256, onTlvPresent: {key: a}}]}}"),
+           "options.proxyProtocol.rules[0].tlvType: must be from 0 to 255, not 256"},
+          {with("httpGateway: {}\noptions: {proxyProtocol: {rules: [{tlvType: 1}]}}"),
+           "options.proxyProtocol.rules[0].onTlvPresent: is required"},
+          {with("httpGateway: {}\noptions: {proxyProtocol: {rules: [{onTlvPresent: {key: ''}}]}}"),
+           "options.proxyProtocol.rules[0].onTlvPresent.key: must not be empty"},
           {with("httpGateway: {}\noptions: {accessLoggingService: {accessLog: [{}]}}"),
            "options.accessLoggingService.accessLog[0]: one of fileSink, grpcService, openTelemetryService must be set"},
           {with("httpGateway: {}\noptions: {accessLoggingService: {accessLog: [{grpcService: {}}]}}"),
@@ -235,6 +242,22 @@ TEST(Gateway, with_a_mistake_is_refused) {
           {dns("dnsCacheCircuitBreaker: {}"),
            "httpGateway.options.dynamicForwardProxy.dnsCacheConfig.dnsCacheCircuitBreaker: not supported yet"},
       });
+}
+
+TEST(Gateway, expects_the_PROXY_protocol_by_either_spelling) {
+  EXPECT_FALSE(good<Gateway>("gw", "bindAddress: ::1\nbindPort: 1\nhttpGateway: {}").options.proxy_protocol);
+  EXPECT_TRUE(good<Gateway>("gw", "bindAddress: ::1\nbindPort: 1\nhttpGateway: {}\nuseProxyProto: true")
+                  .options.proxy_protocol);
+  const Gateway both =
+      good<Gateway>("gw",
+                    "bindAddress: ::1\nbindPort: 1\nhttpGateway: {}\nuseProxyProto: true\noptions: {proxyProtocol: {"
+                    "allowRequestsWithoutProxyProtocol: true, rules: [{tlvType: 234, onTlvPresent: {key: vpce}}]}}");
+  ASSERT_TRUE(both.options.proxy_protocol);
+  EXPECT_TRUE(both.options.proxy_protocol->allow_requests_without_proxy_protocol);
+  ASSERT_EQ(both.options.proxy_protocol->rules.size(), 1U);
+  EXPECT_EQ(both.options.proxy_protocol->rules[0].tlv_type, 234U);
+  EXPECT_EQ(both.options.proxy_protocol->rules[0].on_tlv_present.metadata_namespace,
+            "envoy.filters.listener.proxy_protocol");
 }
 
 }  // namespace

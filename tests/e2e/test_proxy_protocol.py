@@ -1,0 +1,130 @@
+"""The PROXY protocol: clients that a proxy in front names, and what is no such header."""
+
+import pathlib
+import struct
+import tempfile
+
+from harness import configs, raw
+from harness.backend import Backend
+from harness.case import Case, rows
+from harness.gateway import Gateway
+from harness.process import Process
+from harness.waiting import free_port, until
+
+LOG = 'stringFormat: "%REQ(:PATH)% %DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT% ' \
+      '%DOWNSTREAM_LOCAL_ADDRESS% %DYNAMIC_METADATA(edge:endpoint)%\\n"'
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def version2(source, destination, ports, tlvs=b"", command=0x21):
+    addresses = bytes(map(int, source.split("."))) + bytes(map(int, destination.split("."))) + struct.pack(">HH", *ports)
+    return SIGNATURE + struct.pack(">BBH", command, 0x11, len(addresses) + len(tlvs)) + addresses + tlvs
+
+
+def with_proxy_protocol(proxy_protocol, http=""):
+    log = f"accessLoggingService: {{accessLog: [{{fileSink: {{path: /dev/stdout, {LOG}}}}}]}}"
+    return configs.gateway("httpConnectionManagerSettings: {useRemoteAddress: true}", f"{log}\n{proxy_protocol}")
+
+
+def request(path):
+    return f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+
+
+class Expected(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.backend = cls.share(Backend())
+        options = "proxyProtocol: {rules: [{tlvType: 234, onTlvPresent: {metadataNamespace: edge, key: endpoint}}]}"
+        cls.gateway = cls.share(Gateway({"gateway.yaml": with_proxy_protocol(options), **configs.to_backend()},
+                                        values={"backend": cls.backend.port}))
+
+    def ask(self, header, path):
+        with self.gateway.client() as client:
+            client.send(header + request(path))
+            return client.read_response("GET")
+
+    @rows({"version 1": (b"PROXY TCP4 192.0.2.7 192.0.2.8 4711 80\r\n", "/one"),
+           "version 2": (version2("192.0.2.7", "192.0.2.8", (4711, 80)), "/two")})
+    def the_client_is_whom_the_proxy_names(self, header, path):
+        response = self.ask(header, path)
+        self.assert_status(response, 200)
+        self.assertIn('["x-forwarded-for", "192.0.2.7"]', response.text().lower())
+        self.assertEqual(self.gateway.log_line(path), f"{path} 192.0.2.7:4711 127.0.0.1 192.0.2.8:80 -")
+
+    def test_a_tlv_becomes_metadata_that_the_log_shows(self):
+        tlv = b"\xea" + struct.pack(">H", 8) + b"vpce-123"
+        for path in ("/tlv", "/tlv-again"):
+            self.assert_status(self.ask(version2("192.0.2.7", "192.0.2.8", (4711, 80), tlv), path), 200)
+            self.assertTrue(self.gateway.log_line(f"{path} ").endswith(" vpce-123"))
+
+    def test_a_connection_of_the_proxy_itself_is_served_as_its_own(self):
+        self.assert_status(self.ask(version2("192.0.2.7", "192.0.2.8", (4711, 80), command=0x20), "/local"), 200)
+        self.assertIn("/local 127.0.0.1:", self.gateway.log_line("/local"))
+
+    def test_every_request_of_the_connection_is_the_clients(self):
+        with self.gateway.client() as client:
+            client.send_slowly(b"PROXY TCP4 192.0.2.9 192.0.2.8 4711 80\r\n")
+            for path in ("/first", "/second"):
+                client.send(request(path))
+                self.assert_status(client.read_response("GET"), 200)
+                self.assertIn(" 192.0.2.9:4711 ", self.gateway.log_line(path))
+
+    @rows({"none": (request("/"), r"envoy_proxy_proto_not_found_disallowed"),
+           "a broken one": (b"PROXY TCP4 a b 1 2\r\n" + request("/"), r'envoy_proxy_proto_error.*"1"'),
+           "a wrong checksum": (version2("192.0.2.7", "192.0.2.8", (1, 2), b"\x03\0\x04abcd"), r'envoy_proxy_proto_error.*"2"')})
+    def a_connection_is_closed_without_an_answer_for_a_header_that_is(self, sent, metric):
+        before = self.gateway.metric(metric)
+        with self.gateway.client() as client:
+            client.send(sent)
+            self.assertTrue(client.closed())
+        self.assertEqual(self.gateway.metric(metric), before + 1)
+
+    def test_a_real_haproxy_in_front_names_its_clients(self):
+        for send in ("send-proxy", "send-proxy-v2 proxy-v2-options crc32c,unique-id"):
+            port = free_port()
+            with tempfile.TemporaryDirectory() as folder:
+                config = pathlib.Path(folder, "haproxy.cfg")
+                config.write_text(f"defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n"
+                                  f"frontend f\n  bind 127.0.0.1:{port}\n  unique-id-format %pid\n  default_backend b\n"
+                                  f"backend b\n  server s 127.0.0.1:{self.gateway.port} {send}\n")
+                haproxy = Process(["haproxy", "-f", config, "-db"], folder, "haproxy")
+                try:
+                    until(lambda: raw.fetch(port, path="/haproxy").status == 200, f"an answer through haproxy with {send}")
+                    with raw.Client(port) as client:
+                        client.send(request("/through"))
+                        self.assert_status(client.read_response("GET"), 200)
+                        mine = client.socket.getsockname()[1]
+                    self.assertIn(f" 127.0.0.1:{port} ", self.gateway.log_line(f"/through 127.0.0.1:{mine} "))
+                finally:
+                    haproxy.stop()
+
+
+class Allowed(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.backend = cls.share(Backend())
+        cls.options = "proxyProtocol: {allowRequestsWithoutProxyProtocol: true}"
+        cls.gateway = cls.share(Gateway({"gateway.yaml": with_proxy_protocol(cls.options), **configs.to_backend()},
+                                        values={"backend": cls.backend.port}))
+
+    def test_a_connection_without_a_header_is_served_whole(self):
+        self.assert_status(self.gateway.fetch("/plain"), 200)
+        self.assertIn("/plain 127.0.0.1:", self.gateway.log_line("/plain"))
+        self.assertEqual(self.gateway.metric("^envoy_proxy_proto_not_found_allowed"), 1)
+        with self.gateway.client() as client:
+            client.send(b"PROXY TCP4 192.0.2.9 192.0.2.8 4711 80\r\n" + request("/named"))
+            self.assert_status(client.read_response("GET"), 200)
+        self.assertIn(" 192.0.2.9:4711 ", self.gateway.log_line("/named"))
+
+    def test_the_older_spelling_asks_for_a_header_and_taking_it_away_asks_for_none(self):
+        gateway = self.use(Gateway({"gateway.yaml": configs.gateway() + "  useProxyProto: true\n", **configs.to_backend()},
+                                   values={"backend": self.backend.port}))
+        with gateway.client() as client:
+            client.send(request("/"))
+            self.assertTrue(client.closed())
+        gateway.write("gateway.yaml", configs.gateway())
+        def serves():
+            with gateway.client() as client:
+                client.send(request("/"))
+                return client.read_response("GET").status == 200
+        until(serves, "the new configuration to serve")
