@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/time.h"
+
 namespace sluice {
 
 enum class TlsVersion : uint8_t { automatic, tls1_0, tls1_1, tls1_2, tls1_3 };
@@ -38,6 +40,7 @@ struct TlsServerOptions {
   std::vector<std::string> alpn;  // in the order of preference; empty: none is agreed on
   bool tickets = true;            // TLS sessions may be resumed
   OcspStaplePolicy ocsp = OcspStaplePolicy::lenient_stapling;
+  Nanos handshake_timeout{};  // from its begin, once the client has said whom it asks for; 0: the listener's alone
   bool operator==(const TlsServerOptions&) const = default;
 };
 

@@ -131,6 +131,7 @@ class ServerContext final : public TlsServerContext {
   std::vector<std::string> warnings(WallTime now) const override { return warnings_of(own, now); }
 
   OwnCertificate own;
+  Nanos handshake_timeout{};
   STACK_OF(X509) * issuers = nullptr;
   std::shared_ptr<const TlsServerPolicy> policy;
 
@@ -186,9 +187,11 @@ class ServerStream final : public TlsStream {
   bool verify(bool good, X509_STORE_CTX* store);
   std::optional<Error> handshake_failure() override { return std::exchange(why_, std::nullopt); }
   void learn(TlsInfo& info) override;
+  Nanos handshake_max() const override { return has_chosen_ ? context().handshake_timeout : Nanos(0); }
 
   const std::shared_ptr<const TlsServerChains> chains_;
   std::optional<Error> why_;
+  bool has_chosen_ = false;
 };
 
 // RFC 6066 3. False: what there is is no name.
@@ -219,6 +222,7 @@ int ServerStream::choose_chain(SSL* ssl, int& alert) {
     return SSL_CLIENT_HELLO_ERROR;
   }
   info_.chain = *chain;
+  has_chosen_ = true;
   if (use(ssl, context())) return SSL_CLIENT_HELLO_SUCCESS;
   alert = SSL_AD_INTERNAL_ERROR;
   why_ = Error{.kind = ErrorKind::internal, .message = "TLS: " + take_openssl_error()};
@@ -375,6 +379,7 @@ Result<std::shared_ptr<const TlsServerContext>> TlsServerContext::create(const T
                                                                          TlsServerShared& shared) {
   auto context = std::make_shared<ServerContext>();
   context->own = TRY(read_key_pair(options.key_pair));
+  context->handshake_timeout = options.handshake_timeout;
   context->policy = TRY(policy_for(options, shared.impl()));
   context->issuers = sk_X509_new_null();
   for (size_t i = 1; i < context->own.chain.size(); ++i) sk_X509_push(context->issuers, context->own.chain[i].get());

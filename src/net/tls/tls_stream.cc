@@ -124,13 +124,14 @@ Task<void> TlsStream::shake_hands(SteadyTime deadline) {
     BIO* bio = BelowBio::make(*this);
     SSL_set_bio(ssl_.get(), bio, bio);
   }
+  const SteadyTime begun = loop().now();
   for (;;) {
     auto turn = loop().heavy_work.turn();
     CO_TRY(co_await turn);
     if (aborted_) co_return given_up();
     const Need need = CO_TRY(shake());
     if (need == Need::nothing) co_return Status{};
-    auto waiting = wait_for(need, deadline);
+    auto waiting = wait_for(need, std::min(deadline, deadline_after(begun, handshake_max())));
     CO_TRY(co_await waiting);
   }
 }

@@ -53,6 +53,8 @@ class TlsStream : public Stream {
   virtual std::optional<Error> handshake_failure() { return std::nullopt; }
   // The handshake is done: what of it this end adds.
   virtual void learn(TlsInfo& info) = 0;
+  // The longest time of a handshake, as far as it is known yet; 0: no limit.
+  virtual Nanos handshake_max() const { return Nanos(0); }
   SSL* ssl() const { return ssl_.get(); }
   TlsInfo info_;
 
