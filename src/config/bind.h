@@ -88,6 +88,7 @@ struct SchemaField {
   std::string default_text;  // "" for none
   bool required = false;
   bool supported = true;  // false: refused with "not supported yet"
+  std::string refused;    // why it will never be supported, and is refused; then `supported` is false, too
   Schema schema;
 };
 
@@ -185,6 +186,8 @@ class Fields {
   // Known, and refused when set: "not supported yet".
   void unsupported(std::string_view name, std::string_view doc = {});
   void unsupported(std::initializer_list<std::string_view> names);
+  // Known, and refused when set for good: "cannot be had here: <why>".
+  void refused(std::string_view name, std::string_view why);
   // Known, and kept there by somebody else: says nothing about what is wanted.
   void ignored(std::string_view name, std::string_view doc);
   // Known, and of no effect here, which a warning says: "has no effect: <why>". Nothing is said of `false` and of an

@@ -105,6 +105,19 @@ void Fields::unsupported(std::initializer_list<std::string_view> names) {
   for (const std::string_view name : names) unsupported(name);
 }
 
+void Fields::refused(std::string_view name, std::string_view why) {
+  if (schema_) {
+    schema_->fields.push_back({.name = std::string(name), .supported = false, .refused = std::string(why)});
+    return;
+  }
+  if (const NodeMember* member = declare(name)) {
+    const Reader::Step step(*reader_, name);
+    reader_->error(member->place, fmt::format("cannot be had here: {}", why));
+    declared_.back().good = false;
+    declared_.back().refused = true;
+  }
+}
+
 void Fields::ignored(std::string_view name, std::string_view doc) {
   if (schema_) {
     schema_->fields.push_back({.name = std::string(name), .doc = std::string(doc)});

@@ -111,7 +111,7 @@ spec:
 
 TEST(Load, keeps_the_good_objects_beside_a_bad_one) {
   const LoadedConfig config =
-      load({{"a.yaml", gateway("a") + "---\n" + gateway("b", "  ssl: true\n") + "---\n" + gateway("c")}});
+      load({{"a.yaml", gateway("a") + "---\n" + gateway("b", "  tcpGateway: {}\n") + "---\n" + gateway("c")}});
   ASSERT_EQ(config.objects.size(), 3u);
   EXPECT_FALSE(config.objects[0]->rejected);
   EXPECT_TRUE(config.objects[1]->rejected);

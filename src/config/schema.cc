@@ -14,11 +14,20 @@ std::string escaped_cell(std::string_view text) {
   return out;
 }
 
-void append_rows(std::string& out, const Schema& schema, const std::string& path, std::vector<std::string>& later) {
+// Fields that have no row.
+struct NotThere {
+  std::vector<std::string> later;
+  std::vector<std::string> never;  // with the reason
+};
+
+void append_rows(std::string& out, const Schema& schema, const std::string& path, NotThere& not_there) {
   for (const SchemaField& field : schema.fields) {
     const std::string name = path.empty() ? field.name : path + "." + field.name;
     if (!field.supported) {
-      later.push_back(name);
+      if (field.refused.empty())
+        not_there.later.push_back(name);
+      else
+        not_there.never.push_back(fmt::format("`{}` ({})", name, field.refused));
       continue;
     }
     const std::string default_text = field.required               ? "required"
@@ -32,7 +41,7 @@ void append_rows(std::string& out, const Schema& schema, const std::string& path
       inner_path += inner->shape == Shape::list ? "[]" : ".*";
       inner = inner->element.get();
     }
-    append_rows(out, *inner, inner_path, later);
+    append_rows(out, *inner, inner_path, not_there);
   }
 }
 
@@ -98,10 +107,13 @@ std::string shape_text(const Schema& schema) {
 
 std::string to_markdown(const Schema& schema, std::string_view path) {
   std::string out = "| field | type | default | meaning |\n| --- | --- | --- | --- |\n";
-  std::vector<std::string> later;
-  append_rows(out, schema, std::string(path), later);
+  NotThere not_there;
+  append_rows(out, schema, std::string(path), not_there);
+  const auto& [later, never] = not_there;
   if (!later.empty())
     fmt::format_to(std::back_inserter(out), "\nNot supported yet, and refused: `{}`.\n", fmt::join(later, "`, `"));
+  if (!never.empty())
+    fmt::format_to(std::back_inserter(out), "\nCannot be had here, and refused: {}.\n", fmt::join(never, ", "));
   return out;
 }
 

@@ -8,6 +8,11 @@ InputPtr Inputs::of(What what, const ObjectKey& key) {
   return input;
 }
 
+bool Inputs::is_held(What what, const ObjectKey& key) const {
+  const auto found = inputs_.find({what, key});
+  return found != inputs_.end() && found->second.use_count() > 1;
+}
+
 void Inputs::note_change(What what, const ObjectKey& key, RunNumber run) {
   if (const auto found = inputs_.find({what, key}); found != inputs_.end()) found->second->changed_at = run;
 }

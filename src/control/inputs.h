@@ -28,10 +28,13 @@ class Inputs {
     gateway,    // all that a Gateway says to its virtual hosts
     addresses,  // of this machine, and its open ports
     names,      // which objects of a kind there are
+    file,       // what it says
   };
 
   // For a unit that is compiled with it now.
   InputPtr of(What what, const ObjectKey& key = {});
+  // Whether some unit holds it.
+  bool is_held(What what, const ObjectKey& key) const;
   // Before anything is compiled in that run.
   void note_change(What what, const ObjectKey& key, RunNumber run);
   // Drops what no unit holds.

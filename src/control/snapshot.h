@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/diagnostics.h"
+#include "control/tls_unit.h"
 #include "forward/dynamic_upstream.h"
 #include "forward/static_upstream.h"
 #include "observe/access_log.h"
@@ -23,7 +24,9 @@ struct SnapshotListener {
   SocketAddress address;  // as configured; port 0 is any
   Nanos drain_timeout = 30s;
   ListenerConfig config;
-  std::shared_ptr<const Router> router;
+  std::shared_ptr<const Router> router;  // with `chain_routers` it serves those who belong to no chain: nothing
+  std::vector<std::shared_ptr<const Router>> chain_routers;  // where each chain has its own virtual hosts
+  std::vector<ChainUse> chains;                              // of config.tls, by number
   std::shared_ptr<const AccessLog> access_log;
 };
 

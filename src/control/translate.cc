@@ -85,6 +85,7 @@ std::shared_ptr<const Snapshot> Translating::run() {
   for (const ConfigObjectPtr& gateway : world_.all("Gateway"))  // also of those that are not served here
     if (std::ranges::find(all_gateways, gateway) == all_gateways.end()) check_log_formats(*gateway);
   check_unserved();
+  check_upstreams();
   if (trial_) return nullptr;
   settle_clusters();
   settle_egress();
@@ -129,6 +130,7 @@ void Translating::remember() {
   }
   for (auto& [key, gateway] : gateways_built_) t_.last_gateways_[key] = std::move(gateway);
   leave_units();
+  leave_tls();
   t_.kept_.forget_unused();
   t_.kept_objects_->set(static_cast<int64_t>(t_.kept_.size()));
 }
@@ -378,8 +380,9 @@ void Translating::check_unserved() {
   enter({}, {});
   for (const ConfigObjectPtr& service : world_.all("VirtualService")) {
     const bool is_meant = !only_ || service.get() == only_;
-    if (is_meant && !done_.contains(service.get()) && has_host(*service))
-      tell(*service, newest_unit(slot_of(service), *service));
+    if (!is_meant || done_.contains(service.get())) continue;
+    if (has_host(*service)) tell(*service, newest_unit(slot_of(service), *service));
+    check_unserved_certificate(*service);
   }
 }
 
@@ -389,7 +392,8 @@ Status Translating::try_gateway(const ConfigObject& gateway) {
   const ConfigObject* settings = settings_of(gateway);
   settings_ = settings ? settings->as<kinds::ProxySettings>() : &default_settings();
   const auto& dynamic = spec_->http_gateway.options.dynamic_forward_proxy;
-  dynamic_ = dynamic && !trial_ ? dynamic_cluster(*dynamic) : nullptr;
+  const ClientTlsPtr tls = dynamic ? TRY(tls_of_dynamic(gateway, *dynamic, settings ? settings->hash : 0)) : nullptr;
+  dynamic_ = dynamic && !trial_ ? dynamic_cluster(*dynamic, tls) : nullptr;
   enter(gateway.key, {.gateway = gateway.hash, .settings = settings ? settings->hash : 0, .dynamic = dynamic_});
   if (dynamic) TRY(note_gateway_egress());
   auto listener = std::make_unique<SnapshotListener>();
@@ -410,11 +414,11 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
     return {};
   }
   TRY(open_access_log(listener));
-  auto hosts = TRY(build_hosts(gateway, services));
-  if (trial_) return {};
-  auto table = TRY(RouteTable::create(std::move(hosts)));
-  listener.router = std::make_shared<const Router>(std::move(table), t_.router_counters_);
-  apply_settings(*spec_, listener);
+  if (spec_->ssl)
+    TRY(serve_by_tls(gateway, services, listener));
+  else
+    listener.router = TRY(router_for(gateway, services));
+  if (!trial_ && listener.router) apply_settings(*spec_, listener);
   return {};
 }
 
@@ -500,7 +504,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.proxy_protocol = proxy_protocol(gateway);
   to.body_budget = options_.body_budget;
   to.overload = options_.overload;
-  to.service = listener.router;
+  if (!to.service) to.service = listener.router;
   if (listener.access_log && !listener.access_log->empty())
     to.observer = std::make_shared<LogObserver>(listener.access_log);
   to.metrics = t_.server_metrics_;
@@ -612,6 +616,12 @@ ObjectReport Translator::try_out(const ConfigObjectPtr& object) {
   Translating trial(*this, object.get());
   trial.run();
   return std::move(trial.take_reports()[object->key]);
+}
+
+bool Translator::look_at_files() {
+  const std::vector<std::string> changed = tls_files_.changed();
+  for (const std::string& path : changed) inputs_.note_change(Inputs::What::file, {"", "", path}, run_ + 1);
+  return !changed.empty();
 }
 
 void Translator::forget_units() {

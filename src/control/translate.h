@@ -17,6 +17,8 @@
 #include "control/inputs.h"
 #include "control/object_report.h"
 #include "control/snapshot.h"
+#include "control/tls_files.h"
+#include "control/tls_unit.h"
 #include "control/world.h"
 #include "forward/dns/resolver.h"
 #include "forward/dynamic_upstream.h"
@@ -63,6 +65,10 @@ class Translator {
   void forget_units();
   // What is known of changes, for tests of its bounds.
   size_t inputs() const { return inputs_.size(); }
+  // Whether files that sslFiles name have changed: then translate() makes anew what is made of them.
+  bool look_at_files();
+  // To be called once a minute or so: new keys for session tickets.
+  void rotate_ticket_keys(SteadyTime now) { tls_shared_.rotate(now); }
   // Every port that this program has open now. No dynamic destination may be one of them, nor one that a Gateway asks
   // for.
   void set_open_ports(std::vector<uint16_t> ports) { open_ports_ = std::move(ports); }
@@ -71,6 +77,7 @@ class Translator {
   friend class Translating;
 
   TranslateOptions options_;
+  TlsServerShared tls_shared_;  // outlives all contexts
   KeptState kept_;
   uint64_t last_id_ = 0;
   std::shared_ptr<const DynamicMetrics> dynamic_metrics_;
@@ -111,6 +118,12 @@ class Translator {
     RunNumber seen = 0;
   };
 
+  struct GatewayChains {
+    std::vector<std::pair<ServerCertificatePtr, uint64_t>> made_of;  // certificate and hash of each service
+    BuiltChains built;
+    RunNumber seen = 0;
+  };
+
   std::vector<World::Change> take_in(std::span<const ConfigObjectPtr> objects, std::span<const PolicyGap> gaps);
   void index_policies();
   void take_reports(ObjectReports told, std::span<const World::Change> changes, Translation& out);
@@ -119,7 +132,12 @@ class Translator {
   World world_;
   std::vector<PolicyGap> gaps_;  // as given last
   Inputs inputs_;
-  size_t inputs_swept_ = 0;                  // how many were left
+  size_t inputs_swept_ = 0;  // how many were left
+  TlsFiles tls_files_;
+  std::map<ObjectKey, TlsSlot<ServerCertificate>> server_tls_;  // by VirtualService
+  std::map<ObjectKey, TlsSlot<ClientTls>> upstream_tls_;        // by Upstream
+  std::map<ObjectKey, TlsSlot<ClientTls>> gateway_tls_;         // by Gateway, for its dynamic destinations
+  std::map<ObjectKey, GatewayChains> chains_;                   // by Gateway
   std::map<ObjectKey, GatewayUnits> units_;  // by Gateway; those that no Gateway selects under no name
   std::map<ObjectKey, std::vector<ConfigObjectPtr>> policies_;  // EgressPolicies by target
   std::map<ObjectKey, PolicyGap> gap_for_;                      // as the last run found them; see Translating
@@ -140,6 +158,7 @@ class Translator {
 };
 
 std::vector<MetricFamily> translation_metric_families();
+std::vector<MetricFamily> tls_translation_metric_families();
 // Brings the gauges up to date that nobody counts: before a scrape, on the control thread.
 void count_what_is_there(Metrics& metrics);
 

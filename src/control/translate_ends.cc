@@ -68,24 +68,49 @@ std::shared_ptr<const Service> Translating::static_terminal(const ConfigObject& 
     return make_no_cluster(name);
   }
   if (unserved_ || trial_) return make_no_cluster(name);  // a cluster that nobody uses is none
-  return make_static_upstream(static_cluster(*object));
+  if (auto cluster = static_cluster(*object)) return make_static_upstream(std::move(cluster));
+  report.warning(
+      fmt::format("Route Warning: InvalidDestinationWarning. Reason: *v1.Upstream {{ {}.{} }}: its TLS "
+                  "cannot be had, as its status says: requests are answered 503",
+                  ns, destination.upstream.name));
+  return make_no_cluster(name);
 }
+
+namespace {
+
+// Gloo sends an address as a name, too; RFC 6066 3 forbids it, and sslConfig.sni is the better guess.
+std::string name_for_tls(const kinds::Upstream& upstream, const kinds::StaticHost& host) {
+  if (!host.sni_addr.empty()) return to_lower(host.sni_addr);
+  if (upstream.static_hosts.auto_sni_rewrite && !IpAddress::parse(host.addr)) return to_lower(host.addr);
+  return upstream.ssl_config ? to_lower(upstream.ssl_config->sni) : std::string();
+}
+
+}  // namespace
 
 // For the unit that is compiled.
 std::shared_ptr<const StaticCluster> Translating::static_cluster(const ConfigObject& object) {
   const std::string name = object.key.name + "_" + object.key.ns;
   const auto& upstream = *object.as<kinds::Upstream>();
-  auto cluster = kept_.get<StaticCluster>("cluster " + name + fmt::format(" {:016x}", object.hash), [&] {
+  const auto tls = tls_of_upstream(object);
+  if (!tls) return nullptr;  // never plain instead
+  std::string key = fmt::format("cluster {} {:016x}", name, object.hash);
+  if (*tls) key += " " + (*tls)->made_of;
+  auto cluster = kept_.get<StaticCluster>(key, [&] {
     auto made = std::make_shared<StaticCluster>(options_.loops);
     auto common = std::make_shared<Cluster>(name, upstream.circuit_breakers.value_or(kinds::CircuitBreakers{}),
                                             options_.workers, metrics_);
     common->connect_timeout = upstream.connection_config.connect_timeout;
     common->balancing = upstream.load_balancer_config;
     if (upstream.outlier_detection) common->detect_outliers(*upstream.outlier_detection);
+    if (*tls) common->tls = (*tls)->context;
     made->cluster = std::move(common);
     for (const kinds::StaticHost& host : upstream.static_hosts.hosts) {
       const auto address = IpAddress::parse(host.addr);
-      made->hosts.push_back({address ? "" : to_lower(host.addr), address, host.port, host.load_balancing_weight});
+      made->hosts.push_back({.name = address ? "" : to_lower(host.addr),
+                             .address = address,
+                             .port = host.port,
+                             .weight = host.load_balancing_weight,
+                             .sni = *tls ? name_for_tls(upstream, host) : ""});
       if (!address && !made->resolver) made->resolver = static_resolver();
     }
     return made;
@@ -110,7 +135,12 @@ Result<UpstreamEnd> Translating::upstream_end(const ObjectRef& ref) {
   unit_->secrets.emplace(key, object);
   const std::string made_of = fmt::format("{} {:016x}", key.to_string(), object->hash);
   if (unserved_ || trial_) return UpstreamEnd{make_no_cluster(ref.name + "_" + ref.ns), made_of + " unused"};
-  return UpstreamEnd{make_static_upstream(static_cluster(*object)), made_of};
+  const auto cluster = static_cluster(*object);
+  if (!cluster)
+    return invalid(fmt::format("the TLS of Upstream {}.{} cannot be had, as its status says", ref.ns, ref.name));
+  return UpstreamEnd{
+      make_static_upstream(cluster),
+      made_of + (cluster->cluster->tls ? fmt::format(" {}", static_cast<const void*>(cluster.get())) : "")};
 }
 
 // Often the same as before: then the snapshots share it.
@@ -150,6 +180,7 @@ Result<std::shared_ptr<const Service>> Translating::dynamic_terminal(const Confi
                                {.host_rewrite = route.host_rewrite,
                                 .host_header = to_lower(route.auto_host_rewrite_header),
                                 .place = unit_->rules->place,
+                                .schemes = settings_->destinations.scheme,
                                 .lists = settings_->destinations.list},
                                t_.dynamic_metrics_);
 }
@@ -235,21 +266,25 @@ Result<std::shared_ptr<const AddressGuard>> Translating::guard_of(const std::str
              key, [&] { return std::make_shared<AddressGuard>(AddressGuard{std::move(rules), name, {}}); });
 }
 
-std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::DynamicForwardProxyConfig& config) {
+std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::DynamicForwardProxyConfig& config,
+                                                                   const ClientTlsPtr& tls) {
   auto resolver = resolver_view(config.dns_cache_config, 1024);
   const kinds::CircuitBreakers breakers = config.circuit_breakers.value_or(kinds::CircuitBreakers{});
-  const std::string key =
-      fmt::format("dfp {} {} {} {} {} {} {}", resolver->config().key(), breakers.max_connections.value_or(1024),
-                  breakers.max_pending_requests.value_or(1024), breakers.max_requests.value_or(1024),
-                  breakers.max_retries.value_or(3), breakers.track_remaining, config.save_upstream_address);
+  const std::string key = fmt::format(
+      "dfp {} {} {} {} {} {} {} {} {} {}", resolver->config().key(), breakers.max_connections.value_or(1024),
+      breakers.max_pending_requests.value_or(1024), breakers.max_requests.value_or(1024),
+      breakers.max_retries.value_or(3), breakers.track_remaining, config.save_upstream_address,
+      config.ssl_config.has_value(), settings_->destinations.scheme, tls ? tls->made_of : "plain");
   return kept_.get<DynamicCluster>(key, [&] {
     auto made = std::make_shared<DynamicCluster>(options_.loops);
     auto common =
         std::make_shared<Cluster>("solo_io_generated_dfp:" + hex_hash(key), breakers, options_.workers, metrics_);
     common->balancing.balancing = kinds::Balancing::least_request;  // S10
+    if (tls && config.ssl_config) common->tls = tls->context;
     made->cluster = std::move(common);
     made->resolver = resolver;
     made->save_upstream_address = config.save_upstream_address;
+    if (tls && !config.ssl_config) made->scheme_tls = tls->context;
     return made;
   });
 }

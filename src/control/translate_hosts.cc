@@ -45,6 +45,8 @@ std::string at_line_of(const ConfigObject& service, std::string_view upstream) {
 }  // namespace
 
 bool Translating::is_selected(const ConfigObject& service) const {
+  // Of what is rejected and guessed nobody knows whether it was for TLS.
+  if (!service.guessed && service.as<VirtualService>()->ssl_config.has_value() != spec_->ssl) return false;
   const kinds::HttpGateway& http = spec_->http_gateway;
   if (http.virtual_service_selector.empty() && !http.virtual_services.empty())
     return std::ranges::any_of(http.virtual_services, [&](const ObjectRef& ref) {
@@ -59,6 +61,15 @@ bool Translating::is_selected(const ConfigObject& service) const {
          });
 }
 
+// Gloo says nothing of it.
+void Translating::warn_of_other_kind(const ConfigObject& gateway, const ConfigObject& service) {
+  report(gateway.key)
+      .warning(
+          fmt::format("spec.httpGateway.virtualServices: {} has {} sslConfig, so it is not served by a Gateway with "
+                      "ssl: {}",
+                      short_name(service.key), spec_->ssl ? "no" : "an", spec_->ssl));
+}
+
 std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& gateway) {
   const kinds::HttpGateway& http = spec_->http_gateway;
   std::vector<ConfigObjectPtr> found;
@@ -70,6 +81,8 @@ std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& ga
         report(gateway.key)
             .error(fmt::format("invalid virtual service ref {}.{}{}", ref.ns, ref.name,
                                rejected.empty() ? suggestion("VirtualService", ref.ns, ref.name) : ": it " + rejected));
+      else if (object->second->as<VirtualService>()->ssl_config.has_value() != spec_->ssl)
+        warn_of_other_kind(gateway, *object->second);
       else if (std::ranges::find(found, object->second) == found.end())
         found.push_back(object->second);
     }
@@ -132,9 +145,9 @@ Status Translating::close_hosts_of(const ConfigObject& service, std::set<std::st
                                         .rule = fmt::format("{}/{}", service.key.ns, service.key.name),
                                         .text = route->refused,
                                         .count = t_.services_closed_});
-  snapshot_->closed.push_back(fmt::format("hosts {} of Gateway {}/{} are refused: {}:{}: {} is not in force",
-                                          join(host.domains, ", "), gateway_->key.ns, gateway_->key.name, service.file,
-                                          line, service.key.to_string()));
+  add_once(snapshot_->closed,  // each chain of certificates may have it
+           fmt::format("hosts {} of Gateway {}/{} are refused: {}:{}: {} is not in force", join(host.domains, ", "),
+                       gateway_->key.ns, gateway_->key.name, service.file, line, service.key.to_string()));
   host.add(std::move(route));
   hosts.push_back(std::make_shared<const VirtualHostEntry>(std::move(host)));
   closed_.insert(service.key);
@@ -189,9 +202,10 @@ void Translating::leave_units() {
 }
 
 void Translating::depend_on(Inputs::What what, const ObjectKey& key) {
-  if (!unit_ || trial_) return;
+  std::vector<InputPtr>* inputs = tls_inputs_ ? tls_inputs_ : unit_ ? &unit_->inputs : nullptr;
+  if (!inputs || trial_) return;
   InputPtr input = t_.inputs_.of(what, key);
-  if (std::ranges::find(unit_->inputs, input) == unit_->inputs.end()) unit_->inputs.push_back(std::move(input));
+  if (std::ranges::find(*inputs, input) == inputs->end()) inputs->push_back(std::move(input));
 }
 
 // Nearly always the next one of the run before.

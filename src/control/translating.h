@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "control/tls_files.h"
+#include "control/tls_unit.h"
 #include "control/translate.h"
 #include "forward/cluster.h"
 #include "route/route_table.h"
@@ -14,6 +16,17 @@ namespace sluice {
 inline std::string short_name(const ObjectKey& key) {
   return key.ns + "." + key.name;
 }
+
+// Gateway annotation: each chain of certificates serves its own VirtualServices alone (gloo-core 2.8).
+inline constexpr std::string_view kIsolateAnnotation = "gateway.solo.io/isolate_vhost";
+
+// What an sslConfig refers to.
+struct TlsMaterial {
+  TlsKeyPair pair;
+  std::string root_ca;
+  std::string from;     // for people
+  std::string made_of;  // differs when it says something else
+};
 
 class Translating {
  public:
@@ -70,8 +83,44 @@ class Translating {
   std::shared_ptr<const ProxyProtocolOptions> proxy_protocol(const kinds::Gateway& gateway) const;
   void apply_settings(const kinds::Gateway& gateway, SnapshotListener& listener);
 
+  // translate_tls.cc
+  struct WithCertificate {
+    ConfigObjectPtr service;
+    ServerCertificatePtr certificate;
+  };
+  class ChainBuilder;
+  // How much of a dynamic destination's certificate counts.
+  enum class DynamicPeer : uint8_t { none, verified, unverified };
+  Result<TlsMaterial> tls_material(const kinds::SslSource& source);
+  Result<TlsMaterial> material_of_secret(const ObjectRef& ref);
+  Result<TlsMaterial> material_of_files(const kinds::SslFiles& files);
+  template <class Made, class Make>
+  const TlsUnit<Made>& tls_unit(TlsSlot<Made>& slot, uint64_t hash, Make&& make);
+  Result<ServerCertificatePtr> make_server_certificate(const kinds::ServerSslConfig& config);
+  Result<ClientTlsPtr> make_client_tls(const kinds::UpstreamSslConfig& config, DynamicPeer dynamic);
+  Result<ClientTlsPtr> tls_of_upstream(const ConfigObject& upstream);
+  Result<ClientTlsPtr> tls_of_dynamic(const ConfigObject& gateway, const kinds::DynamicForwardProxyConfig& config,
+                                      uint64_t settings);
+  void check_upstreams();
+  void check_unserved_certificate(const ConfigObject& service);
+  ServerCertificatePtr certificate_of(const ConfigObject& service, std::vector<std::string>& problems);
+  void tell_of_certificates(const ObjectKey& gateway, std::vector<std::string> problems);
+  std::vector<WithCertificate> certificates_of(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services);
+  std::vector<size_t> order_of_claims(const ObjectKey& gateway, std::span<const WithCertificate> services);
+  Result<BuiltChains> build_chains(const ConfigObject& gateway, std::span<const WithCertificate> services);
+  void tell_conflict(const ObjectKey& gateway, std::string_view name, const ObjectKey& keeps, const ObjectKey& loses);
+  void warn_of_ways_around(std::span<const ChainUse> uses);
+  static bool is_isolated(const ConfigObject& gateway);
+  Result<std::shared_ptr<const Router>> router_for(const ConfigObject& gateway,
+                                                   std::span<const ConfigObjectPtr> services);
+  Status serve_by_tls(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
+                      SnapshotListener& listener);
+  Status isolate(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services, SnapshotListener& listener);
+  void leave_tls();
+
   std::vector<ConfigObjectPtr> select_services(const ConfigObject& gateway);
   bool is_selected(const ConfigObject& service) const;
+  void warn_of_other_kind(const ConfigObject& gateway, const ConfigObject& service);
   Result<std::vector<VirtualHostPtr>> build_hosts(const ConfigObject& gateway,
                                                   std::span<const ConfigObjectPtr> services);
   Status close_others(std::span<const ConfigObjectPtr> without, std::vector<VirtualHostPtr>& hosts);
@@ -103,6 +152,7 @@ class Translating {
   Result<std::vector<StagedFilter>> build_filters(const ConfigObject& service, size_t route,
                                                   const kinds::WeightedDestination* destination);
   void note_missing(const ObjectKey& upstream, ObjectReport& report);
+  // Null: its TLS cannot be had.
   std::shared_ptr<const StaticCluster> static_cluster(const ConfigObject& upstream);
   std::shared_ptr<const Service> static_terminal(const ConfigObject& service, const kinds::Destination& destination,
                                                  ObjectReport& report);
@@ -117,7 +167,8 @@ class Translating {
   Result<std::shared_ptr<const AddressGuard>> guard_for(const ConfigObject* service);
   Result<std::shared_ptr<const AddressGuard>> guard_of(const std::string& name, std::string key,
                                                        const std::vector<AddressPolicy>& policies);
-  std::shared_ptr<const DynamicCluster> dynamic_cluster(const kinds::DynamicForwardProxyConfig& config);
+  std::shared_ptr<const DynamicCluster> dynamic_cluster(const kinds::DynamicForwardProxyConfig& config,
+                                                        const ClientTlsPtr& tls);
   const std::shared_ptr<ResolverView>& static_resolver();
   std::shared_ptr<ResolverView> resolver_view(const kinds::DnsCacheConfig& config, size_t pending_max);
   FindHeaderSecret secret_finder();
@@ -151,6 +202,7 @@ class Translating {
   std::vector<const HostUnit::ClusterUse*> clusters_;  // that routes lead to, in the order they are met
   std::unordered_set<const Cluster*> clusters_in_force_;
   LocalAddresses local_;
+  const WallTime now_ = wall_now();
   std::map<std::string, std::shared_ptr<const AddressGuard>> guards_;  // by key, of this run
   std::shared_ptr<ResolverView> static_resolver_;  // of all static hosts that are names; null: there was none yet
   std::vector<std::pair<ObjectKey, Translator::Served>> served_;  // VirtualServices that serve as they are now
@@ -162,8 +214,9 @@ class Translating {
 
   // Of the VirtualService being compiled.
   HostUnit* unit_ = nullptr;
-  const Secrets* secrets_kept_ = nullptr;  // of a last good version
-  std::string refused_;                    // what the end of the route being built refuses all for
+  const Secrets* secrets_kept_ = nullptr;        // of a last good version
+  std::vector<InputPtr>* tls_inputs_ = nullptr;  // of the TlsUnit being made, which may be within that
+  std::string refused_;                          // what the end of the route being built refuses all for
 
   // Of the Gateway being translated.
   const ConfigObject* gateway_ = nullptr;

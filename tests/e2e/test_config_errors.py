@@ -68,7 +68,7 @@ class Check(Case):
         "bad name": (GOOD.replace("name: all", "name: A_ll"), r"0\.yaml:3: .*A_ll"),
         "not supported yet": (GOOD.replace("options: {timeout: 5s}", "options: {cors: {allowOrigin: [a]}}"), r"0\.yaml:10: .*options\.cors: .*not supported yet"),
         "delegate": (GOOD.replace("directResponseAction: {status: 200}", "delegateAction: {ref: {name: x, namespace: y}}"), r"0\.yaml:9: .*delegateAction: .*not supported yet"),
-        "tls": (GOOD + "  sslConfig: {secretRef: {name: a, namespace: b}}\n", r"0\.yaml:11: .*sslConfig: .*not supported yet"),
+        "tls": (GOOD + "  sslConfig: {secretRef: {name: a, namespace: b}, sniDomains: ['a.*']}\n", r'0\.yaml:11: .*sslConfig\.sniDomains\[0\]: "a\.\*" is no name'),
         "bad template": (GOOD.replace("{timeout: 5s}", "{stagedTransformations: {regular: {requestTransforms: [{requestTransformation: {transformationTemplate: {headers: {a: {text: '{{ nope( }}'}}}}}]}}}"), r"0\.yaml:10: .*headers\.a\.text: "),
         "unknown function": (GOOD.replace("{timeout: 5s}", "{stagedTransformations: {regular: {requestTransforms: [{requestTransformation: {transformationTemplate: {headers: {a: {text: '{{ headr(\"x\") }}'}}}}}]}}}"), r"0\.yaml:10: .*headr"),
         "bad key": (GOOD + "    options: {jwt: {providers: {p: {jwks: {local: {key: nonsense}}}}}}\n", r"0\.yaml:11: .*providers\.p\.jwks\.local\.key: "),
@@ -99,7 +99,7 @@ class Check(Case):
         "policy, action": (configs.LOOPBACK_POLICY.replace("allow", "alow"), r'action: .*alow.*'),
         "upstream without hosts": (configs.BACKEND.replace("[{addr: 127.0.0.1, port: @{backend}}]", "[]"), r"hosts"),
         "upstream without port": (configs.BACKEND.replace(", port: @{backend}", ""), r"hosts\[0\]\.port: is required"),
-        "upstream with tls": (configs.BACKEND.replace("@{backend}", "443") + "  sslConfig: {}\n", r"sslConfig: .*not supported yet"),
+        "upstream with tls": (configs.BACKEND.replace("@{backend}", "443") + "  sslConfig: {sds: {}}\n", r"sslConfig\.sds: .*cannot be had here"),
         "upstream, another type": ("apiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata: {name: a, namespace: b}\nspec: {kube: {serviceName: x}}\n", r"kube: .*not supported yet"),
     })
     def error(self, text, pattern):

@@ -131,7 +131,9 @@ void bind(Fields& f, DynamicForwardProxyConfig& c) {
   f.optional("dnsCacheConfig", c.dns_cache_config, "How names are resolved and remembered.");
   f.optional("saveUpstreamAddress", c.save_upstream_address, "Let later filters and logs see the address.");
   f.optional("circuitBreakers", c.circuit_breakers, "Limits for all destinations together.");
-  f.unsupported("sslConfig", "TLS to the destinations.");
+  f.optional("sslConfig", c.ssl_config,
+             "TLS to all destinations, also when it is `{}`. Certificates are verified against its CA, or the system's "
+             "when it has none, unless `ProxySettings.upstreamTls.verify` is `none`.");
 }
 
 void bind(Fields& f, ConnectionLimit& l) {
@@ -177,14 +179,13 @@ void bind(Fields& f, Gateway& g) {
   f.unsupported("tcpGateway", "A TCP listener.");
   f.unsupported("hybridGateway", "Several kinds of listener on one port.");
   f.unsupported("routeOptions", "Settings for all routes.");
-  bool ssl = false, proxy_protocol = false;
-  f.optional("ssl", ssl, "Serve TLS; only false so far.");
+  bool proxy_protocol = false;
+  f.optional("ssl", g.ssl, "Serve TLS, and the VirtualServices with sslConfig; false: those without.");
   f.optional("useProxyProto", proxy_protocol,
              "An older spelling of `options.proxyProtocol: {}`, which goes before it.");
   f.ignored("namespacedStatuses", "Kept by Gloo.");
   if (!f.present("bindPort"))
     f.warning("bindPort", "is not set: the system chooses a free port, which `sluice proxy url` tells");
-  f.check(!ssl, "ssl", "not supported yet");
   if (proxy_protocol && !g.options.proxy_protocol) g.options.proxy_protocol.emplace();
   f.exactly_one({"httpGateway", "tcpGateway", "hybridGateway"});
   if (f.present("bindAddress") && !is_ip_literal(g.bind_address))

@@ -11,6 +11,7 @@
 #include "config/kinds/circuit_breakers.h"
 #include "config/kinds/dns_cache.h"
 #include "config/kinds/proxy_protocol.h"
+#include "config/kinds/ssl_config.h"
 #include "config/option_field.h"
 
 namespace sluice::kinds {
@@ -67,6 +68,7 @@ struct DynamicForwardProxyConfig {
   DnsCacheConfig dns_cache_config;
   bool save_upstream_address = false;
   std::optional<CircuitBreakers> circuit_breakers;
+  std::optional<UpstreamSslConfig> ssl_config;  // nothing: plain
 };
 void bind(Fields& f, DynamicForwardProxyConfig& config);
 
@@ -95,6 +97,7 @@ void bind(Fields& f, HttpGateway& gateway);
 struct Gateway {
   std::string bind_address;  // an IP literal
   uint16_t bind_port = 0;    // 0: any free port
+  bool ssl = false;          // serves VirtualServices with sslConfig, by TLS, and no others
   std::vector<std::string> proxy_names{"gateway-proxy"};
   ListenerOptions options;
   HttpGateway http_gateway;

@@ -4,11 +4,22 @@ namespace sluice::kinds {
 namespace {
 
 constexpr EnumName kLocalAnswers[] = {{"envoy", 0}, {"proxy", 1}};
+constexpr EnumName kVerify[] = {{"system", 0}, {"none", 1}};
 
 }  // namespace
 
 std::span<const EnumName> enum_names(LocalAnswers) {
   return kLocalAnswers;
+}
+
+std::span<const EnumName> enum_names(VerifyUpstream) {
+  return kVerify;
+}
+
+void bind(Fields& f, UpstreamTls& t) {
+  f.optional("verify", t.verify,
+             "`system`: certificates are verified against the system's roots where the Gateway's sslConfig has no CA; "
+             "`none`: then any certificate will do, as in Gloo.");
 }
 
 void bind(Fields& f, JwtCache& c) {
@@ -22,6 +33,9 @@ void bind(Fields& f, Destinations& d) {
   f.optional("list", d.list,
              "What gives a dynamic route its destination may be several hosts in the order in which they are tried, "
              "such as `a.example, b.example:8080`, 8 at most; without it, such a text is answered 400.");
+  f.optional("scheme", d.scheme,
+             "What gives a dynamic route its destination may begin with `https://` or `http://`, and port 443 means "
+             "https: this decides whether TLS is spoken to it. Without it, the Gateway's sslConfig decides for all.");
 }
 
 void bind(Fields& f, ProxySettings& s) {
@@ -32,6 +46,7 @@ void bind(Fields& f, ProxySettings& s) {
   f.optional("drainTimeout", s.drain_timeout,
              "Longest time that requests may take to end when the gateway stops, or their port is closed by a change.");
   f.optional("destinations", s.destinations, "How dynamic routes find their destination.");
+  f.optional("upstreamTls", s.upstream_tls, "TLS to dynamic destinations.");
   f.unsupported("dns", "Settings of the resolver.");
   f.positive("drainTimeout", s.drain_timeout);
   if (f.present("targetRefs")) f.check(!s.target_refs.empty(), "targetRefs", "must name at least one Gateway");

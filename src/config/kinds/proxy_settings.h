@@ -18,9 +18,19 @@ void bind(Fields& f, JwtCache& cache);
 
 // Of routes whose destination comes from the request.
 struct Destinations {
-  bool list = false;  // a text may name several hosts, which are tried in this order
+  bool list = false;    // a text may name several hosts, which are tried in this order
+  bool scheme = false;  // "https://" and port 443 in it mean TLS, "http://" plain
 };
 void bind(Fields& f, Destinations& destinations);
+
+// Whether certificates of dynamic destinations are looked at where the Gateway's sslConfig names no CA.
+enum class VerifyUpstream : uint8_t { system, none };
+std::span<const EnumName> enum_names(VerifyUpstream);
+
+struct UpstreamTls {
+  VerifyUpstream verify = VerifyUpstream::system;
+};
+void bind(Fields& f, UpstreamTls& tls);
 
 enum class LocalAnswers : uint8_t { envoy, proxy };
 std::span<const EnumName> enum_names(LocalAnswers);
@@ -31,6 +41,7 @@ struct ProxySettings {
   LocalAnswers local_answers = LocalAnswers::envoy;
   Nanos drain_timeout = 30s;
   Destinations destinations;
+  UpstreamTls upstream_tls;
 };
 void bind(Fields& f, ProxySettings& settings);
 

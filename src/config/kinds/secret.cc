@@ -110,7 +110,40 @@ void redact_secret(Node& secret) {
         *applied = Node(kRedacted);
 }
 
+std::string value_of(const Secret& secret, const std::string& key) {
+  const auto found = secret.data.find(key);
+  return found == secret.data.end() ? std::string() : found->second;
+}
+
+// Names as YAML of protobuf may have them.
+std::string text_of(const Node& message, std::string_view name, std::string_view other_spelling) {
+  const std::string_view text = message.text_at({name});
+  return std::string(text.empty() ? message.text_at({other_spelling}) : text);
+}
+
+std::optional<TlsSecret> older_tls_secret(const std::string& yaml) {
+  const auto documents = parse_documents(yaml);
+  if (!documents || documents->size() != 1 || !documents->front().node.map()) return std::nullopt;
+  const Node& message = documents->front().node;
+  return TlsSecret{.certificates = text_of(message, "certChain", "cert_chain"),
+                   .private_key = text_of(message, "privateKey", "private_key"),
+                   .root_ca = text_of(message, "rootCa", "root_ca"),
+                   .ocsp_staple = base64_decode(text_of(message, "ocspStaple", "ocsp_staple")).value_or("")};
+}
+
 }  // namespace
+
+std::optional<TlsSecret> tls_secret(const Secret& secret, const std::map<std::string, std::string>& annotations) {
+  if (secret.type == "kubernetes.io/tls")
+    return TlsSecret{.certificates = value_of(secret, "tls.crt"),
+                     .private_key = value_of(secret, "tls.key"),
+                     .root_ca = value_of(secret, "ca.crt"),
+                     .ocsp_staple = value_of(secret, "tls.ocsp-staple")};
+  const auto kind = annotations.find("resource_kind");
+  const auto message = secret.data.find("tls");
+  if (kind == annotations.end() || kind->second != "*v1.Secret" || message == secret.data.end()) return std::nullopt;
+  return older_tls_secret(message->second);
+}
 
 void bind(Fields& f, Secret& s) {
   std::map<std::string, std::string> text;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "config/bind.h"
@@ -13,6 +14,17 @@ struct Secret {
   std::map<std::string, std::string> data;  // decoded; `stringData` wins over `data`
 };
 void bind(Fields& f, Secret& secret);
+
+// What a Secret for TLS holds (gloo-core 9.4), "" for what it does not: of type kubernetes.io/tls, or in Gloo's older
+// form, where the annotation `resource_kind: '*v1.Secret'` says that the value of `tls` is YAML.
+struct TlsSecret {
+  std::string certificates;  // PEM
+  std::string private_key;   // PEM
+  std::string root_ca;       // PEM
+  std::string ocsp_staple;   // DER
+};
+// Nothing: it is no Secret for TLS, or its YAML cannot be read.
+std::optional<TlsSecret> tls_secret(const Secret& secret, const std::map<std::string, std::string>& annotations);
 
 struct ConfigMap {
   std::map<std::string, std::string> data;         // text

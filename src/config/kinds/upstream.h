@@ -10,6 +10,7 @@
 #include "config/kinds/circuit_breakers.h"
 #include "config/kinds/load_balancer.h"
 #include "config/kinds/outlier_detection.h"
+#include "config/kinds/ssl_config.h"
 
 namespace sluice::kinds {
 
@@ -17,11 +18,15 @@ struct StaticHost {
   std::string addr;  // an IP literal or a name
   uint16_t port = 0;
   uint32_t load_balancing_weight = 1;
+  std::string sni_addr;  // the name to ask for by TLS; "": see StaticUpstream::auto_sni_rewrite
 };
 void bind(Fields& f, StaticHost& host);
 
 struct StaticUpstream {
   std::vector<StaticHost> hosts;  // at least one
+  std::optional<bool> use_tls;    // nothing: when a host has port 443
+  bool auto_sni_rewrite = true;   // a host's name is what it is asked for by TLS
+  bool speaks_tls() const;
 };
 void bind(Fields& f, StaticUpstream& upstream);
 
@@ -33,6 +38,7 @@ void bind(Fields& f, ConnectionConfig& config);
 struct Upstream {
   StaticUpstream static_hosts;  // `static`
   ConnectionConfig connection_config;
+  std::optional<UpstreamSslConfig> ssl_config;  // nothing: TLS without it, or plain, as static_hosts says
   std::optional<CircuitBreakers> circuit_breakers;
   LoadBalancerConfig load_balancer_config;
   std::optional<OutlierDetection> outlier_detection;  // nothing: only connects that fail leave a host out

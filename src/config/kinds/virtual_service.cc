@@ -267,7 +267,9 @@ void bind(Fields& f, VirtualHost& h) {
 void bind(Fields& f, VirtualService& s) {
   f.optional("virtualHost", s.virtual_host, "Domains and routes.");
   f.optional("displayName", s.display_name, "Name for people.");
-  f.unsupported("sslConfig", "TLS for clients.");
+  f.optional(
+      "sslConfig", s.ssl_config,
+      "TLS with clients. With it, `{}` too, it is served by Gateways with `ssl: true`, without it by the others.");
   f.ignored("namespacedStatuses", "Kept by Gloo.");
   if (f.reading() && !f.present("virtualHost")) f.warning("virtualHost", "is absent: nothing is served");
 }

@@ -14,6 +14,7 @@
 #include "config/kinds/header_manipulation.h"
 #include "config/kinds/matcher.h"
 #include "config/kinds/retries.h"
+#include "config/kinds/ssl_config.h"
 #include "config/option_field.h"
 
 namespace sluice::kinds {
@@ -137,7 +138,8 @@ struct VirtualHost {
 void bind(Fields& f, VirtualHost& host);
 
 struct VirtualService {
-  std::optional<VirtualHost> virtual_host;  // nothing: a Warning
+  std::optional<VirtualHost> virtual_host;    // nothing: a Warning
+  std::optional<ServerSslConfig> ssl_config;  // nothing: it serves on Gateways without TLS; else on those with it
   std::string display_name;
 };
 void bind(Fields& f, VirtualService& service);

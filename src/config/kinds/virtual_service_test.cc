@@ -176,7 +176,6 @@ TEST(VirtualService, with_a_mistake_is_refused) {
           {"virtualHost: {domains: ['**']}", "virtualHost.domains[0]: \"**\" is no domain"},
           {"virtualHost: {domains: a.com}", "virtualHost.domains: expected a list, got \"a.com\""},
           {"virtualHost: {optionsConfigRefs: {}}", "virtualHost.optionsConfigRefs: not supported yet"},
-          {"virtualHost: {}\nsslConfig: {}", "sslConfig: not supported yet"},
           {"virtualHost: {}\nvirtualHosts: {}", "virtualHosts: unknown field; did you mean \"virtualHost\"?"},
           {"virtualHost: {options: {timeout: 5s}}", "virtualHost.options.timeout: unknown field"},
           {"virtualHost: {options: {jwt: {}}}", "virtualHost.options.jwt: not supported yet"},

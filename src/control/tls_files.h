@@ -1,0 +1,55 @@
+// The files that sslFiles name: what they say, and whether they have changed since.
+//
+// Belongs to the control thread, which waits for the disk as it does for the configuration's.
+#pragma once
+
+#include <sys/types.h>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace sluice {
+
+class TlsFiles {
+ public:
+  // As for a Secret.
+  static constexpr size_t kBytesMax = 1 << 20;
+
+  struct File {
+    Result<std::string> text;
+    uint64_t version = 0;  // another one each time that it was another file or said something else
+  };
+  // As it is now; read at most once until it changes.
+  const File& read(const std::string& path);
+  // Without keeping it: for a trial.
+  static Result<std::string> read_once(const std::string& path);
+  // Those of the files read that are others now, to be read again. Costs a look at each.
+  std::vector<std::string> changed();
+  // Drops those of which that says no.
+  template <class IsUsed>
+  void keep_only(IsUsed&& is_used) {
+    std::erase_if(files_, [&](const auto& file) { return !is_used(file.first); });
+  }
+
+ private:
+  // Equal: nobody wrote to it, as far as the system tells.
+  struct Stamp {
+    bool there = false;
+    uint64_t device = 0, inode = 0;
+    int64_t size = 0, modified = 0, changed = 0;
+    bool operator==(const Stamp&) const = default;
+  };
+  struct Known {
+    Stamp stamp;
+    File file;
+  };
+  static Stamp stamp_of(const std::string& path);
+
+  std::map<std::string, Known> files_;
+  uint64_t last_version_ = 0;
+};
+
+}  // namespace sluice

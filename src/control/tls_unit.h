@@ -1,0 +1,68 @@
+// What is made of one sslConfig: contexts of certificates and keys, and from what. Made again when that changed,
+// without the routes beside it (decision 0077).
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/result.h"
+#include "config/diagnostics.h"
+#include "control/inputs.h"
+#include "net/tls/client.h"
+#include "net/tls/server.h"
+
+namespace sluice {
+
+// A certificate that clients are shown; one for all who refer to the same with the same options.
+struct ServerCertificate {
+  std::shared_ptr<const TlsServerContext> context;
+  std::string from;  // "Secret gloo-system/a", "file /etc/tls/a.pem"
+  bool asks_for_client_certificate = false;
+  std::unique_ptr<MetricSet> expiry;  // null in a trial
+};
+using ServerCertificatePtr = std::shared_ptr<const ServerCertificate>;
+
+// TLS with an upstream.
+struct ClientTls {
+  std::shared_ptr<const TlsClientContext> context;
+  std::string made_of;  // differs when it is another: part of the keys of clusters
+};
+using ClientTlsPtr = std::shared_ptr<const ClientTls>;
+
+template <class Made>
+struct TlsUnit {
+  uint64_t hash = 0;  // of the object with the sslConfig
+  RunNumber run = 0;  // in which it was made
+  std::vector<InputPtr> inputs;
+  Result<std::shared_ptr<const Made>> made;
+
+  bool is_still_true(uint64_t hash_now) const {
+    return hash == hash_now &&
+           std::ranges::all_of(inputs, [this](const InputPtr& input) { return input->changed_at <= run; });
+  }
+};
+
+// What is kept of an object with an sslConfig.
+template <class Made>
+struct TlsSlot {
+  std::optional<TlsUnit<Made>> newest;
+  std::shared_ptr<const Made> last_good;  // goes on where the newest could not be made; null: there never was one
+  RunNumber seen = 0;                     // the last run that had it
+};
+
+// The VirtualServices of one chain, for people.
+struct ChainUse {
+  ServerCertificatePtr certificate;
+  std::vector<ObjectKey> services;
+};
+
+struct BuiltChains {
+  std::shared_ptr<const TlsServerChains> chains;  // null: there is none
+  std::vector<ChainUse> uses;                     // by chain
+};
+
+}  // namespace sluice

@@ -1,0 +1,544 @@
+// TLS: from sslConfig and what it refers to, to contexts; and from the certificates of a Gateway's VirtualServices to
+// the chains of its listener (gloo-core 2.8).
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/strings.h"
+#include "control/translating.h"
+#include "route/sni_router.h"
+
+namespace sluice {
+
+using kinds::VirtualService;
+
+namespace {
+
+constexpr MetricFamily kExpiry{"sluice_certificate_expiry_seconds",
+                               "When a certificate that clients are shown ends, in seconds since 1970 (UTC).",
+                               MetricType::gauge};
+constexpr size_t kToldMax = 10;  // of the services of one Gateway
+
+// Options that decide together with certificate and key whether two chains are one.
+std::string text_of(const TlsParameters& p) {
+  return fmt::format("{} {} [{}] [{}]", static_cast<int>(p.min), static_cast<int>(p.max),
+                     fmt::join(p.cipher_suites, ","), fmt::join(p.ecdh_curves, ","));
+}
+
+std::string text_of(const TlsServerOptions& o) {
+  return fmt::format("{} {} [{}] [{}] {} {} {} {}", !o.client_ca.empty(), text_of(o.parameters),
+                     fmt::join(o.client_subject_alt_names, ","), fmt::join(o.alpn, ","), o.tickets,
+                     static_cast<int>(o.ocsp), o.client_certificate_optional, o.handshake_timeout.count());
+}
+
+std::string text_of(const TlsClientOptions& o) {
+  return fmt::format("{} {} [{}] [{}] {} {} {}", static_cast<int>(o.verify), text_of(o.parameters),
+                     fmt::join(o.subject_alt_names, ","), fmt::join(o.alpn, ","), o.allow_renegotiation, o.sni,
+                     o.key_pair.certificates.empty());
+}
+
+bool is_half(const TlsKeyPair& pair) {
+  return pair.certificates.empty() != pair.private_key.empty();
+}
+
+}  // namespace
+
+std::vector<MetricFamily> tls_translation_metric_families() {
+  return {kExpiry};
+}
+
+// --- what an sslConfig refers to --------------------------------------------------------------------------------
+
+Result<TlsMaterial> Translating::tls_material(const kinds::SslSource& source) {
+  if (source.ssl_files) return material_of_files(*source.ssl_files);
+  if (source.secret_ref) return material_of_secret(*source.secret_ref);
+  return TlsMaterial{.pair = {}, .root_ca = {}, .from = "none", .made_of = "none"};
+}
+
+Result<TlsMaterial> Translating::material_of_secret(const ObjectRef& ref) {
+  const ObjectKey key{"Secret", ref.ns, ref.name};
+  depend_on(Inputs::What::object, key);
+  const ConfigObject* object = find(key.kind, key.ns, key.name);
+  if (!object) {
+    const std::string rejected = why_rejected(key.kind, key.ns, key.name);
+    return fail(ErrorKind::not_found,
+                rejected.empty() ? fmt::format("SSL secret not found: list did not find secret {}.{}{}", ref.ns,
+                                               ref.name, meant(key))
+                                 : fmt::format("SSL secret not found: secret {}.{} {}", ref.ns, ref.name, rejected));
+  }
+  auto secret = kinds::tls_secret(*object->as<kinds::Secret>(), object->metadata.annotations);
+  if (!secret)
+    return invalid(fmt::format("{}.{} is not a TLS secret: its type is to be kubernetes.io/tls", ref.ns, ref.name));
+  return TlsMaterial{.pair = {.certificates = std::move(secret->certificates),
+                              .private_key = std::move(secret->private_key),
+                              .ocsp_staple = std::move(secret->ocsp_staple)},
+                     .root_ca = std::move(secret->root_ca),
+                     .from = fmt::format("Secret {}/{}", ref.ns, ref.name),
+                     .made_of = fmt::format("{} {:016x}", key.to_string(), object->hash)};
+}
+
+Result<TlsMaterial> Translating::material_of_files(const kinds::SslFiles& files) {
+  TlsMaterial out{.pair = {}, .root_ca = {}, .from = "file " + files.tls_cert, .made_of = "files"};
+  if (files.tls_cert.empty()) out.from = "file " + files.root_ca;
+  for (const auto& [path, into] :
+       {std::pair(&files.tls_cert, &out.pair.certificates), std::pair(&files.tls_key, &out.pair.private_key),
+        std::pair(&files.root_ca, &out.root_ca), std::pair(&files.ocsp_staple, &out.pair.ocsp_staple)}) {
+    if (path->empty()) continue;
+    if (trial_) {
+      *into = TRY(TlsFiles::read_once(*path));
+      continue;
+    }
+    depend_on(Inputs::What::file, {"", "", *path});
+    const TlsFiles::File& file = t_.tls_files_.read(*path);
+    out.made_of += fmt::format(" {} {}", *path, file.version);
+    *into = TRY(file.text);
+  }
+  return out;
+}
+
+// --- contexts ---------------------------------------------------------------------------------------------------
+
+template <class Made, class Make>
+const TlsUnit<Made>& Translating::tls_unit(TlsSlot<Made>& slot, uint64_t hash, Make&& make) {
+  slot.seen = t_.run_;
+  if (slot.newest && slot.newest->is_still_true(hash)) return *slot.newest;
+  TlsUnit<Made> unit{.hash = hash, .run = t_.run_, .inputs = {}, .made = {}};
+  auto* const around = std::exchange(tls_inputs_, &unit.inputs);
+  unit.made = make();
+  tls_inputs_ = around;
+  if (unit.made) slot.last_good = *unit.made;
+  return slot.newest.emplace(std::move(unit));
+}
+
+Result<ServerCertificatePtr> Translating::make_server_certificate(const kinds::ServerSslConfig& config) {
+  if (!config.source.any()) return invalid("no certificate information found: set secretRef or sslFiles");
+  TlsMaterial material = TRY(tls_material(config.source));
+  if (material.pair.certificates.empty() || material.pair.private_key.empty())
+    return invalid(fmt::format("{}: no certificate information found: it has no {}", material.from,
+                               material.pair.certificates.empty() ? "certificate" : "private key"));
+  TlsServerOptions options{.key_pair = std::move(material.pair),
+                           .client_ca = config.one_way_tls ? std::string() : std::move(material.root_ca),
+                           .client_certificate_optional = false,
+                           .client_subject_alt_names = config.verify_subject_alt_name,
+                           .parameters = config.parameters,
+                           .alpn = config.alpn_protocols,
+                           .tickets = !config.disable_tls_session_resumption,
+                           .ocsp = config.ocsp_staple_policy,
+                           .handshake_timeout = config.transport_socket_connect_timeout.value_or(Nanos(0))};
+  if (!options.client_subject_alt_names.empty() && options.client_ca.empty() && !config.one_way_tls)
+    return invalid("a root_ca must be provided if verify_subject_alt_name is not empty");
+  const std::string key = fmt::format("tls {} {}", material.made_of, text_of(options));
+  return kept_.try_get<ServerCertificate>(key, [&]() -> Result<std::shared_ptr<ServerCertificate>> {
+    auto made = std::make_shared<ServerCertificate>();
+    auto context = TlsServerContext::create(options, t_.tls_shared_);
+    if (!context) return std::unexpected(std::move(context).error().in(material.from));
+    made->context = std::move(*context);
+    made->from = std::move(material.from);
+    made->asks_for_client_certificate = !options.client_ca.empty();
+    if (!trial_) {
+      made->expiry = std::make_unique<MetricSet>(metrics_);
+      made->expiry->metric(kExpiry, {{"source", made->from}})
+          ->set(std::chrono::duration_cast<std::chrono::seconds>(
+                    made->context->certificate().not_after.time_since_epoch())
+                    .count());
+    }
+    return made;
+  });
+}
+
+Result<ClientTlsPtr> Translating::make_client_tls(const kinds::UpstreamSslConfig& config, DynamicPeer dynamic) {
+  TlsMaterial material = TRY(tls_material(config.source));
+  if (is_half(material.pair))
+    return invalid(fmt::format("{}: has a {} alone: set both or none", material.from,
+                               material.pair.certificates.empty() ? "private key" : "certificate"));
+  TlsClientOptions options{.verify = TlsClientOptions::Verify::chain,
+                           .ca = std::move(material.root_ca),
+                           .subject_alt_names = config.verify_subject_alt_name,
+                           .sni = {},
+                           .key_pair = config.one_way_tls ? TlsKeyPair() : std::move(material.pair),
+                           .parameters = config.parameters,
+                           .alpn = config.alpn_protocols,
+                           .allow_renegotiation = config.allow_renegotiation};
+  if (options.ca.empty() && !options.subject_alt_names.empty())
+    return invalid("a root_ca must be provided if verify_subject_alt_name is not empty");
+  using enum TlsClientOptions::Verify;
+  if (dynamic == DynamicPeer::verified || (dynamic == DynamicPeer::unverified && !options.ca.empty()))
+    options.verify = name;
+  else if (!options.subject_alt_names.empty())
+    options.verify = name;
+  else if (options.ca.empty())
+    options.verify = nothing;
+  std::string key = fmt::format("client tls {} {}", material.made_of, text_of(options));
+  return kept_.try_get<ClientTls>(key, [&]() -> Result<std::shared_ptr<ClientTls>> {
+    auto context = TlsClientContext::create(options);
+    if (!context) return std::unexpected(std::move(context).error().in(material.from));
+    return std::make_shared<ClientTls>(ClientTls{std::move(*context), key});
+  });
+}
+
+namespace {
+
+void add_inputs(std::span<const InputPtr> from, std::vector<InputPtr>& into) {
+  for (const InputPtr& input : from)
+    if (std::ranges::find(into, input) == into.end()) into.push_back(input);
+}
+
+}  // namespace
+
+// Null: it speaks plain HTTP.
+Result<ClientTlsPtr> Translating::tls_of_upstream(const ConfigObject& object) {
+  const auto& upstream = *object.as<kinds::Upstream>();
+  if (!upstream.ssl_config && !upstream.static_hosts.speaks_tls()) return nullptr;
+  static const kinds::UpstreamSslConfig kWithoutVerification;
+  const auto make = [&] {
+    return make_client_tls(upstream.ssl_config ? *upstream.ssl_config : kWithoutVerification, DynamicPeer::none);
+  };
+  if (trial_) return make();
+  TlsSlot<ClientTls>& slot = t_.upstream_tls_[object.key];
+  const TlsUnit<ClientTls>& unit = tls_unit(slot, object.hash, make);
+  if (unit_) add_inputs(unit.inputs, unit_->inputs);
+  if (!unit.made && slot.last_good) return slot.last_good;
+  return unit.made;
+}
+
+// To all destinations of a Gateway's forward proxy, or to those that ask for it. Null: none may have it.
+Result<ClientTlsPtr> Translating::tls_of_dynamic(const ConfigObject& gateway,
+                                                 const kinds::DynamicForwardProxyConfig& config, uint64_t settings) {
+  if (!config.ssl_config && !settings_->destinations.scheme) return nullptr;
+  const auto make = [&] {
+    const bool verified = settings_->upstream_tls.verify == kinds::VerifyUpstream::system;
+    return make_client_tls(config.ssl_config.value_or(kinds::UpstreamSslConfig()),
+                           verified ? DynamicPeer::verified : DynamicPeer::unverified);
+  };
+  if (trial_) return make();
+  TlsSlot<ClientTls>& slot = t_.gateway_tls_[gateway.key];
+  const TlsUnit<ClientTls>& unit = tls_unit(slot, gateway.hash * 31 + settings, make);
+  if (unit.made) return unit.made;
+  Error error = unit.made.error();
+  error.message.insert(0, "dynamicForwardProxy.sslConfig: ");
+  if (!slot.last_good) return std::unexpected(std::move(error));
+  report(gateway.key)
+      .clash(fmt::format("Listener Error: SSLConfigError. Reason: {}; what was made of it before stays in force",
+                         error.message));
+  return slot.last_good;
+}
+
+// Of all of them, also those that no route leads to.
+void Translating::check_upstreams() {
+  for (const ConfigObjectPtr& object : world_.all("Upstream")) {
+    if (only_ && only_ != object.get()) continue;
+    const auto& upstream = *object->as<kinds::Upstream>();
+    if (!upstream.ssl_config && !upstream.static_hosts.speaks_tls()) continue;
+    const auto usable = tls_of_upstream(*object);
+    const auto slot = t_.upstream_tls_.find(object->key);
+    const Error* error = !usable ? &usable.error() : nullptr;
+    if (!trial_ && slot != t_.upstream_tls_.end() && !slot->second.newest->made)
+      error = &slot->second.newest->made.error();
+    if (!error) continue;
+    const std::string text =
+        fmt::format("spec.sslConfig: {}; {}", error->message,
+                    usable ? "what was made of it before stays in force" : "requests to it are answered 503");
+    if (error->kind == ErrorKind::not_found)
+      report(object->key).warning(text);
+    else
+      report(object->key).clash(text);
+  }
+}
+
+// --- a Gateway's chains -----------------------------------------------------------------------------------------
+
+// Of a service that no Gateway serves.
+void Translating::check_unserved_certificate(const ConfigObject& service) {
+  if (!service.as<VirtualService>()->ssl_config) return;
+  std::vector<std::string> problems;
+  static_cast<void>(certificate_of(service, problems));
+  const bool any = std::ranges::any_of(
+      world_.all("Gateway"), [](const ConfigObjectPtr& gateway) { return gateway->as<kinds::Gateway>()->ssl; });
+  if (!any) report(service.key).warning("spec.sslConfig: there is no Gateway with ssl: true, so it is not served");
+}
+
+// Null: it has none. What is wrong is told of the service.
+ServerCertificatePtr Translating::certificate_of(const ConfigObject& service, std::vector<std::string>& problems) {
+  const kinds::ServerSslConfig& config = *service.as<VirtualService>()->ssl_config;
+  const auto make = [&] { return make_server_certificate(config); };
+  TlsSlot<ServerCertificate> trial;
+  TlsSlot<ServerCertificate>& slot = trial_ ? trial : t_.server_tls_[service.key];
+  const TlsUnit<ServerCertificate>& unit = tls_unit(slot, service.hash, make);
+  if (unit.made) return *unit.made;
+  const Error& error = unit.made.error();
+  const std::string text = fmt::format(
+      "{}; {}", error.message,
+      slot.last_good ? "the certificate that was shown before stays in force" : "no certificate is shown for it");
+  ObjectReport& own = report(service.key);
+  if (error.kind == ErrorKind::not_found)
+    own.warning("spec.sslConfig: " + text);
+  else if (!config.source.any())
+    own.error("spec.sslConfig: " + text);
+  else
+    own.clash("spec.sslConfig: " + text);
+  problems.push_back(
+      fmt::format("Listener {}. Reason: VirtualService {}: {}",
+                  error.kind == ErrorKind::not_found ? "Warning: SSLConfigWarning" : "Error: SSLConfigError",
+                  short_name(service.key), text));
+  return slot.last_good;
+}
+
+// As it is with thousands of services, too.
+void Translating::tell_of_certificates(const ObjectKey& gateway, std::vector<std::string> problems) {
+  const size_t more = problems.size() > kToldMax ? problems.size() - kToldMax : 0;
+  if (more > 0) {
+    problems.resize(kToldMax);
+    problems.push_back(fmt::format("Listener Warning: SSLConfigWarning. Reason: and {} more VirtualServices", more));
+  }
+  for (std::string& problem : problems) {
+    if (problem.starts_with("Listener Warning"))
+      report(gateway).warning(std::move(problem));
+    else
+      report(gateway).clash(std::move(problem));
+  }
+}
+
+std::vector<Translating::WithCertificate> Translating::certificates_of(const ConfigObject& gateway,
+                                                                       std::span<const ConfigObjectPtr> services) {
+  std::vector<WithCertificate> out;
+  std::vector<std::string> problems;
+  for (const ConfigObjectPtr& service : services) {
+    if (only_ && only_ != service.get()) continue;
+    if (auto certificate = certificate_of(*service, problems)) {
+      for (const std::string& warning : certificate->context->warnings(now_))
+        report(service->key).warning(fmt::format("spec.sslConfig: {}: {}", certificate->from, warning));
+      out.push_back({service, std::move(certificate)});
+    }
+  }
+  tell_of_certificates(gateway.key, std::move(problems));
+  return out;
+}
+
+namespace {
+
+const std::vector<std::string>& names_of(const ConfigObject& service) {
+  static const std::vector<std::string> kEveryName{"*"};
+  const auto& names = service.as<VirtualService>()->ssl_config->sni_domains;
+  return names.empty() ? kEveryName : names;
+}
+
+}  // namespace
+
+// Services with the same certificate and options are one chain, for all of their names.
+class Translating::ChainBuilder {
+ public:
+  explicit ChainBuilder(std::span<const WithCertificate> services) : services_(services) {
+    chain_of_.reserve(services.size());
+    owner_.reserve(services.size());
+    for (size_t i = 0; i < services.size(); ++i) {
+      const auto [at, is_new] = chain_of_.try_emplace(services[i].certificate.get(), chains_.size());
+      if (is_new) chains_.push_back({.sni_domains = {}, .context = services[i].certificate->context});
+      chain_.push_back(at->second);
+    }
+  }
+
+  // `order`: who comes first keeps a name that two chains want.
+  void claim(std::span<const size_t> order) {
+    for (const size_t i : order)
+      for (const std::string& name : names_of(*services_[i].service)) {
+        const auto [at, is_new] = owner_.try_emplace(name, i);
+        if (is_new)
+          chains_[chain_[i]].sni_domains.push_back(name);
+        else if (chain_[at->second] != chain_[i])
+          conflicts_.push_back({name, at->second, i});
+      }
+  }
+
+  struct Conflict {
+    std::string_view name;
+    size_t keeps;
+    size_t loses;
+  };
+  std::span<const Conflict> conflicts() const { return conflicts_; }
+  void forget_claims() {
+    owner_.clear();
+    conflicts_.clear();
+    for (auto& chain : chains_) chain.sni_domains.clear();
+  }
+
+  // Chains without a name are left out, and their services with them.
+  Result<BuiltChains> build() {
+    BuiltChains out;
+    std::vector<TlsServerChains::Chain> made;
+    std::vector<size_t> number(chains_.size(), SIZE_MAX);
+    for (size_t i = 0; i < chains_.size(); ++i) {
+      if (chains_[i].sni_domains.empty()) continue;
+      number[i] = made.size();
+      made.push_back(std::move(chains_[i]));
+    }
+    out.uses.resize(made.size());
+    for (size_t i = 0; i < services_.size(); ++i) {
+      if (number[chain_[i]] == SIZE_MAX) continue;
+      ChainUse& use = out.uses[number[chain_[i]]];
+      use.certificate = services_[i].certificate;
+      use.services.push_back(services_[i].service->key);
+    }
+    if (!made.empty()) out.chains = TRY(TlsServerChains::create(std::move(made)));
+    return out;
+  }
+
+ private:
+  std::span<const WithCertificate> services_;
+  std::unordered_map<const ServerCertificate*, size_t> chain_of_;
+  std::vector<size_t> chain_;  // by service
+  std::vector<TlsServerChains::Chain> chains_;
+  std::unordered_map<std::string_view, size_t> owner_;  // by name: a service
+  std::vector<Conflict> conflicts_;
+};
+
+// Gloo rejects the Gateway. What serves goes on serving: a name stays with the service that had it, else the oldest
+// gets it, else the first by name (as domains do, control/domain_conflicts.h).
+std::vector<size_t> Translating::order_of_claims(const ObjectKey& gateway, std::span<const WithCertificate> services) {
+  std::set<ObjectKey> incumbents;
+  if (const auto before = t_.chains_.find(gateway); before != t_.chains_.end())
+    for (const ChainUse& use : before->second.built.uses) incumbents.insert(use.services.begin(), use.services.end());
+  std::vector<size_t> order(services.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::ranges::sort(order, {}, [&](size_t i) {
+    const ConfigObject& service = *services[i].service;
+    const std::string& created = service.metadata.creation_timestamp;
+    return std::tuple(!incumbents.contains(service.key), created.empty(), created, service.key);
+  });
+  return order;
+}
+
+Result<BuiltChains> Translating::build_chains(const ConfigObject& gateway, std::span<const WithCertificate> services) {
+  Translator::GatewayChains& kept = t_.chains_[gateway.key];
+  kept.seen = t_.run_;
+  const auto is_same = [](const WithCertificate& service, const auto& before) {
+    return service.certificate == before.first && service.service->hash == before.second;
+  };
+  if (std::ranges::equal(services, kept.made_of, is_same)) return kept.built;
+  ChainBuilder builder(services);
+  std::vector<size_t> order(services.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  builder.claim(order);
+  const bool any_conflict = !builder.conflicts().empty();
+  if (any_conflict) {  // hardly ever
+    builder.forget_claims();
+    builder.claim(order_of_claims(gateway.key, services));
+    for (const ChainBuilder::Conflict& one : builder.conflicts())
+      tell_conflict(gateway.key, one.name, services[one.keeps].service->key, services[one.loses].service->key);
+  }
+  kept.built = TRY(builder.build());
+  kept.made_of.clear();
+  if (any_conflict) return kept.built;  // it is to be told each time
+  for (const WithCertificate& service : services) kept.made_of.emplace_back(service.certificate, service.service->hash);
+  return kept.built;
+}
+
+void Translating::tell_conflict(const ObjectKey& gateway, std::string_view name, const ObjectKey& keeps,
+                                const ObjectKey& loses) {
+  const std::string match = name == "*" ? std::string() : fmt::format("server_names:{}", json_quote(name));
+  const std::string text = fmt::format(
+      "Tried to apply multiple filter chains with the same FilterChainMatch {{{}}}. This is usually caused by "
+      "overlapping sniDomains or multiple empty sniDomains in virtual services",
+      match);
+  report(gateway).clash(fmt::format("Listener Error: SSLConfigError. Reason: {} ({} keeps it, {} does not get it)",
+                                    text, short_name(keeps), short_name(loses)));
+  report(loses).clash(fmt::format("spec.sslConfig.sniDomains: {} asked for by SNI {} served with the certificate of {}",
+                                  name == "*" ? "every name not" : json_quote(name), name == "*" ? "else is" : "is",
+                                  short_name(keeps)));
+}
+
+// The certificate is chosen by the name a client asks for, the virtual host by Host: whoever asks for another name
+// shows no certificate (gloo-core 2.8).
+void Translating::warn_of_ways_around(std::span<const ChainUse> uses) {
+  if (uses.size() < 2) return;
+  for (const ChainUse& use : uses) {
+    if (!use.certificate->asks_for_client_certificate) continue;
+    for (const ObjectKey& service : use.services)
+      report(service).warning(fmt::format(
+          "spec.sslConfig: client certificates are required of those who ask for its own names by SNI; who "
+          "asks for another name of Gateway {} reaches it without one, unless the Gateway has the annotation "
+          "{}: \"true\"",
+          gateway_->key.name, kIsolateAnnotation));
+  }
+}
+
+namespace {
+
+// strconv.ParseBool
+bool is_true_as_go_reads(std::string_view text) {
+  static constexpr std::string_view kTrue[] = {"1", "t", "T", "true", "TRUE", "True"};
+  return std::ranges::find(kTrue, text) != std::end(kTrue);
+}
+
+}  // namespace
+
+bool Translating::is_isolated(const ConfigObject& gateway) {
+  const auto found = gateway.metadata.annotations.find(std::string(kIsolateAnnotation));
+  return found != gateway.metadata.annotations.end() && is_true_as_go_reads(found->second);
+}
+
+Result<std::shared_ptr<const Router>> Translating::router_for(const ConfigObject& gateway,
+                                                              std::span<const ConfigObjectPtr> services) {
+  auto hosts = TRY(build_hosts(gateway, services));
+  if (trial_) return nullptr;  // of this Gateway nothing is opened
+  return std::make_shared<const Router>(TRY(RouteTable::create(std::move(hosts))), t_.router_counters_);
+}
+
+Status Translating::serve_by_tls(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
+                                 SnapshotListener& listener) {
+  const std::vector<WithCertificate> ready = certificates_of(gateway, services);
+  const bool isolated = is_isolated(gateway);
+  if (trial_) {
+    TRY(build_hosts(gateway, services));
+    return {};
+  }
+  BuiltChains built = TRY(build_chains(gateway, ready));
+  listener.config.tls = built.chains;
+  listener.chains = built.uses;
+  if (!isolated) {
+    warn_of_ways_around(built.uses);
+    listener.router = TRY(router_for(gateway, services));
+    listener.config.service = listener.router;
+  } else {
+    TRY(isolate(gateway, services, listener));
+  }
+  if (built.chains) return {};
+  listener.router = nullptr;
+  report(gateway.key)
+      .clash(
+          "Listener Error: SSLConfigError. Reason: none of its VirtualServices has a certificate: no port is opened");
+  return {};
+}
+
+// Each chain serves its own virtual hosts and no others.
+Status Translating::isolate(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
+                            SnapshotListener& listener) {
+  std::map<ObjectKey, size_t> chain_of;
+  for (size_t i = 0; i < listener.chains.size(); ++i)
+    for (const ObjectKey& service : listener.chains[i].services) chain_of[service] = i;
+  std::vector<std::vector<ConfigObjectPtr>> by_chain(listener.chains.size());
+  std::vector<ConfigObjectPtr> others;
+  for (const ConfigObjectPtr& service : services) {
+    const auto chain = chain_of.find(service->key);
+    (chain == chain_of.end() ? others : by_chain[chain->second]).push_back(service);
+  }
+  for (const auto& own : by_chain) listener.chain_routers.push_back(TRY(router_for(gateway, own)));
+  TRY(build_hosts(gateway, others));  // no chain serves them, and their owners hear what else is wrong with them
+  listener.router = std::make_shared<const Router>(TRY(RouteTable::create({})), t_.router_counters_);
+  listener.config.service = std::make_shared<const SniRouter>(
+      listener.config.tls,
+      std::vector<std::shared_ptr<const Service>>(listener.chain_routers.begin(), listener.chain_routers.end()),
+      listener.router);
+  return {};
+}
+
+// What this run did not meet is gone.
+void Translating::leave_tls() {
+  const auto is_gone = [this](const auto& entry) { return entry.second.seen != t_.run_; };
+  std::erase_if(t_.server_tls_, is_gone);
+  std::erase_if(t_.upstream_tls_, is_gone);
+  std::erase_if(t_.gateway_tls_, is_gone);
+  std::erase_if(t_.chains_, is_gone);
+  t_.tls_files_.keep_only(
+      [this](const std::string& path) { return t_.inputs_.is_held(Inputs::What::file, {"", "", path}); });
+}
+
+}  // namespace sluice

@@ -1,0 +1,665 @@
+// From sslConfig to what a listener shows and an upstream is met with, and what statuses say of it.
+#include <gtest/gtest.h>
+#include <filesystem>
+
+#include "base/encoding.h"
+#include "control/store/test_folder.h"
+#include "control/testing.h"
+#include "io/loop.h"
+#include "net/memory_stream.h"
+#include "net/testing.h"
+#include "net/tls/client.h"
+#include "net/tls/testing.h"
+#include "observe/log_file.h"
+
+namespace sluice {
+namespace {
+
+const TestAuthority& authority() {
+  static const TestAuthority kAuthority;
+  return kAuthority;
+}
+
+std::string object(std::string_view kind, std::string_view name, std::string_view spec, std::string_view meta = "") {
+  const std::string_view version = kind == "Secret"          ? "v1"
+                                   : kind == "ProxySettings" ? "sluice.dev/v1alpha1"
+                                   : kind == "Upstream"      ? "gloo.solo.io/v1"
+                                                             : "gateway.solo.io/v1";
+  return fmt::format("---\napiVersion: {}\nkind: {}\nmetadata: {{name: {}, namespace: gloo-system{}}}\n{}\n", version,
+                     kind, name, meta, kind == "Secret" ? std::string(spec) : fmt::format("spec: {}", spec));
+}
+
+std::string secret(std::string_view name, const TlsKeyPair& pair, std::string_view ca = "") {
+  return object(
+      "Secret", name,
+      fmt::format("type: kubernetes.io/tls\ndata: {{tls.crt: '{}', tls.key: '{}'{}}}", base64_encode(pair.certificates),
+                  base64_encode(pair.private_key), ca.empty() ? "" : fmt::format(", ca.crt: {}", base64_encode(ca))));
+}
+
+std::string secret(std::string_view name, std::initializer_list<std::string> names) {
+  return secret(name, authority().make(names));
+}
+
+std::string gateway(std::string_view more = "", std::string_view meta = "", std::string_view name = "tls") {
+  return object("Gateway", name,
+                fmt::format("{{bindAddress: 127.0.0.1, bindPort: 8443, ssl: true, httpGateway: {{}}{}}}", more), meta);
+}
+
+// One route that answers by itself; `ssl` is its sslConfig, "" for none.
+std::string service(std::string_view name, std::string_view ssl, std::string_view meta = "") {
+  return object("VirtualService", name,
+                fmt::format("{{{}virtualHost: {{domains: ['{}.test'], routes: [{{matchers: [{{prefix: /}}], "
+                            "directResponseAction: {{status: 200}}}}]}}}}",
+                            ssl.empty() ? "" : fmt::format("sslConfig: {}, ", ssl), name),
+                meta);
+}
+
+std::string with_secret(std::string_view name, std::string_view more = "") {
+  return fmt::format("{{secretRef: {{name: {}, namespace: gloo-system}}{}}}", name, more);
+}
+
+std::string route_to(std::string_view upstream) {
+  return object("VirtualService", "v",
+                fmt::format("{{virtualHost: {{routes: [{{matchers: [{{prefix: /}}], routeAction: {{single: {{upstream: "
+                            "{{name: {}}}}}}}}}]}}}}",
+                            upstream));
+}
+
+std::string upstream(std::string_view hosts, std::string_view more = "", std::string_view inner = "") {
+  return object("Upstream", "u", fmt::format("{{static: {{hosts: [{}]{}}}{}}}", hosts, inner, more)) + route_to("u") +
+         object("Gateway", "plain", "{bindAddress: 127.0.0.1, bindPort: 8080, httpGateway: {}}");
+}
+
+class TranslateTls : public testing::Test {
+ protected:
+  const Translation& apply(const std::string& yaml) {
+    const ConfigFile file{"test.yaml", yaml, 0};
+    const LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
+    said_ = loaded.diagnostics.to_string();
+    objects_ = all_documents(loaded);
+    now_ = translator_.translate(objects_, loaded.gaps);
+    return now_;
+  }
+  // As the files say now.
+  void look_again() {
+    if (translator_.look_at_files()) now_ = translator_.translate(objects_);
+  }
+
+  std::string told(std::string_view kind, std::string_view name) const {
+    static constexpr std::string_view kWords[] = {"Accepted", "Warning ", "Rejected "};
+    const auto found = now_.reports->find(ObjectKey{std::string(kind), "gloo-system", std::string(name)});
+    if (found == now_.reports->end()) return "nothing";
+    return std::string(kWords[static_cast<size_t>(found->second.state())]) + found->second.reason();
+  }
+
+  const SnapshotListener* listener(std::string_view name = "tls") const {
+    for (const auto& one : now_.snapshot->listeners)
+      if (one->gateway == fmt::format("gloo-system/{}", name)) return one.get();
+    return nullptr;
+  }
+  // "a.test>a b" for each chain: its names, and the services behind them.
+  std::string chains() const {
+    if (!listener()) return "no listener";
+    if (!listener()->config.tls) return "plain";
+    std::string out;
+    for (size_t i = 0; i < listener()->chains.size(); ++i) {
+      std::vector<std::string> services;
+      for (const ObjectKey& key : listener()->chains[i].services) services.push_back(key.name);
+      out += fmt::format("{}{}>{}", out.empty() ? "" : ", ",
+                         fmt::join(listener()->config.tls->chains()[i].sni_domains, " "), fmt::join(services, " "));
+    }
+    return out;
+  }
+  // The common name of the certificate that a client gets who asks for that name.
+  std::string shown(std::string_view sni) const {
+    const auto chain = listener()->config.tls->find(sni);
+    if (!chain) return "none";
+    return listener()->config.tls->chains()[*chain].context->certificate().dns_names.at(0);
+  }
+  const TlsServerContext* context(size_t chain = 0) const {
+    return listener()->config.tls->chains()[chain].context.get();
+  }
+  std::string hosts(const Router& router) const {
+    std::vector<std::string> out;
+    for (const VirtualHostEntry& host : router.table().hosts()) out.push_back(host.name);
+    return join(out, " ");
+  }
+
+  const StaticCluster* cluster() const {
+    for (const auto& [key, cluster] : *now_.snapshot->static_clusters) return cluster.get();
+    return nullptr;
+  }
+  // How its hosts are met: "plain", or what is verified and the names they are asked for.
+  std::string met() const {
+    if (!cluster()) return "not at all";
+    if (!cluster()->cluster->tls) return "plain";
+    static constexpr std::string_view kVerify[] = {"nothing", "chain", "name"};
+    std::string out(kVerify[static_cast<size_t>(cluster()->cluster->tls->options().verify)]);
+    for (const StaticCluster::Host& host : cluster()->hosts) out += " [" + host.sni + "]";
+    return out;
+  }
+  const TlsClientOptions& options() const { return cluster()->cluster->tls->options(); }
+  const DynamicCluster* dynamic() const {
+    return now_.snapshot->dynamic_clusters.empty() ? nullptr : now_.snapshot->dynamic_clusters.begin()->get();
+  }
+  void apply_dynamic(std::string_view ssl, std::string_view settings = "") {
+    apply(object("Gateway", "g",
+                 fmt::format("{{bindAddress: 127.0.0.1, bindPort: 8080, httpGateway: {{options: {{dynamicForwardProxy: "
+                             "{{{}}}}}}}}}",
+                             ssl.empty() ? "" : fmt::format("sslConfig: {}", ssl))) +
+          (settings.empty()
+               ? ""
+               : object("ProxySettings", "s",
+                        fmt::format("{{targetRefs: [{{group: gateway.solo.io, kind: Gateway, name: g}}], {}}}",
+                                    settings))) +
+          object("VirtualService", "v",
+                 "{virtualHost: {routes: [{matchers: [{prefix: /}], routeAction: {dynamicForwardProxy: {}}}]}}"));
+  }
+
+  const std::string secret_ = secret("s", {"a.test"});
+  std::vector<OptionField> fields_ = option_fields_of(all_filters());
+  std::string said_;
+  std::vector<ConfigObjectPtr> objects_;
+  Metrics metrics_{2};
+  LogFiles log_files_{2, metrics_};
+  Loop loop_;
+  OwnedLoops loops_{{&loop_}};
+  ResolverPool resolvers_{loops_};
+  Translator translator_{translate_options(metrics_, resolvers_, log_files_)};
+  Translation now_;
+};
+
+// --- which services, which certificates ------------------------------------------------------------------------------
+
+TEST_F(TranslateTls, serves_services_with_sslConfig_on_gateways_with_ssl_and_the_others_without) {
+  apply(gateway() + object("Gateway", "plain", "{bindAddress: 127.0.0.1, bindPort: 8080, httpGateway: {}}") +
+        secret("s", {"a.test"}) + service("a", with_secret("s")) + service("b", ""));
+  EXPECT_EQ(hosts(*listener()->router), "gloo-system_a");
+  EXPECT_EQ(hosts(*listener("plain")->router), "gloo-system_b");
+  EXPECT_EQ(listener("plain")->config.tls, nullptr);
+  EXPECT_EQ(chains(), "*>a");
+  EXPECT_EQ(shown("whatever"), "a.test");
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  EXPECT_EQ(told("Gateway", "tls"), "Accepted");
+}
+
+TEST_F(TranslateTls, passes_over_a_service_of_the_other_kind_that_a_gateway_names_and_says_so) {
+  apply(
+      object("Gateway", "tls",
+             "{bindAddress: 127.0.0.1, bindPort: 8443, ssl: true, httpGateway: {virtualServices: [{name: a, namespace: "
+             "gloo-system}, {name: b, namespace: gloo-system}]}}") +
+      secret("s", {"a.test"}) + service("a", with_secret("s")) + service("b", ""));
+  EXPECT_EQ(hosts(*listener()->router), "gloo-system_a");
+  EXPECT_EQ(
+      told("Gateway", "tls"),
+      "Warning warning: \n  spec.httpGateway.virtualServices: gloo-system.b has no sslConfig, so it is not served by "
+      "a Gateway with ssl: true");
+}
+
+TEST_F(TranslateTls, opens_no_port_without_a_service_with_sslConfig) {
+  apply(gateway() + service("b", ""));
+  EXPECT_EQ(chains(), "no listener");
+  EXPECT_TRUE(told("Gateway", "tls").contains("it selects no VirtualService, so no port is opened"));
+}
+
+TEST_F(TranslateTls, says_that_a_service_with_sslConfig_is_not_served_without_such_a_gateway) {
+  apply(secret("s", {"a.test"}) + service("a", with_secret("s")));
+  EXPECT_EQ(told("VirtualService", "a"),
+            "Warning warning: \n  spec.sslConfig: there is no Gateway with ssl: true, so it is not served");
+}
+
+TEST_F(TranslateTls, merges_equal_configs_into_one_chain_for_the_names_of_all) {
+  apply(gateway() + secret("s", {"a.test"}) + service("a", with_secret("s", ", sniDomains: [a.test, x.test]")) +
+        service("b", with_secret("s", ", sniDomains: [B.test, '*.b.test']")) +
+        service("c", with_secret("s",
+                                 ", sniDomains: [c.test], oneWayTls: true, parameters: {minimumProtocolVersion: "
+                                 "TLSv1_3}")));
+  EXPECT_EQ(chains(), "a.test x.test *.b.test b.test>a b, c.test>c");
+  EXPECT_EQ(told("Gateway", "tls"), "Accepted");
+}
+
+TEST_F(TranslateTls, matches_every_name_when_one_of_the_merged_configs_has_none) {
+  apply(gateway() + secret("s", {"a.test"}) + service("a", with_secret("s", ", sniDomains: [a.test]")) +
+        service("b", with_secret("s")));
+  EXPECT_EQ(chains(), "a.test *>a b");
+  EXPECT_EQ(shown("other.test"), "a.test");
+}
+
+TEST_F(TranslateTls, rejects_two_chains_for_one_name_and_lets_the_older_service_keep_it) {
+  apply(
+      gateway() + secret("s", {"s.test"}) + secret("t", {"t.test"}) +
+      service("a", with_secret("s", ", sniDomains: [x.test, a.test]"), ", creationTimestamp: '2024-01-01T00:00:00Z'") +
+      service("b", with_secret("t", ", sniDomains: [x.test]"), ", creationTimestamp: '2023-01-01T00:00:00Z'"));
+  EXPECT_EQ(chains(), "a.test>a, x.test>b");
+  EXPECT_TRUE(
+      told("Gateway", "tls")
+          .contains("Listener Error: SSLConfigError. Reason: Tried to apply multiple filter chains with the same "
+                    "FilterChainMatch {server_names:\"x.test\"}. This is usually caused by overlapping sniDomains "
+                    "or multiple empty sniDomains in virtual services (gloo-system.b keeps it, gloo-system.a does "
+                    "not get it)"))
+      << told("Gateway", "tls");
+  EXPECT_TRUE(told("VirtualService", "a").contains("spec.sslConfig.sniDomains: \"x.test\""));
+  EXPECT_EQ(told("VirtualService", "b"), "Accepted");
+}
+
+TEST_F(TranslateTls, lets_who_serves_a_name_keep_it_against_an_older_newcomer) {
+  const std::string before = gateway() + secret("s", {"s.test"}) + secret("t", {"t.test"}) +
+                             service("a", with_secret("s"), ", creationTimestamp: '2024-01-01T00:00:00Z'");
+  apply(before);
+  apply(before + service("b", with_secret("t"), ", creationTimestamp: '2023-01-01T00:00:00Z'"));
+  EXPECT_EQ(chains(), "*>a");
+  EXPECT_TRUE(told("Gateway", "tls").contains("FilterChainMatch {}")) << told("Gateway", "tls");
+  EXPECT_TRUE(told("VirtualService", "b").starts_with("Rejected"));
+  apply(before + service("b", with_secret("t"), ", creationTimestamp: '2023-01-01T00:00:00Z'"));
+  EXPECT_EQ(chains(), "*>a") << "and the time after, too";
+}
+
+TEST_F(TranslateTls, serves_all_hosts_on_every_chain_unless_the_gateway_isolates_them) {
+  const std::string services = secret("s", {"s.test"}) + secret("t", {"t.test"}) +
+                               service("a", with_secret("s", ", sniDomains: [a.test]")) +
+                               service("b", with_secret("t", ", sniDomains: [b.test]")) +
+                               service("c", with_secret("t", ", sniDomains: [c.test]"));
+  apply(gateway() + services);
+  EXPECT_EQ(hosts(*listener()->router), "gloo-system_a gloo-system_b gloo-system_c");
+  EXPECT_TRUE(listener()->chain_routers.empty());
+  apply(gateway("", ", annotations: {gateway.solo.io/isolate_vhost: 'true'}") + services);
+  EXPECT_EQ(hosts(*listener()->router), "");
+  ASSERT_EQ(listener()->chain_routers.size(), 2U);
+  EXPECT_EQ(hosts(*listener()->chain_routers[0]), "gloo-system_a");
+  EXPECT_EQ(hosts(*listener()->chain_routers[1]), "gloo-system_b gloo-system_c");
+  apply(gateway("", ", annotations: {gateway.solo.io/isolate_vhost: 'perhaps'}") + services);
+  EXPECT_TRUE(listener()->chain_routers.empty());
+}
+
+// --- Secrets ----------------------------------------------------------------------------------------------------
+
+TEST_F(TranslateTls, rejects_an_sslConfig_without_a_source) {
+  apply(gateway() + service("a", "{}"));
+  EXPECT_EQ(chains(), "no listener");
+  EXPECT_TRUE(told("VirtualService", "a").contains("spec.sslConfig: no certificate information found"));
+  EXPECT_TRUE(told("Gateway", "tls").contains("none of its VirtualServices has a certificate: no port is opened"));
+}
+
+TEST_F(TranslateTls, leaves_out_the_chain_of_a_missing_secret_alone_and_warns) {
+  apply(gateway() + secret("there", {"b.test"}) + service("a", with_secret("their", ", sniDomains: [a.test]")) +
+        service("b", with_secret("there", ", sniDomains: [b.test]")));
+  EXPECT_EQ(chains(), "b.test>b");
+  EXPECT_EQ(hosts(*listener()->router), "gloo-system_a gloo-system_b");
+  EXPECT_EQ(
+      told("VirtualService", "a"),
+      "Warning warning: \n  spec.sslConfig: SSL secret not found: list did not find secret gloo-system.their; did "
+      "you mean there?; no certificate is shown for it");
+  EXPECT_TRUE(told("Gateway", "tls").starts_with("Warning warning: \n  Listener Warning: SSLConfigWarning. Reason: "))
+      << told("Gateway", "tls");
+}
+
+TEST_F(TranslateTls, rejects_a_secret_that_is_no_pair_without_telling_what_is_in_it) {
+  const TlsKeyPair a = authority().make({"a.test"}), b = authority().make({"b.test"});
+  struct Row {
+    std::string secret;
+    std::string_view said;
+  };
+  const Row rows[] = {
+      {object("Secret", "s", "stringData: {x-key: hush}"), "gloo-system.s is not a TLS secret"},
+      {secret("s", {.certificates = a.certificates, .private_key = b.private_key, .ocsp_staple = {}}),
+       "Secret gloo-system/s: "},
+      {secret("s", {.certificates = "hush", .private_key = b.private_key, .ocsp_staple = {}}),
+       "Secret gloo-system/s: "},
+      {secret("s", {.certificates = a.certificates, .private_key = "", .ocsp_staple = {}}),
+       "no certificate information found: it has no private key"},
+      {secret("s", a, "hush"), "Secret gloo-system/s: "},
+  };
+  for (const Row& row : rows) {
+    apply(gateway() + row.secret + service("a", with_secret("s")));
+    EXPECT_EQ(chains(), "no listener");
+    const std::string said = told("VirtualService", "a");
+    EXPECT_TRUE(said.starts_with("Rejected") && said.contains(row.said)) << said;
+    EXPECT_TRUE(
+        told("Gateway", "tls").contains("Listener Error: SSLConfigError. Reason: VirtualService gloo-system.a"));
+    EXPECT_FALSE(said.contains("hush") || said.contains("PRIVATE")) << said;
+  }
+}
+
+TEST_F(TranslateTls, takes_gloos_older_form_of_a_secret) {
+  const TlsKeyPair pair = authority().make({"old.test"});
+  const auto indented = [](std::string text) {
+    for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 7) text.replace(at, 1, "\n      ");
+    return text;
+  };
+  apply(gateway() + service("a", with_secret("s")) +
+        object("Secret", "s",
+               fmt::format("stringData:\n  tls: |\n    certChain: |\n      {}\n    privateKey: |\n      {}\n",
+                           indented(pair.certificates), indented(pair.private_key)),
+               ", annotations: {resource_kind: '*v1.Secret'}"));
+  ASSERT_EQ(chains(), "*>a") << told("VirtualService", "a") << said_;
+  EXPECT_EQ(shown("x"), "old.test");
+}
+
+TEST_F(TranslateTls, requires_client_certificates_when_the_secret_has_a_ca_unless_tls_is_one_way) {
+  const TlsKeyPair pair = authority().make({"a.test"});
+  const std::string beside = gateway() + secret("s", pair, authority().pem());
+  apply(beside + service("a", with_secret("s")));
+  EXPECT_TRUE(listener()->chains[0].certificate->asks_for_client_certificate);
+  apply(beside + service("a", with_secret("s", ", oneWayTls: true")));
+  EXPECT_FALSE(listener()->chains[0].certificate->asks_for_client_certificate);
+  apply(gateway() + secret("s", pair) + service("a", with_secret("s", ", verifySubjectAltName: [c.test]")));
+  EXPECT_TRUE(
+      told("VirtualService", "a").contains("a root_ca must be provided if verify_subject_alt_name is not empty"));
+}
+
+TEST_F(TranslateTls, warns_that_a_client_certificate_can_be_done_without_by_another_name) {
+  const std::string services = secret("s", authority().make({"a.test"}), authority().pem()) + secret("t", {"b.test"}) +
+                               service("a", with_secret("s", ", sniDomains: [a.test]")) +
+                               service("b", with_secret("t", ", sniDomains: [b.test]"));
+  apply(gateway() + services);
+  EXPECT_TRUE(told("VirtualService", "a").contains("who asks for another name of Gateway tls reaches it without one"));
+  EXPECT_EQ(told("VirtualService", "b"), "Accepted");
+  apply(gateway("", ", annotations: {gateway.solo.io/isolate_vhost: 'true'}") + services);
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+}
+
+TEST_F(TranslateTls, tells_of_a_certificate_that_has_expired_and_shows_it_all_the_same) {
+  apply(gateway() + service("a", with_secret("s")) +
+        secret("s", authority().make({.names = {"a.test"}, .days_from = -3, .days_to = -1})));
+  EXPECT_EQ(chains(), "*>a");
+  EXPECT_TRUE(told("VirtualService", "a").contains("has expired on")) << told("VirtualService", "a");
+}
+
+// What both ends agree on, or the reason of the server's end for agreeing on nothing.
+TEST_F(TranslateTls, gives_every_option_to_the_context) {
+  loop_.use_manual_clock(SteadyTime(1000s), wall_now());
+  const auto meet = [this](std::string_view more, TlsParameters theirs = {}, TlsSessions* sessions = nullptr) {
+    apply(gateway() + service("a", with_secret("s", more)) + secret_);
+    if (!listener()) return told("VirtualService", "a");
+    TlsClientOptions client{.verify = TlsClientOptions::Verify::chain, .ca = authority().pem()};
+    client.parameters = std::move(theirs);
+    static constexpr std::string_view kOffer[] = {"http/1.1", "h2"};
+    StreamPair pair = tls_over(memory_streams(loop_), listener()->config.tls, *TlsClientContext::create(client),
+                               {.name = "a.test", .alpn = kOffer}, sessions);
+    const Handshakes done = shake_hands(loop_, pair);
+    if (!done.downstream) return "no: " + done.downstream.error().message;
+    char byte = 0;
+    static_cast<void>(pair.upstream->try_read({&byte, 1}));  // a ticket comes behind the handshake
+    const TlsInfo& agreed = *pair.downstream->tls();
+    return fmt::format("{} {} {}{}", agreed.version, agreed.cipher, agreed.alpn, agreed.resumed ? " resumed" : "");
+  };
+  EXPECT_EQ(meet(""), "TLSv1.3 TLS_AES_256_GCM_SHA384 h2");
+  EXPECT_EQ(meet(", alpnProtocols: [http/1.1]"), "TLSv1.3 TLS_AES_256_GCM_SHA384 http/1.1");
+  EXPECT_EQ(meet(", alpnProtocols: [allow_empty]"), "TLSv1.3 TLS_AES_256_GCM_SHA384 ");
+  EXPECT_EQ(meet(", parameters: {maximumProtocolVersion: TLSv1_2, cipherSuites: [ECDHE-ECDSA-CHACHA20-POLY1305]}"),
+            "TLSv1.2 ECDHE-ECDSA-CHACHA20-POLY1305 h2");
+  EXPECT_TRUE(meet(", parameters: {minimumProtocolVersion: TLSv1_3}", {.max = TlsVersion::tls1_2}).starts_with("no: "));
+  EXPECT_TRUE(meet(", parameters: {ecdhCurves: [P-384]}", {.ecdh_curves = {"X25519"}}).starts_with("no: "));
+  TlsSessions sessions, none;
+  meet("", {}, &sessions);
+  EXPECT_TRUE(meet("", {}, &sessions).ends_with(" resumed"));
+  meet(", disableTlsSessionResumption: true", {}, &none);
+  EXPECT_FALSE(meet(", disableTlsSessionResumption: true", {}, &none).ends_with(" resumed"));
+  meet(", ocspStaplePolicy: MUST_STAPLE");
+  EXPECT_TRUE(told("VirtualService", "a").contains("ocspStaplePolicy MUST_STAPLE needs an OCSP staple"));
+}
+
+TEST_F(TranslateTls, ends_a_handshake_after_its_transportSocketConnectTimeout) {
+  loop_.use_manual_clock(SteadyTime(1000s), wall_now());
+  apply(gateway() + service("a", with_secret("s", ", transportSocketConnectTimeout: 3s")) + secret_);
+  const auto shake = [this](Stream& stream, std::optional<Status>& done) -> Task<void> {
+    auto shaking = stream.established(loop_.now() + 1min);
+    done.emplace(co_await shaking);
+    co_return Status{};
+  };
+  std::string hello(4096, '\0');
+  {
+    StreamPair below = memory_streams(loop_);
+    const auto client =
+        tls_connect(std::move(below.upstream), *TlsClientContext::create({}), {.name = "a.test"}, nullptr);
+    std::optional<Status> never;
+    TaskGroup tasks;
+    tasks.spawn(shake(*client, never));
+    settle_in_memory(loop_);
+    hello.resize(**below.downstream->try_read(hello));
+    tasks.cancel();
+    settle_in_memory(loop_);
+  }
+  StreamPair below = memory_streams(loop_);
+  const auto server = tls_accept(std::move(below.downstream), listener()->config.tls);
+  std::optional<Status> done;
+  TaskGroup tasks;
+  tasks.spawn(shake(*server, done));
+  const iovec part{hello.data(), hello.size()};
+  ASSERT_TRUE(below.upstream->try_write(std::span(&part, 1))->has_value());
+  settle_in_memory(loop_);
+  EXPECT_FALSE(done);
+  loop_.advance(2s);
+  settle_in_memory(loop_);
+  EXPECT_FALSE(done);
+  loop_.advance(2s);
+  settle_in_memory(loop_);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->error().kind, ErrorKind::timeout);
+}
+
+TEST_F(TranslateTls, reads_a_ca_and_a_staple_from_files) {
+  const TestFolder folder;
+  const TlsKeyPair pair = authority().make({"a.test"});
+  folder.write("crt", pair.certificates);
+  folder.write("key", pair.private_key);
+  folder.write("ca", authority().pem());
+  folder.write("staple", authority().staple_for(pair, false));
+  const auto files = [&folder](std::string_view more) {
+    return fmt::format("{{sslFiles: {{tlsCert: {0}/crt, tlsKey: {0}/key{1}}}, ocspStaplePolicy: {2}}}", folder.path(),
+                       more, more.contains("staple") ? "MUST_STAPLE" : "LENIENT_STAPLING");
+  };
+  apply(gateway() + service("a", files(fmt::format(", rootCa: {}/ca", folder.path()))));
+  ASSERT_EQ(chains(), "*>a") << told("VirtualService", "a");
+  EXPECT_TRUE(listener()->chains[0].certificate->asks_for_client_certificate);
+  apply(gateway() + service("a", files(fmt::format(", ocspStaple: {}/staple", folder.path()))));
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  EXPECT_FALSE(listener()->chains[0].certificate->asks_for_client_certificate);
+  folder.write("staple", "nonsense");
+  look_again();
+  EXPECT_TRUE(told("VirtualService", "a").contains("the OCSP staple is no OCSP response"))
+      << told("VirtualService", "a");
+}
+
+// --- changes ----------------------------------------------------------------------------------------------------
+
+TEST_F(TranslateTls, makes_another_context_for_a_changed_secret_and_compiles_no_route_again) {
+  const std::string beside = gateway() + service("a", with_secret("s", ", sniDomains: [a.test]")) +
+                             service("b", with_secret("t", ", sniDomains: [b.test]")) + secret("t", {"b.test"});
+  apply(beside + secret("s", {"one.test"}));
+  const auto before = now_.snapshot;
+  const auto* const kept = context(1);
+  apply(beside + secret("s", {"two.test"}));
+  EXPECT_EQ(shown("a.test"), "two.test");
+  EXPECT_EQ(context(1), kept);
+  EXPECT_EQ(&*listener()->router->table().hosts().begin(), &*before->listeners[0]->router->table().hosts().begin());
+}
+
+TEST_F(TranslateTls, shares_chains_with_the_snapshot_before_when_nothing_of_them_changed) {
+  const std::string beside = gateway() + service("a", with_secret("s")) + secret("s", {"a.test"});
+  apply(beside);
+  const auto before = listener()->config.tls;
+  apply(beside + service("c", ""));
+  EXPECT_EQ(listener()->config.tls, before);
+}
+
+TEST_F(TranslateTls, goes_on_with_the_last_good_certificate_of_a_secret_that_became_bad_or_went) {
+  const std::string beside = gateway() + service("a", with_secret("s"));
+  const TlsKeyPair pair = authority().make({"a.test"});
+  apply(beside + secret("s", pair));
+  apply(beside + secret("s", {.certificates = pair.certificates, .private_key = "", .ocsp_staple = {}}));
+  EXPECT_EQ(shown("x"), "a.test");
+  EXPECT_TRUE(told("VirtualService", "a").starts_with("Rejected"));
+  EXPECT_TRUE(told("VirtualService", "a").contains("the certificate that was shown before stays in force"));
+  apply(beside);
+  EXPECT_EQ(shown("x"), "a.test");
+  EXPECT_TRUE(told("VirtualService", "a").starts_with("Warning"));
+  apply(beside + secret("s", pair));
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+}
+
+TEST_F(TranslateTls, reads_files_again_when_they_change_and_keeps_the_last_good_ones) {
+  const TestFolder folder;
+  const auto write = [&folder](std::string_view name, const std::string& text) { folder.write(name, text); };
+  const TlsKeyPair one = authority().make({"one.test"}), two = authority().make({"two-longer.test"});
+  write("crt", one.certificates);
+  write("key", one.private_key);
+  const std::string files = fmt::format("{{sslFiles: {{tlsCert: {0}/crt, tlsKey: {0}/key}}}}", folder.path());
+  apply(gateway() + service("a", files));
+  ASSERT_EQ(chains(), "*>a") << told("VirtualService", "a");
+  EXPECT_EQ(shown("x"), "one.test");
+  EXPECT_FALSE(translator_.look_at_files());
+  write("crt", two.certificates);
+  look_again();
+  EXPECT_EQ(shown("x"), "one.test") << "the key does not fit yet";
+  EXPECT_TRUE(told("VirtualService", "a").starts_with("Rejected"));
+  write("key", two.private_key);
+  look_again();
+  EXPECT_EQ(shown("x"), "two-longer.test");
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  std::filesystem::remove(folder.path("key"));
+  look_again();
+  EXPECT_EQ(shown("x"), "two-longer.test");
+  EXPECT_TRUE(told("VirtualService", "a").contains("No such file")) << told("VirtualService", "a");
+  write("key", std::string(TlsFiles::kBytesMax + 1, 'x'));
+  look_again();
+  EXPECT_TRUE(told("VirtualService", "a").contains("is larger than 1048576 bytes")) << told("VirtualService", "a");
+}
+
+TEST_F(TranslateTls, reads_nothing_but_regular_files) {
+  apply(gateway() + service("a", "{sslFiles: {tlsCert: /dev/zero, tlsKey: /dev/zero}}"));
+  EXPECT_TRUE(told("VirtualService", "a").contains("/dev/zero: is no regular file")) << told("VirtualService", "a");
+}
+
+TEST_F(TranslateTls, tells_when_certificates_end_in_a_metric) {
+  apply(gateway() + service("a", with_secret("s")) + secret("s", {"a.test"}));
+  const int64_t ends = unix_seconds(context()->certificate().not_after);
+  std::string found;
+  for (const Metrics::Family& family : metrics_.collect())
+    if (family.name == "sluice_certificate_expiry_seconds")
+      for (const Metrics::Sample& sample : family.samples)
+        found += fmt::format("{}={}", sample.labels.at(0).second, sample.value);
+  EXPECT_EQ(found, fmt::format("Secret gloo-system/s={}", ends));
+}
+
+TEST_F(TranslateTls, of_ten_thousand_certificates_takes_little_time_and_less_again) {
+  constexpr int kFiles = 5, kInFile = 2'000;
+  const TlsKeyPair pair = authority().make({"a.test"});
+  std::vector<ConfigFile> files{{"gateway.yaml", gateway(), 0}};
+  for (int file = 0; file < kFiles; ++file) {
+    std::string yaml;
+    for (int i = file * kInFile; i < (file + 1) * kInFile; ++i)
+      yaml += secret(fmt::format("s{}", i), pair) +
+              service(fmt::format("v{}", i),
+                      with_secret(fmt::format("s{}", i), fmt::format(", sniDomains: [h{}.test]", i)));
+    files.push_back({fmt::format("{}.yaml", file), std::move(yaml), 0});
+  }
+  objects_ = all_documents(load_config(files, fields_));
+  const auto took = [this] {
+    const SteadyTime start = steady_now();
+    now_ = translator_.translate(objects_);
+    return steady_now() - start;
+  };
+  const Nanos first = took();
+  ASSERT_TRUE(listener());
+  EXPECT_EQ(listener()->config.tls->chains().size(), size_t{kFiles * kInFile});
+  const auto before = listener()->config.tls;
+  const Nanos again = took();
+  EXPECT_EQ(listener()->config.tls, before);
+  EXPECT_LT(again, first / 2) << "nothing changed: nothing is made";
+}
+
+// --- upstreams ----------------------------------------------------------------------------------------------------
+
+TEST_F(TranslateTls, speaks_TLS_to_an_upstream_with_port_443_or_useTls_without_looking_at_certificates) {
+  apply(upstream("{addr: h.test, port: 443}, {addr: 127.0.0.1, port: 80}"));
+  EXPECT_EQ(met(), "nothing [h.test] []");
+  apply(upstream("{addr: h.test, port: 443}", "", ", useTls: false"));
+  EXPECT_EQ(met(), "plain");
+  apply(upstream("{addr: h.test, port: 80}"));
+  EXPECT_EQ(met(), "plain");
+  apply(upstream("{addr: h.test, port: 80}", "", ", useTls: true"));
+  EXPECT_EQ(met(), "nothing [h.test]");
+}
+
+TEST_F(TranslateTls, asks_a_host_for_its_own_name_or_the_one_configured) {
+  apply(upstream("{addr: h.test, port: 80, sniAddr: X.test}, {addr: h.test, port: 80}, {addr: 127.0.0.1, port: 80}",
+                 ", sslConfig: {sni: s.test}"));
+  EXPECT_EQ(met(), "nothing [x.test] [h.test] [s.test]");
+  apply(upstream("{addr: h.test, port: 80, sniAddr: x.test}, {addr: h.test, port: 80}", ", sslConfig: {sni: s.test}",
+                 ", autoSniRewrite: false"));
+  EXPECT_EQ(met(), "nothing [x.test] [s.test]");
+}
+
+TEST_F(TranslateTls, verifies_an_upstream_with_the_ca_of_its_secret) {
+  const TlsKeyPair pair = authority().make({"me.test"});
+  apply(upstream("{addr: h.test, port: 80}", ", sslConfig: " + with_secret("s")) +
+        secret("s", pair, authority().pem()));
+  EXPECT_EQ(met(), "chain [h.test]");
+  EXPECT_EQ(options().ca, authority().pem());
+  EXPECT_EQ(options().key_pair.certificates, pair.certificates);
+  apply(upstream("{addr: h.test, port: 80}",
+                 ", sslConfig: " + with_secret("s",
+                                               ", verifySubjectAltName: [y.test], oneWayTls: true, "
+                                               "allowRenegotiation: true, alpnProtocols: [h2], parameters: "
+                                               "{maximumProtocolVersion: TLSv1_2}")) +
+        secret("s", pair, authority().pem()));
+  EXPECT_EQ(met(), "name [h.test]");
+  EXPECT_EQ(options().subject_alt_names, std::vector<std::string>{"y.test"});
+  EXPECT_TRUE(options().key_pair.certificates.empty());
+  EXPECT_TRUE(options().allow_renegotiation);
+  EXPECT_EQ(options().alpn, std::vector<std::string>{"h2"});
+  EXPECT_EQ(options().parameters.max, TlsVersion::tls1_2);
+}
+
+TEST_F(TranslateTls, never_speaks_plain_to_an_upstream_whose_TLS_cannot_be_had) {
+  apply(upstream("{addr: h.test, port: 80}", ", sslConfig: " + with_secret("s")));
+  EXPECT_EQ(met(), "not at all");
+  EXPECT_TRUE(told("Upstream", "u").contains("SSL secret not found: list did not find secret gloo-system.s"))
+      << told("Upstream", "u");
+  EXPECT_TRUE(told("VirtualService", "v").contains("its TLS cannot be had")) << told("VirtualService", "v");
+  const TlsKeyPair pair = authority().make({"me.test"});
+  apply(upstream("{addr: h.test, port: 80}", ", sslConfig: " + with_secret("s")) + secret("s", pair));
+  EXPECT_EQ(met(), "nothing [h.test]");
+  EXPECT_EQ(told("Upstream", "u"), "Accepted");
+  const auto* const before = cluster();
+  apply(upstream("{addr: h.test, port: 80}", ", sslConfig: " + with_secret("s")) +
+        secret("s", {.certificates = pair.certificates, .private_key = {}, .ocsp_staple = {}}));
+  EXPECT_EQ(cluster(), before);
+  EXPECT_TRUE(told("Upstream", "u").contains("has a certificate alone")) << told("Upstream", "u");
+  EXPECT_TRUE(told("Upstream", "u").contains("what was made of it before stays in force"));
+}
+
+TEST_F(TranslateTls, makes_another_cluster_for_a_changed_secret_of_its_upstream) {
+  const std::string beside = upstream("{addr: h.test, port: 80}", ", sslConfig: " + with_secret("s"));
+  apply(beside + secret("s", {"one.test"}));
+  const auto before = now_.snapshot;
+  apply(beside + secret("s", {"two.test"}));
+  EXPECT_NE(cluster(), before->static_clusters->begin()->second.get());
+}
+
+TEST_F(TranslateTls, verifies_dynamic_destinations_by_the_systems_roots_unless_told_not_to) {
+  using enum TlsClientOptions::Verify;
+  apply_dynamic("");
+  EXPECT_EQ(dynamic()->cluster->tls, nullptr);
+  apply_dynamic("{}");
+  ASSERT_TRUE(dynamic()->cluster->tls);
+  EXPECT_EQ(dynamic()->cluster->tls->options().verify, name);
+  EXPECT_FALSE(dynamic()->scheme_tls);
+  apply_dynamic("{}", "upstreamTls: {verify: none}");
+  EXPECT_EQ(dynamic()->cluster->tls->options().verify, nothing);
+  apply_dynamic("", "destinations: {scheme: true}");
+  EXPECT_FALSE(dynamic()->cluster->tls);
+  ASSERT_TRUE(dynamic()->scheme_tls);
+  EXPECT_EQ(dynamic()->scheme_tls->options().verify, name);
+}
+
+TEST_F(TranslateTls, rejects_a_gateway_whose_destinations_cannot_be_met_by_TLS) {
+  apply_dynamic(with_secret("s"));
+  EXPECT_TRUE(told("Gateway", "g").contains("dynamicForwardProxy.sslConfig: SSL secret not found"))
+      << told("Gateway", "g");
+  EXPECT_EQ(listener("g"), nullptr);
+}
+
+}  // namespace
+}  // namespace sluice
