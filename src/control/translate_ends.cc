@@ -13,6 +13,15 @@ std::string hex_hash(std::string_view text) {
   return fmt::format("{:016x}", std::hash<std::string_view>{}(text));
 }
 
+void set_protocol(const kinds::Upstream& upstream, Cluster& cluster) {
+  cluster.speaks_http2 = upstream.use_http2;
+  h2::ClientOptions& options = cluster.http2;
+  options.stream_window = upstream.initial_stream_window_size.value_or(options.stream_window);
+  options.connection_window = upstream.initial_connection_window_size.value_or(options.connection_window);
+  options.streams_max = upstream.max_concurrent_streams.value_or(options.streams_max);
+  options.only_stream_ends_on_invalid_message = upstream.override_stream_error_on_invalid_http_message;
+}
+
 EgressNow::Standing closed_standing(const PolicyGap& gap) {
   return {.guard = nullptr,
           .refusal = {.kind = OutcomeKind::policy_not_in_force,
@@ -101,6 +110,7 @@ std::shared_ptr<const StaticCluster> Translating::static_cluster(const ConfigObj
                                             options_.workers, metrics_);
     common->connect_timeout = upstream.connection_config.connect_timeout;
     common->balancing = upstream.load_balancer_config;
+    set_protocol(upstream, *common);
     if (upstream.outlier_detection) common->detect_outliers(*upstream.outlier_detection);
     if (*tls) common->tls = (*tls)->context;
     made->cluster = std::move(common);

@@ -43,6 +43,41 @@ void bind(Fields& f, ConnectionConfig& c) {
   f.positive("connectTimeout", c.connect_timeout);
 }
 
+namespace {
+
+constexpr EnumName kSelections[] = {{"USE_CONFIGURED_PROTOCOL", 0}, {"USE_DOWNSTREAM_PROTOCOL", 1}};
+constexpr int64_t kWindowMin = 65'535;
+
+// As Gloo has them: of no effect without useHttp2, and out of range an error only with it.
+void bind_http2(Fields& f, Upstream& u) {
+  f.optional("useHttp2", u.use_http2, "Speak HTTP/2, without TLS by prior knowledge.");
+  f.optional("initialStreamWindowSize", u.initial_stream_window_size,
+             "HTTP/2: bytes of one response that may come before they are read; 256 KiB where absent.");
+  f.optional("initialConnectionWindowSize", u.initial_connection_window_size,
+             "HTTP/2: the same of all responses of a connection; 16 MiB where absent.");
+  f.optional("maxConcurrentStreams", u.max_concurrent_streams,
+             "HTTP/2: requests at a time on one connection, besides what the upstream allows.");
+  f.optional("overrideStreamErrorOnInvalidHttpMessage", u.override_stream_error_on_invalid_http_message,
+             "HTTP/2: a response that breaks the rules ends its stream alone, not the connection.");
+  f.optional("protocolSelection", u.protocol_selection,
+             "USE_DOWNSTREAM_PROTOCOL: what the client speaks, in place of useHttp2.");
+  if (u.use_http2 || u.protocol_selection == ProtocolSelection::downstream) {
+    f.in_range("initialStreamWindowSize", u.initial_stream_window_size, kWindowMin, INT32_MAX);
+    f.in_range("initialConnectionWindowSize", u.initial_connection_window_size, kWindowMin, INT32_MAX);
+    f.in_range("maxConcurrentStreams", u.max_concurrent_streams, 1, INT32_MAX);
+    return;
+  }
+  for (const std::string_view name : {"initialStreamWindowSize", "initialConnectionWindowSize", "maxConcurrentStreams",
+                                      "overrideStreamErrorOnInvalidHttpMessage"})
+    if (f.present(name)) f.warning(name, "has no effect without useHttp2");
+}
+
+}  // namespace
+
+std::span<const EnumName> enum_names(ProtocolSelection) {
+  return kSelections;
+}
+
 void bind(Fields& f, Upstream& u) {
   f.optional("static", u.static_hosts, "Hosts that are listed here.");
   f.optional("connectionConfig", u.connection_config, "How connections are made.");
@@ -52,10 +87,10 @@ void bind(Fields& f, Upstream& u) {
   f.unsupported({"kube", "consul", "aws", "awsEc2", "azure", "gcp", "pipe", "ai"});
   f.optional("sslConfig", u.ssl_config,
              "TLS to the hosts, also when it is `{}`. Their certificates are verified when there is a CA.");
-  f.unsupported({"useHttp2", "initialStreamWindowSize", "initialConnectionWindowSize", "maxConcurrentStreams",
-                 "overrideStreamErrorOnInvalidHttpMessage", "protocolSelection", "healthChecks", "failover",
-                 "respectDnsTtl", "dnsRefreshRate", "httpProxyHostname", "httpConnectHeaders", "httpConnectSslConfig",
-                 "proxyProtocolVersion", "preconnectPolicy", "ignoreHealthOnHostRemoval", "disableIstioAutoMtls"});
+  bind_http2(f, u);
+  f.unsupported({"healthChecks", "failover", "respectDnsTtl", "dnsRefreshRate", "httpProxyHostname",
+                 "httpConnectHeaders", "httpConnectSslConfig", "proxyProtocolVersion", "preconnectPolicy",
+                 "ignoreHealthOnHostRemoval", "disableIstioAutoMtls"});
   f.ignored("discoveryMetadata", "Kept by discovery.");
   f.ignored("namespacedStatuses", "Kept by Gloo.");
   if (u.ssl_config && u.static_hosts.use_tls == false)

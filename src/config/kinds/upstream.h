@@ -35,8 +35,18 @@ struct ConnectionConfig {
 };
 void bind(Fields& f, ConnectionConfig& config);
 
+enum class ProtocolSelection : uint8_t { configured, downstream };
+std::span<const EnumName> enum_names(ProtocolSelection);
+
 struct Upstream {
   StaticUpstream static_hosts;  // `static`
+  bool use_http2 = false;
+  // Of HTTP/2:
+  std::optional<uint32_t> initial_stream_window_size;
+  std::optional<uint32_t> initial_connection_window_size;
+  std::optional<uint32_t> max_concurrent_streams;
+  bool override_stream_error_on_invalid_http_message = false;
+  ProtocolSelection protocol_selection = ProtocolSelection::configured;
   ConnectionConfig connection_config;
   std::optional<UpstreamSslConfig> ssl_config;  // nothing: TLS without it, or plain, as static_hosts says
   std::optional<CircuitBreakers> circuit_breakers;
