@@ -232,9 +232,10 @@ class World {
   }
 
   static void see_cluster(const Cluster& c, std::string& out) {
-    out += fmt::format("{} {} {} {} {} {} {}\n", c.name.starts_with("solo") ? "dynamic" : c.name,
+    out += fmt::format("{} {} {} {} {} {} {} {} {} {} {} {}\n", c.name.starts_with("solo") ? "dynamic" : c.name,
                        c.connect_timeout.count(), c.connections_max, c.pending_max, c.requests_max, c.retries_max,
-                       c.track_remaining);
+                       c.track_remaining, static_cast<int>(c.protocol), c.http2.stream_window,
+                       c.http2.connection_window, c.http2.streams_max, c.http2.only_stream_ends_on_invalid_message);
   }
 
   void send(const SnapshotListener& listener, const Probe& probe, std::string& out) {
@@ -424,6 +425,11 @@ constexpr Case kCases[] = {
     // Upstreams, policies, settings.
     {.field = "hosts[].addr", .value = "127.0.0.8"},
     {.field = "hosts[].port", .value = "10"},
+    {.field = "Upstream spec.initialStreamWindowSize", .value = "70000", .beside = "{useHttp2: true}"},
+    {.field = "Upstream spec.initialConnectionWindowSize", .value = "70000", .beside = "{useHttp2: true}"},
+    {.field = "Upstream spec.maxConcurrentStreams", .value = "7", .beside = "{useHttp2: true}"},
+    {.field = "Upstream spec.overrideStreamErrorOnInvalidHttpMessage", .value = "true", .beside = "{useHttp2: true}"},
+    {.field = "protocolSelection", .value = "USE_DOWNSTREAM_PROTOCOL"},
     {.field = "targetRefs[].group", .value = "apps", .said = "expected a Gateway"},
     {.field = "targetRefs[].kind", .value = "Upstream", .said = "expected a Gateway"},
     {.field = "targetRefs[].name", .value = "z"},

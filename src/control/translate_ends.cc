@@ -14,7 +14,10 @@ std::string hex_hash(std::string_view text) {
 }
 
 void set_protocol(const kinds::Upstream& upstream, Cluster& cluster) {
-  cluster.speaks_http2 = upstream.use_http2;
+  if (upstream.protocol_selection == kinds::ProtocolSelection::downstream)
+    cluster.protocol = UpstreamProtocol::as_client;
+  else if (upstream.use_http2)
+    cluster.protocol = UpstreamProtocol::http2;
   h2::ClientOptions& options = cluster.http2;
   options.stream_window = upstream.initial_stream_window_size.value_or(options.stream_window);
   options.connection_window = upstream.initial_connection_window_size.value_or(options.connection_window);

@@ -60,6 +60,23 @@ constexpr MetricFamily kRemainingPending{"envoy_cluster_circuit_breakers_default
                                          "Requests left of maxPendingRequests (trackRemaining).", gauge};
 constexpr MetricFamily kRemainingRetries{"envoy_cluster_circuit_breakers_default_remaining_retries",
                                          "Retries left of maxRetries (trackRemaining).", gauge};
+constexpr MetricFamily kHttp2{"envoy_cluster_upstream_cx_http2_total", "Connections that speak HTTP/2."};
+constexpr MetricFamily kGoaway{"envoy_cluster_upstream_cx_close_notify",
+                               "Connections of HTTP/2 that the upstream asked to leave, by GOAWAY."};
+constexpr MetricFamily kProtocolError{"envoy_cluster_upstream_cx_protocol_error",
+                                      "Connections of HTTP/2 whose upstream did not keep to it."};
+constexpr MetricFamily kRxReset{"envoy_cluster_http2_rx_reset", "Streams that the upstream reset."};
+constexpr MetricFamily kTxReset{"envoy_cluster_http2_tx_reset", "Streams that were reset here."};
+constexpr MetricFamily kMessagingError{"envoy_cluster_http2_rx_messaging_error",
+                                       "Responses in HTTP/2 that break its rules for messages."};
+constexpr MetricFamily kHeaderOverflow{"envoy_cluster_http2_header_overflow",
+                                       "Responses in HTTP/2 whose head was larger than the limits."};
+constexpr MetricFamily kEmptyFrames{"envoy_cluster_http2_inbound_empty_frames_flood",
+                                    "Connections ended because of many frames without payload."};
+constexpr MetricFamily kControlFrames{"sluice_cluster_http2_inbound_control_flood_total",
+                                      "Connections ended because of many PING, SETTINGS or CONTINUATION frames."};
+constexpr MetricFamily kKeepalive{"envoy_cluster_http2_keepalive_timeout",
+                                  "Connections ended because a PING was not answered."};
 constexpr MetricFamily kReceived{"envoy_cluster_upstream_cx_rx_bytes_total", "Bytes received from upstreams."};
 constexpr MetricFamily kSent{"envoy_cluster_upstream_cx_tx_bytes_total", "Bytes sent to upstreams."};
 
@@ -96,6 +113,16 @@ std::vector<MetricFamily> cluster_metric_families() {
           kRetryWaits,
           kRetryWaitsAsked,
           kPerTryTimeout,
+          kHttp2,
+          kGoaway,
+          kProtocolError,
+          kRxReset,
+          kTxReset,
+          kMessagingError,
+          kHeaderOverflow,
+          kEmptyFrames,
+          kControlFrames,
+          kKeepalive,
           kRemainingConnections,
           kRemainingRequests,
           kRemainingPending,
@@ -137,6 +164,16 @@ ClusterMetrics::ClusterMetrics(Metrics& registry, const std::string& cluster)
   retry_waits = count(kRetryWaits);
   retry_waits_asked = count(kRetryWaitsAsked);
   per_try_timeouts = count(kPerTryTimeout);
+  http2_connections = count(kHttp2);
+  http2 = {.rx_reset = count(kRxReset),
+           .tx_reset = count(kTxReset),
+           .goaway_received = count(kGoaway),
+           .rx_messaging_error = count(kMessagingError),
+           .header_overflow = count(kHeaderOverflow),
+           .inbound_empty_frames_flood = count(kEmptyFrames),
+           .inbound_control_flood = count(kControlFrames),
+           .protocol_error = count(kProtocolError),
+           .keepalive_timeout = count(kKeepalive)};
 }
 
 Cluster::Cluster(std::string cluster_name, const kinds::CircuitBreakers& breakers, unsigned thread_count,
@@ -150,6 +187,7 @@ Cluster::Cluster(std::string cluster_name, const kinds::CircuitBreakers& breaker
       threads(thread_count),
       metrics(registry, name),
       there(*registry.metric(kClusters)) {
+  http2.counters = metrics.http2;
   there.add();
   come_into_force();
 }

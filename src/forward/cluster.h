@@ -17,6 +17,9 @@
 
 namespace sluice {
 
+// What is spoken where TLS has not agreed on anything.
+enum class UpstreamProtocol : uint8_t { http1, http2, as_client };
+
 struct ClusterMetrics {
   ClusterMetrics(Metrics& registry, const std::string& cluster);
 
@@ -54,6 +57,8 @@ struct ClusterMetrics {
   Counter* retry_waits;
   Counter* retry_waits_asked;
   Counter* per_try_timeouts;
+  Counter* http2_connections;
+  h2::ClientCounters http2;
 };
 
 struct Cluster {
@@ -67,8 +72,8 @@ struct Cluster {
   bool track_remaining = false;                 // tell what is left of each limit in metrics
   unsigned threads = 1;                         // that share these limits
   std::shared_ptr<const TlsClientContext> tls;  // null: in the clear
-  bool speaks_http2 = false;                    // without asking first; else what TLS agrees on
-  h2::ClientOptions http2;                      // of connections that speak it
+  UpstreamProtocol protocol = UpstreamProtocol::http1;
+  h2::ClientOptions http2;  // of connections that speak it
   kinds::LoadBalancerConfig balancing;
   std::optional<kinds::OutlierDetection> outlier_detection;
   std::optional<EjectionMetrics> ejections;  // with detection

@@ -53,8 +53,10 @@ void UpstreamConnection::connected(const SocketAddress& to, std::unique_ptr<Clie
   }
   session = std::move(on);
   local_text = session->local_address().to_string();
-  pool.expects_shared = session->multiplexes();
-  if (session->multiplexes()) pool.share(*this);
+  pool.expects_shared_ = session->multiplexes();
+  if (!session->multiplexes()) return;
+  pool.cluster->metrics.http2_connections->add();
+  pool.share(*this);
 }
 
 void EndUse::operator()(UpstreamConnection* connection) const {
@@ -145,15 +147,22 @@ void ConnectionPool::leave(UpstreamConnection& connection) {
 // So a connection that is taken was empty when this turn began, or later, when the last answer on it was read. Bytes
 // that come while the turn lasts come after the request has, and would have met it on the wire in a faster gateway:
 // no look can tell them from its answer, as nothing in HTTP/1.1 says which request an answer is for.
-ConnectionUse ConnectionPool::take(std::span<const SocketAddress> allowed) {
+bool ConnectionPool::fits(const UpstreamConnection& connection, std::span<const SocketAddress> allowed,
+                          UpstreamProtocol protocol) const {
+  if (!is_among(allowed, connection.address)) return false;
+  return cluster->protocol != UpstreamProtocol::as_client ||
+         connection.session->multiplexes() == (protocol == UpstreamProtocol::http2);
+}
+
+ConnectionUse ConnectionPool::take(std::span<const SocketAddress> allowed, UpstreamProtocol protocol) {
   for (UpstreamConnection* connection = first_shared_; connection; connection = connection->next_) {
-    if (connection->session->capacity() == 0 || !is_among(allowed, connection->address)) continue;
+    if (connection->session->capacity() == 0 || !fits(*connection, allowed, protocol)) continue;
     ++connection->users_;
     return ConnectionUse(connection);
   }
   for (UpstreamConnection* connection = first_; connection;) {
     UpstreamConnection* const next = connection->next_;
-    if (is_among(allowed, connection->address)) {
+    if (fits(*connection, allowed, protocol)) {
       std::unique_ptr<UpstreamConnection> taken = take_out(*connection);
       if (taken->session->is_silent()) {
         if (taken->session->multiplexes()) share(*taken);

@@ -119,7 +119,7 @@ class UpstreamConnection final : private Waiter {
 class ConnectionPool {
  public:
   ConnectionPool(Loop& l, ClusterConnections& c)
-      : expects_shared(c.cluster->speaks_http2), loop(l), connections(c), cluster(c.cluster) {}
+      : loop(l), connections(c), cluster(c.cluster), expects_shared_(c.cluster->protocol == UpstreamProtocol::http2) {}
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
   // No connection may be in use.
@@ -128,7 +128,8 @@ class ConnectionPool {
   // One to an address in `allowed`: that others use and that has room for one more, else the one that was used last;
   // nullptr when there is none. Connections on which the peer spoke or hung up meanwhile are closed on the way
   // (docs/decisions/0020).
-  ConnectionUse take(std::span<const SocketAddress> allowed);
+  // `protocol`: where the cluster's connections are of both kinds, which will do.
+  ConnectionUse take(std::span<const SocketAddress> allowed, UpstreamProtocol protocol = UpstreamProtocol::http1);
   // Keeps it for the next request, unless its address has been withdrawn meanwhile.
   void keep(ConnectionUse connection);
   // From now on only these addresses: closes idle connections to others, and those in use when they would be kept.
@@ -246,9 +247,9 @@ class ConnectionPool {
     std::list<Joining*>::iterator place_;
   };
   // What is being connected will have room for one more.
-  bool may_join() const { return expects_shared && joining_.size() < connecting_ * kJoiningMax; }
+  bool may_join() const { return joining_.size() < connecting_ * kJoiningMax; }
   // The next connection will carry several requests: as configured, or as the last one did.
-  bool expects_shared = false;
+  bool expects_shared() const { return expects_shared_; }
   bool in_use() const { return requests_ > 0; }
 
   // From the first connection on, and then for all. Null: in the clear.
@@ -270,6 +271,8 @@ class ConnectionPool {
   }
   // Of one connection, before it is there and says itself how many streams it takes.
   static constexpr size_t kJoiningMax = 100;
+  bool fits(const UpstreamConnection& connection, std::span<const SocketAddress> allowed,
+            UpstreamProtocol protocol) const;
   void share(UpstreamConnection& connection);
   void leave(UpstreamConnection& connection);
   void make_idle(std::unique_ptr<UpstreamConnection> connection);
@@ -287,6 +290,7 @@ class ConnectionPool {
   UpstreamConnection* first_ = nullptr;         // that is idle
   UpstreamConnection* first_shared_ = nullptr;  // that is in use, and may have room for more
   std::list<Joining*> joining_;
+  bool expects_shared_;
   size_t connecting_ = 0;
   size_t requests_ = 0;  // that refer to it
   size_t idle_ = 0;

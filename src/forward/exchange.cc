@@ -118,6 +118,8 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   Task<bool> connect();
   Task<bool> race();
   Task<void> join();
+  UpstreamProtocol protocol() const;
+  bool expects_shared() const;
   std::unique_ptr<ClientSession> make_session(std::unique_ptr<Stream> stream) const;
   void learn_from(const ConnectRace& race);
   void learn_failure(const SocketAddress& address, const Error& error);
@@ -310,7 +312,7 @@ Task<Response> Forwarding::run() {
     begin_timeout();
   } else {
     if (request_.client) request_.client->route_is_final();
-    if (policy_ || cluster_.speaks_http2) {
+    if (policy_ || expects_shared()) {
       const size_t kept_max = policy_ ? request_.body_buffer_bytes_max : kRepeatedBodyMax;
       replay_ = request_.arena.make<ReplayBody>(
           request_.loop, request_.body, std::min(kept_max, request_.body_buffer_bytes_max), request_.body_budget);
@@ -346,7 +348,7 @@ Task<void> Forwarding::try_once() {
   for (;;) {
     ++request_.info.attempts;
     connect_error_.reset();
-    if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1});
+    if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1}, protocol());
     if (!connection_) {
       auto getting = get_connection();
       CO_TRY(co_await getting);
@@ -543,7 +545,7 @@ Task<void> Forwarding::get_connection() {
   // A body waits with it, and has no deadline yet.
   if (connect_deadline_ == SteadyTime::max()) connect_deadline_ = after_timeout();
   for (;;) {
-    if (pool_->may_join() && !fresh_) {
+    if (!fresh_ && expects_shared() && pool_->may_join()) {
       auto joining = join();
       CO_TRY(co_await joining);
       if (failure_ || denied_ || connection_) co_return Status{};
@@ -568,7 +570,7 @@ Task<void> Forwarding::get_connection() {
     if (!next) co_return Status{};
     go_to(*std::move(next));
     if (denied_) co_return Status{};
-    if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1});
+    if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1}, protocol());
     if (connection_) co_return Status{};
   }
 }
@@ -598,6 +600,19 @@ Task<void> Forwarding::join() {
   co_return Status{};
 }
 
+// Without TLS, which agrees on it.
+UpstreamProtocol Forwarding::protocol() const {
+  if (cluster_.protocol != UpstreamProtocol::as_client) [[likely]]
+    return cluster_.protocol;
+  return request_.info.protocol == "HTTP/2" ? UpstreamProtocol::http2 : UpstreamProtocol::http1;
+}
+
+bool Forwarding::expects_shared() const {
+  if (cluster_.protocol != UpstreamProtocol::as_client) [[likely]]
+    return pool_->expects_shared();
+  return protocol() == UpstreamProtocol::http2;
+}
+
 // The other addresses of the host that the request may go to. Each is asked for now: a request may have waited since it
 // was allowed, for a connection or for one that had been closed, and nobody looks at addresses that it does not use
 // yet.
@@ -617,7 +632,7 @@ bool Forwarding::take_any() {
   std::vector<SocketAddress> last_resort;
   add_others(any, last_resort);
   any.insert(any.end(), last_resort.begin(), last_resort.end());
-  connection_ = pool_->take(any);
+  connection_ = pool_->take(any, protocol());
   if (!connection_) return false;
   if (connection_->address != endpoint_->address())
     if (auto* other = endpoint_.set().find(connection_->address, endpoint_->host()))
@@ -674,7 +689,7 @@ void Forwarding::tell_connected() const {
 // To the first address of the host that takes it. False: connect_error_ is the last one's.
 Task<bool> Forwarding::connect() {
   std::optional<ConnectionPool::Connecting> others_wait;
-  if (pool_->expects_shared) others_wait.emplace(*pool_);
+  if (expects_shared()) others_wait.emplace(*pool_);
   for (;;) {
     auto racing = race();
     auto connected = co_await racing;
@@ -744,7 +759,7 @@ Task<std::unique_ptr<Stream>> Forwarding::protect(std::unique_ptr<Stream> stream
 
 std::unique_ptr<ClientSession> Forwarding::make_session(std::unique_ptr<Stream> stream) const {
   const TlsInfo* tls = stream->tls();
-  const bool http2 = tls ? tls->alpn == "h2" : cluster_.speaks_http2;
+  const bool http2 = tls ? tls->alpn == "h2" : protocol() == UpstreamProtocol::http2;
   return http2 ? h2::make_client_session(std::move(stream), cluster_.http2)
                : h1::make_client_session(std::move(stream));
 }

@@ -142,7 +142,16 @@ TEST(Upstream, with_a_mistake_is_refused) {
           {"static: {hosts: [{addr: a, port: 1}], useTls: 1}", "static.useTls: expected true or false"},
           {"static: {hosts: [{addr: a, port: 1}], serviceSpec: {}}", "static.serviceSpec: not supported yet"},
           {"kube: {}", "kube: not supported yet"},
-          {"static: {hosts: [{addr: a, port: 1}]}\nuseHttp2: true", "useHttp2: not supported yet"},
+          {"static: {hosts: [{addr: a, port: 1}]}\nuseHttp2: 2", "useHttp2: expected true or false"},
+          {"static: {hosts: [{addr: a, port: 1}]}\nprotocolSelection: HTTP2", "protocolSelection: expected one of"},
+          {"static: {hosts: [{addr: a, port: 1}]}\nuseHttp2: true\ninitialStreamWindowSize: 65534",
+           "initialStreamWindowSize: must be"},
+          {"static: {hosts: [{addr: a, port: 1}]}\nuseHttp2: true\ninitialConnectionWindowSize: 2147483648",
+           "initialConnectionWindowSize: must be"},
+          {"static: {hosts: [{addr: a, port: 1}]}\nuseHttp2: true\nmaxConcurrentStreams: 0",
+           "maxConcurrentStreams: must be"},
+          {"static: {hosts: [{addr: a, port: 1}]}\nprotocolSelection: USE_DOWNSTREAM_PROTOCOL\nmaxConcurrentStreams: 0",
+           "maxConcurrentStreams: must be"},
           {"static: {hosts: [{addr: a, port: 1}]}\nhealthChecks: []", "healthChecks: not supported yet"},
           {"static: {hosts: [{addr: a, port: 1}]}\ndnsLookupFamily: V4_ONLY", "dnsLookupFamily: unknown field"},
           {"static: {hosts: [{addr: a, port: 1}]}\nconnectionConfig: {connectTimeout: 0s}",
@@ -151,6 +160,20 @@ TEST(Upstream, with_a_mistake_is_refused) {
            "connectionConfig.tcpKeepalive: not supported yet"},
           {"upstreamSpec: {}", ": one of static"},
       });
+}
+
+TEST(Upstream, says_how_http2_is_spoken) {
+  const auto u =
+      good<Upstream>("us",
+                     "static: {hosts: [{addr: a, port: 1}]}\nuseHttp2: true\ninitialStreamWindowSize: 65535\n"
+                     "initialConnectionWindowSize: 2147483647\nmaxConcurrentStreams: 1\n"
+                     "overrideStreamErrorOnInvalidHttpMessage: true");
+  EXPECT_TRUE(u.use_http2 && u.override_stream_error_on_invalid_http_message);
+  EXPECT_EQ(u.initial_stream_window_size, 65'535U);
+  EXPECT_EQ(u.initial_connection_window_size, 2'147'483'647U);
+  EXPECT_EQ(u.max_concurrent_streams, 1U);
+  EXPECT_EQ(read_kind("upstream", "static: {hosts: [{addr: a, port: 1}]}\nmaxConcurrentStreams: 0").said,
+            "maxConcurrentStreams: warning: has no effect without useHttp2");
 }
 
 TEST(Upstream, of_a_type_that_is_not_supported_yet_has_one_error_for_it) {
