@@ -16,7 +16,8 @@ constexpr unsigned kWritesATurn = 16;  // of 64 KiB
 constexpr Nanos kWriteIdleMax = 30s;   // that an upstream reads nothing at all
 // Of frames that cost work and bring nothing.
 constexpr unsigned kEmptyFramesMax = 16;          // in a row
-constexpr unsigned kControlFramesASecond = 1000;  // PING, SETTINGS, PRIORITY, WINDOW_UPDATE of no use
+constexpr unsigned kControlFramesASecond = 1000;  // all but HEADERS, DATA and the ends of streams
+constexpr unsigned kControlFramesADataFrame = 4;  // that was sent: windows are opened for it
 constexpr size_t kContinuationsMax = 8;
 
 struct EndOption {
@@ -74,15 +75,23 @@ struct Client::Told {
   static int frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     Client& self = client(user);
     const nghttp2_frame_hd& head = frame->hd;
+    if (head.type == NGHTTP2_DATA) self.control_frames_ -= std::min(self.control_frames_, kControlFramesADataFrame);
     if (head.type == NGHTTP2_RST_STREAM) count(self.options_.counters.tx_reset);
     if (head.type == NGHTTP2_HEADERS || head.type == NGHTTP2_DATA)
       if (auto* one = stream(session, head.stream_id)) one->was_sent(head.length + 9);
     // nghttp2 found that the upstream broke a rule.
-    if (head.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && !self.broken_)
+    if (head.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && !self.broken_) {
+      count(self.options_.counters.protocol_error);
       self.broken_ = Error{.kind = ErrorKind::invalid,
                            .message = fmt::format("the upstream does not keep to HTTP/2: {}",
                                                   nghttp2_http2_strerror(frame->goaway.error_code)),
                            .side = Side::upstream};
+    }
+    return 0;
+  }
+
+  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user) {
+    client(user).frame_begins(*head);
     return 0;
   }
 
@@ -140,6 +149,7 @@ struct Client::Told {
     nghttp2_session_callbacks_set_send_callback(made, send);
     nghttp2_session_callbacks_set_send_data_callback(made, send_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(made, frame_sent);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(made, begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(made, begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(made, header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(made, invalid_header);
@@ -264,16 +274,7 @@ void Client::read_input() {
     last_heard_ = loop().now();
     pinged_ = false;
     const ssize_t used = nghttp2_session_mem_recv(frames_.get(), reinterpret_cast<const uint8_t*>(block.data()), **got);
-    if (used < 0 && !broken_) {
-      if (used == NGHTTP2_ERR_FLOODED || used == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
-        count(options_.counters.inbound_control_flood);
-      else
-        count(options_.counters.protocol_error);
-      broken_ =
-          Error{.kind = ErrorKind::invalid,
-                .message = fmt::format("no HTTP/2 from the upstream: {}", nghttp2_strerror(static_cast<int>(used))),
-                .side = Side::upstream};
-    }
+    if (used < 0) not_http2(static_cast<int>(used));
     if (broken_) {
       output();  // why, as far as nghttp2 has put it into words
       if (!over_) end(*broken_);
@@ -281,6 +282,16 @@ void Client::read_input() {
     }
   }
   if (!over_ && nghttp2_session_want_write(frames_.get())) send_soon();
+}
+
+void Client::not_http2(int error) {
+  if (broken_) return;
+  const bool is_flood = error == NGHTTP2_ERR_FLOODED || error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
+  count(is_flood ? options_.counters.inbound_control_flood : options_.counters.protocol_error);
+  broken_ = Error{.kind = ErrorKind::invalid,
+                  .message = fmt::format("no HTTP/2 from the upstream: {}", nghttp2_strerror(error)),
+                  .side = Side::upstream};
+  nghttp2_session_terminate_session(frames_.get(), is_flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
 }
 
 void Client::frame_came(const nghttp2_frame& frame) {
@@ -307,19 +318,25 @@ void Client::frame_came(const nghttp2_frame& frame) {
       return;
     case NGHTTP2_SETTINGS:
       if ((frame.hd.flags & NGHTTP2_FLAG_ACK) == 0) settings_came_ = true;
-      [[fallthrough]];
-    default:
-      if (too_many_control_frames()) flooded(options_.counters.inbound_control_flood, "control frames");
+      return;
+    default: return;
   }
 }
 
-bool Client::too_many_control_frames() {
+// Also those of kinds that nobody knows.
+void Client::frame_begins(const nghttp2_frame_hd& head) {
+  switch (head.type) {
+    case NGHTTP2_DATA:
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_RST_STREAM: return;
+    default: break;
+  }
   const SteadyTime now = loop().now();
   if (now - control_second_ >= 1s) {
     control_second_ = now;
     control_frames_ = 0;
   }
-  return ++control_frames_ > kControlFramesASecond;
+  if (++control_frames_ > kControlFramesASecond) flooded(options_.counters.inbound_control_flood, "control frames");
 }
 
 // From within nghttp2: the connection ends when that has returned.

@@ -302,16 +302,14 @@ void ClientRequestStream::peer_ended() {
   news_.notify(loop_);
 }
 
+// While the request's body still moves, nobody is idle.
 Task<void> ClientRequestStream::news() {
-  const SteadyTime since = std::max(loop_.now(), last_sent_);
-  auto waiting = news_.wait(loop_, deadline_after(since, request_.idle_max));
-  const Status waited = co_await waiting;
-  // While the request's body still moves, nobody is idle.
-  if (waited || waited.error().kind != ErrorKind::timeout || last_sent_ > since) {
-    if (!waited && waited.error().kind == ErrorKind::cancelled) co_return waited;
-    co_return Status{};
+  for (SteadyTime since = std::max(loop_.now(), last_sent_);; since = last_sent_) {
+    auto waiting = news_.wait(loop_, deadline_after(since, request_.idle_max));
+    const Status waited = co_await waiting;
+    if (waited || waited.error().kind == ErrorKind::cancelled) co_return waited;
+    if (last_sent_ <= since) co_return fail(ErrorKind::timeout, "timed out", Side::upstream);
   }
-  co_return fail(ErrorKind::timeout, "timed out", Side::upstream);
 }
 
 Task<ClientResponse> ClientRequestStream::receive() {

@@ -102,13 +102,14 @@ class Client final : public ClientSession {
   void was_quiet();
   void end(Error why);
   void tell_disturbed();
+  void not_http2(int error);
   void flooded(Counter* counter, std::string_view what);
-  bool too_many_control_frames();
   size_t room() const { return output_.size() - output_filled_; }
 
   // --- told by nghttp2 ---
   struct Told;
   friend struct Told;
+  void frame_begins(const nghttp2_frame_hd& head);
   void frame_came(const nghttp2_frame& frame);
   void frame_was_invalid(const nghttp2_frame& frame, int error);
 

@@ -50,8 +50,8 @@ class TestHost final : private Waiter {
   };
   struct Options {
     std::vector<nghttp2_settings_entry> settings;
-    bool reads = true;  // opens the windows for what it has read
-    bool says_settings = true;
+    bool reads = true;     // opens the windows for what it has read
+    bool is_http2 = true;  // else it says nothing of its own
   };
 
   TestHost(std::unique_ptr<Stream> stream, Options options)
@@ -70,8 +70,8 @@ class TestHost final : private Waiter {
     CHECK(nghttp2_session_server_new2(&session_, callbacks, this, option) == 0);
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(option);
-    if (options_.says_settings)
-      nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, options_.settings.data(), options_.settings.size());
+    if (!options_.is_http2) return;
+    nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, options_.settings.data(), options_.settings.size());
     stream_->when_readable(this);
     send();
   }
@@ -89,6 +89,20 @@ class TestHost final : private Waiter {
     const auto all = pairs(fields);
     nghttp2_submit_headers(session_, last ? NGHTTP2_FLAG_END_STREAM : 0, id, nullptr, all.data(), all.size(), nullptr);
     send();
+  }
+  // The same with whatever no server would say.
+  void raw_head(int32_t id, const TestFields& fields, bool last) {
+    nghttp2_hd_deflater* deflater = nullptr;
+    CHECK(nghttp2_hd_deflate_new(&deflater, 0) == 0);
+    const auto all = pairs(fields);
+    std::string block(nghttp2_hd_deflate_bound(deflater, all.data(), all.size()), 0);
+    const ssize_t bytes =
+        nghttp2_hd_deflate_hd(deflater, reinterpret_cast<uint8_t*>(block.data()), block.size(), all.data(), all.size());
+    nghttp2_hd_deflate_del(deflater);
+    CHECK(bytes >= 0);
+    block.resize(static_cast<size_t>(bytes));
+    const unsigned flags = NGHTTP2_FLAG_END_HEADERS | (last ? unsigned{NGHTTP2_FLAG_END_STREAM} : 0U);
+    say(test_frame(NGHTTP2_HEADERS, static_cast<uint8_t>(flags), static_cast<uint32_t>(id), block));
   }
   void body(int32_t id, std::string bytes, bool last, TestFields trailers = {}) {
     Body& next = bodies_[id];
@@ -241,10 +255,11 @@ class TestHost final : private Waiter {
   }
   void cancel() override {}
   void send() {
-    if (writing_.running() || stopped_) return;
+    if (writing_.running()) return;
     const uint8_t* bytes = nullptr;
-    for (ssize_t length; (length = nghttp2_session_mem_send(session_, &bytes)) > 0;)
-      said_.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+    if (options_.is_http2 && !stopped_)
+      for (ssize_t length; (length = nghttp2_session_mem_send(session_, &bytes)) > 0;)
+        said_.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
     if (said_.empty()) return;
     going_ = std::exchange(said_, {});
     writing_.start(write());
