@@ -29,6 +29,7 @@ struct UpstreamTrip {
   struct Asked {
     std::string_view method = "GET";
     std::string authority = "h";
+    std::string_view protocol = "HTTP/1.1";
     const RouteRules* rules = nullptr;
     std::string body = {};
     size_t body_buffer = 1 << 20;
@@ -48,6 +49,7 @@ struct UpstreamTrip {
       request.body = text_body(arena, asked.body);
     }
     if (asked.reader) request.body = {asked.reader, {}};
+    info.protocol = asked.protocol;
     info.start = loop.now();
     runner.start(run());
   }

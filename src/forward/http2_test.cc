@@ -1,0 +1,365 @@
+// Upstreams that speak HTTP/2, as requests meet them: several on a connection, waiting for one, sent again.
+#include <gtest/gtest.h>
+
+#include "config/kinds/retries.h"
+#include "forward/static_upstream.h"
+#include "forward/testing.h"
+#include "http/h2/client_testing.h"
+#include "net/memory_network.h"
+#include "upstream/retry_policy.h"
+
+namespace sluice {
+namespace {
+
+using h2::TestHost;
+
+struct Rules final : RouteRules {
+  void rewrite_request(Request&) const override {}
+  void finish_response(Request&, Response& response) const override { response.finished = true; }
+};
+
+// One host in memory, which takes calls at once or when the test says so.
+struct World final : private MemoryNetwork::Host {
+  explicit World(const kinds::CircuitBreakers& breakers = {}, UpstreamProtocol protocol = UpstreamProtocol::http2) {
+    loop.use_manual_clock(SteadyTime(1'000'000s), WallTime(0s));
+    const auto address = IpAddress::v4(127, 0, 1, 1);
+    network.listen(SocketAddress::of({address, 80}), *this);
+    common = std::make_shared<Cluster>("c", breakers, 1, metrics);
+    common->protocol = protocol;
+    cluster->cluster = common;
+    cluster->hosts.push_back({.name = "", .address = address, .port = 80, .weight = 1});
+  }
+  void retry(kinds::RetryOn on, uint32_t times = 1) {
+    kinds::Retries config;
+    config.num_retries = times;
+    config.retry_on.add(on);
+    policy.emplace(config);
+    rules.retries = &*policy;
+  }
+  void called(MemoryCall call) override {
+    if (holds)
+      held.push_back(std::move(call));
+    else
+      hosts.push_back(std::make_unique<TestHost>(call.accept(), options));
+  }
+  void accept() {
+    hosts.push_back(std::make_unique<TestHost>(held.front().accept(), options));
+    held.pop_front();
+  }
+  // So many requests have come, over all connections.
+  bool hears(size_t requests) {
+    return turn_until(loop, [&] { return asked() >= requests; });
+  }
+  size_t asked() const {
+    size_t out = 0;
+    for (const auto& host : hosts) out += host->asked.size();
+    return out;
+  }
+  // Answers all that have come to a connection.
+  static void answer_all(TestHost& host, std::string_view body = "ok") {
+    for (auto& one : host.asked)
+      if (one.ended && !one.closed) host.answer(one.id, "200", std::string(body));
+  }
+
+  Loop loop;
+  Metrics metrics{1};
+  Rules rules;
+  std::optional<RetryPolicy> policy;
+  MemoryNetwork network;
+  bool holds = false;
+  TestHost::Options options;
+  std::deque<MemoryCall> held;
+  std::vector<std::unique_ptr<TestHost>> hosts;
+  std::shared_ptr<Cluster> common;
+  Upstreams upstreams{loop, network, 1};
+  OwnedLoops loops{{&loop}};
+  std::shared_ptr<StaticCluster> cluster = std::make_shared<StaticCluster>(loops);
+};
+
+struct Trip : UpstreamTrip {
+  explicit Trip(World& w, std::string_view method = "GET", std::string_view body = {})
+      : UpstreamTrip(w.loop, w.upstreams, make_static_upstream(w.cluster),
+                     {.method = method, .rules = &w.rules, .body = std::string(body)}) {}
+  // As its connection does behind a response.
+  void leave() {
+    background.cancel();
+    arena.reset();
+  }
+  enum ByProtocol : uint8_t { by_protocol };
+  Trip(World& w, std::string_view protocol, ByProtocol)
+      : UpstreamTrip(w.loop, w.upstreams, make_static_upstream(w.cluster), {.protocol = protocol, .rules = &w.rules}) {}
+  Trip(World& w, BodyReader& body)
+      : UpstreamTrip(w.loop, w.upstreams, make_static_upstream(w.cluster),
+                     {.method = "POST", .rules = &w.rules, .reader = &body}) {}
+};
+
+TEST(ForwardHttp2, shares_a_connection_and_keeps_it) {
+  World world;
+  for (int round = 0; round < 3; ++round) {
+    std::deque<Trip> trips;
+    for (int i = 0; i < 5; ++i) trips.emplace_back(world);
+    ASSERT_TRUE(world.hears(size_t(5 * (round + 1))));
+    EXPECT_EQ(world.network.dials(), 1U);
+    EXPECT_EQ(world.common->metrics.requests_active->value(), 5);
+    world.answer_all(*world.hosts[0]);
+    for (Trip& trip : trips) {
+      ASSERT_TRUE(trip.done());
+      EXPECT_EQ(trip.response.status, 200);
+      EXPECT_EQ(trip.read(), "ok");
+    }
+    trips.clear();
+    EXPECT_EQ(world.common->metrics.connections_active->value(), 1);
+  }
+  EXPECT_EQ(world.common->metrics.http2_connections->value(), 1);
+  EXPECT_EQ(world.common->metrics.http2.tx_reset->value(), 0);
+}
+
+TEST(ForwardHttp2, waits_for_a_connection_that_another_request_is_opening) {
+  World world;
+  world.holds = true;
+  std::deque<Trip> trips;
+  for (int i = 0; i < 5; ++i) trips.emplace_back(world);
+  settle_in_memory(world.loop);
+  EXPECT_EQ(world.network.dials(), 1U);
+  EXPECT_EQ(world.common->metrics.pending_active->value(), 4);
+  world.accept();
+  ASSERT_TRUE(world.hears(5));
+  EXPECT_EQ(world.common->metrics.pending_active->value(), 0);
+  world.answer_all(*world.hosts[0]);
+  for (Trip& trip : trips) ASSERT_TRUE(trip.done());
+}
+
+TEST(ForwardHttp2, does_not_wait_behind_more_requests_than_one_connection_is_for) {
+  World world;
+  world.holds = true;
+  std::deque<Trip> trips;
+  for (int i = 0; i < 102; ++i) trips.emplace_back(world);
+  settle_in_memory(world.loop);
+  EXPECT_EQ(world.network.dials(), 2U);
+}
+
+TEST(ForwardHttp2, bounds_who_waits_for_a_connection_that_is_being_opened) {
+  kinds::CircuitBreakers breakers;
+  breakers.max_pending_requests = 2;
+  World world(breakers);
+  world.holds = true;
+  std::deque<Trip> trips;
+  for (int i = 0; i < 4; ++i) trips.emplace_back(world);
+  settle_in_memory(world.loop);
+  EXPECT_EQ(world.common->metrics.pending_overflow->value(), 1);
+  ASSERT_TRUE(trips[3].done());
+  EXPECT_EQ(trips[3].response.status, 503);
+  EXPECT_EQ(trips[3].info.flags_text(), "UO");
+}
+
+TEST(ForwardHttp2, that_wait_for_a_connection_share_its_failure) {
+  World world;
+  world.holds = true;
+  std::deque<Trip> trips;
+  for (int i = 0; i < 3; ++i) trips.emplace_back(world);
+  settle_in_memory(world.loop);
+  world.held.front().refuse();
+  for (Trip& trip : trips) {
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, 503);
+    EXPECT_EQ(trip.info.flags_text(), "UF");
+  }
+  EXPECT_EQ(world.network.dials(), 1U);
+}
+
+TEST(ForwardHttp2, opens_a_connection_itself_when_who_did_it_has_left) {
+  World world;
+  world.holds = true;
+  std::optional<Trip> first(std::in_place, world);
+  Trip second(world), third(world);
+  settle_in_memory(world.loop);
+  first.reset();
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.network.dials() == 2; }));
+  world.held.pop_front();
+  world.accept();
+  ASSERT_TRUE(world.hears(2));
+  world.answer_all(*world.hosts[0]);
+  ASSERT_TRUE(second.done() && third.done());
+  EXPECT_EQ(third.response.status, 200);
+}
+
+TEST(ForwardHttp2, opens_another_connection_when_all_are_full_and_waits_when_it_may_not) {
+  kinds::CircuitBreakers breakers;
+  breakers.max_connections = 2;
+  World world(breakers);
+  world.options.settings = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 2}};
+  std::deque<Trip> trips;
+  const auto go = [&] {
+    trips.emplace_back(world);
+    settle_in_memory(world.loop);
+  };
+  for (int i = 0; i < 4; ++i) go();
+  EXPECT_EQ(world.network.dials(), 2U);
+  EXPECT_EQ(world.hosts[0]->asked.size(), 2U);
+  EXPECT_EQ(world.hosts[1]->asked.size(), 2U);
+  go();
+  EXPECT_EQ(world.common->metrics.pending_active->value(), 1);
+  world.answer_all(*world.hosts[1]);
+  ASSERT_TRUE(trips[2].done());
+  EXPECT_EQ(trips[2].read(), "ok");
+  trips[2].leave();
+  ASSERT_TRUE(world.hears(5));
+  EXPECT_EQ(world.hosts[1]->asked.size(), 3U);
+}
+
+TEST(ForwardHttp2, sends_a_request_again_that_nobody_has_looked_at) {
+  struct Row {
+    std::string_view method, body;
+    bool refused;
+  };
+  for (const auto& [method, body, refused] :
+       {Row{"GET", "", true}, Row{"GET", "", false}, Row{"POST", "", true}, Row{"POST", "a body", true},
+        Row{"POST", "a body", false}, Row{"PATCH", "a body", false}}) {
+    World world;
+    Trip trip(world, method, body);
+    ASSERT_TRUE(world.hears(1));
+    settle_in_memory(world.loop);
+    if (refused)
+      world.hosts[0]->reset(1, NGHTTP2_REFUSED_STREAM);
+    else
+      world.hosts[0]->leave(0);
+    ASSERT_TRUE(world.hears(2)) << method;
+    settle_in_memory(world.loop);
+    EXPECT_EQ(world.network.dials(), refused ? 1U : 2U);
+    TestHost& host = *world.hosts.back();
+    EXPECT_EQ(host.asked.back().body, body);
+    host.answer(host.asked.back().id, "200");
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, 200);
+    EXPECT_EQ(trip.info.flags_text(), "-");
+    EXPECT_EQ(world.common->metrics.request_retries->value(), 1);
+  }
+}
+
+TEST(ForwardHttp2, does_not_ask_an_upstream_for_ever_that_refuses) {
+  World world;
+  Trip trip(world);
+  for (size_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(world.hears(i + 1));
+    world.hosts[0]->reset(world.hosts[0]->asked.back().id, NGHTTP2_REFUSED_STREAM);
+  }
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 503);
+  EXPECT_EQ(trip.info.flags_text(), "UC");
+}
+
+// One of them may have been acted on.
+TEST(ForwardHttp2, sends_nothing_again_that_may_have_been_acted_on) {
+  for (const std::string_view method : {"POST", "GET"}) {
+    World world;
+    Trip trip(world, method);
+    ASSERT_TRUE(world.hears(1));
+    world.hosts[0]->reset(1, NGHTTP2_INTERNAL_ERROR);
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, 503);
+  }
+}
+
+TEST(ForwardHttp2, finishes_on_a_connection_that_says_goodbye_and_opens_another) {
+  World world;
+  Trip first(world);
+  ASSERT_TRUE(world.hears(1));
+  world.hosts[0]->leave(1);
+  settle_in_memory(world.loop);
+  Trip second(world);
+  ASSERT_TRUE(world.hears(2));
+  EXPECT_EQ(world.network.dials(), 2U);
+  world.hosts[0]->answer(1, "200", "old");
+  world.hosts[1]->answer(1, "200", "new");
+  ASSERT_TRUE(first.done() && second.done());
+  EXPECT_EQ(first.read(), "old");
+  EXPECT_EQ(second.read(), "new");
+  EXPECT_EQ(world.common->metrics.http2.goaway_received->value(), 1);
+}
+
+// The first request on a connection has no answer yet when that breaks; those that came later may go once more, and all
+// of them find the same new connection.
+TEST(ForwardHttp2, repeats_what_is_safe_when_a_shared_connection_breaks) {
+  World world;
+  std::deque<Trip> trips;
+  for (int i = 0; i < 4; ++i) {
+    trips.emplace_back(world, i < 3 ? "GET" : "POST");
+    ASSERT_TRUE(world.hears(size_t(i) + 1));
+  }
+  world.hosts[0]->abort();
+  ASSERT_TRUE(trips[0].done() && trips[3].done());
+  EXPECT_EQ(trips[0].response.status, 503);
+  EXPECT_EQ(trips[3].response.status, 503);
+  ASSERT_TRUE(world.hears(6));
+  EXPECT_EQ(world.network.dials(), 2U);
+  world.answer_all(*world.hosts[1]);
+  ASSERT_TRUE(trips[1].done() && trips[2].done());
+  EXPECT_EQ(trips[2].response.status, 200);
+}
+
+TEST(ForwardHttp2, lets_one_request_leave_while_others_stay) {
+  World world;
+  std::optional<Trip> leaves(std::in_place, world);
+  Trip stays(world);
+  ASSERT_TRUE(world.hears(2));
+  leaves.reset();
+  settle_in_memory(world.loop);
+  EXPECT_TRUE(world.hosts[0]->asked[0].closed);
+  EXPECT_EQ(world.hosts[0]->asked[0].code, uint32_t{NGHTTP2_CANCEL});
+  world.hosts[0]->answer(3, "200", "ok");
+  ASSERT_TRUE(stays.done());
+  EXPECT_EQ(stays.read(), "ok");
+  EXPECT_EQ(world.common->metrics.requests_cancelled->value(), 1);
+}
+
+TEST(ForwardHttp2, ends_a_connection_that_lies_idle_for_too_long) {
+  World world;
+  {
+    Trip trip(world);
+    ASSERT_TRUE(world.hears(1));
+    world.hosts[0]->answer(1, "200");
+    ASSERT_TRUE(trip.done());
+  }
+  EXPECT_EQ(world.common->metrics.connections_active->value(), 1);
+  for (int i = 0; i < 7; ++i) {
+    world.loop.advance(10s);
+    settle_in_memory(world.loop);
+  }
+  EXPECT_EQ(world.common->metrics.connections_active->value(), 0);
+  EXPECT_EQ(world.hosts[0]->went_away, uint32_t{NGHTTP2_NO_ERROR});
+}
+
+TEST(ForwardHttp2, speaks_what_the_client_speaks_where_that_is_wanted) {
+  World world({}, UpstreamProtocol::as_client);
+  for (const bool http2 : {true, false, true, false}) {
+    world.options.is_http2 = http2;
+    const size_t before = world.asked();
+    Trip trip(world, http2 ? "HTTP/2" : "HTTP/1.1", Trip::by_protocol);
+    if (http2) {
+      ASSERT_TRUE(world.hears(before + 1));
+      world.answer_all(*world.hosts[0]);
+    } else {
+      ASSERT_TRUE(turn_until(world.loop, [&] { return world.hosts.size() == 2; }));
+      world.hosts[1]->say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    }
+    ASSERT_TRUE(trip.done());
+    EXPECT_EQ(trip.response.status, 200);
+    if (http2) EXPECT_EQ(trip.read(), "ok");
+  }
+  EXPECT_EQ(world.network.dials(), 2U) << "one of each kind, each kept for its own";
+}
+
+TEST(ForwardHttp2, tells_a_wrong_protocol_from_no_answer) {
+  World world;
+  world.options.is_http2 = false;
+  Trip trip(world);
+  ASSERT_TRUE(turn_until(world.loop, [&] { return !world.hosts.empty(); }));
+  world.hosts[0]->say("HTTP/1.1 400 Bad Request\r\n\r\n");
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 502);
+  EXPECT_EQ(trip.info.flags_text(), "UPE");
+  EXPECT_EQ(world.common->metrics.http2.protocol_error->value(), 1);
+}
+
+}  // namespace
+}  // namespace sluice
