@@ -66,8 +66,7 @@ struct Client::Told {
     if (self.room() < kFrameHead + length) return NGHTTP2_ERR_WOULDBLOCK;
     char* const at = self.output_.data() + self.output_filled_;
     std::memcpy(at, head, kFrameHead);
-    const auto piece = one->give(length);
-    std::memcpy(at + kFrameHead, piece.data(), piece.size());
+    one->give({at + kFrameHead, length});
     self.output_filled_ += kFrameHead + length;
     return 0;
   }
@@ -221,6 +220,10 @@ size_t Client::capacity() const {
   return most - std::min(most, open_);
 }
 
+bool Client::takes_tunnels() const {
+  return nghttp2_session_get_remote_settings(frames_.get(), NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
 ClientStreamPtr Client::open(const ClientRequest& request, ClientStream::Owner& owner, Arena& arena,
                              TaskGroup& background) {
   CHECK(capacity() > 0);
@@ -317,7 +320,8 @@ void Client::frame_came(const nghttp2_frame& frame) {
       if (!std::exchange(leaving_, true)) count(options_.counters.goaway_received);
       return;
     case NGHTTP2_SETTINGS:
-      if ((frame.hd.flags & NGHTTP2_FLAG_ACK) == 0) settings_came_ = true;
+      if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0 || std::exchange(settings_came_, true)) return;
+      for (ClientRequestStream* waits = first_; waits; waits = waits->next) waits->settings_came();
       return;
     default: return;
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "http/h2/client_testing.h"
+#include "io/block.h"
 #include "io/testing.h"
 #include "net/memory_stream.h"
 
@@ -20,6 +21,7 @@ struct Trip final : private ClientStream::Owner {
     bool expects_continue = false;
     bool accepts_trailers = false;
     const Headers* fields = nullptr;
+    bool upgrade = false;
   };
   Trip(Loop& on, ClientSession& session, const Ask& ask) : loop(on) {
     stream = session.open({.method = ask.method,
@@ -28,6 +30,7 @@ struct Trip final : private ClientStream::Owner {
                            .headers = ask.fields ? *ask.fields : headers,
                            .body = ask.body,
                            .expects_continue = ask.expects_continue,
+                           .upgrade = ask.upgrade,
                            .accepts_trailers = ask.accepts_trailers,
                            .idle_max = 10s},
                           *this, arena, background);
@@ -753,6 +756,157 @@ TEST(Http2Client, ends_the_connection_of_an_upstream_that_speaks_something_else)
     ASSERT_TRUE(trip.answered()) << said;
     ASSERT_TRUE(trip.error) << said;
     EXPECT_EQ(world.session->capacity(), 0U) << said;
+  }
+}
+
+// --- tunnels (RFC 8441) ------------------------------------------------------------------------------------------
+
+const nghttp2_settings_entry kTunnels{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
+
+std::string read_now(Stream& stream) {
+  std::string out;
+  char bytes[7];  // in pieces
+  for (;;) {
+    const auto got = stream.try_read(bytes);
+    if (!got || !*got || **got == 0) return out;
+    out.append(bytes, **got);
+  }
+}
+
+void write_now(Stream& stream, std::string_view text) {
+  const iovec part{const_cast<char*>(text.data()), text.size()};
+  const auto put = stream.try_write({&part, 1});
+  ASSERT_TRUE(put && *put && **put == text.size());
+}
+
+TEST(Http2Client, makes_a_tunnel_of_a_stream_where_the_upstream_takes_such) {
+  World world({.settings = {kTunnels}});
+  Arena arena;
+  Headers headers(arena);
+  headers.add("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+  Trip trip(world.loop, *world.session, {.fields = &headers, .upgrade = true});
+  ASSERT_TRUE(world.hears(1));
+  const auto& asked = world.host->asked[0];
+  EXPECT_EQ(asked.field(":method"), "CONNECT");
+  EXPECT_EQ(asked.field(":protocol"), "websocket");
+  EXPECT_EQ(asked.field(":path"), "/x?y");
+  EXPECT_FALSE(asked.ended);
+  EXPECT_EQ(trip.sent, 1);
+  world.host->head(1, {{":status", "200"}, {"sec-websocket-protocol", "chat"}}, false);
+  world.host->body(1, "early", false);
+  ASSERT_TRUE(trip.answered());
+  ASSERT_EQ(trip.answer.status, 101);
+  // The key and its answer of RFC 6455 1.3.
+  EXPECT_EQ(trip.answer.headers->get("sec-websocket-accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+  EXPECT_EQ(trip.answer.headers->get("sec-websocket-protocol"), "chat");
+  Stream& tunnel = *trip.answer.tunnel;
+  settle_in_memory(world.loop);
+  EXPECT_EQ(read_now(tunnel), "early");
+  EXPECT_TRUE(tunnel.is_silent());
+  write_now(tunnel, "hello");
+  settle_in_memory(world.loop);
+  EXPECT_EQ(world.host->asked[0].body, "hello");
+  tunnel.end_writing();
+  settle_in_memory(world.loop);
+  EXPECT_TRUE(world.host->asked[0].ended);
+  EXPECT_FALSE(tunnel.peer_ended());
+  world.host->body(1, "bye", true);
+  settle_in_memory(world.loop);
+  EXPECT_EQ(read_now(tunnel), "bye");
+  EXPECT_TRUE(tunnel.peer_ended());
+  EXPECT_FALSE(tunnel.is_broken());
+}
+
+TEST(Http2Client, asks_for_no_tunnel_that_the_upstream_does_not_take) {
+  World world;
+  Trip trip(world.loop, *world.session, {.upgrade = true});
+  ASSERT_TRUE(world.hears(1));
+  EXPECT_EQ(world.host->asked[0].field(":method"), "GET");
+  EXPECT_TRUE(world.host->asked[0].ended);
+  world.host->answer(1, "200", "ok");
+  ASSERT_TRUE(trip.answered());
+  EXPECT_EQ(trip.answer.status, 200);
+  EXPECT_EQ(trip.read(), "ok");
+}
+
+TEST(Http2Client, waits_to_be_told_whether_an_upstream_takes_tunnels) {
+  World world({.settings = {kTunnels}, .is_http2 = false});
+  Trip trip(world.loop, *world.session, {.upgrade = true}), other(world.loop, *world.session, {.upgrade = true});
+  settle_in_memory(world.loop);
+  EXPECT_EQ(trip.stream->bytes_sent(), 0U);
+  other.stream->reset({.kind = ErrorKind::denied, .message = "not any more"});
+  ASSERT_TRUE(other.answered());
+  EXPECT_EQ(other.error->kind, ErrorKind::denied);
+  world.host->say(h2::test_frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\x08\0\0\0\x01", 6)));
+  settle_in_memory(world.loop);
+  EXPECT_GT(trip.stream->bytes_sent(), 0U);
+  EXPECT_EQ(world.session->capacity(), size_t{INT32_MAX} - 1) << "the other has left";
+}
+
+TEST(Http2Client, gives_the_answer_of_an_upstream_that_refuses_a_tunnel) {
+  World world({.settings = {kTunnels}});
+  Trip trip(world.loop, *world.session, {.upgrade = true});
+  ASSERT_TRUE(world.hears(1));
+  world.host->answer(1, "403", "no");
+  ASSERT_TRUE(trip.answered());
+  EXPECT_EQ(trip.answer.status, 403);
+  EXPECT_EQ(trip.read(), "no");
+}
+
+TEST(Http2Client, keeps_a_tunnel_within_the_windows_both_ways) {
+  World world({.settings = {kTunnels}, .reads = false}, {.stream_window = 65'535}, 1U << 20);
+  Trip trip(world.loop, *world.session, {.upgrade = true});
+  ASSERT_TRUE(world.hears(1));
+  world.host->head(1, {{":status", "200"}}, false);
+  world.host->body(1, std::string(100'000, 'd'), false);
+  ASSERT_TRUE(trip.answered());
+  Stream& tunnel = *trip.answer.tunnel;
+  settle_in_memory(world.loop);
+  EXPECT_EQ(tunnel.buffered_bytes(), 65'535U);
+  size_t put = 0;
+  const std::string piece(10'000, 'u');
+  const iovec part{const_cast<char*>(piece.data()), piece.size()};
+  for (int i = 0; i < 50; ++i) {
+    const auto now = tunnel.try_write({&part, 1});
+    if (now) put += **now;
+    settle_in_memory(world.loop);
+  }
+  EXPECT_EQ(world.host->asked[0].body.size(), 65'535U);
+  EXPECT_GT(put, 65'535U);
+  EXPECT_LE(put, 65'535U + Block::kSmall) << "what lies between is bounded";
+  std::string got;
+  for (int i = 0; i < 10; ++i) {
+    got += read_now(tunnel);
+    settle_in_memory(world.loop);
+  }
+  EXPECT_EQ(got.size(), 100'000U);
+}
+
+TEST(Http2Client, breaks_a_tunnel_with_its_stream_and_a_stream_with_its_tunnel) {
+  for (const int how : {0, 1, 2, 3}) {
+    World world({.settings = {kTunnels}});
+    Trip trip(world.loop, *world.session, {.upgrade = true});
+    ASSERT_TRUE(world.hears(1));
+    world.host->head(1, {{":status", "200"}}, false);
+    ASSERT_TRUE(trip.answered());
+    Stream& tunnel = *trip.answer.tunnel;
+    Told told;
+    tunnel.when_hung_up(&told);
+    switch (how) {
+      case 0: world.host->reset(1, NGHTTP2_CANCEL); break;
+      case 1: world.host->abort(); break;
+      case 2: tunnel.abort(); break;
+      case 3: trip.stream->reset({.kind = ErrorKind::denied, .message = "no"}); break;
+    }
+    settle_in_memory(world.loop);
+    EXPECT_EQ(told.times, 1) << how;
+    EXPECT_TRUE(tunnel.is_broken());
+    char bytes[4];
+    const auto got = tunnel.try_read(bytes);
+    ASSERT_TRUE(got);
+    EXPECT_FALSE(*got) << "never the end of a stream, which may mean that all has come";
+    EXPECT_EQ(world.session->capacity() > 0, how != 1);
+    if (how >= 2) EXPECT_EQ(world.host->asked[0].code, uint32_t{NGHTTP2_CANCEL});
   }
 }
 

@@ -1,8 +1,10 @@
 #include "http/h2/client_stream.h"
 
+#include <openssl/evp.h>
 #include <algorithm>
 #include <charconv>
 
+#include "base/encoding.h"
 #include "base/strings.h"
 #include "http/head_limits.h"
 #include "http/one_hop.h"
@@ -31,6 +33,14 @@ nghttp2_nv pair(std::string_view name, std::string_view value) {
     return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(text.data()));
   };
   return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
+}
+
+// RFC 6455 4.2.2: what a client of HTTP/1 makes sure of, and nobody says in HTTP/2.
+std::string websocket_accept(std::string_view key) {
+  const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  unsigned char digest[20];
+  CHECK(EVP_Digest(text.data(), text.size(), digest, nullptr, EVP_sha1(), nullptr) == 1);
+  return base64_encode({reinterpret_cast<const char*>(digest), sizeof digest});
 }
 
 std::string_view digits_of(uint64_t number, Arena& arena) {
@@ -74,11 +84,13 @@ void ClientRequestStream::leave() {
 void ClientRequestStream::reset(Error why) {
   reset_ = std::move(why);
   leave();
+  if (tunnel_) tunnel_->broke(*reset_);
   news_.notify(loop_);
 }
 
 void ClientRequestStream::broke(ErrorKind kind, std::string message) {
   if (!broken_) broken_ = Error{.kind = kind, .message = std::move(message), .side = Side::upstream};
+  if (tunnel_) tunnel_->broke(*broken_);
   news_.notify(loop_);
 }
 
@@ -104,8 +116,28 @@ void ClientRequestStream::closed(uint32_t code) {
 
 // --- sending ----------------------------------------------------------------------------------------------------
 
-// All that is at hand goes out at the end of this turn.
+// RFC 8441 3: a tunnel may be asked for once the upstream has said that it takes such.
 Task<void> ClientRequestStream::send() {
+  if (!request_.upgrade) return send_now();
+  if (client_ && client_->settings_came()) {
+    asks_for_tunnel_ = client_->takes_tunnels();
+    return send_now();
+  }
+  return send_when_settings_came();
+}
+
+Task<void> ClientRequestStream::send_when_settings_came() {
+  while (client_ && !broken_ && !client_->settings_came()) {
+    auto waiting = news();
+    CO_TRY(co_await waiting);
+  }
+  asks_for_tunnel_ = client_ && !client_->is_over() && client_->takes_tunnels();
+  auto sending = send_now();
+  co_return co_await sending;
+}
+
+// All that is at hand goes out at the end of this turn.
+Task<void> ClientRequestStream::send_now() {
   if (!client_ || !submit()) {
     broke(ErrorKind::closed, "the connection takes no more streams");
     return Status{};
@@ -127,19 +159,20 @@ bool ClientRequestStream::submit() {
   const auto all = fields();
   const nghttp2_data_provider body{.source = {}, .read_callback = Client::body_callback()};
   id_ = nghttp2_submit_request(client_->frames(), nullptr, all.data(), all.size(),
-                               request_.body.empty() ? nullptr : &body, this);
+                               request_.body.empty() && !asks_for_tunnel_ ? nullptr : &body, this);
   on_wire_ = id_ >= 0;
   return on_wire_;
 }
 
 // RFC 9113 8.3.1. What is told of the body is told by it as it is now, whatever the fields say.
 std::span<nghttp2_nv> ClientRequestStream::fields() {
-  constexpr size_t kBesides = 6;
+  constexpr size_t kBesides = 7;
   const size_t most = request_.headers.size() + kBesides;
   auto* const begin = static_cast<nghttp2_nv*>(arena_.allocate(most * sizeof(nghttp2_nv), alignof(nghttp2_nv)));
   nghttp2_nv* at = begin;
   const auto add = [&](std::string_view name, std::string_view value) { *at++ = pair(name, value); };
-  add(":method", request_.method);
+  add(":method", asks_for_tunnel_ ? "CONNECT" : request_.method);
+  if (asks_for_tunnel_) add(":protocol", "websocket");
   add(":scheme", client_->is_protected() ? "https" : "http");
   add(":authority", request_.authority);
   add(":path", request_.target);
@@ -169,6 +202,7 @@ void ClientRequestStream::body_is_wanted() {
 }
 
 ssize_t ClientRequestStream::offer(size_t most, uint32_t& flags) {
+  if (asks_for_tunnel_) return offer_tunnel(most, flags);
   if (piece_.empty() && !piece_last_) {
     if (held_back_)
       wanted_ = true;
@@ -199,12 +233,16 @@ void ClientRequestStream::send_trailers(uint32_t& flags) {
   nghttp2_submit_trailer(client_->frames(), id_, begin, static_cast<size_t>(at - begin));
 }
 
-std::span<const char> ClientRequestStream::give(size_t bytes) {
-  const auto out = piece_.first(bytes);
-  piece_ = piece_.subspan(bytes);
+void ClientRequestStream::give(std::span<char> into) {
   last_sent_ = loop_.now();
+  if (tunnel_) {
+    std::memcpy(into.data(), tunnel_->waiting().data(), into.size());
+    tunnel_->gave(into.size());
+    return;
+  }
+  std::memcpy(into.data(), piece_.data(), into.size());
+  piece_ = piece_.subspan(into.size());
   if (piece_.empty() && piece_last_) request_ended();
-  return out;
 }
 
 bool ClientRequestStream::pull() {
@@ -294,11 +332,13 @@ void ClientRequestStream::head_came(bool last, size_t wire_bytes) {
 void ClientRequestStream::data_came(std::span<const char> bytes) {
   bytes_received_ += bytes.size();
   received_.put(bytes);
+  if (tunnel_) tunnel_->came();
   news_.notify(loop_);
 }
 
 void ClientRequestStream::peer_ended() {
   peer_ended_ = true;
+  if (tunnel_) tunnel_->end_came();
   news_.notify(loop_);
 }
 
@@ -315,7 +355,7 @@ Task<void> ClientRequestStream::news() {
 Task<ClientResponse> ClientRequestStream::receive() {
   for (;;) {
     if (reset_) co_return std::unexpected(*reset_);
-    if (head_done_) co_return answered();
+    if (head_done_) co_return asks_for_tunnel_&& status_ < 300 ? became_tunnel() : answered();
     if (broken_) co_return std::unexpected(*broken_);
     auto waiting = news();
     CO_TRY(co_await waiting);
@@ -333,6 +373,42 @@ ClientResponse ClientRequestStream::answered() {
     out.body.length = length_;
   }
   return out;
+}
+
+// RFC 8441 5: to whoever relays, what HTTP/1 would have said.
+ClientResponse ClientRequestStream::became_tunnel() {
+  answered_ = true;
+  tunnel_.emplace(loop_, static_cast<ClientTunnel::Carrier&>(*this), received_);
+  if (peer_ended_) tunnel_->end_came();
+  if (broken_) tunnel_->broke(*broken_);
+  headers_->remove(Known::content_length);
+  if (const auto key = request_.headers.get("sec-websocket-key"); key && !headers_->get("sec-websocket-accept"))
+    headers_->add("sec-websocket-accept", arena_.copy(websocket_accept(*key)));
+  return {.status = 101, .headers = headers_, .tunnel = &*tunnel_};
+}
+
+ssize_t ClientRequestStream::offer_tunnel(size_t most, uint32_t& flags) {
+  if (!tunnel_) return NGHTTP2_ERR_DEFERRED;
+  const auto waiting = tunnel_->waiting();
+  if (waiting.empty() && !tunnel_->at_end()) return NGHTTP2_ERR_DEFERRED;
+  const size_t bytes = std::min(most, waiting.size());
+  if (bytes > 0) flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  if (bytes == waiting.size() && tunnel_->at_end()) flags |= NGHTTP2_DATA_FLAG_EOF;
+  return static_cast<ssize_t>(bytes);
+}
+
+void ClientRequestStream::tunnel_writes() {
+  if (!on_wire_) return;
+  nghttp2_session_resume_data(client_->frames(), id_);
+  client_->send_soon();
+}
+
+void ClientRequestStream::tunnel_aborts() {
+  reset({.kind = ErrorKind::reset, .message = "the tunnel was given up", .side = Side::upstream});
+}
+
+SocketAddress ClientRequestStream::tunnel_address() const {
+  return client_ ? client_->local_address() : SocketAddress{};
 }
 
 Task<Chunk> ClientRequestStream::read() {

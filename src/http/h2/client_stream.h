@@ -5,28 +5,14 @@
 #include <vector>
 
 #include "http/h2/client_session.h"
+#include "http/h2/client_tunnel.h"
+#include "http/h2/received_bytes.h"
 #include "io/block.h"
 #include "io/loop.h"
 
 namespace sluice::h2 {
 
 class ClientRequestStream;
-
-// What has come of a body and has not been read: at most a stream's window.
-class ReceivedBytes {
- public:
-  void put(std::span<const char> bytes);
-  // The first bytes, in one piece; they stay where they are until the next take(). Empty: there are none.
-  std::span<char> take();
-  bool empty() const { return size_ == 0; }
-  size_t size() const { return size_; }
-
- private:
-  std::vector<Block> blocks_;
-  Block lent_;         // what take() gave
-  size_t filled_ = 0;  // of the last block
-  size_t size_ = 0;
-};
 
 struct EndNghttp2 {
   void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
@@ -54,6 +40,9 @@ class Client final : public ClientSession {
   Loop& loop() const { return stream_->loop(); }
   bool is_over() const { return over_.has_value(); }
   const Error& why_over() const { return *over_; }
+  bool settings_came() const { return settings_came_; }
+  // RFC 8441 3.
+  bool takes_tunnels() const;
   bool is_protected() const { return stream_->tls() != nullptr; }
   // What waits to be sent goes out at the end of this turn, together with what others add to it.
   void send_soon();
@@ -145,7 +134,7 @@ class Client final : public ClientSession {
 };
 
 // One request and its response.
-class ClientRequestStream final : public ClientStream {
+class ClientRequestStream final : public ClientStream, private ClientTunnel::Carrier {
  public:
   ClientRequestStream(Client& client, const ClientRequest& request, Owner& owner, Arena& arena, TaskGroup& background);
   ClientRequestStream(const ClientRequestStream&) = delete;
@@ -158,7 +147,7 @@ class ClientRequestStream final : public ClientStream {
 
   bool sending() const override { return pulling_ || (client_ && on_wire_ && !request_sent_); }
   bool heard() const override { return bytes_received_ > 0; }
-  bool complete() const override { return answered_ && all_read_; }
+  bool complete() const override { return answered_ && all_read_ && !tunnel_; }
   uint64_t bytes_sent() const override { return bytes_sent_; }
   uint64_t bytes_received() const override { return bytes_received_; }
 
@@ -171,6 +160,7 @@ class ClientRequestStream final : public ClientStream {
   void data_came(std::span<const char> bytes);
   void peer_ended();
   void peer_reset() { peer_reset_ = true; }
+  void settings_came() { news_.notify(loop_); }
   // nghttp2 knows it no more.
   void closed(uint32_t code);
   // The connection is over.
@@ -179,7 +169,7 @@ class ClientRequestStream final : public ClientStream {
 
   // Of the body, at most so many bytes: NGHTTP2_ERR_DEFERRED when none are at hand.
   ssize_t offer(size_t most, uint32_t& flags);
-  std::span<const char> give(size_t bytes);
+  void give(std::span<char> into);
   // More of the body is wanted. True when more has come at once.
   bool pull();
 
@@ -204,7 +194,15 @@ class ClientRequestStream final : public ClientStream {
     ClientRequestStream& stream;
   };
 
+  Task<void> send_when_settings_came();
+  Task<void> send_now();
   bool submit();
+  ClientResponse became_tunnel();
+  ssize_t offer_tunnel(size_t most, uint32_t& flags);
+  void tunnel_writes() override;
+  void tunnel_reads(size_t bytes) override { credit(bytes); }
+  void tunnel_aborts() override;
+  SocketAddress tunnel_address() const override;
   std::span<nghttp2_nv> fields();
   void request_ended();
   void credit(size_t bytes);
@@ -258,6 +256,8 @@ class ClientRequestStream final : public ClientStream {
   std::optional<uint64_t> length_;
   std::optional<Error> broken_;  // by the upstream, behind what came before
   std::optional<Error> reset_;   // here
+  bool asks_for_tunnel_ = false;
+  std::optional<ClientTunnel> tunnel_;
   Event news_;
   uint64_t bytes_received_ = 0;
 };

@@ -1,7 +1,7 @@
+#include "http/h2/received_bytes.h"
+
 #include <algorithm>
 #include <cstring>
-
-#include "http/h2/client_stream.h"
 
 namespace sluice::h2 {
 

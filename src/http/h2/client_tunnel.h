@@ -1,0 +1,69 @@
+// A stream of HTTP/2 that has become a tunnel (RFC 8441), as the Stream that it is to whoever relays bytes.
+#pragma once
+
+#include "http/h2/received_bytes.h"
+#include "net/ready.h"
+
+namespace sluice::h2 {
+
+class ClientTunnel final : public ReadyStream<Readiness>, private Waiter {
+ public:
+  // What carries it.
+  class Carrier {
+   public:
+    // There is something to be sent, or the end.
+    virtual void tunnel_writes() = 0;
+    // The peer may send as much again.
+    virtual void tunnel_reads(size_t bytes) = 0;
+    virtual void tunnel_aborts() = 0;
+    virtual SocketAddress tunnel_address() const = 0;
+
+   protected:
+    ~Carrier() = default;
+  };
+  // `received`: what comes lies in it.
+  ClientTunnel(Loop& loop, Carrier& carrier, ReceivedBytes& received);
+  ClientTunnel(const ClientTunnel&) = delete;
+  ClientTunnel& operator=(const ClientTunnel&) = delete;
+  ~ClientTunnel() override;
+
+  Loop& loop() const override { return loop_; }
+  SocketAddress local_address() const override { return carrier_.tunnel_address(); }
+  Task<void> established(SteadyTime) override { return Status{}; }
+  size_t buffered_bytes() override { return taken_.size() + received_.size(); }
+  Attempt try_read(std::span<char> into) override;
+  bool is_silent() override { return !now_.readable && !now_.peer_closed && !now_.broken; }
+  Attempt try_write(std::span<const iovec> parts) override;
+  void end_writing() override;
+  void abort() override;
+
+  // --- for what carries it ---
+
+  void came();
+  void end_came();
+  void broke(Error why);
+  // What waits to be sent; at_end(): nothing comes behind it.
+  std::span<const char> waiting() const { return output_.span().first(filled_).subspan(given_); }
+  bool at_end() const { return ended_; }
+  void gave(size_t bytes);
+
+ private:
+  void tell();
+  void wake() override;
+  void cancel() override {}
+  std::unexpected<Error> why_broken() const { return broken_ ? std::unexpected(*broken_) : given_up(); }
+
+  Loop& loop_;
+  Carrier& carrier_;
+  ReceivedBytes& received_;
+  std::span<char> taken_;  // of what was received, and not read
+  Block output_;
+  size_t filled_ = 0;
+  size_t given_ = 0;
+  bool ended_ = false;  // this end writes no more
+  std::optional<Error> broken_;
+  bool telling_ = false;
+  bool* gone_ = nullptr;  // set: somebody wants to know that this has been destroyed
+};
+
+}  // namespace sluice::h2
