@@ -29,7 +29,7 @@ LEVELS = [
     {"regex"},
     {"base"},
 ]
-KNOW_CODECS = ("serve", "forward", "main")
+KNOW_CODECS = ("serve", "forward", "main", "simulation")
 LEVEL = {folder: number for number, folders in enumerate(LEVELS) for folder in folders}
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 

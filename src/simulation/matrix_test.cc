@@ -45,6 +45,7 @@ class World final : private MemoryNetwork::Host {
     loop_.use_manual_clock(SteadyTime(1'000'000s), WallTime(0s));
     const auto address = IpAddress::v4(127, 0, 1, 1);
     network_.listen(SocketAddress::of({address, 80}), *this);
+    if (host.is_http2) cluster_->protocol = UpstreamProtocol::http2;
     auto upstream = std::make_shared<StaticCluster>(loops_);
     upstream->cluster = cluster_;
     upstream->hosts.push_back({.name = "", .address = address, .port = 80, .weight = 1});

@@ -330,8 +330,9 @@ constexpr ClientProtocol kClients[] = {
     {"http_1_1", kAll, 0, new_one<H1Client, ClientDriver>},
 };
 constexpr HostProtocol kHosts[] = {
-    {"http_1_0", {}, old_one<H1Host, HostDriver>},
-    {"http_1_1", kAll, new_one<H1Host, HostDriver>},
+    {"http_1_0", {}, false, old_one<H1Host, HostDriver>},
+    {"http_1_1", kAll, false, new_one<H1Host, HostDriver>},
+    {"h2c", kAll, true, open_h2_host},
 };
 
 }  // namespace

@@ -93,10 +93,13 @@ struct ClientProtocol {
 struct HostProtocol {
   std::string_view name;
   Feature feature;
+  bool is_http2 = false;  // the gateway is told so
   std::unique_ptr<HostDriver> (*open)(std::unique_ptr<Stream> stream);
 };
 std::span<const ClientProtocol> client_protocols();
 std::span<const HostProtocol> host_protocols();
+
+std::unique_ptr<HostDriver> open_h2_host(std::unique_ptr<Stream> stream);
 
 // What is said on a connection that was upgraded: the client this, the host the same behind an "echo ".
 inline constexpr std::string_view kTunnelled = "ping";
