@@ -107,8 +107,12 @@ struct Client::Told {
   static int header(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t* name, size_t name_length,
                     const uint8_t* value, size_t value_length, uint8_t, void* user) {
     auto* one = stream(session, frame->hd.stream_id);
-    if (!one || one->field_came(text_of(name, name_length), text_of(value, value_length))) return 0;
-    count(client(user).options_.counters.header_overflow);
+    if (!one) return 0;
+    using Fate = ClientRequestStream::FieldFate;
+    const Fate fate = one->field_came(text_of(name, name_length), text_of(value, value_length));
+    if (fate == Fate::taken) return 0;
+    const ClientCounters& counters = client(user).options_.counters;
+    count(fate == Fate::too_large ? counters.header_overflow : counters.rx_messaging_error);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
 

@@ -362,6 +362,18 @@ TEST(Http2Client, opens_a_window_by_what_was_read_alone) {
   EXPECT_GT(world.host->window_updates, 200'000U);
 }
 
+TEST(Http2Client, takes_no_status_that_nobody_could_count) {
+  for (const auto& [status, good] :
+       {std::pair("599", true), std::pair("600", false), std::pair("999", false), std::pair("099", false)}) {
+    World world;
+    Trip trip(world.loop, *world.session);
+    ASSERT_TRUE(world.hears(1));
+    world.host->raw_head(1, {{":status", status}}, true);
+    ASSERT_TRUE(trip.answered());
+    EXPECT_EQ(!trip.error, good) << status;
+  }
+}
+
 // What nobody has read when its stream ends is given back to the others.
 TEST(Http2Client, gives_the_window_of_the_connection_back_with_streams_that_end_unread) {
   World world({}, {.stream_window = 65'535, .connection_window = 65'535}, 1U << 20);

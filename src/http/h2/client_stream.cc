@@ -292,19 +292,21 @@ void ClientRequestStream::head_begins() {
   headers_ = arena_.make<Headers>(arena_);
 }
 
-bool ClientRequestStream::field_came(std::string_view name, std::string_view value) {
+ClientRequestStream::FieldFate ClientRequestStream::field_came(std::string_view name, std::string_view value) {
   head_bytes_ += name.size() + value.size() + 4;
   if (head_bytes_ > kLimits.head_bytes_max || headers_->size() >= kLimits.fields_max) {
     broke(ErrorKind::invalid, "the response head is too large");
-    return false;
+    return FieldFate::too_large;
   }
   if (name == ":status") {  // three digits: nghttp2 has looked
     std::from_chars(value.data(), value.data() + value.size(), status_);
-    return true;
+    if (status_ >= 100 && status_ <= 599) return FieldFate::taken;
+    broke(ErrorKind::invalid, "no HTTP response: no status is that large or small");
+    return FieldFate::malformed;
   }
   const Known known = known_header(name);
   headers_->push({known == Known::other ? arena_.copy(name) : header_name(known), arena_.copy(value), known});
-  return true;
+  return FieldFate::taken;
 }
 
 void ClientRequestStream::head_came(bool last, size_t wire_bytes) {

@@ -154,8 +154,8 @@ class ClientRequestStream final : public ClientStream, private ClientTunnel::Car
   // --- told by the connection ---
 
   void head_begins();
-  // False: beyond the limits.
-  bool field_came(std::string_view name, std::string_view value);
+  enum class FieldFate : uint8_t { taken, too_large, malformed };
+  FieldFate field_came(std::string_view name, std::string_view value);
   void head_came(bool last, size_t wire_bytes);
   void data_came(std::span<const char> bytes);
   void peer_ended();
