@@ -7,6 +7,19 @@ namespace sluice {
 
 using UpstreamEndpoint = EndpointSet::Endpoint;
 
+namespace {
+
+PoolTls::Offer offer_of(UpstreamProtocol protocol) {
+  switch (protocol) {
+    case UpstreamProtocol::http1: return PoolTls::Offer::http1;
+    case UpstreamProtocol::http2: return PoolTls::Offer::http2;
+    case UpstreamProtocol::as_client: break;
+  }
+  return PoolTls::Offer::either;
+}
+
+}  // namespace
+
 // The hosts of a cluster as one worker sees them: a pool for each, and one set of all their addresses. A host whose
 // name has not been resolved stands in the set as an endpoint without an address.
 class StaticPools {
@@ -16,8 +29,7 @@ class StaticPools {
         : config(h), pool(loop, connections) {
       if (h.address) addresses.push_back(SocketAddress::of({*h.address, h.port}));
       const Cluster& cluster = *connections.cluster;
-      using enum PoolTls::Offer;
-      if (cluster.tls) pool.tls = std::make_unique<PoolTls>(cluster.tls, h.sni, cluster.speaks_http2 ? http2 : http1);
+      if (cluster.tls) pool.tls = std::make_unique<PoolTls>(cluster.tls, h.sni, offer_of(cluster.protocol));
     }
     const StaticCluster::Host config;
     ConnectionPool pool;

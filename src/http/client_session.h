@@ -58,8 +58,8 @@ class ClientStream {
   // The head, and what of a body is at hand. The rest goes out in the background, while the response is read.
   virtual Task<void> send() = 0;
   // The response's head; informational ones before it are passed over. Errors: `reset` when the connection ended first,
-  // `closed` where the upstream has certainly not acted on the request, so that any may be sent again, `invalid` for what
-  // is no response, `timeout` for silence, what reset() was given.
+  // `closed` where the upstream has certainly not acted on the request, so that any may be sent again, `invalid` for
+  // what is no response, `timeout` for silence, what reset() was given.
   virtual Task<ClientResponse> receive() = 0;
   // Breaks it off: all who wait for it, and who read its body, meet this error; the upstream meets an end.
   virtual void reset(Error why) = 0;
