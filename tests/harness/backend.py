@@ -171,9 +171,15 @@ class Backend:
                 self.open.add(sock)
             threading.Thread(target=self._serve, args=(sock, number), daemon=True).start()
 
+    def established(self, sock):
+        """The connection to speak HTTP on, once it is there: for those that protect it first."""
+        return sock
+
     def _serve(self, sock, number):
-        connection = Connection(sock, number)
+        raw, connection = sock, None
         try:
+            sock = self.established(raw)
+            connection = Connection(sock, number)
             while True:
                 request = connection.read_head()
                 request.connection = number
@@ -192,7 +198,7 @@ class Backend:
                 self.failures.append(f"{type(error).__name__}: {error}; read {connection.data[:300]!r}")
         finally:
             with self.lock:
-                self.open.discard(sock)
+                self.open.discard(raw)
             _shut(sock)
             sock.close()
 

@@ -1,0 +1,281 @@
+"""TLS on both sides of the program, met by curl, openssl and Python: certificates, names, clients', and what is refused."""
+
+import itertools
+import socket
+import ssl
+import subprocess
+import threading
+
+from harness import configs, raw
+from harness.backend import Backend
+from harness.case import Case, rows
+from harness.certificates import authority
+from harness.dns_server import DnsServer
+from harness.gateway import Gateway
+from harness.waiting import until
+
+SSL_GATEWAY = configs.gateway().replace("  httpGateway", "  ssl: true\n  httpGateway")
+ROUTES = "- matchers: [{prefix: /}]\n  directResponseAction: {status: 200, body: '@'}"
+
+
+def service(name, secret, names, more="", routes=None):
+    """A VirtualService that answers with its name, behind the certificate of a Secret."""
+    text = configs.virtual_service(routes or ROUTES.replace("@", name), name=name,
+                                   domains=f"['{name}.test']" if routes is None else "['*']")
+    config = f"  sslConfig:\n    secretRef: {{name: {secret}, namespace: gloo-system}}\n    sniDomains: {names}\n" + "".join(
+        f"    {line}\n" for line in more.splitlines())
+    return text.replace("spec:\n", "spec:\n" + config, 1)
+
+
+def context(trust=None, pair=None, **settings):
+    made = ssl.create_default_context(cafile=str(trust.certificate if trust else authority().certificate))
+    if pair:
+        made.load_cert_chain(pair.certificate, pair.key)
+    for name, value in settings.items():
+        setattr(made, name, value)
+    return made
+
+
+class TlsClient(raw.Client):
+    """A client whose bytes are protected."""
+
+    def __init__(self, port, name, made=None, **keywords):
+        super().__init__(port, **keywords)
+        self.socket = (made or context()).wrap_socket(self.socket, server_hostname=name)
+
+    def ask(self, name, path="/"):
+        self.send(f"GET {path} HTTP/1.1\r\nHost: {name}\r\n\r\n")
+        return self.read_response("GET")
+
+
+def curl(*arguments):
+    done = subprocess.run(["curl", "-sS", "--max-time", "10", *map(str, arguments)], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Downstream(Case):
+    @classmethod
+    def setUpClass(cls):
+        ca = authority()
+        cls.gateway = cls.share(Gateway({
+            "gateway.yaml": SSL_GATEWAY,
+            "a-secret.yaml": ca.make("a.test").secret("a"),
+            "b-secret.yaml": ca.make("*.b.test", "b.test").secret("b"),
+            "c-secret.yaml": ca.make("c.test").secret("c", ca=ca.certificate),
+            "a.yaml": service("a", "a", "[a.test]"),
+            "b.yaml": service("b", "b", "['*.b.test', b.test]"),
+            "c.yaml": service("c", "c", "[c.test]", "verifySubjectAltName: [spiffe://me]"),
+        }))
+
+    def ask(self, name, host=None, **settings):
+        with TlsClient(self.gateway.port, name, context(**settings)) as client:
+            return client.ask(host or name).text()
+
+    @rows({"the name it asks for": ("a.test", "a"), "a name of several": ("b.test", "b")})
+    def a_client_gets_the_certificate_for(self, name, expected):
+        self.assertEqual(self.ask(name), expected)
+
+    def test_a_wildcard_is_for_one_label_and_the_virtual_host_is_that_of_the_host_field(self):
+        # gloo-core 2.8: the certificate is chosen by the SNI, the virtual host by Host, each for itself.
+        self.assertEqual(self.ask("x.b.test", host="a.test"), "a")
+
+    @rows({"an unknown name": "d.test", "none": None})
+    def a_handshake_is_refused_with(self, name):
+        before = self.gateway.metric("envoy_listener_no_filter_chain_match")
+        made = context(check_hostname=False)
+        with self.assertRaisesRegex(ssl.SSLError, "(?i)unrecognized.name"):
+            TlsClient(self.gateway.port, name, made)
+        until(lambda: self.gateway.metric("envoy_listener_no_filter_chain_match") == before + 1, "the refusal to be counted")
+
+    def test_sessions_are_resumed_by_any_worker(self):
+        made = context()
+        with TlsClient(self.gateway.port, "a.test", made) as client:
+            client.ask("a.test")
+            session = client.socket.session
+        with socket.create_connection(("127.0.0.1", self.gateway.port)) as plain:
+            with made.wrap_socket(plain, server_hostname="a.test", session=session) as again:
+                again.do_handshake()
+                self.assertTrue(again.session_reused)
+
+    def test_curl_speaks_with_both_versions(self):
+        for version in ("1.2", "1.3"):
+            code, out, error = curl(f"--tlsv{version}", "--tls-max", version, "--cacert", authority().certificate, "--http1.1",
+                                    "--connect-to", f"a.test:443:127.0.0.1:{self.gateway.port}", "https://a.test/")
+            self.assertEqual((code, out), (0, "a"), error)
+
+    def test_old_versions_are_refused(self):
+        code, _, error = curl("--tlsv1.0", "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0", "-k", "--connect-to",
+                              f"a.test:443:127.0.0.1:{self.gateway.port}", "https://a.test/")
+        self.assertEqual(code, 35, error)
+
+    def test_a_client_without_the_certificate_that_is_required_is_refused(self):
+        ca = authority()
+        mine, other = ca.make("spiffe://me", client=True), ca.make("spiffe://you", client=True)
+        with TlsClient(self.gateway.port, "c.test", context(pair=mine)) as client:
+            self.assertEqual(client.ask("c.test").text(), "c")
+        for pair, metric in ((None, "no_cert"), (other, "san"), (authority("Other CA").make("spiffe://me", client=True), "error")):
+            pattern = f"envoy_listener_ssl_fail_verify_{metric}"
+            before = self.gateway.metric(pattern)
+            with self.assertRaises((ssl.SSLError, ConnectionError, AssertionError)):
+                with TlsClient(self.gateway.port, "c.test", context(pair=pair)) as client:
+                    client.ask("c.test")
+            until(lambda: self.gateway.metric(pattern) == before + 1, pattern)
+
+    def test_no_certificate_is_asked_for_of_others(self):
+        before = self.gateway.metric("envoy_listener_ssl_no_certificate")
+        self.assertEqual(self.ask("a.test"), "a")
+        self.assertEqual(self.gateway.metric("envoy_listener_ssl_no_certificate"), before + 1)
+
+    @rows({"plain HTTP": b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", "garbage": bytes(range(256)) * 16,
+           "an endless hello": b"\x16\x03\x01\x40\x00\x01\x02\x00\x00" + b"\0" * 65536, "an alert": b"\x15\x03\x01\x00\x02\x02\x28"})
+    def a_connection_is_closed_without_an_answer_for(self, sent):
+        with self.gateway.client() as client:
+            try:
+                client.send(sent)
+                client.end_sending()
+                got = client.read_to_end()
+            except OSError:
+                got = b""
+            self.assertNotIn(b"HTTP/1", got)
+        self.assertEqual(self.ask("a.test"), "a")
+
+    def test_handshakes_that_stall_hold_up_nobody(self):
+        stalled = [self.gateway.client() for _ in range(50)]
+        for client in stalled:
+            client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01")
+        self.assertEqual(self.ask("a.test"), "a")
+        for client in stalled:
+            client.reset()
+
+
+class Changes(Case):
+    def setUp(self):
+        self.ca = authority()
+        self.gateway = self.use(Gateway({"gateway.yaml": SSL_GATEWAY, "secret.yaml": self.ca.make("a.test").secret("a"),
+                                         "a.yaml": service("a", "a", "[a.test]")}, workers=2))
+
+    def shown(self):
+        with TlsClient(self.gateway.port, "a.test") as client:
+            return client.socket.getpeercert()["serialNumber"]
+
+    def test_a_new_certificate_is_shown_and_no_connection_is_lost(self):
+        with TlsClient(self.gateway.port, "a.test") as before:
+            self.assertEqual(before.ask("a.test").text(), "a")
+            first = self.shown()
+            self.gateway.write("secret.yaml", self.ca.make("a.test").secret("a"))
+            until(lambda: self.shown() != first, "the new certificate to be shown")
+            self.assertEqual(before.ask("a.test").text(), "a")
+
+    def test_a_key_that_does_not_fit_leaves_the_one_before_in_force(self):
+        first = self.shown()
+        wrong = self.ca.make("a.test")
+        wrong.key = self.ca.make("a.test").key
+        self.gateway.write("secret.yaml", wrong.secret("a"))
+        self.gateway.says("the private key does not fit the certificate")
+        self.assertEqual(self.shown(), first)
+        state, reason = self.gateway.status("virtualservices", "a")
+        self.assertEqual(state, "Rejected", reason)
+        self.assertIn("does not fit", reason)
+        self.assertNotIn("BEGIN", reason)
+
+    def test_certificates_rotate_under_load_without_a_failed_request(self):
+        pairs = [self.ca.make("a.test") for _ in range(5)]
+        failed, asked, over = [], itertools.count(), threading.Event()
+
+        def load():
+            while not over.is_set():
+                try:
+                    with TlsClient(self.gateway.port, "a.test") as client:
+                        for _ in range(3):
+                            if client.ask("a.test").text() != "a":
+                                failed.append("another answer")
+                            next(asked)
+                except (OSError, AssertionError) as error:
+                    failed.append(error)
+
+        clients = [threading.Thread(target=load) for _ in range(2)]
+        for client in clients:
+            client.start()
+        try:
+            for turn in range(100):
+                pair = pairs[turn % len(pairs)]
+                self.gateway.write("secret.yaml", pair.secret("a"))
+                until(lambda serial=pair.serial(): self.shown() == serial, "the next certificate")
+        finally:
+            over.set()
+            for client in clients:
+                client.join()
+        self.assertEqual(failed, [])
+        self.assertGreater(next(asked), 100)
+
+
+class TlsBackend(Backend):
+    """A destination behind TLS; a connection whose handshake fails ends."""
+
+    def __init__(self, pair, trust=None):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(pair.certificate, pair.key)
+        if trust:
+            self.context.load_verify_locations(trust.certificate)
+            self.context.verify_mode = ssl.CERT_REQUIRED
+        self.names = []
+        self.context.sni_callback = lambda _, name, __: self.names.append(name)
+        super().__init__()
+
+    def established(self, sock):
+        return self.context.wrap_socket(sock, server_side=True)
+
+
+SCHEMES = """\
+apiVersion: sluice.dev/v1alpha1
+kind: ProxySettings
+metadata: {name: settings, namespace: gloo-system}
+spec:
+  targetRefs: [{group: gateway.solo.io, kind: Gateway, name: gateway-proxy}]
+  destinations: {scheme: true}
+"""
+BY_HEADER = "dynamicForwardProxy: {autoHostRewriteHeader: x-to}"
+
+
+class Upstream(Case):
+    """Dynamic destinations by scheme, verified against the roots that OpenSSL is told of."""
+
+    @classmethod
+    def setUpClass(cls):
+        ca = authority()
+        cls.good, cls.wrong = cls.share(TlsBackend(ca.make("good.test"))), cls.share(TlsBackend(ca.make("other.test")))
+        cls.old = cls.share(TlsBackend(ca.make("old.test", days=-1)))
+        cls.foreign = cls.share(TlsBackend(authority("Other CA").make("foreign.test")))
+        cls.plain = cls.share(Backend())
+        cls.dns = cls.share(DnsServer())
+        cls.dns.set("*.test", "127.0.0.1")
+        files = configs.dynamic(route=BY_HEADER)
+        cls.gateway = cls.share(Gateway({**files, "settings.yaml": SCHEMES}, resolver=cls.dns.where,
+                                        environment={"SSL_CERT_FILE": str(ca.certificate)}))
+
+    def ask(self, to, path="/"):
+        return self.gateway.fetch(path, headers=[("x-to", to)])
+
+    def test_https_goes_by_tls_and_is_told_its_name_without_the_scheme(self):
+        response = self.ask(f"https://good.test:{self.good.port}")
+        self.assert_status(response, 200)
+        self.assertEqual(self.good.requests[-1].header("host"), f"good.test:{self.good.port}")
+        self.assertEqual(self.good.names[-1], "good.test")
+
+    def test_http_goes_in_the_clear(self):
+        self.assert_status(self.ask(f"http://plain.test:{self.plain.port}"), 200)
+
+    @rows({"another name": ("wrong", "the certificate is not for wrong.test but for other.test (issuer CN=Test CA)"),
+           "a date that is over": ("old", "certificate has expired"),
+           "another issuer": ("foreign", "unable to get local issuer certificate (subject CN=foreign.test, issuer CN=Other CA)")})
+    def a_certificate_is_refused_for(self, which, sentence):
+        port = getattr(self, which).port
+        response = self.ask(f"https://{which}.test:{port}", f"/{which}")
+        self.assert_status(response, 503)
+        self.assertIn(sentence, response.text())
+        self.assertIn(" UF ", self.gateway.log_line(f"/{which}"))
+
+    def test_no_tls_there_is_no_reason_to_speak_in_the_clear(self):
+        before = len(self.plain.requests)
+        self.assert_status(self.ask(f"https://plain.test:{self.plain.port}"), 503)
+        self.assertEqual(len(self.plain.requests), before)
