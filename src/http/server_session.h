@@ -45,9 +45,10 @@ struct ServerRequest {
 struct ServerResponse {
   uint16_t status = 0;
   const Headers& headers;
-  Body body;                                             // its pieces are given to the stream one by one
-  bool local = false;                                    // no upstream's
-  bool close = false;                                    // no further request is wanted on this connection
+  Body body;           // its pieces are given to the stream one by one
+  bool local = false;  // no upstream's
+  bool close = false;  // where a connection carries one request at a time, it ends behind this one
+  bool drain = false;  // no further request is wanted on this connection
   std::span<const std::string_view> kept_from_trailers;  // fields that are left out of them
 };
 
@@ -102,16 +103,29 @@ class ServerSession {
  public:
   // No stream may be open.
   virtual ~ServerSession() = default;
+  // Whether several streams may be open at once. Then next() never waits, may be called while others are open, and
+  // each has an arena to itself; otherwise the next stream follows the end of the one before.
+  virtual bool concurrent() const { return false; }
   // The next request, once its head has come. Null: nothing has come of one. `arena` outlives the stream.
   virtual Task<ServerStreamPtr> next(const ServerLimits& limits, Arena& arena) = 0;
   // Whether next() may find something. Costs nothing.
   virtual bool has_input() const = 0;
-  // Told once of input while no stream is open; null takes it back.
+  // Told once of input, or of over(): while no stream is open, if it is not concurrent. Null takes it back.
   virtual void when_readable(Waiter* waiter) = 0;
-  // No further request will come, or can be taken.
+  // No further request is wanted. Where the protocol can say so it does, and is over() once the open streams are.
+  virtual void drain() {}
+  // No further request will come, or can be taken. Of a concurrent one: nothing will be said any more, either.
   virtual bool over() const = 0;
   // Ends it in order, so that what was said arrives: to be called once over(), before it is destroyed.
   virtual Task<void> linger() = 0;
+
+  // What its client speaks from the first byte on is HTTP/2, which was looked for: the connection, and what has come of
+  // it. To be asked when next() gave null; once.
+  struct HandedOver {
+    std::unique_ptr<Stream> stream;
+    std::string_view early;  // as long as the session
+  };
+  virtual std::optional<HandedOver> hand_over() { return std::nullopt; }
 };
 
 }  // namespace sluice

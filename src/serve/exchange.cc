@@ -144,10 +144,10 @@ Response Exchange::refuse_for_want_of_memory() {
   return response;
 }
 
-bool Exchange::ends_connection(const Response& response) const {
-  if (response.close || host_.draining()) return true;
+bool Exchange::wants_no_more(const Response& response) const {
+  if (host_.draining()) return true;
   if (!config_->overload || !config_->overload->ends_connections()) return false;
-  metrics().connections_unkept->add();
+  if (!response.close) metrics().connections_unkept->add();
   return true;
 }
 
@@ -234,7 +234,8 @@ Task<void> Exchange::answer(Response& response) {
                                                           .headers = *response.headers,
                                                           .body = response.body,
                                                           .local = response.local,
-                                                          .close = ends_connection(response),
+                                                          .close = response.close,
+                                                          .drain = wants_no_more(response),
                                                           .kept_from_trailers = request_.kept_from_response_trailers});
   if (response.tunnel) return relay(response, out);
   auto beginning = stream_->begin(out, first);

@@ -60,7 +60,7 @@ class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest, p
   Status give_up_answer(const Error& why);
   Task<void> end_background();
   Response refuse_for_want_of_memory();
-  bool ends_connection(const Response& response) const;
+  bool wants_no_more(const Response& response) const;
   Response failed(const Error& error);
   Task<void> answer(Response& response);
   Task<void> send_rest(Response& response, Task<void> beginning, Chunk first, Task<Chunk> reading);

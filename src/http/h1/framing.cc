@@ -83,12 +83,6 @@ ConnectionOptions connection_options(const Headers& headers) {
 
 }  // namespace
 
-std::optional<uint64_t> parse_content_length(std::string_view value) {
-  const auto length = parse_decimal(value);
-  if (!length || *length > INT64_MAX) return std::nullopt;
-  return length;
-}
-
 HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out) {
   constexpr HeadFailure broken = HeadFailure::malformed;
   const auto has = [&](Known known) { return headers.has(known); };
@@ -116,15 +110,10 @@ HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, Reque
     out.upgrade = options.upgrade && has(Known::upgrade) && head.minor_version == 1;
   }
   if (has(Known::expect)) {  // F24
-    const std::string_view expect = *headers.get(Known::expect);
-    if (!equals_ignoring_case(expect, "100-continue") || headers.count(Known::expect) > 1)
-      return HeadFailure::unknown_expectation;
+    if (!expects_only_continue(headers)) return HeadFailure::unknown_expectation;
     out.expects_continue = head.minor_version == 1 && out.body != BodyKind::none;
   }
-  if (has(Known::te))
-    for_each_token(*headers.joined(Known::te), [&](std::string_view token) {
-      out.accepts_trailers |= equals_ignoring_case(trim(token.substr(0, token.find(';'))), "trailers");
-    });
+  if (has(Known::te)) out.accepts_trailers = takes_trailers(headers);
   return HeadFailure::none;
 }
 

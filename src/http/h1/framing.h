@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "http/h1/head.h"
+#include "http/message_rules.h"
 #include "http/one_hop.h"
 #include "http/target.h"
 
@@ -33,8 +34,5 @@ struct ResponseFraming {
 
 // `to_head`: the request was HEAD. False: broken framing, a 502 (F15).
 bool frame_response(const ResponseHeadParser& head, const Headers& headers, bool to_head, ResponseFraming& out);
-
-// All digits, at most 2^63-1.
-std::optional<uint64_t> parse_content_length(std::string_view value);
 
 }  // namespace sluice

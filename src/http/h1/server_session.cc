@@ -1,13 +1,12 @@
 #include "http/h1/server_session.h"
 
-#include <array>
-
 #include "base/strings.h"
 #include "http/h1/framing.h"
 #include "http/h1/head.h"
 #include "http/h1/message_body.h"
 #include "http/h1/write.h"
 #include "http/h1/write_head.h"
+#include "http/linger.h"
 #include "http/status.h"
 #include "io/block.h"
 #include "io/loop.h"
@@ -16,20 +15,16 @@ namespace sluice::h1 {
 namespace {
 
 constexpr size_t kDrainBytesMax = 64U << 10;  // of a request body that nobody reads (F18)
-constexpr Nanos kLingerMax = 1s;              // Envoy's delayedCloseTimeout
 constexpr Nanos kHalfCloseGrace = 5s;         // see OneRequest::wake
 
-// Where bytes go that nobody wants. All of a thread share it, as nobody looks at them: who lingers needs no memory.
-std::span<char> sink() {
-  static thread_local std::array<char, Block::kSmall> bytes;
-  return bytes;
-}
+// RFC 9113 3.4: what a client of HTTP/2 says first begins like a request.
+constexpr std::string_view kHttp2Line = "PRI * HTTP/2.0\r\n";
 
 class OneRequest;
 
 class Session final : public ServerSession {
  public:
-  explicit Session(std::unique_ptr<Stream> s) : stream(std::move(s)) {}
+  Session(std::unique_ptr<Stream> s, Http2 http2) : stream(std::move(s)), may_be_http2_(http2 == Http2::handed_over) {}
 
   Task<ServerStreamPtr> next(const ServerLimits& limits, Arena& arena) override;
   Task<ServerStreamPtr> next_waiting(ServerStreamPtr out, OneRequest& request);
@@ -37,17 +32,23 @@ class Session final : public ServerSession {
   void when_readable(Waiter* waiter) override { stream->when_readable(waiter); }
   bool over() const override { return used_up_; }
   Task<void> linger() override;
+  std::optional<HandedOver> hand_over() override;
 
   // What has come of the next request moves to the front.
   void stream_ended(std::span<const char> rest, bool goes_on);
+  // Of a first request that is none: whether it is how HTTP/2 begins, as far as it has come.
+  bool begins_http2();
+  bool is_http2() const { return is_http2_; }
 
-  const std::unique_ptr<Stream> stream;
-  Block block;  // while there is something in it
+  std::unique_ptr<Stream> stream;  // null once it has been handed over
+  Block block;                     // while there is something in it
   size_t filled = 0;
   bool client_ended = false;
 
  private:
   bool used_up_ = false;
+  bool may_be_http2_;  // nothing else has come yet
+  bool is_http2_ = false;
 };
 
 class OneRequest final : public ServerStream, private Waiter {
@@ -146,7 +147,20 @@ Task<ServerStreamPtr> Session::next_waiting(ServerStreamPtr out, OneRequest& req
   co_return std::move(out);
 }
 
+// Looked at only where HTTP/1 finds no request, so that its own pay nothing: the line is no other's, as its version is
+// none of HTTP/1.
+bool Session::begins_http2() {
+  is_http2_ = may_be_http2_ && std::string_view(block.data(), filled).starts_with(kHttp2Line);
+  return is_http2_;
+}
+
+std::optional<ServerSession::HandedOver> Session::hand_over() {
+  if (!is_http2_) return std::nullopt;
+  return HandedOver{std::move(stream), {block.data(), filled}};
+}
+
 void Session::stream_ended(std::span<const char> rest, bool goes_on) {
+  may_be_http2_ &= filled == 0;
   used_up_ = !goes_on;
   if (used_up_) rest = {};
   if (rest.size() > block.size()) {
@@ -160,18 +174,9 @@ void Session::stream_ended(std::span<const char> rest, bool goes_on) {
   if (filled == 0) block.release();
 }
 
-// Closing with unread bytes would send a reset, which may overtake the response: let the client close first.
 Task<void> Session::linger() {
-  if (client_ended) co_return Status{};
-  stream->end_writing();
-  const SteadyTime deadline = stream->loop().now() + kLingerMax;
-  for (size_t drained = 0; drained < 16 * kDrainBytesMax;) {
-    auto reading = stream->read(sink(), deadline);
-    auto got = co_await reading;
-    if (!got || *got == 0) break;
-    drained += *got;
-  }
-  co_return Status{};
+  if (client_ended) return Status{};
+  return sluice::linger(*stream);
 }
 
 // --- the head ---------------------------------------------------------------------------------------------------
@@ -180,7 +185,7 @@ OneRequest::HeadRead OneRequest::read_head() {
   for (;;) {
     const HeadRead read = parse_head();
     if (read == HeadRead::whole) return read;
-    if (!stream_.has_buffered()) return read;
+    if (!stream_.has_buffered() || session_.is_http2()) return read;
     make_space();
     const auto got = stream_.try_read(session_.block.span().subspan(session_.filled));
     if (!got) return read;
@@ -200,6 +205,7 @@ Task<OneRequest::HeadRead> OneRequest::read_rest_of_head() {
     }
     if (!take(got)) co_return HeadRead::nothing;
     if (parse_head() == HeadRead::whole) co_return HeadRead::whole;
+    if (session_.is_http2()) co_return HeadRead::nothing;
   }
 }
 
@@ -215,10 +221,13 @@ OneRequest::HeadRead OneRequest::parse_head() {
       head_deadline_ = later(loop().now(), limits_.head_timeout);
     return HeadRead::more;
   }
-  if (progress == HeadProgress::done)
+  if (progress == HeadProgress::done) {
     head_complete();
-  else
+  } else {
+    if (session_.begins_http2()) [[unlikely]]
+      return HeadRead::nothing;
     refuse(head_.failure());
+  }
   return HeadRead::whole;
 }
 
@@ -282,6 +291,7 @@ void OneRequest::attach_body() {
 
 OneRequest::~OneRequest() {
   watch(nullptr);
+  if (session_.is_http2()) return;  // what has come is not this protocol's
   const std::span<const char> came(session_.block.data(), session_.filled);
   const std::span<const char> rest =
       body_ ? std::span<const char>(body_->rest()) : came.subspan(std::min(head_.size(), came.size()));
@@ -332,7 +342,7 @@ Task<void> OneRequest::begin_after_continue(const ServerResponse& response, Chun
 }
 
 Task<void> OneRequest::write(const ServerResponse& response, Chunk first) {
-  if (response.close || !will_find_next_request(response)) keep_alive_ = false;
+  if (response.close || response.drain || !will_find_next_request(response)) keep_alive_ = false;
   const bool no_body = bodiless(response.status);
   Then then = keep_alive_ ? Then::goes_on : Then::closes;
   if (response.status == 101) {
@@ -423,8 +433,8 @@ Task<void> OneRequest::drain_body() {
 
 }  // namespace
 
-std::unique_ptr<ServerSession> make_server_session(std::unique_ptr<Stream> stream) {
-  return std::make_unique<Session>(std::move(stream));
+std::unique_ptr<ServerSession> make_server_session(std::unique_ptr<Stream> stream, Http2 http2) {
+  return std::make_unique<Session>(std::move(stream), http2);
 }
 
 }  // namespace sluice::h1

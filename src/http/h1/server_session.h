@@ -5,6 +5,10 @@
 
 namespace sluice::h1 {
 
-std::unique_ptr<ServerSession> make_server_session(std::unique_ptr<Stream> stream);
+// Whether a client that speaks HTTP/2 from its first byte on (RFC 9113 3.3) is handed over, or refused as any that does
+// not speak HTTP/1.
+enum class Http2 : uint8_t { refused, handed_over };
+
+std::unique_ptr<ServerSession> make_server_session(std::unique_ptr<Stream> stream, Http2 http2 = Http2::refused);
 
 }  // namespace sluice::h1

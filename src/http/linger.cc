@@ -1,0 +1,34 @@
+#include "http/linger.h"
+
+#include <array>
+
+#include "io/block.h"
+#include "io/loop.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kDrainBytesMax = 1024U << 10;
+constexpr Nanos kLingerMax = 1s;  // Envoy's delayedCloseTimeout
+
+// Where bytes go that nobody wants. All of a thread share it, as nobody looks at them: who lingers needs no memory.
+std::span<char> sink() {
+  static thread_local std::array<char, Block::kSmall> bytes;
+  return bytes;
+}
+
+}  // namespace
+
+Task<void> linger(Stream& stream) {
+  stream.end_writing();
+  const SteadyTime deadline = stream.loop().now() + kLingerMax;
+  for (size_t drained = 0; drained < kDrainBytesMax;) {
+    auto reading = stream.read(sink(), deadline);
+    auto got = co_await reading;
+    if (!got || *got == 0) break;
+    drained += *got;
+  }
+  co_return Status{};
+}
+
+}  // namespace sluice

@@ -1,0 +1,12 @@
+// The end of a connection to a client.
+#pragma once
+
+#include "net/stream.h"
+
+namespace sluice {
+
+// Ends writing, and waits for the client to close first, for a while: closing with unread bytes would send a reset,
+// which may overtake what was said last. Needs no memory of the connection's.
+Task<void> linger(Stream& stream);
+
+}  // namespace sluice
