@@ -1,0 +1,667 @@
+#include "http/h2/server_session.h"
+
+#include <gtest/gtest.h>
+
+#include "http/h2/testing.h"
+#include "io/testing.h"
+#include "net/memory_stream.h"
+
+namespace sluice::h2 {
+namespace {
+
+// A session, and a client that says frames to it.
+struct World {
+  explicit World(const ServerOptions& options = {}, std::string_view first = kPreface) {
+    loop.use_manual_clock(SteadyTime(1000s), WallTime(0s));
+    session = make_server_session(std::move(ends.downstream), first, limits, options, metrics);
+    session->when_readable(&input);
+  }
+  ~World() {
+    for (auto& one : open) one->end();
+    settle();
+    open.clear();
+  }
+
+  // One request, as whoever serves it has it.
+  struct Taken final : ServerStream::Owner {
+    void client_gone() override {
+      ++gone;
+      runner.cancel();
+    }
+    void end() {
+      runner.cancel();
+      stream.reset();
+    }
+    ServerRequest& request() { return stream->request(); }
+    void run(Task<void> task) { runner.start(std::move(task)); }
+    void answer(uint16_t status, std::string_view body = "") { run(say_answer(status, body)); }
+    Task<void> say_answer(uint16_t status, std::string_view body) {
+      auto& headers = *arena.make<Headers>(arena);
+      answered = arena.make<ServerResponse>(
+          ServerResponse{.status = status, .headers = headers, .body = text_body(arena, body)});
+      Chunk first{{}, true};
+      if (!body.empty()) first = answered->body.reader->read().take().value();
+      auto beginning = stream->begin(*answered, first);
+      result = co_await beginning;
+      if (result) stream.reset();
+      co_return Status{};
+    }
+    void read() { run(read_all()); }
+    Task<void> read_all() {
+      for (;;) {
+        auto reading = stream->request().body.reader->read();
+        auto chunk = co_await reading;
+        if (!chunk) {
+          result = std::unexpected(chunk.error());
+          co_return Status{};
+        }
+        body.append(chunk->bytes.data(), chunk->bytes.size());
+        if (chunk->last) break;
+      }
+      whole = true;
+      co_return Status{};
+    }
+    Arena arena;
+    ServerStreamPtr stream;
+    const ServerResponse* answered = nullptr;
+    std::string body;
+    bool whole = false;
+    Status result;
+    int gone = 0;
+    Runner runner{this, [](void*, Result<void>) {}};
+  };
+
+  void settle() { settle_in_memory(loop); }
+  void say(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+      auto put = ends.upstream->try_write(std::span(&part, 1));
+      if (put && !*put) return;
+      if (put) bytes.remove_prefix(**put);
+      settle();
+      hear();
+    }
+    settle();
+    hear();
+  }
+  void hear() {
+    char buffer[65536];
+    while (auto got = ends.upstream->try_read(buffer)) {
+      if (!*got || **got == 0) {
+        ended = true;
+        break;
+      }
+      heard.add({buffer, **got});
+      settle();
+    }
+  }
+  // The next request; a failure where there is none.
+  Taken& take() {
+    auto& one = *open.emplace_back(std::make_unique<Taken>());
+    one.stream = session->next(limits, one.arena).take().value();
+    if (!one.stream) ADD_FAILURE() << "no request has come: " << heard.streams.rbegin()->first;
+    CHECK(one.stream);
+    one.stream->watch(&one);
+    session->when_readable(&input);
+    return one;
+  }
+  Taken& ask(std::string_view bytes) {
+    say(bytes);
+    return take();
+  }
+  void advance(Nanos by) {
+    loop.advance(by);
+    settle();
+    hear();
+  }
+  // What the connection was ended with; nothing: it goes on.
+  std::optional<uint32_t> goaway() const { return heard.goaway; }
+
+  struct Input final : Waiter {
+    void wake() override { ++count; }
+    void cancel() override {}
+    int count = 0;
+  };
+
+  Loop loop;
+  ServerLimits limits{.head_timeout = 30s, .idle_max = 300s};
+  Metrics counted{1};
+  std::shared_ptr<const Http2Metrics> metrics = std::make_shared<Http2Metrics>(counted);
+  StreamPair ends = memory_streams(loop);
+  std::unique_ptr<ServerSession> session;
+  Input input;
+  std::vector<std::unique_ptr<Taken>> open;
+  FrameReader heard;
+  FrameWriter client;
+  bool ended = false;
+};
+
+TEST(Http2Session, gives_requests_as_they_come_and_answers_them_in_any_order) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.get(1, "/1"));
+  auto& two = world.ask(world.client.get(3, "/2"));
+  EXPECT_EQ(one.request().target, "/1");
+  EXPECT_EQ(one.request().method, "GET");
+  EXPECT_EQ(one.request().protocol, "HTTP/2");
+  EXPECT_EQ(one.request().headers.get(Known::host), "h.test");
+  EXPECT_EQ(two.request().target, "/2");
+  two.answer(200, "second");
+  one.answer(204);
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.streams[3].status, "200");
+  EXPECT_EQ(world.heard.streams[3].body, "second");
+  EXPECT_TRUE(world.heard.streams[3].ended);
+  EXPECT_EQ(world.heard.streams[1].status, "204");
+  EXPECT_TRUE(world.heard.streams[1].ended);
+  EXPECT_EQ(world.metrics->streams_active->value(), 0);
+}
+
+TEST(Http2Session, refuses_what_is_no_request) {
+  using Fields = std::vector<std::pair<std::string, std::string>>;
+  const Fields plain{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "h"}};
+  const auto with = [&](std::string name, std::string value) {
+    Fields out = plain;
+    out.emplace_back(std::move(name), std::move(value));
+    return out;
+  };
+  // Stream errors of RFC 9113 8.1.1, 8.2.1, 8.2.2, 8.3.1.
+  for (const Fields& fields :
+       {with("connection", "close"), with("transfer-encoding", "chunked"), with("keep-alive", "1"),
+        with("upgrade", "h2c"), with("proxy-connection", "close"), with("te", "gzip"), with("Upper", "x"),
+        with("x", "a\nb"), with("x y", "a"), with(":status", "200"), with(":path", "/2"),
+        Fields{{":method", "GET"}, {":scheme", "http"}, {":authority", "h"}},
+        Fields{{":scheme", "http"}, {":path", "/"}, {":authority", "h"}},
+        Fields{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}},
+        Fields{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "h h"}},
+        Fields{{":method", "GET"}, {":scheme", "http"}, {":path", ""}, {":authority", "h"}}}) {
+    World world;
+    world.say(world.client.settings() + world.client.head(1, fields, true));
+    EXPECT_FALSE(world.session->has_input()) << fields.back().first;
+    EXPECT_EQ(world.heard.streams[1].reset, NGHTTP2_PROTOCOL_ERROR) << fields.back().first;
+    EXPECT_FALSE(world.goaway());
+    EXPECT_EQ(world.metrics->messaging_errors->value(), 1) << fields.back().first;
+    EXPECT_EQ(world.ask(world.client.get(3, "/next")).request().target, "/next");
+  }
+  // Those that are answered.
+  const struct {
+    Fields fields;
+    HeadFailure why;
+  } rows[] = {
+      {with("host", "other"), HeadFailure::malformed},
+      {with("expect", "x"), HeadFailure::unknown_expectation},
+      {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "u@h"}}, HeadFailure::malformed},
+      {{{":method", "GET"}, {":scheme", "ftp"}, {":path", "/"}, {":authority", "h"}}, HeadFailure::malformed},
+      {{{":method", "GET"}, {":scheme", "http"}, {":path", "/" + std::string(9000, 'x')}, {":authority", "h"}},
+       HeadFailure::line_too_long},
+      {with("x", std::string(17'000, 'x')), HeadFailure::too_large},
+  };
+  for (const auto& row : rows) {
+    World world;
+    world.say(world.client.settings());
+    auto& one = world.ask(world.client.head(1, row.fields, true));
+    EXPECT_EQ(one.request().refused, row.why) << row.fields.back().first;
+    one.answer(400);
+    world.settle();
+    world.hear();
+    EXPECT_EQ(world.heard.streams[1].status, "400");
+    EXPECT_FALSE(world.goaway());
+  }
+}
+
+TEST(Http2Session, ends_the_connection_of_an_invalid_request_where_that_is_wanted) {
+  World world({.invalid_message_ends_connection = true});
+  world.say(world.client.settings() + world.client.get(1, "/", {{"connection", "close"}}));
+  EXPECT_EQ(world.goaway(), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_TRUE(world.session->over());
+}
+
+TEST(Http2Session, joins_the_crumbs_of_a_cookie) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.get(1, "/", {{"cookie", "a=1"}, {"x", "y"}, {"cookie", "b=2"}}));
+  EXPECT_EQ(one.request().headers.get(Known::cookie), "a=1; b=2");
+  EXPECT_EQ(one.request().headers.count(Known::cookie), 1U);
+}
+
+TEST(Http2Session, opens_a_window_only_by_what_was_read) {
+  World world({.stream_window = 65'535, .connection_window = 65'535});
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.post(1, "/"));
+  std::string sent;
+  for (int i = 0; i < 3; ++i) {
+    const std::string piece(16'000, static_cast<char>('a' + i));
+    world.say(world.client.data(1, piece, false));
+    sent += piece;
+  }
+  EXPECT_EQ(world.heard.window_updates, 0U) << "nobody has read";
+  one.read();
+  world.settle();
+  world.hear();
+  EXPECT_GT(world.heard.window_updates, 0U);
+  world.say(world.client.data(1, "end", true));
+  EXPECT_TRUE(one.whole);
+  EXPECT_TRUE(one.body == sent + "end");
+}
+
+TEST(Http2Session, ends_a_connection_that_sends_more_than_its_window) {
+  World world({.stream_window = 65'535, .connection_window = 65'535});
+  world.say(world.client.settings());
+  world.ask(world.client.post(1, "/"));
+  for (int i = 0; i < 5; ++i) world.say(world.client.data(1, std::string(16'000, 'x'), false));
+  EXPECT_EQ(world.goaway(), NGHTTP2_FLOW_CONTROL_ERROR);
+}
+
+TEST(Http2Session, sends_no_more_than_the_client_has_room_for) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.get(1, "/"));
+  const std::string body(100'000, 'x');
+  one.answer(200, body);
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.streams[1].body.size(), 65'535U);
+  EXPECT_TRUE(one.runner.running());
+  world.say(world.client.window_update(0, 100'000));
+  EXPECT_EQ(world.heard.streams[1].body.size(), 65'535U);
+  world.say(world.client.window_update(1, 100'000));
+  EXPECT_TRUE(world.heard.streams[1].body == body);
+  EXPECT_TRUE(world.heard.streams[1].ended);
+  EXPECT_FALSE(one.runner.running());
+}
+
+TEST(Http2Session, gives_up_a_client_that_never_opens_its_window) {
+  World world;
+  world.limits.idle_max = 8s;
+  world.say(world.client.settings({{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0}}));
+  auto& one = world.ask(world.client.get(1, "/"));
+  one.answer(200, "body");
+  world.advance(7s);
+  EXPECT_TRUE(one.runner.running());
+  world.advance(2s);
+  EXPECT_FALSE(one.runner.running());
+  ASSERT_FALSE(one.result);
+  EXPECT_EQ(one.result.error().kind, ErrorKind::timeout);
+  EXPECT_EQ(one.result.error().side, Side::downstream);
+  EXPECT_EQ(world.metrics->flush_timeouts->value(), 1);
+}
+
+TEST(Http2Session, tells_of_a_client_that_resets_its_stream) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.post(1, "/"));
+  one.read();
+  auto& two = world.ask(world.client.get(3, "/"));
+  world.say(world.client.reset(1, NGHTTP2_CANCEL));
+  EXPECT_EQ(one.gone, 1);
+  EXPECT_FALSE(one.runner.running());
+  EXPECT_EQ(two.gone, 0);
+  EXPECT_EQ(world.metrics->resets_received->value(), 1);
+  two.answer(200, "still");
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.streams[3].body, "still");
+}
+
+TEST(Http2Session, tells_all_when_the_connection_ends) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.get(1, "/"));
+  auto& two = world.ask(world.client.get(3, "/"));
+  world.ends.upstream->end_writing();
+  world.settle();
+  EXPECT_EQ(one.gone + two.gone, 2);
+  EXPECT_TRUE(world.session->over());
+}
+
+TEST(Http2Session, resets_a_response_that_is_not_whole) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.get(1, "/"));
+  one.stream->reset();
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.streams[1].reset, NGHTTP2_INTERNAL_ERROR);
+}
+
+TEST(Http2Session, wants_no_more_of_a_request_behind_its_answer) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.post(1, "/"));
+  one.answer(403, "no");
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.streams[1].body, "no");
+  EXPECT_EQ(world.heard.streams[1].reset, NGHTTP2_NO_ERROR);
+  world.say(world.client.data(1, "late", true));
+  EXPECT_FALSE(world.goaway()) << "it was on its way";
+}
+
+TEST(Http2Session, says_100_when_the_body_is_wanted) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.post(1, "/", {{"expect", "100-continue"}}));
+  EXPECT_TRUE(one.request().expects_continue);
+  world.hear();
+  EXPECT_TRUE(world.heard.streams[1].interim.empty());
+  one.read();
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.streams[1].interim, std::vector<std::string>{"100"});
+  world.say(world.client.data(1, "body", true));
+  EXPECT_EQ(one.body, "body");
+}
+
+TEST(Http2Session, has_the_trailers_of_a_request) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.post(1, "/"));
+  one.read();
+  world.say(world.client.data(1, "body", false) + world.client.head(1, {{"x-sum", "7"}}, true));
+  world.say(world.client.post(3, "/") + world.client.data(3, "body", false) +
+            world.client.head(3, {{"x-sum", "8"}}, true));
+  EXPECT_TRUE(one.whole);
+  const Headers* trailers = one.request().body.reader->trailers();
+  ASSERT_TRUE(trailers);
+  EXPECT_EQ(trailers->get("x-sum"), "7");
+  EXPECT_EQ(world.metrics->trailers->value(), 2);
+  EXPECT_FALSE(world.goaway());
+}
+
+TEST(Http2Session, drains_by_two_goaways_and_serves_what_came_between) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.get(1, "/"));
+  world.session->drain();
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.goaway_last, INT32_MAX);
+  auto& two = world.ask(world.client.get(3, "/late"));
+  world.say(world.client.pong(world.heard.ping));
+  EXPECT_EQ(world.heard.goaway_last, 3);
+  EXPECT_EQ(world.goaway(), NGHTTP2_NO_ERROR);
+  EXPECT_FALSE(world.session->over());
+  one.answer(200);
+  two.answer(200);
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.streams[3].status, "200");
+  EXPECT_TRUE(world.session->over());
+}
+
+TEST(Http2Session, drains_without_a_client_that_answers) {
+  World world;
+  world.say(world.client.settings());
+  world.session->drain();
+  world.settle();
+  EXPECT_FALSE(world.session->over());
+  world.advance(2s);
+  EXPECT_TRUE(world.session->over());
+}
+
+TEST(Http2Session, gives_a_head_its_time) {
+  World world;
+  world.say(world.client.settings());
+  const std::string head = world.client.get(1, "/");
+  world.say(head.substr(0, head.size() - 3));
+  world.advance(29s);
+  EXPECT_FALSE(world.session->has_input());
+  world.advance(2s);
+  auto& one = world.take();
+  EXPECT_EQ(one.request().refused, HeadFailure::timeout);
+  one.answer(408);
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.streams[1].status, "408");
+  EXPECT_TRUE(world.goaway());
+  EXPECT_TRUE(world.session->over());
+}
+
+TEST(Http2Session, gives_the_first_settings_their_time) {
+  World world;
+  world.advance(31s);
+  EXPECT_EQ(world.goaway(), NGHTTP2_SETTINGS_TIMEOUT);
+  EXPECT_TRUE(world.session->over());
+}
+
+TEST(Http2Session, becomes_a_tunnel_by_an_extended_connect) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.head(1,
+                                          {{":method", "CONNECT"},
+                                           {":protocol", "websocket"},
+                                           {":scheme", "http"},
+                                           {":path", "/chat"},
+                                           {":authority", "h"},
+                                           {"sec-websocket-version", "13"}},
+                                          false));
+  EXPECT_EQ(one.request().method, "GET");
+  EXPECT_TRUE(one.request().asks_for_websocket);
+  EXPECT_TRUE(one.request().headers.get("sec-websocket-key"));
+  const Headers headers(one.arena);
+  const ServerResponse response{.status = 101, .headers = headers, .body = {}};
+  one.run(one.stream->begin(response, {}));
+  std::string_view early;
+  Stream& tunnel = one.stream->become_tunnel(early);
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.streams[1].status, "200");
+  EXPECT_FALSE(world.heard.streams[1].ended);
+  world.say(world.client.data(1, "ping", false));
+  char buffer[16];
+  const auto got = tunnel.try_read(buffer);
+  ASSERT_TRUE(got && *got);
+  EXPECT_EQ(std::string_view(buffer, **got), "ping");
+  const iovec part{const_cast<char*>("pong"), 4};
+  ASSERT_TRUE(tunnel.try_write(std::span(&part, 1)));
+  tunnel.end_writing();
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.streams[1].body, "pong");
+  EXPECT_TRUE(world.heard.streams[1].ended);
+}
+
+// --- attacks ----------------------------------------------------------------------------------------------------
+
+TEST(Http2Session, ends_rapid_resets) {
+  World world;
+  world.say(world.client.settings());
+  int32_t id = 1;
+  for (; id < 10'000 && !world.goaway(); id += 2)
+    world.say(world.client.get(id, "/") + world.client.reset(id, NGHTTP2_CANCEL));
+  EXPECT_EQ(world.goaway(), NGHTTP2_ENHANCE_YOUR_CALM);
+  EXPECT_EQ(id / 2, 1001);
+  EXPECT_EQ(world.metrics->reset_flood->value(), 1);
+  EXPECT_FALSE(world.session->has_input()) << "a request that was reset before it was taken is none";
+  EXPECT_TRUE(world.session->over());
+}
+
+TEST(Http2Session, ends_resets_of_requests_that_were_taken) {
+  World world;
+  world.say(world.client.settings());
+  for (int32_t id = 1; id < 10'000 && !world.goaway(); id += 2) {
+    auto& one = world.ask(world.client.post(id, "/"));
+    world.say(world.client.reset(id, NGHTTP2_CANCEL));
+    one.end();
+    world.open.clear();
+  }
+  EXPECT_EQ(world.metrics->reset_flood->value(), 1);
+}
+
+TEST(Http2Session, ends_resets_that_a_client_has_this_end_say) {
+  World world;
+  world.say(world.client.settings());
+  for (int32_t id = 1; id < 10'000 && !world.goaway(); id += 2)
+    world.say(world.client.get(id, "/", {{"connection", "close"}}));
+  EXPECT_EQ(world.metrics->reset_flood->value(), 1);
+}
+
+TEST(Http2Session, ends_floods_of_frames_that_cost_their_sender_nothing) {
+  const struct {
+    std::string_view name;
+    std::function<std::string(FrameWriter&)> frame;
+    Counter* Http2Metrics::* counter;
+  } rows[] = {
+      {"PING", [](FrameWriter& client) { return client.ping(); }, &Http2Metrics::ping_flood},
+      {"SETTINGS", [](FrameWriter& client) { return client.settings(); }, &Http2Metrics::settings_flood},
+      {"PRIORITY", [](FrameWriter& client) { return client.priority(101); }, &Http2Metrics::priority_flood},
+      {"WINDOW_UPDATE", [](FrameWriter& client) { return client.window_update(0, 1); },
+       &Http2Metrics::window_update_flood},
+      {"empty DATA", [](FrameWriter& client) { return client.data(1, "", false); }, &Http2Metrics::empty_frames_flood},
+  };
+  for (const auto& row : rows) {
+    World world;
+    world.say(world.client.settings());
+    world.ask(world.client.post(1, "/"));
+    for (int i = 0; i < 2000 && !world.goaway(); ++i) world.say(row.frame(world.client));
+    EXPECT_EQ(world.goaway(), NGHTTP2_ENHANCE_YOUR_CALM) << row.name;
+    EXPECT_EQ(((*world.metrics).*row.counter)->value(), 1) << row.name;
+    EXPECT_TRUE(world.session->over()) << row.name;
+  }
+}
+
+TEST(Http2Session, allows_in_time_what_would_be_a_flood_at_once) {
+  World world;
+  world.say(world.client.settings());
+  for (int i = 0; i < 3000; ++i) {
+    world.say(world.client.ping());
+    world.loop.advance(110ms);
+  }
+  EXPECT_FALSE(world.goaway());
+}
+
+TEST(Http2Session, ends_a_client_that_does_not_take_the_answers_to_its_pings) {
+  World world;
+  world.ends = memory_streams(world.loop, 2048);
+  world.session = make_server_session(std::move(world.ends.downstream), kPreface, world.limits, {}, world.metrics);
+  std::string rest = world.client.settings();
+  // Nothing is read, and time goes by, so that the pings themselves are no flood.
+  for (int round = 0; round < 6; ++round) {
+    for (int i = 0; i < 500; ++i) rest += FrameWriter::ping();
+    for (int tries = 0; tries < 50 && !rest.empty(); ++tries) {
+      const iovec part{rest.data(), rest.size()};
+      const auto put = world.ends.upstream->try_write(std::span(&part, 1));
+      if (put && *put) rest.erase(0, **put);
+      world.settle();
+    }
+    world.loop.advance(45s);
+    world.settle();
+  }
+  EXPECT_EQ(world.metrics->outbound_control_flood->value(), 1);
+}
+
+TEST(Http2Session, ends_a_flood_of_continuations) {
+  World world;
+  world.say(world.client.settings());
+  world.say(world.client.raw(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, 1, ""));
+  for (int i = 0; i < 100 && !world.goaway(); ++i) world.say(world.client.raw(NGHTTP2_CONTINUATION, 0, 1, ""));
+  EXPECT_EQ(world.goaway(), NGHTTP2_ENHANCE_YOUR_CALM);
+  EXPECT_EQ(world.metrics->continuation_flood->value(), 1);
+}
+
+TEST(Http2Session, takes_a_head_in_as_many_frames_as_it_needs) {
+  World world;
+  world.say(world.client.settings());
+  const std::string block = world.client.block(
+      {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "h"}, {"x", std::string(60, 'x')}});
+  world.say(world.client.raw(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, 1, block.substr(0, 10)));
+  world.say(world.client.raw(NGHTTP2_CONTINUATION, 0, 1, block.substr(10, 10)));
+  auto& one = world.ask(world.client.raw(NGHTTP2_CONTINUATION, NGHTTP2_FLAG_END_HEADERS, 1, block.substr(20)));
+  EXPECT_EQ(one.request().headers.get("x")->size(), 60U);
+}
+
+// A field of 4 KiB in the table of HPACK is a byte each time it is said.
+TEST(Http2Session, ends_a_head_that_grows_without_bounds_from_few_bytes) {
+  World world;
+  world.say(world.client.settings());
+  std::vector<std::pair<std::string, std::string>> fields{
+      {":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "h"}};
+  for (int i = 0; i < 200; ++i) fields.emplace_back("x", std::string(3000, 'x'));
+  const std::string bomb = world.client.head(1, fields, true);
+  EXPECT_LT(bomb.size(), 5000U);
+  world.say(bomb);
+  EXPECT_EQ(world.goaway(), NGHTTP2_ENHANCE_YOUR_CALM);
+  EXPECT_EQ(world.metrics->header_overflow->value(), 1);
+}
+
+TEST(Http2Session, answers_431_when_all_heads_together_are_too_much) {
+  World world;
+  world.say(world.client.settings());
+  std::vector<std::pair<std::string, std::string>> fields{
+      {":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "h"}};
+  for (int i = 0; i < 19; ++i) fields.emplace_back("x", std::string(3000, 'x'));
+  size_t refused = 0;
+  for (int32_t id = 1; id < 100; id += 2)
+    refused += world.ask(world.client.head(id, fields, true)).request().refused == HeadFailure::too_large;
+  EXPECT_GT(refused, 20U);
+  EXPECT_LT(refused, 40U);
+  for (auto& one : world.open) one->end();
+  world.open.clear();
+  EXPECT_EQ(world.ask(world.client.head(1001, fields, true)).request().refused, HeadFailure::none);
+}
+
+TEST(Http2Session, refuses_more_streams_than_it_has_offered) {
+  World world({.streams_max = 2});
+  world.say(world.client.settings() + world.client.settings_ack());
+  world.ask(world.client.get(1, "/"));
+  world.ask(world.client.get(3, "/"));
+  world.say(world.client.get(5, "/"));
+  EXPECT_FALSE(world.session->has_input());
+  EXPECT_EQ(world.goaway(), NGHTTP2_PROTOCOL_ERROR) << "it has said that it knows";
+}
+
+TEST(Http2Session, refuses_more_streams_before_the_client_knows_what_is_offered) {
+  World world({.streams_max = 2});
+  world.say(world.client.settings());
+  for (const int32_t id : {1, 3, 5}) world.say(world.client.get(id, "/"));
+  EXPECT_EQ(world.heard.streams[5].reset, NGHTTP2_REFUSED_STREAM);
+  EXPECT_FALSE(world.goaway());
+}
+
+TEST(Http2Session, takes_no_stream_behind_a_later_one) {
+  for (const bool answered : {false, true}) {
+    World world;
+    world.say(world.client.settings());
+    auto& one = world.ask(world.client.get(5, "/"));
+    if (answered) one.answer(200);
+    world.say(world.client.get(3, "/"));
+    EXPECT_TRUE(world.goaway());
+    EXPECT_TRUE(world.session->over());
+  }
+  World world;
+  world.say(world.client.settings() + world.client.get(5, "/") + world.client.get(3, "/"));
+  EXPECT_TRUE(world.goaway());
+}
+
+TEST(Http2Session, takes_no_frame_on_a_stream_that_is_closed) {
+  for (const bool data : {true, false}) {
+    World world;
+    world.say(world.client.settings());
+    world.ask(world.client.get(1, "/")).answer(200);
+    world.settle();
+    world.say(data ? world.client.data(1, "x", true) : world.client.get(1, "/"));
+    EXPECT_EQ(world.goaway(), NGHTTP2_STREAM_CLOSED);
+  }
+}
+
+TEST(Http2Session, ends_what_is_no_http2) {
+  World world({}, "");
+  world.say("GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+  EXPECT_TRUE(world.session->over());
+}
+
+TEST(Http2Session, understands_a_client_byte_by_byte) {
+  World world({}, "");
+  const std::string all = std::string(kPreface) + world.client.settings() + world.client.post(1, "/slow") +
+                          world.client.data(1, "body", true);
+  for (const char byte : all) world.say({&byte, 1});
+  auto& one = world.take();
+  one.read();
+  world.settle();
+  EXPECT_EQ(one.request().target, "/slow");
+  EXPECT_EQ(one.body, "body");
+}
+
+}  // namespace
+}  // namespace sluice::h2

@@ -1,0 +1,143 @@
+// A request on an HTTP/2 connection, and its response. For this folder.
+#pragma once
+
+#include "http/h2/server_connection.h"
+#include "net/ready.h"
+
+namespace sluice::h2 {
+
+class ServerStreamOne;
+
+// The body of a request: what is read opens the client's window.
+class RequestBody final : public BodyReader {
+ public:
+  explicit RequestBody(ServerStreamOne& stream) : stream_(stream) {}
+  Task<Chunk> read() override;
+  const Headers* trailers() const override;
+
+  void input_came();
+  uint64_t bytes_read() const { return bytes_read_; }
+
+ private:
+  std::optional<Result<Chunk>> at_hand();
+  Task<Chunk> read_waiting();
+
+  ServerStreamOne& stream_;
+  Event came_;
+  size_t lent_ = 0;  // handed out, and perhaps still looked at
+  uint64_t bytes_read_ = 0;
+};
+
+// The bytes of DATA frames both ways, behind an extended CONNECT (RFC 8441).
+class TunnelStream final : public ReadyStream<Readiness>, private Waiter {
+ public:
+  explicit TunnelStream(ServerStreamOne& stream);
+  TunnelStream(const TunnelStream&) = delete;
+  TunnelStream& operator=(const TunnelStream&) = delete;
+  ~TunnelStream() override;
+
+  Loop& loop() const override;
+  SocketAddress local_address() const override;
+  Task<void> established(SteadyTime) override { return Status{}; }
+  size_t buffered_bytes() override;
+  Attempt try_read(std::span<char> into) override;
+  bool is_silent() override { return !now_.readable && !now_.peer_closed && !now_.broken; }
+  Attempt try_write(std::span<const iovec> parts) override;
+  void end_writing() override;
+  void abort() override;
+
+  void input_came();
+  void output_moved();
+  void stream_closed();
+
+ private:
+  void wake() override;
+  void cancel() override {}
+  void tell();
+  void end_if_written();
+
+  ServerStreamOne& stream_;
+  Block block_;
+  bool ending_ = false;
+  bool ended_ = false;
+  bool telling_ = false;
+  bool* gone_ = nullptr;  // set: somebody wants to know that this has been destroyed
+};
+
+class ServerStreamOne final : public ServerStream, private Taker {
+ public:
+  ServerStreamOne(ServerConnection& connection, Incoming& incoming, const ServerLimits& limits, Arena& arena);
+  ServerStreamOne(const ServerStreamOne&) = delete;
+  ServerStreamOne& operator=(const ServerStreamOne&) = delete;
+  ~ServerStreamOne() override;
+
+  ServerRequest& request() override { return request_; }
+  bool bodiless(uint16_t status) const override;
+  void watch(Owner* owner) override;
+  Task<void> begin(const ServerResponse& response, Chunk first) override;
+  Task<void> send(Chunk chunk) override;
+  std::optional<Task<void>> pass_on(BodyReader&, uint64_t&) override { return std::nullopt; }
+  Stream& become_tunnel(std::string_view& early) override;
+  Task<void> finish() override { return Status{}; }
+  void reset() override;
+  void set_idle_max(Nanos idle_max) override { limits_.idle_max = idle_max; }
+  bool is_broken() const override { return incoming_->closed && !ended_; }
+  uint64_t body_bytes_read() const override { return body_.bytes_read(); }
+
+ private:
+  friend class RequestBody;
+  friend class TunnelStream;
+
+  void input_came() override;
+  void output_moved() override;
+  void stream_closed() override;
+  ssize_t next_data(size_t most, uint32_t& flags) override;
+  std::string_view take_data(size_t bytes) override;
+  void head_sent() override;
+
+  void read_head();
+  void read_pseudo(std::string_view name, std::string_view value);
+  void check();
+  void join_cookies();
+  const Headers* trailers();
+  void say_continue();
+  void answer(const ServerResponse& response, bool with_body);
+  void send_trailers(uint32_t& flags);
+  bool gone() const { return incoming_->closed || reset_; }
+  // What was given has become frames.
+  bool taken() const { return head_sent_ && chunk_.bytes.empty() && (!chunk_.last || ended_) && !trailers_waiting_; }
+  Task<void> pushed();
+  Task<void> wait_until_taken();
+  void refuse(HeadFailure why) {
+    if (request_.refused == HeadFailure::none) request_.refused = why;
+  }
+
+  ServerConnection& connection_;
+  Incoming* const incoming_;
+  ServerLimits limits_;
+  Arena& arena_;
+  ServerRequest request_;
+  RequestBody body_;
+  std::string_view authority_, scheme_, upgrade_protocol_;
+  bool has_authority_ = false;
+  Headers* trailers_ = nullptr;
+  bool continue_waits_ = false;
+  bool bodiless_method_ = false;
+
+  // Of the response:
+  Body answer_;
+  std::span<const std::string_view> kept_from_trailers_;
+  Chunk chunk_;  // what of it is still to become frames
+  bool begun_ = false;
+  bool head_sent_ = false;
+  bool deferred_ = false;  // nghttp2 waits for more
+  bool ended_ = false;     // the last of it has become a frame
+  bool trailers_waiting_ = false;
+  bool reset_ = false;
+  Event moved_;
+
+  std::optional<TunnelStream> tunnel_;
+  Owner* owner_ = nullptr;
+};
+
+}  // namespace sluice::h2
