@@ -3,6 +3,8 @@
 #include <optional>
 
 #include "http/h1/server_session.h"
+#include "http/h2/server_session.h"
+#include "net/tls_info.h"
 #include "serve/exchange.h"
 #include "serve/http_server.h"
 
@@ -10,6 +12,17 @@ namespace sluice {
 namespace {
 
 constexpr unsigned kExchangesATurn = 16;  // in one turn of the loop without having waited
+
+bool speaks_http2(const ListenerConfig& config, const Stream& stream) {
+  if (config.codec != Codec::by_client) return config.codec == Codec::http2;
+  return stream.tls() && stream.tls()->alpn == "h2";
+}
+
+// Who agreed on a protocol by ALPN has none to change to.
+h1::Http2 looks_for_http2(const ListenerConfig& config, const Stream& stream) {
+  const bool agreed = stream.tls() && !stream.tls()->alpn.empty();
+  return config.codec == Codec::by_client && !agreed ? h1::Http2::handed_over : h1::Http2::refused;
+}
 
 }  // namespace
 
@@ -19,26 +32,56 @@ Connection::Connection(HttpServer& server, Arrival arrival, uint64_t id)
       peer_(arrival.peer),
       introduction_(std::move(arrival.introduction)),
       id_(id),
-      tls_(arrival.stream->tls()),
-      session_(h1::make_server_session(std::move(arrival.stream))) {
-  const ServerMetrics& metrics = *server_.config_.peek().metrics;
-  metrics.connections->add();
-  metrics.connections_active->add();
-  if (!tls_) return;
-  metrics.tls_connections->add();
-  metrics.tls_connections_active->add();
+      tls_(arrival.stream->tls()) {
+  const ListenerConfig& config = server_.config_.peek();
+  config.metrics->connections->add();
+  config.metrics->connections_active->add();
+  if (tls_) {
+    config.metrics->tls_connections->add();
+    config.metrics->tls_connections_active->add();
+  }
+  if (speaks_http2(config, *arrival.stream)) {
+    speak_http2(std::move(arrival.stream), {});
+  } else {
+    const h1::Http2 http2 = looks_for_http2(config, *arrival.stream);
+    session_ = h1::make_server_session(std::move(arrival.stream), http2);
+  }
 }
 
 Connection::~Connection() {
   if (waits_since_ != SteadyTime::max()) --server_.waiting_;
+  if (later_) server_.loop.undefer(static_cast<ConnectionInput&>(*this));
   const ServerMetrics& metrics = *server_.config_.peek().metrics;
   metrics.connections_active->sub();
   if (tls_) metrics.tls_connections_active->sub();
+  if (speaks_ == Speaks::http1) metrics.http1_connections_active->sub();
+  if (speaks_ == Speaks::http2) metrics.http2_connections_active->sub();
+}
+
+// Known by its first request.
+void Connection::speak_http1() {
+  speaks_ = Speaks::http1;
+  const ServerMetrics& metrics = *server_.config_.peek().metrics;
+  metrics.http1_connections->add();
+  metrics.http1_connections_active->add();
+}
+
+void Connection::speak_http2(std::unique_ptr<Stream> stream, std::string_view early) {
+  speaks_ = Speaks::http2;
+  const ListenerConfig& config = server_.config_.peek();
+  config.metrics->http2_connections->add();
+  config.metrics->http2_connections_active->add();
+  session_ =
+      h2::make_server_session(std::move(stream), early, server_limits(config), config.http2, config.metrics->http2);
+  several_ = std::make_unique<ConcurrentExchanges>(server_, *session_, *this, static_cast<ConnectionInput&>(*this));
 }
 
 void Connection::start() {
   // Most clients send with the connection's last handshake packet: look before waiting.
-  runner_.start(serve());
+  if (several_)
+    serve_several();
+  else
+    runner_.start(serve());
 }
 
 void Connection::park() {
@@ -47,11 +90,22 @@ void Connection::park() {
     return;
   }
   session_->when_readable(static_cast<ConnectionInput*>(this));
+  begin_waiting();
+}
+
+void Connection::begin_waiting() {
   waits_since_ = server_.loop.now();
   ++server_.waiting_;
   const Nanos idle = server_.config_.peek().idle_timeout;
   if (idle.count() > 0)
     idle_timer_.arm(server_.loop, later(server_.loop.now(), idle), static_cast<ConnectionIdleExpiry&>(*this));
+}
+
+void Connection::end_waiting() {
+  if (waits_since_ == SteadyTime::max()) return;
+  waits_since_ = SteadyTime::max();
+  --server_.waiting_;
+  idle_timer_.disarm();
 }
 
 void ConnectionInput::wake() {
@@ -63,15 +117,42 @@ void ConnectionIdleExpiry::wake() {
 }
 
 void Connection::has_input() {
-  waits_since_ = SteadyTime::max();
-  --server_.waiting_;
-  idle_timer_.disarm();
+  if (several_) return serve_several();
+  end_waiting();
   runner_.start(serve());
+}
+
+// Requests have come, or the last exchange has ended, or the session is over.
+void Connection::serve_several() {
+  if (std::exchange(later_, false)) server_.loop.undefer(static_cast<ConnectionInput&>(*this));
+  if (runner_.running()) return;  // it lingers
+  if (aborted_) {
+    if (several_->empty()) server_.remove(*this);
+    return;
+  }
+  if (session_->has_input()) end_waiting();
+  later_ = !several_->take(kExchangesATurn);
+  if (later_) {
+    server_.loop.defer_to_next_turn(static_cast<ConnectionInput&>(*this));
+    return;
+  }
+  if (!several_->empty()) {
+    session_->when_readable(static_cast<ConnectionInput*>(this));
+  } else if (session_->over()) {
+    end_waiting();
+    runner_.start(session_->linger());
+  } else {
+    if (server_.draining_) session_->drain();
+    session_->when_readable(static_cast<ConnectionInput*>(this));
+    if (waits_since_ == SteadyTime::max()) begin_waiting();
+  }
 }
 
 void Connection::on_served(void* self, Result<void> result) {
   auto& connection = *static_cast<Connection*>(self);
-  if (result && !connection.session_->over())
+  if (result && connection.several_ && !connection.session_->over())
+    connection.serve_several();
+  else if (result && !connection.session_->over())
     connection.park();
   else
     connection.server_.remove(connection);
@@ -88,14 +169,20 @@ void Connection::head_ends() {
 }
 
 void Connection::drain() {
-  if (idle()) server_.remove(*this);
+  if (several_)
+    session_->drain();
+  else if (idle())
+    server_.remove(*this);
 }
 
 void Connection::abort() {
-  if (idle())
+  if (idle()) {
     server_.remove(*this);
-  else
-    runner_.cancel();
+    return;
+  }
+  aborted_ = true;
+  runner_.cancel();
+  if (several_) several_->cancel();
 }
 
 void Connection::has_expired() {
@@ -127,20 +214,24 @@ Task<void> Connection::serve() {
     }
     ConfigSlot::Lease config = server_.config_.lease();
     const Exchange::Start start{server_.loop.now(), server_.loop.wall()};
-    auto coming = session_->next({.head = config->limits,
-                                  .head_timeout = config->head_timeout,
-                                  .idle_max = config->stream_idle_timeout,
-                                  .request_timeout = config->request_timeout,
-                                  .no_memory = config->overload ? &config->overload->no_memory() : nullptr},
-                                 **arena);
+    auto coming = session_->next(server_limits(*config), **arena);
     if (!coming.ready()) head_begins();
     auto came = co_await coming;
     if (head_since_ != SteadyTime::max()) head_ends();
     ServerStreamPtr stream = CO_TRY(std::move(came));
     if (stream) {
+      if (speaks_ == Speaks::unknown) [[unlikely]]
+        speak_http1();
       Exchange exchange(*this, std::move(stream), std::move(config), **arena, start);
       auto running = exchange.run();
       CO_TRY(co_await running);
+    }
+    if (!stream) {
+      if (auto handed = session_->hand_over()) {
+        const std::unique_ptr<ServerSession> before = std::move(session_);  // has what came early
+        speak_http2(std::move(handed->stream), handed->early);
+        co_return Status{};
+      }
     }
     if (session_->over()) {
       arena.reset();

@@ -1,13 +1,15 @@
-// One client connection: takes requests off it, one after the other, and has each answered.
+// One client connection: takes requests off it and has each answered.
 //
-// While it waits for a request it is only this object and its session, a few hundred bytes: no buffer, no coroutine.
-// Input starts serve(), which goes on until there is nothing at hand any more.
+// While it waits for a request it is only this object and its session, in HTTP/1 a few hundred bytes: no buffer, no
+// coroutine. There input starts serve(), which takes one request after the other and goes on until there is nothing at
+// hand any more. In HTTP/2 it starts the exchanges of the requests that have come, each by itself.
 #pragma once
 
 #include <memory>
 
 #include "http/server_session.h"
 #include "io/loop.h"
+#include "serve/concurrent_exchanges.h"
 #include "serve/exchange.h"
 #include "serve/listener.h"
 
@@ -48,8 +50,8 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   SteadyTime waits_since() const { return waits_since_; }
   // Since when it has waited for the rest of a head; the largest time while it does not.
   SteadyTime head_since() const { return head_since_; }
-  bool idle() const { return !runner_.running(); }
-  bool aborted() const { return runner_.cancelled; }
+  bool idle() const { return !runner_.running() && (!several_ || several_->empty()); }
+  bool aborted() const { return runner_.cancelled || aborted_; }
 
   Loop& loop() const override;
   Upstreams* upstreams() const override;
@@ -72,6 +74,11 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   void has_expired();
   static void on_served(void* self, Result<void> result);
   void park();
+  void begin_waiting();
+  void end_waiting();
+  void speak_http1();
+  void speak_http2(std::unique_ptr<Stream> stream, std::string_view early);
+  void serve_several();
   void head_begins();
   void head_ends();
   Task<void> serve();
@@ -82,11 +89,16 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   const std::unique_ptr<const Introduction> introduction_;
   const uint64_t id_;
   const TlsInfo* const tls_;  // the stream's, which the session has
-  const std::unique_ptr<ServerSession> session_;
+  std::unique_ptr<ServerSession> session_;
+  std::unique_ptr<ConcurrentExchanges> several_;  // where the session has several streams at once
   Runner runner_{this, &Connection::on_served};
   SteadyTime waits_since_ = SteadyTime::max();
   SteadyTime head_since_ = SteadyTime::max();
   Timer idle_timer_;
+  enum class Speaks : uint8_t { unknown, http1, http2 };
+  Speaks speaks_ = Speaks::unknown;
+  bool aborted_ = false;
+  bool later_ = false;  // the rest of what has come is for the next turn
   Connection* next_ = nullptr;
   Connection* previous_ = nullptr;
 };

@@ -49,6 +49,7 @@ class HttpServer final : public StreamHandler {
 
  private:
   friend class Connection;
+  friend class ConcurrentExchanges;
   static constexpr size_t kArenasKept = 64;
 
   // Memory for one connection that is busy; kept for the next one.

@@ -33,6 +33,14 @@ constexpr MetricFamily kUpgradesActive{"envoy_http_downstream_cx_upgrades_active
 constexpr MetricFamily kTime{"envoy_http_downstream_rq_time", "From the request's first byte to the response's last.",
                              histogram};
 
+constexpr MetricFamily kHttp1Connections{"envoy_http_downstream_cx_http1_total", "Client connections of HTTP/1."};
+constexpr MetricFamily kHttp1Active{"envoy_http_downstream_cx_http1_active", "Client connections of HTTP/1 open.",
+                                    gauge};
+constexpr MetricFamily kHttp2Connections{"envoy_http_downstream_cx_http2_total", "Client connections of HTTP/2."};
+constexpr MetricFamily kHttp2Active{"envoy_http_downstream_cx_http2_active", "Client connections of HTTP/2 open.",
+                                    gauge};
+constexpr MetricFamily kHttp2Requests{"envoy_http_downstream_rq_http2_total", "Requests received by HTTP/2."};
+
 constexpr MetricFamily kListenerConnections{"envoy_listener_downstream_cx_total", "Client connections accepted."};
 constexpr MetricFamily kListenerActive{"envoy_listener_downstream_cx_active", "Client connections open.", gauge};
 constexpr MetricFamily kListenerEnded{"envoy_listener_downstream_cx_destroy", "Client connections that have ended."};
@@ -80,15 +88,40 @@ constexpr MetricFamily kTlsWrongName{"envoy_listener_ssl_fail_verify_san",
 }  // namespace
 
 std::vector<MetricFamily> server_metric_families() {
-  return {kConnections,    kConnectionsActive,
-          kTlsConnections, kTlsConnectionsActive,
-          kIdle,           kForced,
-          kRequests,       kActive,
-          kResponses,      kMalformed,
-          kTooLarge,       kTimeout,
-          kReset,          kRefused,
-          kUnkept,         kUpgrades,
-          kUpgradesActive, kTime};
+  std::vector<MetricFamily> out{kConnections,
+                                kConnectionsActive,
+                                kIdle,
+                                kForced,
+                                kRequests,
+                                kActive,
+                                kResponses,
+                                kMalformed,
+                                kTooLarge,
+                                kTimeout,
+                                kReset,
+                                kRefused,
+                                kUnkept,
+                                kUpgrades,
+                                kUpgradesActive,
+                                kTime,
+                                kTlsConnections,
+                                kTlsConnectionsActive,
+                                kHttp1Connections,
+                                kHttp1Active,
+                                kHttp2Connections,
+                                kHttp2Active,
+                                kHttp2Requests};
+  const auto http2 = h2::http2_metric_families();
+  out.insert(out.end(), http2.begin(), http2.end());
+  return out;
+}
+
+ServerLimits server_limits(const ListenerConfig& config) {
+  return {.head = config.limits,
+          .head_timeout = config.head_timeout,
+          .idle_max = config.stream_idle_timeout,
+          .request_timeout = config.request_timeout,
+          .no_memory = config.overload ? &config.overload->no_memory() : nullptr};
 }
 
 ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
@@ -114,6 +147,12 @@ ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
   upgrades = get(kUpgrades);
   upgrades_active = get(kUpgradesActive);
   request_time = metrics.histogram(kTime, labels);
+  http1_connections = get(kHttp1Connections);
+  http1_connections_active = get(kHttp1Active);
+  http2_connections = get(kHttp2Connections);
+  http2_connections_active = get(kHttp2Active);
+  http2_requests = get(kHttp2Requests);
+  http2 = std::make_shared<h2::Http2Metrics>(metrics);
 }
 
 ListenerMetrics::ListenerMetrics(Metrics& metrics, const std::string& address) : set(metrics) {

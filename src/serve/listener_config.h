@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/metrics.h"
+#include "http/h2/server_session.h"
 #include "http/head_limits.h"
 #include "net/tls/server.h"
 #include "pipeline/service.h"
@@ -41,6 +42,12 @@ struct ServerMetrics {
   Counter* upgrades;
   Gauge* upgrades_active;
   Histogram* request_time;
+  Counter* http1_connections;
+  Gauge* http1_connections_active;
+  Counter* http2_connections;
+  Gauge* http2_connections_active;
+  Counter* http2_requests;
+  std::shared_ptr<const h2::Http2Metrics> http2;
 };
 std::vector<MetricFamily> server_metric_families();
 
@@ -97,6 +104,13 @@ struct ProxyProtocolOptions {
   std::shared_ptr<const ProxyProtocolMetrics> metrics;
 };
 
+// What clients speak.
+enum class Codec : uint8_t {
+  by_client,  // what was agreed on by ALPN, else what the first bytes are
+  http1,
+  http2,
+};
+
 struct ListenerConfig {
   std::string name;                            // "listener-::-8080"
   std::shared_ptr<const TlsServerChains> tls;  // null: clients speak in the clear
@@ -118,6 +132,8 @@ struct ListenerConfig {
   bool normalize_path = true;
   bool merge_slashes = false;
   bool websocket = true;
+  Codec codec = Codec::by_client;
+  h2::ServerOptions http2;
   bool forwarding_headers = true;  // x-forwarded-proto, x-request-id: false for admin and API
   bool proxy_answers = false;      // ProxySettings.localAnswers: proxy
   size_t body_buffer_bytes_max = 1 << 20;
@@ -130,5 +146,7 @@ struct ListenerConfig {
   std::shared_ptr<const ServerMetrics> metrics;
   std::shared_ptr<const ListenerMetrics> listener;  // null for our own ports
 };
+
+ServerLimits server_limits(const ListenerConfig& config);
 
 }  // namespace sluice
