@@ -499,6 +499,12 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.normalize_path = from.normalize_path;
   to.merge_slashes = from.merge_slashes;
   to.websocket = from.upgrades.websocket;
+  to.codec = static_cast<Codec>(from.codec_type);
+  const kinds::Http2ProtocolOptions& http2 = from.http2_protocol_options;
+  to.http2 = {.streams_max = http2.max_concurrent_streams,
+              .stream_window = http2.initial_stream_window_size,
+              .connection_window = http2.initial_connection_window_size,
+              .invalid_message_ends_connection = !http2.override_stream_error_on_invalid_http_message};
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
   to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
   to.proxy_protocol = proxy_protocol(gateway);

@@ -505,7 +505,9 @@ TEST_F(Translate, maps_the_settings_of_a_gateway_to_its_listener) {
                "maxRequestHeadersKb: 12, maxHeadersCount: 13, serverName: me, via: v, "
                "generateRequestId: false, preserveExternalRequestId: true, useRemoteAddress: true, xffNumTrustedHops: "
                "2, stripAnyHostPort: true, normalizePath: false, mergeSlashes: true, "
-               "upgrades: [{websocket: {enabled: false}}]}}}}") +
+               "upgrades: [{websocket: {enabled: false}}], codecType: HTTP1, http2ProtocolOptions: "
+               "{maxConcurrentStreams: 16, initialStreamWindowSize: 70000, initialConnectionWindowSize: 80000, "
+               "overrideStreamErrorOnInvalidHttpMessage: false}}}}}") +
         object("ProxySettings", "p",
                "{targetRefs: [{group: gateway.solo.io, kind: Gateway, name: g}], localAnswers: proxy}") +
         service("a", "a.test"));
@@ -530,6 +532,11 @@ TEST_F(Translate, maps_the_settings_of_a_gateway_to_its_listener) {
   EXPECT_FALSE(config.normalize_path);
   EXPECT_TRUE(config.merge_slashes);
   EXPECT_FALSE(config.websocket);
+  EXPECT_EQ(config.codec, Codec::http1);
+  EXPECT_EQ(config.http2.streams_max, 16U);
+  EXPECT_EQ(config.http2.stream_window, 70'000U);
+  EXPECT_EQ(config.http2.connection_window, 80'000U);
+  EXPECT_TRUE(config.http2.invalid_message_ends_connection);
   EXPECT_TRUE(config.proxy_answers);
   EXPECT_EQ(told("ProxySettings", "p"), "Accepted");
 }

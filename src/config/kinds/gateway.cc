@@ -25,6 +25,8 @@ void bind(Fields& f, UpgradeEntry& e) {
   f.exactly_one({"websocket", "connect", "connectTerminate"});
 }
 
+constexpr EnumName kCodecTypes[] = {{"AUTO", 0}, {"HTTP1", 1}, {"HTTP2", 2}};
+
 void bind_upgrades(Fields& f, Upgrades& upgrades) {
   std::vector<UpgradeEntry> entries;
   f.optional("upgrades", entries, "Protocol upgrades; WebSocket is on unless it is listed as not enabled.");
@@ -35,6 +37,10 @@ void bind_upgrades(Fields& f, Upgrades& upgrades) {
 }
 
 }  // namespace
+
+std::span<const EnumName> enum_names(CodecType) {
+  return kCodecTypes;
+}
 
 void bind(Fields& f, FileSink& s) {
   f.required("path", s.path, "File to append to; `/dev/stdout` is the standard output.");
@@ -68,6 +74,19 @@ void bind(Fields& f, ListenerOptions& o) {
     o.per_connection_buffer_limit_bytes = ListenerOptions().per_connection_buffer_limit_bytes;
 }
 
+void bind(Fields& f, Http2ProtocolOptions& o) {
+  f.optional("maxConcurrentStreams", o.max_concurrent_streams, "Requests under way at once on a connection.");
+  f.optional("initialStreamWindowSize", o.initial_stream_window_size,
+             "Bytes of one request's body that may wait to be read.");
+  f.optional("initialConnectionWindowSize", o.initial_connection_window_size,
+             "Bytes of all bodies on a connection that may wait to be read.");
+  f.optional("overrideStreamErrorOnInvalidHttpMessage", o.override_stream_error_on_invalid_http_message,
+             "A request that breaks HTTP's rules ends only its stream; false: its connection.");
+  f.in_range("maxConcurrentStreams", o.max_concurrent_streams, 1, INT32_MAX);
+  f.in_range("initialStreamWindowSize", o.initial_stream_window_size, 65'535, INT32_MAX);
+  f.in_range("initialConnectionWindowSize", o.initial_connection_window_size, 65'535, INT32_MAX);
+}
+
 void bind(Fields& f, HttpConnectionManagerSettings& s) {
   f.optional("idleTimeout", s.idle_timeout, "A client connection without requests is closed after this; 0 = never.");
   f.optional("streamIdleTimeout", s.stream_idle_timeout,
@@ -91,6 +110,9 @@ void bind(Fields& f, HttpConnectionManagerSettings& s) {
   f.optional("normalizePath", s.normalize_path, "Normalise paths (RFC 3986 6) before a route is chosen.");
   f.optional("mergeSlashes", s.merge_slashes, "Take `//` in paths for `/`.");
   bind_upgrades(f, s.upgrades);
+  f.optional("codecType", s.codec_type,
+             "What clients speak: `AUTO` as they agreed on by ALPN, else as their first bytes are; `HTTP1`, `HTTP2`.");
+  f.optional("http2ProtocolOptions", s.http2_protocol_options, "Of connections that speak HTTP/2.");
   f.unsupported({"skipXffAppend",
                  "uuidRequestIdConfig",
                  "proxy100Continue",
@@ -108,10 +130,8 @@ void bind(Fields& f, HttpConnectionManagerSettings& s) {
                  "preserveCaseHeaderKeyFormat",
                  "forwardClientCertDetails",
                  "setCurrentClientCertDetails",
-                 "codecType",
                  "pathWithEscapedSlashesAction",
                  "headersWithUnderscoresAction",
-                 "http2ProtocolOptions",
                  "internalAddressConfig",
                  "appendXForwardedPort",
                  "earlyHeaderManipulation",

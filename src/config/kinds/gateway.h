@@ -44,6 +44,18 @@ struct Upgrades {
   bool websocket = true;
 };
 
+enum class CodecType : uint8_t { automatic, http1, http2 };
+std::span<const EnumName> enum_names(CodecType);
+
+struct Http2ProtocolOptions {
+  // Gloo's are 2^31-1 streams and windows of 256 MiB, which no process can keep for every client (decision 0061).
+  uint32_t max_concurrent_streams = 100;
+  uint32_t initial_stream_window_size = 256 << 10;
+  uint32_t initial_connection_window_size = 1 << 20;
+  bool override_stream_error_on_invalid_http_message = true;
+};
+void bind(Fields& f, Http2ProtocolOptions& options);
+
 struct HttpConnectionManagerSettings {
   Nanos idle_timeout = 1h;               // of a client connection; 0 = none
   Nanos stream_idle_timeout = 5min;      // 0 = none
@@ -61,6 +73,8 @@ struct HttpConnectionManagerSettings {
   bool normalize_path = true;
   bool merge_slashes = false;
   Upgrades upgrades;
+  CodecType codec_type = CodecType::automatic;
+  Http2ProtocolOptions http2_protocol_options;
 };
 void bind(Fields& f, HttpConnectionManagerSettings& settings);
 

@@ -37,6 +37,12 @@ httpGateway:
       normalizePath: false
       mergeSlashes: true
       upgrades: [{websocket: {enabled: false}}]
+      codecType: HTTP2
+      http2ProtocolOptions:
+        maxConcurrentStreams: 5
+        initialStreamWindowSize: 65535
+        initialConnectionWindowSize: 65536
+        overrideStreamErrorOnInvalidHttpMessage: false
     connectionLimit: {maxActiveConnections: 7, delayBeforeClose: 2s}
     dynamicForwardProxy:
       saveUpstreamAddress: true
@@ -65,6 +71,11 @@ httpGateway:
   EXPECT_EQ(http.request_timeout, 30s);
   EXPECT_FALSE(http.upgrades.websocket);
   EXPECT_FALSE(http.normalize_path);
+  EXPECT_EQ(http.codec_type, CodecType::http2);
+  EXPECT_EQ(http.http2_protocol_options.max_concurrent_streams, 5U);
+  EXPECT_EQ(http.http2_protocol_options.initial_stream_window_size, 65'535U);
+  EXPECT_EQ(http.http2_protocol_options.initial_connection_window_size, 65'536U);
+  EXPECT_FALSE(http.http2_protocol_options.override_stream_error_on_invalid_http_message);
   EXPECT_EQ(g.http_gateway.options.connection_limit.max_active_connections, 7U);
   EXPECT_EQ(g.http_gateway.options.connection_limit.delay_before_close, 2s);
   const auto& dns = g.http_gateway.options.dynamic_forward_proxy->dns_cache_config;
@@ -89,6 +100,7 @@ TEST(Gateway, has_gloos_defaults) {
   EXPECT_EQ(http.stream_idle_timeout, 5min);
   EXPECT_EQ(http.max_request_headers_kb, 60u);
   EXPECT_EQ(http.server_name, "envoy");
+  EXPECT_EQ(http.codec_type, CodecType::automatic);
   EXPECT_TRUE(http.normalize_path && http.generate_request_id && http.upgrades.websocket);
   const auto& dns = g.http_gateway.options.dynamic_forward_proxy->dns_cache_config;
   EXPECT_EQ(dns.dns_lookup_family, DnsLookupFamily::v4_preferred);
@@ -192,8 +204,13 @@ TEST(Gateway, with_a_mistake_is_refused) {
           {manager("maxHeadersCount: 0"), "httpGateway.options.httpConnectionManagerSettings.maxHeadersCount: must be"},
           {manager("serverName: \"a\\nb\""),
            "httpGateway.options.httpConnectionManagerSettings.serverName: must not hold control"},
-          {manager("codecType: HTTP2"),
-           "httpGateway.options.httpConnectionManagerSettings.codecType: not supported yet"},
+          {manager("codecType: HTTP3"), "httpGateway.options.httpConnectionManagerSettings.codecType: expected"},
+          {manager("http2ProtocolOptions: {maxConcurrentStreams: 0}"),
+           "http2ProtocolOptions.maxConcurrentStreams: must be from 1 to 2147483647, not 0"},
+          {manager("http2ProtocolOptions: {initialStreamWindowSize: 65534}"),
+           "http2ProtocolOptions.initialStreamWindowSize: must be from 65535 to 2147483647, not 65534"},
+          {manager("http2ProtocolOptions: {initialConnectionWindowSize: 2147483648}"),
+           "http2ProtocolOptions.initialConnectionWindowSize: must be from 65535 to 2147483647"},
           {manager("tracing: {}"), "httpGateway.options.httpConnectionManagerSettings.tracing: not supported yet"},
           {manager("upgrades: [{websocket: {}}, {websocket: {}}]"),
            "httpGateway.options.httpConnectionManagerSettings.upgrades[1]: upgrade config websocket is not unique"},
