@@ -12,11 +12,11 @@ bool is_among(std::span<const SocketAddress> addresses, const SocketAddress& wan
 
 }  // namespace
 
-std::unique_ptr<Stream> PoolTls::connect(std::unique_ptr<Stream> below) {
+std::unique_ptr<Stream> PoolTls::connect(std::unique_ptr<Stream> below, UpstreamProtocol asked) {
   static constexpr std::string_view kBoth[] = {"h2", "http/1.1"};
   const std::span<const std::string_view> both = kBoth;
-  const TlsPeer peer{.name = name_,
-                     .alpn = offer_ == Offer::either ? both : both.subspan(offer_ == Offer::http2 ? 0 : 1, 1)};
+  const bool http2 = offer_ == Offer::as_asked ? asked == UpstreamProtocol::http2 : offer_ == Offer::http2;
+  const TlsPeer peer{.name = name_, .alpn = offer_ == Offer::either ? both : both.subspan(http2 ? 0 : 1, 1)};
   return tls_connect(std::move(below), context_, peer, &sessions_);
 }
 
@@ -150,8 +150,7 @@ void ConnectionPool::leave(UpstreamConnection& connection) {
 bool ConnectionPool::fits(const UpstreamConnection& connection, std::span<const SocketAddress> allowed,
                           UpstreamProtocol protocol) const {
   if (!is_among(allowed, connection.address)) return false;
-  return cluster->protocol != UpstreamProtocol::as_client ||
-         connection.session->multiplexes() == (protocol == UpstreamProtocol::http2);
+  return cluster->protocol != UpstreamProtocol::as_client || connection.made_for == protocol;
 }
 
 ConnectionUse ConnectionPool::take(std::span<const SocketAddress> allowed, UpstreamProtocol protocol) {

@@ -52,11 +52,12 @@ class AttemptPlace {
 // How the connections of a pool are protected: with the sessions of its destination, to be resumed.
 class PoolTls {
  public:
-  enum class Offer : uint8_t { http1, http2, either };  // by ALPN, unless the context has its own
+  // By ALPN, unless the context has its own; as_asked: of connect().
+  enum class Offer : uint8_t { http1, http2, either, as_asked };
   // `name`: what the certificate must be for, where the context verifies names, and the SNI unless that has one.
   PoolTls(std::shared_ptr<const TlsClientContext> context, std::string_view name, Offer offer)
       : context_(std::move(context)), name_(name), offer_(offer) {}
-  std::unique_ptr<Stream> connect(std::unique_ptr<Stream> below);
+  std::unique_ptr<Stream> connect(std::unique_ptr<Stream> below, UpstreamProtocol asked);
 
  private:
   const std::shared_ptr<const TlsClientContext> context_;
@@ -83,9 +84,10 @@ class UpstreamConnection final : private Waiter {
 
   SocketAddress address;  // until it is connected, the first that is tried
   std::string address_text;
-  std::string local_text;                  // this end's "ip:port", once connected
-  std::unique_ptr<ClientSession> session;  // null until it is connected
-  uint64_t uses = 0;                       // requests sent on it
+  std::string local_text;                               // this end's "ip:port", once connected
+  std::unique_ptr<ClientSession> session;               // null until it is connected
+  uint64_t uses = 0;                                    // requests sent on it
+  UpstreamProtocol made_for = UpstreamProtocol::http1;  // where the cluster's are of both kinds
   ConnectionPool& pool;
 
   // While it is idle:

@@ -600,7 +600,7 @@ Task<void> Forwarding::join() {
   co_return Status{};
 }
 
-// Without TLS, which agrees on it.
+// As far as TLS does not agree on another.
 UpstreamProtocol Forwarding::protocol() const {
   if (cluster_.protocol != UpstreamProtocol::as_client) [[likely]]
     return cluster_.protocol;
@@ -713,6 +713,7 @@ Task<bool> Forwarding::race() {
   const size_t good = connecting_.size();
   connecting_.insert(connecting_.end(), last_resort.begin(), last_resort.end());
   connection_ = ConnectionUse(new UpstreamConnection(*pool_, endpoint_->address()));
+  connection_->made_for = protocol();
   request_.info.upstream_host = request_.arena.copy(connection_->address_text);
 
   FamiliesByTurns order(std::span(connecting_).first(good), std::span(connecting_).subspan(good));
@@ -748,7 +749,7 @@ Task<bool> Forwarding::race() {
 
 // TLS, in what is left of the time to connect.
 Task<std::unique_ptr<Stream>> Forwarding::protect(std::unique_ptr<Stream> stream) {
-  stream = pool_->tls->connect(std::move(stream));
+  stream = pool_->tls->connect(std::move(stream), protocol());
   const Reachable for_as_long_as_this_runs(handshake_, *stream);
   auto shaking = stream->established(std::min(latest(), later(request_.loop.now(), cluster_.connect_timeout)));
   CO_TRY(co_await shaking);
@@ -759,7 +760,8 @@ Task<std::unique_ptr<Stream>> Forwarding::protect(std::unique_ptr<Stream> stream
 
 std::unique_ptr<ClientSession> Forwarding::make_session(std::unique_ptr<Stream> stream) const {
   const TlsInfo* tls = stream->tls();
-  const bool http2 = tls ? tls->alpn == "h2" : protocol() == UpstreamProtocol::http2;
+  // RFC 7301 3.2: who knows nothing of ALPN speaks what was written down of it.
+  const bool http2 = tls && !tls->alpn.empty() ? tls->alpn == "h2" : protocol() == UpstreamProtocol::http2;
   return http2 ? h2::make_client_session(std::move(stream), cluster_.http2)
                : h1::make_client_session(std::move(stream));
 }

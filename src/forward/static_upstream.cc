@@ -15,7 +15,7 @@ PoolTls::Offer offer_of(UpstreamProtocol protocol) {
     case UpstreamProtocol::http2: return PoolTls::Offer::http2;
     case UpstreamProtocol::as_client: break;
   }
-  return PoolTls::Offer::either;
+  return PoolTls::Offer::as_asked;
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ constexpr int64_t kWindowMin = 65'535;
 
 // As Gloo has them: of no effect without useHttp2, and out of range an error only with it.
 void bind_http2(Fields& f, Upstream& u) {
-  f.optional("useHttp2", u.use_http2, "Speak HTTP/2, without TLS by prior knowledge.");
+  f.optional("useHttp2", u.use_http2, "Speak HTTP/2: without TLS by prior knowledge, else as ALPN agrees on it.");
   f.optional("initialStreamWindowSize", u.initial_stream_window_size,
              "HTTP/2: bytes of one response that may come before they are read; 256 KiB where absent.");
   f.optional("initialConnectionWindowSize", u.initial_connection_window_size,
