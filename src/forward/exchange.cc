@@ -366,6 +366,7 @@ Task<void> Forwarding::try_once() {
     const bool reused = connection_->uses > 0;
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
     request_.info.upstream_local_address = request_.arena.copy(connection_->local_text);
+    request_.info.upstream_protocol = connection_->session->multiplexes() ? "HTTP/2" : "HTTP/1.1";
     open_stream();
     auto sending = stream_->send();
     auto written = co_await sending;
@@ -431,7 +432,10 @@ void Forwarding::failed(Error error) {
     outcome_.end = sent ? TryEnd::timeout : TryEnd::timeout_before_request;
   } else if (outcome_.error.kind != ErrorKind::timeout) {
     endpoint_.set().failed(*endpoint_, Ejections::Failure::reset, now);
-    outcome_.end = sent ? TryEnd::reset : TryEnd::reset_before_request;
+    if (outcome_.error.kind == ErrorKind::closed)
+      outcome_.end = TryEnd::refused;
+    else
+      outcome_.end = sent ? TryEnd::reset : TryEnd::reset_before_request;
   }
 }
 

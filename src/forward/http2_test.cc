@@ -248,6 +248,23 @@ TEST(ForwardHttp2, does_not_ask_an_upstream_for_ever_that_refuses) {
   EXPECT_EQ(trip.info.flags_text(), "UC");
 }
 
+TEST(ForwardHttp2, tries_again_after_refusals_as_the_route_says) {
+  World world;
+  world.retry(kinds::RetryOn::refused_stream, 1);
+  Trip trip(world);
+  for (size_t i = 0; i < 6; ++i) {
+    ASSERT_TRUE(turn_until(world.loop, [&] {
+      world.loop.advance(10ms);
+      return world.asked() > i;
+    })) << i;
+    world.hosts[0]->reset(world.hosts[0]->asked.back().id, NGHTTP2_REFUSED_STREAM);
+  }
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 503);
+  EXPECT_EQ(trip.info.flags_text(), "UC,URX");
+  EXPECT_EQ(trip.info.upstream_protocol, "HTTP/2");
+}
+
 // One of them may have been acted on.
 TEST(ForwardHttp2, sends_nothing_again_that_may_have_been_acted_on) {
   for (const std::string_view method : {"POST", "GET"}) {

@@ -26,6 +26,7 @@ class Formats : public testing::Test {
     info.route_name = "vh-route-0-matcher-0";
     info.upstream_cluster = "echo_gloo-system";
     info.upstream_host = "[::1]:9001";
+    info.upstream_protocol = "HTTP/2";
     info.upstream_local_address = "127.0.0.1:40000";
     info.connection_id = 7;
     info.attempts = 2;
@@ -130,6 +131,7 @@ TEST_F(Formats, fill_in_every_operator) {
       {"%BYTES_RECEIVED% %BYTES_SENT%", "12 3456"},
       {"%DURATION% %REQUEST_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%", "30 5 20 10"},
       {"%UPSTREAM_HOST% %UPSTREAM_CLUSTER% %UPSTREAM_REQUEST_ATTEMPT_COUNT%", "[::1]:9001 echo_gloo-system 2"},
+      {"%UPSTREAM_PROTOCOL%", "HTTP/2"},
       {"%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %UPSTREAM_REMOTE_PORT%", "::1 9001"},
       {"%UPSTREAM_LOCAL_ADDRESS% %UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%", "127.0.0.1:40000 127.0.0.1"},
       {"%UPSTREAM_TRANSPORT_FAILURE_REASON%", "-"},

@@ -58,6 +58,7 @@ bool RetryPolicy::again_after(TryEnd end) const {
     case TryEnd::connect_timeout: return has(RetryOn::connect_failure) || has(RetryOn::reset_before_request);
     case TryEnd::reset_before_request:
     case TryEnd::timeout_before_request: return has(RetryOn::reset_before_request);
+    case TryEnd::refused: return has(RetryOn::refused_stream);
     case TryEnd::reset:
     case TryEnd::timeout: return false;
   }

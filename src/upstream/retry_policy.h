@@ -19,6 +19,7 @@ enum class TryEnd : uint8_t {
   connect_failure,         // refused, unreachable
   connect_timeout,         // no connection within connectTimeout
   reset_before_request,    // the connection ended before a byte of the request had been given to it
+  refused,                 // a stream of HTTP/2 that the upstream did not look at
   reset,                   // later, and before the head of a response: closed, reset, or no HTTP
   timeout_before_request,  // perTryTimeout, while it had not been sent
   timeout,                 // perTryTimeout

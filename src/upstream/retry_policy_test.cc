@@ -43,14 +43,15 @@ TEST(RetryPolicy, of_each_condition_retries_the_ends_that_Envoy_retries) {
     const char* on;
     std::vector<TryEnd> again;
   };
-  const std::vector<TryEnd> all{connect_failure, connect_timeout,        reset_before_request,
-                                reset,           timeout_before_request, timeout};
+  const std::vector<TryEnd> all{connect_failure,        connect_timeout, reset_before_request, refused, reset,
+                                timeout_before_request, timeout};
   const Row rows[] = {
       {"5xx", all},
       {"gateway-error", all},
       {"reset", all},
       {"reset-before-request", {connect_failure, connect_timeout, reset_before_request, timeout_before_request}},
       {"connect-failure", {connect_failure, connect_timeout}},
+      {"refused-stream", {refused}},
       {"envoy-ratelimited", {}},
       {"retriable-4xx", {}},
       {"connect-failure, reset-before-request",

@@ -19,13 +19,13 @@ constexpr Condition kConditions[] = {
     {"reset", RetryOn::reset},
     {"reset-before-request", RetryOn::reset_before_request},
     {"connect-failure", RetryOn::connect_failure},
+    {"refused-stream", RetryOn::refused_stream},
     {"envoy-ratelimited", RetryOn::envoy_ratelimited},
     {"retriable-4xx", RetryOn::retriable_4xx},
     {"retriable-status-codes", RetryOn::retriable_status_codes},
     // Its headers are named by a request header of other Envoys; no field names them.
     {"retriable-headers", {}},
-    // HTTP/2, HTTP/3 and gRPC to upstreams.
-    {"refused-stream", {}},
+    // HTTP/3 and gRPC to upstreams.
     {"http3-post-connect-failure", {}},
     {"cancelled", {}},
     {"deadline-exceeded", {}},

@@ -19,6 +19,7 @@ enum class RetryOn : uint8_t {
   reset,                   // `reset`
   reset_before_request,    // `reset-before-request`
   connect_failure,         // `connect-failure`
+  refused_stream,          // `refused-stream`: in HTTP/2
   envoy_ratelimited,       // `envoy-ratelimited`: the answer has x-envoy-ratelimited
   retriable_4xx,           // `retriable-4xx`: 409
   retriable_status_codes,  // `retriable-status-codes`

@@ -61,7 +61,7 @@ TEST(Retries, has_defaults) {
 
 TEST(Retries, with_a_mistake_are_refused) {
   const std::pair<const char*, const char*> rows[] = {
-      {"retryOn: refused-stream", "retryOn: \"refused-stream\" is not supported yet"},
+      {"retryOn: unavailable", "retryOn: \"unavailable\" is not supported yet"},
       {"retryOn: 'cancelled,unavailable'",
        "retryOn: \"cancelled\" is not supported yet\nretryOn: \"unavailable\" is not supported yet"},
       {"retryOn: deadline-exceeded", "retryOn: \"deadline-exceeded\" is not supported yet"},
