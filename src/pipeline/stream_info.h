@@ -50,7 +50,7 @@ struct StreamInfo {
   std::string_view upstream_cluster;
   std::string_view upstream_host;  // "127.0.0.1:80", empty when none was chosen
   std::string_view upstream_local_address;
-  std::string_view upstream_protocol;  // a constant; empty when no connection was had
+  std::string_view upstream_protocol;   // a constant; empty when no connection was had
   bool upstream_address_saved = false;  // dynamicForwardProxy.saveUpstreamAddress: FILTER_STATE shows upstream_host
   std::string_view upstream_transport_failure;
   std::string_view destination;  // of a dynamic route: canonical host:port
