@@ -229,6 +229,14 @@ class World {
       for (const ProxyProtocolOptions::Rule& rule : c.proxy_protocol->rules)
         out += fmt::format("  {} {} {}\n", rule.tlv_type, rule.metadata_namespace, rule.key);
     }
+    std::string internal;
+    for (const Cidr& range : c.internal) internal += range.to_string() + " ";
+    out += fmt::format("{} {} {} {} {} {} {} {} {} {} {} [{}] {} {} {} {} {} {}\n", c.stream_max.count(),
+                       c.connection_max.count(), c.linger_max.count(), c.requests_max, int(c.server_field),
+                       int(c.escaped_slashes), int(c.underscore_names), c.passes_on_continue, c.append_forwarded_for,
+                       c.append_forwarded_port, c.leftmost_forwarded_for, internal, c.http1.old_version,
+                       c.http1.default_host, c.http1.length_beside_chunked, int(c.http1.trailers), c.http1.proper_case,
+                       c.http1.keep_case);
     for (const VirtualHostEntry& host : listener.router->table().hosts())
       out += fmt::format("{} [{}] {} routes\n", host.name, fmt::join(host.domains, " "), host.routes.size());
   }
@@ -256,6 +264,7 @@ class World {
     for (const auto& [name, value] : probe.headers) request.headers.add(name, value);
     if (!probe.body.empty())
       request.body = {arena.make<PiecesBody>(loop_, std::vector{probe.body}, false), probe.body.size()};
+    if (listener.config.early_change) listener.config.early_change->apply(request);
     std::optional<Response> response;
     std::string body;
     bool done = false;
@@ -423,6 +432,16 @@ constexpr Case kCases[] = {
     {.field = "socketAddress.ipv4Compat", .value = "true", .said = "has no effect"},
     {.field = "noDefaultSearchDomain", .value = "true", .said = "has no effect"},
     {.field = "appleDns", .kept = "means the system's resolver, which is the default"},
+
+    {.field = "defaultHostForHttp10", .value = "h.test", .beside = "{acceptHttp10: true}"},
+    {.field = "proxy100Continue", .value = "false"},
+    {.field = "uuidRequestIdConfig.packTraceReason", .said = "has no effect"},
+    {.field = "uuidRequestIdConfig.useRequestIdForTraceSampling", .said = "has no effect"},
+    {.field = "internalAddressConfig.unixSockets", .value = "true", .said = "has no effect"},
+    {.field = "cidrRanges[].addressPrefix", .value = "10.0.0.0", .beside = "-{prefixLen: 8}"},
+    {.field = "cidrRanges[].prefixLen", .value = "16", .beside = "{addressPrefix: 10.0.0.0}"},
+    {.field = "headersToAdd[].append", .value = "false", .beside = "{header: {key: x-role, value: v}}"},
+    {.field = "headersToRemove", .value = "[x-role]"},
 
     // Upstreams, policies, settings.
     {.field = "hosts[].addr", .value = "127.0.0.8"},
@@ -667,6 +686,7 @@ constexpr Parent kParents[] = {
     {"header", "{key: x-add}"},
     {"pattern", "{regex: a}"},
     {"actions[]", "{customAction: {regexActions: [{regex: joe}]}}"},
+    {"cidrRanges[]", "{addressPrefix: 10.0.0.0}"},
     {"customAction", "{regexActions: [{regex: joe}]}"},
     {"customAction.percent", "{value: 75}"},
     {"jwt", "{providers: {k: {jwks: @{jwks}}}}"},

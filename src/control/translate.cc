@@ -4,6 +4,7 @@
 
 #include "control/domain_conflicts.h"
 #include "control/translating.h"
+#include "route/header_mutations.h"
 #include "route/route_table.h"
 
 namespace sluice {
@@ -414,6 +415,7 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
     return {};
   }
   TRY(open_access_log(listener));
+  TRY(apply_early_changes(listener));
   if (spec_->ssl)
     TRY(serve_by_tls(gateway, services, listener));
   else
@@ -461,6 +463,76 @@ class LogObserver final : public ExchangeObserver {
   std::shared_ptr<const AccessLog> log_;
 };
 
+class HeaderChange final : public RequestChange {
+ public:
+  explicit HeaderChange(HeaderMutations changes) : changes_(std::move(changes)) {}
+  void apply(Request& request) const override { changes_.apply_request(request); }
+
+ private:
+  HeaderMutations changes_;
+};
+
+// Two levels, as what is added goes before what is removed here.
+std::pair<kinds::HeaderManipulation, kinds::HeaderManipulation> levels_of(const kinds::EarlyHeaderManipulation& early) {
+  std::pair<kinds::HeaderManipulation, kinds::HeaderManipulation> out;
+  out.first.request_headers_to_add = early.headers_to_add;
+  out.second.request_headers_to_remove = early.headers_to_remove;
+  return out;
+}
+
+ServerField server_field_of(kinds::ServerHeaderTransformation transformation) {
+  switch (transformation) {
+    case kinds::ServerHeaderTransformation::overwrite: return ServerField::overwrite;
+    case kinds::ServerHeaderTransformation::append_if_absent: return ServerField::if_absent;
+    case kinds::ServerHeaderTransformation::pass_through: return ServerField::pass;
+  }
+  return ServerField::overwrite;
+}
+
+EscapedSlashes escaped_slashes_of(kinds::EscapedSlashesAction action) {
+  switch (action) {
+    case kinds::EscapedSlashesAction::by_default:
+    case kinds::EscapedSlashesAction::keep: return EscapedSlashes::keep;
+    case kinds::EscapedSlashesAction::reject: return EscapedSlashes::reject;
+    case kinds::EscapedSlashesAction::redirect: return EscapedSlashes::redirect;
+    case kinds::EscapedSlashesAction::forward: return EscapedSlashes::forward;
+  }
+  return EscapedSlashes::reject;
+}
+
+UnderscoreNames underscore_names_of(kinds::UnderscoresAction action) {
+  switch (action) {
+    case kinds::UnderscoresAction::allow: return UnderscoreNames::allow;
+    case kinds::UnderscoresAction::reject: return UnderscoreNames::reject;
+    case kinds::UnderscoresAction::drop: return UnderscoreNames::drop;
+  }
+  return UnderscoreNames::reject;
+}
+
+void apply_http1(const kinds::HttpConnectionManagerSettings& from, Http1Options& to) {
+  to.old_version = from.accept_http_10;
+  if (from.accept_http_10) to.default_host = from.default_host_for_http_10;
+  to.length_beside_chunked = from.allow_chunked_length;
+  if (from.enable_trailers) to.trailers = *from.enable_trailers ? TrailerPolicy::always : TrailerPolicy::never;
+  to.proper_case = from.proper_case_header_key_format;
+  to.keep_case = from.preserve_case_header_key_format;
+}
+
+void apply_request_rules(const kinds::HttpConnectionManagerSettings& from, ListenerConfig& to) {
+  to.append_forwarded_for = !from.skip_xff_append;
+  to.append_forwarded_port = from.append_x_forwarded_port;
+  for (const kinds::CidrRange& one : from.internal_address_config.cidr_ranges) to.internal.push_back(one.range);
+  to.stream_max = from.max_stream_duration;
+  to.connection_max = from.max_connection_duration;
+  to.linger_max = from.delayed_close_timeout;
+  to.requests_max = from.max_requests_per_connection;
+  to.server_field = server_field_of(from.server_header_transformation);
+  to.escaped_slashes = escaped_slashes_of(from.path_with_escaped_slashes_action);
+  to.underscore_names = underscore_names_of(from.headers_with_underscores_action);
+  to.passes_on_continue = from.proxy_100_continue;
+  apply_http1(from, to.http1);
+}
+
 }  // namespace
 
 // Null: none is expected.
@@ -474,6 +546,27 @@ std::shared_ptr<const ProxyProtocolOptions> Translating::proxy_protocol(const Ga
   made->optional = from->allow_requests_without_proxy_protocol;
   made->metrics = t_.proxy_protocol_metrics_;
   return made;
+}
+
+// A Gateway whose Secret went away goes on with what it had of it; one that never had it does not serve.
+Status Translating::apply_early_changes(SnapshotListener& listener) {
+  const auto& early = spec_->http_gateway.options.http_connection_manager_settings.early_header_manipulation;
+  if (early.headers_to_add.empty() && early.headers_to_remove.empty()) return {};
+  const auto [adds, removes] = levels_of(early);
+  const kinds::HeaderManipulation* levels[] = {&adds, &removes};
+  auto changes = HeaderMutations::compile(levels, secret_finder());
+  if (changes) {
+    listener.config.early_change = std::make_shared<const HeaderChange>(*std::move(changes));
+    if (!trial_) t_.early_changes_[gateway_->key] = {gateway_->hash, listener.config.early_change};
+    return {};
+  }
+  const auto last = t_.early_changes_.find(gateway_->key);
+  const std::string path = "spec.httpGateway.options.httpConnectionManagerSettings.earlyHeaderManipulation";
+  if (last == t_.early_changes_.end() || last->second.gateway_hash != gateway_->hash)
+    return invalid(fmt::format("{}: {}", path, changes.error().message));
+  report(gateway_->key).error(fmt::format("{}: {}", path, changes.error().message));
+  listener.config.early_change = last->second.change;
+  return {};
 }
 
 void Translating::apply_settings(const Gateway& gateway, SnapshotListener& listener) {
@@ -498,6 +591,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.strip_any_host_port = from.strip_any_host_port;
   to.normalize_path = from.normalize_path;
   to.merge_slashes = from.merge_slashes;
+  apply_request_rules(from, to);
   to.websocket = from.upgrades.websocket;
   to.codec = static_cast<Codec>(from.codec_type);
   const kinds::Http2ProtocolOptions& http2 = from.http2_protocol_options;
@@ -571,6 +665,7 @@ std::vector<World::Change> Translator::take_in(std::span<const ConfigObjectPtr> 
     if (!change.after && !world_.in_force().contains(change.key)) {
       last_served_.erase(change.key);
       last_gateways_.erase(change.key);
+      early_changes_.erase(change.key);
     }
     if (change.says_the_same() && !change.after->rejected) continue;
     inputs_.note_change(Inputs::What::object, change.key, run_);

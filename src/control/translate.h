@@ -155,6 +155,11 @@ class Translator {
   std::vector<IpAddress> interfaces_;  // the machine's addresses as it told last
   std::map<ObjectKey, Served> last_served_;
   std::map<ObjectKey, ConfigObjectPtr> last_gateways_;
+  struct EarlyChange {
+    uint64_t gateway_hash = 0;
+    std::shared_ptr<const RequestChange> change;
+  };
+  std::map<ObjectKey, EarlyChange> early_changes_;  // the last good ones
 };
 
 std::vector<MetricFamily> translation_metric_families();

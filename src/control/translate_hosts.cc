@@ -482,7 +482,7 @@ Result<ConfigObjectPtr> Translating::find_data(std::string_view kind, const Obje
     return invalid(rejected.empty() ? fmt::format("list did not find {} {}.{}", word, ref.ns, ref.name)
                                     : fmt::format("{} {}.{} {}", word, ref.ns, ref.name, rejected));
   }
-  unit_->secrets.emplace(key, object->second);
+  if (unit_) unit_->secrets.emplace(key, object->second);
   return object->second;
 }
 

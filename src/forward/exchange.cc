@@ -814,6 +814,7 @@ void Forwarding::open_stream() {
                                         .upgrade = request_.upgrade,
                                         .accepts_trailers = request_.accepts_trailers,
                                         .kept_from_trailers = request_.kept_from_trailers,
+                                        .written_names = request_.written_names,
                                         .idle_max = request_.idle_max()},
                                        *this, arena, *request_.background);
   // The client has sent all of it: this try's sending is the upstream's time, too.

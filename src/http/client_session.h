@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "http/body.h"
 #include "http/headers.h"
+#include "http/written_names.h"
 #include "net/stream.h"
 
 namespace sluice {
@@ -27,6 +28,7 @@ struct ClientRequest {
   bool upgrade = false;           // to a WebSocket
   bool accepts_trailers = false;
   std::span<const std::string_view> kept_from_trailers;  // fields that are left out of them
+  const WrittenNames* written_names = nullptr;           // null: all names go out in lower case
   Nanos idle_max{};                                      // the longest time without progress; 0: none
 };
 

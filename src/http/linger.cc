@@ -9,7 +9,6 @@ namespace sluice {
 namespace {
 
 constexpr size_t kDrainBytesMax = 1024U << 10;
-constexpr Nanos kLingerMax = 1s;  // Envoy's delayedCloseTimeout
 
 // Where bytes go that nobody wants. All of a thread share it, as nobody looks at them: who lingers needs no memory.
 std::span<char> sink() {
@@ -19,9 +18,9 @@ std::span<char> sink() {
 
 }  // namespace
 
-Task<void> linger(Stream& stream) {
+Task<void> linger(Stream& stream, Nanos most) {
   stream.end_writing();
-  const SteadyTime deadline = stream.loop().now() + kLingerMax;
+  const SteadyTime deadline = later(stream.loop().now(), most);
   for (size_t drained = 0; drained < kDrainBytesMax;) {
     auto reading = stream.read(sink(), deadline);
     auto got = co_await reading;

@@ -5,8 +5,8 @@
 
 namespace sluice {
 
-// Ends writing, and waits for the client to close first, for a while: closing with unread bytes would send a reset,
+// Ends writing, and waits for the client to close first, `most` at most: closing with unread bytes would send a reset,
 // which may overtake what was said last. Needs no memory of the connection's.
-Task<void> linger(Stream& stream);
+Task<void> linger(Stream& stream, Nanos most);
 
 }  // namespace sluice

@@ -133,6 +133,25 @@ std::string_view merge_slashes(std::string_view path, Arena& arena) {
   return arena.concat(merged.empty() ? std::string_view("/") : std::string_view(merged), path.substr(only_path.size()));
 }
 
+std::string_view unescape_slashes(std::string_view path, Arena& arena) {
+  const std::string_view only_path = without_query(path);
+  if (!only_path.contains('%')) return path;
+  const auto is_slash = [](std::string_view escape) {
+    return equals_ignoring_case(escape, "%2f") || equals_ignoring_case(escape, "%5c");
+  };
+  std::string out;
+  for (size_t i = 0; i < only_path.size(); ++i) {
+    const bool slash = only_path[i] == '%' && is_slash(only_path.substr(i, 3));
+    if (!slash) {
+      out += only_path[i];
+      continue;
+    }
+    out += only_path[i + 1] == '2' ? '/' : '\\';
+    i += 2;
+  }
+  return out.size() == only_path.size() ? path : arena.concat(out, path.substr(only_path.size()));
+}
+
 bool has_dot_segments(std::string_view path) {
   const std::string_view only_path = without_query(path);
   if (!only_path.starts_with('/') || !may_need_work(only_path)) return false;

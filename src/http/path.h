@@ -20,6 +20,9 @@ std::string_view normalize_path(std::string_view path, Arena& arena);
 // changes. With both, after normalize_path, as in Envoy: `/a//../b` is `/a/b`.
 std::string_view merge_slashes(std::string_view path, Arena& arena);
 
+// `%2F` and `%5C` decoded; the query stays. The same view when there is none, else in the arena.
+std::string_view unescape_slashes(std::string_view path, Arena& arena);
+
 // Whether a reader that decodes once finds a dot segment in it (the query does not count).
 bool has_dot_segments(std::string_view path);
 

@@ -15,6 +15,8 @@
 #include "http/body.h"
 #include "http/head_limits.h"
 #include "http/headers.h"
+#include "http/http1_options.h"
+#include "http/written_names.h"
 #include "net/stream.h"
 
 namespace sluice {
@@ -26,6 +28,8 @@ struct ServerLimits {
   Nanos request_timeout{};  // from the first byte to the end of the body; 0: none
   // While it is true, a head that has not come whole is refused (HeadFailure::no_memory), not waited for. Null: never.
   const std::atomic<bool>* no_memory = nullptr;
+  Nanos linger_max = 1s;  // how long the client has to close a connection that ends; 0: it is closed at once
+  const Http1Options* http1 = nullptr;  // looked at until the response begins; null: the defaults
 };
 
 // A request as it came. Views live as long as its stream.
@@ -40,6 +44,7 @@ struct ServerRequest {
   bool expects_continue = false;
   bool accepts_trailers = false;
   bool asks_for_websocket = false;
+  const WrittenNames* written_names = nullptr;  // null: nobody asked for them
 };
 
 struct ServerResponse {

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "http/body.h"
 #include "http/headers.h"
+#include "http/written_names.h"
 #include "pipeline/stream_info.h"
 
 namespace sluice {
@@ -74,8 +75,9 @@ struct Request {
   std::string_view scheme = "http";
   Headers headers;  // without Host: that is `authority`
   Body body;
-  bool expects_continue = false;  // the client waits for 100 before it sends the body
-  bool upgrade = false;           // a WebSocket handshake: no body, no buffering
+  bool expects_continue = false;                // the client waits for 100 before it sends the body
+  bool upgrade = false;                         // a WebSocket handshake: no body, no buffering
+  const WrittenNames* written_names = nullptr;  // of the fields that came; null: they go on in lower case
   // The client may send trailers on and waits for them ("TE: trailers").
   bool accepts_trailers = false;
   // Names of fields that the gateway set in the head or took out of it: nobody else says them in trailers either. Noted

@@ -40,11 +40,17 @@ constexpr std::array kTerms = std::to_array<OutcomeTerms>({
      "a target with https:// needs TLS to the destination, which is not supported yet: it is not sent in clear",
      kNoFlag, "https_target_not_supported", kByStatus, true},
     {Kind::upgrade_refused, kDownstream, 403, "", kNoFlag, "upgrade_failed", kByStatus, true},
+    {Kind::underscore_in_name, kDownstream, 400, "Bad Request", Flag::downstream_protocol_error,
+     "http1.unexpected_underscore", kByStatus, true},
+    {Kind::path_refused, kDownstream, 400, "", kNoFlag, "path_normalization_failed", kByStatus},
+    {Kind::path_redirected, kDownstream, 307, "", kNoFlag, "path_normalization_failed", kNoFailure},
 
     {Kind::client_idle, kDownstream, 408, "stream timeout", Flag::stream_idle_timeout, "stream_idle_timeout", kByStatus,
      true},
     {Kind::request_too_large, kDownstream, 413, "Payload Too Large", kNoFlag, "request_payload_too_large", kByStatus},
     {Kind::request_timeout, kDownstream, 408, "request timeout", kNoFlag, "request_overall_timeout", kByStatus, true},
+    {Kind::exchange_timeout, kOurs, 408, "downstream duration timeout", kNoFlag, "max_duration_timeout", kByStatus,
+     true},
     // Nobody will read it.
     {Kind::client_gone, kDownstream, 400, "", Flag::downstream_connection_ended, "downstream_remote_disconnect",
      kByStatus, true},

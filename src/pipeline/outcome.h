@@ -31,11 +31,15 @@ enum class OutcomeKind : uint8_t {
   method_not_supported,
   https_target,
   upgrade_refused,
+  underscore_in_name,  // of a field: headersWithUnderscoresAction
+  path_refused,        // pathWithEscapedSlashesAction
+  path_redirected,     // the same; that it ends so is no failure
 
   // The client did not go on as it should.
   client_idle,        // nothing came, or nothing could be sent, for streamIdleTimeout
   request_too_large,  // its body
   request_timeout,    // requestTimeout, over all of it
+  exchange_timeout,   // maxStreamDuration, over request and response; perhaps after the response began
   client_gone,
 
   // The gateway says no, or cannot.

@@ -30,6 +30,8 @@ class ConcurrentExchanges::One final : public ExchangeHost {
   uint64_t connection_id() const override { return all_.host_.connection_id(); }
   std::string_view date() override { return all_.host_.date(); }
   bool draining() const override { return all_.host_.draining(); }
+  void request_begins() override { all_.host_.request_begins(); }
+  bool ends_behind(const ListenerConfig& config) override { return all_.host_.ends_behind(config); }
   void client_gone() override { runner_.cancel(); }
 
  private:

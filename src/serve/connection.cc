@@ -1,5 +1,6 @@
 #include "serve/connection.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "http/h1/server_session.h"
@@ -32,7 +33,8 @@ Connection::Connection(HttpServer& server, Arrival arrival, uint64_t id)
       peer_(arrival.peer),
       introduction_(std::move(arrival.introduction)),
       id_(id),
-      tls_(arrival.stream->tls()) {
+      tls_(arrival.stream->tls()),
+      since_(server.loop.now()) {
   const ListenerConfig& config = server_.config_.peek();
   config.metrics->connections->add();
   config.metrics->connections_active->add();
@@ -71,8 +73,9 @@ void Connection::speak_http2(std::unique_ptr<Stream> stream, std::string_view ea
   const ListenerConfig& config = server_.config_.peek();
   config.metrics->http2_connections->add();
   config.metrics->http2_connections_active->add();
-  session_ =
-      h2::make_server_session(std::move(stream), early, server_limits(config), config.http2, config.metrics->http2);
+  ServerLimits limits = server_limits(config);
+  limits.http1 = nullptr;  // the session outlives this configuration
+  session_ = h2::make_server_session(std::move(stream), early, limits, config.http2, config.metrics->http2);
   several_ = std::make_unique<ConcurrentExchanges>(server_, *session_, *this, static_cast<ConnectionInput&>(*this));
 }
 
@@ -85,7 +88,9 @@ void Connection::start() {
 }
 
 void Connection::park() {
-  if (server_.draining_) {
+  const ListenerConfig& config = server_.config_.peek();
+  if (server_.draining_ || is_over_age(config)) {
+    if (!server_.draining_) config.metrics->connections_over_age->add();
     server_.remove(*this);
     return;
   }
@@ -96,9 +101,10 @@ void Connection::park() {
 void Connection::begin_waiting() {
   waits_since_ = server_.loop.now();
   ++server_.waiting_;
-  const Nanos idle = server_.config_.peek().idle_timeout;
-  if (idle.count() > 0)
-    idle_timer_.arm(server_.loop, later(server_.loop.now(), idle), static_cast<ConnectionIdleExpiry&>(*this));
+  const ListenerConfig& config = server_.config_.peek();
+  SteadyTime until = deadline_after(server_.loop.now(), config.idle_timeout);
+  if (config.connection_max.count() > 0) until = std::min(until, later(since_, config.connection_max));
+  if (until != SteadyTime::max()) idle_timer_.arm(server_.loop, until, static_cast<ConnectionIdleExpiry&>(*this));
 }
 
 void Connection::end_waiting() {
@@ -142,7 +148,7 @@ void Connection::serve_several() {
     end_waiting();
     runner_.start(session_->linger());
   } else {
-    if (server_.draining_) session_->drain();
+    if (server_.draining_ || is_over_age(server_.config_.peek())) session_->drain();
     session_->when_readable(static_cast<ConnectionInput*>(this));
     if (waits_since_ == SteadyTime::max()) begin_waiting();
   }
@@ -186,8 +192,24 @@ void Connection::abort() {
 }
 
 void Connection::has_expired() {
-  server_.config_.peek().metrics->connections_idle_timeout->add();
+  const ListenerConfig& config = server_.config_.peek();
+  const ServerMetrics& metrics = *config.metrics;
+  (is_over_age(config) ? metrics.connections_over_age : metrics.connections_idle_timeout)->add();
   server_.remove(*this);
+}
+
+bool Connection::is_over_age(const ListenerConfig& config) const {
+  return config.connection_max.count() > 0 && server_.loop.now() >= later(since_, config.connection_max);
+}
+
+bool Connection::ends_behind(const ListenerConfig& config) {
+  const bool has_had_enough = config.requests_max > 0 && requests_ >= config.requests_max;
+  if (!has_had_enough && !is_over_age(config)) return false;
+  // Of several exchanges at once each is told so.
+  if (std::exchange(end_counted_, true)) return true;
+  const ServerMetrics& metrics = *config.metrics;
+  (has_had_enough ? metrics.connections_over_requests : metrics.connections_over_age)->add();
+  return true;
 }
 
 Loop& Connection::loop() const {

@@ -64,6 +64,8 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   uint64_t connection_id() const override { return id_; }
   std::string_view date() override;
   bool draining() const override;
+  void request_begins() override { ++requests_; }
+  bool ends_behind(const ListenerConfig& config) override;
   void client_gone() override { runner_.cancel(); }
 
  private:
@@ -72,6 +74,8 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   friend struct ConnectionIdleExpiry;
   void has_input();
   void has_expired();
+  // Its maxConnectionDuration is over.
+  bool is_over_age(const ListenerConfig& config) const;
   static void on_served(void* self, Result<void> result);
   void park();
   void begin_waiting();
@@ -89,6 +93,9 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   const std::unique_ptr<const Introduction> introduction_;
   const uint64_t id_;
   const TlsInfo* const tls_;  // the stream's, which the session has
+  const SteadyTime since_;
+  uint32_t requests_ = 0;
+  bool end_counted_ = false;  // that it ends for its age, or the number of its requests
   std::unique_ptr<ServerSession> session_;
   std::unique_ptr<ConcurrentExchanges> several_;  // where the session has several streams at once
   Runner runner_{this, &Connection::on_served};

@@ -1442,5 +1442,190 @@ TEST(Connection, lets_its_configuration_go_once_the_request_of_a_response_has_be
   }
 }
 
+TEST(Connection, speaks_HTTP_1_0_where_that_is_allowed) {
+  Gateway gateway([](ListenerConfig& config) { config.http1 = {.old_version = true, .default_host = "d.test"}; });
+  gateway.handler = [&](Request& request) -> Task<Response> {
+    if (request.path != "/endless") return respond(request, 200, request.authority);
+    Response response = respond(request, 200, "");
+    response.body = {request.arena.make<GivenBody>(gateway.loop, std::vector<Result<std::string>>{"one", "two"}),
+                     std::nullopt};
+    return response;
+  };
+  TestPeer kept(gateway.listener.address());
+  for (int i = 0; i < 2; ++i) {
+    kept.say("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    EXPECT_TRUE(turn_until(gateway.loop, [&] { return count(kept.heard(), "d.test") == size_t(i) + 1; }));
+  }
+  EXPECT_EQ(count(kept.heard(), "connection: keep-alive\r\n"), 2U);
+  TestPeer closed(gateway.listener.address());
+  closed.say("GET / HTTP/1.0\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.ends(closed));
+  EXPECT_TRUE(closed.hears("connection: close\r\n"));
+  // A length that nobody knows ends with the connection: HTTP/1.0 knows no chunks.
+  TestPeer endless(gateway.listener.address());
+  endless.say("GET /endless HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_TRUE(turn_until(gateway.loop, [&] {
+    gateway.loop.advance(1ms);
+    return endless.ended();
+  }));
+  EXPECT_TRUE(endless.heard().ends_with("connection: close\r\n\r\nonetwo")) << endless.heard();
+}
+
+TEST(Connection, ends_behind_as_many_requests_as_it_may_have) {
+  Gateway gateway([](ListenerConfig& config) { config.requests_max = 2; });
+  TestPeer client(gateway.listener.address());
+  client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "GET /a "));
+  EXPECT_FALSE(client.hears("connection: close"));
+  client.say("GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.ends(client));
+  EXPECT_TRUE(client.hears("GET /b "));
+  EXPECT_TRUE(client.hears("connection: close\r\n"));
+  EXPECT_EQ(gateway.config.metrics->connections_over_requests->value(), 1);
+}
+
+TEST(Connection, takes_no_request_when_it_is_too_old) {
+  Gateway gateway([](ListenerConfig& config) { config.connection_max = 10s; });
+  gateway.handler = [&](Request& request) {
+    return request.path == "/held" ? gateway.held(request) : Gateway::echo(request);
+  };
+  TestPeer idle(gateway.listener.address()), busy(gateway.listener.address());
+  idle.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  busy.say("GET /held HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(idle, "GET /a "));
+  gateway.loop.advance(9999ms);
+  settle(gateway.loop);
+  EXPECT_FALSE(idle.ended());
+  gateway.loop.advance(1ms);
+  EXPECT_TRUE(gateway.ends(idle));
+  EXPECT_FALSE(busy.ended());
+  gateway.release.notify(gateway.loop);
+  EXPECT_TRUE(gateway.ends(busy));
+  EXPECT_TRUE(busy.hears("held /held"));
+  EXPECT_TRUE(busy.hears("connection: close\r\n"));
+  EXPECT_EQ(gateway.config.metrics->connections_over_age->value(), 2);
+  EXPECT_EQ(gateway.config.metrics->connections_idle_timeout->value(), 0);
+}
+
+TEST(Connection, answers_408_to_a_request_that_takes_longer_than_any_may) {
+  Gateway gateway([](ListenerConfig& config) { config.stream_max = 10s; });
+  gateway.hold();
+  TestPeer client(gateway.listener.address());
+  client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  settle(gateway.loop);
+  gateway.loop.advance(9999ms);
+  settle(gateway.loop);
+  EXPECT_EQ(client.heard(), "");
+  gateway.loop.advance(1ms);
+  EXPECT_TRUE(gateway.says(client, "HTTP/1.1 408 Request Timeout\r\n"));
+  EXPECT_TRUE(client.hears("downstream duration timeout"));
+  EXPECT_EQ(gateway.cancelled, 1);
+  EXPECT_TRUE(gateway.ends(client));
+  EXPECT_EQ(gateway.log, std::vector<std::string>{"408 - max_duration_timeout"});
+  EXPECT_EQ(gateway.config.metrics->requests_over_age->value(), 1);
+}
+
+TEST(Connection, cuts_a_response_that_takes_longer_than_any_may) {
+  Gateway gateway([](ListenerConfig& config) { config.stream_max = 10s; });
+  gateway.handler = [&](Request& request) -> Task<Response> {
+    Response response = respond(request, 200, "");
+    response.body = {request.arena.make<GivenBody>(gateway.loop, std::vector<Result<std::string>>(20'000, "x")),
+                     std::nullopt};
+    return response;
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(turn_until(gateway.loop, [&] {
+    gateway.loop.advance(1ms);
+    return client.hears("200 OK");
+  }));
+  for (int i = 0; i < 11'000 && !client.ended(); ++i) gateway.loop.advance(1ms);
+  EXPECT_TRUE(gateway.ends(client));
+  EXPECT_FALSE(client.heard().ends_with("0\r\n\r\n"));
+  EXPECT_EQ(gateway.log, std::vector<std::string>{"200 - max_duration_timeout"});
+}
+
+TEST(Connection, that_is_quick_enough_does_not_feel_maxStreamDuration) {
+  Gateway gateway([](ListenerConfig& config) { config.stream_max = 10s; });
+  TestPeer client(gateway.listener.address());
+  for (const std::string_view path : {"/a", "/b"}) {
+    client.say(fmt::format("POST {} HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody", path));
+    EXPECT_TRUE(gateway.says(client, fmt::format("POST {} body", path)));
+    gateway.loop.advance(11s);
+  }
+  EXPECT_FALSE(client.ended());
+}
+
+TEST(Connection, lets_a_client_close_it_as_long_as_delayedCloseTimeout_says) {
+  for (const Nanos linger : {Nanos(0), Nanos(7s)}) {
+    Gateway gateway([&](ListenerConfig& config) { config.linger_max = linger; });
+    TestPeer client(gateway.listener.address());
+    client.say("GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(gateway.ends(client));
+    if (linger == Nanos(0)) {
+      EXPECT_TRUE(gateway.all_gone());
+      continue;
+    }
+    gateway.loop.advance(linger - 1ms);
+    settle(gateway.loop);
+    EXPECT_EQ(gateway.listener.connections(), 1U);
+    gateway.loop.advance(1ms);
+    EXPECT_TRUE(gateway.all_gone());
+  }
+}
+
+TEST(Connection, names_the_server_as_it_is_told) {
+  struct Row {
+    ServerField how;
+    std::string_view upstreams, said;
+  };
+  for (const Row& row :
+       {Row{ServerField::overwrite, "up", "server: envoy\r\n"}, Row{ServerField::if_absent, "up", "server: up\r\n"},
+        Row{ServerField::if_absent, "", "server: envoy\r\n"}, Row{ServerField::pass, "up", "server: up\r\n"},
+        Row{ServerField::pass, "", ""}}) {
+    Gateway gateway([&](ListenerConfig& config) { config.server_field = row.how; });
+    gateway.handler = [&](Request& request) -> Task<Response> {
+      Response response = respond(request, 200, "done");
+      if (!row.upstreams.empty()) response.headers->add(Known::server, row.upstreams);
+      return response;
+    };
+    TestPeer client(gateway.listener.address());
+    client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(gateway.says(client, "done"));
+    EXPECT_EQ(count(client.heard(), "server: "), row.said.empty() ? 0U : 1U);
+    EXPECT_TRUE(client.hears(row.said));
+  }
+}
+
+TEST(Connection, redirects_to_a_path_without_escaped_slashes_and_to_no_other_host) {
+  Gateway gateway([](ListenerConfig& config) { config.escaped_slashes = EscapedSlashes::redirect; });
+  TestPeer client(gateway.listener.address());
+  client.say("GET /a%2Fb?c HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "HTTP/1.1 307 Temporary Redirect\r\n"));
+  EXPECT_TRUE(client.hears("location: /a/b?c\r\n"));
+  client.say("GET /%2fevil.test/ HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "location: /.//evil.test/\r\n"));
+  client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "GET /a "));
+  EXPECT_EQ(gateway.log.front(), "307 - path_normalization_failed");
+}
+
+TEST(Connection, refuses_names_and_paths_that_its_listener_does_not_take) {
+  Gateway gateway([](ListenerConfig& config) {
+    config.escaped_slashes = EscapedSlashes::reject;
+    config.underscore_names = UnderscoreNames::reject;
+  });
+  TestPeer client(gateway.listener.address()), other(gateway.listener.address());
+  client.say("GET /a%2Fb HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "HTTP/1.1 400 Bad Request\r\n"));
+  client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(client, "GET /a "));
+  other.say("GET /a HTTP/1.1\r\nHost: h\r\nx_y: 1\r\n\r\n");
+  EXPECT_TRUE(gateway.says(other, "HTTP/1.1 400 Bad Request\r\n"));
+  EXPECT_TRUE(gateway.ends(other));
+  EXPECT_EQ(gateway.log, (std::vector<std::string>{"400 - path_normalization_failed", "200 - ",
+                                                   "400 DPE http1.unexpected_underscore"}));
+}
+
 }  // namespace
 }  // namespace sluice

@@ -21,9 +21,18 @@ void tell_unsupported(const Request& request, std::string_view what) {
   site.write({{"reason", what}, {"method", request.method}, {"target", printable(request.info.original_path)}});
 }
 
+// To the path that the request has now. One that begins with two slashes would be read as a host (RFC 3986 4.2).
+Response redirect(Request& request) {
+  Response response = reply(request, OutcomeKind::path_redirected);
+  const std::string_view in_front = request.path.starts_with("//") ? "/." : "";
+  response.headers->add(Known::location, request.arena.concat(in_front, request.path));
+  return response;
+}
+
 // A head, before anybody has looked at what it asks for.
 Response refuse(Request& request, OutcomeKind why) {
   if (why == OutcomeKind::https_target) tell_unsupported(request, terms_of(why).body);
+  if (why == OutcomeKind::path_redirected) return redirect(request);
   if (why != OutcomeKind::method_not_supported) return reply(request, why);
   const auto text = request.arena.concat(request.method, std::string_view(" is not supported on this listener"));
   tell_unsupported(request, text);
@@ -59,6 +68,7 @@ Exchange::Exchange(ExchangeHost& host, ServerStreamPtr stream, ConfigSlot::Lease
       stream_(std::move(stream)),
       config_(std::move(config)),
       request_(arena, host.loop(), info_) {
+  host.request_begins();
   info_.start = start.steady;
   info_.start_wall = start.wall;
   info_.downstream_peer = &host.peer();
@@ -77,8 +87,10 @@ Exchange::Exchange(ExchangeHost& host, ServerStreamPtr stream, ConfigSlot::Lease
 
 Task<void> Exchange::run() {
   Response response;
+  deadline_ = deadline_after(info_.start, config_->stream_max);
   if (!begin(response)) {
-    auto handling = config_->service->handle(request_);
+    const bool timed = deadline_ != SteadyTime::max();
+    auto handling = timed ? handle_in_time() : config_->service->handle(request_);
     auto handled = co_await handling;
     if (handled && request_.rerouting) [[unlikely]] {
       auto finishing = finish_rerouted(request_, *handled);
@@ -86,7 +98,7 @@ Task<void> Exchange::run() {
     }
     response = handled ? *handled : failed(handled.error());
   }
-  auto answering = answer(response);
+  auto answering = deadline_ != SteadyTime::max() ? answer_in_time(response) : answer(response);
   Status ended = co_await answering;
   if (!ended) [[unlikely]] {
     ended = give_up_answer(ended.error());
@@ -109,6 +121,56 @@ Task<void> Exchange::run() {
   finish(ended ? response : Response{});
   if (!ended || gone_) co_return cancelled_error();
   co_return Status{};
+}
+
+// --- maxStreamDuration ------------------------------------------------------------------------------------------
+
+// The task in a tree of its own, which is cancelled when the time is over: then `out` has its last word.
+template <class T>
+Task<void> Exchange::finish_in_time(Task<T> task, std::optional<Result<T>>& out) {
+  struct Part {
+    static Task<void> run(Task<T> task, std::optional<Result<T>>& out, Event& done, Loop& loop) {
+      out = co_await task;
+      done.notify(loop);
+      co_return Status{};
+    }
+  };
+  TaskGroup part;
+  Event done;
+  part.spawn(Part::run(std::move(task), out, done, request_.loop));
+  if (!out) {
+    auto waiting = done.wait(request_.loop, deadline_);
+    const Status waited = co_await waiting;
+    if (!waited && waited.error().kind == ErrorKind::timeout && !out) {
+      over_time_ = true;
+      metrics().requests_over_age->add();
+    }
+    if (!out) part.cancel();
+  }
+  auto joining = part.join();
+  co_return co_await joining;
+}
+
+Task<Response> Exchange::handle_in_time() {
+  std::optional<Result<Response>> handled;
+  auto handling = finish_in_time(config_->service->handle(request_), handled);
+  CO_TRY(co_await handling);
+  if (over_time_) co_return reply(request_, OutcomeKind::exchange_timeout);
+  co_return std::move(*handled);
+}
+
+// What has begun can only be cut off.
+Task<void> Exchange::answer_in_time(Response& response) {
+  if (over_time_) {
+    auto answering = answer(response);
+    co_return co_await answering;
+  }
+  std::optional<Status> answered;
+  auto answering = finish_in_time(answer(response), answered);
+  CO_TRY(co_await answering);
+  if (!over_time_) co_return std::move(*answered);
+  info_.end(OutcomeKind::exchange_timeout, arena_);
+  co_return fail(ErrorKind::denied, "maxStreamDuration is over", Side::ours);
 }
 
 // Whether the request has its response already. Otherwise it goes to the service.
@@ -145,7 +207,7 @@ Response Exchange::refuse_for_want_of_memory() {
 }
 
 bool Exchange::wants_no_more(const Response& response) const {
-  if (host_.draining()) return true;
+  if (host_.draining() || host_.ends_behind(*config_)) return true;
   if (!config_->overload || !config_->overload->ends_connections()) return false;
   if (!response.close) metrics().connections_unkept->add();
   return true;
@@ -203,7 +265,9 @@ Response Exchange::failed(const Error& error) {
 void Exchange::finish_head(Response& response) {
   const ListenerConfig& config = *config_;
   Headers& headers = *response.headers;
-  if (!config.server_name.empty()) headers.set(Known::server, config.server_name);
+  const bool names_server = config.server_field == ServerField::overwrite ||
+                            (config.server_field == ServerField::if_absent && !headers.has(Known::server));
+  if (names_server && !config.server_name.empty()) headers.set(Known::server, config.server_name);
   if (!headers.has(Known::date)) headers.add(Known::date, arena_.copy(host_.date()));
   if (!config.via.empty() && !response.local) {
     const auto via = headers.joined(Known::via);

@@ -28,6 +28,10 @@ class ExchangeHost {
   virtual std::string_view date() = 0;
   // No further request is wanted.
   virtual bool draining() const = 0;
+  // One more of the connection's.
+  virtual void request_begins() = 0;
+  // A response that begins now ends the connection, as the configuration wants it.
+  virtual bool ends_behind(const ListenerConfig& config) = 0;
   // Nobody waits for the answer: cancels what runs the exchange.
   virtual void client_gone() = 0;
 
@@ -57,6 +61,10 @@ class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest, p
   void route_is_final() override;
   void cut_off(const Error& why) override;
   bool begin(Response& response);
+  Task<Response> handle_in_time();
+  Task<void> answer_in_time(Response& response);
+  template <class T>
+  Task<void> finish_in_time(Task<T> task, std::optional<Result<T>>& out);
   Status give_up_answer(const Error& why);
   Task<void> end_background();
   Response refuse_for_want_of_memory();
@@ -93,6 +101,8 @@ class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest, p
   bool complete_ = false;    // the response has gone out whole
   bool cut_ = false;         // it has not, and the log says why
   bool gone_ = false;        // the client is
+  bool over_time_ = false;   // its time was over before it was
+  SteadyTime deadline_ = SteadyTime::max();
   std::optional<Error> cut_off_;
 };
 

@@ -27,6 +27,20 @@ constexpr MetricFamily kRefused{"envoy_http_downstream_rq_overload_close",
                                 "Requests answered 503 because there is too little memory."};
 constexpr MetricFamily kUnkept{"envoy_http_downstream_cx_overload_disable_keepalive",
                                "Client connections ended behind an answer because there is too much to do."};
+constexpr MetricFamily kOverAge{"envoy_http_downstream_cx_max_duration_reached",
+                                "Client connections ended because of maxConnectionDuration."};
+constexpr MetricFamily kOverRequests{"envoy_http_downstream_cx_max_requests_reached",
+                                     "Client connections ended because of maxRequestsPerConnection."};
+constexpr MetricFamily kRequestOverAge{"envoy_http_downstream_rq_max_duration_reached",
+                                       "Requests ended because of maxStreamDuration."};
+constexpr MetricFamily kPathsRejected{"envoy_http_downstream_rq_failed_path_normalization",
+                                      "Requests refused because their paths have escaped slashes."};
+constexpr MetricFamily kPathsRedirected{"envoy_http_downstream_rq_redirected_with_normalized_path",
+                                        "Requests redirected because their paths have escaped slashes."};
+constexpr MetricFamily kUnderscoresDropped{"envoy_http1_dropped_headers_with_underscores",
+                                           "Header fields of requests that were dropped because of a _ in the name."};
+constexpr MetricFamily kUnderscoresRejected{"envoy_http1_requests_rejected_with_underscores_in_headers",
+                                            "Requests refused because a header has a _ in its name."};
 constexpr MetricFamily kUpgrades{"envoy_http_downstream_cx_upgrades_total",
                                  "WebSocket handshakes that became tunnels."};
 constexpr MetricFamily kUpgradesActive{"envoy_http_downstream_cx_upgrades_active", "WebSocket tunnels open.", gauge};
@@ -101,6 +115,13 @@ std::vector<MetricFamily> server_metric_families() {
                                 kReset,
                                 kRefused,
                                 kUnkept,
+                                kOverAge,
+                                kOverRequests,
+                                kRequestOverAge,
+                                kPathsRejected,
+                                kPathsRedirected,
+                                kUnderscoresDropped,
+                                kUnderscoresRejected,
                                 kUpgrades,
                                 kUpgradesActive,
                                 kTime,
@@ -121,7 +142,9 @@ ServerLimits server_limits(const ListenerConfig& config) {
           .head_timeout = config.head_timeout,
           .idle_max = config.stream_idle_timeout,
           .request_timeout = config.request_timeout,
-          .no_memory = config.overload ? &config.overload->no_memory() : nullptr};
+          .no_memory = config.overload ? &config.overload->no_memory() : nullptr,
+          .linger_max = config.linger_max,
+          .http1 = &config.http1};
 }
 
 ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
@@ -144,6 +167,13 @@ ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
   requests_reset = get(kReset);
   requests_refused = get(kRefused);
   connections_unkept = get(kUnkept);
+  connections_over_age = get(kOverAge);
+  connections_over_requests = get(kOverRequests);
+  requests_over_age = get(kRequestOverAge);
+  paths_rejected = get(kPathsRejected);
+  paths_redirected = get(kPathsRedirected);
+  underscores_dropped = metrics.metric(kUnderscoresDropped);
+  underscores_rejected = metrics.metric(kUnderscoresRejected);
   upgrades = get(kUpgrades);
   upgrades_active = get(kUpgradesActive);
   request_time = metrics.histogram(kTime, labels);

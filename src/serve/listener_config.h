@@ -4,9 +4,11 @@
 #include <memory>
 #include <string>
 
+#include "base/ip.h"
 #include "base/metrics.h"
 #include "http/h2/server_session.h"
 #include "http/head_limits.h"
+#include "http/http1_options.h"
 #include "net/tls/server.h"
 #include "pipeline/service.h"
 #include "serve/connection_limit.h"
@@ -20,6 +22,20 @@ class ExchangeObserver {
   virtual ~ExchangeObserver() = default;
   virtual void finished(const Request& request, const Response& response, SteadyTime now) const = 0;
 };
+
+// Changes a request before a route is chosen.
+class RequestChange {
+ public:
+  virtual ~RequestChange() = default;
+  virtual void apply(Request& request) const = 0;
+};
+
+// Whether ServerName takes the place of what an upstream says.
+enum class ServerField : uint8_t { overwrite, if_absent, pass };
+// Of fields whose names have "_".
+enum class UnderscoreNames : uint8_t { allow, reject, drop };
+// Of `%2F` and `%5C` in paths.
+enum class EscapedSlashes : uint8_t { keep, reject, redirect, forward };
 
 struct ServerMetrics {
   ServerMetrics(Metrics& metrics, const std::string& prefix);
@@ -36,9 +52,16 @@ struct ServerMetrics {
   Counter* requests_malformed;
   Counter* requests_too_large;
   Counter* requests_timeout;
-  Counter* requests_reset;      // the client left first
-  Counter* requests_refused;    // as there is too little memory
-  Counter* connections_unkept;  // ended behind an answer, as there is too much to do
+  Counter* requests_reset;             // the client left first
+  Counter* requests_refused;           // as there is too little memory
+  Counter* connections_unkept;         // ended behind an answer, as there is too much to do
+  Counter* connections_over_age;       // ended by maxConnectionDuration
+  Counter* connections_over_requests;  // ended by maxRequestsPerConnection
+  Counter* requests_over_age;          // ended by maxStreamDuration
+  Counter* paths_rejected;             // for their escaped slashes
+  Counter* paths_redirected;
+  Counter* underscores_dropped;   // fields
+  Counter* underscores_rejected;  // requests
   Counter* upgrades;
   Gauge* upgrades_active;
   Histogram* request_time;
@@ -122,12 +145,26 @@ struct ListenerConfig {
   Nanos head_timeout = 30s;                            // from a head's first byte to its last; 0: none
   Nanos stream_idle_timeout = 5min;
   Nanos request_timeout{};            // from the first byte to the end of the body; 0: none
+  Nanos stream_max{};                 // from the first byte of a request to the last of its response; 0: none
+  Nanos connection_max{};             // no further request is taken after it; 0: none
+  Nanos linger_max = 1s;              // how long a client has to close a connection that ends
+  uint32_t requests_max = 0;          // on a connection; 0: any number
   std::string server_name = "envoy";  // the `server` field of every response; empty: as the upstream said
+  ServerField server_field = ServerField::overwrite;
   std::string via;
   bool generate_request_id = true;
   bool preserve_external_request_id = false;
   bool use_remote_address = false;
   uint32_t trusted_hops = 0;
+  bool append_forwarded_for = true;  // with use_remote_address
+  bool append_forwarded_port = false;
+  bool leftmost_forwarded_for = false;                // the client is whom that list names first
+  std::vector<Cidr> internal;                         // clients whose x-envoy-* fields are believed
+  std::shared_ptr<const RequestChange> early_change;  // null: none
+  UnderscoreNames underscore_names = UnderscoreNames::allow;
+  EscapedSlashes escaped_slashes = EscapedSlashes::keep;
+  bool passes_on_continue = true;  // false: a client that waits for 100 is told to go on at once
+  Http1Options http1;
   bool strip_any_host_port = false;
   bool normalize_path = true;
   bool merge_slashes = false;

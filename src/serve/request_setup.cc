@@ -1,5 +1,7 @@
 #include "serve/request_setup.h"
 
+#include <fmt/format.h>
+#include <algorithm>
 #include <array>
 
 #include "base/header_names.h"
@@ -50,6 +52,7 @@ void set_forwarded_for(const ListenerConfig& config, const SocketAddress& peer, 
   if (config.trusted_hops > 0 && list)
     if (const auto entry = forwarded_entry(*list, config.trusted_hops - 1); SocketAddress::parse(entry, 0))
       request.info.downstream_remote = entry;
+  if (!config.append_forwarded_for) return;
   const std::string ip = peer.ip();
   request.headers.set(Known::x_forwarded_for,
                       list ? request.arena.concat(*list, std::string_view(","), ip) : request.arena.copy(ip));
@@ -64,18 +67,49 @@ bool imitates_ours(const HeaderField& field) {
          is_message_field(field.name);
 }
 
-void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer, Request& request) {
-  set_forwarded_for(config, peer, request);
+// leftmostXffAddress: whoever wrote that list is believed, from its first entry on.
+void take_leftmost(const ListenerConfig& config, Request& request) {
+  if (!config.leftmost_forwarded_for) return;
+  const auto list = request.headers.joined(Known::x_forwarded_for);
+  if (!list) return;
+  const std::string_view first = trim(list->substr(0, list->find(',')));
+  if (SocketAddress::parse(first, 0)) request.info.downstream_remote = first;
+}
+
+// As Envoy has it: who came through another proxy, so that the list has several entries, is not internal, whatever
+// their addresses are. Before anything is appended to the list.
+bool is_internal(const ListenerConfig& config, const SocketAddress& peer, const Request& request) {
+  if (config.internal.empty()) return false;
+  const auto list = request.headers.joined(Known::x_forwarded_for);
+  if (config.use_remote_address ? list.has_value() : !list || list->contains(',')) return false;
+  const auto address = IpAddress::parse(config.use_remote_address ? peer.ip() : std::string(trim(*list)));
+  return address && std::ranges::any_of(config.internal, [&](const Cidr& range) { return range.contains(*address); });
+}
+
+void set_forwarded_port(const ListenerConfig& config, Request& request) {
+  constexpr std::string_view kName = "x-forwarded-port";
   const bool edge = config.use_remote_address && config.trusted_hops == 0;
+  if (!request.info.downstream_address || (!edge && request.headers.get(kName))) return;
+  const fmt::format_int port(request.info.downstream_address->port());
+  request.headers.set(kName, request.arena.copy({port.data(), port.size()}));
+}
+
+void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer, Request& request) {
+  const bool internal = is_internal(config, peer, request);
+  set_forwarded_for(config, peer, request);
+  take_leftmost(config, request);
+  const bool edge = config.use_remote_address && config.trusted_hops == 0 && !internal;
   // What Envoys tell one another (who is internal, timeouts, retries, the path before a rewrite) is believed only of
-  // internal addresses, and none can be configured: internalAddressConfig is not supported yet. A front proxy that is
-  // trusted to name the client (xffNumTrustedHops) passes on what its clients say, so it is none either. A client's
-  // certificate is ours to say; forwardClientCertDetails is SANITIZE (gloo-core 2.5).
-  request.headers.remove_if([](const HeaderField& field) {
+  // internal addresses. A front proxy that is trusted to name the client (xffNumTrustedHops) passes on what its clients
+  // say, so it is none of these. A client's certificate is ours to say; forwardClientCertDetails is SANITIZE (gloo-core
+  // 2.5).
+  request.headers.remove_if([internal](const HeaderField& field) {
     if (imitates_ours(field)) return true;
-    return field.name.starts_with("x-envoy-") || field.name == "x-forwarded-client-cert";
+    return (!internal && field.name.starts_with("x-envoy-")) || field.name == "x-forwarded-client-cert";
   });
+  if (internal) request.headers.set("x-envoy-internal", "true");
   if (edge || !request.headers.has(Known::x_forwarded_proto)) request.headers.set(Known::x_forwarded_proto, "http");
+  if (config.append_forwarded_port) set_forwarded_port(config, request);
   if (config.generate_request_id) {
     const bool keep = request.headers.has(Known::x_request_id) && (!edge || config.preserve_external_request_id);
     if (!keep) request.headers.set(Known::x_request_id, make_request_id(request.arena, request.loop.random));
@@ -86,6 +120,40 @@ void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer,
     request.headers.set(Known::via, via ? request.arena.concat(*via, std::string_view(", "), config.via)
                                         : std::string_view(config.via));
   }
+  if (config.early_change) config.early_change->apply(request);
+}
+
+// Those that a backend may read as another field's. They are not looked at where they are allowed.
+bool take_off_underscores(const ListenerConfig& config, Request& request) {
+  const auto has_one = [](const HeaderField& field) { return field.known == Known::other && field.name.contains('_'); };
+  if (config.underscore_names == UnderscoreNames::drop) {
+    if (const size_t dropped = request.headers.remove_if(has_one); dropped > 0)
+      config.metrics->underscores_dropped->add(static_cast<int64_t>(dropped));
+    return true;
+  }
+  if (std::ranges::none_of(request.headers, has_one)) return true;
+  config.metrics->underscores_rejected->add();
+  return false;
+}
+
+// Envoy's order: first the escapes, then what the path becomes by it is cleaned like any other.
+OutcomeKind unescape_path(const ListenerConfig& config, Request& request) {
+  const std::string_view unescaped = unescape_slashes(request.path, request.arena);
+  if (unescaped.data() == request.path.data()) return OutcomeKind::none;
+  if (config.escaped_slashes == EscapedSlashes::reject) {
+    config.metrics->paths_rejected->add();
+    return OutcomeKind::path_refused;
+  }
+  request.path = unescaped;
+  if (config.escaped_slashes == EscapedSlashes::forward) return OutcomeKind::none;
+  clean_path(config, request);
+  // A gRPC client follows no redirect.
+  if (request.headers.get(Known::content_type).value_or("").starts_with("application/grpc")) {
+    config.metrics->paths_rejected->add();
+    return OutcomeKind::path_refused;
+  }
+  config.metrics->paths_redirected->add();
+  return OutcomeKind::path_redirected;
 }
 
 std::string_view without_port(std::string_view host) {
@@ -106,6 +174,8 @@ OutcomeKind set_target(const ServerRequest& came, const ListenerConfig& config, 
   request.authority = target->authority.empty() ? request.headers.get(Known::host).value_or("") : target->authority;
   if (config.strip_any_host_port) request.authority = without_port(request.authority);
   request.headers.remove(Known::host);
+  if (config.escaped_slashes != EscapedSlashes::keep)
+    if (const OutcomeKind ended = unescape_path(config, request); ended != OutcomeKind::none) return ended;
   clean_path(config, request);
   return OutcomeKind::none;
 }
@@ -120,6 +190,8 @@ OutcomeKind set_up_request(const ServerRequest& came, const ListenerConfig& conf
   request.info.protocol = came.protocol;
   request.authority = request.headers.get(Known::host).value_or("");
   if (came.refused != HeadFailure::none) return outcome_of(came.refused);
+  if (config.underscore_names != UnderscoreNames::allow && !take_off_underscores(config, request))
+    return OutcomeKind::underscore_in_name;
   if (const auto refused = set_target(came, config, request); refused != OutcomeKind::none) return refused;
   // F25: a handshake goes on as one.
   if (came.asks_for_websocket) {
@@ -127,7 +199,9 @@ OutcomeKind set_up_request(const ServerRequest& came, const ListenerConfig& conf
     request.upgrade = true;
   }
   request.body = came.body;
-  request.expects_continue = came.expects_continue;
+  request.expects_continue = came.expects_continue && config.passes_on_continue;
+  if (!config.passes_on_continue) request.headers.remove(Known::expect);
+  request.written_names = came.written_names;
   request.accepts_trailers = came.accepts_trailers;
   request.body_buffer_bytes_max = config.body_buffer_bytes_max;
   request.stream_idle_timeout = config.stream_idle_timeout;

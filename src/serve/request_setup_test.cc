@@ -19,13 +19,14 @@ struct Prepared {
     client = std::move(ends.upstream);
     settle(loop);
     auto coming = [&]() -> Task<void> {
-      auto next = session->next({.head = config.limits}, arena);
+      auto next = session->next({.head = config.limits, .http1 = &config.http1}, arena);
       stream = CO_TRY(co_await next);
       co_return Status{};
     };
     Runner runner(nullptr, [](void*, Result<void>) {});
     runner.start(coming());
     CHECK(stream != nullptr);
+    info.downstream_address = &local;
     failure = set_up_request(stream->request(), config, *SocketAddress::parse("203.0.113.7", 4711), request);
   }
 
@@ -35,6 +36,9 @@ struct Prepared {
     return out;
   }
 
+  std::string all(std::string_view name) const { return std::string(request.headers.joined(name).value_or("-")); }
+
+  const SocketAddress local = *SocketAddress::parse("192.0.2.1", 8443);
   std::string text;
   Loop loop;
   std::unique_ptr<Stream> client;
@@ -149,6 +153,152 @@ TEST(Targets, with_https_are_not_served_in_clear) {
     EXPECT_EQ(done.failure, OutcomeKind::https_target) << target;
   }
   EXPECT_EQ(Prepared("GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n", {}).failure, OutcomeKind::none);
+}
+
+TEST(Path, with_escaped_slashes_is_kept_refused_redirected_or_read_with_slashes) {
+  Metrics metrics(1);
+  const auto counters = std::make_shared<ServerMetrics>(metrics, "test");
+  struct Row {
+    std::string_view asked, forwarded, redirected;
+  };
+  const Row rows[] = {
+      {"/a/b?x=%2f", "/a/b?x=%2f", ""},
+      {"/a%2Fb%2fc?x=%2F", "/a/b/c?x=%2F", "/a/b/c?x=%2F"},
+      {"/a%5Cb%5c", "/a/b/", "/a/b/"},
+      {"/a%2F..%2Fb", "/b", "/b"},  // what it becomes is normalised like any other
+      {"/a/%2F%2Fb", "/a/b", "/a/b"},
+      {"/%2Fevil.test/", "/evil.test/", "/evil.test/"},
+      {"/a%252Fb", "/a%252Fb", ""},  // once
+      {"/a%2", "/a%2", ""},
+      {"*", "*", ""},
+  };
+  for (const Row& row : rows) {
+    const auto asked = [&](EscapedSlashes how, std::string_view more = "") {
+      return Prepared(fmt::format("OPTIONS {} HTTP/1.1\r\nHost: h\r\n{}\r\n", row.asked, more),
+                      {.merge_slashes = true, .escaped_slashes = how, .metrics = counters});
+    };
+    const bool has_any = !row.redirected.empty();
+    EXPECT_EQ(asked(EscapedSlashes::reject).failure, has_any ? OutcomeKind::path_refused : OutcomeKind::none)
+        << row.asked;
+    const Prepared redirected = asked(EscapedSlashes::redirect);
+    EXPECT_EQ(redirected.failure, has_any ? OutcomeKind::path_redirected : OutcomeKind::none) << row.asked;
+    if (has_any) {
+      EXPECT_EQ(redirected.request.path, row.redirected);
+      EXPECT_EQ(asked(EscapedSlashes::redirect, "Content-Type: application/grpc+proto\r\n").failure,
+                OutcomeKind::path_refused);
+    }
+    const Prepared forwarded = asked(EscapedSlashes::forward);
+    EXPECT_EQ(forwarded.failure, OutcomeKind::none);
+    EXPECT_EQ(forwarded.request.path, row.forwarded);
+    EXPECT_EQ(asked(EscapedSlashes::keep).failure, OutcomeKind::none);
+  }
+  EXPECT_EQ(counters->paths_rejected->value(), 10);
+  EXPECT_EQ(counters->paths_redirected->value(), 5);
+}
+
+TEST(Fields, with_underscores_are_kept_dropped_or_refuse_their_request) {
+  Metrics metrics(1);
+  const auto counters = std::make_shared<ServerMetrics>(metrics, "test");
+  const auto asked = [&](UnderscoreNames how, std::string_view fields) {
+    return Prepared(fmt::format("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", fields),
+                    {.generate_request_id = false, .underscore_names = how, .metrics = counters});
+  };
+  constexpr std::string_view kWith = "x_a: 1\r\nx-b: 2\r\nx-c_d: 3\r\n", kWithout = "x-a: _\r\nx-b: 2\r\n";
+  EXPECT_EQ(asked(UnderscoreNames::allow, kWith).names(), "x_a x-b x-c_d x-forwarded-proto");
+  EXPECT_EQ(asked(UnderscoreNames::drop, kWith).names(), "x-b x-forwarded-proto");
+  EXPECT_EQ(asked(UnderscoreNames::drop, kWithout).names(), "x-a x-b x-forwarded-proto");
+  EXPECT_EQ(asked(UnderscoreNames::reject, kWith).failure, OutcomeKind::underscore_in_name);
+  EXPECT_EQ(asked(UnderscoreNames::reject, kWithout).failure, OutcomeKind::none);
+  EXPECT_EQ(counters->underscores_dropped->value(), 2);
+  EXPECT_EQ(counters->underscores_rejected->value(), 1);
+}
+
+TEST(ForwardedFor, is_left_as_it_came_where_that_is_wanted) {
+  const std::string head = "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n";
+  EXPECT_EQ(Prepared(head, {.use_remote_address = true}).all("x-forwarded-for"), "10.0.0.1,203.0.113.7");
+  EXPECT_EQ(Prepared(head, {.use_remote_address = true, .append_forwarded_for = false}).all("x-forwarded-for"),
+            "10.0.0.1");
+}
+
+TEST(ForwardedFor, names_the_client_by_its_first_entry_where_that_is_wanted) {
+  const std::string head = "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.0.0.1, 10.0.0.2\r\n\r\n";
+  EXPECT_EQ(Prepared(head, {}).info.downstream_remote, "10.0.0.2");
+  EXPECT_EQ(Prepared(head, {.leftmost_forwarded_for = true}).info.downstream_remote, "10.0.0.1");
+  EXPECT_EQ(Prepared(head, {.use_remote_address = true, .leftmost_forwarded_for = true}).info.downstream_remote,
+            "10.0.0.1");
+  EXPECT_EQ(Prepared("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: unknown\r\n\r\n", {.leftmost_forwarded_for = true})
+                .info.downstream_remote,
+            "");
+}
+
+TEST(ForwardedPort, is_the_one_that_the_client_came_to_unless_a_trusted_proxy_said_another) {
+  const auto port = [](std::string_view field, bool use_remote, uint32_t hops) {
+    return Prepared(fmt::format("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", field),
+                    {.use_remote_address = use_remote, .trusted_hops = hops, .append_forwarded_port = true})
+        .all("x-forwarded-port");
+  };
+  constexpr std::string_view kSaid = "X-Forwarded-Port: 443\r\n";
+  EXPECT_EQ(port("", true, 0), "8443");
+  EXPECT_EQ(port(kSaid, true, 0), "8443");
+  EXPECT_EQ(port(kSaid, true, 1), "443");
+  EXPECT_EQ(port("", true, 1), "8443");
+  EXPECT_EQ(port(kSaid, false, 0), "443");
+  EXPECT_EQ(Prepared("GET / HTTP/1.1\r\nHost: h\r\n\r\n", {}).all("x-forwarded-port"), "-");
+}
+
+TEST(InternalAddresses, are_believed_what_gateways_tell_one_another) {
+  const auto asked = [](std::string_view forwarded_for, bool use_remote, std::string_view range) {
+    ListenerConfig config{.use_remote_address = use_remote};
+    if (!range.empty()) config.internal.push_back(*Cidr::parse(range));
+    return Prepared(fmt::format("GET / HTTP/1.1\r\nHost: h\r\n{}x-envoy-retry-on: 5xx\r\nx-request-id: mine\r\n\r\n",
+                                forwarded_for),
+                    config);
+  };
+  constexpr std::string_view kOne = "x-forwarded-for: 10.1.2.3\r\n", kTwo = "x-forwarded-for: 10.1.2.3, 10.1.2.4\r\n";
+  struct Row {
+    std::string_view forwarded_for;
+    bool use_remote;
+    std::string_view range;
+    bool internal;
+  };
+  const Row rows[] = {
+      {"", true, "203.0.113.0/24", true},
+      {"", true, "10.0.0.0/8", false},
+      {"", true, "", false},
+      {kOne, true, "203.0.113.0/24", false},  // it came through another proxy
+      {kOne, false, "10.0.0.0/8", true},
+      {kTwo, false, "10.0.0.0/8", false},
+      {"", false, "203.0.113.0/24", false},
+      {"x-forwarded-for: nobody\r\n", false, "0.0.0.0/0", false},
+  };
+  for (const Row& row : rows) {
+    const Prepared done = asked(row.forwarded_for, row.use_remote, row.range);
+    EXPECT_EQ(done.all("x-envoy-internal"), row.internal ? "true" : "-") << row.forwarded_for << row.range;
+    EXPECT_EQ(done.all("x-envoy-retry-on"), row.internal ? "5xx" : "-");
+    EXPECT_EQ(done.info.request_id == "mine", row.internal || !row.use_remote);
+  }
+  const Prepared liar("GET / HTTP/1.1\r\nHost: h\r\nx-envoy-internal: true\r\n\r\n", {});
+  EXPECT_EQ(liar.all("x-envoy-internal"), "-");
+}
+
+TEST(Expectation, is_the_upstreams_to_fulfil_or_the_gateways) {
+  const std::string head = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n";
+  const Prepared passed(head, {}), own(head, {.passes_on_continue = false});
+  EXPECT_TRUE(passed.request.expects_continue);
+  EXPECT_EQ(passed.all("expect"), "100-continue");
+  EXPECT_FALSE(own.request.expects_continue);
+  EXPECT_EQ(own.all("expect"), "-");
+}
+
+TEST(WrittenNames, are_kept_where_they_are_asked_for) {
+  const std::string head = "GET / HTTP/1.1\r\nHost: h\r\nX-MiXed: 1\r\nplain: 2\r\nX-Mixed: 3\r\n\r\n";
+  EXPECT_EQ(Prepared(head, {}).request.written_names, nullptr);
+  const Prepared kept(head, {.http1 = {.keep_case = true}});
+  ASSERT_NE(kept.request.written_names, nullptr);
+  EXPECT_EQ(kept.request.written_names->find("x-mixed"), "X-MiXed");
+  EXPECT_EQ(kept.request.written_names->find("plain"), "plain");
+  EXPECT_EQ(kept.request.written_names->find("x-forwarded-proto"), "x-forwarded-proto");
+  EXPECT_EQ(kept.all("x-mixed"), "1,3");
 }
 
 }  // namespace

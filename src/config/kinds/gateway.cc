@@ -36,6 +36,65 @@ void bind_upgrades(Fields& f, Upgrades& upgrades) {
   }
 }
 
+void bind_client_addresses(Fields& f, HttpConnectionManagerSettings& s) {
+  f.optional("skipXffAppend", s.skip_xff_append, "Leave `x-forwarded-for` as it came, also with useRemoteAddress.");
+  f.optional("appendXForwardedPort", s.append_x_forwarded_port,
+             "Set `x-forwarded-port` to the port that the client came to, unless a trusted proxy has set it.");
+  f.optional("internalAddressConfig", s.internal_address_config, "Whose `x-envoy-*` headers are believed; nobody's.");
+}
+
+void bind_lifetimes(Fields& f, HttpConnectionManagerSettings& s) {
+  f.optional("maxConnectionDuration", s.max_connection_duration,
+             "A client connection takes no further request after this; 0 = no limit.");
+  f.optional("maxStreamDuration", s.max_stream_duration,
+             "A request and its answer may take this long altogether, else 408; 0 = no limit.");
+  f.optional("delayedCloseTimeout", s.delayed_close_timeout,
+             "How long a client has to close a connection that ends; 0 = it is closed at once, and what it still sends "
+             "may destroy the answer.");
+  f.optional("maxRequestsPerConnection", s.max_requests_per_connection,
+             "Requests on a client connection, the last of which ends it; 0 = no limit.");
+  f.not_negative("maxConnectionDuration", s.max_connection_duration);
+  f.not_negative("maxStreamDuration", s.max_stream_duration);
+  f.not_negative("delayedCloseTimeout", s.delayed_close_timeout);
+}
+
+void bind_http1(Fields& f, HttpConnectionManagerSettings& s) {
+  f.optional("acceptHttp10", s.accept_http_10, "Serve HTTP/1.0, which else is answered 426.");
+  f.optional("defaultHostForHttp10", s.default_host_for_http_10,
+             "The host of requests in HTTP/1.0 that name none, which else are answered 400.");
+  f.optional(
+      "allowChunkedLength", s.allow_chunked_length,
+      "Read a request with Transfer-Encoding and Content-Length by the former, and end its connection; else 400.");
+  f.optional("enableTrailers", s.enable_trailers,
+             "Pass trailers on to and from HTTP/1 clients; when absent, where the client says `te: trailers`.");
+  f.optional("properCaseHeaderKeyFormat", s.proper_case_header_key_format,
+             "Write the names of response headers as `Content-Type` to HTTP/1 clients.");
+  f.optional("preserveCaseHeaderKeyFormat", s.preserve_case_header_key_format,
+             "Write the names of request headers to HTTP/1 upstreams as an HTTP/1 client wrote them.");
+  f.optional("proxy100Continue", s.proxy_100_continue,
+             "Have the upstream say whether a client that waits for 100 may send its body; false: it may at once.");
+  f.one_of({"properCaseHeaderKeyFormat", "preserveCaseHeaderKeyFormat"});
+  if (f.present("defaultHostForHttp10")) {
+    f.check(is_authority(s.default_host_for_http_10), "defaultHostForHttp10", "must be a host, perhaps with a port");
+    if (!s.accept_http_10) f.warning("defaultHostForHttp10", "has no effect without acceptHttp10");
+  }
+}
+
+void bind_request_rules(Fields& f, HttpConnectionManagerSettings& s) {
+  f.optional(
+      "serverHeaderTransformation", s.server_header_transformation,
+      "Whether serverName takes the place of an upstream's `server` header, is set where there is none, or never.");
+  f.optional(
+      "pathWithEscapedSlashesAction", s.path_with_escaped_slashes_action,
+      "What happens to `%2F` and `%5C` in paths: they stay, are refused with 400, or are taken for slashes, with "
+      "a redirect (307) or without. The default is to keep them.");
+  f.optional("headersWithUnderscoresAction", s.headers_with_underscores_action,
+             "What happens to headers with `_` in their names: they stay, the request is refused with 400, or they are "
+             "dropped.");
+  f.optional("earlyHeaderManipulation", s.early_header_manipulation, "Header changes before a route is chosen.");
+  f.optional("uuidRequestIdConfig", s.uuid_request_id_config, "What `x-request-id` says of traces.");
+}
+
 }  // namespace
 
 std::span<const EnumName> enum_names(CodecType) {
@@ -113,29 +172,11 @@ void bind(Fields& f, HttpConnectionManagerSettings& s) {
   f.optional("codecType", s.codec_type,
              "What clients speak: `AUTO` as they agreed on by ALPN, else as their first bytes are; `HTTP1`, `HTTP2`.");
   f.optional("http2ProtocolOptions", s.http2_protocol_options, "Of connections that speak HTTP/2.");
-  f.unsupported({"skipXffAppend",
-                 "uuidRequestIdConfig",
-                 "proxy100Continue",
-                 "maxConnectionDuration",
-                 "maxStreamDuration",
-                 "drainTimeout",
-                 "delayedCloseTimeout",
-                 "maxRequestsPerConnection",
-                 "serverHeaderTransformation",
-                 "acceptHttp10",
-                 "defaultHostForHttp10",
-                 "allowChunkedLength",
-                 "enableTrailers",
-                 "properCaseHeaderKeyFormat",
-                 "preserveCaseHeaderKeyFormat",
-                 "forwardClientCertDetails",
-                 "setCurrentClientCertDetails",
-                 "pathWithEscapedSlashesAction",
-                 "headersWithUnderscoresAction",
-                 "internalAddressConfig",
-                 "appendXForwardedPort",
-                 "earlyHeaderManipulation",
-                 "tracing"});
+  bind_client_addresses(f, s);
+  bind_lifetimes(f, s);
+  bind_http1(f, s);
+  bind_request_rules(f, s);
+  f.unsupported({"drainTimeout", "forwardClientCertDetails", "setCurrentClientCertDetails", "tracing"});
   f.not_negative("idleTimeout", s.idle_timeout);
   f.not_negative("streamIdleTimeout", s.stream_idle_timeout);
   f.not_negative("requestTimeout", s.request_timeout);

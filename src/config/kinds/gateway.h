@@ -12,6 +12,7 @@
 #include "config/kinds/dns_cache.h"
 #include "config/kinds/proxy_protocol.h"
 #include "config/kinds/ssl_config.h"
+#include "config/kinds/request_rules.h"
 #include "config/option_field.h"
 
 namespace sluice::kinds {
@@ -75,6 +76,25 @@ struct HttpConnectionManagerSettings {
   Upgrades upgrades;
   CodecType codec_type = CodecType::automatic;
   Http2ProtocolOptions http2_protocol_options;
+  bool skip_xff_append = false;
+  bool append_x_forwarded_port = false;
+  InternalAddressConfig internal_address_config;
+  EarlyHeaderManipulation early_header_manipulation;
+  UuidRequestIdConfig uuid_request_id_config;
+  bool proxy_100_continue = true;            // design: the upstream's word is asked for; Gloo does not by default
+  Nanos max_connection_duration{};           // 0: none
+  Nanos max_stream_duration{};               // 0: none
+  Nanos delayed_close_timeout = 1s;          // 0: closed at once
+  uint32_t max_requests_per_connection = 0;  // 0: any number
+  ServerHeaderTransformation server_header_transformation = ServerHeaderTransformation::overwrite;
+  bool accept_http_10 = false;
+  std::string default_host_for_http_10;
+  bool allow_chunked_length = false;
+  std::optional<bool> enable_trailers;  // nothing: where the client says that it takes them
+  bool proper_case_header_key_format = false;
+  bool preserve_case_header_key_format = false;
+  EscapedSlashesAction path_with_escaped_slashes_action = EscapedSlashesAction::by_default;
+  UnderscoresAction headers_with_underscores_action = UnderscoresAction::allow;
 };
 void bind(Fields& f, HttpConnectionManagerSettings& settings);
 

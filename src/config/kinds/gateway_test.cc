@@ -111,6 +111,18 @@ TEST(Gateway, has_gloos_defaults) {
   EXPECT_FALSE(dns.cares_dns);
 }
 
+TEST(Gateway, takes_a_range_of_addresses_by_the_bits_that_count) {
+  const auto g =
+      good<Gateway>("gw",
+                    "{bindAddress: '::', bindPort: 1, httpGateway: {options: {httpConnectionManagerSettings: "
+                    "{internalAddressConfig: {cidrRanges: [{addressPrefix: 10.1.2.3, prefixLen: 8}, "
+                    "{addressPrefix: 'fd00::1', prefixLen: 70}, {addressPrefix: 0.0.0.0}]}}}}}");
+  const auto& ranges = g.http_gateway.options.http_connection_manager_settings.internal_address_config.cidr_ranges;
+  EXPECT_EQ(ranges[0].range.to_string(), "10.0.0.0/8");
+  EXPECT_EQ(ranges[1].range.to_string(), "fd00::/70");
+  EXPECT_EQ(ranges[2].range.to_string(), "0.0.0.0/0");
+}
+
 TEST(Gateway, says_which_way_to_select_does_nothing) {
   const auto said = [](std::string_view http) {
     return read_kind("gw", fmt::format("{{bindAddress: '::', bindPort: 1, httpGateway: {{{}}}}}", http)).said;
@@ -161,6 +173,41 @@ TEST(Gateway, with_a_mistake_is_refused) {
            "httpGateway.options.connectionLimit.delayBeforeClose: must not be negative"},
           {http("connectionLimit: {delayBeforeClose: 1s}"),
            "httpGateway.options.connectionLimit.delayBeforeClose: warning: has no effect without maxActiveConnections"},
+          {manager("maxConnectionDuration: -1s"),
+           "httpGateway.options.httpConnectionManagerSettings.maxConnectionDuration: must not be negative"},
+          {manager("maxStreamDuration: -1s"),
+           "httpGateway.options.httpConnectionManagerSettings.maxStreamDuration: must not be negative"},
+          {manager("delayedCloseTimeout: -1s"),
+           "httpGateway.options.httpConnectionManagerSettings.delayedCloseTimeout: must not be negative"},
+          {manager("maxRequestsPerConnection: -1"),
+           "httpGateway.options.httpConnectionManagerSettings.maxRequestsPerConnection: expected a whole number"},
+          {manager("serverHeaderTransformation: APPEND"),
+           "httpGateway.options.httpConnectionManagerSettings.serverHeaderTransformation: "},
+          {manager("pathWithEscapedSlashesAction: UNESCAPE"),
+           "httpGateway.options.httpConnectionManagerSettings.pathWithEscapedSlashesAction: "},
+          {manager("headersWithUnderscoresAction: REJECT_REQUEST"),
+           "httpGateway.options.httpConnectionManagerSettings.headersWithUnderscoresAction: "},
+          {manager("defaultHostForHttp10: h"),
+           "httpGateway.options.httpConnectionManagerSettings.defaultHostForHttp10: warning: has no effect without "
+           "acceptHttp10"},
+          {manager("acceptHttp10: true, defaultHostForHttp10: 'a b'"),
+           "httpGateway.options.httpConnectionManagerSettings.defaultHostForHttp10: must be a host"},
+          {manager("properCaseHeaderKeyFormat: true, preserveCaseHeaderKeyFormat: true"),
+           "httpGateway.options.httpConnectionManagerSettings.preserveCaseHeaderKeyFormat: only one of "
+           "properCaseHeaderKeyFormat, preserveCaseHeaderKeyFormat may be set"},
+          {manager("internalAddressConfig: {cidrRanges: [{addressPrefix: 10.0.0, prefixLen: 8}]}"),
+           "httpGateway.options.httpConnectionManagerSettings.internalAddressConfig.cidrRanges[0].addressPrefix: "
+           "malformed IP address: 10.0.0"},
+          {manager("internalAddressConfig: {cidrRanges: [{addressPrefix: 10.0.0.0, prefixLen: 33}]}"),
+           "httpGateway.options.httpConnectionManagerSettings.internalAddressConfig.cidrRanges[0].prefixLen: must be "
+           "from 0 to 32, not 33"},
+          {manager("internalAddressConfig: {cidrRanges: [{prefixLen: 8}]}"),
+           "httpGateway.options.httpConnectionManagerSettings.internalAddressConfig.cidrRanges[0].addressPrefix: is "
+           "required"},
+          {manager("earlyHeaderManipulation: {headersToAdd: [{header: {key: ':path', value: /}}]}"),
+           "httpGateway.options.httpConnectionManagerSettings.earlyHeaderManipulation.headersToAdd[0]: "},
+          {manager("earlyHeaderManipulation: {headersToRemove: [host]}"),
+           "httpGateway.options.httpConnectionManagerSettings.earlyHeaderManipulation.headersToRemove[0]: host cannot"},
           {with("hybridGateway: {}"), "hybridGateway: not supported yet"},
           {with("httpGateway: {}\nssl: maybe"), "ssl: expected true or false"},
           {with("httpGateway: {}\nrouteOptions: {}"), "routeOptions: not supported yet"},

@@ -9,16 +9,6 @@
 namespace sluice::kinds {
 namespace {
 
-// Why requests cannot have this header changed; Gloo's words.
-std::string request_header_error(std::string_view name) {
-  if (name.starts_with(':') || equals_ignoring_case(name, "host"))
-    return fmt::format(
-        "{0} cannot be changed here: hostRewrite is for the host, prefixRewrite for the path (Gloo: \": -prefixed or "
-        "host headers may not be modified. Received '{0}' header\")",
-        printable(name, 60));
-  return header_change_error(name);
-}
-
 std::string response_header_error(std::string_view name) {
   if (equals_ignoring_case(name, "host"))
     return "an answer has no host (Gloo: \"cannot set Host header in response headers\")";
@@ -29,6 +19,15 @@ std::string response_header_error(std::string_view name) {
 }
 
 }  // namespace
+
+std::string request_header_error(std::string_view name) {
+  if (name.starts_with(':') || equals_ignoring_case(name, "host"))
+    return fmt::format(
+        "{0} cannot be changed here: hostRewrite is for the host, prefixRewrite for the path (Gloo: \": -prefixed or "
+        "host headers may not be modified. Received '{0}' header\")",
+        printable(name, 60));
+  return header_change_error(name);
+}
 
 void bind(Fields& f, HeaderValue& h) {
   f.required("key", h.key, "Name of the header.");

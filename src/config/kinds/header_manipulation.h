@@ -38,4 +38,7 @@ struct HeaderManipulation {
 };
 void bind(Fields& f, HeaderManipulation& manipulation);
 
+// Why requests cannot have this header changed, in Gloo's words, or "".
+std::string request_header_error(std::string_view name);
+
 }  // namespace sluice::kinds

@@ -153,6 +153,7 @@ Task<void> OneRequest::send() {
                                             .headers = request_.headers,
                                             .body = request_.body,
                                             .accepts_trailers = request_.accepts_trailers,
+                                            .written_names = request_.written_names,
                                             .then = request_.upgrade ? Then::becomes_websocket : Then::goes_on},
                                            arena_);
   if (!request_.body.empty()) {

@@ -83,16 +83,20 @@ ConnectionOptions connection_options(const Headers& headers) {
 
 }  // namespace
 
-HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out) {
+HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out,
+                          const Http1Options& options) {
   constexpr HeadFailure broken = HeadFailure::malformed;
   const auto has = [&](Known known) { return headers.has(known); };
+  bool ambiguous = false;
   if (has(Known::transfer_encoding)) {
     const Coding coding = transfer_coding(headers);
-    if (head.minor_version == 0) return broken;                                  // F3
-    if (has(Known::content_length)) return broken;                               // F1
-    if (coding == Coding::unknown) return HeadFailure::unknown_transfer_coding;  // F2
+    if (head.minor_version == 0) return broken;  // F3
+    ambiguous = has(Known::content_length);
+    if (ambiguous && (!options.length_beside_chunked || !content_length(headers).valid)) return broken;  // F1
+    if (coding == Coding::unknown) return HeadFailure::unknown_transfer_coding;                          // F2
     if (coding != Coding::chunked) return broken;
     out.body = BodyKind::chunked;
+    if (ambiguous) headers.remove(Known::content_length);
   } else if (has(Known::content_length)) {
     const Length length = content_length(headers);
     if (!length.valid) return broken;
@@ -102,18 +106,26 @@ HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, Reque
   const auto host = headers.get(Known::host);
   if (host && (headers.count(Known::host) > 1 || !valid_host(*host))) return broken;  // F13
   if (!host && head.minor_version == 1) return HeadFailure::no_host;                  // F13
+  if (!host && !options.default_host.empty())
+    headers.add(Known::host, options.default_host);
+  else if (!host && options.old_version && !head.target.contains("://"))
+    return HeadFailure::no_host;
 
   out.keep_alive = head.minor_version == 1;
   if (has(Known::connection)) {
-    const ConnectionOptions options = connection_options(headers);
-    out.keep_alive = (out.keep_alive || options.keep_alive) && !options.close;
-    out.upgrade = options.upgrade && has(Known::upgrade) && head.minor_version == 1;
+    const ConnectionOptions asked = connection_options(headers);
+    out.keep_alive = (out.keep_alive || asked.keep_alive) && !asked.close;
+    out.upgrade = asked.upgrade && has(Known::upgrade) && head.minor_version == 1;
   }
+  // RFC 9112 6.3: whoever sent it, or passed it on, may see another end of it than we do, and so another next request.
+  if (ambiguous) out.keep_alive = false;
   if (has(Known::expect)) {  // F24
     if (!expects_only_continue(headers)) return HeadFailure::unknown_expectation;
     out.expects_continue = head.minor_version == 1 && out.body != BodyKind::none;
   }
   if (has(Known::te)) out.accepts_trailers = takes_trailers(headers);
+  if (options.trailers != TrailerPolicy::as_told) out.accepts_trailers = options.trailers == TrailerPolicy::always;
+  if (head.minor_version == 0) out.accepts_trailers = false;  // there is no chunked coding to carry them
   return HeadFailure::none;
 }
 

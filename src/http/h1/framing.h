@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "http/h1/head.h"
+#include "http/http1_options.h"
 #include "http/message_rules.h"
 #include "http/one_hop.h"
 #include "http/target.h"
@@ -23,8 +24,10 @@ struct RequestFraming {
   bool accepts_trailers = false;  // TE: trailers
 };
 
-// Looks at a request's fields; a failure says why to refuse it. Fields are left as they are.
-HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out);
+// Looks at a request's fields; a failure says why to refuse it. Fields are left as they are, but for what `options`
+// take off or add.
+HeadFailure frame_request(const RequestHeadParser& head, Headers& headers, RequestFraming& out,
+                          const Http1Options& options = {});
 
 struct ResponseFraming {
   BodyKind body = BodyKind::none;

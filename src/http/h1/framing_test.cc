@@ -1,5 +1,6 @@
 #include "http/h1/framing.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace sluice {
@@ -23,12 +24,12 @@ int status_of(HeadFailure failure) {
 
 // A parsed head and what framing says of it.
 struct Asked {
-  explicit Asked(std::string head_text) : text(std::move(head_text)) {
+  explicit Asked(std::string head_text, const Http1Options& options = {}) : text(std::move(head_text)) {
     if (parser.parse(text, headers) != HeadProgress::done) {
       status = parser.failure() == HeadFailure::none ? 1 : status_of(parser.failure());  // 1: not whole
       return;
     }
-    status = status_of(frame_request(parser, headers, framing));
+    status = status_of(frame_request(parser, headers, framing, options));
   }
   std::string text;
   Arena arena;
@@ -297,6 +298,52 @@ TEST(Headers, set_replaces_all_and_keeps_the_first_place) {
     EXPECT_EQ(known_header(header_name(static_cast<Known>(known))), static_cast<Known>(known));
   EXPECT_EQ(known_header("hosT"), Known::other);
   EXPECT_EQ(known_header("x"), Known::other);
+}
+
+// RFC 9112 6.3: read by Transfer-Encoding alone, and nothing more is taken from that connection.
+TEST(RequestFraming, with_both_lengths_is_by_chunks_and_the_last_where_that_is_allowed) {
+  const Http1Options allowed{.length_beside_chunked = true};
+  const std::string both = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {}\r\nContent-Length: {}\r\n\r\n";
+  Asked one(fmt::format(fmt::runtime(both), "chunked", "3"), allowed);
+  EXPECT_EQ(one.status, 200);
+  EXPECT_EQ(one.framing.body, BodyKind::chunked);
+  EXPECT_FALSE(one.framing.keep_alive);
+  EXPECT_FALSE(one.headers.has(Known::content_length));
+  // What is doubtful in itself is no better for that.
+  EXPECT_EQ(Asked(fmt::format(fmt::runtime(both), "chunked", "3, 4"), allowed).status, 400);
+  EXPECT_EQ(Asked(fmt::format(fmt::runtime(both), "chunked", "+3"), allowed).status, 400);
+  EXPECT_EQ(Asked(fmt::format(fmt::runtime(both), "chunked, chunked", "3"), allowed).status, 400);
+  EXPECT_EQ(Asked(fmt::format(fmt::runtime(both), "identity", "3"), allowed).status, 501);
+  EXPECT_EQ(Asked("POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
+                  {.old_version = true, .length_beside_chunked = true})
+                .status,
+            400);
+  EXPECT_TRUE(Asked("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", allowed).framing.keep_alive);
+}
+
+TEST(RequestFraming, passes_trailers_on_as_it_is_told) {
+  const std::string head = "GET / HTTP/1.{}\r\nHost: h\r\n{}\r\n";
+  const auto accepts = [&](TrailerPolicy policy, std::string_view field, int minor = 1) {
+    return Asked(fmt::format(fmt::runtime(head), minor, field), {.old_version = true, .trailers = policy})
+        .framing.accepts_trailers;
+  };
+  EXPECT_TRUE(accepts(TrailerPolicy::as_told, "TE: trailers\r\n"));
+  EXPECT_FALSE(accepts(TrailerPolicy::as_told, ""));
+  EXPECT_TRUE(accepts(TrailerPolicy::always, ""));
+  EXPECT_FALSE(accepts(TrailerPolicy::never, "TE: trailers\r\n"));
+  EXPECT_FALSE(accepts(TrailerPolicy::always, "TE: trailers\r\n", 0)) << "HTTP/1.0 has nothing to carry them";
+}
+
+TEST(RequestFraming, of_an_old_client_takes_the_host_that_is_meant_for_those_without_one) {
+  const Http1Options with{.old_version = true, .default_host = "d.test"}, without{.old_version = true};
+  Asked none("GET / HTTP/1.0\r\n\r\n", with), own("GET / HTTP/1.0\r\nHost: h\r\n\r\n", with);
+  EXPECT_EQ(none.headers.get(Known::host), "d.test");
+  EXPECT_EQ(own.headers.get(Known::host), "h");
+  EXPECT_EQ(Asked("GET / HTTP/1.0\r\n\r\n", without).status, 400);
+  EXPECT_EQ(Asked("GET http://h/ HTTP/1.0\r\n\r\n", without).status, 200);
+  EXPECT_EQ(Asked("GET / HTTP/1.1\r\n\r\n", with).status, 400) << "RFC 9112 3.2 wants one from HTTP/1.1";
+  EXPECT_TRUE(Asked("GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n", with).framing.keep_alive);
+  EXPECT_FALSE(own.framing.keep_alive);
 }
 
 }  // namespace

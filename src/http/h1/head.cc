@@ -1,5 +1,6 @@
 #include "http/h1/head.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -132,11 +133,20 @@ HeadParser::LineProgress HeadParser::next_line(std::span<char> bytes, Line& line
   return LineProgress::line;
 }
 
+// Before it becomes lower case where it stands.
+void HeadParser::note_name(std::string_view line, const Headers& headers) {
+  const std::string_view name = line.substr(0, line.find(':'));
+  if (std::ranges::any_of(name, [](char c) { return c >= 'A' && c <= 'Z'; }))
+    written_names->add(headers.arena().copy(name));
+}
+
 bool HeadParser::parse_field(Line line, Headers& headers) {
   if (line.size > limits_.field_bytes_max || ++fields_ > limits_.fields_max) {
     fail(HeadFailure::too_large);
     return false;
   }
+  if (written_names) [[unlikely]]
+    note_name({line.begin, line.size}, headers);
   size_t at = lower_plain_bytes(line.begin, line.size);
   for (char lower; at < line.size && (lower = kToken[static_cast<unsigned char>(line.begin[at])]) != 0; ++at)
     line.begin[at] = lower;

@@ -12,6 +12,7 @@
 
 #include "http/head_limits.h"
 #include "http/headers.h"
+#include "http/written_names.h"
 
 namespace sluice {
 
@@ -27,6 +28,8 @@ class HeadParser {
   HeadFailure failure() const { return failure_; }
   // HTTP/1.`minor_version`.
   unsigned minor_version = 1;
+  // Names that have capital letters are kept here as well, in the arena of the fields; null: they are not.
+  WrittenNames* written_names = nullptr;
 
  protected:
   struct Line {
@@ -36,6 +39,7 @@ class HeadParser {
   enum class LineProgress : uint8_t { line, more, failed };
   LineProgress next_line(std::span<char> bytes, Line& line);
   bool parse_field(Line line, Headers& headers);
+  void note_name(std::string_view line, const Headers& headers);
   HeadProgress parse_fields(std::span<char> bytes, Headers& headers);
   HeadProgress fail(HeadFailure why) {
     failure_ = why;
@@ -47,6 +51,7 @@ class HeadParser {
     fields_ = 0;
     failure_ = HeadFailure::none;
     minor_version = 1;
+    if (written_names) written_names->clear();
   }
 
   HeadLimits limits_;

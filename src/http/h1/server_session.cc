@@ -44,6 +44,7 @@ class Session final : public ServerSession {
   Block block;                     // while there is something in it
   size_t filled = 0;
   bool client_ended = false;
+  Nanos linger_max = 1s;
 
  private:
   bool used_up_ = false;
@@ -60,7 +61,9 @@ class OneRequest final : public ServerStream, private Waiter {
         arena_(arena),
         head_(limits.head),
         request_{.refused = {}, .method = {}, .target = {}, .headers = Headers(arena), .body = {}},
-        start_(loop().now()) {}
+        start_(loop().now()) {
+    if (limits.http1 && limits.http1->keep_case) head_.written_names = &written_names_;
+  }
   OneRequest(const OneRequest&) = delete;
   OneRequest& operator=(const OneRequest&) = delete;
   ~OneRequest() override;
@@ -108,12 +111,14 @@ class OneRequest final : public ServerStream, private Waiter {
   ServerLimits limits_;
   Arena& arena_;
   RequestHeadParser head_;
+  WrittenNames written_names_;
   RequestFraming framing_;
   ServerRequest request_;
   std::optional<MessageBody> body_;
   const SteadyTime start_;
   SteadyTime head_deadline_ = SteadyTime::max();
   bool keep_alive_ = true;  // as long as nothing is known of a request
+  bool proper_case_ = false;
 
   // Of the response that has begun:
   Body answer_;
@@ -122,13 +127,15 @@ class OneRequest final : public ServerStream, private Waiter {
   Owner* owner_ = nullptr;
   Timer grace_;
   bool grace_begun_ = false;
-  bool answering_ = false;  // the response is on its way: only a reset ends it
+  bool answering_ = false;             // the response is on its way: only a reset ends it
+  bool ends_with_connection_ = false;  // its body does: there is nothing else to tell where
 };
 
 // --- the session ------------------------------------------------------------------------------------------------
 
 // A head mostly comes in one piece, and then costs no coroutine.
 Task<ServerStreamPtr> Session::next(const ServerLimits& limits, Arena& arena) {
+  linger_max = limits.linger_max;
   void* place = arena.allocate(sizeof(OneRequest), alignof(OneRequest));
   auto* request = new (place) OneRequest(*this, limits, arena);
   ServerStreamPtr out(request);
@@ -175,8 +182,8 @@ void Session::stream_ended(std::span<const char> rest, bool goes_on) {
 }
 
 Task<void> Session::linger() {
-  if (client_ended) return Status{};
-  return sluice::linger(*stream);
+  if (client_ended || linger_max.count() == 0) return Status{};
+  return sluice::linger(*stream, linger_max);
 }
 
 // --- the head ---------------------------------------------------------------------------------------------------
@@ -256,9 +263,13 @@ void OneRequest::head_complete() {
   request_.method = head_.method;
   request_.target = head_.target;
   if (head_.minor_version == 0) request_.protocol = "HTTP/1.0";
-  request_.refused = frame_request(head_, request_.headers, framing_);
+  static const Http1Options kDefaults;
+  const Http1Options& options = limits_.http1 ? *limits_.http1 : kDefaults;
+  request_.refused = frame_request(head_, request_.headers, framing_, options);
   // Envoy's default: HTTP/1.0 is not accepted.
-  if (!is_refused() && head_.minor_version == 0) refuse(HeadFailure::old_version);
+  if (!is_refused() && head_.minor_version == 0 && !options.old_version) refuse(HeadFailure::old_version);
+  if (head_.written_names) request_.written_names = &written_names_;
+  proper_case_ = options.proper_case;
   // F25: any other upgrade (h2c, TLS/1.2, ...) is an offer that is not taken, which is no error (RFC 9110 7.8): its
   // fields end here, and the request is served.
   if (framing_.upgrade)
@@ -344,6 +355,9 @@ Task<void> OneRequest::begin_after_continue(const ServerResponse& response, Chun
 Task<void> OneRequest::write(const ServerResponse& response, Chunk first) {
   if (response.close || response.drain || !will_find_next_request(response)) keep_alive_ = false;
   const bool no_body = bodiless(response.status);
+  const bool old_client = head_.minor_version == 0;
+  ends_with_connection_ = old_client && !no_body && !response.body.empty() && !response.body.length;
+  if (ends_with_connection_) keep_alive_ = false;
   Then then = keep_alive_ ? Then::goes_on : Then::closes;
   if (response.status == 101) {
     then = Then::becomes_websocket;
@@ -353,6 +367,8 @@ Task<void> OneRequest::write(const ServerResponse& response, Chunk first) {
                                             .headers = response.headers,
                                             .body = response.body,
                                             .to_head_request = request_.method == "HEAD",
+                                            .old_client = old_client,
+                                            .proper_case = proper_case_,
                                             .then = then},
                                            arena_);
   if (no_body || response.body.empty()) return stream_.write_all(head, limits_.idle_max);
@@ -376,7 +392,7 @@ Piece OneRequest::piece(std::string_view head, Chunk chunk) const {
   const bool trailers = chunk.last && framing_.accepts_trailers;
   return {.head = head,
           .chunk = chunk,
-          .chunked = !answer_.length,
+          .chunked = !answer_.length && !ends_with_connection_,
           .trailers = trailers ? without(answer_.reader->trailers(), kept_from_trailers_, arena_) : nullptr};
 }
 
@@ -390,7 +406,10 @@ Stream& OneRequest::become_tunnel(std::string_view& early) {
 
 void OneRequest::reset() {
   keep_alive_ = false;
-  stream_.end_writing();
+  if (ends_with_connection_)
+    stream_.abort();  // an end in good order would make what has gone out look whole
+  else
+    stream_.end_writing();
 }
 
 void OneRequest::set_idle_max(Nanos idle_max) {

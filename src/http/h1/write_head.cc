@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/strings.h"
 #include "http/headers.h"
 #include "http/status.h"
 
@@ -24,6 +25,7 @@ class Writer {
     put_number(length);
     put_one("\r\n");
   }
+  char* at() const { return at_; }
   std::string_view text() const { return {begin_, static_cast<size_t>(at_ - begin_)}; }
 
  private:
@@ -35,6 +37,22 @@ class Writer {
   char* const begin_;
   char* at_;
 };
+
+// From `begin` to `end` there are whole lines of fields: makes each name's first letter a capital one, and each that
+// stands behind anything but a letter or a digit, as Envoy does.
+void make_proper_case(char* begin, const char* end) {
+  bool in_name = true, begins_word = true;
+  for (char* at = begin; at != end; ++at) {
+    if (*at == '\n') {
+      in_name = begins_word = true;
+      continue;
+    }
+    in_name &= *at != ':';
+    if (!in_name) continue;
+    if (begins_word && *at >= 'a' && *at <= 'z') *at = static_cast<char>(*at - 'a' + 'A');
+    begins_word = !ascii_alpha(*at) && !ascii_digit(*at);
+  }
+}
 
 size_t bytes_of(const Headers& headers) {
   size_t bytes = 0;
@@ -60,7 +78,7 @@ std::string_view write_head(const RequestHead& head, Arena& arena) {
         out.put_length(*body.length);
       continue;
     }
-    out.put(field.name, ": ", field.value, "\r\n");
+    out.put(head.written_names ? head.written_names->find(field.name) : field.name, ": ", field.value, "\r\n");
   }
   if (!body.empty()) {
     if (!body.length)
@@ -82,6 +100,7 @@ std::string_view write_head(const ResponseHead& head, Arena& arena) {
   out.put("HTTP/1.1 ");
   out.put_number(head.status);
   out.put(" ", phrase, "\r\n");
+  char* const fields = out.at();
   const Body& body = head.body;
   const bool bodiless = never_has_body(head.status) || head.to_head_request;
   bool length_done = false;
@@ -104,7 +123,7 @@ std::string_view write_head(const ResponseHead& head, Arena& arena) {
       if (!bodiless) out.put("content-length: 0\r\n");
     } else if (body.length) {
       out.put_length(*body.length);
-    } else {
+    } else if (!head.old_client) {
       out.put("transfer-encoding: chunked\r\n");
     }
   }
@@ -112,6 +131,9 @@ std::string_view write_head(const ResponseHead& head, Arena& arena) {
     out.put("connection: upgrade\r\nupgrade: websocket\r\n");
   else if (head.then == Then::closes)
     out.put("connection: close\r\n");
+  else if (head.old_client)
+    out.put("connection: keep-alive\r\n");  // RFC 9112 9.3: without it HTTP/1.0 ends here
+  if (head.proper_case) make_proper_case(fields, out.at());
   out.put("\r\n");
   return out.text();
 }

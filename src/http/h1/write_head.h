@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "http/body.h"
 #include "http/headers.h"
+#include "http/written_names.h"
 
 namespace sluice::h1 {
 
@@ -20,6 +21,7 @@ struct RequestHead {
   const Headers& headers;  // without Host
   const Body& body;
   bool accepts_trailers = false;
+  const WrittenNames* written_names = nullptr;  // null: as they are in `headers`
   Then then = Then::goes_on;
 };
 // Host first, then the fields in their order. In the arena.
@@ -30,6 +32,8 @@ struct ResponseHead {
   const Headers& headers;
   const Body& body;
   bool to_head_request = false;  // then what was said of the length stands
+  bool old_client = false;       // speaks HTTP/1.0: no chunked coding, and it must be told that the connection goes on
+  bool proper_case = false;      // names of fields: "Content-Type"
   Then then = Then::goes_on;
 };
 // In the arena.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "http/h1/write_head.h"
 #include "net/memory_stream.h"
 #include "net/testing.h"
 
@@ -69,6 +70,41 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"trailers", "", "body", true, true, true, "4\r\nbody\r\n0\r\na: 1\r\nb: 2\r\n\r\n"},
                     Case{"trailers_alone", "", "", true, true, true, "0\r\na: 1\r\nb: 2\r\n\r\n"}),
     [](const auto& tried) { return std::string(tried.param.name); });
+
+// RFC 9112 9.3: a client that speaks HTTP/1.0 knows no chunks, and of a connection that goes on only what it is told.
+TEST(ResponseHead, to_an_old_client_says_what_it_understands) {
+  Arena arena;
+  Headers headers(arena);
+  headers.add("x", "1");
+  const Body empty, unknown = text_body(arena, "abc");
+  const Body endless{unknown.reader, std::nullopt};
+  const auto head = [&](const Body& body, h1::Then then) {
+    return std::string(
+        h1::write_head({.status = 200, .headers = headers, .body = body, .old_client = true, .then = then}, arena));
+  };
+  EXPECT_EQ(head(empty, h1::Then::goes_on),
+            "HTTP/1.1 200 OK\r\nx: 1\r\ncontent-length: 0\r\nconnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(head(endless, h1::Then::closes), "HTTP/1.1 200 OK\r\nx: 1\r\nconnection: close\r\n\r\n");
+}
+
+TEST(Names, are_written_as_is_wanted) {
+  Arena arena;
+  Headers headers(arena);
+  headers.add("content-type", "text/x-y: a-b");
+  headers.add("x$a_b2c-d", "x");
+  headers.add("etag", "\"a-b\"");
+  const Body body;
+  EXPECT_EQ(h1::write_head({.status = 204, .headers = headers, .body = body, .proper_case = true}, arena),
+            "HTTP/1.1 204 No Content\r\nContent-Type: text/x-y: a-b\r\nX$A_B2c-D: x\r\nEtag: \"a-b\"\r\n\r\n");
+  WrittenNames written;
+  written.add("ETag");
+  written.add("X$A_b2c-d");
+  EXPECT_EQ(
+      h1::write_head(
+          {.method = "GET", .target = "/", .host = "h", .headers = headers, .body = body, .written_names = &written},
+          arena),
+      "GET / HTTP/1.1\r\nhost: h\r\ncontent-type: text/x-y: a-b\r\nX$A_b2c-d: x\r\nETag: \"a-b\"\r\n\r\n");
+}
 
 }  // namespace
 }  // namespace sluice

@@ -635,7 +635,7 @@ void ServerConnection::tell() {
 
 Task<void> ServerConnection::linger() {
   if (broken_) return Status{};
-  return sluice::linger(*stream_);
+  return sluice::linger(*stream_, limits_.linger_max);
 }
 
 std::unique_ptr<ServerSession> make_server_session(std::unique_ptr<Stream> stream, std::string_view early,

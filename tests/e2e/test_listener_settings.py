@@ -1,0 +1,131 @@
+"""What httpConnectionManagerSettings say of clients' requests, seen from both sides of the gateway."""
+
+from harness import configs
+from harness.backend import Backend
+from harness.case import Case
+from harness.gateway import Gateway
+
+SECRET = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: early, namespace: gloo-system}
+type: Opaque
+stringData: {x-secret: hush}
+"""
+ROUTES = f"""\
+- matchers: [{{prefix: /, headers: [{{name: x-early, value: "yes"}}]}}]
+  options: {{prefixRewrite: /early}}
+  {configs.TO_BACKEND}
+- matchers: [{{prefix: /}}]
+  {configs.TO_BACKEND}"""
+
+
+class ListenerSettings(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.backend = cls.share(Backend())
+
+    def gateway(self, settings, files=()):
+        return self.use(Gateway(
+            {"gateway.yaml": configs.gateway("httpConnectionManagerSettings: {" + settings + "}"), "upstream.yaml": configs.BACKEND,
+             "vs.yaml": configs.virtual_service(ROUTES), **dict(files)},
+            values={"backend": self.backend.port}))
+
+    def ask(self, gateway, *lines, body=""):
+        """The response, and the head as the backend got it ("": it got none)."""
+        self.backend.requests.clear()
+        with gateway.client() as client:
+            client.send("\r\n".join(lines) + "\r\n\r\n" + body)
+            response = client.read_response()
+        return response, self.backend.requests[-1].raw_head.decode("latin-1") if self.backend.requests else ""
+
+    def test_names_of_request_headers_go_on_as_they_were_written(self):
+        _, head = self.ask(self.gateway("preserveCaseHeaderKeyFormat: true"),
+                           "GET / HTTP/1.1", "Host: a", "X-MiXeD: 1", "SOAPAction: x", "plain: 2")
+        self.assertIn("\r\nX-MiXeD: 1\r\n", head)
+        self.assertIn("\r\nSOAPAction: x\r\n", head)
+        self.assertIn("\r\nplain: 2\r\n", head)
+
+    def test_names_of_response_headers_are_written_in_proper_case(self):
+        response, _ = self.ask(self.gateway("properCaseHeaderKeyFormat: true"), "GET / HTTP/1.1", "Host: a")
+        self.assertIn("\r\nContent-Length: ", response.raw_head.decode("latin-1"))
+        self.assertIn("\r\nServer: envoy\r\n", response.raw_head.decode("latin-1"))
+
+    def test_http_1_0_is_served_and_its_hosts_are_found(self):
+        gateway = self.gateway("acceptHttp10: true, defaultHostForHttp10: old.test")
+        response, head = self.ask(gateway, "GET / HTTP/1.0")
+        self.assert_status(response, 200)
+        self.assertIn("\r\nhost: old.test\r\n", head)
+        self.backend.on("/parts", lambda connection, request: connection.answer_chunked([b"one", b"two"]))
+        with gateway.client() as client:
+            client.send("GET /parts HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            self.assertTrue(client.read_to_end().endswith(b"\r\n\r\nonetwo"))
+
+    def test_a_request_with_both_lengths_is_read_by_chunks_and_is_the_last(self):
+        gateway = self.gateway("allowChunkedLength: true")
+        with gateway.client() as client:
+            self.backend.requests.clear()
+            client.send("POST /both HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        "3\r\nabc\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assert_status(client.read_response(), 200)
+            self.assertTrue(client.closed())
+        self.assertEqual([request.target for request in self.backend.requests], ["/both"])
+        self.assertEqual(self.backend.requests[0].body, b"abc")
+        self.assertIsNone(self.backend.requests[0].header("content-length"))
+
+    def test_trailers_are_passed_on_always_or_never(self):
+        chunks = "3\r\nabc\r\n0\r\nx-sum: 7\r\n\r\n"
+        for setting, te, passed in (("enableTrailers: true", (), True), ("enableTrailers: false", ("TE: trailers",), False)):
+            gateway = self.gateway(setting)
+            self.ask(gateway, "POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", *te, body=chunks)
+            self.assertEqual(self.backend.requests[-1].trailers, [("x-sum", "7")] if passed else [])
+
+    def test_headers_are_changed_before_a_route_is_chosen(self):
+        early = """earlyHeaderManipulation: {headersToAdd: [{header: {key: x-early, value: "yes"}, append: false}, {header: {key: x-both, value: a}},
+            {headerSecretRef: {name: early, namespace: gloo-system}}], headersToRemove: [x-both, cookie]}"""
+        gateway = self.gateway(early, {"secret.yaml": SECRET})
+        _, head = self.ask(gateway, "GET /any HTTP/1.1", "Host: a", "Cookie: a=b")
+        self.assertTrue(head.startswith("GET /early"), head)
+        self.assertIn("\r\nx-secret: hush", head)
+        self.assertNotIn("x-both", head)
+        self.assertNotIn("cookie", head)
+        # Without its Secret it goes on with what it had, and says so.
+        gateway.remove("secret.yaml")
+        gateway.says("list did not find secret gloo-system.early")
+        _, head = self.ask(gateway, "GET /any HTTP/1.1", "Host: a")
+        self.assertIn("\r\nx-secret: hush", head)
+
+    def test_who_waits_for_100_is_told_by_the_gateway_where_the_upstream_is_not_asked(self):
+        gateway = self.gateway("proxy100Continue: false")
+        self.backend.requests.clear()
+        with gateway.client() as client:
+            client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+            self.assertEqual(client.read_head().status, 100)
+            client.send("abc")
+            self.assert_status(client.read_response(), 200)
+        self.assertIsNone(self.backend.requests[-1].header("expect"))
+
+    def test_escaped_slashes_are_taken_for_slashes(self):
+        gateway = self.gateway("pathWithEscapedSlashesAction: UNESCAPE_AND_FORWARD")
+        _, head = self.ask(gateway, "GET /a%2Fb%5Cc?x=%2F HTTP/1.1", "Host: a")
+        self.assertTrue(head.startswith("GET /a/b/c?x=%2F "), head)
+
+    def test_the_port_and_what_internal_clients_say_go_on(self):
+        gateway = self.gateway("useRemoteAddress: true, skipXffAppend: true, appendXForwardedPort: true, "
+                               "internalAddressConfig: {cidrRanges: [{addressPrefix: 127.0.0.0, prefixLen: 8}]}")
+        _, head = self.ask(gateway, "GET / HTTP/1.1", "Host: a", "x-envoy-foo: 1")
+        for expected in (f"x-forwarded-port: {gateway.port}", "x-envoy-internal: true", "x-envoy-foo: 1"):
+            self.assertIn(f"\r\n{expected}\r\n", head + "\r\n")
+        self.assertNotIn("x-forwarded-for", head)
+
+    def test_durations_and_counts_end_what_takes_too_long(self):
+        gateway = self.gateway("maxStreamDuration: 0.3s, maxRequestsPerConnection: 2, maxConnectionDuration: 60s, delayedCloseTimeout: 0.2s")
+        with gateway.client() as client:
+            for last in (False, True):
+                client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                response = client.read_response()
+                self.assertEqual(response.header("connection"), "close" if last else None)
+            self.assertTrue(client.closed())
+        self.backend.on("/never", lambda connection, request: connection.socket.recv(1) and None)
+        response, _ = self.ask(gateway, "GET /never HTTP/1.1", "Host: a")
+        self.assertEqual((response.status, response.text()), (408, "downstream duration timeout"))
