@@ -441,6 +441,18 @@ constexpr Case kCases[] = {
     {.field = "cidrRanges[].addressPrefix", .value = "10.0.0.0", .beside = "-{prefixLen: 8}"},
     {.field = "cidrRanges[].prefixLen", .value = "16", .beside = "{addressPrefix: 10.0.0.0}"},
     {.field = "headersToAdd[].append", .value = "false", .beside = "{header: {key: x-role, value: v}}"},
+    {.field = "disableHttp1MethodValidation", .kept = "every method is taken, which is what it asks for"},
+    {.field = "router.dynamicStats", .value = "false", .said = "has no effect"},
+    {.field = "maxDirectResponseBodySizeBytes",
+     .shown_by = "src/control/translate_test.cc: "
+                 "holds_the_bodies_of_direct_responses_against_the_limit_of_their_gateway"},
+    {.field = "mostSpecificHeaderMutationsWins",
+     .shown_by = "src/control/translate_test.cc: "
+                 "lets_the_route_or_the_virtual_host_have_the_last_word_on_headers"},
+    {.field = "router.suppressEnvoyHeaders", .base = "single"},
+    {.field = "virtualServiceExpressions.expressions[].key", .value = "team", .beside = "-{operator: Exists}"},
+    {.field = "virtualServiceExpressions.expressions[].operator", .value = "DoesNotExist", .beside = "-{key: team}"},
+    {.field = "virtualServiceExpressions.expressions[].values", .value = "[x]", .beside = "-{key: team}"},
     {.field = "headersToRemove", .value = "[x-role]"},
 
     // Upstreams, policies, settings.

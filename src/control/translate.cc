@@ -591,6 +591,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.strip_any_host_port = from.strip_any_host_port;
   to.normalize_path = from.normalize_path;
   to.merge_slashes = from.merge_slashes;
+  to.leftmost_forwarded_for = gateway.http_gateway.options.leftmost_xff_address;
   apply_request_rules(from, to);
   to.websocket = from.upgrades.websocket;
   to.codec = static_cast<Codec>(from.codec_type);

@@ -42,7 +42,7 @@ Result<std::shared_ptr<const Service>> Translating::build_terminal(const ConfigO
   if (const auto* redirect = std::get_if<kinds::RedirectAction>(&route.action))
     return make_redirect(*redirect, matcher, *t_.redirects_too_costly_);
   if (const auto* direct = std::get_if<kinds::DirectResponseAction>(&route.action))
-    return make_direct_response(*direct);
+    return make_direct_response(*direct, spec_->route_options.max_direct_response_body_size_bytes);
   if (destination) return static_terminal(service, destination->destination, report);
   const auto& action = std::get<kinds::RouteAction>(route.action).destination;
   if (const auto* single = std::get_if<kinds::Destination>(&action)) return static_terminal(service, *single, report);

@@ -42,19 +42,26 @@ std::string at_line_of(const ConfigObject& service, std::string_view upstream) {
   return line == 0 ? std::string() : fmt::format(" (line {})", line);
 }
 
+// gloo-core 2.2: one way to select is used, expressions before the selector before references.
+bool selects_by_reference(const kinds::HttpGateway& http) {
+  return !http.virtual_service_expressions && http.virtual_service_selector.empty() && !http.virtual_services.empty();
+}
+
 }  // namespace
 
 bool Translating::is_selected(const ConfigObject& service) const {
   // Of what is rejected and guessed nobody knows whether it was for TLS.
   if (!service.guessed && service.as<VirtualService>()->ssl_config.has_value() != spec_->ssl) return false;
   const kinds::HttpGateway& http = spec_->http_gateway;
-  if (http.virtual_service_selector.empty() && !http.virtual_services.empty())
+  if (selects_by_reference(http))
     return std::ranges::any_of(http.virtual_services, [&](const ObjectRef& ref) {
       return ref.ns == service.key.ns && ref.name == service.key.name;
     });
   const auto& wanted = http.virtual_service_namespaces;
   const bool namespace_fits = wanted.empty() || std::ranges::find(wanted, "*") != wanted.end() ||
                               std::ranges::find(wanted, service.key.ns) != wanted.end();
+  if (http.virtual_service_expressions)
+    return namespace_fits && http.virtual_service_expressions->fits(service.metadata.labels);
   return namespace_fits && std::ranges::all_of(http.virtual_service_selector, [&](const auto& label) {
            const auto found = service.metadata.labels.find(label.first);
            return found != service.metadata.labels.end() && found->second == label.second;
@@ -73,7 +80,7 @@ void Translating::warn_of_other_kind(const ConfigObject& gateway, const ConfigOb
 std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& gateway) {
   const kinds::HttpGateway& http = spec_->http_gateway;
   std::vector<ConfigObjectPtr> found;
-  if (http.virtual_service_selector.empty() && !http.virtual_services.empty()) {
+  if (selects_by_reference(http)) {
     for (const ObjectRef& ref : http.virtual_services) {
       const auto object = world_.in_force().find({"VirtualService", ref.ns, ref.name});
       const std::string rejected = why_rejected("VirtualService", ref.ns, ref.name);
@@ -395,6 +402,7 @@ Result<std::unique_ptr<RouteEntry>> Translating::build_entry(const ConfigObject&
   entry->matcher = std::move(*compiled);
   entry->timeout = route.options.timeout.value_or(kinds::kRouteTimeoutDefault);
   entry->idle_timeout = route.options.idle_timeout;
+  entry->envoy_headers = !spec_->http_gateway.options.router.suppress_envoy_headers;
   // A route's policy replaces its virtual host's entirely.
   if (const auto& retries = route.options.retries ? route.options.retries : host.options.retries) {
     // Mostly that of the virtual host, for one route after the other.
@@ -407,6 +415,7 @@ Result<std::unique_ptr<RouteEntry>> Translating::build_entry(const ConfigObject&
   entry->host_rewrite = route.options.host_rewrite;
   const kinds::HeaderManipulation* levels[] = {destination ? &destination->options.header_manipulation : nullptr,
                                                &route.options.header_manipulation, &host.options.header_manipulation};
+  if (spec_->route_options.most_specific_header_mutations_wins) std::ranges::reverse(levels);
   auto mutations = HeaderMutations::compile(levels, secret_finder());
   if (!mutations) return route_error(mutations.error());
   entry->headers = std::move(*mutations);

@@ -971,6 +971,99 @@ std::string selective_gateway() {
                 "{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {virtualServiceSelector: {team: x}}}");
 }
 
+TEST_F(Translate, selects_services_by_expressions_over_labels_and_then_by_nothing_else) {
+  const std::string services = service("a", "a.test", ", labels: {team: x, tier: '2'}") +
+                               service("b", "b.test", ", labels: {team: w, tier: '10'}") + service("c", "c.test");
+  const auto chosen = [&](std::string_view expressions, std::string_view more = "") {
+    apply(object("Gateway", "g",
+                 fmt::format("{{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {{virtualServiceExpressions: "
+                             "{{expressions: [{}]}}{}}}}}",
+                             expressions, more)) +
+          services);
+    std::string out;
+    for (const auto& listener : now_.snapshot->listeners)
+      for (const VirtualHostEntry& host : listener->router->table().hosts()) out += host.domains[0][0];
+    return out;
+  };
+  EXPECT_EQ(chosen(""), "abc");
+  EXPECT_EQ(chosen("{key: team, operator: Equals, values: [x]}"), "a");
+  EXPECT_EQ(chosen("{key: team, values: [x]}"), "a");
+  EXPECT_EQ(chosen("{key: team, operator: DoubleEquals, values: [w]}"), "b");
+  EXPECT_EQ(chosen("{key: team, operator: NotEquals, values: [w]}"), "ac");
+  EXPECT_EQ(chosen("{key: team, operator: In, values: [x, w]}"), "ab");
+  EXPECT_EQ(chosen("{key: team, operator: NotIn, values: [x, w]}"), "c");
+  EXPECT_EQ(chosen("{key: team, operator: Exists}"), "ab");
+  EXPECT_EQ(chosen("{key: team, operator: DoesNotExist}"), "c");
+  EXPECT_EQ(chosen("{key: tier, operator: GreaterThan, values: ['2']}"), "b");
+  EXPECT_EQ(chosen("{key: tier, operator: LessThan, values: ['10']}"), "a");
+  EXPECT_EQ(chosen("{key: team, operator: Exists}, {key: tier, operator: LessThan, values: ['3']}"), "a");
+  EXPECT_EQ(chosen("{key: team, operator: Exists}", ", virtualServiceNamespaces: [other]"), "");
+  EXPECT_EQ(chosen("{key: team, operator: Exists}",
+                   ", virtualServiceSelector: {team: x}, virtualServices: [{name: c, namespace: gloo-system}]"),
+            "ab");
+}
+
+TEST_F(Translate, holds_the_bodies_of_direct_responses_against_the_limit_of_their_gateway) {
+  const auto with = [](std::string_view options, size_t bytes) {
+    return gateway("g", 8001, options) +
+           object("VirtualService", "a",
+                  fmt::format("{{virtualHost: {{domains: [a.test], routes: [{{matchers: [{{prefix: /}}], "
+                              "directResponseAction: {{status: 200, body: {}}}}}]}}}}",
+                              std::string(bytes, 'x')));
+  };
+  apply(with("", 4096));
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  apply(with("", 4097));
+  EXPECT_TRUE(told("VirtualService", "a").contains("4097 bytes, more than the limit of 4096"));
+  apply(with(", routeOptions: {maxDirectResponseBodySizeBytes: 5000}", 5000));
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  apply(with(", routeOptions: {maxDirectResponseBodySizeBytes: 3}", 4));
+  EXPECT_TRUE(told("VirtualService", "a").contains("4 bytes, more than the limit of 3"));
+}
+
+TEST_F(Translate, lets_the_route_or_the_virtual_host_have_the_last_word_on_headers) {
+  Loop loop;
+  const auto said = [&](std::string_view options) {
+    constexpr std::string_view kLevel =
+        "options: {headerManipulation: {requestHeadersToAdd: [{header: {key: x-who, value: @}, append: false}]}}";
+    const auto level = [&](std::string_view who) {
+      std::string out(kLevel);
+      return out.replace(out.find('@'), 1, who);
+    };
+    apply(gateway("g", 8001, options) +
+          object("VirtualService", "a",
+                 fmt::format("{{virtualHost: {{domains: [a.test], {}, routes: [{{matchers: [{{prefix: /}}], {}, "
+                             "directResponseAction: {{status: 200}}}}]}}}}",
+                             level("host"), level("route"))));
+    Arena arena;
+    StreamInfo info;
+    Request request(arena, loop, info);
+    route().rewrite_request(request);
+    return std::string(request.headers.get("x-who").value_or(""));
+  };
+  EXPECT_EQ(said(""), "host");
+  EXPECT_EQ(said(", routeOptions: {mostSpecificHeaderMutationsWins: true}"), "route");
+}
+
+TEST_F(Translate, goes_on_with_the_early_headers_of_a_secret_that_went_away) {
+  const std::string early =
+      object("Gateway", "g",
+             "{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {options: {httpConnectionManagerSettings: "
+             "{earlyHeaderManipulation: {headersToAdd: [{headerSecretRef: {name: s, namespace: gloo-system}}]}}}}}");
+  // Without ever having had it there is nothing to serve with.
+  apply(early + service("a", "a.test"));
+  EXPECT_EQ(served(), "");
+  EXPECT_TRUE(told("Gateway", "g").contains("earlyHeaderManipulation: list did not find secret gloo-system.s"));
+  apply(early + kSecret + service("a", "a.test"));
+  EXPECT_EQ(told("Gateway", "g"), "Accepted");
+  const auto change = now_.snapshot->listeners.at(0)->config.early_change;
+  ASSERT_NE(change, nullptr);
+  apply(early + service("a", "a.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8001 gloo-system_a[a.test]");
+  EXPECT_EQ(now_.snapshot->listeners.at(0)->config.early_change, change);
+  EXPECT_TRUE(told("Gateway", "g").contains("list did not find secret"));
+}
+
 TEST_F(Translate, looks_at_services_that_no_gateway_selects) {
   const auto options = [](std::string_view on_host) {
     return object("VirtualService", "a",

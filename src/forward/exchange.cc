@@ -146,6 +146,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   SteadyTime latest() const { return std::min(deadline_, connect_deadline_); }
   Response not_answered();
   Response answered(const ClientResponse& answer);
+  void say_service_time(Headers& headers, SteadyTime now) const;
   Response fail(OutcomeKind kind, std::string_view transport = {});
   Response fail_late();
   Response refuse();
@@ -859,6 +860,12 @@ Response Forwarding::not_answered() {
   return fail(OutcomeKind::upstream_ended);
 }
 
+void Forwarding::say_service_time(Headers& headers, SteadyTime now) const {
+  const StreamInfo& info = request_.info;
+  const fmt::format_int waited(std::chrono::floor<Millis>(now - info.request_end.value_or(info.start)).count());
+  headers.set(Known::x_envoy_upstream_service_time, request_.arena.copy({waited.data(), waited.size()}));
+}
+
 Response Forwarding::answered(const ClientResponse& answer) {
   const SteadyTime now = request_.loop.now();
   StreamInfo& info = request_.info;
@@ -874,11 +881,7 @@ Response Forwarding::answered(const ClientResponse& answer) {
   response.status = answer.status;
   response.headers = answer.headers;
   response.body = answer.body;
-  const auto waited = std::chrono::floor<Millis>(now - info.request_end.value_or(info.start)).count();
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, waited).ptr;
-  response.headers->set(Known::x_envoy_upstream_service_time,
-                        request_.arena.copy({digits, static_cast<size_t>(end - digits)}));
+  if (!request_.route.rules || request_.route.rules->envoy_headers) say_service_time(*answer.headers, now);
   if (answer.tunnel) {
     timeout_timer_.disarm();
     tunnel_.emplace(*answer.tunnel, answer.early_bytes);

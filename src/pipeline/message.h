@@ -40,6 +40,7 @@ class RouteRules {
 
   Nanos timeout = 15s;                   // from the end of the request to the end of the response; 0: none
   std::optional<Nanos> idle_timeout;     // without any byte; nothing: the listener's streamIdleTimeout; 0: none
+  bool envoy_headers = true;             // x-envoy-* ones are added on the way; false: router.suppressEnvoyHeaders
   const RetryPolicy* retries = nullptr;  // upstream/retry_policy.h; null: none. Lives as long as the route
 };
 

@@ -24,7 +24,7 @@ std::optional<std::string_view> replace_matched(Request& request, const RequestM
 }
 
 void RouteEntry::rewrite_request(Request& request) const {
-  if (timeout > Nanos::zero()) {
+  if (envoy_headers && timeout > Nanos::zero()) {
     const fmt::format_int millis(std::chrono::duration_cast<Millis>(timeout).count());
     request.headers.set(Known::x_envoy_expected_rq_timeout_ms, request.arena.copy({millis.data(), millis.size()}));
   }
@@ -33,7 +33,7 @@ void RouteEntry::rewrite_request(Request& request) const {
   if (prefix_rewrite.empty()) return;
   if (const auto path = replace_matched(request, matcher, prefix_rewrite)) {
     request.info.rewritten_path = request.path;
-    request.headers.set(Known::x_envoy_original_path, request.path);
+    if (envoy_headers) request.headers.set(Known::x_envoy_original_path, request.path);
     request.path = *path;
   }
 }

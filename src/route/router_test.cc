@@ -429,6 +429,21 @@ struct Rewrite {
   std::string_view expected;
 };
 
+TEST_F(Routers, tell_upstreams_nothing_of_their_own_where_that_is_unwanted) {
+  RouteEntry route;
+  route.prefix_rewrite = "/new";
+  route.matcher = *RequestMatcher::compile({.path_match = kinds::PathMatch::prefix, .path = "/old"});
+  for (const bool wanted : {true, false}) {
+    route.envoy_headers = wanted;
+    request.headers.clear();
+    request.path = "/old/a";
+    route.rewrite_request(request);
+    EXPECT_EQ(request.path, "/new/a");
+    EXPECT_EQ(request.headers.has(Known::x_envoy_original_path), wanted);
+    EXPECT_EQ(request.headers.has(Known::x_envoy_expected_rq_timeout_ms), wanted);
+  }
+}
+
 TEST_F(Routers, rewrite_the_matched_prefix_or_the_whole_path) {
   using enum kinds::PathMatch;
   const Rewrite rows[] = {
@@ -554,7 +569,7 @@ TEST_F(Routers, refuse_redirects_whose_regular_expression_is_bad) {
 }
 
 TEST_F(Routers, answer_directly) {
-  RouteEntry& route = add("/", *make_direct_response({418, "short and stout"}));
+  RouteEntry& route = add("/", *make_direct_response({418, "short and stout"}, 15));
   route.headers = mutations({response_adds("rt", true)});
   const auto response = send("/");
   EXPECT_EQ(response->status, 418);
@@ -564,9 +579,9 @@ TEST_F(Routers, answer_directly) {
   EXPECT_EQ(info.details, "direct_response");
 }
 
-TEST_F(Routers, answer_directly_with_at_most_4096_bytes) {
-  EXPECT_TRUE(make_direct_response({200, std::string(4096, 'x')}));
-  EXPECT_FALSE(make_direct_response({200, std::string(4097, 'x')}));
+TEST_F(Routers, answer_directly_with_as_many_bytes_as_are_allowed) {
+  EXPECT_TRUE(make_direct_response({200, std::string(4096, 'x')}, 4096));
+  EXPECT_FALSE(make_direct_response({200, std::string(4097, 'x')}, 4096));
 }
 
 TEST(RouteNames, are_those_of_the_data_plane) {

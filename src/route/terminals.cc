@@ -139,10 +139,11 @@ Result<std::shared_ptr<const Service>> make_redirect(const kinds::RedirectAction
   return std::make_shared<Redirect>(action, matcher, std::move(regex), too_costly);
 }
 
-Result<std::shared_ptr<const Service>> make_direct_response(const kinds::DirectResponseAction& action) {
-  if (action.body.size() > kDirectResponseBytesMax)
+Result<std::shared_ptr<const Service>> make_direct_response(const kinds::DirectResponseAction& action,
+                                                            size_t body_bytes_max) {
+  if (action.body.size() > body_bytes_max)
     return invalid(fmt::format("the body of a direct response has {} bytes, more than the limit of {}",
-                               action.body.size(), kDirectResponseBytesMax));
+                               action.body.size(), body_bytes_max));
   return std::make_shared<DirectResponse>(action);
 }
 

@@ -17,9 +17,9 @@ namespace sluice {
 Result<std::shared_ptr<const Service>> make_redirect(const kinds::RedirectAction& action, const RequestMatcher& matcher,
                                                      Counter& too_costly);
 
-// An error when the body is over kDirectResponseBytesMax.
-inline constexpr size_t kDirectResponseBytesMax = 4096;
-Result<std::shared_ptr<const Service>> make_direct_response(const kinds::DirectResponseAction& action);
+// An error when the body has more than `body_bytes_max`, routeOptions.maxDirectResponseBodySizeBytes.
+Result<std::shared_ptr<const Service>> make_direct_response(const kinds::DirectResponseAction& action,
+                                                            size_t body_bytes_max);
 
 // Refuses every request: what would decide about it is not in force.
 struct Refusal {

@@ -25,9 +25,9 @@ class ListenerSettings(Case):
     def setUpClass(cls):
         cls.backend = cls.share(Backend())
 
-    def gateway(self, settings, files=()):
+    def gateway(self, settings, files=(), more=""):
         return self.use(Gateway(
-            {"gateway.yaml": configs.gateway("httpConnectionManagerSettings: {" + settings + "}"), "upstream.yaml": configs.BACKEND,
+            {"gateway.yaml": configs.gateway("httpConnectionManagerSettings: {" + settings + "}\n" + more), "upstream.yaml": configs.BACKEND,
              "vs.yaml": configs.virtual_service(ROUTES), **dict(files)},
             values={"backend": self.backend.port}))
 
@@ -117,6 +117,13 @@ class ListenerSettings(Case):
         for expected in (f"x-forwarded-port: {gateway.port}", "x-envoy-internal: true", "x-envoy-foo: 1"):
             self.assertIn(f"\r\n{expected}\r\n", head + "\r\n")
         self.assertNotIn("x-forwarded-for", head)
+
+    def test_no_header_of_envoys_is_added_where_that_is_unwanted(self):
+        for more, added in (("", True), ("router: {suppressEnvoyHeaders: true}", False)):
+            response, head = self.ask(self.gateway("", more=more), "GET / HTTP/1.1", "Host: a", "x-early: yes")
+            self.assertEqual("x-envoy-original-path" in head, added)
+            self.assertEqual("x-envoy-expected-rq-timeout-ms" in head, added)
+            self.assertEqual(response.header("x-envoy-upstream-service-time") is not None, added)
 
     def test_durations_and_counts_end_what_takes_too_long(self):
         gateway = self.gateway("maxStreamDuration: 0.3s, maxRequestsPerConnection: 2, maxConnectionDuration: 60s, delayedCloseTimeout: 0.2s")

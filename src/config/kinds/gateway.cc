@@ -207,12 +207,37 @@ void bind(Fields& f, ConnectionLimit& l) {
     f.warning("delayBeforeClose", "has no effect without maxActiveConnections");
 }
 
+void bind(Fields& f, RouterOptions& o) {
+  f.optional("suppressEnvoyHeaders", o.suppress_envoy_headers,
+             "Add no `x-envoy-*` headers to requests and responses on their way.");
+  f.optional("dynamicStats", o.dynamic_stats, "Count requests of each cluster.");
+  if (!o.dynamic_stats && f.good("dynamicStats"))
+    f.warning("dynamicStats", "has no effect: the counters of clusters cost nothing worth saving, and stay");
+}
+
+void bind(Fields& f, HeaderValidationSettings& s) {
+  f.optional("disableHttp1MethodValidation", s.disable_http1_method_validation,
+             "Take every method; this program does so anyway.");
+}
+
+void bind(Fields& f, RouteConfigurationOptions& o) {
+  f.optional("maxDirectResponseBodySizeBytes", o.max_direct_response_body_size_bytes,
+             "The longest body of a directResponseAction; a longer one is an error of its VirtualService.");
+  f.optional("mostSpecificHeaderMutationsWins", o.most_specific_header_mutations_wins,
+             "Where several levels set one header: the weighted destination's or route's stays; false: the virtual "
+             "host's.");
+}
+
 void bind(Fields& f, HttpListenerOptions& o) {
   f.optional("httpConnectionManagerSettings", o.http_connection_manager_settings,
              "Limits and headers of client connections.");
   f.optional("dynamicForwardProxy", o.dynamic_forward_proxy,
              "Lets routes choose their destination from the request; `{}` switches it on.");
   f.optional("connectionLimit", o.connection_limit, "How many clients may be connected.");
+  f.optional("router", o.router, "What requests get on their way upstream.");
+  f.optional("headerValidationSettings", o.header_validation_settings, "What requests may look like.");
+  f.optional("leftmostXffAddress", o.leftmost_xff_address,
+             "Take the first address in `x-forwarded-for` for the client's, whoever wrote it.");
   f.options(o.filters, OptionLevel::listener);
 }
 
@@ -221,10 +246,14 @@ void bind(Fields& f, HttpGateway& g) {
   f.optional("virtualServiceSelector", g.virtual_service_selector,
              "Labels of the VirtualServices that are served; goes before `virtualServices`.");
   f.optional("virtualServiceNamespaces", g.virtual_service_namespaces, "Namespaces they may be in; empty or `*`: all.");
-  f.unsupported("virtualServiceExpressions", "Expressions over labels.");
+  f.optional("virtualServiceExpressions", g.virtual_service_expressions,
+             "Expressions over labels of the VirtualServices that are served; goes before the selector.");
   f.optional("options", g.options, "Settings of the HTTP listener.");
   // Gloo uses one way to select and says nothing of the others (gloo-core 2.2).
-  if (!g.virtual_services.empty() && !g.virtual_service_selector.empty())
+  if (g.virtual_service_expressions) {
+    for (const std::string_view name : {"virtualServices", "virtualServiceSelector"})
+      if (f.present(name)) f.warning(name, "has no effect beside virtualServiceExpressions, which alone selects");
+  } else if (!g.virtual_services.empty() && !g.virtual_service_selector.empty())
     f.warning("virtualServices", "has no effect beside virtualServiceSelector, which alone selects");
   else if (!g.virtual_services.empty() && !g.virtual_service_namespaces.empty())
     f.warning("virtualServiceNamespaces", "has no effect on virtualServices: each of them names its namespace");
@@ -239,7 +268,7 @@ void bind(Fields& f, Gateway& g) {
   f.optional("httpGateway", g.http_gateway, "An HTTP listener.");
   f.unsupported("tcpGateway", "A TCP listener.");
   f.unsupported("hybridGateway", "Several kinds of listener on one port.");
-  f.unsupported("routeOptions", "Settings for all routes.");
+  f.optional("routeOptions", g.route_options, "Settings for all routes.");
   bool proxy_protocol = false;
   f.optional("ssl", g.ssl, "Serve TLS, and the VirtualServices with sslConfig; false: those without.");
   f.optional("useProxyProto", proxy_protocol,

@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "config/kinds/circuit_breakers.h"
 #include "config/kinds/dns_cache.h"
+#include "config/kinds/label_expression.h"
 #include "config/kinds/proxy_protocol.h"
 #include "config/kinds/ssl_config.h"
 #include "config/kinds/request_rules.h"
@@ -112,15 +113,30 @@ struct ConnectionLimit {
 };
 void bind(Fields& f, ConnectionLimit& limit);
 
+struct RouterOptions {
+  bool suppress_envoy_headers = false;
+  bool dynamic_stats = true;
+};
+void bind(Fields& f, RouterOptions& options);
+
+struct HeaderValidationSettings {
+  std::optional<Node> disable_http1_method_validation;  // a map without fields
+};
+void bind(Fields& f, HeaderValidationSettings& settings);
+
 struct HttpListenerOptions {
   HttpConnectionManagerSettings http_connection_manager_settings;
   std::optional<DynamicForwardProxyConfig> dynamic_forward_proxy;  // nothing: off
   ConnectionLimit connection_limit;
+  RouterOptions router;
+  HeaderValidationSettings header_validation_settings;
+  bool leftmost_xff_address = false;
   OptionSet filters;  // OptionLevel::listener
 };
 void bind(Fields& f, HttpListenerOptions& options);
 
 struct HttpGateway {
+  std::optional<LabelExpressions> virtual_service_expressions;  // goes before the others
   std::vector<ObjectRef> virtual_services;                      // used only when the selector is empty
   std::map<std::string, std::string> virtual_service_selector;  // labels
   std::vector<std::string> virtual_service_namespaces;          // empty or "*": all; not for refs
@@ -128,12 +144,20 @@ struct HttpGateway {
 };
 void bind(Fields& f, HttpGateway& gateway);
 
+// Of all routes of a Gateway.
+struct RouteConfigurationOptions {
+  uint32_t max_direct_response_body_size_bytes = 4096;
+  bool most_specific_header_mutations_wins = false;
+};
+void bind(Fields& f, RouteConfigurationOptions& options);
+
 struct Gateway {
   std::string bind_address;  // an IP literal
   uint16_t bind_port = 0;    // 0: any free port
   bool ssl = false;          // serves VirtualServices with sslConfig, by TLS, and no others
   std::vector<std::string> proxy_names{"gateway-proxy"};
   ListenerOptions options;
+  RouteConfigurationOptions route_options;
   HttpGateway http_gateway;
 };
 void bind(Fields& f, Gateway& gateway);

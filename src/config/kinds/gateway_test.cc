@@ -145,6 +145,9 @@ TEST(Gateway, with_a_mistake_is_refused) {
   const auto manager = [&](std::string_view s) {
     return http(fmt::format("httpConnectionManagerSettings: {{{}}}", s));
   };
+  const auto expression = [&](std::string_view one) {
+    return with(fmt::format("httpGateway: {{virtualServiceExpressions: {{expressions: [{{{}}}]}}}}", one));
+  };
   const auto dns = [&](std::string_view s) {
     return http(fmt::format("dynamicForwardProxy: {{dnsCacheConfig: {{{}}}}}", s));
   };
@@ -210,10 +213,35 @@ TEST(Gateway, with_a_mistake_is_refused) {
            "httpGateway.options.httpConnectionManagerSettings.earlyHeaderManipulation.headersToRemove[0]: host cannot"},
           {with("hybridGateway: {}"), "hybridGateway: not supported yet"},
           {with("httpGateway: {}\nssl: maybe"), "ssl: expected true or false"},
-          {with("httpGateway: {}\nrouteOptions: {}"), "routeOptions: not supported yet"},
+          {with("httpGateway: {}\nrouteOptions: {maxDirectResponseBodySizeBytes: -1}"),
+           "routeOptions.maxDirectResponseBodySizeBytes: expected a whole number"},
+          {http("router: {dynamicStats: false}"), "httpGateway.options.router.dynamicStats: warning: has no effect"},
+          {http("sanitizeClusterHeader: true"), "httpGateway.options.sanitizeClusterHeader: not supported yet"},
           {with("httpGateway: {}\nbindAddres: x"), "bindAddres: unknown field; did you mean \"bindAddress\"?"},
-          {with("httpGateway: {virtualServiceExpressions: {}}"),
-           "httpGateway.virtualServiceExpressions: not supported yet"},
+          {expression("operator: Exists"), "httpGateway.virtualServiceExpressions.expressions[0].key: is required"},
+          {expression("key: 'a b', operator: Exists"),
+           "httpGateway.virtualServiceExpressions.expressions[0].key: \"a b\" is no key"},
+          {expression("key: a, operator: Has"), "httpGateway.virtualServiceExpressions.expressions[0].operator: "},
+          {expression("key: a, operator: In"),
+           "httpGateway.virtualServiceExpressions.expressions[0].values: for 'in', 'notin' operators, values set can't "
+           "be empty"},
+          {expression("key: a"),
+           "httpGateway.virtualServiceExpressions.expressions[0].values: exact-match compatibility requires one single "
+           "value"},
+          {expression("key: a, values: [b, c]"),
+           "httpGateway.virtualServiceExpressions.expressions[0].values: exact-match compatibility requires one single "
+           "value"},
+          {expression("key: a, operator: Exists, values: [b]"),
+           "httpGateway.virtualServiceExpressions.expressions[0].values: values set must be empty for exists and does "
+           "not exist"},
+          {expression("key: a, operator: LessThan, values: [b]"),
+           "httpGateway.virtualServiceExpressions.expressions[0].values: for 'Gt', 'Lt' operators, the value must be "
+           "an integer"},
+          {expression("key: a, operator: GreaterThan"),
+           "httpGateway.virtualServiceExpressions.expressions[0].values: for 'Gt', 'Lt' operators, exactly one value "
+           "is required"},
+          {expression("key: a, values: ['b c']"),
+           "httpGateway.virtualServiceExpressions.expressions[0].values[0]: \"b c\" is no label value"},
           {with("httpGateway: {virtualServices: [{namespace: a}]}"),
            "httpGateway.virtualServices[0].name: is required"},
           {with("httpGateway: {}\noptions: {socketOptions: [{}]}"), "options.socketOptions: not supported yet"},

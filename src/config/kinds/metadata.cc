@@ -23,8 +23,27 @@ std::string shown(std::string_view text) {
   return json_quote(printable(text, 80));
 }
 
-// Label and annotation keys: [prefix/]name.
-std::string qualified_name_error(std::string_view key) {
+void check_labels(Fields& f, const Metadata& metadata) {
+  for (const auto& [key, value] : metadata.labels) {
+    if (auto why = label_key_error(key); !why.empty()) f.error("labels", std::move(why));
+    if (auto why = label_value_error(value); !why.empty()) f.error("labels", std::move(why));
+  }
+}
+
+void check_annotations(Fields& f, const Metadata& metadata) {
+  constexpr size_t kBytesMax = 256U << 10;  // as Kubernetes
+  size_t bytes = 0;
+  for (const auto& [key, value] : metadata.annotations) {
+    bytes += key.size() + value.size();
+    if (auto why = label_key_error(to_lower(key)); !why.empty()) f.error("annotations", std::move(why));
+  }
+  f.check(bytes <= kBytesMax, "annotations", "hold more than 256 KiB");
+}
+
+}  // namespace
+
+// [prefix/]name; annotations have such keys, too.
+std::string label_key_error(std::string_view key) {
   const size_t slash = key.find('/');
   std::string_view name = key;
   if (slash != std::string_view::npos) {
@@ -39,27 +58,12 @@ std::string qualified_name_error(std::string_view key) {
   return {};
 }
 
-void check_labels(Fields& f, const Metadata& metadata) {
-  for (const auto& [key, value] : metadata.labels) {
-    if (auto why = qualified_name_error(key); !why.empty()) f.error("labels", std::move(why));
-    if (value.size() > 63 || (!value.empty() && !is_name(value, "-_.", true)))
-      f.error("labels", fmt::format("{} is no label value: at most 63 letters, digits, '-', '_', '.', with a letter or "
-                                    "digit at both ends",
-                                    shown(value)));
-  }
+std::string label_value_error(std::string_view value) {
+  if (value.size() <= 63 && (value.empty() || is_name(value, "-_.", true))) return {};
+  return fmt::format(
+      "{} is no label value: at most 63 letters, digits, '-', '_', '.', with a letter or digit at both ends",
+      shown(value));
 }
-
-void check_annotations(Fields& f, const Metadata& metadata) {
-  constexpr size_t kBytesMax = 256U << 10;  // as Kubernetes
-  size_t bytes = 0;
-  for (const auto& [key, value] : metadata.annotations) {
-    bytes += key.size() + value.size();
-    if (auto why = qualified_name_error(to_lower(key)); !why.empty()) f.error("annotations", std::move(why));
-  }
-  f.check(bytes <= kBytesMax, "annotations", "hold more than 256 KiB");
-}
-
-}  // namespace
 
 std::string dns_label_error(std::string_view text) {
   if (text.size() <= 63 && is_name(text, "-", false)) return {};

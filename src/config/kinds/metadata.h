@@ -26,4 +26,8 @@ void bind(Fields& f, Metadata& metadata);
 std::string dns_label_error(std::string_view text);      // DNS-1123 label, at most 63 bytes
 std::string dns_subdomain_error(std::string_view text);  // DNS-1123 subdomain, at most 253 bytes
 
+// Why the text is no key, or no value, of a label; "" when it is one.
+std::string label_key_error(std::string_view text);
+std::string label_value_error(std::string_view text);
+
 }  // namespace sluice::kinds

@@ -11,7 +11,6 @@
 namespace sluice::kinds {
 namespace {
 
-constexpr size_t kDirectResponseBytesMax = 4096;  // Envoy's default
 constexpr EnumName kRedirectCodes[] = {
     {"MOVED_PERMANENTLY", 0}, {"FOUND", 1}, {"SEE_OTHER", 2}, {"TEMPORARY_REDIRECT", 3}, {"PERMANENT_REDIRECT", 4}};
 
@@ -178,7 +177,6 @@ void bind(Fields& f, DirectResponseAction& a) {
   f.required("status", a.status, "Status of the answer.");
   f.optional("body", a.body, "Its body.");
   if (f.present("status")) f.in_range("status", a.status, 200, 599);
-  f.check(a.body.size() <= kDirectResponseBytesMax, "body", "must have at most 4096 bytes");
 }
 
 void bind(Fields& f, RouteOptions& o) {
