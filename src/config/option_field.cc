@@ -10,7 +10,6 @@ namespace {
 // Reference gloo-policies.md 1.3 and gloo-core.md 2.4, 5. Fields that the kinds read themselves come first in bind()
 // and are not listed.
 constexpr std::string_view kListenerOptions[] = {"buffer",
-
                                                  "caching",
                                                  "csrf",
                                                  "disableExtProcEarly",
@@ -25,14 +24,11 @@ constexpr std::string_view kListenerOptions[] = {"buffer",
                                                  "grpcJsonTranscoder",
                                                  "grpcWeb",
                                                  "gzip",
-                                                 "headerValidationSettings",
                                                  "healthCheck",
                                                  "httpLocalRatelimit",
-                                                 "leftmostXffAddress",
                                                  "networkLocalRatelimit",
                                                  "proxyLatency",
                                                  "ratelimitServer",
-                                                 "router",
                                                  "sanitizeClusterHeader",
                                                  "statefulSession",
                                                  "tap",

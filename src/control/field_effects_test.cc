@@ -604,6 +604,13 @@ constexpr Case kCases[] = {
     {.field = "percent.value", .value = "100"},
     {.field = "dlp.enabledFor", .said = "not supported yet"},
 
+    // buffer.
+    {.field = "buffer.maxRequestBytes", .value = "3", .beside = "-{}"},
+    {.field = "bufferPerRoute.disabled",
+     .shown_by = "src/filters/buffer/filter_test.cc: has_the_limit_of_the_most_specific_level"},
+    {.field = "bufferPerRoute.buffer.maxRequestBytes",
+     .shown_by = "src/filters/buffer/filter_test.cc: has_the_limit_of_the_most_specific_level"},
+
     // jwt. Of keys from a URL nothing can be seen without a server.
     {.field = "jwks.remote.url",
      .shown_by = "src/filters/jwt/remote_keys_test.cc: are_fetched_when_a_request_needs_them_and_not_before"},

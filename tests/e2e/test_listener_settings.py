@@ -125,6 +125,15 @@ class ListenerSettings(Case):
             self.assertEqual("x-envoy-expected-rq-timeout-ms" in head, added)
             self.assertEqual(response.header("x-envoy-upstream-service-time") is not None, added)
 
+    def test_a_body_is_waited_for_before_it_goes_on(self):
+        gateway = self.gateway("", more="buffer: {maxRequestBytes: 6}")
+        chunks = "2\r\nab\r\n4\r\ncdef\r\n{}0\r\n\r\n"
+        for more, status in (("", 200), ("1\r\ng\r\n", 413)):
+            response, _ = self.ask(gateway, "POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", body=chunks.format(more))
+            self.assertEqual(response.status, status)
+            self.assertEqual([(request.body, request.header("content-length")) for request in self.backend.requests],
+                             [(b"abcdef", "6")] if status == 200 else [])
+
     def test_durations_and_counts_end_what_takes_too_long(self):
         gateway = self.gateway("maxStreamDuration: 0.3s, maxRequestsPerConnection: 2, maxConnectionDuration: 60s, delayedCloseTimeout: 0.2s")
         with gateway.client() as client:
