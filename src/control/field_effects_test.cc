@@ -604,6 +604,21 @@ constexpr Case kCases[] = {
     {.field = "percent.value", .value = "100"},
     {.field = "dlp.enabledFor", .said = "not supported yet"},
 
+    // Compression.
+    {.field = "gzip.contentLength", .shown_by = "src/filters/compression/filter_test.cc: does_as_it_is_told"},
+    {.field = "gzip.contentType", .shown_by = "src/filters/compression/filter_test.cc: does_as_it_is_told"},
+    {.field = "gzip.compressionLevel", .shown_by = "src/filters/compression/filter_test.cc: does_as_it_is_told"},
+    {.field = "gzip.compressionStrategy", .shown_by = "src/filters/compression/filter_test.cc: does_as_it_is_told"},
+    {.field = "gzip.disableOnEtagHeader", .shown_by = "src/filters/compression/filter_test.cc: does_as_it_is_told"},
+    {.field = "gzip.removeAcceptEncodingHeader",
+     .shown_by = "src/filters/compression/filter_test.cc: does_as_it_is_told"},
+    {.field = "gzip.memoryLevel", .shown_by = "src/filters/compression/filter_test.cc: does_as_it_is_told"},
+    {.field = "gzip.windowBits", .shown_by = "src/filters/compression/filter_test.cc: does_as_it_is_told"},
+    {.field = "brotli.quality",
+     .shown_by = "src/filters/compression/filter_test.cc: has_brotlis_quality_and_window_as_they_are_set"},
+    {.field = "brotli.windowBits",
+     .shown_by = "src/filters/compression/filter_test.cc: has_brotlis_quality_and_window_as_they_are_set"},
+
     // buffer.
     {.field = "buffer.maxRequestBytes", .value = "3", .beside = "-{}"},
     {.field = "bufferPerRoute.disabled",

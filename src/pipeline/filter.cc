@@ -7,7 +7,8 @@
 namespace sluice {
 namespace {
 
-constexpr std::array<std::string_view, 14> kStageNames = {"dlp",
+constexpr std::array<std::string_view, 15> kStageNames = {"compression",
+                                                          "dlp",
                                                           "early transformation",
                                                           "cors",
                                                           "waf",

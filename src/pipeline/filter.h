@@ -44,7 +44,8 @@ namespace sluice {
 
 // Gloo's order (gloo-policies 1.2). The response passes the filters in reverse.
 enum class Stage : uint8_t {
-  dlp,  // outermost on the response
+  compression,  // outermost on the response
+  dlp,          // what comes behind it on the response adds no content
   early_transformation,
   cors,
   waf,

@@ -1,5 +1,9 @@
 """What httpConnectionManagerSettings say of clients' requests, seen from both sides of the gateway."""
 
+import gzip
+import threading
+import zlib
+
 from harness import configs
 from harness.backend import Backend
 from harness.case import Case
@@ -133,6 +137,50 @@ class ListenerSettings(Case):
             self.assertEqual(response.status, status)
             self.assertEqual([(request.body, request.header("content-length")) for request in self.backend.requests],
                              [(b"abcdef", "6")] if status == 200 else [])
+
+    def test_responses_are_compressed_for_who_accepts_it_and_events_come_one_by_one(self):
+        settings = """\
+apiVersion: sluice.dev/v1alpha1
+kind: ProxySettings
+metadata: {name: settings, namespace: gloo-system}
+spec:
+  targetRefs: [{group: gateway.solo.io, kind: Gateway, name: gateway-proxy}]
+  brotli: {}
+"""
+        gateway = self.gateway("", {"settings.yaml": settings}, more="gzip: {contentType: [text/plain, text/event-stream]}")
+        page = b"a page " * 1000
+        self.backend.on("/page", lambda connection, request: connection.answer(200, page, [("content-type", "text/plain")]))
+        for accepted, coding in (("gzip", "gzip"), ("gzip, br", "br"), ("identity", None)):
+            response, _ = self.ask(gateway, "GET /page HTTP/1.1", "Host: a", f"Accept-Encoding: {accepted}")
+            self.assertEqual((response.header("content-encoding"), response.header("vary")), (coding, "accept-encoding"))
+            self.assertEqual(len(response.body) < 500, coding is not None)
+            if coding != "br":
+                self.assertEqual(gzip.decompress(response.body) if coding else response.body, page)
+
+        # The second event is sent when the client has read the first.
+        read = threading.Event()
+
+        def events(connection, request):
+            connection.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+            connection.send("9\r\ndata: 1\n\n\r\n")
+            self.assertTrue(read.wait(10))
+            connection.send("9\r\ndata: 2\n\n\r\n0\r\n\r\n")
+        self.backend.on("/events", events)
+        with gateway.client() as client:
+            client.send("GET /events HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n")
+            client.read_head()
+            inflate = zlib.decompressobj(31)
+            text = b""
+            while not text.endswith(b"1\n\n"):
+                size = int(client.read_line(), 16)
+                text += inflate.decompress(client.read_exactly(size))
+                client.read_exactly(2)
+            read.set()
+            while not text.endswith(b"2\n\n"):
+                size = int(client.read_line(), 16)
+                text += inflate.decompress(client.read_exactly(size))
+                client.read_exactly(2)
+        self.assertEqual(text, b"data: 1\n\ndata: 2\n\n")
 
     def test_durations_and_counts_end_what_takes_too_long(self):
         gateway = self.gateway("maxStreamDuration: 0.3s, maxRequestsPerConnection: 2, maxConnectionDuration: 60s, delayedCloseTimeout: 0.2s")

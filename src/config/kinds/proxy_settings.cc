@@ -38,6 +38,14 @@ void bind(Fields& f, Destinations& d) {
              "https: this decides whether TLS is spoken to it. Without it, the Gateway's sslConfig decides for all.");
 }
 
+void bind(Fields& f, Brotli& b) {
+  f.optional("quality", b.quality,
+             "How hard it tries, from 0 to 9; above 6 it takes 10 MiB and more for each response.");
+  f.optional("windowBits", b.window_bits, "It looks back 2 to the power of this bytes.");
+  f.in_range("quality", b.quality, 0, 9);
+  f.in_range("windowBits", b.window_bits, 10, 24);
+}
+
 void bind(Fields& f, ProxySettings& s) {
   f.required("targetRefs", s.target_refs, "Gateways it holds for.");
   f.optional("jwtCache", s.jwt_cache, "Memory of verified tokens.");
@@ -47,6 +55,10 @@ void bind(Fields& f, ProxySettings& s) {
              "Longest time that requests may take to end when the gateway stops, or their port is closed by a change.");
   f.optional("destinations", s.destinations, "How dynamic routes find their destination.");
   f.optional("upstreamTls", s.upstream_tls, "TLS to dynamic destinations.");
+  f.optional(
+      "brotli", s.brotli,
+      "Compress responses by brotli, too, for clients that accept it; which responses says the Gateway's `gzip`, "
+      "or its defaults where there is none.");
   f.unsupported("dns", "Settings of the resolver.");
   f.positive("drainTimeout", s.drain_timeout);
   if (f.present("targetRefs")) f.check(!s.target_refs.empty(), "targetRefs", "must name at least one Gateway");

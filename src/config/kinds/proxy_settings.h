@@ -32,6 +32,13 @@ struct UpstreamTls {
 };
 void bind(Fields& f, UpstreamTls& tls);
 
+// Responses are compressed by it for clients that like it as well as gzip, or better.
+struct Brotli {
+  uint32_t quality = 3;  // 0 .. 9
+  uint32_t window_bits = 18;
+};
+void bind(Fields& f, Brotli& brotli);
+
 enum class LocalAnswers : uint8_t { envoy, proxy };
 std::span<const EnumName> enum_names(LocalAnswers);
 
@@ -42,6 +49,7 @@ struct ProxySettings {
   Nanos drain_timeout = 30s;
   Destinations destinations;
   UpstreamTls upstream_tls;
+  std::optional<Brotli> brotli;  // nothing: off
 };
 void bind(Fields& f, ProxySettings& settings);
 

@@ -1,0 +1,68 @@
+#include "filters/compression/compressed_body.h"
+
+namespace sluice::compression {
+
+Task<Chunk> CompressedBody::read() {
+  filled_ = 0;
+  for (;;) {
+    const auto compressed = compress();
+    if (!compressed) return std::unexpected(compressed.error());
+    if (*compressed) return **compressed;
+    Task<Chunk> reading = next_piece();
+    if (!reading.ready()) {
+      if (!unflushed_) return read_slowly(std::move(reading));
+      waiting_.emplace(std::move(reading));
+      until_ = Until::flushed;
+      busy_ = true;
+      continue;
+    }
+    const Result<Chunk> chunk = reading.take();
+    if (!chunk) return std::unexpected(chunk.error());
+    take(*chunk);
+  }
+}
+
+Task<Chunk> CompressedBody::next_piece() {
+  if (!waiting_) return inner_.read();
+  Task<Chunk> piece = *std::move(waiting_);
+  waiting_.reset();
+  return piece;
+}
+
+Task<Chunk> CompressedBody::read_slowly(Task<Chunk> reading) {
+  const Chunk chunk = CO_TRY(co_await reading);
+  take(chunk);
+  auto rest = read();
+  co_return co_await rest;
+}
+
+void CompressedBody::take(const Chunk& chunk) {
+  input_ = {chunk.bytes.data(), chunk.bytes.size()};
+  counters_.bytes_in->add(static_cast<int64_t>(input_.size()));
+  until_ = chunk.last ? Until::ended : Until::later;
+  busy_ = true;
+  unflushed_ = true;
+}
+
+// Nothing: more input is needed.
+Result<std::optional<Chunk>> CompressedBody::compress() {
+  while (busy_) {
+    const coding::Encoder::Written written = TRY(encoder_->encode(input_, buffer_.subspan(filled_), until_));
+    filled_ += written.bytes;
+    if (written.complete) {
+      busy_ = false;
+      if (until_ != Until::later) unflushed_ = false;
+    } else if (filled_ < buffer_.size()) {
+      if (written.bytes == 0) return fail(ErrorKind::internal, "an encoder does not move on");
+      continue;
+    }
+    const bool last = until_ == Until::ended && !busy_;
+    const bool hand_out = last || (filled_ > 0 && (busy_ || until_ == Until::flushed));
+    if (!hand_out) continue;
+    counters_.bytes_out->add(static_cast<int64_t>(filled_));
+    return Chunk{buffer_.first(filled_), last};
+  }
+  return std::nullopt;
+}
+
+}  // namespace sluice::compression
