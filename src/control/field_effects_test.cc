@@ -604,6 +604,8 @@ constexpr Case kCases[] = {
     {.field = "percent.value", .value = "100"},
     {.field = "dlp.enabledFor", .said = "not supported yet"},
 
+    {.field = "healthCheck.path", .value = "/a", .beside = "-{}"},
+
     // Compression.
     {.field = "gzip.contentLength", .shown_by = "src/filters/compression/filter_test.cc: does_as_it_is_told"},
     {.field = "gzip.contentType", .shown_by = "src/filters/compression/filter_test.cc: does_as_it_is_told"},

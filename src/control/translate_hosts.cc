@@ -480,6 +480,23 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   return filters;
 }
 
+// A health check is answered whatever host it asks for. Nothing else is for requests that have no route.
+Result<std::vector<StagedFilter>> Translating::unrouted_filters() {
+  FilterBuild build;
+  build.listener = &spec_->http_gateway.options.filters;
+  build.settings = settings_;
+  build.metrics = &metrics_;
+  build.kept = &kept_;
+  build.name = "no route";
+  std::vector<StagedFilter> filters;
+  for (const FilterFactory* factory : options_.filters) {
+    const std::vector<Stage> stages = factory->stages();
+    if (std::ranges::find(stages, Stage::health_check) == stages.end()) continue;
+    for (StagedFilter& filter : TRY(factory->build(build))) filters.push_back(std::move(filter));
+  }
+  return filters;
+}
+
 // Of a Secret or ConfigMap, for the unit that is compiled.
 Result<ConfigObjectPtr> Translating::find_data(std::string_view kind, const ObjectRef& ref) {
   const ObjectKey key{std::string(kind), ref.ns, ref.name};

@@ -81,6 +81,7 @@ class Translating {
   void warn_of_no_services(const ConfigObject& gateway);
   Status open_access_log(SnapshotListener& listener);
   std::shared_ptr<const ProxyProtocolOptions> proxy_protocol(const kinds::Gateway& gateway) const;
+  Result<std::vector<StagedFilter>> unrouted_filters();
   Status apply_early_changes(SnapshotListener& listener);
   void apply_settings(const kinds::Gateway& gateway, SnapshotListener& listener);
 

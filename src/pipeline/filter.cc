@@ -7,7 +7,7 @@
 namespace sluice {
 namespace {
 
-constexpr std::array<std::string_view, 15> kStageNames = {"compression",
+constexpr std::array<std::string_view, 16> kStageNames = {"compression",
                                                           "dlp",
                                                           "early transformation",
                                                           "cors",
@@ -16,6 +16,7 @@ constexpr std::array<std::string_view, 15> kStageNames = {"compression",
                                                           "external auth",
                                                           "jwt after external auth",
                                                           "rbac",
+                                                          "health check",
                                                           "regular transformation",
                                                           "rate limit",
                                                           "dynamic forward proxy",

@@ -53,6 +53,7 @@ enum class Stage : uint8_t {
   external_auth,
   jwt_after,
   rbac,
+  health_check,
   regular_transformation,
   rate_limit,
   dynamic_forward_proxy,

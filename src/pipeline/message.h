@@ -128,6 +128,8 @@ struct Request {
     // What comes of an upstream's response is broken off. Ends it on this side as well, where nobody may notice: a
     // client that does not read is waited for. StreamInfo::outcome says why, or the Error.
     virtual void cut_off(const Error& why) = 0;
+    // The gateway stops, or no longer serves here: no further request is wanted.
+    virtual bool draining() const = 0;
 
    protected:
     ~Client() = default;

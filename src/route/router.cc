@@ -19,6 +19,19 @@ void count(Counter* counter) {
   if (counter) counter->add();
 }
 
+// The end of the way for what no route fits, where there is something on it.
+class CountedNoRoute final : public AnsweringService {
+ public:
+  explicit CountedNoRoute(Counter* counter) : counter_(counter) {}
+  Task<Response> handle(Request& request) const override {
+    count(counter_);
+    return reply(request, OutcomeKind::no_route);
+  }
+
+ private:
+  Counter* const counter_;
+};
+
 // The end of a chain, asked what it would do.
 class ExplainedEnd final : public Service {
  public:
@@ -32,12 +45,17 @@ class ExplainedEnd final : public Service {
 
 }  // namespace
 
-Router::Router(std::unique_ptr<const RouteTable> table, const RouterCounters& counters)
-    : table_(std::move(table)), counters_(counters), choice_(*this) {}
+Router::Router(std::unique_ptr<const RouteTable> table, const RouterCounters& counters,
+               std::vector<StagedFilter> unrouted)
+    : table_(std::move(table)),
+      counters_(counters),
+      unrouted_{.filters = std::move(unrouted), .terminal = std::make_shared<CountedNoRoute>(counters.not_found)},
+      choice_(*this) {}
 
 const Chain* Router::choose(Request& request) const {
   const RouteSearch found = table_->find(request);
   if (!found.route) {
+    if (!found.too_costly && !unrouted_.filters.empty()) return &unrouted_;
     count(found.too_costly ? counters_.too_costly : counters_.not_found);
     return found.too_costly ? &too_costly_chain() : &no_route_chain();
   }
@@ -62,8 +80,14 @@ void Router::Choice::choose_again(Request& request) {
   request.route.chain = &endless_chain();
 }
 
+Task<Response> Router::refuse(Request& request, const Chain& refusal) {
+  if (refusal.filters.empty()) return refusal.terminal->handle(request);
+  request.route.chain = &refusal;
+  return run_chain(request);
+}
+
 Task<Response> Router::handle(Request& request) const {
-  if (const Chain* refusal = choose(request)) return refusal->terminal->handle(request);
+  if (const Chain* refusal = choose(request)) return refuse(request, *refusal);
   request.rerouter = &choice_;
   return run(request);
 }
@@ -120,7 +144,8 @@ class Router::Explaining final : public Rerouter {
 };
 
 Task<Response> Router::explain(Request& request, Explanation& out) const {
-  if (const Chain* refusal = choose(request)) return refusal->terminal->explain(request, out);
+  if (const Chain* refusal = choose(request))
+    return refusal->filters.empty() ? refusal->terminal->explain(request, out) : refuse(request, *refusal);
   request.arena.make<Explaining>(*this, out)->begin(request);
   return run(request);
 }

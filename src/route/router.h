@@ -17,7 +17,9 @@ struct RouterCounters {
 
 class Router final : public Service {
  public:
-  explicit Router(std::unique_ptr<const RouteTable> table, const RouterCounters& counters = {});
+  // `unrouted`: filters for requests that no route fits, before they are answered 404.
+  explicit Router(std::unique_ptr<const RouteTable> table, const RouterCounters& counters = {},
+                  std::vector<StagedFilter> unrouted = {});
 
   // Sets request.route, request.rerouter and the names in request.info. Without a route: 404, no body, flag NR, details
   // route_not_found; where it would take too long to say which fits: 500, route_match_too_costly. An answer of a
@@ -45,10 +47,12 @@ class Router final : public Service {
 
   // The refusal where none fits: the request stays as it is.
   const Chain* choose(Request& request) const;
+  static Task<Response> refuse(Request& request, const Chain& refusal);
   Task<Response> run(Request& request) const;
 
   std::unique_ptr<const RouteTable> table_;
   RouterCounters counters_;
+  Chain unrouted_;         // no filters: there is none
   mutable Choice choice_;  // has no state of its own
 };
 

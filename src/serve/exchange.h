@@ -60,6 +60,7 @@ class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest, p
   void config_is_old() override;
   void route_is_final() override;
   void cut_off(const Error& why) override;
+  bool draining() const override { return host_.draining(); }
   bool begin(Response& response);
   Task<Response> handle_in_time();
   Task<void> answer_in_time(Response& response);

@@ -129,6 +129,21 @@ class ListenerSettings(Case):
             self.assertEqual("x-envoy-expected-rq-timeout-ms" in head, added)
             self.assertEqual(response.header("x-envoy-upstream-service-time") is not None, added)
 
+    def test_a_health_check_is_answered_for_any_host_and_says_when_the_gateway_stops(self):
+        gateway = self.gateway("", more="healthCheck: {path: /up}", files={
+            "vs.yaml": configs.virtual_service(f"- matchers: [{{prefix: /app}}]\n  {configs.TO_BACKEND}", domains="[a.test]")})
+        for host in ("a.test", "nobody.test"):
+            response, head = self.ask(gateway, "GET /up HTTP/1.1", f"Host: {host}")
+            self.assertEqual((response.status, response.body, head), (200, b"", ""))
+        self.assertEqual(self.ask(gateway, "GET /up/ HTTP/1.1", "Host: nobody.test")[0].status, 404)
+        with gateway.client() as client:
+            # The head of the second has begun when the first is answered, so that it may come to its end.
+            client.send("GET /up HTTP/1.1\r\nHost: a.test\r\n\r\nGET /up HTTP/1.1\r\nHost: a.te")
+            self.assertEqual(client.read_response().status, 200)
+            gateway.admin("/drain", "POST")
+            client.send("st\r\n\r\n")
+            self.assertEqual(client.read_response().status, 503)
+
     def test_a_body_is_waited_for_before_it_goes_on(self):
         gateway = self.gateway("", more="buffer: {maxRequestBytes: 6}")
         chunks = "2\r\nab\r\n4\r\ncdef\r\n{}0\r\n\r\n"
