@@ -300,7 +300,7 @@ TEST_P(Protocols, keep_the_clients_connection_when_a_host_ends_its_own) {
 TEST_P(Protocols, become_a_tunnel_when_both_sides_can) {
   if (world.host().upgrade) world.script.status = 101;
   const Saw saw = world.ask({.upgrades = true});
-  EXPECT_EQ(saw.status, world.host().upgrade && world.client().upgrade ? 101 : 200);
+  EXPECT_EQ(saw.status, world.host().upgrade && world.client().upgrade ? 101 : world.client().declined);
   EXPECT_EQ(saw.body, saw.status == 101 ? fmt::format("echo {}", kTunnelled) : "");
   EXPECT_EQ(world.counted().upgrades_active->value(), 0);
 }
@@ -308,7 +308,7 @@ TEST_P(Protocols, become_a_tunnel_when_both_sides_can) {
 TEST_P(Protocols, stay_as_they_are_when_a_host_does_not_upgrade) {
   world.script.body = kSmall;
   ClientDriver& client = world.connect();
-  expect_answer(world.ask(client, {.upgrades = true}), 200, kSmall);
+  expect_answer(world.ask(client, {.upgrades = true}), world.client().declined, kSmall);
   expect_answer(world.ask(client, {}), 200, kSmall);
 }
 
@@ -360,7 +360,9 @@ TEST_P(Protocols, give_up_a_client_that_says_no_more) {
   for (const Point point : {Point::in_head, Point::before_body, Point::in_body}) {
     const Saw saw = world.ask({.method = "POST", .body = kBig, .stalls = point});
     EXPECT_EQ(saw.status, 408) << static_cast<int>(point);
-    EXPECT_TRUE(saw.whole && saw.last);
+    EXPECT_TRUE(saw.whole);
+    // What follows half a head nobody can tell.
+    EXPECT_TRUE(saw.last || (world.client().several && point != Point::in_head));
   }
 }
 

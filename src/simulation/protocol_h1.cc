@@ -325,9 +325,12 @@ std::unique_ptr<Base> new_one(std::unique_ptr<Stream> stream) {
 }
 
 constexpr Feature kAll{.interim = true, .trailers = true, .unknown_length = true, .upgrade = true};
+constexpr Feature kHttp2{
+    .interim = true, .trailers = true, .unknown_length = true, .upgrade = true, .several = true, .declined = 502};
 constexpr ClientProtocol kClients[] = {
     {"http_1_0", {}, 426, old_one<H1Client, ClientDriver>},
     {"http_1_1", kAll, 0, new_one<H1Client, ClientDriver>},
+    {"h2c", kHttp2, 0, open_h2_client},
 };
 constexpr HostProtocol kHosts[] = {
     {"http_1_0", {}, false, old_one<H1Host, HostDriver>},

@@ -67,6 +67,8 @@ struct Feature {
   bool trailers = false;        // behind a body
   bool unknown_length = false;  // a body that ends by itself, on a connection that goes on
   bool upgrade = false;
+  bool several = false;  // requests on one connection, which goes on whatever becomes of one of them
+  int declined = 200;    // what a client sees of 200 where it asked for an upgrade
 };
 
 // A connection of a client's. Coroutines end with an Error when theirs is no proper end.
@@ -99,6 +101,7 @@ struct HostProtocol {
 std::span<const ClientProtocol> client_protocols();
 std::span<const HostProtocol> host_protocols();
 
+std::unique_ptr<ClientDriver> open_h2_client(std::unique_ptr<Stream> stream);
 std::unique_ptr<HostDriver> open_h2_host(std::unique_ptr<Stream> stream);
 
 // What is said on a connection that was upgraded: the client this, the host the same behind an "echo ".

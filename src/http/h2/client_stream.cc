@@ -323,6 +323,7 @@ void ClientRequestStream::head_came(bool last, size_t wire_bytes) {
     return;
   }
   remove_hop_by_hop(*headers_);
+  answer_ = headers_;  // trailers may come before anybody asks for it
   head_done_ = true;
   if (const auto length = headers_->get(Known::content_length)) length_ = parse_decimal(*length);
   if (last)
@@ -366,7 +367,7 @@ Task<ClientResponse> ClientRequestStream::receive() {
 
 ClientResponse ClientRequestStream::answered() {
   answered_ = true;
-  ClientResponse out{.status = status_, .headers = headers_};
+  ClientResponse out{.status = status_, .headers = answer_};
   const bool no_body = request_.method == "HEAD" || never_has_body(status_);
   if (no_body || (peer_ended_ && received_.empty() && !trailers_)) {
     all_read_ = true;
@@ -383,10 +384,10 @@ ClientResponse ClientRequestStream::became_tunnel() {
   tunnel_.emplace(loop_, static_cast<ClientTunnel::Carrier&>(*this), received_);
   if (peer_ended_) tunnel_->end_came();
   if (broken_) tunnel_->broke(*broken_);
-  headers_->remove(Known::content_length);
-  if (const auto key = request_.headers.get("sec-websocket-key"); key && !headers_->get("sec-websocket-accept"))
-    headers_->add("sec-websocket-accept", arena_.copy(websocket_accept(*key)));
-  return {.status = 101, .headers = headers_, .tunnel = &*tunnel_};
+  answer_->remove(Known::content_length);
+  if (const auto key = request_.headers.get("sec-websocket-key"); key && !answer_->get("sec-websocket-accept"))
+    answer_->add("sec-websocket-accept", arena_.copy(websocket_accept(*key)));
+  return {.status = 101, .headers = answer_, .tunnel = &*tunnel_};
 }
 
 ssize_t ClientRequestStream::offer_tunnel(size_t most, uint32_t& flags) {

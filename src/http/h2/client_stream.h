@@ -242,6 +242,7 @@ class ClientRequestStream final : public ClientStream, private ClientTunnel::Car
 
   // the answer
   Headers* headers_ = nullptr;  // those that come just now
+  Headers* answer_ = nullptr;   // of the response's head
   Headers* trailers_ = nullptr;
   size_t head_bytes_ = 0;
   uint16_t status_ = 0;

@@ -284,6 +284,13 @@ Task<void> ServerStreamOne::wait_until_taken() {
   co_return Status{};
 }
 
+// RFC 8441 4: 2xx is the tunnel, and nothing else may pass for one: a host that answered as if nobody had asked for
+// one.
+uint16_t ServerStreamOne::status_of(const ServerResponse& response) const {
+  if (response.status == 101) return 200;
+  return request_.asks_for_websocket && response.status < 300 ? 502 : response.status;
+}
+
 // The head. Its fields are not copied: they lie in the arena, and begin() waits until they have become a frame.
 void ServerStreamOne::answer(const ServerResponse& response, bool with_body) {
   const Headers& headers = response.headers;
@@ -292,7 +299,7 @@ void ServerStreamOne::answer(const ServerResponse& response, bool with_body) {
   size_t count = 0;
   const auto add = [&](std::string_view name, std::string_view value) { fields[count++] = lasting_field(name, value); };
   const auto number = [&](uint64_t value) { return arena_.copy(fmt::format_int(value).c_str()); };
-  add(":status", number(tunnel ? 200 : response.status));  // RFC 8441 4
+  add(":status", number(status_of(response)));
   const bool no_body = bodiless(response.status);
   bool length_done = tunnel;
   const Body& body = response.body;

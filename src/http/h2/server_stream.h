@@ -101,6 +101,7 @@ class ServerStreamOne final : public ServerStream, private Taker {
   void join_cookies();
   const Headers* trailers();
   void say_continue();
+  uint16_t status_of(const ServerResponse& response) const;
   void answer(const ServerResponse& response, bool with_body);
   void send_trailers(uint32_t& flags);
   bool gone() const { return incoming_->closed || reset_; }
