@@ -1,6 +1,7 @@
 // HTTP/2 as the simulated clients speak it. nghttp2 keeps the books of both ends, but the gateway's are kept by other
 // code.
 #include "http/h2/testing.h"
+#include "io/loop.h"
 #include "simulation/protocols.h"
 
 namespace sluice::simulation {
