@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows the main flow of sluice with real parts: dnsmasq, two HTTP servers, kubectl and curl. `make demo` calls this.
+"""Shows the main flow of sluice with real parts: dnsmasq, HTTP servers with TLS and without, kubectl and curl. `make demo` calls this.
 
 Each step prints its command, what came back and what was to be seen (examples/mypaas/README.md). Without --once the
 gateway stays until Ctrl-C. With it the exit code is 0 only if everything was as that page says.
@@ -23,7 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from harness import mypaas  # noqa: E402
-from harness.backend import Backend  # noqa: E402
+from harness.backend import Backend, TlsBackend  # noqa: E402
+from harness.certificates import Authority  # noqa: E402
 from harness.kubectl import kubectl_program  # noqa: E402
 from harness.process import Process  # noqa: E402
 from harness.waiting import free_port, until  # noqa: E402
@@ -31,6 +32,7 @@ from harness.waiting import free_port, until  # noqa: E402
 WORK = ROOT / "build/demo"
 SLUICE = ROOT / "build/release/sluice"
 GATEWAY_PORT, TENANT_PORT, ADMIN_PORT, API_PORT = 8080, 18081, 19000, 19001
+TLS_PORT, TENANT_TLS_PORT = 8443, 18443
 TENANTS = {"tenant-1": "127.0.1.1", "tenant-2": "127.0.1.2"}
 BAD_TENANTS = ["x.evil.test:80/", "a@b", "a#", "%2e", "a\nb"]
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -107,7 +109,8 @@ class Demo:
 
     def start_parts(self):
         clashes = [(address, port) for address, port in
-                   [("127.0.0.1", GATEWAY_PORT), *((a, TENANT_PORT) for a in TENANTS.values())] if taken(address, port)]
+                   [("127.0.0.1", GATEWAY_PORT), ("127.0.0.1", TLS_PORT),
+                    *((a, port) for a in TENANTS.values() for port in (TENANT_PORT, TENANT_TLS_PORT))] if taken(address, port)]
         for address, port in clashes:
             print(f"demo: port {port} on {address} is taken; stop what listens there (`ss -ltnp sport = :{port}` names it)",
                   file=sys.stderr)
@@ -132,6 +135,7 @@ class Demo:
         for name, address in TENANTS.items():
             self.tenants[name] = Backend(address, TENANT_PORT, default=tenant_answer(name))
             self.parts.append(self.tenants[name])
+        self.start_tls_tenants()
         dns_port = free_port(also_udp=True)
         addresses = [f"--address=/{name}.mypaas.test/{address}" for name, address in TENANTS.items()]
         self.dns = Process(
@@ -159,6 +163,20 @@ class Demo:
         arguments[2] = str(WORK / "config")
         self.gateway = Process([SLUICE, *arguments], WORK, "sluice")
         self.parts.append(self.gateway)
+
+    def start_tls_tenants(self):
+        """The same tenants behind TLS; the certificate of the second one is for another name."""
+        self.ca = Authority("mypaas tenants CA")
+        self.parts.append(self.ca)
+        self.tls_tenants = {}
+        for (tenant, address), name in zip(TENANTS.items(), ("tenant-1.mypaas.test", "tenant-9.mypaas.test")):
+            backend = TlsBackend(self.ca.make(name), address=address, port=TENANT_TLS_PORT, default=tenant_answer(tenant))
+            self.tls_tenants[tenant] = backend
+            self.parts.append(backend)
+        shutil.copy(self.ca.certificate, WORK / "ca.crt")
+        own = self.ca.make("api.mypaas.test")
+        shutil.copy(own.certificate, WORK / "api.crt")
+        shutil.copy(own.key, WORK / "api.key")
 
     def stop_parts(self):
         for part in reversed(self.parts):
@@ -312,6 +330,43 @@ class Demo:
         until(lambda: not refusal(), "the policy to be back")
         status, _, _ = self.curl(show=False)
         self.check("with the policy back: 200", status == 200, f"{status}")
+
+        self.show_tls()
+
+    def show_tls(self):
+        self.step("The same as it is in the world: the client comes by TLS and HTTP/2, the tenants answer by https")
+        (WORK / "tls").mkdir()
+        for name, text in mypaas.tls_files((WORK / "public.pem").read_text()).items():
+            (WORK / "tls" / name).write_text(text)
+        code, text, _ = self.command(
+            "kubectl -n gloo-system create secret tls api-mypaas --cert=api.crt --key=api.key && kubectl -n gloo-system create secret "
+            "generic tenants-ca --type=kubernetes.io/tls --from-file=ca.crt && kubectl apply -f tls/gateway.yaml -f tls/virtualservice.yaml")
+        self.check("kubectl created them", code == 0, text)
+        until(lambda: taken("127.0.0.1", TLS_PORT), "the port for TLS to be open")
+        tenant = self.tls_tenants["tenant-1"]
+        talk, body = self.https("$token")
+        self.check("the client's certificate check and ALPN say h2, the answer is HTTP/2 200", "< HTTP/2 200" in talk, talk[-400:])
+        self.check("from tenant-1, asked for by its name", body.startswith("tenant-1 ") and tenant.names[-1:] == ["tenant-1.mypaas.test"],
+                   f"{tenant.names} {body[:80]}")
+        self.check("masked", mypaas.MASKED.strip() in body and "123-45-6789" not in body, body)
+
+        self.step("A tenant whose certificate is for another name is refused, with a sentence")
+        talk, body = self.https("$token2")
+        self.check("502, the answer says which name was asked for, whose the certificate is, and who issued it",
+                   "< HTTP/2 502" in talk and "the certificate is not for tenant-2.mypaas.test but for tenant-9.mypaas.test" in body and
+                   "mypaas tenants CA" in body, talk[-300:] + body)
+        self.check("Proxy-Status says tls_certificate_error", "error=tls_certificate_error" in talk, talk)
+        self.check("no request came to it", not self.tls_tenants["tenant-2"].requests, self.tls_tenants["tenant-2"].requests)
+        self.command("curl -s http://$SLUICE_ADMIN/certs | head -12")
+
+    def https(self, token):
+        """curl to the port for TLS: (what it says of the connection and the heads, body)."""
+        connect = f"--connect-to api.mypaas.test:443:127.0.0.1:{TLS_PORT}"
+        _, body, talk = self.command(f'curl -sv --noproxy "*" --http2 --cacert ca.crt {connect} https://api.mypaas.test/ '
+                                     f'-H "Authorization: Bearer {token}"', quiet=True)
+        told = [line for line in talk.splitlines() if re.match(r"[<>] |\* (ALPN|SSL connection|using HTTP|  issuer)", line)]
+        self.show(re.sub(r"((?i:bearer) \S{20})\S+", r"\1...", "\n".join(told) + "\n" + body))
+        return talk, body
 
     def sign(self, **changes):
         """A token of the example's payload with changes."""

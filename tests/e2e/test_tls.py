@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 from harness import configs, raw
-from harness.backend import Backend
+from harness.backend import Backend, TlsBackend
 from harness.case import Case, rows
 from harness.certificates import authority
 from harness.dns_server import DnsServer
@@ -207,23 +207,6 @@ class Changes(Case):
                 client.join()
         self.assertEqual(failed, [])
         self.assertGreater(next(asked), 100)
-
-
-class TlsBackend(Backend):
-    """A destination behind TLS; a connection whose handshake fails ends."""
-
-    def __init__(self, pair, trust=None):
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(pair.certificate, pair.key)
-        if trust:
-            self.context.load_verify_locations(trust.certificate)
-            self.context.verify_mode = ssl.CERT_REQUIRED
-        self.names = []
-        self.context.sni_callback = lambda _, name, __: self.names.append(name)
-        super().__init__()
-
-    def established(self, sock):
-        return self.context.wrap_socket(sock, server_side=True)
 
 
 SCHEMES = """\

@@ -6,6 +6,7 @@ a path: the function gets the connection and the request and sends what it likes
 
 import json
 import socket
+import ssl
 import threading
 
 CLOSE = "close"
@@ -201,6 +202,23 @@ class Backend:
                 self.open.discard(raw)
             _shut(sock)
             sock.close()
+
+
+class TlsBackend(Backend):
+    """A destination behind TLS; a connection whose handshake fails ends."""
+
+    def __init__(self, pair, trust=None, **keywords):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(pair.certificate, pair.key)
+        if trust:
+            self.context.load_verify_locations(trust.certificate)
+            self.context.verify_mode = ssl.CERT_REQUIRED
+        self.names = []
+        self.context.sni_callback = lambda _, name, __: self.names.append(name)
+        super().__init__(**keywords)
+
+    def established(self, sock):
+        return self.context.wrap_socket(sock, server_side=True)
 
 
 def _shut(sock):

@@ -27,6 +27,12 @@ def files(public_pem, gateway_port=8080, tenant_port=18081, policy=True):
     return out
 
 
+def tls_files(public_pem):
+    """name -> text of the example with TLS."""
+    folder = ROOT / "examples/mypaas-tls"
+    return {name: fill_key((folder / name).read_text(), public_pem) for name in ("gateway.yaml", "virtualservice.yaml")}
+
+
 def patch():
     return (EXAMPLE / "gateway-patch.yaml").read_text()
 
