@@ -470,6 +470,18 @@ constexpr Case kCases[] = {
     {.field = "rules[].action", .value = "deny"},
     {.field = "match.addresses", .value = "[10.0.0.0/8]"},
     // TLS.
+    {.field = "forwardClientCertDetails",
+     .shown_by = "src/serve/client_cert_test.cc: is_taken_out_passed_on_added_to_or_replaced_as_configured"},
+    {.field = "setCurrentClientCertDetails.subject",
+     .shown_by = "src/serve/client_cert_test.cc: says_what_is_asked_for_in_Envoys_order"},
+    {.field = "setCurrentClientCertDetails.cert",
+     .shown_by = "src/serve/client_cert_test.cc: says_what_is_asked_for_in_Envoys_order"},
+    {.field = "setCurrentClientCertDetails.chain",
+     .shown_by = "src/serve/client_cert_test.cc: says_what_is_asked_for_in_Envoys_order"},
+    {.field = "setCurrentClientCertDetails.dns",
+     .shown_by = "src/serve/client_cert_test.cc: says_what_is_asked_for_in_Envoys_order"},
+    {.field = "setCurrentClientCertDetails.uri",
+     .shown_by = "src/serve/client_cert_test.cc: says_what_is_asked_for_in_Envoys_order"},
     {.field = "sds", .shown_by = "src/config/kinds/ssl_config_test.cc: sslConfig.sds: cannot be had here"},
     {.field = "ssl",
      .shown_by = "src/control/translate_tls_test.cc: "

@@ -589,6 +589,13 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.use_remote_address = from.use_remote_address;
   to.trusted_hops = from.xff_num_trusted_hops;
   to.strip_any_host_port = from.strip_any_host_port;
+  const kinds::SetCurrentClientCertDetails& said = from.set_current_client_cert_details;
+  to.client_cert = {.forward = static_cast<ForwardClientCert>(from.forward_client_cert_details),
+                    .subject = said.subject,
+                    .cert = said.cert,
+                    .chain = said.chain,
+                    .dns = said.dns,
+                    .uri = said.uri};
   to.normalize_path = from.normalize_path;
   to.merge_slashes = from.merge_slashes;
   to.leftmost_forwarded_for = gateway.http_gateway.options.leftmost_xff_address;

@@ -461,6 +461,18 @@ TEST_F(TranslateTls, reads_a_ca_and_a_staple_from_files) {
       << told("VirtualService", "a");
 }
 
+TEST_F(TranslateTls, tells_listeners_what_to_say_of_a_clients_certificate) {
+  apply(
+      object(
+          "Gateway", "tls",
+          "{bindAddress: 127.0.0.1, bindPort: 8443, ssl: true, httpGateway: {options: {httpConnectionManagerSettings: "
+          "{forwardClientCertDetails: APPEND_FORWARD, setCurrentClientCertDetails: {subject: true, uri: true}}}}}") +
+      secret_ + service("a", with_secret("s")));
+  const ClientCertConfig& config = listener()->config.client_cert;
+  EXPECT_EQ(config.forward, ForwardClientCert::append_forward);
+  EXPECT_TRUE(config.subject && config.uri && !config.cert && !config.chain && !config.dns);
+}
+
 // --- changes ----------------------------------------------------------------------------------------------------
 
 TEST_F(TranslateTls, makes_another_context_for_a_changed_secret_and_compiles_no_route_again) {

@@ -7,6 +7,8 @@
 #include <cstdlib>
 
 #include "base/strings.h"
+#include "net/tls_info.h"
+#include "pipeline/percent.h"
 
 namespace sluice {
 namespace {
@@ -140,6 +142,56 @@ Value fixed(const Op& op, const In&, std::string&) {
   return op.fixed ? Value::of(*op.fixed) : Value{};
 }
 
+// ---- TLS with the client ----
+
+const PeerCertificate* peer_of(const In& in) {
+  return in.info.tls ? in.info.tls->peer.get() : nullptr;
+}
+
+// Of the client's certificate, or of the one it was shown.
+enum class Whose : uint8_t { peer, own };
+
+template <Whose kWhose>
+const CertificateInfo* certificate_of(const In& in) {
+  if (kWhose == Whose::own) return in.info.tls ? in.info.tls->own.get() : nullptr;
+  const PeerCertificate* peer = peer_of(in);
+  return peer ? &peer->info : nullptr;
+}
+
+template <Whose kWhose, auto kMember>
+Value certificate_text(const Op&, const In& in, std::string&) {
+  const CertificateInfo* certificate = certificate_of<kWhose>(in);
+  return certificate ? Value::of(certificate->*kMember) : Value{};
+}
+
+template <Whose kWhose, auto kMember>
+Value certificate_names(const Op&, const In& in, std::string& scratch) {
+  const CertificateInfo* certificate = certificate_of<kWhose>(in);
+  if (!certificate) return {};
+  scratch = join(certificate->*kMember, ",");
+  return Value::of(scratch);
+}
+
+template <auto kMember>
+Value certificate_time(const Op& op, const In& in, std::string& scratch) {
+  const PeerCertificate* peer = peer_of(in);
+  if (!peer) return {};
+  op.time.append(scratch, peer->info.*kMember);
+  return Value::of(scratch);
+}
+
+Value peer_pem(const Op&, const In& in, std::string& scratch) {
+  const PeerCertificate* peer = peer_of(in);
+  if (!peer) return {};
+  scratch = percent_encoded_pem(peer->pem);
+  return Value::of(scratch);
+}
+
+template <auto kMember>
+Value tls_text(const Op&, const In& in, std::string&) {
+  return in.info.tls ? Value::of(in.info.tls->*kMember) : Value{};
+}
+
 // ---- The table ----
 
 enum class Arguments : uint8_t { none, header, time, variable, metadata, typed_metadata, filter_state };
@@ -199,6 +251,29 @@ constexpr Row kRows[] = {
      SLUICE_SCRATCH(address<Part::ip>(in.info.downstream_address, scratch))},
     {"DOWNSTREAM_LOCAL_PORT", Arguments::none,
      SLUICE_SCRATCH(address<Part::port>(in.info.downstream_address, scratch))},
+    {"DOWNSTREAM_TLS_VERSION", Arguments::none, tls_text<&TlsInfo::version>},
+    {"DOWNSTREAM_TLS_CIPHER", Arguments::none, tls_text<&TlsInfo::cipher>},
+    {"DOWNSTREAM_TLS_SESSION_ID", Arguments::none, tls_text<&TlsInfo::session_id>},
+    {"REQUESTED_SERVER_NAME", Arguments::none, tls_text<&TlsInfo::sni>},
+    {"DOWNSTREAM_PEER_SUBJECT", Arguments::none, certificate_text<Whose::peer, &CertificateInfo::subject>},
+    {"DOWNSTREAM_PEER_ISSUER", Arguments::none, certificate_text<Whose::peer, &CertificateInfo::issuer>},
+    {"DOWNSTREAM_PEER_SERIAL", Arguments::none, certificate_text<Whose::peer, &CertificateInfo::serial>},
+    {"DOWNSTREAM_PEER_FINGERPRINT_256", Arguments::none,
+     certificate_text<Whose::peer, &CertificateInfo::fingerprint_sha256>},
+    {"DOWNSTREAM_PEER_FINGERPRINT_1", Arguments::none,
+     certificate_text<Whose::peer, &CertificateInfo::fingerprint_sha1>},
+    {"DOWNSTREAM_PEER_CERT", Arguments::none, peer_pem},
+    {"DOWNSTREAM_PEER_CERT_V_START", Arguments::time, certificate_time<&CertificateInfo::not_before>},
+    {"DOWNSTREAM_PEER_CERT_V_END", Arguments::time, certificate_time<&CertificateInfo::not_after>},
+    {"DOWNSTREAM_PEER_URI_SAN", Arguments::none, certificate_names<Whose::peer, &CertificateInfo::uri_names>},
+    {"DOWNSTREAM_PEER_DNS_SAN", Arguments::none, certificate_names<Whose::peer, &CertificateInfo::dns_names>},
+    {"DOWNSTREAM_PEER_IP_SAN", Arguments::none, certificate_names<Whose::peer, &CertificateInfo::ip_names>},
+    {"DOWNSTREAM_PEER_EMAIL_SAN", Arguments::none, certificate_names<Whose::peer, &CertificateInfo::email_names>},
+    {"DOWNSTREAM_LOCAL_SUBJECT", Arguments::none, certificate_text<Whose::own, &CertificateInfo::subject>},
+    {"DOWNSTREAM_LOCAL_URI_SAN", Arguments::none, certificate_names<Whose::own, &CertificateInfo::uri_names>},
+    {"DOWNSTREAM_LOCAL_DNS_SAN", Arguments::none, certificate_names<Whose::own, &CertificateInfo::dns_names>},
+    {"DOWNSTREAM_LOCAL_IP_SAN", Arguments::none, certificate_names<Whose::own, &CertificateInfo::ip_names>},
+    {"DOWNSTREAM_LOCAL_EMAIL_SAN", Arguments::none, certificate_names<Whose::own, &CertificateInfo::email_names>},
     {"ROUTE_NAME", Arguments::none, SLUICE_VALUE(Value::of(in.info.route_name))},
     {"HOSTNAME", Arguments::none, fixed},
     {"ENVIRONMENT", Arguments::variable, fixed},
@@ -226,21 +301,6 @@ constexpr std::string_view kNotYet[] = {
     "DOWNSTREAM_HANDSHAKE_DURATION",
     "DOWNSTREAM_HEADER_BYTES_RECEIVED",
     "DOWNSTREAM_HEADER_BYTES_SENT",
-    "DOWNSTREAM_LOCAL_DNS_SAN",
-    "DOWNSTREAM_LOCAL_SUBJECT",
-    "DOWNSTREAM_LOCAL_URI_SAN",
-    "DOWNSTREAM_PEER_CERT",
-    "DOWNSTREAM_PEER_CERT_V_END",
-    "DOWNSTREAM_PEER_CERT_V_START",
-    "DOWNSTREAM_PEER_FINGERPRINT_1",
-    "DOWNSTREAM_PEER_FINGERPRINT_256",
-    "DOWNSTREAM_PEER_ISSUER",
-    "DOWNSTREAM_PEER_SERIAL",
-    "DOWNSTREAM_PEER_SUBJECT",
-    "DOWNSTREAM_PEER_URI_SAN",
-    "DOWNSTREAM_TLS_CIPHER",
-    "DOWNSTREAM_TLS_SESSION_ID",
-    "DOWNSTREAM_TLS_VERSION",
     "DOWNSTREAM_TRANSPORT_FAILURE_REASON",
     "DOWNSTREAM_WIRE_BYTES_RECEIVED",
     "DOWNSTREAM_WIRE_BYTES_SENT",
@@ -254,7 +314,6 @@ constexpr std::string_view kNotYet[] = {
     "PATH",
     "PER_REQUEST_STATE",
     "QUERY_PARAM",
-    "REQUESTED_SERVER_NAME",
     "REQUEST_HEADERS_BYTES",
     "REQUEST_TX_DURATION",
     "RESPONSE_FLAGS_LONG",

@@ -6,6 +6,7 @@
 
 #include "config/documents.h"
 #include "io/loop.h"
+#include "net/tls_info.h"
 
 namespace sluice {
 namespace {
@@ -188,8 +189,8 @@ TEST_F(Formats, refuse_what_they_cannot_fill_in_and_say_why) {
       {"%FILTER_STATE(a:PLAIN)%", "operator %FILTER_STATE(a:PLAIN)% is not supported yet"},
       {"%FILTER_STATE(envoy.stream.upstream_address:X)%",
        "operator %FILTER_STATE%: write PLAIN or TYPED behind the key"},
-      {"%REQUESTED_SERVER_NAME%", "operator %REQUESTED_SERVER_NAME% is not supported yet"},
-      {"%DOWNSTREAM_TLS_VERSION%", "operator %DOWNSTREAM_TLS_VERSION% is not supported yet"},
+      {"%UPSTREAM_TLS_VERSION%", "operator %UPSTREAM_TLS_VERSION% is not supported yet"},
+      {"%DOWNSTREAM_TLS_VERSION(x)%", "operator %DOWNSTREAM_TLS_VERSION%: takes nothing in parentheses"},
   };
   for (const Row& row : rows) EXPECT_EQ(text(row.format), "error: " + row.expected) << row.format;
   EXPECT_EQ(text(std::string(Format::kTextBytesMax + 1, 'x')),
@@ -274,6 +275,49 @@ TEST_F(Formats, as_json_cut_values_stay_json) {
 TEST_F(Formats, as_json_name_the_key_of_a_bad_text) {
   EXPECT_EQ(json("{a: {b: '%NOPE_NOPE_NOPE%'}}"), "error: a.b: unknown operator %NOPE_NOPE_NOPE%");
   EXPECT_EQ(json("[1]"), "error: expected a map, got a list");
+}
+
+TEST_F(Formats, tell_of_the_clients_TLS) {
+  auto peer_certificate = std::make_shared<PeerCertificate>();
+  peer_certificate->info = {.subject = "CN=client",
+                            .issuer = "CN=ca",
+                            .serial = "0a",
+                            .fingerprint_sha256 = "f256",
+                            .fingerprint_sha1 = "f1",
+                            .dns_names = {"a.test", "b.test"},
+                            .uri_names = {"spiffe://a"},
+                            .ip_names = {"127.0.0.1"},
+                            .email_names = {"a@b"},
+                            .not_before = *parse_iso("2029-01-02T03:04:05Z"),
+                            .not_after = *parse_iso("2031-01-02T03:04:05Z")};
+  peer_certificate->pem = "a\nb";
+  auto own = std::make_shared<CertificateInfo>();
+  own->subject = "CN=own";
+  own->dns_names = {"own.test"};
+  TlsInfo tls;
+  tls.version = "TLSv1.3";
+  tls.cipher = "TLS_AES_128_GCM_SHA256";
+  tls.sni = "api.test";
+  tls.session_id = "0011";
+  tls.own = own;
+  const std::string_view all =
+      "%DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_TLS_CIPHER% %DOWNSTREAM_TLS_SESSION_ID% %REQUESTED_SERVER_NAME%";
+  const std::string_view of_peer =
+      "%DOWNSTREAM_PEER_SUBJECT% %DOWNSTREAM_PEER_ISSUER% %DOWNSTREAM_PEER_SERIAL% %DOWNSTREAM_PEER_FINGERPRINT_256% "
+      "%DOWNSTREAM_PEER_FINGERPRINT_1% %DOWNSTREAM_PEER_CERT% %DOWNSTREAM_PEER_CERT_V_START% "
+      "%DOWNSTREAM_PEER_CERT_V_END(%Y)% %DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_PEER_DNS_SAN% %DOWNSTREAM_PEER_IP_SAN% "
+      "%DOWNSTREAM_PEER_EMAIL_SAN%";
+  const std::string_view of_own =
+      "%DOWNSTREAM_LOCAL_SUBJECT% %DOWNSTREAM_LOCAL_DNS_SAN% %DOWNSTREAM_LOCAL_URI_SAN% %DOWNSTREAM_LOCAL_IP_SAN%";
+  EXPECT_EQ(text(all), "- - - -") << "in the clear";
+  EXPECT_EQ(text(of_own), "- - - -");
+  info.tls = &tls;
+  EXPECT_EQ(text(all), "TLSv1.3 TLS_AES_128_GCM_SHA256 0011 api.test");
+  EXPECT_EQ(text(of_own), "CN=own own.test - -");
+  EXPECT_EQ(text(of_peer), "- - - - - - - - - - - -") << "without a certificate";
+  tls.peer = peer_certificate;
+  EXPECT_EQ(text(of_peer),
+            "CN=client CN=ca 0a f256 f1 a%0Ab 2029-01-02T03:04:05.000Z 2031 spiffe://a a.test,b.test 127.0.0.1 a@b");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "http/http1_options.h"
 #include "net/tls/server.h"
 #include "pipeline/service.h"
+#include "serve/client_cert.h"
 #include "serve/connection_limit.h"
 #include "serve/overload.h"
 
@@ -152,6 +153,7 @@ struct ListenerConfig {
   std::string server_name = "envoy";  // the `server` field of every response; empty: as the upstream said
   ServerField server_field = ServerField::overwrite;
   std::string via;
+  ClientCertConfig client_cert;
   bool generate_request_id = true;
   bool preserve_external_request_id = false;
   bool use_remote_address = false;

@@ -101,14 +101,15 @@ void add_gateway_fields(const ListenerConfig& config, const SocketAddress& peer,
   const bool edge = config.use_remote_address && config.trusted_hops == 0 && !internal;
   // What Envoys tell one another (who is internal, timeouts, retries, the path before a rewrite) is believed only of
   // internal addresses. A front proxy that is trusted to name the client (xffNumTrustedHops) passes on what its clients
-  // say, so it is none of these. A client's certificate is ours to say; forwardClientCertDetails is SANITIZE (gloo-core
-  // 2.5).
+  // say, so it is none of these.
   request.headers.remove_if([internal](const HeaderField& field) {
     if (imitates_ours(field)) return true;
-    return (!internal && field.name.starts_with("x-envoy-")) || field.name == "x-forwarded-client-cert";
+    return !internal && field.name.starts_with("x-envoy-");
   });
+  set_forwarded_client_cert(config.client_cert, request);
   if (internal) request.headers.set("x-envoy-internal", "true");
-  if (edge || !request.headers.has(Known::x_forwarded_proto)) request.headers.set(Known::x_forwarded_proto, "http");
+  if (edge || !request.headers.has(Known::x_forwarded_proto))
+    request.headers.set(Known::x_forwarded_proto, request.scheme);
   if (config.append_forwarded_port) set_forwarded_port(config, request);
   if (config.generate_request_id) {
     const bool keep = request.headers.has(Known::x_request_id) && (!edge || config.preserve_external_request_id);
@@ -167,8 +168,8 @@ OutcomeKind set_target(const ServerRequest& came, const ListenerConfig& config, 
   const auto target = parse_target(came.method, came.target, request.arena);
   if (!target) return OutcomeKind::malformed_request;
   if (came.method == "CONNECT" || came.method == "TRACE") return OutcomeKind::method_not_supported;  // F22
-  // Reference 6.2: it asks for TLS to the destination. Until there is some, nobody's https goes on in clear.
-  if (target->scheme == "https") return OutcomeKind::https_target;
+  // Reference 6.2: of a proxy it asks for TLS to the destination. Nobody's https goes on in clear.
+  if (target->scheme == "https" && !request.info.tls) return OutcomeKind::https_target;
   request.path = request.info.original_path = target->path;
   // RFC 9112 3.2.2: an absolute target's authority stands above Host.
   request.authority = target->authority.empty() ? request.headers.get(Known::host).value_or("") : target->authority;
@@ -188,6 +189,7 @@ OutcomeKind set_up_request(const ServerRequest& came, const ListenerConfig& conf
   request.method = request.info.method = came.method;
   request.info.original_path = request.path = came.target;
   request.info.protocol = came.protocol;
+  request.scheme = request.info.tls ? "https" : "http";
   request.authority = request.headers.get(Known::host).value_or("");
   if (came.refused != HeadFailure::none) return outcome_of(came.refused);
   if (config.underscore_names != UnderscoreNames::allow && !take_off_underscores(config, request))

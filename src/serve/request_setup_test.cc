@@ -5,13 +5,16 @@
 #include "http/h1/server_session.h"
 #include "io/testing.h"
 #include "net/memory_stream.h"
+#include "net/tls_info.h"
 
 namespace sluice {
 namespace {
 
 // A head and the request that is made from it.
 struct Prepared {
-  Prepared(std::string head_text, const ListenerConfig& config) : text(std::move(head_text)) {
+  Prepared(std::string head_text, const ListenerConfig& config, const TlsInfo* tls = nullptr)
+      : text(std::move(head_text)) {
+    info.tls = tls;
     StreamPair ends = memory_streams(loop);
     const iovec part{text.data(), text.size()};
     CHECK(ends.upstream->try_write(std::span(&part, 1)));
@@ -299,6 +302,30 @@ TEST(WrittenNames, are_kept_where_they_are_asked_for) {
   EXPECT_EQ(kept.request.written_names->find("plain"), "plain");
   EXPECT_EQ(kept.request.written_names->find("x-forwarded-proto"), "x-forwarded-proto");
   EXPECT_EQ(kept.all("x-mixed"), "1,3");
+}
+
+TEST(Scheme, is_that_of_the_connection_and_is_told_upstream) {
+  const TlsInfo tls;
+  ListenerConfig config;
+  config.use_remote_address = true;
+  const Prepared clear("GET / HTTP/1.1\r\nhost: h\r\nx-forwarded-proto: https\r\n\r\n", config);
+  EXPECT_EQ(clear.request.scheme, "http");
+  EXPECT_EQ(clear.request.headers.get("x-forwarded-proto"), "http");
+  const Prepared by_tls("GET / HTTP/1.1\r\nhost: h\r\n\r\n", config, &tls);
+  EXPECT_EQ(by_tls.request.scheme, "https");
+  EXPECT_EQ(by_tls.request.headers.get("x-forwarded-proto"), "https");
+  config.use_remote_address = false;
+  const Prepared behind_another("GET / HTTP/1.1\r\nhost: h\r\nx-forwarded-proto: http\r\n\r\n", config, &tls);
+  EXPECT_EQ(behind_another.request.headers.get("x-forwarded-proto"), "http") << "as a trusted proxy in front says";
+}
+
+TEST(Scheme, https_in_an_absolute_target_is_taken_where_the_client_speaks_TLS) {
+  const TlsInfo tls;
+  const std::string head = "GET https://h/a HTTP/1.1\r\nhost: h\r\n\r\n";
+  EXPECT_EQ(Prepared(head, ListenerConfig()).failure, OutcomeKind::https_target);
+  const Prepared taken(head, ListenerConfig(), &tls);
+  EXPECT_EQ(taken.failure, OutcomeKind::none);
+  EXPECT_EQ(taken.request.path, "/a");
 }
 
 }  // namespace

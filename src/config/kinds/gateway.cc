@@ -8,6 +8,9 @@
 namespace sluice::kinds {
 namespace {
 
+constexpr EnumName kClientCert[] = {
+    {"SANITIZE", 0}, {"FORWARD_ONLY", 1}, {"APPEND_FORWARD", 2}, {"SANITIZE_SET", 3}, {"ALWAYS_FORWARD_ONLY", 4}};
+
 struct UpgradeSwitch {
   bool enabled = true;
 };
@@ -146,6 +149,18 @@ void bind(Fields& f, Http2ProtocolOptions& o) {
   f.in_range("initialConnectionWindowSize", o.initial_connection_window_size, 65'535, INT32_MAX);
 }
 
+std::span<const EnumName> enum_names(ForwardClientCertDetails) {
+  return kClientCert;
+}
+
+void bind(Fields& f, SetCurrentClientCertDetails& d) {
+  f.optional("subject", d.subject, "The subject of its certificate.");
+  f.optional("cert", d.cert, "The certificate itself, as percent-encoded PEM.");
+  f.optional("chain", d.chain, "All certificates that it sent, as percent-encoded PEM.");
+  f.optional("dns", d.dns, "The DNS names of its certificate.");
+  f.optional("uri", d.uri, "The URIs of its certificate.");
+}
+
 void bind(Fields& f, HttpConnectionManagerSettings& s) {
   f.optional("idleTimeout", s.idle_timeout, "A client connection without requests is closed after this; 0 = never.");
   f.optional("streamIdleTimeout", s.stream_idle_timeout,
@@ -168,6 +183,16 @@ void bind(Fields& f, HttpConnectionManagerSettings& s) {
              "Take the port off the host before the virtual host is chosen.");
   f.optional("normalizePath", s.normalize_path, "Normalise paths (RFC 3986 6) before a route is chosen.");
   f.optional("mergeSlashes", s.merge_slashes, "Take `//` in paths for `/`.");
+  f.optional("forwardClientCertDetails", s.forward_client_cert_details,
+             "What becomes of `x-forwarded-client-cert`: taken out, passed on from clients with a certificate, added "
+             "to, replaced by the client's own, or passed on always.");
+  f.optional("setCurrentClientCertDetails", s.set_current_client_cert_details,
+             "What is said there of the client's certificate besides its hash; with APPEND_FORWARD and SANITIZE_SET.");
+  if (f.present("setCurrentClientCertDetails") &&
+      s.forward_client_cert_details != ForwardClientCertDetails::append_forward &&
+      s.forward_client_cert_details != ForwardClientCertDetails::sanitize_set)
+    f.warning("setCurrentClientCertDetails",
+              "has no effect unless forwardClientCertDetails is APPEND_FORWARD or SANITIZE_SET");
   bind_upgrades(f, s.upgrades);
   f.optional("codecType", s.codec_type,
              "What clients speak: `AUTO` as they agreed on by ALPN, else as their first bytes are; `HTTP1`, `HTTP2`.");
@@ -176,7 +201,7 @@ void bind(Fields& f, HttpConnectionManagerSettings& s) {
   bind_lifetimes(f, s);
   bind_http1(f, s);
   bind_request_rules(f, s);
-  f.unsupported({"drainTimeout", "forwardClientCertDetails", "setCurrentClientCertDetails", "tracing"});
+  f.unsupported({"drainTimeout", "tracing"});
   f.not_negative("idleTimeout", s.idle_timeout);
   f.not_negative("streamIdleTimeout", s.stream_idle_timeout);
   f.not_negative("requestTimeout", s.request_timeout);

@@ -12,8 +12,8 @@
 #include "config/kinds/dns_cache.h"
 #include "config/kinds/label_expression.h"
 #include "config/kinds/proxy_protocol.h"
-#include "config/kinds/ssl_config.h"
 #include "config/kinds/request_rules.h"
+#include "config/kinds/ssl_config.h"
 #include "config/option_field.h"
 
 namespace sluice::kinds {
@@ -58,6 +58,25 @@ struct Http2ProtocolOptions {
 };
 void bind(Fields& f, Http2ProtocolOptions& options);
 
+// x-forwarded-client-cert; numbers are those of the API.
+enum class ForwardClientCertDetails : uint8_t {
+  sanitize = 0,
+  forward_only = 1,
+  append_forward = 2,
+  sanitize_set = 3,
+  always_forward_only = 4
+};
+std::span<const EnumName> enum_names(ForwardClientCertDetails);
+
+struct SetCurrentClientCertDetails {
+  bool subject = false;
+  bool cert = false;
+  bool chain = false;
+  bool dns = false;
+  bool uri = false;
+};
+void bind(Fields& f, SetCurrentClientCertDetails& details);
+
 struct HttpConnectionManagerSettings {
   Nanos idle_timeout = 1h;               // of a client connection; 0 = none
   Nanos stream_idle_timeout = 5min;      // 0 = none
@@ -72,6 +91,8 @@ struct HttpConnectionManagerSettings {
   uint32_t xff_num_trusted_hops = 0;
   std::string via;
   bool strip_any_host_port = false;
+  ForwardClientCertDetails forward_client_cert_details = ForwardClientCertDetails::sanitize;
+  SetCurrentClientCertDetails set_current_client_cert_details;
   bool normalize_path = true;
   bool merge_slashes = false;
   Upgrades upgrades;

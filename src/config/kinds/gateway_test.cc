@@ -211,6 +211,11 @@ TEST(Gateway, with_a_mistake_is_refused) {
            "httpGateway.options.httpConnectionManagerSettings.earlyHeaderManipulation.headersToAdd[0]: "},
           {manager("earlyHeaderManipulation: {headersToRemove: [host]}"),
            "httpGateway.options.httpConnectionManagerSettings.earlyHeaderManipulation.headersToRemove[0]: host cannot"},
+          {manager("forwardClientCertDetails: SANITISE"),
+           "httpGateway.options.httpConnectionManagerSettings.forwardClientCertDetails: "},
+          {manager("setCurrentClientCertDetails: {subject: true}"),
+           "httpGateway.options.httpConnectionManagerSettings.setCurrentClientCertDetails: warning: has no effect "
+           "unless"},
           {with("hybridGateway: {}"), "hybridGateway: not supported yet"},
           {with("httpGateway: {}\nssl: maybe"), "ssl: expected true or false"},
           {with("httpGateway: {}\nrouteOptions: {maxDirectResponseBodySizeBytes: -1}"),
