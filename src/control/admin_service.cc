@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "config/kinds/secret.h"
+#include "control/certificates.h"
 #include "control/local_service.h"
 
 namespace sluice {
@@ -21,6 +22,7 @@ constexpr std::string_view kIndex =
     "/listeners    open ports\n"
     "/routes       virtual hosts, routes and their filters\n"
     "/clusters     upstream clusters and their counters\n"
+    "/certs        certificates that clients are shown, and when they end (?text: a line each)\n"
     "/dns          names of dynamic destinations\n"
     "/logging      GET, or POST ?level=debug\n"
     "/drain        POST: finish what runs, then end\n";
@@ -57,6 +59,7 @@ Task<Response> AdminService::handle(Request& request) const {
   if (path == "/routes") return text_reply(request, 200, kJson, routes());
   if (path == "/listeners") return text_reply(request, 200, kJson, listeners());
   if (path == "/clusters") return text_reply(request, 200, kJson, clusters());
+  if (path == "/certs") return certs(request);
   if (path == "/dns") return dns(request);
   return text_reply(request, 404, kText, "no such page; / lists them\n");
 }
@@ -87,24 +90,25 @@ std::string AdminService::routes() const {
   for (const auto& listener :
        snapshot ? std::span(snapshot->listeners) : std::span<const std::unique_ptr<SnapshotListener>>()) {
     Node::List hosts;
-    for (const VirtualHostEntry& host : listener->router->table().hosts()) {
-      Node::List routes;
-      for (const auto& route : host.routes) {
-        std::vector<std::string> stages;
-        for (const StagedFilter& filter : route->chain.filters) stages.emplace_back(stage_name(filter.stage));
+    for (const Router* router : listener->routers())
+      for (const VirtualHostEntry& host : router->table().hosts()) {
+        Node::List routes;
+        for (const auto& route : host.routes) {
+          std::vector<std::string> stages;
+          for (const StagedFilter& filter : route->chain.filters) stages.emplace_back(stage_name(filter.stage));
+          Node row;
+          row.set("name", Node(route->generated_name));
+          row.set("path", Node(route->matcher.path()));
+          row.set("filters", json_list(stages));
+          if (!route->refused.empty()) row.set("refused", Node(route->refused));
+          routes.push_back(std::move(row));
+        }
         Node row;
-        row.set("name", Node(route->generated_name));
-        row.set("path", Node(route->matcher.path()));
-        row.set("filters", json_list(stages));
-        if (!route->refused.empty()) row.set("refused", Node(route->refused));
-        routes.push_back(std::move(row));
+        row.set("name", Node(host.name));
+        row.set("domains", json_list(host.domains));
+        row.set("routes", Node(std::move(routes)));
+        hosts.push_back(std::move(row));
       }
-      Node row;
-      row.set("name", Node(host.name));
-      row.set("domains", json_list(host.domains));
-      row.set("routes", Node(std::move(routes)));
-      hosts.push_back(std::move(row));
-    }
     Node row;
     row.set("gateway", Node(listener->gateway));
     row.set("listener", Node(listener->config.name));
@@ -116,12 +120,18 @@ std::string AdminService::routes() const {
 
 std::string AdminService::listeners() const {
   Node::List out;
+  const auto snapshot = parts_.snapshot();
+  const auto is_tls = [&snapshot](const std::string& gateway) {
+    return snapshot && std::ranges::any_of(snapshot->listeners, [&gateway](const auto& listener) {
+             return listener->gateway == gateway && listener->config.tls;
+           });
+  };
   for (const OpenPort& port : parts_.workers.open_ports()) {
     Node row;
     row.set("gateway", Node(port.gateway));
     row.set("address", Node(port.address.ip()));
     row.set("port", Node(unsigned{port.address.port()}));
-    row.set("protocol", Node("http"));
+    row.set("protocol", Node(is_tls(port.gateway) ? "https" : "http"));
     out.push_back(std::move(row));
   }
   return to_json(Node(std::move(out)), JsonStyle::indented) + "\n";
@@ -145,6 +155,15 @@ std::string AdminService::clusters() const {
   }
   for (auto& [name, hosts] : parts_.hosts.hosts()) out.child(name).set("hosts", std::move(hosts));
   return to_json(out, JsonStyle::indented) + "\n";
+}
+
+// Nothing of keys.
+Response AdminService::certs(Request& request) const {
+  const auto snapshot = parts_.snapshot();
+  const std::vector<CertificateRow> rows =
+      snapshot ? certificate_rows(*snapshot, request.loop.wall()) : std::vector<CertificateRow>();
+  if (request.path.ends_with("?text")) return text_reply(request, 200, kText, certificates_text(rows));
+  return text_reply(request, 200, kJson, certificates_json(rows));
 }
 
 Task<Response> AdminService::dns(Request& request) const {

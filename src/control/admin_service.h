@@ -29,6 +29,7 @@ class AdminService final : public Service {
  private:
   Task<Response> dns(Request& request) const;
   Response logging(Request& request) const;
+  Response certs(Request& request) const;
   std::string config_dump() const;
   std::string routes() const;
   std::string listeners() const;

@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "base/log.h"
+#include "control/certificates.h"
 #include "control/notify_systemd.h"
 #include "http/body_budget.h"
 #include "io/descriptors.h"
@@ -46,6 +47,8 @@ constexpr Nanos kBindRetryFirst = 100ms;
 constexpr Nanos kBindRetryMax = 5s;
 constexpr Nanos kOwnPortPatience = 1min;
 constexpr Nanos kPrepareMax = 10s;
+constexpr Nanos kTlsWatchEvery = 2s;  // costs a stat() for each file with a certificate
+constexpr Nanos kEndingsToldEvery = 24h;
 
 // More than there are descriptors for would only be taken from those who serve the others.
 size_t bound_of_clients(size_t wished, const DescriptorShares& descriptors) {
@@ -141,6 +144,16 @@ class ControlPlane final : private Waiter {
     ControlPlane& plane;
     Timer timer;
   };
+  // Files with certificates, session tickets, and certificates that end: what changes by itself.
+  struct TlsWatch final : Waiter {
+    explicit TlsWatch(ControlPlane& p) : plane(p) {}
+    void wake() override { plane.look_after_certificates(); }
+    void cancel() override {}
+    ControlPlane& plane;
+    Timer timer;
+    SteadyTime warn_at{};
+  };
+  void look_after_certificates();
   void wake() override;  // the folder's quiet time is over, or something is to be tried again
   void cancel() override {}
   void arm_reload();
@@ -211,6 +224,7 @@ class ControlPlane final : private Waiter {
   Told besides_;                    // errors of statuses that do not come from it
   BindRetry bind_retry_{*this};
   LogRetry log_retry_{*this};
+  TlsWatch tls_watch_{*this};
   size_t log_problems_ = 0;               // when the snapshot was made
   std::vector<ConfigObjectPtr> applied_;  // what the snapshot was made from
   const SteadyTime started_ = steady_now();
@@ -452,6 +466,19 @@ void ControlPlane::look_after_logs() {
   log_files_.retry();
   if (!draining_ && log_problems() != log_problems_) return apply();
   if (log_problems_ > 0) log_retry_.timer.arm(loop_, loop_.now() + LogFile::kRetryEvery, log_retry_);
+}
+
+void ControlPlane::look_after_certificates() {
+  if (draining_) return;
+  tls_watch_.timer.arm(loop_, loop_.now() + kTlsWatchEvery, tls_watch_);
+  if (!snapshot_) return;  // prepare() is not over
+  translator_->rotate_ticket_keys(loop_.now());
+  const bool is_new_day = loop_.now() >= tls_watch_.warn_at;
+  // Statuses tell of certificates that have ended since.
+  if (translator_->look_at_files() || (is_new_day && tls_watch_.warn_at != SteadyTime())) apply();
+  if (!is_new_day) return;
+  warn_of_endings(certificate_rows(*snapshot_, loop_.wall()));
+  tls_watch_.warn_at = loop_.now() + kEndingsToldEvery;
 }
 
 size_t ControlPlane::errors() const {
@@ -790,6 +817,7 @@ int ControlPlane::run() {
   workers_.tell_of_failures(loop_, [this] { tell_failures(workers_.failures()); });
   workers_.start();
   apply();
+  look_after_certificates();
   subscription_ = store_.subscribe([this] { store_changed(); });
   if (snapshot_) store_changed();  // while it was prepared
   const int code = snapshot_ ? serve() : 0;

@@ -27,6 +27,18 @@ struct SnapshotListener {
   std::shared_ptr<const Router> router;  // with `chain_routers` it serves those who belong to no chain: nothing
   std::vector<std::shared_ptr<const Router>> chain_routers;  // where each chain has its own virtual hosts
   std::vector<ChainUse> chains;                              // of config.tls, by number
+
+  std::vector<const Router*> routers() const {
+    std::vector<const Router*> out;
+    for (const auto& one : chain_routers) out.push_back(one.get());
+    if (out.empty()) out.push_back(router.get());
+    return out;
+  }
+  // Who serves a client that asks for that name.
+  const Router& router_for(std::string_view sni) const {
+    const auto chain = chain_routers.empty() ? std::nullopt : config.tls->find(sni);
+    return chain ? *chain_routers[*chain] : *router;
+  }
   std::shared_ptr<const AccessLog> access_log;
 };
 

@@ -118,9 +118,10 @@ void print_metrics() {
     families.insert(families.end(), more.begin(), more.end());
   for (const auto& more :
        {cluster_metric_families(), ejection_metric_families(), dynamic_metric_families(), translation_metric_families(),
-        LogFiles::metrics(), process_metric_families(), descriptor_metric_families(), budget_metric_families(),
-        dns_metric_families(), ApiService::metrics(), ClientMetrics::families(), LogMetrics::families(),
-        connection_limit_metric_families(), overload_metric_families(), body_budget_metric_families()})
+        tls_translation_metric_families(), LogFiles::metrics(), process_metric_families(), descriptor_metric_families(),
+        budget_metric_families(), dns_metric_families(), ApiService::metrics(), ClientMetrics::families(),
+        LogMetrics::families(), connection_limit_metric_families(), overload_metric_families(),
+        body_budget_metric_families()})
     families.insert(families.end(), more.begin(), more.end());
   for (const FilterFactory* filter : all_filters())
     for (const MetricFamily& family : filter->metrics()) families.push_back(family);

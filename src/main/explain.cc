@@ -101,12 +101,13 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
                                             "CONNECT get 405",
                                             terms_of(OutcomeKind::https_target).details));
   if (request.path != target.path) print_line("path", request.path);
+  const Router& router = listener.router_for(to_lower(request.authority.substr(0, request.authority.find(':'))));
   Explanation explanation;
   Explained result;
   bool done = false;
   Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
-  runner.start(explain(*listener.router, request, explanation, result));
-  if (explanation.routes.empty()) return print_no_route(listener.router->table(), request, result);
+  runner.start(explain(router, request, explanation, result));
+  if (explanation.routes.empty()) return print_no_route(router.table(), request, result);
   print_routes(explanation.routes);
   if (!done) {
     runner.cancel();

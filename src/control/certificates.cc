@@ -1,0 +1,113 @@
+#include "control/certificates.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "config/node.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kWarningsMax = 20;
+
+int64_t days_until(WallTime end, WallTime now) {
+  return std::chrono::floor<std::chrono::days>(end - now).count();
+}
+
+Node list_of(const std::vector<std::string>& texts) {
+  Node::List out;
+  for (const std::string& text : texts) out.emplace_back(text);
+  return Node(std::move(out));
+}
+
+std::vector<std::string> alternative_names(const CertificateInfo& certificate) {
+  std::vector<std::string> out;
+  for (const auto* names :
+       {&certificate.dns_names, &certificate.ip_names, &certificate.uri_names, &certificate.email_names})
+    out.insert(out.end(), names->begin(), names->end());
+  return out;
+}
+
+Node node_of(const CertificateRow& row) {
+  const CertificateInfo& certificate = *row.certificate;
+  Node out;
+  out.set("from", Node(row.from));
+  out.set("subject", Node(certificate.subject));
+  out.set("issuer", Node(certificate.issuer));
+  out.set("serial", Node(certificate.serial));
+  out.set("subjectAltNames", list_of(alternative_names(certificate)));
+  out.set("validFrom", Node(format_iso_seconds(certificate.not_before)));
+  out.set("expires", Node(format_iso_seconds(certificate.not_after)));
+  out.set("daysLeft", Node(row.days_left));
+  Node::List uses;
+  for (const CertificateRow::Use& use : row.used_by) {
+    Node one;
+    one.set("gateway", Node(use.gateway));
+    one.set("sniDomains", list_of(use.sni_domains));
+    one.set("virtualServices", list_of(use.services));
+    uses.push_back(std::move(one));
+  }
+  out.set("usedBy", Node(std::move(uses)));
+  return out;
+}
+
+}  // namespace
+
+std::vector<CertificateRow> certificate_rows(const Snapshot& snapshot, WallTime now) {
+  std::vector<CertificateRow> rows;
+  std::unordered_map<const ServerCertificate*, size_t> known;
+  for (const auto& listener : snapshot.listeners) {
+    for (size_t i = 0; i < listener->chains.size(); ++i) {
+      const ChainUse& chain = listener->chains[i];
+      const auto [at, is_new] = known.try_emplace(chain.certificate.get(), rows.size());
+      if (is_new) {
+        const CertificateInfo& certificate = chain.certificate->context->certificate();
+        rows.push_back({.from = chain.certificate->from,
+                        .certificate = &certificate,
+                        .days_left = days_until(certificate.not_after, now),
+                        .used_by = {}});
+      }
+      CertificateRow::Use use{
+          .gateway = listener->gateway, .sni_domains = listener->config.tls->chains()[i].sni_domains, .services = {}};
+      for (const ObjectKey& service : chain.services) use.services.push_back(service.ns + "/" + service.name);
+      rows[at->second].used_by.push_back(std::move(use));
+    }
+  }
+  std::ranges::stable_sort(rows, {}, [](const CertificateRow& row) { return row.certificate->not_after; });
+  return rows;
+}
+
+std::string certificates_json(const std::vector<CertificateRow>& rows) {
+  Node::List out;
+  for (const CertificateRow& row : rows) out.push_back(node_of(row));
+  return to_json(Node(std::move(out)), JsonStyle::indented) + "\n";
+}
+
+std::string certificates_text(const std::vector<CertificateRow>& rows) {
+  std::string out;
+  for (const CertificateRow& row : rows)
+    out += fmt::format("{:>5} days  {}  {}  {}\n", row.days_left, printable(row.certificate->subject, 200),
+                       format_iso_seconds(row.certificate->not_after), row.from);
+  return out;
+}
+
+void warn_of_endings(const std::vector<CertificateRow>& rows) {
+  size_t told = 0, more = 0;
+  for (const CertificateRow& row : rows) {
+    if (row.days_left >= kCertificateDaysToWarn) continue;
+    if (told++ >= kWarningsMax) {
+      ++more;
+      continue;
+    }
+    log::warn("tls", row.days_left < 0 ? "a certificate has ended" : "a certificate ends soon",
+              {{"certificate", row.certificate->subject},
+               {"from", row.from},
+               {"expires", format_iso_seconds(row.certificate->not_after)},
+               {"gateway", row.used_by.empty() ? "" : row.used_by.front().gateway}});
+  }
+  if (more > 0) log::warn("tls", "more certificates end soon; /certs on the admin port lists them", {{"more", more}});
+}
+
+}  // namespace sluice
