@@ -59,9 +59,10 @@ TEST_F(ClientCert, of_a_client_that_showed_none_is_believed_only_when_always_for
 }
 
 TEST_F(ClientCert, says_what_is_asked_for_in_Envoys_order) {
-  EXPECT_EQ(sent({.forward = sanitize_set, .subject = true, .cert = true, .chain = true, .dns = true, .uri = true}),
-            "By=spiffe://us;Hash=abcd;Cert=\"-----BEGIN%20X-----%0Aa%2B%2F%3D%0A\";Chain=\"-----BEGIN%20X-----%0Aa%2B%2F"
-            "%3D%0Ab%0A\";Subject=\"CN=client,O=\\\"Us\\\"\";URI=spiffe://c;DNS=c.test;DNS=d.test");
+  EXPECT_EQ(
+      sent({.forward = sanitize_set, .subject = true, .cert = true, .chain = true, .dns = true, .uri = true}),
+      "By=spiffe://us;Hash=abcd;Cert=\"-----BEGIN%20X-----%0Aa%2B%2F%3D%0A\";Chain=\"-----BEGIN%20X-----%0Aa%2B%2F"
+      "%3D%0Ab%0A\";Subject=\"CN=client,O=\\\"Us\\\"\";URI=spiffe://c;DNS=c.test;DNS=d.test");
   peer_->info.uri_names.clear();
   EXPECT_EQ(sent({.forward = sanitize_set, .uri = true}), "By=spiffe://us;Hash=abcd;URI=");
 }
@@ -69,9 +70,10 @@ TEST_F(ClientCert, says_what_is_asked_for_in_Envoys_order) {
 TEST_F(ClientCert, lets_no_name_pass_for_another_element_or_another_header) {
   peer_->info.dns_names = {"a;URI=spiffe://admin", "b\r\nx-admin: 1", "c\"d"};
   peer_->info.subject = "CN=x\r\nx-admin: 1";
-  EXPECT_EQ(sent({.forward = sanitize_set, .subject = true, .dns = true}),
-            "By=spiffe://us;Hash=abcd;Subject=\"CN=x%0D%0Ax-admin: 1\";DNS=\"a;URI=spiffe://admin\";DNS=\"b%0D%0Ax-admin: "
-            "1\";DNS=\"c\\\"d\"");
+  EXPECT_EQ(
+      sent({.forward = sanitize_set, .subject = true, .dns = true}),
+      "By=spiffe://us;Hash=abcd;Subject=\"CN=x%0D%0Ax-admin: 1\";DNS=\"a;URI=spiffe://admin\";DNS=\"b%0D%0Ax-admin: "
+      "1\";DNS=\"c\\\"d\"");
 }
 
 }  // namespace
