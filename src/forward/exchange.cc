@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "forward/failures.h"
+#include "forward/race_places.h"
 #include "forward/replay_body.h"
 #include "http/h1/client_session.h"
 #include "http/h2/client_session.h"
@@ -42,26 +43,6 @@ class Reachable {
 
  private:
   T*& place_;
-};
-
-// The attempts of a race hold descriptors, as connections do.
-class RacePlaces final : public AttemptPlaces {
- public:
-  explicit RacePlaces(ConnectionPool& pool) : pool_(pool) {}
-  bool take() override {
-    if (!pool_.make_room_for_attempt()) {
-      if (!std::exchange(put_off_, true)) pool_.connections.budget.count_put_off();
-      return false;
-    }
-    taken_.emplace_back(pool_);
-    return true;
-  }
-  void give_back() override { taken_.pop_back(); }
-
- private:
-  ConnectionPool& pool_;
-  std::list<AttemptPlace> taken_;
-  bool put_off_ = false;  // once, and counted
 };
 
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
