@@ -16,6 +16,7 @@ class Splicing {
  public:
   static Task<void> run(Stream& from, Stream& to, PipeStock::Pipe pipe, uint64_t count, SpliceIdle idle,
                         uint64_t& moved);
+  static Task<bool> run_at_hand(Stream& from, Stream& to, PipeStock::Pipe pipe, Nanos idle, SpliceListener& listener);
 };
 
 Task<void> Splicing::run(Stream& from, Stream& to, PipeStock::Pipe pipe, uint64_t count, SpliceIdle idle,
@@ -55,6 +56,37 @@ std::optional<Task<void>> splice(Stream& from, Stream& to, uint64_t count, Splic
   auto pipe = from.loop().pipes.take();
   if (!pipe) return std::nullopt;
   return Splicing::run(from, to, *std::move(pipe), count, idle, moved);
+}
+
+Task<bool> Splicing::run_at_hand(Stream& from, Stream& to, PipeStock::Pipe pipe, Nanos idle, SpliceListener& listener) {
+  for (TurnBudget budget(kMovesATurn);;) {
+    if (budget.spent(from.loop())) {
+      auto turn = next_turn(from.loop());
+      CO_TRY(co_await turn);
+    }
+    if (pipe.held == 0) {
+      const auto got = from.try_read_into_pipe(pipe.in(), PipeStock::kPipeBytes);
+      if (!got) co_return false;
+      pipe.held = CO_TRY(*got);
+      if (pipe.held == 0) co_return true;
+    }
+    const auto put = to.try_write_from_pipe(pipe.out(), pipe.held);
+    if (!put) {
+      auto waiting = to.writable(deadline_after(to.loop().now(), idle));
+      CO_TRY(co_await waiting);
+      continue;
+    }
+    const size_t bytes = CO_TRY(*put);
+    pipe.held -= bytes;
+    listener.moved(bytes);
+  }
+}
+
+std::optional<Task<bool>> splice_at_hand(Stream& from, Stream& to, Nanos idle, SpliceListener& listener) {
+  if (!from.can_splice() || !to.can_splice()) return std::nullopt;
+  auto pipe = from.loop().pipes.take();
+  if (!pipe) return std::nullopt;
+  return Splicing::run_at_hand(from, to, *std::move(pipe), idle, listener);
 }
 
 }  // namespace sluice

@@ -19,4 +19,17 @@ struct SpliceIdle {
 // no pipe free; nothing has been moved then.
 std::optional<Task<void>> splice(Stream& from, Stream& to, uint64_t count, SpliceIdle idle, uint64_t& moved);
 
+// Is told of bytes as they are given on.
+class SpliceListener {
+ public:
+  virtual void moved(uint64_t bytes) = 0;
+
+ protected:
+  ~SpliceListener() = default;
+};
+
+// Moves what `from` has at hand, as long as it has: true when that is its end, false when it would have to wait.
+// `idle`: the longest wait for `to`; 0: no limit. Otherwise as splice().
+std::optional<Task<bool>> splice_at_hand(Stream& from, Stream& to, Nanos idle, SpliceListener& listener);
+
 }  // namespace sluice

@@ -1,6 +1,7 @@
 #include "serve/tunnel.h"
 
 #include "io/loop.h"
+#include "net/splice.h"
 
 namespace sluice {
 
@@ -22,51 +23,78 @@ Task<void> Tunnel::run(std::string_view early_from_client) {
   if (far_.cut) co_return std::unexpected(*far_.cut);
   far_.cutter = &cutter_;
   last_moved_ = client.loop().now();
-  pumps_.spawn(pump(client, upstream, early_from_client, bytes_to_upstream));
-  pumps_.spawn(pump(upstream, client, far_.early_bytes, bytes_to_client));
+  pumps_.spawn(pump(Way::to_upstream, early_from_client));
+  pumps_.spawn(pump(Way::to_client, far_.early_bytes));
   auto joining = pumps_.join();
   CO_TRY(co_await joining);
   if (broken_) co_return std::unexpected(*broken_);
   co_return Status{};
 }
 
-Task<void> Tunnel::pump(Stream& from, Stream& to, std::string_view early, uint64_t& count) {
-  const Nanos write_max = idle_max.count() > 0 ? idle_max : Nanos(24h);
+void Tunnel::count(Way way, uint64_t bytes) {
+  (way == Way::to_upstream ? bytes_to_upstream : bytes_to_client) += bytes;
+  last_moved_ = client.loop().now();
+  if (!counts) return;
+  way == Way::to_upstream ? counts->to_upstream(bytes) : counts->to_client(bytes);
+}
+
+Task<void> Tunnel::pump(Way way, std::string_view early) {
+  Stream& from = way == Way::to_upstream ? client : upstream;
+  Stream& to = way == Way::to_upstream ? upstream : client;
+  Result<bool> ended = false;
   if (!early.empty()) {
-    auto writing = to.write_all(early, write_max);
-    auto written = co_await writing;
-    if (!written) {
-      give_up(written.error());
-      co_return written;
-    }
-    count += early.size();
+    auto writing = to.write_all(early, write_max());
+    if (const auto written = co_await writing; !written)
+      ended = std::unexpected(written.error());
+    else
+      count(way, early.size());
   }
+  while (ended && !*ended) {
+    auto moving = move(way, from, to);
+    ended = co_await moving;
+    if (!ended || *ended) break;
+    auto waiting = wait(from);
+    ended = co_await waiting;
+  }
+  if (!ended) {
+    give_up(ended.error());
+    co_return std::unexpected(std::move(ended).error());
+  }
+  to.end_writing();
+  co_return Status{};
+}
+
+// Until there is something to read. As long as the other way moves, this one may be silent.
+Task<bool> Tunnel::wait(Stream& from) {
+  for (;;) {
+    const SteadyTime since = from.loop().now();
+    auto waiting = from.readable(deadline_after(since, idle_max));
+    const auto waited = co_await waiting;
+    if (waited) co_return false;
+    if (waited.error().kind != ErrorKind::timeout || last_moved_ <= since) co_return std::unexpected(waited.error());
+  }
+}
+
+// What is at hand. True: that was the end.
+Task<bool> Tunnel::move(Way way, Stream& from, Stream& to) {
   const Block block(Block::kSmall);
   for (TurnBudget budget(kPiecesATurn);;) {
     if (budget.spent(from.loop())) {
       auto turn = next_turn(from.loop());
       CO_TRY(co_await turn);
     }
-    const SteadyTime since = from.loop().now();
-    auto reading = from.read(block.span(), deadline_after(since, idle_max));
-    auto got = co_await reading;
-    if (!got && got.error().kind == ErrorKind::timeout && last_moved_ > since) continue;  // the other way moves
-    if (!got) {
-      give_up(got.error());
-      co_return std::unexpected(std::move(got).error());
-    }
-    if (*got == 0) {
-      to.end_writing();
-      co_return Status{};
-    }
-    auto writing = to.write_all(std::string_view(block.data(), *got), write_max);
-    auto written = co_await writing;
-    if (!written) {
-      give_up(written.error());
-      co_return written;
-    }
-    count += *got;
-    last_moved_ = from.loop().now();
+    const auto read = from.try_read(block.span());
+    if (!read) co_return false;
+    const size_t got = CO_TRY(*read);
+    if (got == 0) co_return true;
+    auto writing = to.write_all(std::string_view(block.data(), got), write_max());
+    CO_TRY(co_await writing);
+    count(way, got);
+    if (got < block.size()) continue;
+    // It is much: what follows need not come into memory.
+    Counting counting(*this, way);
+    auto splicing = splice_at_hand(from, to, write_max(), counting);
+    if (splicing) co_return co_await *splicing;
   }
 }
 

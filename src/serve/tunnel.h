@@ -1,12 +1,24 @@
-// Bytes both ways between two streams, after an upgrade. An end on one side is passed on to the other (half-close); the
-// tunnel is over when both have ended, one broke, or nothing moved for idle_max.
+// Bytes both ways between two streams, after an upgrade or of a TCP gateway. An end on one side is passed on to the
+// other (half-close); the tunnel is over when both have ended, one broke, or nothing moved for idle_max. While nothing
+// moves it holds no memory but itself; much at a time goes through a pipe, where both are plain sockets.
 #pragma once
 
 #include "io/block.h"
+#include "net/splice.h"
 #include "net/stream.h"
 #include "pipeline/message.h"
 
 namespace sluice {
+
+// Is told of bytes as they are given to either side.
+class TunnelCounts {
+ public:
+  virtual void to_upstream(uint64_t bytes) = 0;
+  virtual void to_client(uint64_t bytes) = 0;
+
+ protected:
+  ~TunnelCounts() = default;
+};
 
 class Tunnel {
  public:
@@ -17,7 +29,8 @@ class Tunnel {
 
   Stream& client;
   Stream& upstream;
-  const Nanos idle_max;  // 0: none
+  const Nanos idle_max;            // 0: none
+  TunnelCounts* counts = nullptr;  // null: nobody is told
   uint64_t bytes_to_upstream = 0;
   uint64_t bytes_to_client = 0;
 
@@ -32,8 +45,19 @@ class Tunnel {
     void cancel() override {}
     Tunnel& tunnel;
   };
+  enum class Way : uint8_t { to_upstream, to_client };
+  struct Counting final : SpliceListener {
+    Counting(Tunnel& t, Way w) : tunnel(t), way(w) {}
+    void moved(uint64_t bytes) override { tunnel.count(way, bytes); }
+    Tunnel& tunnel;
+    const Way way;
+  };
   void give_up(const Error& why);
-  Task<void> pump(Stream& from, Stream& to, std::string_view early, uint64_t& count);
+  Task<void> pump(Way way, std::string_view early);
+  Task<bool> wait(Stream& from);
+  Task<bool> move(Way way, Stream& from, Stream& to);
+  void count(Way way, uint64_t bytes);
+  Nanos write_max() const { return idle_max.count() > 0 ? idle_max : Nanos(24h); }
   SteadyTime last_moved_{};
   UpstreamTunnel& far_;
   Cutter cutter_{*this};

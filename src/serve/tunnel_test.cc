@@ -125,6 +125,7 @@ TEST(Tunnel, takes_no_more_from_one_side_than_the_other_takes) {
 
 TEST(Tunnel, moves_a_part_of_much_in_one_turn_so_that_others_have_theirs) {
   World world;
+  world.loop.pipes.set_max(0);  // through memory
   settle(world.loop);
   const size_t before = world.upstream().heard().size();
   size_t taken = 0;
@@ -135,6 +136,30 @@ TEST(Tunnel, moves_a_part_of_much_in_one_turn_so_that_others_have_theirs) {
   EXPECT_LE(world.upstream().heard().size() - before, 320U << 10);
   EXPECT_TRUE(turn_until(world.loop, [&] { return world.upstream().heard().size() == before + taken; }));
   EXPECT_GE(world.loop.turns() - first, taken / (320 << 10));
+}
+
+TEST(Tunnel, carries_much_as_it_is_with_and_without_a_pipe) {
+  for (const size_t pipes : {0, 2}) {
+    World world;
+    world.loop.pipes.set_max(pipes);
+    settle(world.loop);
+    std::string all;
+    for (int i = 0; all.size() < 3U << 20; ++i) all += std::to_string(i) + " ";
+    size_t said = 0;
+    ASSERT_TRUE(turn_until(world.loop, [&] {
+      said += world.client().say(std::string_view(all).substr(said));
+      return said == all.size();
+    }));
+    world.client().end_sending();
+    ASSERT_TRUE(turn_until(world.loop, [&] { return world.upstream().ended(); }));
+    EXPECT_EQ(world.upstream().heard(), "from client " + all);
+    world.upstream().say("last words");
+    world.upstream().close();
+    EXPECT_TRUE(world.over());
+    EXPECT_TRUE(world.hears(world.client(), "last words"));
+    EXPECT_EQ(world.to_upstream, all.size() + 12);
+    EXPECT_TRUE(world.result.has_value());
+  }
 }
 
 }  // namespace
