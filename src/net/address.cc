@@ -48,6 +48,15 @@ uint16_t SocketAddress::port() const {
   return family() == AF_INET6 ? ntohs(v6_address.sin6_port) : ntohs(v4_address.sin_port);
 }
 
+std::optional<Endpoint> SocketAddress::endpoint() const {
+  if (family() == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6_address.sin6_addr)) {
+    uint32_t bits = 0;
+    std::memcpy(&bits, v6_address.sin6_addr.s6_addr + 12, sizeof bits);
+    return Endpoint{IpAddress::v4(ntohl(bits)), port()};
+  }
+  return Endpoint::from_sockaddr(base);
+}
+
 std::string SocketAddress::ip() const {
   char text[INET6_ADDRSTRLEN] = "";
   if (family() == AF_INET) {

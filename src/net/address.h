@@ -28,6 +28,8 @@ struct SocketAddress {
   // An IP literal without brackets; nothing otherwise.
   static std::optional<SocketAddress> parse(std::string_view ip, uint16_t port);
   uint16_t port() const;
+  // An IPv4 client of a dual-stack listener as one of IPv4. Nothing: it is no internet address.
+  std::optional<Endpoint> endpoint() const;
   std::string ip() const;         // "127.0.0.1", "::1"
   std::string to_string() const;  // "127.0.0.1:80", "[::1]:80"
 

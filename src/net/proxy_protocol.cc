@@ -190,17 +190,6 @@ std::string number(uint16_t value) {
   return {static_cast<char>(value >> 8), static_cast<char>(value)};
 }
 
-// Of an address of the kernel; an IPv4 client of a dual-stack socket is one of IPv4.
-std::optional<Endpoint> endpoint_of(const SocketAddress& address) {
-  auto endpoint = Endpoint::from_sockaddr(*address.get());
-  if (!endpoint || endpoint->address.is_v4()) return endpoint;
-  constexpr uint64_t kMapped = 0xffffULL << 32;
-  const IpAddress& ip = endpoint->address;
-  if (ip.high() == 0 && (ip.low() & ~0xffff'ffffULL) == kMapped)
-    endpoint->address = IpAddress::v4(static_cast<uint32_t>(ip.low()));
-  return endpoint;
-}
-
 std::string bytes_of(const IpAddress& address) {
   std::string out;
   const unsigned bits = address.bit_count();
@@ -217,7 +206,7 @@ std::string bytes_of(const IpAddress& address) {
 
 std::string write_proxy_header(ProxyProtocol version, const std::optional<ProxiedConnection>& proxied) {
   std::optional<Endpoint> from, to;
-  if (proxied) from = endpoint_of(proxied->source), to = endpoint_of(proxied->destination);
+  if (proxied) from = proxied->source.endpoint(), to = proxied->destination.endpoint();
   const bool known = from && to && from->address.family() == to->address.family();
   if (version == ProxyProtocol::v1) {
     if (!known) return "PROXY UNKNOWN\r\n";

@@ -1,0 +1,62 @@
+#include "serve/chain_table.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice {
+namespace {
+
+Cidr range(std::string_view text) {
+  return *Cidr::parse(text);
+}
+std::string found(const ChainTable& table, std::string_view name, std::string_view client = "192.0.2.1") {
+  const auto chain = table.find(name, *IpAddress::parse(client));
+  return chain ? std::to_string(*chain) : "none";
+}
+
+TEST(ChainTable, chooses_the_exact_name_then_the_longest_wildcard_then_chains_without_names) {
+  const auto table = ChainTable::create(std::vector<ChainMatch>{
+      {{"a.example", "B.example"}, {}}, {{"*.example"}, {}}, {{"*.deep.example"}, {}}, {{}, {}}});
+  ASSERT_TRUE(table);
+  EXPECT_TRUE(table->needs_server_name());
+  EXPECT_EQ(found(*table, "a.example"), "0");
+  EXPECT_EQ(found(*table, "b.example"), "0");
+  EXPECT_EQ(found(*table, "c.example"), "1");
+  EXPECT_EQ(found(*table, "x.y.example"), "1") << "a wildcard is for names of any depth, as Envoy has it";
+  EXPECT_EQ(found(*table, "x.deep.example"), "2");
+  EXPECT_EQ(found(*table, "deep.example"), "1");
+  EXPECT_EQ(found(*table, "example"), "3");
+  EXPECT_EQ(found(*table, ""), "3");
+}
+
+TEST(ChainTable, chooses_the_narrowest_range_for_the_name) {
+  const auto table = ChainTable::create(std::vector<ChainMatch>{{{}, {range("10.0.0.0/8")}},
+                                                                {{}, {range("10.1.0.0/16"), range("2001:db8::/32")}},
+                                                                {{"a.example"}, {range("10.1.2.0/24")}}});
+  ASSERT_TRUE(table);
+  EXPECT_EQ(found(*table, "", "10.2.0.1"), "0");
+  EXPECT_EQ(found(*table, "", "10.1.0.1"), "1");
+  EXPECT_EQ(found(*table, "", "2001:db8::1"), "1");
+  EXPECT_EQ(found(*table, "", "192.0.2.1"), "none");
+  EXPECT_EQ(found(*table, "a.example", "10.1.2.3"), "2");
+  EXPECT_EQ(found(*table, "a.example", "10.1.3.3"), "none") << "the name is decided first";
+}
+
+TEST(ChainTable, refuses_two_that_take_the_same_connections) {
+  const auto said = [](std::vector<ChainMatch> chains) {
+    const auto table = ChainTable::create(chains);
+    return table ? "" : table.error().message;
+  };
+  EXPECT_EQ(said({{{}, {}}, {{"*"}, {}}}), "matchers 0 and 1 take the same connections");
+  EXPECT_EQ(said({{{"a"}, {}}, {{"b", "A"}, {}}}), "matchers 0 and 1 take the same connections");
+  EXPECT_EQ(said({{{}, {range("10.0.0.0/8")}}, {{}, {}}, {{}, {range("10.0.0.0/8")}}}),
+            "matchers 0 and 2 take the same connections");
+  EXPECT_EQ(said({{{"a", "a"}, {range("10.0.0.0/8"), range("10.0.0.0/8")}}, {{}, {}}}), "");
+}
+
+TEST(ChainTable, needs_no_name_where_none_makes_a_difference) {
+  EXPECT_FALSE(ChainTable::create(std::vector<ChainMatch>{{{}, {}}})->needs_server_name());
+  EXPECT_FALSE(ChainTable::create(std::vector<ChainMatch>{{{"*"}, {}}})->needs_server_name());
+}
+
+}  // namespace
+}  // namespace sluice
