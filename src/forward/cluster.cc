@@ -50,6 +50,8 @@ constexpr MetricFamily kTlsUntrusted{"envoy_cluster_ssl_fail_verify_error",
                                      "TLS handshakes that failed because the upstream's certificate is not trusted."};
 constexpr MetricFamily kTlsWrongName{"envoy_cluster_ssl_fail_verify_san",
                                      "TLS handshakes that failed because the certificate is for another name."};
+constexpr MetricFamily kAttemptsExceeded{"envoy_cluster_upstream_cx_connect_attempts_exceeded",
+                                         "Clients of TCP gateways closed after so many connects as they may have."};
 constexpr MetricFamily kRetriesActive{"sluice_cluster_upstream_rq_retry_active",
                                       "Requests that are being sent once more.", gauge};
 constexpr MetricFamily kRemainingConnections{"envoy_cluster_circuit_breakers_default_remaining_cx",
@@ -104,6 +106,7 @@ std::vector<MetricFamily> cluster_metric_families() {
           kTlsWrongName,
           kConnectTimeout,
           kOverflow,
+          kAttemptsExceeded,
           kReceived,
           kSent,
           kRetriesActive,
@@ -150,6 +153,7 @@ ClusterMetrics::ClusterMetrics(Metrics& registry, const std::string& cluster)
   connect_failures = count(kConnectFail);
   connect_timeouts = count(kConnectTimeout);
   connections_overflow = count(kOverflow);
+  connect_attempts_exceeded = count(kAttemptsExceeded);
   tls_handshakes = count(kTlsHandshakes);
   tls_resumed = count(kTlsResumed);
   tls_errors = count(kTlsErrors);

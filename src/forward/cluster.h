@@ -43,6 +43,7 @@ struct ClusterMetrics {
   Counter* connect_failures;
   Counter* connect_timeouts;
   Counter* connections_overflow;
+  Counter* connect_attempts_exceeded;  // of a TCP gateway
   Counter* tls_handshakes;
   Counter* tls_resumed;
   Counter* tls_errors;  // all, those of certificates too

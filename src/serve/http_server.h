@@ -37,6 +37,7 @@ class HttpServer final : public StreamHandler {
   void abort();
   // The text of now. It changes once a second.
   std::string_view date();
+  bool empty() const { return !first_; }
   // How many of its connections wait for a request.
   size_t waiting() const { return waiting_; }
   // Those that have waited since then or before. Returns since when the one does that has waited longest.

@@ -48,6 +48,7 @@ struct Arrival {
   std::unique_ptr<Stream> stream;
   SocketAddress peer;                                  // the client
   std::unique_ptr<const Introduction> introduction{};  // null: the client is who is at the other end
+  std::string server_name{};  // of a client of TLS whose handshake was read and is still to come; empty: none
 };
 
 class StreamHandler {

@@ -22,6 +22,8 @@ class ExchangeObserver {
  public:
   virtual ~ExchangeObserver() = default;
   virtual void finished(const Request& request, const Response& response, SteadyTime now) const = 0;
+  // Of a connection whose bytes nobody looked at.
+  virtual void tcp_finished(const StreamInfo&, SteadyTime) const {}
 };
 
 // Changes a request before a route is chosen.

@@ -1,0 +1,47 @@
+// The end of a connection whose bytes nobody looks at: who connects it to a destination. What a Service is to requests.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "io/task.h"
+#include "pipeline/stream_info.h"
+
+namespace sluice {
+
+class Loop;
+class Stream;
+class Upstreams;
+
+struct TcpClient {
+  Arena& arena;  // for what the log is told
+  Loop& loop;
+  Upstreams& upstreams;
+  StreamInfo& info;
+  std::string_view server_name;  // the SNI; empty: none
+};
+
+// A connection to a destination, and all that it takes there; given back when this goes.
+class TcpConnection {
+ public:
+  TcpConnection() = default;
+  TcpConnection(const TcpConnection&) = delete;
+  TcpConnection& operator=(const TcpConnection&) = delete;
+  virtual ~TcpConnection() = default;
+  virtual Stream& stream() = 0;
+  // So many bytes have gone to it, or come from it.
+  virtual void sent(uint64_t bytes) = 0;
+  virtual void received(uint64_t bytes) = 0;
+};
+
+class TcpService {
+ public:
+  virtual ~TcpService() = default;
+  // Tries so many endpoints at most. Notes in `info` whom, and how it failed: null then. An Error only where the task
+  // was cancelled.
+  virtual Task<std::unique_ptr<TcpConnection>> connect(TcpClient& client, unsigned attempts_max) const = 0;
+  // Of a TcpService that is an Upstream.
+  virtual std::string_view cluster_name() const = 0;
+};
+
+}  // namespace sluice
