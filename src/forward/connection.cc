@@ -20,6 +20,10 @@ std::unique_ptr<Stream> PoolTls::connect(std::unique_ptr<Stream> below, Upstream
   return tls_connect(std::move(below), context_, peer, &sessions_);
 }
 
+std::unique_ptr<Stream> PoolTls::connect_for_bytes(std::unique_ptr<Stream> below) {
+  return tls_connect(std::move(below), context_, {.name = name_, .alpn = {}}, &sessions_);
+}
+
 ConnectionPlace::ConnectionPlace(ConnectionPool& pool) : pool_(pool) {
   ++pool_.open_;
   pool_.connections.opened();

@@ -58,6 +58,8 @@ class PoolTls {
   PoolTls(std::shared_ptr<const TlsClientContext> context, std::string_view name, Offer offer)
       : context_(std::move(context)), name_(name), offer_(offer) {}
   std::unique_ptr<Stream> connect(std::unique_ptr<Stream> below, UpstreamProtocol asked);
+  // For a tunnel, whose protocol only its ends know: nothing is offered.
+  std::unique_ptr<Stream> connect_for_bytes(std::unique_ptr<Stream> below);
 
  private:
   const std::shared_ptr<const TlsClientContext> context_;

@@ -143,7 +143,7 @@ Task<std::unique_ptr<Stream>> ConnectingTcp::race(UpstreamTcp& connection) {
 }
 
 Task<std::unique_ptr<Stream>> ConnectingTcp::protect(const UpstreamTcp& connection, std::unique_ptr<Stream> stream) {
-  stream = connection.pool.tls->connect(std::move(stream));
+  stream = connection.pool.tls->connect_for_bytes(std::move(stream));
   auto shaking = stream->established(later(client_.loop.now(), cluster_.connect_timeout));
   CO_TRY(co_await shaking);
   cluster_.metrics.tls_handshakes->add();
