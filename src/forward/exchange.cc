@@ -717,17 +717,20 @@ Task<bool> Forwarding::race() {
   }
   if (race.winner() != endpoint_->address())
     if (auto* winner = set.find(race.winner(), endpoint_->host())) endpoint_ = EndpointSet::Use(set, *winner);
+  std::unique_ptr<Stream> connected = *std::move(stream);
   if (pool_->tls) {
-    auto protecting = protect(*std::move(stream));
-    stream = co_await protecting;
-    if (!stream && stream.error().kind == ErrorKind::cancelled) co_return std::unexpected(std::move(stream).error());
-    if (!stream || denied_) {
-      connect_error_ = stream ? Error{} : std::move(stream).error();
-      if (!stream) learn_failure(race.winner(), *connect_error_);
+    auto protecting = protect(std::move(connected));
+    auto protected_one = co_await protecting;
+    if (!protected_one && protected_one.error().kind == ErrorKind::cancelled)
+      co_return std::unexpected(std::move(protected_one).error());
+    if (!protected_one || denied_) {
+      connect_error_ = protected_one ? Error{} : std::move(protected_one).error();
+      if (!protected_one) learn_failure(race.winner(), *connect_error_);
       co_return false;
     }
+    connected = *std::move(protected_one);
   }
-  connection_->connected(race.winner(), make_session(*std::move(stream)));
+  connection_->connected(race.winner(), make_session(std::move(connected)));
   if (set.connected(*endpoint_)) [[unlikely]]
     tell_connected();
   co_return true;
