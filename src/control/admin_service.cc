@@ -89,6 +89,7 @@ std::string AdminService::routes() const {
   const auto snapshot = parts_.snapshot();
   for (const auto& listener :
        snapshot ? std::span(snapshot->listeners) : std::span<const std::unique_ptr<SnapshotListener>>()) {
+    if (!listener->router) continue;  // it has no routes
     Node::List hosts;
     for (const Router* router : listener->routers())
       for (const VirtualHostEntry& host : router->table().hosts()) {
@@ -131,7 +132,7 @@ std::string AdminService::listeners() const {
     row.set("gateway", Node(port.gateway));
     row.set("address", Node(port.address.ip()));
     row.set("port", Node(unsigned{port.address.port()}));
-    row.set("protocol", Node(is_tls(port.gateway) ? "https" : "http"));
+    row.set("protocol", Node(!port.is_http ? "tcp" : is_tls(port.gateway) ? "https" : "http"));
     out.push_back(std::move(row));
   }
   return to_json(Node(std::move(out)), JsonStyle::indented) + "\n";

@@ -181,7 +181,7 @@ class World {
     const Snapshot& snapshot = *translation.snapshot;
     for (const auto& listener : snapshot.listeners) {
       see_listener(*listener, out);
-      for (int round = 0; round < 2; ++round) {
+      for (int round = 0; listener->router && round < 2; ++round) {
         for (const Probe& probe : probes_) send(*listener, probe, out);
         if (round == 0) loop_.advance(10s);
       }
@@ -237,6 +237,7 @@ class World {
                        c.append_forwarded_port, c.leftmost_forwarded_for, internal, c.http1.old_version,
                        c.http1.default_host, c.http1.length_beside_chunked, int(c.http1.trailers), c.http1.proper_case,
                        c.http1.keep_case);
+    if (!listener.router) return;
     for (const VirtualHostEntry& host : listener.router->table().hosts())
       out += fmt::format("{} [{}] {} routes\n", host.name, fmt::join(host.domains, " "), host.routes.size());
   }
@@ -543,6 +544,41 @@ constexpr Case kCases[] = {
      .shown_by =
          "src/control/translate_tls_test.cc: verifies_dynamic_destinations_by_the_systems_roots_unless_told_not_to"},
     // Where requests go, and go again.
+    {.field = "tcpHosts[].name",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: two_hosts_for_the_same_connections_are_refused"},
+    {.field = "tcpHosts[].sslConfig.sniDomains",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: the_exact_name_then_the_longest_wildcard_decides"},
+    {.field = "tcpHosts[].destination.single.upstream.name",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: bytes_go_both_ways_and_half_a_close_is_passed_on"},
+    {.field = "tcpHosts[].destination.single.upstream.namespace",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: a_missing_upstream_is_a_warning_and_its_host_is_not_served"},
+    {.field = "tcpHosts[].destination.multi.destinations[].destination.upstream.name",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: destinations_have_their_shares"},
+    {.field = "tcpHosts[].destination.multi.destinations[].destination.upstream.namespace",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: destinations_have_their_shares"},
+    {.field = "tcpHosts[].destination.multi.destinations[].weight",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: destinations_have_their_shares"},
+    {.field = "tcpHosts[].destination.forwardSniClusterName",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: the_cluster_that_the_client_names_is_taken"},
+    {.field = "tcpHosts[].destination.multi.destinations[].destination.kube",
+     .shown_by = "src/config/kinds/tcp_gateway_test.cc: destinations[0].destination.kube: not supported yet"},
+    {.field = "tcpHosts[].destination.multi.destinations[].destination.consul",
+     .shown_by = "src/config/kinds/tcp_gateway_test.cc: destinations[0].destination.consul: not supported yet"},
+    {.field = "tcpHosts[].destination.multi.destinations[].destination.subset",
+     .shown_by = "src/config/kinds/tcp_gateway_test.cc: destinations[0].destination.subset: not supported yet"},
+    {.field = "tcpHosts[].destination.multi.destinations[].destination.destinationSpec",
+     .shown_by =
+         "src/config/kinds/tcp_gateway_test.cc: destinations[0].destination.destinationSpec: not supported yet"},
+    {.field = "tcpProxySettings.maxConnectAttempts",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: another_endpoint_is_tried_as_often_as_maxConnectAttempts_says"},
+    {.field = "tcpProxySettings.idleTimeout",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: a_connection_on_which_nothing_moves_is_closed_after_idleTimeout"},
+    {.field = "tcpGateway.options.connectionLimit.maxActiveConnections",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: connectionLimit_and_circuit_breakers_hold"},
+    {.field = "tcpGateway.options.connectionLimit.delayBeforeClose",
+     .shown_by = "tests/e2e/test_tcp_gateway.py: connectionLimit_and_circuit_breakers_hold"},
+    {.field = "tcpHosts[].destination.multi.destinations[].options",
+     .shown_by = "src/config/kinds/tcp_gateway_test.cc: options: warning: has no effect"},
     {.field = "proxyProtocol.rules[].tlvType", .value = "7", .beside = "{onTlvPresent: {key: k}}"},
     {.field = "onTlvPresent.key",
      .shown_by = "tests/e2e/test_proxy_protocol.py: a_tlv_becomes_metadata_that_the_log_shows"},
@@ -728,6 +764,8 @@ struct Parent {
 };
 constexpr std::string_view kTemplate = R"({headers: {x-t: {text: '{{ default(k, "none") }}'}}})";
 constexpr Parent kParents[] = {
+    {"tcpHosts[]", "{name: t, destination: {single: {upstream: {name: u}}}}"},
+    {"tcpHosts[].sslConfig", "{sniDomains: [a.example]}"},
     {"matcher", "{prefix: /}"},
     {"matchers[]", "{prefix: /}"},
     {"responseTransforms[].matchers[]", "{name: ':status'}"},
@@ -832,6 +870,7 @@ class Setter {
   static std::string_view base_of(const Field& field, const Case& how) {
     if (!how.base.empty()) return how.base;
     const std::string_view path = field.path;
+    if (path.contains("tcpGateway.")) return "tcp";
     if (path.contains("redirectAction")) return "redirect";
     if (path.contains("routeAction.multi")) return "multi";
     if (path.contains("ynamicForwardProxy") || field.kind == "EgressPolicy") return "dynamic";
@@ -855,16 +894,26 @@ class Setter {
         "{requestHeadersToAdd: [{headerSecretRef: {name: s, namespace: gloo-system}}]}}"};
     const Base* base = name == "secret" ? &kSecret : std::ranges::find(kBases, name, &Base::name);
     std::string text = std::string(kObjects) + std::string(kService);
+    if (name == "tcp") {
+      constexpr std::string_view kHttp = "httpGateway: {@{http} options: {dynamicForwardProxy: {}}}";
+      text.replace(text.find(kHttp), kHttp.size(), "tcpGateway: {options: {}}");
+      text.replace(text.find("@{host}"), 7, ""), text.replace(text.find("@{route}"), 8, kBases[0].route);
+      return parsed(text);
+    }
     const auto put = [&](std::string_view slot, std::string_view with) {
       text.replace(text.find(slot), slot.size(), with);
     };
     put("@{http}", base->http);
     put("@{host}", base->host);
     put("@{route}", base->route);
-    auto parsed = parse_documents(filled(text));
-    CHECK(parsed);
+    return parsed(text);
+  }
+
+  std::vector<Node> parsed(std::string_view text) const {
+    auto read = parse_documents(filled(text));
+    CHECK(read);
     std::vector<Node> out;
-    for (Document& document : *parsed) out.push_back(std::move(document.node));
+    for (Document& document : *read) out.push_back(std::move(document.node));
     return out;
   }
 

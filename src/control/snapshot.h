@@ -2,6 +2,7 @@
 // one to the next is shared by both.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -14,7 +15,7 @@
 #include "forward/static_upstream.h"
 #include "observe/access_log.h"
 #include "route/router.h"
-#include "serve/listener_config.h"
+#include "serve/gateway_port.h"
 
 namespace sluice {
 
@@ -24,9 +25,13 @@ struct SnapshotListener {
   SocketAddress address;  // as configured; port 0 is any
   Nanos drain_timeout = 30s;
   ListenerConfig config;
-  std::shared_ptr<const Router> router;  // with `chain_routers` it serves those who belong to no chain: nothing
+  // Null: it serves no HTTP. With `chain_routers` it serves those who belong to no chain: nothing.
+  std::shared_ptr<const Router> router;
   std::vector<std::shared_ptr<const Router>> chain_routers;  // where each chain has its own virtual hosts
   std::vector<ChainUse> chains;                              // of config.tls, by number
+  std::deque<TcpConfig> tcp;                                 // of the chains that pass bytes on
+  PortConfig port;                                           // all of it, as a worker's port has it
+  std::shared_ptr<const AccessLog> access_log;
 
   std::vector<const Router*> routers() const {
     std::vector<const Router*> out;
@@ -39,7 +44,8 @@ struct SnapshotListener {
     const auto chain = chain_routers.empty() ? std::nullopt : config.tls->find(sni);
     return chain ? *chain_routers[*chain] : *router;
   }
-  std::shared_ptr<const AccessLog> access_log;
+  // All connections are HTTP, by `config`. It stays where it is from now on.
+  void serve_http() { port = {.listener = &config, .chains = {{.name = "", .http = &config}}, .table = nullptr}; }
 };
 
 using StaticClusters = std::map<ObjectKey, std::shared_ptr<const StaticCluster>>;  // by Upstream

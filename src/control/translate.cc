@@ -399,7 +399,7 @@ Status Translating::try_gateway(const ConfigObject& gateway) {
   if (dynamic) TRY(note_gateway_egress());
   auto listener = std::make_unique<SnapshotListener>();
   TRY(build_listener(gateway, *listener));
-  if (listener->router) snapshot_->listeners.push_back(std::move(listener));
+  if (!listener->port.chains.empty()) snapshot_->listeners.push_back(std::move(listener));
   return {};
 }
 
@@ -409,6 +409,7 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
   if (!address) return invalid(fmt::format("bindAddress {} is not a valid IP address", spec_->bind_address));
   listener.address = *address;
   listener.drain_timeout = settings_->drain_timeout;
+  if (spec_->tcp_gateway) return build_tcp_listener(*spec_->tcp_gateway, listener);
   const std::vector<ConfigObjectPtr> services = select_services(gateway);
   if (services.empty()) {  // Gloo opens no port for nothing
     warn_of_no_services(gateway);
@@ -420,7 +421,9 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
     TRY(serve_by_tls(gateway, services, listener));
   else
     listener.router = TRY(router_for(gateway, services));
-  if (!trial_ && listener.router) apply_settings(*spec_, listener);
+  if (trial_ || !listener.router) return {};
+  apply_settings(*spec_, listener);
+  listener.serve_http();
   return {};
 }
 
@@ -457,6 +460,9 @@ class LogObserver final : public ExchangeObserver {
   void finished(const Request& request, const Response& response, SteadyTime now) const override {
     log_->write(
         {.request = &request, .response = response.headers ? &response : nullptr, .info = request.info, .now = now});
+  }
+  void tcp_finished(const StreamInfo& info, SteadyTime now) const override {
+    log_->write({.request = nullptr, .response = nullptr, .info = info, .now = now});
   }
 
  private:
@@ -569,15 +575,29 @@ Status Translating::apply_early_changes(SnapshotListener& listener) {
   return {};
 }
 
+// Of the port, whoever speaks on it.
+void Translating::apply_port_settings(const Gateway& gateway, const kinds::ConnectionLimit& limit,
+                                      SnapshotListener& listener) {
+  ListenerConfig& to = listener.config;
+  to.name = fmt::format("listener-{}-{}", gateway.bind_address, gateway.bind_port);
+  to.connections_max = limit.max_active_connections.value_or(ListenerMetrics::kNoLimit);
+  to.delay_before_close = limit.delay_before_close;
+  to.proxy_protocol = proxy_protocol(gateway);
+  to.overload = options_.overload;
+  if (listener.access_log && !listener.access_log->empty())
+    to.observer = std::make_shared<LogObserver>(listener.access_log);
+  std::string address = listener.address.to_string();
+  address[address.rfind(':')] = '_';
+  to.listener = kept_.get<ListenerMetrics>("listener " + address,
+                                           [&] { return std::make_shared<ListenerMetrics>(metrics_, address); });
+}
+
 void Translating::apply_settings(const Gateway& gateway, SnapshotListener& listener) {
   const auto& from = gateway.http_gateway.options.http_connection_manager_settings;
   ListenerConfig& to = listener.config;
-  to.name = fmt::format("listener-{}-{}", gateway.bind_address, gateway.bind_port);
+  apply_port_settings(gateway, gateway.http_gateway.options.connection_limit, listener);
   to.limits.head_bytes_max = size_t{from.max_request_headers_kb} * 1024;
   to.limits.fields_max = from.max_headers_count;
-  const kinds::ConnectionLimit& limit = gateway.http_gateway.options.connection_limit;
-  to.connections_max = limit.max_active_connections.value_or(ListenerMetrics::kNoLimit);
-  to.delay_before_close = limit.delay_before_close;
   to.idle_timeout = from.idle_timeout;
   to.head_timeout = from.request_headers_timeout;
   to.stream_idle_timeout = from.stream_idle_timeout;
@@ -609,17 +629,9 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
               .invalid_message_ends_connection = !http2.override_stream_error_on_invalid_http_message};
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
   to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
-  to.proxy_protocol = proxy_protocol(gateway);
   to.body_budget = options_.body_budget;
-  to.overload = options_.overload;
   if (!to.service) to.service = listener.router;
-  if (listener.access_log && !listener.access_log->empty())
-    to.observer = std::make_shared<LogObserver>(listener.access_log);
   to.metrics = t_.server_metrics_;
-  std::string address = listener.address.to_string();
-  address[address.rfind(':')] = '_';
-  to.listener = kept_.get<ListenerMetrics>("listener " + address,
-                                           [&] { return std::make_shared<ListenerMetrics>(metrics_, address); });
 }
 
 std::vector<MetricFamily> translation_metric_families() {
@@ -639,6 +651,7 @@ Translator::Translator(TranslateOptions options)
       dynamic_metrics_(std::make_shared<DynamicMetrics>(*options_.metrics)),
       server_metrics_(std::make_shared<ServerMetrics>(*options_.metrics, "http")),
       proxy_protocol_metrics_(std::make_shared<ProxyProtocolMetrics>(*options_.metrics)),
+      tcp_metrics_(std::make_shared<TcpMetrics>(*options_.metrics)),
       router_counters_{options_.metrics->metric(kNoRoute, {{"envoy_http_conn_manager_prefix", "http"}}),
                        options_.metrics->metric(kRouteChanges), options_.metrics->metric(kRouteEndless),
                        options_.metrics->metric(kMatchTooCostly)},

@@ -83,6 +83,7 @@ class Translator {
   std::shared_ptr<const DynamicMetrics> dynamic_metrics_;
   std::shared_ptr<const ServerMetrics> server_metrics_;
   std::shared_ptr<const ProxyProtocolMetrics> proxy_protocol_metrics_;
+  std::shared_ptr<const TcpMetrics> tcp_metrics_;
   RouterCounters router_counters_;
   Counter* services_closed_;
   Counter* redirects_too_costly_;

@@ -99,15 +99,15 @@ std::string name_for_tls(const kinds::Upstream& upstream, const kinds::StaticHos
 
 }  // namespace
 
-// For the unit that is compiled.
-std::shared_ptr<const StaticCluster> Translating::static_cluster(const ConfigObject& object) {
+// Null: its TLS cannot be had.
+std::shared_ptr<const StaticCluster> Translating::cluster_of(const ConfigObject& object) {
   const std::string name = object.key.name + "_" + object.key.ns;
   const auto& upstream = *object.as<kinds::Upstream>();
   const auto tls = tls_of_upstream(object);
   if (!tls) return nullptr;  // never plain instead
   std::string key = fmt::format("cluster {} {:016x}", name, object.hash);
   if (*tls) key += " " + (*tls)->made_of;
-  auto cluster = kept_.get<StaticCluster>(key, [&] {
+  return kept_.get<StaticCluster>(key, [&] {
     auto made = std::make_shared<StaticCluster>(options_.loops);
     auto common = std::make_shared<Cluster>(name, upstream.circuit_breakers.value_or(kinds::CircuitBreakers{}),
                                             options_.workers, metrics_);
@@ -128,6 +128,12 @@ std::shared_ptr<const StaticCluster> Translating::static_cluster(const ConfigObj
     }
     return made;
   });
+}
+
+// For the unit that is compiled.
+std::shared_ptr<const StaticCluster> Translating::static_cluster(const ConfigObject& object) {
+  auto cluster = cluster_of(object);
+  if (!cluster) return nullptr;
   if (std::ranges::find(unit_->clusters, object.key, &HostUnit::ClusterUse::first) == unit_->clusters.end())
     unit_->clusters.emplace_back(object.key, cluster);
   return cluster;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <unordered_set>
 
 #include "control/tls_files.h"
@@ -83,6 +84,13 @@ class Translating {
   std::shared_ptr<const ProxyProtocolOptions> proxy_protocol(const kinds::Gateway& gateway) const;
   Result<std::vector<StagedFilter>> unrouted_filters();
   Status apply_early_changes(SnapshotListener& listener);
+  void apply_port_settings(const kinds::Gateway& gateway, const kinds::ConnectionLimit& limit,
+                           SnapshotListener& listener);
+  Status build_tcp_listener(const kinds::TcpGateway& gateway, SnapshotListener& listener);
+  bool add_tcp_destination(const kinds::Destination& destination, uint32_t weight, std::string_view host,
+                           TcpConfig& to);
+  void add_all_clusters(TcpConfig& to);
+  std::shared_ptr<const TcpService> tcp_service(const ConfigObject& upstream);
   void apply_settings(const kinds::Gateway& gateway, SnapshotListener& listener);
 
   // translate_tls.cc
@@ -155,6 +163,7 @@ class Translating {
                                                   const kinds::WeightedDestination* destination);
   void note_missing(const ObjectKey& upstream, ObjectReport& report);
   // Null: its TLS cannot be had.
+  std::shared_ptr<const StaticCluster> cluster_of(const ConfigObject& upstream);
   std::shared_ptr<const StaticCluster> static_cluster(const ConfigObject& upstream);
   std::shared_ptr<const Service> static_terminal(const ConfigObject& service, const kinds::Destination& destination,
                                                  ObjectReport& report);
@@ -202,6 +211,7 @@ class Translating {
   std::vector<std::shared_ptr<const PlaceRules>> rules_;
   EgressNow::Standing elsewhere_;
   std::vector<const HostUnit::ClusterUse*> clusters_;  // that routes lead to, in the order they are met
+  std::deque<HostUnit::ClusterUse> tcp_clusters_;      // of these those of no unit
   std::unordered_set<const Cluster*> clusters_in_force_;
   LocalAddresses local_;
   const WallTime now_ = wall_now();

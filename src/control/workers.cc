@@ -44,10 +44,10 @@ class Workers::Worker final : private Waiter {
       if (auto old = listeners_.extract(port.key))
         serving = std::move(old.mapped());
       else
-        serving.listener = std::make_unique<HttpListener>(loop, &upstreams, bounds().connections,
-                                                          idle_ ? &*idle_ : nullptr, &turned_away);
+        serving.listener = std::make_unique<GatewayPort>(loop, upstreams, bounds().connections,
+                                                         idle_ ? &*idle_ : nullptr, &turned_away);
       serving.drain_timeout = port.drain_timeout;
-      serving.listener->configure(snapshot, port.config);
+      serving.listener->configure(snapshot, *port.config, port.drain_timeout);
       if (port.fd >= 0) tell(port.key, serving.listener->start(port.fd));
     }
     for (auto& [key, serving] : listeners_) leave(std::move(serving));
@@ -77,12 +77,12 @@ class Workers::Worker final : private Waiter {
     if (leaving_.empty()) all_.loops_->end(index_);
   }
   struct Serving {
-    std::unique_ptr<HttpListener> listener;
+    std::unique_ptr<GatewayPort> listener;
     Nanos drain_timeout{};
   };
   // Accepts no more; its connections may finish until then.
   struct Leaving {
-    std::unique_ptr<HttpListener> listener;
+    std::unique_ptr<GatewayPort> listener;
     SteadyTime abort_at;
   };
 
@@ -105,6 +105,7 @@ class Workers::Worker final : private Waiter {
     timer_.arm(loop, loop.now() + (drained_ ? Nanos(10ms) : between_looks), *this);
   }
   void look_after_leaving() {
+    for (auto& [key, serving] : listeners_) serving.listener->look_after_leaving();
     for (Leaving& leaving : leaving_)
       if (loop.now() >= leaving.abort_at) leaving.listener->abort();
     std::erase_if(leaving_, [](const Leaving& leaving) { return leaving.listener->connections() == 0; });
@@ -246,6 +247,7 @@ Status Workers::place(const SnapshotListener& listener, Ports& ports, std::vecto
   } else {
     fds = TRY(open(listener.address, port.address));
   }
+  port.is_http = listener.router != nullptr;
   ports.emplace(key, std::move(port));
   places.push_back({&listener, std::move(key), std::move(fds)});
   return {};
@@ -273,7 +275,7 @@ std::map<std::string, Error> Workers::publish(std::shared_ptr<const Snapshot> sn
   std::vector<std::vector<Opened>> per_worker(workers_.size());
   for (const Place& at : places)
     for (size_t i = 0; i < workers_.size(); ++i)
-      per_worker[i].push_back({at.key, at.fds[i], at.listener->drain_timeout, &at.listener->config});
+      per_worker[i].push_back({at.key, at.fds[i], at.listener->drain_timeout, &at.listener->port});
   snapshot = freed_at_home(std::move(snapshot));
   for (size_t i = 0; i < workers_.size(); ++i)
     workers_[i]->loop.post(

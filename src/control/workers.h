@@ -13,7 +13,7 @@
 #include "io/descriptors.h"
 #include "io/local.h"
 #include "observe/log_file.h"
-#include "serve/http_server.h"
+#include "serve/gateway_port.h"
 
 namespace sluice {
 
@@ -22,6 +22,7 @@ struct OpenPort {
   std::string gateway;
   SocketAddress address;  // with the real port
   bool any_port = false;  // the Gateway asks for port 0
+  bool is_http = true;
   // Workers that could not begin to listen, and why.
   std::map<unsigned, Error> missing;
   // Those of them that have been given another descriptor and have not answered yet.
@@ -80,7 +81,7 @@ class Workers {
     std::string key;
     int fd = -1;  // -1: was open before
     Nanos drain_timeout;
-    const ListenerConfig* config;
+    const PortConfig* config;
   };
 
   std::shared_ptr<const Snapshot> freed_at_home(std::shared_ptr<const Snapshot> snapshot) const;

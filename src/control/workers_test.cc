@@ -113,6 +113,7 @@ class WorkersTest : public testing::Test {
       listener->address = *SocketAddress::parse(port.address, port.port);
       listener->config.service = std::make_shared<Named>(port.gateway + std::string(suffix));
       listener->config.metrics = server_metrics_;
+      listener->serve_http();
       snapshot->listeners.push_back(std::move(listener));
     }
     return workers_.publish(std::move(snapshot));
@@ -293,6 +294,7 @@ TEST_F(WorkersTest, ends_by_force_what_has_not_ended_when_the_drain_timeout_of_a
   listener->drain_timeout = 50ms;
   listener->config.service = std::make_shared<Silent>();
   listener->config.metrics = server_metrics_;
+  listener->serve_http();
   snapshot->listeners.push_back(std::move(listener));
   ASSERT_TRUE(workers_.publish(std::move(snapshot)).empty());
   Client busy(port("g"));
@@ -331,6 +333,7 @@ TEST_F(WorkersTest, takes_snapshots_apart_on_the_control_thread_whoever_held_the
     listener->address = *SocketAddress::parse("127.0.0.1", 0);
     listener->config.service = std::make_shared<Dying>(where);
     listener->config.metrics = server_metrics_;
+    listener->serve_http();
     snapshot->listeners.push_back(std::move(listener));
     workers_.publish(std::move(snapshot));
   }

@@ -77,6 +77,20 @@ void print_no_route(const RouteTable& table, Request& request, const Explained& 
     print_answer(request, result);
 }
 
+// Of a request nothing is looked at there: by what a connection goes is said instead.
+void explain_tcp(const SnapshotListener& listener) {
+  print_line("listener", fmt::format("{} (Gateway {})", listener.config.name, listener.gateway));
+  for (const PortChain& chain : listener.port.chains) {
+    print_line("tcpHost", chain.name);
+    if (chain.tcp->by_server_name) print_line("cluster", "the one whose name the client of TLS asks for");
+    for (const TcpConfig::Destination& one : chain.tcp->destinations)
+      print_line("cluster",
+                 fmt::format("{}{}", one.service->cluster_name(),
+                             chain.tcp->destinations.size() > 1 ? fmt::format(" (weight {})", one.weight) : ""));
+  }
+  print_line("answer", "none: bytes are passed on as they are");
+}
+
 void explain_listener(const SnapshotListener& listener, const ExplainRequest& options, const RequestTarget& target,
                       Loop& loop) {
   Arena arena;
@@ -140,7 +154,10 @@ int explain_command(const ExplainRequest& options) {
   bool first = true;
   for (const auto& listener : snapshot.listeners) {
     if (!std::exchange(first, false)) fmt::print("\n");
-    explain_listener(*listener, options, *target, offline.loop());
+    if (listener->router)
+      explain_listener(*listener, options, *target, offline.loop());
+    else
+      explain_tcp(*listener);
   }
   return kOk;
 }

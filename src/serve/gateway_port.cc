@@ -62,16 +62,17 @@ class TcpChain final : public ChainServer {
 
 // --- the choice -------------------------------------------------------------------------------------------------
 
-void ChainChooser::configure(std::shared_ptr<const ChainTable> table, std::vector<StreamHandler*> chains) {
+void ChainChooser::configure(const PortConfig& config, std::vector<StreamHandler*> chains) {
   // Those that wait would go on to chains that are gone.
   if (chains != chains_) end_waiting();
-  table_ = std::move(table);
+  table_ = config.table;
+  reads_server_name_ = table_ && (config.reads_server_name || table_->needs_server_name());
   chains_ = std::move(chains);
 }
 
 StreamHandler* ChainChooser::passes(const Arrival& arrival) {
   if (!table_) return chains_.front();
-  return table_->needs_server_name() ? nullptr : choose(arrival);
+  return reads_server_name_ ? nullptr : choose(arrival);
 }
 
 StreamHandler* ChainChooser::choose(const Arrival& arrival) const {
@@ -82,7 +83,7 @@ StreamHandler* ChainChooser::choose(const Arrival& arrival) const {
 
 Task<StreamHandler*> ChainChooser::look(Arrival& arrival, SteadyTime deadline) {
   std::string bytes;
-  if (table_->needs_server_name()) {
+  if (reads_server_name_) {
     constexpr size_t kPiece = 4096;  // more than most say
     ClientHelloReader reader;
     for (;;) {
@@ -149,7 +150,7 @@ void GatewayPort::configure(const std::shared_ptr<const void>& keep, const PortC
     server->configure(keep, chain);
     fronts.push_back(&server->front());
   }
-  chooser_.configure(config.table, std::move(fronts));
+  chooser_.configure(config, std::move(fronts));
   for (auto& [key, chain] : chains_) {
     chain->drain();
     leaving_.push_back({std::move(chain), later(loop_.now(), drain_timeout)});

@@ -32,6 +32,7 @@ struct PortConfig {
   std::vector<PortChain> chains;             // one at least
   // By place in `chains`. Null: there is one chain, for all.
   std::shared_ptr<const ChainTable> table;
+  bool reads_server_name = false;  // also where the table does not need it
 };
 
 class ChainServer;
@@ -42,7 +43,7 @@ class ChainChooser final : public Entrance {
   explicit ChainChooser(Loop& l) : Entrance(l) {}
   ~ChainChooser() override { end_waiting(); }
   // In the table's order; they outlive their being configured.
-  void configure(std::shared_ptr<const ChainTable> table, std::vector<StreamHandler*> chains);
+  void configure(const PortConfig& config, std::vector<StreamHandler*> chains);
 
  private:
   StreamHandler* passes(const Arrival& arrival) override;
@@ -51,6 +52,7 @@ class ChainChooser final : public Entrance {
   StreamHandler* choose(const Arrival& arrival) const;
 
   std::shared_ptr<const ChainTable> table_;
+  bool reads_server_name_ = false;
   std::vector<StreamHandler*> chains_;
 };
 

@@ -222,16 +222,6 @@ void bind(Fields& f, DynamicForwardProxyConfig& c) {
              "when it has none, unless `ProxySettings.upstreamTls.verify` is `none`.");
 }
 
-void bind(Fields& f, ConnectionLimit& l) {
-  f.optional("maxActiveConnections", l.max_active_connections,
-             "Client connections open at once on this listener; one more is closed without an answer.");
-  f.optional("delayBeforeClose", l.delay_before_close, "How long that one is kept, unread, before it is closed.");
-  f.in_range("maxActiveConnections", l.max_active_connections, 1, UINT32_MAX);
-  f.not_negative("delayBeforeClose", l.delay_before_close);
-  if (f.present("delayBeforeClose") && !l.max_active_connections)
-    f.warning("delayBeforeClose", "has no effect without maxActiveConnections");
-}
-
 void bind(Fields& f, RouterOptions& o) {
   f.optional("suppressEnvoyHeaders", o.suppress_envoy_headers,
              "Add no `x-envoy-*` headers to requests and responses on their way.");
@@ -291,7 +281,7 @@ void bind(Fields& f, Gateway& g) {
   f.optional("proxyNames", g.proxy_names, "Proxies that this Gateway is part of.");
   f.optional("options", g.options, "Settings of the listener.");
   f.optional("httpGateway", g.http_gateway, "An HTTP listener.");
-  f.unsupported("tcpGateway", "A TCP listener.");
+  f.optional("tcpGateway", g.tcp_gateway, "A TCP listener.");
   f.unsupported("hybridGateway", "Several kinds of listener on one port.");
   f.optional("routeOptions", g.route_options, "Settings for all routes.");
   bool proxy_protocol = false;

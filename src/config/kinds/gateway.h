@@ -9,11 +9,13 @@
 
 #include "base/time.h"
 #include "config/kinds/circuit_breakers.h"
+#include "config/kinds/connection_limit.h"
 #include "config/kinds/dns_cache.h"
 #include "config/kinds/label_expression.h"
 #include "config/kinds/proxy_protocol.h"
 #include "config/kinds/request_rules.h"
 #include "config/kinds/ssl_config.h"
+#include "config/kinds/tcp_gateway.h"
 #include "config/option_field.h"
 
 namespace sluice::kinds {
@@ -128,12 +130,6 @@ struct DynamicForwardProxyConfig {
 };
 void bind(Fields& f, DynamicForwardProxyConfig& config);
 
-struct ConnectionLimit {
-  std::optional<uint32_t> max_active_connections;  // nothing: no limit; else 1 at least
-  Nanos delay_before_close{};
-};
-void bind(Fields& f, ConnectionLimit& limit);
-
 struct RouterOptions {
   bool suppress_envoy_headers = false;
   bool dynamic_stats = true;
@@ -179,7 +175,8 @@ struct Gateway {
   std::vector<std::string> proxy_names{"gateway-proxy"};
   ListenerOptions options;
   RouteConfigurationOptions route_options;
-  HttpGateway http_gateway;
+  HttpGateway http_gateway;  // unless it is another
+  std::optional<TcpGateway> tcp_gateway;
 };
 void bind(Fields& f, Gateway& gateway);
 

@@ -1,0 +1,97 @@
+#include "config/kinds/tcp_gateway.h"
+
+#include <fmt/format.h>
+#include <set>
+
+#include "base/strings.h"
+#include "config/kinds/paths.h"
+
+namespace sluice::kinds {
+namespace {
+
+bool is_sni_domain(std::string_view domain) {
+  if (domain == "*") return true;
+  return is_host_name(domain.starts_with("*.") ? domain.substr(2) : domain);
+}
+
+}  // namespace
+
+void bind(Fields& f, TcpSslConfig& c) {
+  f.optional(
+      "sniDomains", c.sni_domains,
+      "Names that clients ask for; `*.example.com` is every name below it. Without certificates TLS is not ended "
+      "here, but passed on.");
+  f.unsupported({"secretRef", "sslFiles", "sds", "verifySubjectAltName", "parameters", "alpnProtocols", "oneWayTls",
+                 "disableTlsSessionResumption", "transportSocketConnectTimeout", "ocspStaplePolicy"});
+  f.one_of({"secretRef", "sslFiles", "sds"});
+  if (f.reading() && !f.present("secretRef") && !f.present("sslFiles") && !f.present("sds") && c.sni_domains.empty())
+    f.error("sniDomains", "is required where there are no certificates: TLS is passed on by the name it is for");
+  for (size_t i = 0; i < c.sni_domains.size(); ++i) {
+    if (!is_sni_domain(c.sni_domains[i]))
+      f.error("sniDomains", i, "expected a host name, `*.` in front of one, or `*`");
+    c.sni_domains[i] = to_lower(c.sni_domains[i]);
+  }
+}
+
+void bind(Fields& f, TcpWeightedDestination& d) {
+  f.required("destination", d.destination, "Where connections go.");
+  f.optional("weight", d.weight, "Share of the connections; 0 = none.");
+  f.without_effect("options", "a connection whose bytes are passed on has no requests");
+}
+
+void bind(Fields& f, TcpMultiDestination& m) {
+  f.required("destinations", m.destinations, "The destinations and their shares.");
+  if (!f.present("destinations")) return;
+  uint64_t total = 0;
+  for (const TcpWeightedDestination& destination : m.destinations) total += destination.weight;
+  f.check(total >= 1, "destinations", "require a total weight that is greater than or equal to 1");
+  f.check(total <= UINT32_MAX, "destinations", "weights add up to more than 4294967295");
+}
+
+void bind(Fields& f, TcpAction& a) {
+  std::optional<Destination> single;
+  std::optional<TcpMultiDestination> multi;
+  std::optional<Empty> by_name;
+  f.optional("single", single, "One destination.");
+  f.optional("multi", multi, "Several, by weight.");
+  f.optional("forwardSniClusterName", by_name, "The Upstream whose `<name>_<namespace>` the client of TLS asks for.");
+  f.unsupported("upstreamGroup", "Several, in an object of their own.");
+  f.exactly_one({"single", "multi", "upstreamGroup", "forwardSniClusterName"});
+  if (single) a.destination = *std::move(single);
+  if (multi) a.destination = *std::move(multi);
+  if (by_name) a.destination = ForwardSniClusterName{};
+}
+
+void bind(Fields& f, TcpHost& h) {
+  f.required("name", h.name, "Name, unique in the Gateway.");
+  f.optional("sslConfig", h.ssl_config, "Which clients of TLS it takes; absent: all connections that no other takes.");
+  f.required("destination", h.destination, "Where connections go.");
+  if (f.present("name")) f.check(!h.name.empty(), "name", "must not be empty");
+}
+
+void bind(Fields& f, TcpProxySettings& s) {
+  f.optional("maxConnectAttempts", s.max_connect_attempts,
+             "Endpoints that are tried for a client, each with all its addresses, before it is closed.");
+  f.optional("idleTimeout", s.idle_timeout, "A connection on which nothing moves is closed after this; 0 = never.");
+  f.unsupported("tunnelingConfig", "Tunnels through an HTTP proxy.");
+  f.unsupported("accessLogFlushInterval", "Log lines while a connection is open.");
+  f.in_range("maxConnectAttempts", s.max_connect_attempts, 1, UINT32_MAX);
+  f.not_negative("idleTimeout", s.idle_timeout);
+}
+
+void bind(Fields& f, TcpListenerOptions& o) {
+  f.optional("tcpProxySettings", o.tcp_proxy_settings, "How connections are passed on.");
+  f.optional("connectionLimit", o.connection_limit, "How many clients may be connected.");
+  f.unsupported("localRatelimit", "Limits of new connections a second.");
+}
+
+void bind(Fields& f, TcpGateway& g) {
+  f.optional("tcpHosts", g.tcp_hosts, "Who takes which connections, and where they go.");
+  f.optional("options", g.options, "Settings of the TCP listener.");
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < g.tcp_hosts.size(); ++i)
+    if (const std::string& name = g.tcp_hosts[i].name; !name.empty() && !names.insert(name).second)
+      f.error("tcpHosts", i, fmt::format("name {} is not unique", printable(name, 60)));
+}
+
+}  // namespace sluice::kinds

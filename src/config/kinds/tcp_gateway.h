@@ -1,0 +1,64 @@
+// Gateway `tcpGateway`: clients whose bytes are passed on as they are (reference gloo-core.md 2.6).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "config/kinds/connection_limit.h"
+#include "config/kinds/virtual_service.h"
+
+namespace sluice::kinds {
+
+// TLS goes to the destination as it is, which is chosen by the name that the client asks for.
+struct TcpSslConfig {
+  std::vector<std::string> sni_domains;  // lower case; at least one
+};
+void bind(Fields& f, TcpSslConfig& config);
+
+struct TcpWeightedDestination {
+  Destination destination;
+  uint32_t weight = 0;  // no traffic
+};
+void bind(Fields& f, TcpWeightedDestination& destination);
+
+struct TcpMultiDestination {
+  std::vector<TcpWeightedDestination> destinations;  // weights sum up to 1 or more, at most 2^32 - 1
+};
+void bind(Fields& f, TcpMultiDestination& multi);
+
+// The cluster that has the name the client asks for: `<upstream>_<namespace>`.
+struct ForwardSniClusterName {};
+
+struct TcpAction {
+  std::variant<Destination, TcpMultiDestination, ForwardSniClusterName> destination;
+};
+void bind(Fields& f, TcpAction& action);
+
+struct TcpHost {
+  std::string name;                        // unique among those of a Gateway
+  std::optional<TcpSslConfig> ssl_config;  // nothing: all connections that no other host takes
+  TcpAction destination;
+};
+void bind(Fields& f, TcpHost& host);
+
+struct TcpProxySettings {
+  uint32_t max_connect_attempts = 1;
+  Nanos idle_timeout = 1h;  // 0 = none
+};
+void bind(Fields& f, TcpProxySettings& settings);
+
+struct TcpListenerOptions {
+  TcpProxySettings tcp_proxy_settings;
+  ConnectionLimit connection_limit;
+};
+void bind(Fields& f, TcpListenerOptions& options);
+
+struct TcpGateway {
+  std::vector<TcpHost> tcp_hosts;
+  TcpListenerOptions options;
+};
+void bind(Fields& f, TcpGateway& gateway);
+
+}  // namespace sluice::kinds

@@ -1,0 +1,324 @@
+"""TCP gateways: bytes passed on as they are, by the name that clients of TLS ask for, with limits and a line in the log."""
+
+import pathlib
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+
+from harness import configs
+from harness.case import Case
+from harness.gateway import Gateway, run_sluice
+from harness.waiting import free_port, until
+
+LOG = '%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST% %UPSTREAM_CLUSTER% %DOWNSTREAM_REMOTE_ADDRESS% %PROTOCOL%'
+
+
+class Peer:
+    """Accepts connections and has `serve(socket)` on each, in a thread of its own."""
+
+    def __init__(self, serve, context=None):
+        self.serve, self.context, self.accepted = serve, context, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            threading.Thread(target=self.one, args=(connection,), daemon=True).start()
+
+    def one(self, connection):
+        with connection:
+            try:
+                if self.context:
+                    connection = self.context.wrap_socket(connection, server_side=True)
+                self.serve(connection)
+            except OSError:
+                pass
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def echo(connection):
+    """What it hears, and `bye` once it has heard all."""
+    while data := connection.recv(65536):
+        connection.sendall(data)
+    connection.sendall(b"bye")
+
+
+def name(text):
+    return lambda connection: connection.sendall(text.encode())
+
+
+def upstream(name, *ports, options=""):
+    hosts = ", ".join(f"{{addr: 127.0.0.1, port: {port}}}" for port in ports)
+    return (f"apiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata: {{name: {name}, namespace: gloo-system}}\n"
+            f"spec:\n  static: {{useTls: false, hosts: [{hosts}]}}\n{options}")
+
+
+def tcp_gateway(hosts, options="", listener="", port="@{port}"):
+    log = f"accessLoggingService: {{accessLog: [{{fileSink: {{path: /dev/stdout, stringFormat: \"{LOG}\\n\"}}}}]}}"
+    return (f"apiVersion: gateway.solo.io/v1\nkind: Gateway\nmetadata: {{name: tcp, namespace: gloo-system}}\n"
+            f"spec:\n  bindAddress: 127.0.0.1\n  bindPort: {port}\n  options:\n    {log}\n    {listener}\n"
+            f"  tcpGateway:\n    tcpHosts: [{hosts}]\n    options: {{{options}}}\n")
+
+
+def host(name, to, sni=""):
+    ssl_config = f"sslConfig: {{sniDomains: [{sni}]}}, " if sni else ""
+    return f"{{name: {name}, {ssl_config}destination: {{{to}}}}}"
+
+
+def single(upstream):
+    return f"single: {{upstream: {{name: {upstream}}}}}"
+
+
+def read_all(connection):
+    out = b""
+    while data := connection.recv(65536):
+        out += data
+    return out
+
+
+class Plain(Case):
+    def gateway(self, files, **values):
+        return self.use(Gateway({"gateway.yaml": files.pop("gateway"), **files}, values=values))
+
+    def connect(self, gateway):
+        connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=10)
+        self.addCleanup(connection.close)
+        return connection
+
+    def test_bytes_go_both_ways_and_half_a_close_is_passed_on(self):
+        peer = self.use(Peer(echo))
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u"))), "u.yaml": upstream("u", peer.port)})
+        with self.connect(gateway) as client:
+            client.sendall(b"hello")
+            self.assertEqual(client.recv(100), b"hello")
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(read_all(client), b"bye")
+            mine = client.getsockname()[1]
+        self.assertEqual(gateway.log_line(f":{mine} "), f"- 5 8 127.0.0.1:{peer.port} u_gloo-system 127.0.0.1:{mine} -")
+        self.assertEqual(gateway.metric("^envoy_tcp_downstream_cx_total"), 1)
+        self.assertEqual(gateway.metric("^envoy_tcp_downstream_cx_rx_bytes_total"), 5)
+        self.assertEqual(gateway.metric("^envoy_tcp_downstream_cx_tx_bytes_total"), 8)
+        self.assertEqual(gateway.metric('^envoy_cluster_upstream_cx_tx_bytes_total{envoy_cluster_name="u_gloo-system"'), 5)
+        until(lambda: gateway.metric('^envoy_cluster_upstream_cx_active{envoy_cluster_name="u_gloo-system"') == 0, "no connection")
+        self.assertIn('"protocol": "tcp"', gateway.admin("/listeners").text())
+
+    def test_much_goes_through_as_it_is(self):
+        peer = self.use(Peer(echo))
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u"))), "u.yaml": upstream("u", peer.port)})
+        data = bytes(range(256)) * 80_000
+        with self.connect(gateway) as client:
+            def send():
+                client.sendall(data)
+                client.shutdown(socket.SHUT_WR)
+            sender = threading.Thread(target=send)
+            sender.start()
+            self.assertEqual(read_all(client), data + b"bye")
+            sender.join()
+
+    def test_a_server_may_speak_first(self):
+        peer = self.use(Peer(name("220 ready")))
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u"))), "u.yaml": upstream("u", peer.port)})
+        with self.connect(gateway) as client:
+            self.assertEqual(read_all(client), b"220 ready")
+
+    def test_destinations_have_their_shares(self):
+        peers = [self.use(Peer(name(text))) for text in "ab"]
+        weighted = "multi: {destinations: [{weight: 1, destination: {upstream: {name: a}}}, {weight: 3, destination: {upstream: {name: b}}}]}"
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", weighted)), "a.yaml": upstream("a", peers[0].port),
+                                "b.yaml": upstream("b", peers[1].port)})
+        for _ in range(80):
+            with self.connect(gateway) as client:
+                self.assertIn(read_all(client), (b"a", b"b"))
+        self.assertGreater(peers[0].accepted, 5)
+        self.assertGreater(peers[1].accepted, peers[0].accepted)
+
+    def test_a_client_is_closed_where_nobody_can_be_connected_to(self):
+        dead = free_port()
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u"))), "u.yaml": upstream("u", dead)})
+        with self.connect(gateway) as client:
+            self.assertEqual(read_all(client), b"")
+        self.assertIn(f"UF,URX 0 0 127.0.0.1:{dead} ", gateway.log_line("UF"))
+        self.assertEqual(gateway.metric("^envoy_cluster_upstream_cx_connect_attempts_exceeded"), 1)
+
+    def test_another_endpoint_is_tried_as_often_as_maxConnectAttempts_says(self):
+        dead, peer = free_port(), self.use(Peer(name("alive")))
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u")), "tcpProxySettings: {maxConnectAttempts: 2}"),
+                                "u.yaml": upstream("u", dead, peer.port)})
+        for _ in range(4):
+            with self.connect(gateway) as client:
+                self.assertEqual(read_all(client), b"alive")
+
+    def test_a_connection_on_which_nothing_moves_is_closed_after_idleTimeout(self):
+        peer = self.use(Peer(echo))
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u")), "tcpProxySettings: {idleTimeout: 0.3s}"),
+                                "u.yaml": upstream("u", peer.port)})
+        with self.connect(gateway) as client:
+            client.sendall(b"x")
+            self.assertEqual(client.recv(10), b"x")
+            self.assertEqual(read_all(client), b"")
+        until(lambda: gateway.metric("^envoy_tcp_idle_timeout") == 1, "the timeout to be counted")
+
+    def test_connectionLimit_and_circuit_breakers_hold(self):
+        peer = self.use(Peer(echo))
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u")), "connectionLimit: {maxActiveConnections: 1}"),
+                                "u.yaml": upstream("u", peer.port)})
+        first = self.connect(gateway)
+        first.sendall(b"x")
+        self.assertEqual(first.recv(10), b"x")
+        with self.connect(gateway) as second:
+            self.assertEqual(read_all(second), b"")
+        self.assertEqual(gateway.metric("^envoy_listener_downstream_cx_overflow"), 1)
+        narrow = self.gateway({"gateway": tcp_gateway(host("all", single("u"))),
+                               "u.yaml": upstream("u", peer.port, options="  circuitBreakers: {maxConnections: 1}\n")})
+        first = self.connect(narrow)
+        first.sendall(b"x")
+        self.assertEqual(first.recv(10), b"x")
+        with self.connect(narrow) as second:
+            self.assertEqual(read_all(second), b"")
+        self.assertIn("UO 0 0 ", narrow.log_line("UO"))
+
+    def test_open_connections_outlive_a_change_and_a_removed_gateway_ends_them_in_time(self):
+        peer = self.use(Peer(echo))
+        settings = ("apiVersion: sluice.dev/v1alpha1\nkind: ProxySettings\nmetadata: {name: p, namespace: gloo-system}\n"
+                    "spec: {targetRefs: [{group: gateway.solo.io, kind: Gateway, name: tcp}], drainTimeout: 0.3s}\n")
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u"))), "u.yaml": upstream("u", peer.port),
+                                "p.yaml": settings})
+        client = self.connect(gateway)
+        client.sendall(b"one")
+        self.assertEqual(client.recv(10), b"one")
+        other = self.use(Peer(name("other")))
+        gateway.write("gateway.yaml", tcp_gateway(host("all", single("v"))))
+        gateway.write("v.yaml", upstream("v", other.port))
+        def new_destination():
+            with self.connect(gateway) as newcomer:
+                return read_all(newcomer) == b"other"
+        until(new_destination, "the new destination")
+        client.sendall(b"two")
+        self.assertEqual(client.recv(10), b"two")
+        gateway.write("gateway.yaml", tcp_gateway(host("all", single("v")), port="@{port2}"))
+        self.assertEqual(read_all(client), b"")
+        self.assertEqual(gateway.metric("^sluice_tcp_downstream_cx_ended_by_force_total"), 1)
+
+    def test_a_client_that_leaves_while_it_is_connected_for_is_DC(self):
+        # A full backlog: nobody answers.
+        silent = socket.socket()
+        self.addCleanup(silent.close)
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        port = silent.getsockname()[1]
+        fillers = [socket.socket() for _ in range(3)]
+        for filler in fillers:
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u"))), "u.yaml": upstream("u", port)})
+        client = self.connect(gateway)
+        until(lambda: gateway.metric("^sluice_tcp_downstream_cx_active") == 1, "the client to be there")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        client.close()
+        self.assertIn("DC 0 0 ", gateway.log_line("DC"))
+
+    def test_the_proxy_protocol_names_the_client(self):
+        peer = self.use(Peer(echo))
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u")), listener="proxyProtocol: {}"),
+                                "u.yaml": upstream("u", peer.port)})
+        with self.connect(gateway) as client:
+            client.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.8 4711 80\r\nhello")
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(read_all(client), b"hellobye")
+        self.assertIn(" 192.0.2.7:4711 ", gateway.log_line("192.0.2.7"))
+
+    def test_a_missing_upstream_is_a_warning_and_its_host_is_not_served(self):
+        peer = self.use(Peer(name("there")))
+        gateway = self.gateway({"gateway": tcp_gateway(host("bad", single("x"), "a.example") + ", " + host("all", single("u"))),
+                                "u.yaml": upstream("u", peer.port)})
+        with self.connect(gateway) as client:
+            self.assertEqual(read_all(client), b"there")
+        state, reason = gateway.status("gateways", "tcp")
+        self.assertEqual(state, "Warning")
+        self.assertIn("TcpHost Warning: InvalidDestinationWarning. Reason: *v1.Upstream { gloo-system.x } not found", reason)
+
+    def test_two_hosts_for_the_same_connections_are_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            text = tcp_gateway(host("one", single("u")) + ", " + host("two", single("u")), port="8001")
+            pathlib.Path(folder, "a.yaml").write_text(text + "---\n" + upstream("u", 9))
+            code, out, err = run_sluice("check", folder)
+        self.assertNotEqual(code, 0)
+        self.assertIn("take the same connections", out + err)
+
+    def test_explain_says_where_connections_go(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "a.yaml").write_text(tcp_gateway(host("all", single("u")), port="8001") + "---\n" + upstream("u", 9))
+            code, out, err = run_sluice("explain", "--config", folder, "http://a/")
+        self.assertEqual(code, 0, err)
+        self.assertRegex(out, r"tcpHost +all\n *cluster +u_gloo-system")
+
+
+class ByServerName(Case):
+    """TLS is not ended here: the destinations have the certificates."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        certificate, key = (pathlib.Path(cls.folder.name, file) for file in ("c.pem", "k.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                        "-subj", "/CN=test", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        cls.peers = {text: cls.share(Peer(name(text), context)) for text in ("exact", "wild", "deep")}
+        cls.plain = cls.share(Peer(echo))
+        hosts = ", ".join([host("exact", single("exact"), "a.example, b.example"), host("wild", single("wild"), "'*.example'"),
+                           host("deep", "forwardSniClusterName: {}", "'*.deep.example', deep_gloo-system"), host("plain", single("plain"))])
+        hosts = hosts.replace(", deep_gloo-system", "")
+        files = {f"{text}.yaml": upstream(text, peer.port) for text, peer in cls.peers.items()}
+        cls.gateway = cls.share(Gateway({"gateway.yaml": tcp_gateway(hosts), **files, "plain.yaml": upstream("plain", cls.plain.port)}))
+
+    def ask(self, server_name, port=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", port or self.gateway.port), timeout=10) as connection:
+            with context.wrap_socket(connection, server_hostname=server_name) as client:
+                return read_all(client).decode()
+
+    def test_the_exact_name_then_the_longest_wildcard_decides(self):
+        self.assertEqual(self.ask("a.example"), "exact")
+        self.assertEqual(self.ask("B.example"), "exact")
+        self.assertEqual(self.ask("c.example"), "wild")
+
+    def test_a_name_without_a_cluster_is_NC(self):
+        before = self.gateway.metric("^envoy_tcp_downstream_cx_no_route")
+        with self.assertRaises(OSError):
+            self.ask("x.deep.example")
+        self.assertIn("NC 0 0 - x.deep.example ", self.gateway.log_line("x.deep.example"))
+        self.assertEqual(self.gateway.metric("^envoy_tcp_downstream_cx_no_route"), before + 1)
+
+    def test_what_is_no_tls_goes_to_the_host_without_names_with_all_its_bytes(self):
+        with socket.create_connection(("127.0.0.1", self.gateway.port), timeout=10) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(read_all(client), b"GET / HTTP/1.1\r\n\r\nbye")
+
+    def test_a_name_that_nobody_has_ends_where_there_is_no_host_for_all(self):
+        gateway = self.use(Gateway({"gateway.yaml": tcp_gateway(host("exact", single("exact"), "a.example")),
+                                    "exact.yaml": upstream("exact", self.peers["exact"].port)}))
+        self.assertEqual(self.ask("a.example", gateway.port), "exact")
+        with self.assertRaises(OSError):
+            self.ask("b.example", gateway.port)
+        self.assertEqual(gateway.metric("^envoy_listener_no_filter_chain_match"), 1)
+
+    def test_the_cluster_that_the_client_names_is_taken(self):
+        gateway = self.use(Gateway({"gateway.yaml": tcp_gateway(host("all", "forwardSniClusterName: {}")),
+                                    "deep.yaml": upstream("deep", self.peers["deep"].port)}))
+        self.assertEqual(self.ask("deep_gloo-system", gateway.port), "deep")
