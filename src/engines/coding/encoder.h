@@ -41,13 +41,16 @@ class Encoder {
     flushed,  // all that was given so far is to be readable
     ended,    // nothing comes any more
   };
+  // Of room at least: with less zlib would write the mark of a flush again and again, and never be done.
+  static constexpr size_t kRoomMin = 7;
   struct Written {
     size_t bytes = 0;
     bool complete = false;  // all of the input is taken, and what `Until` asks for is done; else call it again
   };
 
   virtual ~Encoder() = default;
-  // Takes what it uses off `input` and writes to `out`. The same `Until`, and no other input, until it is complete.
+  // Takes what it uses off `input` and writes to `out`, which has kRoomMin bytes or more. The same `Until`, and no
+  // other input, until it is complete.
   virtual Result<Written> encode(std::string_view& input, std::span<char> out, Until until) = 0;
 };
 

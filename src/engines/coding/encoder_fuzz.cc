@@ -12,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 3) return 0;
   const bool gzip = data[0] % 2 == 0;
   const auto encoder = gzip ? *make_gzip_encoder({.level = data[0] / 2 % 9 + 1, .window_bits = data[1] % 7 + 9})
-                            : *make_brotli_encoder({.quality = data[0] / 2 % 7U, .window_bits = data[1] % 9U + 10});
-  const size_t piece = data[2] + size_t{1}, room = data[1] + size_t{1};
+                            : *make_brotli_encoder({.quality = data[0] / 2 % 7U, .window_bits = data[1] % 5U + 10});
+  const size_t piece = data[2] + size_t{1}, room = data[1] + Encoder::kRoomMin;
   const std::string_view text(reinterpret_cast<const char*>(data + 3), size - 3);
   std::string out, buffer(room, '\0');
   const auto encode = [&](std::string_view input, Encoder::Until until) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/check.h"
 #include "engines/coding/encoder.h"
 
 namespace sluice::coding {
@@ -40,6 +41,7 @@ class GzipEncoder final : public Encoder {
 
   Result<Written> encode(std::string_view& input, std::span<char> out, Until until) override {
     constexpr size_t kMost = std::numeric_limits<uInt>::max();
+    CHECK(out.size() >= kRoomMin);
     const auto given = static_cast<uInt>(std::min(input.size(), kMost));
     const auto room = static_cast<uInt>(std::min(out.size(), kMost));
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input.data()));  // read only, by zlib's word

@@ -3,7 +3,6 @@
 namespace sluice::compression {
 
 Task<Chunk> CompressedBody::read() {
-  filled_ = 0;
   for (;;) {
     const auto compressed = compress();
     if (!compressed) return std::unexpected(compressed.error());
@@ -44,23 +43,26 @@ void CompressedBody::take(const Chunk& chunk) {
   unflushed_ = true;
 }
 
+Chunk CompressedBody::hand_out(bool last) {
+  counters_.bytes_out->add(static_cast<int64_t>(filled_));
+  return Chunk{buffer_.first(std::exchange(filled_, 0)), last};
+}
+
 // Nothing: more input is needed.
 Result<std::optional<Chunk>> CompressedBody::compress() {
   while (busy_) {
+    if (is_full()) return hand_out(false);
     const coding::Encoder::Written written = TRY(encoder_->encode(input_, buffer_.subspan(filled_), until_));
     filled_ += written.bytes;
     if (written.complete) {
       busy_ = false;
       if (until_ != Until::later) unflushed_ = false;
-    } else if (filled_ < buffer_.size()) {
+    } else if (!is_full()) {
       if (written.bytes == 0) return fail(ErrorKind::internal, "an encoder does not move on");
       continue;
     }
     const bool last = until_ == Until::ended && !busy_;
-    const bool hand_out = last || (filled_ > 0 && (busy_ || until_ == Until::flushed));
-    if (!hand_out) continue;
-    counters_.bytes_out->add(static_cast<int64_t>(filled_));
-    return Chunk{buffer_.first(filled_), last};
+    if (last || (filled_ > 0 && (busy_ || until_ == Until::flushed))) return hand_out(last);
   }
   return std::nullopt;
 }

@@ -37,6 +37,8 @@ class CompressedBody final : public BodyReader {
   Task<Chunk> read_slowly(Task<Chunk> reading);
   void take(const Chunk& chunk);
   Result<std::optional<Chunk>> compress();
+  Chunk hand_out(bool last);
+  bool is_full() const { return buffer_.size() - filled_ < coding::Encoder::kRoomMin; }
 
   std::unique_ptr<BodyBudget::Share> memory_;
   BodyReader& inner_;
