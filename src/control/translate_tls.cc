@@ -479,7 +479,8 @@ Result<std::shared_ptr<const Router>> Translating::router_for(const ConfigObject
                                                               std::span<const ConfigObjectPtr> services) {
   auto hosts = TRY(build_hosts(gateway, services));
   if (trial_) return nullptr;  // of this Gateway nothing is opened
-  return std::make_shared<const Router>(TRY(RouteTable::create(std::move(hosts))), t_.router_counters_, TRY(unrouted_filters()));
+  return std::make_shared<const Router>(TRY(RouteTable::create(std::move(hosts))), t_.router_counters_,
+                                        TRY(unrouted_filters()));
 }
 
 Status Translating::serve_by_tls(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
@@ -522,7 +523,8 @@ Status Translating::isolate(const ConfigObject& gateway, std::span<const ConfigO
   }
   for (const auto& own : by_chain) listener.chain_routers.push_back(TRY(router_for(gateway, own)));
   TRY(build_hosts(gateway, others));  // no chain serves them, and their owners hear what else is wrong with them
-  listener.router = std::make_shared<const Router>(TRY(RouteTable::create({})), t_.router_counters_, TRY(unrouted_filters()));
+  listener.router =
+      std::make_shared<const Router>(TRY(RouteTable::create({})), t_.router_counters_, TRY(unrouted_filters()));
   listener.config.service = std::make_shared<const SniRouter>(
       listener.config.tls,
       std::vector<std::shared_ptr<const Service>>(listener.chain_routers.begin(), listener.chain_routers.end()),
