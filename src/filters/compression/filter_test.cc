@@ -34,7 +34,7 @@ struct Gateway {
   }
 
   const FilterHarness::Answer& answer(const Fields& asked, const Fields& headers = kText,
-                                      std::vector<std::string> pieces = {kPage}, bool with_length = true,
+                                      const std::vector<std::string>& pieces = {kPage}, bool with_length = true,
                                       uint16_t status = 200, std::string method = "GET") {
     harness.upstream = [=, this](Request& request) {
       upstream_saw = std::string(request.headers.joined("accept-encoding").value_or("nothing"));
@@ -44,9 +44,10 @@ struct Gateway {
     return last;
   }
   // How the response is coded that is asked for so.
-  std::string coding_of(const Fields& asked, const Fields& headers = kText, std::vector<std::string> pieces = {kPage},
-                        bool with_length = true, uint16_t status = 200, std::string method = "GET") {
-    return answer(asked, headers, std::move(pieces), with_length, status, std::move(method))
+  std::string coding_of(const Fields& asked, const Fields& headers = kText,
+                        const std::vector<std::string>& pieces = {kPage}, bool with_length = true,
+                        uint16_t status = 200, std::string method = "GET") {
+    return answer(asked, headers, pieces, with_length, status, std::move(method))
         .header("content-encoding")
         .value_or("");
   }
@@ -206,7 +207,6 @@ TEST(CompressedBody, lets_out_what_came_while_the_rest_is_waited_for) {
   Event go;
   Metrics metrics(1);
   const Counters counters(metrics);
-  Slow slow(loop, go);
   std::string buffer(CompressedBody::kBufferBytes, '\0');
   for (const bool brotli : {false, true}) {
     Slow inner(loop, go);
@@ -288,7 +288,7 @@ TEST(Compression, is_left_out_when_bodies_may_take_no_more_memory) {
   Metrics metrics(1);
   BodyBudget budget(100'000, metrics);
   Loop loop;
-  kinds::ProxySettings settings;
+  const kinds::ProxySettings settings;
   KeptState kept;
   OptionSet listener;
   listener.set("gzip", Options{});
@@ -311,7 +311,7 @@ TEST(Compression, is_left_out_when_bodies_may_take_no_more_memory) {
     request.route.chain = &chain;
     auto answering = run_chain(request);
     ASSERT_TRUE(answering.ready());
-    auto response = answering.take();
+    const auto response = answering.take();
     ASSERT_TRUE(response);
     compressed += response->headers->has(Known::content_encoding);
   }
@@ -360,7 +360,7 @@ TEST(Compression, comes_last_also_when_the_route_was_chosen_again) {
   request.route.chain = &first;
   auto handling = [&]() -> Task<Response> {
     auto running = run_chain(request);
-    Response response = CO_TRY(co_await running);
+    const Response response = CO_TRY(co_await running);
     EXPECT_NE(request.rerouting, nullptr);
     auto finishing = finish_rerouted(request, response);
     co_return co_await finishing;
