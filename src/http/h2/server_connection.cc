@@ -47,6 +47,7 @@ struct Calls {
     return of(user).frame_came(*frame);
   }
   static int invalid_frame(nghttp2_session*, const nghttp2_frame*, int error, void* user) {
+    if (error == NGHTTP2_ERR_REFUSED_STREAM) return of(user).stream_is_refused();
     return error == NGHTTP2_ERR_HTTP_HEADER || error == NGHTTP2_ERR_HTTP_MESSAGING ? of(user).message_is_invalid() : 0;
   }
   static int data_came(nghttp2_session*, uint8_t, int32_t id, const uint8_t* bytes, size_t size, void* user) {
@@ -119,7 +120,8 @@ ServerConnection::ServerConnection(std::unique_ptr<Stream> stream, std::string_v
       output_(*stream_, this, &ServerConnection::on_written) {
   settings(options);
   flush_later();
-  if (early.empty() || feed(early)) read();
+  feed(early);
+  read();
 }
 
 ServerConnection::~ServerConnection() {
@@ -158,7 +160,7 @@ void ServerConnection::settings(const ServerOptions& options) {
 
 void ServerConnection::read() {
   reading_later_ = false;
-  if (deaf_ || over_) return;
+  if (over_) return;
   if (stream_->has_buffered()) {
     const Block block(Block::kSmall);
     for (unsigned left = kReadsATurn; stream_->has_buffered(); --left) {
@@ -170,7 +172,8 @@ void ServerConnection::read() {
       auto got = stream_->try_read(block.span());
       if (!got) break;
       if (!*got || **got == 0) return lose();  // nobody half-closes HTTP/2: a client that has ended has left
-      if (!feed({block.data(), **got})) return;
+      feed({block.data(), **got});
+      if (over_) return;
     }
   }
   stream_->when_readable(this);
@@ -193,8 +196,8 @@ bool ServerConnection::is_closed(const FrameScan::Head& head) const {
          !nghttp2_session_find_stream(native_.get(), head.stream);
 }
 
-// False: there is nothing more to be read.
-bool ServerConnection::feed(std::string_view bytes) {
+// Where nothing more is looked at, that the client leaves is still to be seen.
+void ServerConnection::feed(std::string_view bytes) {
   inside_ = true;
   while (!bytes.empty() && !deaf_) {
     bool judge = false;
@@ -209,7 +212,6 @@ bool ServerConnection::feed(std::string_view bytes) {
   watch_the_clock();
   if (has_input()) tell();
   flush_later();
-  return !deaf_ && !over_;
 }
 
 void ServerConnection::fail_with(int error) {
@@ -232,7 +234,6 @@ void ServerConnection::fail_with(int error) {
 
 void ServerConnection::end_with(uint32_t code) {
   deaf_ = true;
-  stream_->when_readable(nullptr);
   nghttp2_session_terminate_session(native_.get(), code);
   close_all();
   flush_later();
@@ -268,7 +269,6 @@ void ServerConnection::head_is_late() {
   if (heading_->in_trailers) return end_with(NGHTTP2_ENHANCE_YOUR_CALM);
   Incoming& incoming = *std::exchange(heading_, nullptr);
   deaf_ = true;
-  stream_->when_readable(nullptr);
   incoming.refused = HeadFailure::timeout;
   head_came(incoming, true);
   incoming.ended = false;  // the client is to be told that no more is wanted
@@ -291,9 +291,8 @@ int ServerConnection::head_begins(const nghttp2_frame& frame) {
   heading_ = nullptr;
   // Requests that the client has reset may still be on their way out; whoever relies on that gets no more.
   if (streams_ >= 2 * streams_max_) {
-    metrics_->streams_refused->add();
     nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
-    const int admitted = admit(Cheap::reset, metrics_->reset_flood);
+    const int admitted = stream_is_refused();
     return admitted != 0 ? admitted : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
   auto* incoming = new Incoming(id);
@@ -334,6 +333,11 @@ int ServerConnection::field_came(std::string_view name, std::string_view value) 
 int ServerConnection::invalid_field(const nghttp2_frame& frame) {
   nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, frame.hd.stream_id, NGHTTP2_PROTOCOL_ERROR);
   return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+int ServerConnection::stream_is_refused() {
+  metrics_->streams_refused->add();
+  return admit(Cheap::reset, metrics_->reset_flood);
 }
 
 int ServerConnection::message_is_invalid() {

@@ -85,7 +85,7 @@ class ServerConnection final : public ServerSession, private Waiter {
   void cancel() override {}
   void settings(const ServerOptions& options);
   void read();
-  bool feed(std::string_view bytes);
+  void feed(std::string_view bytes);
   bool is_to_be_judged(const FrameScan::Head& head);
   bool is_closed(const FrameScan::Head& head) const;
   void make_frames();
@@ -112,6 +112,7 @@ class ServerConnection final : public ServerSession, private Waiter {
   int frame_came(const nghttp2_frame& frame);
   void head_came(Incoming& incoming, bool last);
   int data_came(int32_t id, std::string_view bytes);
+  int stream_is_refused();
   int message_is_invalid();
   void stream_closed(int32_t id, uint32_t code);
   void frame_sent(const nghttp2_frame& frame);
@@ -158,7 +159,7 @@ class ServerConnection final : public ServerSession, private Waiter {
   bool reading_later_ = false;
   bool settings_came_ = false;
   bool client_ended_ = false;
-  bool deaf_ = false;  // reads no more, as the client has to be given up
+  bool deaf_ = false;  // looks at nothing any more that comes
   bool broken_ = false;
   bool draining_ = false;
   bool over_ = false;

@@ -616,6 +616,7 @@ TEST(Http2Session, refuses_more_streams_before_the_client_knows_what_is_offered)
   world.say(world.client.settings());
   for (const int32_t id : {1, 3, 5}) world.say(world.client.get(id, "/"));
   EXPECT_EQ(world.heard.streams[5].reset, NGHTTP2_REFUSED_STREAM);
+  EXPECT_EQ(world.metrics->streams_refused->value(), 1);
   EXPECT_FALSE(world.goaway());
 }
 
