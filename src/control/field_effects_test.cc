@@ -456,6 +456,8 @@ constexpr Case kCases[] = {
     {.field = "virtualServiceExpressions.expressions[].values", .value = "[x]", .beside = "-{key: team}"},
     {.field = "headersToRemove", .value = "[x-role]"},
 
+    {.field = "http2ProtocolOptions.initialStreamWindowSize", .value = "70000"},
+    {.field = "http2ProtocolOptions.initialConnectionWindowSize", .value = "70000"},
     // Upstreams, policies, settings.
     {.field = "hosts[].addr", .value = "127.0.0.8"},
     {.field = "hosts[].port", .value = "10"},

@@ -285,11 +285,14 @@ TEST(Gateway, with_a_mistake_is_refused) {
            "httpGateway.options.httpConnectionManagerSettings.serverName: must not hold control"},
           {manager("codecType: HTTP3"), "httpGateway.options.httpConnectionManagerSettings.codecType: expected"},
           {manager("http2ProtocolOptions: {maxConcurrentStreams: 0}"),
-           "http2ProtocolOptions.maxConcurrentStreams: must be from 1 to 2147483647, not 0"},
+           "httpGateway.options.httpConnectionManagerSettings.http2ProtocolOptions.maxConcurrentStreams: must be from "
+           "1 to 2147483647, not 0"},
           {manager("http2ProtocolOptions: {initialStreamWindowSize: 65534}"),
-           "http2ProtocolOptions.initialStreamWindowSize: must be from 65535 to 2147483647, not 65534"},
+           "httpGateway.options.httpConnectionManagerSettings.http2ProtocolOptions.initialStreamWindowSize: must be "
+           "from 65535 to 2147483647, not 65534"},
           {manager("http2ProtocolOptions: {initialConnectionWindowSize: 2147483648}"),
-           "http2ProtocolOptions.initialConnectionWindowSize: must be from 65535 to 2147483647"},
+           "httpGateway.options.httpConnectionManagerSettings.http2ProtocolOptions.initialConnectionWindowSize: must "
+           "be from 65535 to 2147483647"},
           {manager("tracing: {}"), "httpGateway.options.httpConnectionManagerSettings.tracing: not supported yet"},
           {manager("upgrades: [{websocket: {}}, {websocket: {}}]"),
            "httpGateway.options.httpConnectionManagerSettings.upgrades[1]: upgrade config websocket is not unique"},
