@@ -187,8 +187,10 @@ void Connection::abort() {
     return;
   }
   aborted_ = true;
-  runner_.cancel();
-  if (several_) several_->cancel();
+  if (runner_.running())
+    runner_.cancel();  // perhaps the end of this
+  else
+    several_->cancel();
 }
 
 void Connection::has_expired() {
