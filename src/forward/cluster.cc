@@ -79,6 +79,10 @@ constexpr MetricFamily kControlFrames{"sluice_cluster_http2_inbound_control_floo
                                       "Connections ended because of many PING, SETTINGS or CONTINUATION frames."};
 constexpr MetricFamily kKeepalive{"envoy_cluster_http2_keepalive_timeout",
                                   "Connections ended because a PING was not answered."};
+constexpr MetricFamily kGrpcTotal{"envoy_cluster_grpc_total", "Requests of gRPC that got the head of a response."};
+constexpr MetricFamily kGrpcSuccess{"envoy_cluster_grpc_success", "Of these, those that ended with grpc-status 0."};
+constexpr MetricFamily kGrpcFailure{"envoy_cluster_grpc_failure",
+                                    "Of these, those that ended with another status, or with none."};
 constexpr MetricFamily kReceived{"envoy_cluster_upstream_cx_rx_bytes_total", "Bytes received from upstreams."};
 constexpr MetricFamily kSent{"envoy_cluster_upstream_cx_tx_bytes_total", "Bytes sent to upstreams."};
 
@@ -126,6 +130,9 @@ std::vector<MetricFamily> cluster_metric_families() {
           kEmptyFrames,
           kControlFrames,
           kKeepalive,
+          kGrpcTotal,
+          kGrpcSuccess,
+          kGrpcFailure,
           kRemainingConnections,
           kRemainingRequests,
           kRemainingPending,
@@ -168,6 +175,9 @@ ClusterMetrics::ClusterMetrics(Metrics& registry, const std::string& cluster)
   retry_waits = count(kRetryWaits);
   retry_waits_asked = count(kRetryWaitsAsked);
   per_try_timeouts = count(kPerTryTimeout);
+  grpc_total = count(kGrpcTotal);
+  grpc_success = count(kGrpcSuccess);
+  grpc_failure = count(kGrpcFailure);
   http2_connections = count(kHttp2);
   http2 = {.rx_reset = count(kRxReset),
            .tx_reset = count(kTxReset),

@@ -58,6 +58,9 @@ struct ClusterMetrics {
   Counter* retry_waits;
   Counter* retry_waits_asked;
   Counter* per_try_timeouts;
+  Counter* grpc_total;
+  Counter* grpc_success;
+  Counter* grpc_failure;
   Counter* http2_connections;
   h2::ClientCounters http2;
 };

@@ -8,6 +8,7 @@
 #include "forward/failures.h"
 #include "forward/race_places.h"
 #include "forward/replay_body.h"
+#include "http/grpc.h"
 #include "http/h1/client_session.h"
 #include "http/h2/client_session.h"
 #include "http/path.h"
@@ -88,6 +89,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   bool is_over() const;
   void break_off(const Error& why);
   void drop_connection();
+  void count_grpc() const;
   void timed_out(bool of_one_try);
 
   Task<void> try_once();
@@ -125,6 +127,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   SteadyTime after_timeout() const;
   void begin_timeout();
   SteadyTime latest() const { return std::min(deadline_, connect_deadline_); }
+  uint16_t health_status(const ClientResponse& answer) const;
   Response not_answered();
   Response answered(const ClientResponse& answer);
   void say_service_time(Headers& headers, SteadyTime now) const;
@@ -189,7 +192,18 @@ Forwarding::~Forwarding() {
   cluster_.metrics.requests_active->add(-1);
   end_retrying();
   if (answered_) cluster_.metrics.request_time->record_nanos((request_.loop.now() - request_.info.start).count());
+  if (answered_ && request_.grpc) count_grpc();
   drop_connection();
+}
+
+// By the status in the head, or behind the body that has been read.
+void Forwarding::count_grpc() const {
+  const ClientResponse& response = *outcome_.response;
+  auto status = grpc::status_in(*response.headers);
+  if (!status && response.body.reader && stream_->complete())
+    if (const Headers* trailers = response.body.reader->trailers()) status = grpc::status_in(*trailers);
+  cluster_.metrics.grpc_total->add();
+  (status == 0U ? cluster_.metrics.grpc_success : cluster_.metrics.grpc_failure)->add();
 }
 
 // Back to the pool, if it may carry another request.
@@ -265,7 +279,7 @@ Response Forwarding::refuse() {
 
 Response Forwarding::fail(OutcomeKind kind, std::string_view transport) {
   const Response answer = upstream_failure(request_, kind, transport);
-  if (kind != OutcomeKind::client_idle) cluster_.metrics.count_response(answer.status);
+  if (kind != OutcomeKind::client_idle) cluster_.metrics.count_response(terms_of(kind).status);
   return give_up(answer);
 }
 
@@ -358,7 +372,7 @@ Task<void> Forwarding::try_once() {
     auto answer = co_await receiving;
     const SteadyTime now = request_.loop.now();
     if (answer) {
-      endpoint_.set().answered(*endpoint_, answer->status, now);
+      endpoint_.set().answered(*endpoint_, health_status(*answer), now);
       outcome_.response = *answer;
       co_return Status{};
     }
@@ -373,6 +387,12 @@ Task<void> Forwarding::try_once() {
     failed(std::move(answer).error());
     co_return Status{};
   }
+}
+
+// What the answer says of the endpoint.
+uint16_t Forwarding::health_status(const ClientResponse& answer) const {
+  const auto status = request_.grpc ? grpc::status_in(*answer.headers) : std::nullopt;
+  return status ? grpc::http_status_of(*status) : answer.status;
 }
 
 // Whether the same try goes once more, on another connection.

@@ -67,6 +67,7 @@ struct World final : private MemoryNetwork::Host {
   std::optional<RetryPolicy> policy;
   MemoryNetwork network;
   bool holds = false;
+  bool grpc = false;  // requests are
   TestHost::Options options;
   std::deque<MemoryCall> held;
   std::vector<std::unique_ptr<TestHost>> hosts;
@@ -79,7 +80,7 @@ struct World final : private MemoryNetwork::Host {
 struct Trip : UpstreamTrip {
   explicit Trip(World& w, std::string_view method = "GET", std::string_view body = {})
       : UpstreamTrip(w.loop, w.upstreams, make_static_upstream(w.cluster),
-                     {.method = method, .rules = &w.rules, .body = std::string(body)}) {}
+                     {.method = method, .rules = &w.rules, .body = std::string(body), .grpc = w.grpc}) {}
   // As its connection does behind a response.
   void leave() {
     background.cancel();
@@ -112,6 +113,55 @@ TEST(ForwardHttp2, shares_a_connection_and_keeps_it) {
   }
   EXPECT_EQ(world.common->metrics.http2_connections->value(), 1);
   EXPECT_EQ(world.common->metrics.http2.tx_reset->value(), 0);
+}
+
+// By the status in the head or behind the body.
+TEST(ForwardHttp2, counts_what_gRPC_says) {
+  World world;
+  const auto send = [&](const h2::TestFields& head, std::string body, const h2::TestFields& trailers) {
+    Trip trip(world, "POST");
+    EXPECT_TRUE(world.hears(world.asked() + 1));
+    TestHost& host = *world.hosts[0];
+    const int32_t id = host.asked.back().id;
+    const bool last = body.empty();
+    host.head(id, head, last);
+    if (!last) host.body(id, std::move(body), true, trailers);
+    EXPECT_TRUE(trip.done());
+    trip.read();
+    trip.leave();
+  };
+  const auto counted = [&] {
+    const ClusterMetrics& m = world.common->metrics;
+    return fmt::format("{} {} {}", m.grpc_total->value(), m.grpc_success->value(), m.grpc_failure->value());
+  };
+  send({{":status", "200"}}, "x", {{"grpc-status", "0"}});
+  EXPECT_EQ(counted(), "0 0 0") << "it is no gRPC";
+  world.grpc = true;
+  send({{":status", "200"}}, "x", {{"grpc-status", "0"}});
+  EXPECT_EQ(counted(), "1 1 0");
+  send({{":status", "200"}}, "x", {{"grpc-status", "5"}});
+  EXPECT_EQ(counted(), "2 1 1");
+  send({{":status", "200"}, {"grpc-status", "14"}}, "", {});
+  EXPECT_EQ(counted(), "3 1 2");
+  send({{":status", "200"}}, "x", {});
+  EXPECT_EQ(counted(), "4 1 3");
+}
+
+TEST(ForwardHttp2, sends_again_what_gRPC_says_is_unavailable) {
+  World world;
+  world.grpc = true;
+  world.retry(kinds::RetryOn::grpc_unavailable);
+  Trip trip(world);
+  ASSERT_TRUE(world.hears(1));
+  TestHost& host = *world.hosts[0];
+  host.head(host.asked[0].id, {{":status", "200"}, {"grpc-status", "14"}}, true);
+  ASSERT_TRUE(turn_until(world.loop, [&] {
+    world.loop.advance(1ms);
+    return world.asked() == 2;
+  }));
+  host.head(host.asked[1].id, {{":status", "200"}, {"grpc-status", "0"}}, true);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.headers->get("grpc-status"), "0");
 }
 
 TEST(ForwardHttp2, waits_for_a_connection_that_another_request_is_opening) {

@@ -34,6 +34,7 @@ struct UpstreamTrip {
     std::string body = {};
     size_t body_buffer = 1 << 20;
     BodyReader* reader = nullptr;  // in place of the body
+    bool grpc = false;
   };
 
   UpstreamTrip(Loop& on, Upstreams& upstreams, std::shared_ptr<const Service> through, Asked what)
@@ -41,6 +42,7 @@ struct UpstreamTrip {
     request.method = asked.method;
     request.path = "/";
     request.authority = asked.authority;
+    request.grpc = asked.grpc;
     request.upstreams = &upstreams;
     request.background = &background;
     request.route.rules = asked.rules;

@@ -52,9 +52,40 @@ std::optional<std::string_view> response_header(const In& in, const FormatHeader
   return field_of(*in.response->headers, header);
 }
 
+const Headers* trailers_of(const In& in) {
+  if (in.response_trailers) return in.response_trailers;
+  return in.response && in.response->body.reader ? in.response->body.reader->trailers() : nullptr;
+}
+
 std::optional<std::string_view> trailer(const In& in, const FormatHeader& header) {
-  if (!in.response_trailers) return std::nullopt;
-  return field_of(*in.response_trailers, header);
+  const Headers* trailers = trailers_of(in);
+  return trailers ? field_of(*trailers, header) : std::nullopt;
+}
+
+// As Envoy: of trailers, head and, where neither says it, the HTTP status, the first.
+std::optional<uint64_t> grpc_status_of(const In& in) {
+  if (!in.request || !in.request->grpc) return std::nullopt;
+  if (in.info.grpc_status) return in.info.grpc_status;
+  std::optional<uint64_t> status;
+  if (const Headers* trailers = trailers_of(in)) status = grpc::status_in(*trailers);
+  if (!status && in.response && in.response->headers) status = grpc::status_in(*in.response->headers);
+  if (!status && in.info.code != 0) status = static_cast<uint64_t>(grpc::status_of_http(in.info.code));
+  return status;
+}
+
+Value grpc_status_number(const Op&, const In& in, std::string&) {
+  const auto status = grpc_status_of(in);
+  return status ? Value::of_number(*status) : Value{};
+}
+
+Value grpc_status(const Op& op, const In& in, std::string& scratch) {
+  const auto status = grpc_status_of(in);
+  if (!status) return {};
+  if (!op.spelling) return Value::of_number(*status);
+  const std::string_view name = grpc::status_name(*status, *op.spelling);
+  if (!name.empty()) return Value::of(name);
+  scratch = std::to_string(*status);
+  return Value::of(scratch);
 }
 
 template <auto kGet>
@@ -194,7 +225,7 @@ Value tls_text(const Op&, const In& in, std::string&) {
 
 // ---- The table ----
 
-enum class Arguments : uint8_t { none, header, time, variable, metadata, typed_metadata, filter_state };
+enum class Arguments : uint8_t { none, header, time, variable, metadata, typed_metadata, filter_state, spelling };
 
 struct Row {
   std::string_view name;
@@ -219,6 +250,8 @@ constexpr Row kRows[] = {
     {"RESPONSE_CODE", Arguments::none, SLUICE_VALUE(Value::of_number(in.info.code))},
     {"RESPONSE_CODE_DETAILS", Arguments::none, details},
     {"RESPONSE_FLAGS", Arguments::none, flags},
+    {"GRPC_STATUS", Arguments::spelling, grpc_status},
+    {"GRPC_STATUS_NUMBER", Arguments::none, grpc_status_number},
     {"BYTES_RECEIVED", Arguments::none, SLUICE_VALUE(Value::of_number(in.info.bytes_received))},
     {"BYTES_SENT", Arguments::none, SLUICE_VALUE(Value::of_number(in.info.bytes_sent))},
     {"DURATION", Arguments::none, SLUICE_VALUE(millis_between(in.info.start, in.now))},
@@ -307,8 +340,6 @@ constexpr std::string_view kNotYet[] = {
     "EMIT_TIME",
     "EMIT_TIME_LOCAL",
     "FILTER_CHAIN_NAME",
-    "GRPC_STATUS",
-    "GRPC_STATUS_NUMBER",
     "LOCAL_REPLY_BODY",
     "PACKETS_RETRANSMITTED",
     "PATH",
@@ -411,6 +442,18 @@ Status read_state_key(std::string_view name, std::string_view text) {
   return {};
 }
 
+Status read_spelling(std::string_view name, std::string_view text, Op& op) {
+  if (text == "CAMEL_STRING")
+    op.spelling = grpc::Spelling::camel;
+  else if (text == "SNAKE_STRING")
+    op.spelling = grpc::Spelling::snake;
+  else if (text == "NUMBER")
+    op.spelling.reset();
+  else
+    return bad_arguments(name, "write CAMEL_STRING, SNAKE_STRING or NUMBER");
+  return {};
+}
+
 Status read_arguments(const Row& row, const std::optional<std::string_view>& text, Op& op) {
   switch (row.arguments) {
     case Arguments::none:
@@ -433,6 +476,7 @@ Status read_arguments(const Row& row, const std::optional<std::string_view>& tex
     case Arguments::filter_state:
       if (!text) return bad_arguments(row.name, "needs a key: %FILTER_STATE(envoy.stream.upstream_address)%");
       return read_state_key(row.name, *text);
+    case Arguments::spelling: return read_spelling(row.name, text.value_or("CAMEL_STRING"), op);
   }
   return {};
 }

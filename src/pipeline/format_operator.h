@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "http/grpc.h"
 #include "pipeline/format.h"
 #include "pipeline/time_format.h"
 
@@ -48,11 +49,12 @@ class FormatOperator {
   FormatValue value(const FormatInput& input, std::string& scratch) const;
 
   // What the operators in the table work with.
-  FormatHeader header;               // REQ, RESP, TRAILER
-  FormatHeader alternative;          // looked at when `header` is missing
-  std::vector<std::string> path;     // DYNAMIC_METADATA: namespace, key, keys below
-  TimeFormat time;                   // START_TIME
-  std::optional<std::string> fixed;  // HOSTNAME, ENVIRONMENT
+  FormatHeader header;                     // REQ, RESP, TRAILER
+  FormatHeader alternative;                // looked at when `header` is missing
+  std::vector<std::string> path;           // DYNAMIC_METADATA: namespace, key, keys below
+  TimeFormat time;                         // START_TIME
+  std::optional<std::string> fixed;        // HOSTNAME, ENVIRONMENT
+  std::optional<grpc::Spelling> spelling;  // GRPC_STATUS; nothing: its number
 
   using Evaluate = FormatValue (*)(const FormatOperator& op, const FormatInput& input, std::string& scratch);
 

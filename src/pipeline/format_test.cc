@@ -126,6 +126,7 @@ TEST_F(Formats, fill_in_every_operator) {
       {"%REQ_WITHOUT_QUERY(X-NONE)%", "-"},
       {"%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% %RESP(X-NONE)% %RESP(:STATUS)%", "3 - 200"},
       {"%TRAILER(GRPC-STATUS)%", "0"},
+      {"%GRPC_STATUS%", "-"},  // it is none
       {"%TRAILER(X)%", "-"},
       {"%PROTOCOL%", "HTTP/1.1"},
       {"%RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS%", "200 via_upstream -"},
@@ -154,6 +155,29 @@ TEST_F(Formats, fill_in_every_operator) {
       {"%METADATA(DYNAMIC:jwt:principal:deep:er)%", "x"},
   };
   for (const Row& row : rows) EXPECT_EQ(text(row.format), row.expected) << row.format;
+}
+
+// Envoy's GrpcStatusFormatter: of trailers, head and HTTP status the first that there is.
+TEST_F(Formats, say_the_status_of_gRPC) {
+  constexpr const char* kAll = "%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS(NUMBER)% %GRPC_STATUS_NUMBER%";
+  EXPECT_EQ(text(kAll), "- - - -") << "it is no gRPC";
+  request.grpc = true;
+  trailers.set("grpc-status", "3");
+  EXPECT_EQ(text(kAll), "InvalidArgument INVALID_ARGUMENT 3 3");
+  EXPECT_EQ(text("%GRPC_STATUS(CAMEL_STRING)%"), "InvalidArgument");
+  EXPECT_EQ(json("{a: '%GRPC_STATUS_NUMBER%', b: '%GRPC_STATUS%'}"), R"({"a":3,"b":"InvalidArgument"})"
+                                                                     "\n");
+  trailers.set("grpc-status", "99");
+  EXPECT_EQ(text(kAll), "99 99 99 99");
+  trailers.remove("grpc-status");
+  response_headers.add("grpc-status", "14");
+  EXPECT_EQ(text(kAll), "Unavailable UNAVAILABLE 14 14");
+  response_headers.remove("grpc-status");
+  info.code = 404;
+  EXPECT_EQ(text("%GRPC_STATUS%"), "Unimplemented");
+  info.grpc_status = 8;
+  EXPECT_EQ(text("%GRPC_STATUS%"), "ResourceExhausted");
+  EXPECT_TRUE(text("%GRPC_STATUS(X)%").contains("write CAMEL_STRING, SNAKE_STRING or NUMBER"));
 }
 
 TEST_F(Formats, refuse_what_they_cannot_fill_in_and_say_why) {

@@ -5,16 +5,31 @@
 
 #include "base/check.h"
 #include "base/header_names.h"
+#include "http/grpc.h"
 
 namespace sluice {
 
 namespace {
+
+// "Trailers-Only": a client of gRPC looks for the status there, and perhaps at nothing else.
+void say_status(Request& request, Response& response, grpc::Status status, std::string_view message) {
+  response.status_before_grpc = std::exchange(response.status, 200);
+  Headers& headers = *response.headers;
+  headers.add(Known::content_type, grpc::kContentType);
+  headers.add(grpc::kStatusField, request.arena.copy(fmt::to_string(static_cast<unsigned>(status))));
+  if (!message.empty()) headers.add(grpc::kMessageField, grpc::encode_message(message, request.arena));
+}
 
 Response own_response(Request& request, uint16_t status, std::string_view body) {
   Response response;
   response.status = status;
   response.local = true;
   response.headers = request.arena.make<Headers>(request.arena);
+  if (request.grpc) {
+    const auto said = request.info.outcome.terms().grpc_status;
+    say_status(request, response, said.value_or(grpc::status_of_http(status)), body);
+    return response;
+  }
   response.body = text_body(request.arena, body);
   if (!body.empty()) response.headers->add(Known::content_type, "text/plain");
   return response;

@@ -78,6 +78,7 @@ struct Request {
   Body body;
   bool expects_continue = false;                // the client waits for 100 before it sends the body
   bool upgrade = false;                         // a WebSocket handshake: no body, no buffering
+  bool grpc = false;                            // what it carries: the gateway's own answers are statuses of gRPC
   const WrittenNames* written_names = nullptr;  // of the fields that came; null: they go on in lower case
   // The client may send trailers on and waits for them ("TE: trailers").
   bool accepts_trailers = false;
@@ -171,7 +172,8 @@ struct UpstreamTunnel {
 
 struct Response {
   uint16_t status = 0;
-  Headers* headers = nullptr;  // in the arena, never null in a response that is passed on
+  uint16_t status_before_grpc = 0;  // of a local answer that says it by grpc-status; 0: this is none
+  Headers* headers = nullptr;       // in the arena, never null in a response that is passed on
   Body body;
   // Made by sluice itself, not by an upstream.
   bool local = false;
@@ -187,7 +189,8 @@ struct Response {
 };
 
 // The answer to a request that ended so, with its status, body, flag and details (outcome.h): text/plain with the body,
-// no content-type without one. `body`, where the kind has none, and the rule must live as long as the exchange
+// no content-type without one. To a request of gRPC it is 200 with the status and the body's text in grpc-status and
+// grpc-message. `body`, where the kind has none, and the rule must live as long as the exchange
 // (constants or in the arena).
 Response reply(Request& request, Outcome outcome);
 Response reply(Request& request, Outcome outcome, std::string_view body);

@@ -50,7 +50,7 @@ constexpr std::array kTerms = std::to_array<OutcomeTerms>({
     {Kind::request_too_large, kDownstream, 413, "Payload Too Large", kNoFlag, "request_payload_too_large", kByStatus},
     {Kind::request_timeout, kDownstream, 408, "request timeout", kNoFlag, "request_overall_timeout", kByStatus, true},
     {Kind::exchange_timeout, kOurs, 408, "downstream duration timeout", kNoFlag, "max_duration_timeout", kByStatus,
-     true},
+     true, grpc::Status::deadline_exceeded},
     // Nobody will read it.
     {Kind::client_gone, kDownstream, 400, "", Flag::downstream_connection_ended, "downstream_remote_disconnect",
      kByStatus, true},

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/result.h"
+#include "http/grpc.h"
 #include "http/head_limits.h"
 #include "pipeline/response_flag.h"
 
@@ -108,6 +109,8 @@ struct OutcomeTerms {
   std::string_view details;          // %RESPONSE_CODE_DETAILS%; a rule is put in braces behind it
   std::optional<ProxyAnswer> proxy;  // nothing: no failure
   bool closes = false;               // the connection to the client
+  // To a request of gRPC, where that of its status among those of HTTP says too little.
+  std::optional<grpc::Status> grpc_status = {};
 };
 const OutcomeTerms& terms_of(OutcomeKind kind);
 

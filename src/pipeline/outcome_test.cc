@@ -187,6 +187,38 @@ TEST(Outcomes, of_every_kind_are_what_clients_and_logs_know_them_by) {
   }
 }
 
+// A client of gRPC sees HTTP's 200 and the status in the head ("Trailers-Only"), whatever it was.
+TEST(Outcomes, are_statuses_to_clients_of_gRPC) {
+  const std::tuple<Kind, const char*, const char*, uint16_t> rows[] = {
+      {Kind::no_route, "12", "", 404},
+      {Kind::malformed_request, "13", "Bad Request", 400},
+      {Kind::destination_denied, "7", "", 403},
+      {Kind::upstream_overflow, "14",
+       "upstream connect error or disconnect/reset before headers. reset reason: overflow", 503},
+      {Kind::route_timeout, "14", "upstream request timeout", 504},
+      {Kind::exchange_timeout, "4", "downstream duration timeout", 408},
+      {Kind::request_too_large, "2", "Payload Too Large", 413},
+  };
+  for (const auto& [kind, status, message, http] : rows) {
+    Asked asked;
+    asked.request.grpc = true;
+    const Response response = reply(asked.request, kind);
+    EXPECT_EQ(response.status, 200);
+    EXPECT_EQ(response.status_before_grpc, http);
+    EXPECT_EQ(response.headers->get("content-type"), "application/grpc");
+    EXPECT_EQ(response.headers->get("grpc-status"), status);
+    EXPECT_EQ(response.headers->get("grpc-message").value_or(""), message);
+    EXPECT_TRUE(response.body.empty());
+    EXPECT_TRUE(response.local);
+    EXPECT_EQ(asked.info.details, terms_of(kind).details);
+  }
+  Asked asked;
+  asked.request.grpc = true;
+  const Response own = local_reply(asked.request, 401, "Jwt is \"missing\"\n", "jwt");
+  EXPECT_EQ(own.headers->get("grpc-status"), "16");
+  EXPECT_EQ(own.headers->get("grpc-message"), "Jwt is \"missing\"%0A");
+}
+
 // The words stand in that file of the source.
 TEST(Outcomes, of_every_kind_are_reached_by_some_test) {
   std::filesystem::path root = std::filesystem::read_symlink("/proc/self/exe");

@@ -63,6 +63,9 @@ struct StreamInfo {
   uint64_t connection_id = 0;
   const TlsInfo* tls = nullptr;  // of the client's connection; null: in the clear
 
+  // Of an answer of gRPC that neither its head nor its trailers say any more: gRPC-Web has it in the body.
+  std::optional<uint64_t> grpc_status;
+
   std::vector<MetadataEntry> metadata;
 
   // Copies every text into `arena`: what they pointed into may go.

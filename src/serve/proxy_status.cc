@@ -14,11 +14,14 @@ std::string_view error_of(uint16_t status) {
 void answer_as_proxy(const Request& request, Response& response) {
   const std::optional<ProxyAnswer>& answer = request.info.outcome.terms().proxy;
   if (!answer) return;
+  uint16_t status = response.status_before_grpc != 0 ? response.status_before_grpc : response.status;
   if (answer->status != 0)
-    response.status = answer->status;
-  else if (response.status < 400)
+    status = answer->status;
+  else if (status < 400)
     return;
-  const std::string_view error = answer->error.empty() ? error_of(response.status) : answer->error;
+  // All that it may change to is the same to gRPC.
+  if (response.status_before_grpc == 0) response.status = status;
+  const std::string_view error = answer->error.empty() ? error_of(status) : answer->error;
   response.headers->set("proxy-status", request.arena.concat(std::string_view("sluice; error="), error));
 }
 

@@ -7,6 +7,7 @@
 #include "base/header_names.h"
 #include "base/random.h"
 #include "base/strings.h"
+#include "http/grpc.h"
 #include "http/path.h"
 #include "http/target.h"
 #include "io/loop.h"
@@ -148,8 +149,8 @@ OutcomeKind unescape_path(const ListenerConfig& config, Request& request) {
   request.path = unescaped;
   if (config.escaped_slashes == EscapedSlashes::forward) return OutcomeKind::none;
   clean_path(config, request);
-  // A gRPC client follows no redirect.
-  if (request.headers.get(Known::content_type).value_or("").starts_with("application/grpc")) {
+  // A client of gRPC follows no redirect.
+  if (request.headers.get(Known::content_type).value_or("").starts_with(grpc::kContentType)) {
     config.metrics->paths_rejected->add();
     return OutcomeKind::path_refused;
   }
@@ -191,6 +192,7 @@ OutcomeKind set_up_request(const ServerRequest& came, const ListenerConfig& conf
   request.info.protocol = came.protocol;
   request.scheme = request.info.tls ? "https" : "http";
   request.authority = request.headers.get(Known::host).value_or("");
+  request.grpc = grpc::is_grpc(request.headers);
   if (came.refused != HeadFailure::none) return outcome_of(came.refused);
   if (config.underscore_names != UnderscoreNames::allow && !take_off_underscores(config, request))
     return OutcomeKind::underscore_in_name;

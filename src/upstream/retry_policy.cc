@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "http/grpc.h"
 
 namespace sluice {
 namespace {
@@ -10,6 +11,8 @@ namespace {
 using kinds::RetryOn;
 
 constexpr std::string_view kRateLimited = "x-envoy-ratelimited";
+constexpr kinds::RetryOnSet kOfGrpc{RetryOn::grpc_cancelled, RetryOn::grpc_deadline_exceeded, RetryOn::grpc_internal,
+                                    RetryOn::grpc_resource_exhausted, RetryOn::grpc_unavailable};
 
 bool gateway_error(uint16_t status) {
   return status >= 502 && status <= 504;
@@ -65,12 +68,26 @@ bool RetryPolicy::again_after(TryEnd end) const {
   return false;
 }
 
+// The status of an answer that has nothing else: one behind a body comes too late, as that has begun to go out.
+bool RetryPolicy::again_after_grpc(const Headers& headers) const {
+  const auto status = grpc::status_in(headers);
+  if (!status || *status >= static_cast<uint64_t>(grpc::Status::count)) return false;
+  switch (static_cast<grpc::Status>(*status)) {
+    case grpc::Status::cancelled: return has(RetryOn::grpc_cancelled);
+    case grpc::Status::deadline_exceeded: return has(RetryOn::grpc_deadline_exceeded);
+    case grpc::Status::internal: return has(RetryOn::grpc_internal);
+    case grpc::Status::resource_exhausted: return has(RetryOn::grpc_resource_exhausted);
+    case grpc::Status::unavailable: return has(RetryOn::grpc_unavailable);
+    default: return false;
+  }
+}
+
 bool RetryPolicy::again_after(uint16_t status, const Headers& headers) const {
   const bool by_limit = has(RetryOn::envoy_ratelimited);
-  const bool by_status = (has(RetryOn::server_error) && status >= 500 && status < 600) ||
-                         (has(RetryOn::gateway_error) && gateway_error(status)) ||
-                         (has(RetryOn::retriable_4xx) && status == 409) ||
-                         (status < statuses_.size() && statuses_.test(status));
+  const bool by_status =
+      (has(RetryOn::server_error) && status >= 500 && status < 600) ||
+      (has(RetryOn::gateway_error) && gateway_error(status)) || (has(RetryOn::retriable_4xx) && status == 409) ||
+      (status < statuses_.size() && statuses_.test(status)) || (on_.has_any(kOfGrpc) && again_after_grpc(headers));
   if (!by_status && !by_limit) return false;
   // An Envoy that limits the rate says so, and means it whatever the status is.
   return headers.get(kRateLimited) ? by_limit : by_status;

@@ -44,6 +44,7 @@ class RetryPolicy {
 
  private:
   bool has(kinds::RetryOn condition) const { return on_.has(condition); }
+  bool again_after_grpc(const Headers& headers) const;
 
   kinds::RetryOnSet on_;
   uint32_t retries_max_;

@@ -90,6 +90,25 @@ TEST(RetryPolicy, of_each_condition_retries_the_statuses_that_Envoy_retries) {
   }
 }
 
+TEST(RetryPolicy, of_each_condition_of_gRPC_retries_its_status_alone) {
+  const std::pair<const char*, int> rows[] = {
+      {"cancelled", 1}, {"deadline-exceeded", 4}, {"resource-exhausted", 8}, {"internal", 13}, {"unavailable", 14}};
+  for (const auto& [on, again] : rows) {
+    const RetryPolicy one = policy(fmt::format("retryOn: '{}'", on));
+    for (int status = 0; status < 20; ++status) {
+      const std::string text = std::to_string(status);
+      Response response;
+      response.with("grpc-status", text);
+      EXPECT_EQ(one.again_after(200, response.headers), status == again) << on << " " << status;
+      EXPECT_FALSE(policy("retryOn: 5xx").again_after(200, response.headers));
+    }
+    Response none;
+    EXPECT_FALSE(one.again_after(503, none.headers));
+    EXPECT_FALSE(one.again_after(200, none.with("grpc-status", "14x").headers));
+    EXPECT_FALSE(one.again_after(reset));
+  }
+}
+
 TEST(RetryPolicy, leaves_answers_of_a_rate_limit_alone_unless_it_is_for_them) {
   Response limited;
   limited.with("x-envoy-ratelimited", "true");

@@ -25,13 +25,13 @@ constexpr Condition kConditions[] = {
     {"retriable-status-codes", RetryOn::retriable_status_codes},
     // Its headers are named by a request header of other Envoys; no field names them.
     {"retriable-headers", {}},
-    // HTTP/3 and gRPC to upstreams.
+    // HTTP/3 to upstreams.
     {"http3-post-connect-failure", {}},
-    {"cancelled", {}},
-    {"deadline-exceeded", {}},
-    {"internal", {}},
-    {"resource-exhausted", {}},
-    {"unavailable", {}},
+    {"cancelled", RetryOn::grpc_cancelled},
+    {"deadline-exceeded", RetryOn::grpc_deadline_exceeded},
+    {"internal", RetryOn::grpc_internal},
+    {"resource-exhausted", RetryOn::grpc_resource_exhausted},
+    {"unavailable", RetryOn::grpc_unavailable},
 };
 constexpr EnumName kFormats[] = {{"SECONDS", 0}, {"UNIX_TIMESTAMP", 1}};
 
@@ -90,9 +90,11 @@ void bind(Fields& f, RateLimitedRetryBackOff& b) {
 
 void bind(Fields& f, Retries& r) {
   std::string retry_on;
-  f.optional("retryOn", retry_on,
-             "When a request is tried again, a comma list: 5xx, gateway-error, reset, reset-before-request, "
-             "connect-failure, envoy-ratelimited, retriable-4xx, retriable-status-codes.");
+  f.optional(
+      "retryOn", retry_on,
+      "When a request is tried again, a comma list: 5xx, gateway-error, reset, reset-before-request, "
+      "connect-failure, refused-stream, envoy-ratelimited, retriable-4xx, retriable-status-codes; by grpc-status "
+      "cancelled, deadline-exceeded, internal, resource-exhausted, unavailable.");
   f.optional("numRetries", r.num_retries, "How often at most; 0 is taken as 1.");
   f.optional("perTryTimeout", r.per_try_timeout, "Longest time for one try; 0 or absent: only the route's timeout.");
   f.optional("retryBackOff", r.retry_back_off, "Waits before retries: random, up to an interval that doubles.");

@@ -12,19 +12,25 @@
 
 namespace sluice::kinds {
 
-// What HTTP/1 has of Envoy's conditions.
+// Envoy's conditions. Those of gRPC: grpc-status in the head of an answer that has nothing else.
 enum class RetryOn : uint8_t {
-  server_error,            // `5xx`
-  gateway_error,           // `gateway-error`: 502, 503, 504
-  reset,                   // `reset`
-  reset_before_request,    // `reset-before-request`
-  connect_failure,         // `connect-failure`
-  refused_stream,          // `refused-stream`: in HTTP/2
-  envoy_ratelimited,       // `envoy-ratelimited`: the answer has x-envoy-ratelimited
-  retriable_4xx,           // `retriable-4xx`: 409
-  retriable_status_codes,  // `retriable-status-codes`
+  server_error,             // `5xx`
+  gateway_error,            // `gateway-error`: 502, 503, 504
+  reset,                    // `reset`
+  reset_before_request,     // `reset-before-request`
+  connect_failure,          // `connect-failure`
+  refused_stream,           // `refused-stream`: in HTTP/2
+  envoy_ratelimited,        // `envoy-ratelimited`: the answer has x-envoy-ratelimited
+  retriable_4xx,            // `retriable-4xx`: 409
+  retriable_status_codes,   // `retriable-status-codes`
+  grpc_cancelled,           // `cancelled`
+  grpc_deadline_exceeded,   // `deadline-exceeded`
+  grpc_internal,            // `internal`
+  grpc_resource_exhausted,  // `resource-exhausted`
+  grpc_unavailable,         // `unavailable`
+  count,
 };
-using RetryOnSet = EnumSet<RetryOn, 8>;
+using RetryOnSet = EnumSet<RetryOn, static_cast<size_t>(RetryOn::count)>;
 
 struct RetryBackOff {
   Nanos base_interval = 25ms;

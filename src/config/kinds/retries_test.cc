@@ -61,12 +61,8 @@ TEST(Retries, has_defaults) {
 
 TEST(Retries, with_a_mistake_are_refused) {
   const std::pair<const char*, const char*> rows[] = {
-      {"retryOn: unavailable", "retryOn: \"unavailable\" is not supported yet"},
-      {"retryOn: 'cancelled,unavailable'",
-       "retryOn: \"cancelled\" is not supported yet\nretryOn: \"unavailable\" is not supported yet"},
-      {"retryOn: deadline-exceeded", "retryOn: \"deadline-exceeded\" is not supported yet"},
-      {"retryOn: internal", "retryOn: \"internal\" is not supported yet"},
-      {"retryOn: resource-exhausted", "retryOn: \"resource-exhausted\" is not supported yet"},
+      {"retryOn: 'unavailable,unavailible'",
+       "retryOn: \"unavailible\" is no condition to retry on; did you mean \"unavailable\"?"},
       {"retryOn: http3-post-connect-failure", "retryOn: \"http3-post-connect-failure\" is not supported yet"},
       {"retryOn: retriable-headers", "retryOn: \"retriable-headers\" is not supported yet"},
       {"retryOn: gatway-error",
