@@ -402,6 +402,7 @@ Result<std::unique_ptr<RouteEntry>> Translating::build_entry(const ConfigObject&
   entry->matcher = std::move(*compiled);
   entry->timeout = route.options.timeout.value_or(kinds::kRouteTimeoutDefault);
   entry->idle_timeout = route.options.idle_timeout;
+  entry->stream_duration = route.options.max_stream_duration;
   entry->envoy_headers = !spec_->http_gateway.options.router.suppress_envoy_headers;
   // A route's policy replaces its virtual host's entirely.
   if (const auto& retries = route.options.retries ? route.options.retries : host.options.retries) {

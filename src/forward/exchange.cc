@@ -25,6 +25,7 @@ namespace {
 constexpr unsigned kRepeatsMax = 2;
 // Of a body without a policy of retries, for that alone.
 constexpr size_t kRepeatedBodyMax = 16U << 10;
+constexpr std::string_view kOverTime = "downstream duration timeout";
 
 // A request that may be sent twice without harm (RFC 9110 9.2.2), when none of its body has been given away.
 bool safe_to_send_again(const Request& request) {
@@ -68,6 +69,12 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
 
  private:
   // A timeout resets the stream, so that whoever reads or writes on it wakes up.
+  struct StreamLimit final : Waiter {
+    explicit StreamLimit(Forwarding& f) : forwarding(f) {}
+    void wake() override { forwarding.end({OutcomeKind::exchange_timeout, "", std::string(kOverTime)}); }
+    void cancel() override {}
+    Forwarding& forwarding;
+  };
   struct Timeout final : Waiter {
     Timeout(Forwarding& f, bool each) : forwarding(f), of_one_try(each) {}
     void wake() override { forwarding.timed_out(of_one_try); }
@@ -173,6 +180,8 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   Timer timeout_timer_;
   Timeout on_try_timeout_{*this, true};
   Timer try_timer_;
+  StreamLimit on_stream_limit_{*this};
+  Timer stream_timer_;
   bool timed_out_ = false;
   bool try_timed_out_ = false;
   bool request_sent_ = false;
@@ -189,6 +198,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
 Forwarding::~Forwarding() {
   timeout_timer_.disarm();
   try_timer_.disarm();
+  stream_timer_.disarm();
   cluster_.metrics.requests_active->add(-1);
   end_retrying();
   if (answered_) cluster_.metrics.request_time->record_nanos((request_.loop.now() - request_.info.start).count());
@@ -300,6 +310,8 @@ Response Forwarding::give_up(Response answer) {
 
 // Try after try, until one ends with what is the answer.
 Task<Response> Forwarding::run() {
+  if (const auto limit = request_.stream_deadline(); limit && *limit != SteadyTime::max())
+    stream_timer_.arm(request_.loop, *limit, on_stream_limit_);
   if (!cluster_.fits(*cluster_.metrics.requests_active, cluster_.requests_max + 1)) {
     cluster_.metrics.pending_overflow->add();
     co_return fail(OutcomeKind::upstream_overflow);

@@ -1,6 +1,7 @@
 // Upstreams that speak HTTP/2, as requests meet them: several on a connection, waiting for one, sent again.
 #include <gtest/gtest.h>
 
+#include "config/kinds/max_stream_duration.h"
 #include "config/kinds/retries.h"
 #include "forward/static_upstream.h"
 #include "forward/testing.h"
@@ -162,6 +163,38 @@ TEST(ForwardHttp2, sends_again_what_gRPC_says_is_unavailable) {
   host.head(host.asked[1].id, {{":status", "200"}, {"grpc-status", "0"}}, true);
   ASSERT_TRUE(trip.done());
   EXPECT_EQ(trip.response.headers->get("grpc-status"), "0");
+}
+
+// The route's longest time, wherever the request is: it waits for a connection, for a response, for the rest of one.
+TEST(ForwardHttp2, ends_what_lasts_longer_than_maxStreamDuration) {
+  for (const std::string_view at : {"connecting", "waiting", "reading"}) {
+    World world;
+    world.grpc = true;
+    world.rules.timeout = 0s;
+    world.rules.stream_duration = std::make_shared<const kinds::MaxStreamDuration>(
+        kinds::MaxStreamDuration{.max_stream_duration = 10s, .grpc_timeout_header_max = {}});
+    world.holds = at == "connecting";
+    world.common->connect_timeout = 60s;
+    Trip trip(world);
+    if (at != "connecting") {
+      ASSERT_TRUE(world.hears(1));
+    }
+    if (at == "reading") {
+      world.hosts[0]->head(world.hosts[0]->asked[0].id, {{":status", "200"}}, false);
+      ASSERT_TRUE(trip.done());
+    }
+    settle_in_memory(world.loop);
+    world.loop.advance(9999ms);
+    settle_in_memory(world.loop);
+    EXPECT_EQ(trip.info.outcome.kind, OutcomeKind::none) << at;
+    world.loop.advance(1ms);
+    settle_in_memory(world.loop);
+    EXPECT_EQ(trip.info.details, "max_duration_timeout") << at;
+    if (at == "reading") continue;
+    ASSERT_TRUE(trip.done()) << at;
+    EXPECT_EQ(trip.response.headers->get("grpc-status"), "4");
+    EXPECT_EQ(trip.response.headers->get("grpc-message"), "downstream duration timeout");
+  }
 }
 
 TEST(ForwardHttp2, waits_for_a_connection_that_another_request_is_opening) {

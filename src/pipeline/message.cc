@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/header_names.h"
+#include "config/kinds/max_stream_duration.h"
 #include "http/grpc.h"
 
 namespace sluice {
@@ -52,6 +53,17 @@ void Request::own_bytes() {
   rerouter = nullptr;
   rerouting = nullptr;
   taken = nullptr;
+}
+
+std::optional<SteadyTime> Request::stream_deadline() const {
+  if (!route.rules || !route.rules->stream_duration) [[likely]]
+    return std::nullopt;
+  const kinds::MaxStreamDuration& limit = *route.rules->stream_duration;
+  const auto asked = headers.get(grpc::kTimeoutField);
+  const auto timeout = asked ? grpc::parse_timeout(*asked) : std::nullopt;
+  if (timeout && limit.grpc_timeout_header_max) return later(info.start, limit.for_grpc_timeout(*timeout));
+  if (!limit.max_stream_duration) return std::nullopt;
+  return deadline_after(info.start, *limit.max_stream_duration);
 }
 
 std::optional<std::string_view> Request::header(std::string_view lower_name) const {

@@ -1,6 +1,7 @@
 // Request and Response: handles into the exchange. Everything they point to lives until the access log is written.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -24,6 +25,9 @@ class RetryPolicy;
 
 class Stream;
 class Waiter;
+namespace kinds {
+struct MaxStreamDuration;
+}
 
 struct Request;
 struct Response;
@@ -42,6 +46,7 @@ class RouteRules {
   std::optional<Nanos> idle_timeout;     // without any byte; nothing: the listener's streamIdleTimeout; 0: none
   bool envoy_headers = true;             // x-envoy-* ones are added on the way; false: router.suppressEnvoyHeaders
   const RetryPolicy* retries = nullptr;  // upstream/retry_policy.h; null: none. Lives as long as the route
+  std::shared_ptr<const kinds::MaxStreamDuration> stream_duration;  // null: the listener's
 };
 
 // The route's part of the snapshot as the pipeline sees it.
@@ -141,6 +146,9 @@ struct Request {
   Nanos idle_max() const {
     return route.rules && route.rules->idle_timeout ? *route.rules->idle_timeout : stream_idle_timeout;
   }
+
+  // When the exchange is over at the latest, as its route says; max(): never. Nothing: as the listener says.
+  std::optional<SteadyTime> stream_deadline() const;
 
   // Lets go of the snapshot: copies what points into it, and forgets the route. The request has been sent, and the
   // answer's head too.

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "config/kinds/max_stream_duration.h"
 #include "io/loop.h"
 #include "pipeline/message.h"
 #include "pipeline/rescue.h"
@@ -217,6 +218,48 @@ TEST(Outcomes, are_statuses_to_clients_of_gRPC) {
   const Response own = local_reply(asked.request, 401, "Jwt is \"missing\"\n", "jwt");
   EXPECT_EQ(own.headers->get("grpc-status"), "16");
   EXPECT_EQ(own.headers->get("grpc-message"), "Jwt is \"missing\"%0A");
+}
+
+// maxStreamDuration: the route's own, or what grpc-timeout asks for within its bounds.
+TEST(StreamDeadline, is_as_the_route_and_grpc_timeout_say) {
+  struct Rules final : RouteRules {
+    void rewrite_request(Request&) const override {}
+    void finish_response(Request&, Response&) const override {}
+  };
+  struct Row {
+    kinds::MaxStreamDuration limit;
+    const char* asks;  // nullptr: nothing
+    std::optional<Nanos> after;
+  };
+  constexpr Nanos kNever = Nanos::max();
+  const Row rows[] = {
+      {{}, nullptr, std::nullopt},
+      {{}, "1S", std::nullopt},
+      {{.max_stream_duration = 5s}, "1S", 5s},
+      {{.max_stream_duration = 0s}, nullptr, kNever},
+      {{.max_stream_duration = 5s, .grpc_timeout_header_max = 3s}, nullptr, 5s},
+      {{.max_stream_duration = 5s, .grpc_timeout_header_max = 3s}, "what", 5s},
+      {{.max_stream_duration = 5s, .grpc_timeout_header_max = 3s}, "2S", 2s},
+      {{.max_stream_duration = 5s, .grpc_timeout_header_max = 3s}, "1H", 3s},
+      {{.grpc_timeout_header_max = 0s}, "1H", 1h},
+      {{.grpc_timeout_header_max = 3s, .grpc_timeout_header_offset = 500ms}, "2S", 1500ms},
+      {{.grpc_timeout_header_max = 3s, .grpc_timeout_header_offset = 500ms}, "1H", 2500ms},
+      {{.grpc_timeout_header_max = 3s, .grpc_timeout_header_offset = 2s}, "2S", 2s},
+  };
+  for (const Row& row : rows) {
+    Asked asked;
+    asked.info.start = SteadyTime(1000s);
+    Rules rules;
+    rules.stream_duration = std::make_shared<const kinds::MaxStreamDuration>(row.limit);
+    asked.request.route.rules = &rules;
+    if (row.asks) asked.request.headers.add("grpc-timeout", row.asks);
+    const auto deadline = asked.request.stream_deadline();
+    ASSERT_EQ(deadline.has_value(), row.after.has_value()) << (row.asks ? row.asks : "-");
+    if (!deadline) continue;
+    EXPECT_EQ(*deadline, *row.after == kNever ? SteadyTime::max() : SteadyTime(1000s) + *row.after);
+  }
+  Asked unrouted;
+  EXPECT_FALSE(unrouted.request.stream_deadline());
 }
 
 // The words stand in that file of the source.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <deque>
 
+#include "config/kinds/max_stream_duration.h"
 #include "http/body_budget.h"
 #include "net/testing.h"
 #include "serve/http_server.h"
@@ -1543,6 +1544,34 @@ TEST(Connection, cuts_a_response_that_takes_longer_than_any_may) {
   EXPECT_TRUE(gateway.ends(client));
   EXPECT_FALSE(client.heard().ends_with("0\r\n\r\n"));
   EXPECT_EQ(gateway.log, std::vector<std::string>{"200 - max_duration_timeout"});
+}
+
+// Whoever forwards ends it then.
+TEST(Connection, leaves_the_longest_time_to_a_route_that_has_one) {
+  struct Rules final : RouteRules {
+    void rewrite_request(Request&) const override {}
+    void finish_response(Request&, Response& response) const override { response.finished = true; }
+  };
+  Rules rules;
+  rules.stream_duration = std::make_shared<const kinds::MaxStreamDuration>(
+      kinds::MaxStreamDuration{.max_stream_duration = Nanos(0), .grpc_timeout_header_max = {}});
+  Gateway gateway([](ListenerConfig& config) { config.stream_max = 10s; });
+  Event release;
+  gateway.handler = [&](Request& request) -> Task<Response> {
+    request.route.rules = &rules;
+    auto waiting = release.wait(gateway.loop);
+    CO_TRY(co_await waiting);
+    co_return respond(request, 200, "late");
+  };
+  TestPeer client(gateway.listener.address());
+  client.say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  settle(gateway.loop);
+  gateway.loop.advance(11s);
+  settle(gateway.loop);
+  EXPECT_EQ(client.heard(), "");
+  release.notify(gateway.loop);
+  EXPECT_TRUE(gateway.says(client, "late"));
+  EXPECT_EQ(gateway.config.metrics->requests_over_age->value(), 0);
 }
 
 TEST(Connection, that_is_quick_enough_does_not_feel_maxStreamDuration) {

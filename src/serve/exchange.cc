@@ -138,17 +138,27 @@ Task<void> Exchange::finish_in_time(Task<T> task, std::optional<Result<T>>& out)
   TaskGroup part;
   Event done;
   part.spawn(Part::run(std::move(task), out, done, request_.loop));
-  if (!out) {
+  while (!out) {
     auto waiting = done.wait(request_.loop, deadline_);
     const Status waited = co_await waiting;
-    if (!waited && waited.error().kind == ErrorKind::timeout && !out) {
+    if (out) break;
+    const bool late = !waited && waited.error().kind == ErrorKind::timeout;
+    if (late && route_has_its_own_limit()) continue;
+    if (late) {
       over_time_ = true;
       metrics().requests_over_age->add();
     }
-    if (!out) part.cancel();
+    part.cancel();
+    break;
   }
   auto joining = part.join();
   co_return co_await joining;
+}
+
+// Which stands in place of the listener's: whoever forwards sees to it.
+bool Exchange::route_has_its_own_limit() {
+  if (request_.stream_deadline()) deadline_ = SteadyTime::max();
+  return deadline_ == SteadyTime::max();
 }
 
 Task<Response> Exchange::handle_in_time() {
@@ -233,6 +243,7 @@ void Exchange::client_gone() {
 }
 
 void Exchange::route_is_final() {
+  if (deadline_ != SteadyTime::max()) route_has_its_own_limit();
   if (request_.route.rules && request_.route.rules->idle_timeout) stream_->set_idle_max(request_.idle_max());
 }
 
@@ -410,6 +421,7 @@ void Exchange::finish(const Response& response) {
   if (info_.has(ResponseFlag::downstream_protocol_error)) metrics.requests_malformed->add();
   if (info_.code == 413 || info_.code == 414 || info_.code == 431) metrics.requests_too_large->add();
   if (info_.code == 408) metrics.requests_timeout->add();
+  if (info_.outcome.kind == OutcomeKind::exchange_timeout && !over_time_) metrics.requests_over_age->add();
   const SteadyTime now = request_.loop.now();
   info_.upstream_last_byte = now;
   metrics.request_time->record_nanos((now - info_.start).count());

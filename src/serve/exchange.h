@@ -62,6 +62,7 @@ class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest, p
   void cut_off(const Error& why) override;
   bool draining() const override { return host_.draining(); }
   bool begin(Response& response);
+  bool route_has_its_own_limit();
   Task<Response> handle_in_time();
   Task<void> answer_in_time(Response& response);
   template <class T>

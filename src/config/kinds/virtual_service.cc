@@ -188,6 +188,9 @@ void bind(Fields& f, RouteOptions& o) {
   f.optional("headerManipulation", o.header_manipulation, "Header changes.");
   read_retries(f, o.retries,
                "When requests are tried again; in place of the virtual host's, of which nothing is kept.");
+  std::optional<MaxStreamDuration> duration;
+  f.optional("maxStreamDuration", duration, "In place of the listener's maxStreamDuration.");
+  if (duration) o.max_stream_duration = std::make_shared<const MaxStreamDuration>(*duration);
   f.options(o.filters, OptionLevel::route);
   f.not_negative("timeout", o.timeout);
   f.not_negative("idleTimeout", o.idle_timeout);
@@ -196,7 +199,8 @@ void bind(Fields& f, RouteOptions& o) {
     f.warning("retries", "perTryTimeout has no effect: the route's timeout is not longer");
   check_rewrite(f, "prefixRewrite", o.prefix_rewrite);
   check_authority(f, "hostRewrite", o.host_rewrite);
-  for (const std::string_view name : {"timeout", "idleTimeout", "prefixRewrite", "hostRewrite", "retries"})
+  for (const std::string_view name :
+       {"timeout", "idleTimeout", "maxStreamDuration", "prefixRewrite", "hostRewrite", "retries"})
     if (f.present(name)) o.only_forwarding.push_back({{"options", name}, f.place_of(name)});
   const auto note_headers = [&](std::string_view list, bool is_set) {
     const std::string_view parent = "headerManipulation";

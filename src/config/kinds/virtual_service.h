@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "config/kinds/header_manipulation.h"
 #include "config/kinds/matcher.h"
+#include "config/kinds/max_stream_duration.h"
 #include "config/kinds/retries.h"
 #include "config/kinds/ssl_config.h"
 #include "config/option_field.h"
@@ -102,7 +103,8 @@ struct RouteOptions {
   std::string host_rewrite;           // empty: none
   HeaderManipulation header_manipulation;
   std::shared_ptr<const Retries> retries;  // null: those of the virtual host; else in their place entirely
-  OptionSet filters;                       // OptionLevel::route
+  std::shared_ptr<const MaxStreamDuration> max_stream_duration;  // null: the listener's
+  OptionSet filters;                                             // OptionLevel::route
 
   // Which of these were set although they mean nothing unless requests are forwarded, and where. Empty once
   // the route is read.
