@@ -579,11 +579,11 @@ TEST_F(Translate, puts_only_the_filters_into_a_chain_that_the_route_has_in_gloos
       "{x: {text: one}}}}}]}, "
       "regular: {requestTransforms: [{requestTransformation: {transformationTemplate: {headers: {x: {text: two}}}}}]}}";
   apply(service("a", "a.test"));
-  EXPECT_EQ(stages(), "");
+  EXPECT_EQ(stages(), "gRPC-Web") << "which is on by default";
   apply(service_with("a", "{matchers: [{prefix: /}], directResponseAction: {status: 200}, options: {" + transform +
                               ", dlp: {actions: [{actionType: SSN}]}}}"));
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
-  EXPECT_EQ(stages(), "dlp, early transformation, regular transformation");
+  EXPECT_EQ(stages(), "dlp, early transformation, gRPC-Web, regular transformation");
 }
 
 TEST_F(Translate, spreads_a_route_over_destinations_by_weight) {
@@ -638,7 +638,7 @@ std::string upstream(std::string_view name, int port) {
 TEST_F(Translate, gives_a_filter_the_upstream_it_refers_to) {
   apply(upstream("id", 9) + service_with_keys("a", "id"));
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
-  EXPECT_EQ(stages(), "jwt after external auth");
+  EXPECT_EQ(stages(), "jwt after external auth, gRPC-Web");
   EXPECT_TRUE(now_.snapshot->static_clusters->contains({"Upstream", "gloo-system", "id"}));
   EXPECT_EQ(now_.snapshot->preparations.size(), 1);
   const std::shared_ptr<const Filter> filter = route().chain.filters.at(0).filter;

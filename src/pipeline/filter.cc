@@ -7,7 +7,7 @@
 namespace sluice {
 namespace {
 
-constexpr std::array<std::string_view, 16> kStageNames = {"compression",
+constexpr std::array<std::string_view, 17> kStageNames = {"compression",
                                                           "dlp",
                                                           "early transformation",
                                                           "cors",
@@ -17,6 +17,7 @@ constexpr std::array<std::string_view, 16> kStageNames = {"compression",
                                                           "jwt after external auth",
                                                           "rbac",
                                                           "health check",
+                                                          "gRPC-Web",
                                                           "regular transformation",
                                                           "rate limit",
                                                           "dynamic forward proxy",

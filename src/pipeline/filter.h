@@ -54,6 +54,7 @@ enum class Stage : uint8_t {
   jwt_after,
   rbac,
   health_check,
+  grpc_web,
   regular_transformation,
   rate_limit,
   dynamic_forward_proxy,

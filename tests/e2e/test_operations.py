@@ -570,9 +570,9 @@ spec:
         lines = [line for line in out.splitlines() if line]
         told = [line.split(None, 1) for line in lines[1:]]
         self.assertRegex(lines[1], r"^route +gloo-system_vs-route-1-.*first-matcher-0$")
-        self.assertEqual(lines[2].split(None, 1), ["filters", "early transformation"])
+        self.assertEqual(lines[2].split(None, 1), ["filters", "early transformation, gRPC-Web"])
         self.assertRegex(lines[3], r"^then route +gloo-system_vs-route-0-.*second-matcher-0$")
-        self.assertEqual(lines[4].split(None, 1), ["filters", "dlp"])
+        self.assertEqual(lines[4].split(None, 1), ["filters", "dlp, gRPC-Web"])
         self.assertIn("202", told[-1][1])
 
 
