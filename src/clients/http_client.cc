@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "http/body_budget.h"
+#include "http/grpc.h"
 #include "io/loop.h"
 
 namespace sluice {
@@ -41,13 +42,23 @@ Error error_of(const StreamInfo& info, const Response& response, std::string tex
   return {.kind = error_kind_of(info.outcome.kind),
           .message = std::move(text),
           .side = Side::upstream,
-          .code = response.status};
+          .code = response.status_before_grpc != 0 ? response.status_before_grpc : response.status};
+}
+
+// Of the gateway's own answer, which is a status of gRPC where that was asked for.
+std::string text_of(const Response& response, std::string body) {
+  const auto message = response.headers->get(grpc::kMessageField);
+  return message && response.status_before_grpc != 0 ? grpc::decode_message(*message) : std::move(body);
 }
 
 Error too_large(size_t bytes_max) {
   return {.kind = ErrorKind::limit,
           .message = fmt::format("the answer is larger than {} bytes", bytes_max),
           .side = Side::upstream};
+}
+
+void take_fields(const Headers& from, HeaderTexts& to) {
+  for (const HeaderField& field : from) to.emplace_back(std::string(field.name), std::string(field.value));
 }
 
 // One call under way; lives in the frame of send().
@@ -102,6 +113,7 @@ void Call::fill_request() {
   request_.method = what_.method;
   request_.path = what_.path;
   request_.authority = what_.authority;
+  request_.grpc = request_.accepts_trailers = what_.grpc;
   info_.method = request_.method;
   info_.original_path = request_.path;
   for (const auto& [name, value] : what_.headers) {
@@ -139,7 +151,7 @@ Task<void> Call::exchange() {
   if (!collected)
     answer_ = std::unexpected(collected.error());
   else if (response->local)
-    answer_ = std::unexpected(error_of(info_, *response, std::move(answer_->body)));
+    answer_ = std::unexpected(error_of(info_, *response, text_of(*response, std::move(answer_->body))));
   co_return Status{};
 }
 
@@ -157,8 +169,7 @@ Status Call::make_room(size_t bytes) {
 
 Task<void> Call::collect(const Response& response) {
   answer_->status = response.status;
-  for (const HeaderField& field : *response.headers)
-    answer_->headers.emplace_back(std::string(field.name), std::string(field.value));
+  take_fields(*response.headers, answer_->headers);
   std::string& body = answer_->body;
   const Body& from = response.body;
   if (from.length.value_or(0) > what_.response_bytes_max)
@@ -173,6 +184,8 @@ Task<void> Call::collect(const Response& response) {
     body.append(chunk.bytes.data(), chunk.bytes.size());
     if (chunk.last) break;
   }
+  if (what_.grpc && from.reader)
+    if (const Headers* trailers = from.reader->trailers()) take_fields(*trailers, answer_->trailers);
   co_return Status{};
 }
 

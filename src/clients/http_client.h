@@ -34,12 +34,14 @@ struct HttpCall {
   std::string body;    // "": none
   Nanos timeout = 5s;  // over all of it: name, connection, request, the whole answer
   size_t response_bytes_max = 1U << 20;
+  bool grpc = false;  // trailers are wanted, and it counts as gRPC
 };
 
 struct HttpAnswer {
   uint16_t status = 0;
   HeaderTexts headers;
   std::string body;
+  HeaderTexts trailers;  // where they were wanted
 };
 
 // What a service that is called must know of the request that caused it, so that its own traces join: the fields of
