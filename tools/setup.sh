@@ -144,9 +144,10 @@ need_go() { # what for
   command -v go >/dev/null || fail "no Go to build $1 with: install Go 1.26"
 }
 
-# Clients of the Kubernetes API that kubectl does not stand for: each is built or installed once, in a fixed version.
+# Clients of the Kubernetes API that kubectl does not stand for, and gRPC's for Python: each is built or installed once,
+# in a fixed version.
 install_interop_clients() {
-  local helm=v3.22.0 python_client=37.0.2
+  local helm=v3.22.0 python_client=37.0.2 grpcio=1.76.0
   if ! [ -x "$tools/helm/helm" ]; then
     need_go helm
     say "building helm $helm (minutes)"
@@ -161,6 +162,12 @@ install_interop_clients() {
     /usr/bin/python3 -m venv "$tools/python-client"
     "$tools/python-client/bin/pip" -q install --disable-pip-version-check kubernetes==$python_client >&2 ||
       fail "the Python client could not be installed (messages above)"
+  fi
+  if ! "$tools/grpcio/bin/python" -c 'import grpc_health' 2>/dev/null; then
+    say "installing grpcio $grpcio into build/tools/grpcio"
+    /usr/bin/python3 -m venv "$tools/grpcio"
+    "$tools/grpcio/bin/pip" -q install --disable-pip-version-check grpcio==$grpcio grpcio-health-checking==$grpcio >&2 ||
+      fail "grpcio could not be installed (messages above)"
   fi
 }
 

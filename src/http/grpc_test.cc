@@ -54,7 +54,7 @@ TEST(Grpc, reads_and_writes_deadlines) {
   EXPECT_EQ(write_timeout(5s), "5000000u");
   EXPECT_EQ(write_timeout(1ns), "1n");
   EXPECT_EQ(write_timeout(-1s), "0n");
-  for (const Nanos value : {1ms, 99s, 3h}) EXPECT_EQ(parse_timeout(write_timeout(value)), value);
+  for (const Nanos value : {Nanos(1ms), Nanos(99s), Nanos(3h)}) EXPECT_EQ(parse_timeout(write_timeout(value)), value);
 }
 
 TEST(Grpc, frames_messages) {

@@ -1,0 +1,277 @@
+"""gRPC through the program, with a real client and a real server: grpcio, which `tools/setup.sh interop` installs below build/tools.
+
+Without grpcio the tests that need it are skipped.
+"""
+
+import base64
+import json
+import os
+import pathlib
+import select
+import struct
+import subprocess
+import tempfile
+
+from harness import configs, raw
+from harness.case import Case, rows
+from harness.certificates import authority
+from harness.gateway import ROOT, Gateway
+from harness.process import Process
+from harness.waiting import free_port, until
+
+PYTHON = ROOT / "build/tools/grpcio/bin/python"
+PROGRAMS = ROOT / "tests/interop"
+LOG = ("accessLoggingService: {accessLog: [{fileSink: {path: '@{log}', stringFormat: \"%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% "
+       "%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS_NUMBER% %TRAILER(X-TRAILER)%\\n\"}}]}")
+BIG = os.urandom(5_000_000)
+
+ROUTES = """\
+- matchers: [{prefix: /test.Echo/Flaky}]
+  routeAction: {single: {upstream: {name: backend, namespace: gloo-system}}}
+  options: {retries: {retryOn: unavailable, numRetries: 1}}
+- matchers: [{prefix: /test.Echo/Wait, headers: [{name: x-bound, value: route}]}]
+  routeAction: {single: {upstream: {name: backend, namespace: gloo-system}}}
+  options: {maxStreamDuration: {maxStreamDuration: 0.2s}}
+- matchers: [{prefix: /test.Echo/Wait, headers: [{name: x-bound, value: timeout}]}]
+  routeAction: {single: {upstream: {name: backend, namespace: gloo-system}}}
+  options: {timeout: 0.2s}
+- matchers: [{prefix: /test.Echo/Wait}]
+  routeAction: {single: {upstream: {name: backend, namespace: gloo-system}}}
+  options: {timeout: 0s, maxStreamDuration: {grpcTimeoutHeaderMax: 0.2s}}
+- matchers: [{prefix: /test.Echo}]
+  routeAction: {single: {upstream: {name: backend, namespace: gloo-system}}}
+  options: {timeout: 0s}
+- matchers: [{prefix: /grpc.health.v1.Health}]
+  routeAction: {single: {upstream: {name: backend, namespace: gloo-system}}}
+- matchers: [{prefix: /nobody}]
+  routeAction: {single: {upstream: {name: nobody, namespace: gloo-system}}}
+- matchers: [{prefix: /direct}]
+  directResponseAction: {status: 403, body: "no way"}
+"""
+
+
+def nobody(port):
+    return configs.BACKEND.replace("backend", "nobody", 1).replace("@{backend}", str(port)) + "  useHttp2: true\n"
+
+
+class Server:
+    def __init__(self, pair=None):
+        self.scratch = tempfile.TemporaryDirectory(prefix="sluice-grpc-")
+        files = [pair.certificate, pair.key] if pair else []
+        self.process = Process([PYTHON, PROGRAMS / "grpc_server.py", *files], self.scratch.name, "grpc_server")
+        self.port = int(until(self.said, "the gRPC server to listen", 60))
+
+    def said(self):
+        assert self.process.alive(), self.process.tail()
+        return self.process.stdout().strip()
+
+    def evidence(self):
+        return f"--- gRPC server:\n{self.process.tail()}"
+
+    def stop(self):
+        self.process.stop()
+        self.scratch.cleanup()
+
+
+class Client:
+    def __init__(self):
+        self.popen = subprocess.Popen([PYTHON, PROGRAMS / "grpc_client.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def call(self, **call):
+        call["messages"] = [base64.b64encode(m).decode() for m in call.get("messages", [])]
+        self.popen.stdin.write(json.dumps(call).encode() + b"\n")
+        self.popen.stdin.flush()
+        assert select.select([self.popen.stdout], [], [], 60)[0], "the gRPC client says nothing"
+        said = json.loads(self.popen.stdout.readline())
+        said["messages"] = [base64.b64decode(m) for m in said.get("messages", [])]
+        return said
+
+    def stop(self):
+        self.popen.stdin.close()
+        self.popen.wait(20)
+        self.popen.stdout.close()
+
+
+class WithGrpcio(Case):
+    @classmethod
+    def setUpClass(cls):
+        if PYTHON.exists():
+            cls.set_up()
+
+    def setUp(self):
+        if not PYTHON.exists():
+            self.skipTest("grpcio is not there: tools/setup.sh interop installs it")
+
+
+class Grpc(WithGrpcio):
+    """In the clear on both sides."""
+
+    @classmethod
+    def set_up(cls):
+        cls.server, cls.client = cls.share(Server()), cls.share(Client())
+        cls.folder = tempfile.TemporaryDirectory(prefix="sluice-log-")
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.log = pathlib.Path(cls.folder.name, "log")
+        cls.gateway = cls.share(Gateway(
+            {"gateway.yaml": configs.gateway(options=LOG), "upstream.yaml": configs.BACKEND.rstrip() + "\n  useHttp2: true\n",
+             "nobody.yaml": nobody(free_port()), "vs.yaml": configs.virtual_service(ROUTES)},
+            values={"backend": cls.server.port, "log": cls.log}))
+
+    def call(self, method="/test.Echo/Unary", kind="uu", messages=(b"hi",), **more):
+        return self.client.call(port=self.gateway.port, method=method, kind=kind, messages=list(messages), **more)
+
+    def logged(self, words):
+        until(lambda: words in self.log.read_text(), f"the line in the log: {words}")
+
+    def test_unary(self):
+        said = self.call(metadata=[("x-say", "this")])
+        self.assertEqual((said["code"], said["messages"]), (0, [b"hi"]), said)
+        self.assertEqual(dict(said["initial"])["x-initial"], "this")
+        self.assertEqual(dict(said["trailing"])["x-trailer"], "end")
+        self.logged("/test.Echo/Unary 200 - OK OK 0 end")
+
+    def test_streams(self):
+        self.assertEqual(self.call("/test.Echo/Split", "us", [b"abc"])["messages"], [b"a", b"b", b"c"])
+        self.assertEqual(self.call("/test.Echo/Split", "us", [b""])["messages"], [])
+        self.assertEqual(self.call("/test.Echo/Join", "su", [b"a", b"", b"bc"])["messages"], [b"abc"])
+        self.assertEqual(self.call("/test.Echo/Join", "su", [])["messages"], [b""])
+
+    def test_each_message_of_a_conversation_arrives_before_the_next_is_sent(self):
+        self.assertEqual(self.call("/test.Echo/Chat", "ss", [b"a", b"bc", b"", b"d"])["messages"], [b"A", b"BC", b"", b"D"])
+
+    def test_big_messages(self):
+        self.assertEqual(self.call(messages=[BIG])["messages"], [BIG])
+
+    @rows({"cancelled": 1, "invalid argument": 3, "not found": 5, "unauthenticated": 16})
+    def errors_of_the_server_arrive_with_their_words(self, code):
+        said = self.call("/test.Echo/Fail", messages=[str(code).encode()])
+        self.assertEqual((said["code"], said["details"]), (code, "no 5% w\u00e4y"))
+        self.assertEqual(dict(said["trailing"])["x-trailer"], "failed")
+
+    def test_a_method_that_is_not_there_is_the_servers_answer(self):
+        self.assertEqual(self.call("/test.Echo/None")["code"], 12)
+
+    @rows({"no route": ("/none/None", 12, "", "NR Unimplemented UNIMPLEMENTED 12"),
+           "an upstream that cannot be reached": ("/nobody/None", 14, "Connection refused", "UF Unavailable UNAVAILABLE 14"),
+           "an answer of the configuration": ("/direct/None", 7, "no way", "- PermissionDenied PERMISSION_DENIED 7")})
+    def own_answers_are_statuses(self, path, code, words, line):
+        said = self.call(path)
+        self.assertEqual(said["code"], code, said)
+        self.assertIn(words, said["details"] or "")
+        self.logged(f"{path} 200 {line}")
+
+    @rows({"that sends": "su", "both ways": "ss"})
+    def a_stream_is_answered_so_in_the_middle_of_its_messages(self, kind):
+        said = self.call("/none/None", kind, [b"a"] * 3)
+        self.assertEqual(said["code"], 12, said)
+
+    def test_they_are_on_HTTP_1_too(self):
+        response = self.gateway.fetch("/none", method="POST", headers=[("content-type", "application/grpc+proto")], body=b"\0\0\0\0\0")
+        self.assert_status(response, 200)
+        self.assertEqual([response.header(n) for n in ("content-type", "grpc-status", "content-length")], ["application/grpc", "12", "0"])
+        self.assert_status(self.gateway.fetch("/none", method="POST", body=b"x"), 404)
+
+    def test_the_clients_own_deadline(self):
+        self.assertEqual(self.call("/test.Echo/Wait", timeout=0.3, metadata=[("x-bound", "none")])["code"], 4)
+
+    @rows({"the route's longest time": ("route", 4), "its timeout": ("timeout", 14), "grpc-timeout, bounded": ("header", 4)})
+    def a_call_is_ended_by(self, bound, code):
+        self.assertEqual(self.call("/test.Echo/Wait", timeout=20, metadata=[("x-bound", bound)])["code"], code)
+
+    def test_is_tried_again_where_the_route_says_so(self):
+        before = self.gateway.metric("^envoy_cluster_upstream_rq_retry_success{.*backend")
+        self.assertEqual(self.call("/test.Echo/Flaky")["messages"], [b"hi"])
+        self.assertEqual(self.gateway.metric("^envoy_cluster_upstream_rq_retry_success{.*backend"), before + 1)
+
+    def test_health_checks(self):
+        for service, status in ((b"test.Echo", "SERVING"), (b"test.Other", "NOT_SERVING"), (b"", "SERVING")):
+            self.assertEqual(self.call(kind="health", messages=[service]).get("health"), status)
+        self.assertEqual(self.call(kind="health", messages=[b"none"])["code"], 5)
+
+    def test_what_came_of_calls_is_counted(self):
+        def counted():
+            return [self.gateway.metric(rf"^envoy_cluster_grpc_{name}{{.*backend") for name in ("total", "success", "failure")]
+        before = counted()
+        self.call()
+        self.call("/test.Echo/Fail", messages=[b"3"])
+        until(lambda: [now - was for now, was in zip(counted(), before)] == [2, 1, 1], "both calls to be counted")
+
+
+def framed(message, flags=0):
+    return struct.pack("!BI", flags, len(message)) + message
+
+
+class GrpcWeb(WithGrpcio):
+    """Browsers' dialect, over HTTP/1.1, to a real server."""
+
+    @classmethod
+    def set_up(cls):
+        cls.server = cls.share(Server())
+        cls.gateway = cls.share(Gateway(
+            {"upstream.yaml": configs.BACKEND.rstrip() + "\n  useHttp2: true\n", "vs.yaml": configs.virtual_service(ROUTES),
+             "nobody.yaml": nobody(free_port()), "off.yaml": configs.gateway("grpcWeb: {disable: true}", name="untranslated", port="@{port2}")},
+            values={"backend": cls.server.port}))
+
+    def ask(self, body, kind="application/grpc-web+proto", path="/test.Echo/Unary", port=None):
+        return raw.fetch(port or self.gateway.port, "POST", path, "web.test", [("content-type", kind), ("x-grpc-web", "1")], body)
+
+    def test_messages_and_trailers(self):
+        response = self.ask(framed(b"hi"))
+        self.assertEqual((response.status, response.header("content-type")), (200, "application/grpc-web+proto"))
+        self.assertTrue(response.body.startswith(framed(b"hi") + b"\x80"), response.body)
+        self.assertIn(b"grpc-status:0\r\n", response.body)
+        self.assertIn(b"x-trailer:end\r\n", response.body)
+
+    def test_as_text(self):
+        response = self.ask(base64.b64encode(framed(b"there")), "application/grpc-web-text")
+        self.assertEqual(response.header("content-type"), "application/grpc-web-text+proto")
+        first = base64.b64encode(framed(b"there"))
+        self.assertTrue(response.body.startswith(first), response.body)
+        self.assertIn(b"grpc-status:0\r\n", base64.b64decode(response.body[len(first):]))
+
+    def test_many_messages(self):
+        response = self.ask(framed(b"abc"), path="/test.Echo/Split")
+        self.assertTrue(response.body.startswith(framed(b"a") + framed(b"b") + framed(b"c") + b"\x80"))
+
+    def test_an_error_of_the_server_and_of_the_gateway(self):
+        failed = self.ask(framed(b"5"), path="/test.Echo/Fail")
+        # grpcio has it in the head, as nothing else came.
+        self.assertTrue(failed.header("grpc-status") == "5" or b"grpc-status:5\r\n" in failed.body, failed)
+        own = self.ask(framed(b"5"), path="/nobody/None")
+        self.assertEqual((own.status, own.header("grpc-status"), own.header("content-type")), (200, "14", "application/grpc-web+proto"))
+
+    def test_text_that_is_none(self):
+        refused = self.ask(b"%%%%", "application/grpc-web-text")
+        self.assertEqual((refused.status, refused.header("grpc-status"), refused.header("grpc-message")), (200, "13", "Bad Request"))
+
+    def test_disabled(self):
+        response = self.ask(framed(b"hi"), port=self.gateway.port2)
+        self.assertNotIn(b"grpc-status:0\r\n", response.body)
+
+
+class GrpcOverTls(WithGrpcio):
+    """TLS on both sides."""
+
+    @classmethod
+    def set_up(cls):
+        ca = authority()
+        cls.server, cls.client = cls.share(Server(ca.make("backend.test"))), cls.share(Client())
+        upstream = configs.BACKEND.rstrip() + ("\n  useHttp2: true\n  sslConfig: {sni: backend.test, verifySubjectAltName: [backend.test], "
+                                               "secretRef: {name: trust, namespace: gloo-system}}\n")
+        service = configs.virtual_service(ROUTES).replace(
+            "spec:\n", "spec:\n  sslConfig:\n    secretRef: {name: pair, namespace: gloo-system}\n    alpnProtocols: [h2, http/1.1]\n", 1)
+        cls.gateway = cls.share(Gateway(
+            {"gateway.yaml": configs.gateway().replace("  httpGateway", "  ssl: true\n  httpGateway"),
+             "pair.yaml": ca.make("api.test").secret("pair"), "trust.yaml": ca.secret("trust"), "nobody.yaml": nobody(free_port()),
+             "upstream.yaml": upstream, "vs.yaml": service}, values={"backend": cls.server.port}))
+
+    def call(self, method="/test.Echo/Unary", kind="uu", messages=(b"hi",)):
+        return self.client.call(port=self.gateway.port, method=method, kind=kind, messages=list(messages),
+                                root=str(authority().certificate), name="api.test")
+
+    def test_calls_of_each_kind(self):
+        self.assertEqual(self.call()["messages"], [b"hi"])
+        self.assertEqual(self.call("/test.Echo/Chat", "ss", [b"a", b"b"])["messages"], [b"A", b"B"])
+        self.assertEqual(self.call(messages=[BIG])["messages"], [BIG])
+        self.assertEqual(self.call("/test.Echo/Fail", messages=[b"5"])["code"], 5)
+        self.assertEqual(self.call("/none/None")["code"], 12)
