@@ -1,6 +1,7 @@
 """The built-in API and the admin port on the wire: paths, memory, what it does while it is busy, and an editor beside it."""
 
 import json
+import select
 import os
 import pathlib
 import re
@@ -91,10 +92,15 @@ class Memory(Api):
         self.assertLessEqual(self.held(), 256 * MEBIBYTE)
 
         def post():
-            try:
-                return self.call("POST", MAPS, {"metadata": {"name": "x" * 100}, "data": {"a": "b" * MEBIBYTE * 2}})
-            except OSError:
-                return None  # it was still being sent
+            """Piece by piece, so that the answer is read as soon as it is there: what is sent behind it may break it off."""
+            with raw.Client(self.gateway.api_port, timeout=30) as client:
+                client.send(raw.request_bytes("POST", MAPS, f"127.0.0.1:{self.gateway.api_port}",
+                                              [("Content-Type", "application/json"), ("Content-Length", str(3 * MEBIBYTE))]))
+                for _ in range(48):
+                    if select.select([client.socket], [], [], 0.02)[0]:
+                        break
+                    client.send(b"x" * (MEBIBYTE // 16))
+                return client.read_response("POST")
         refused = until(lambda: (answer := post()) and answer.status == 429 and answer, "a body to be refused", 30)
         self.assertGreater(self.gateway.metric("^sluice_api_bytes_refused_total"), 0)
         self.assertEqual(json.loads(refused.body)["reason"], "TooManyRequests")
