@@ -10,9 +10,10 @@ namespace sluice::h2 {
 namespace {
 
 constexpr unsigned kReadsATurn = 4;
-constexpr size_t kRoomMin = 2048;            // below it no frame is begun
-constexpr size_t kAcksMax = 1000;            // answers to control frames that wait for the client (Envoy's bound)
-constexpr size_t kSettingsMax = 32;          // in one frame
+constexpr size_t kRoomMin = 2048;    // below it no frame is begun
+constexpr size_t kAcksMax = 1000;    // answers to control frames that wait for the client (Envoy's bound)
+constexpr size_t kSettingsMax = 32;  // in one frame
+constexpr size_t kSentHeadMax = 1U << 20;
 constexpr size_t kHeadsBytesMin = 1U << 20;  // all heads of a connection together may have this, or
 constexpr size_t kHeadsMin = 4;              // so many of the largest
 constexpr Nanos kDrainMax = 1s;              // that a client has to answer the PING behind the first GOAWAY
@@ -89,7 +90,7 @@ struct Calls {
 
 namespace {
 
-SessionPtr make_native(const HeadLimits& limits, void* user) {
+SessionPtr make_native(const HeadLimits& limits, FrameMemory& memory, void* user) {
   static const CallbacksPtr callbacks(Calls::make());
   nghttp2_option* made = nullptr;
   CHECK(nghttp2_option_new(&made) == 0);
@@ -100,10 +101,12 @@ SessionPtr make_native(const HeadLimits& limits, void* user) {
   nghttp2_option_set_max_settings(made, kSettingsMax);
   // Enough for the largest head in whole frames, and for some who cut finer; over it comes TOO_MANY_CONTINUATIONS.
   nghttp2_option_set_max_continuations(made, limits.head_bytes_max / kFrameMax + 8);
+  // Of a response's head, as an upper bound; hosts are held to less, and what routes add is the operator's.
+  nghttp2_option_set_max_send_header_block_length(made, kSentHeadMax);
   // floods.h has a bound of our own, with a counter.
   nghttp2_option_set_stream_reset_rate_limit(made, UINT32_MAX, UINT32_MAX);
   nghttp2_session* session = nullptr;
-  CHECK(nghttp2_session_server_new2(&session, callbacks.get(), user, made) == 0);
+  CHECK(nghttp2_session_server_new3(&session, callbacks.get(), user, made, memory.hooks()) == 0);
   return SessionPtr(session);
 }
 
@@ -116,7 +119,7 @@ ServerConnection::ServerConnection(std::unique_ptr<Stream> stream, std::string_v
       limits_(limits),
       streams_max_(options.streams_max),
       invalid_message_ends_connection_(options.invalid_message_ends_connection),
-      native_(make_native(limits.head, this)),
+      native_(make_native(limits.head, memory_, this)),
       output_(*stream_, this, &ServerConnection::on_written) {
   settings(options);
   flush_later();
@@ -454,13 +457,18 @@ int ServerConnection::data_sent(const uint8_t* head, size_t bytes, Taker& from) 
   return output_.room() < kRoomMin ? NGHTTP2_ERR_PAUSE : 0;
 }
 
+// As much of it as there is room for.
+size_t ServerConnection::put(std::string_view bytes) {
+  const size_t part = std::min(bytes.size(), output_.room());
+  output_.put(bytes.data(), part);
+  return part;
+}
+
 void ServerConnection::make_frames() {
   if (inside_ || broken_) return;
   inside_ = true;
   for (;;) {
-    const size_t part = std::min(unsent_.size(), output_.room());
-    output_.put(unsent_.data(), part);
-    unsent_.remove_prefix(part);
+    if (!unsent_.empty()) unsent_.erase(0, put(unsent_));
     if (output_.room() < kRoomMin) break;
     const uint8_t* bytes = nullptr;
     const ssize_t size = nghttp2_session_mem_send(native_.get(), &bytes);
@@ -468,7 +476,8 @@ void ServerConnection::make_frames() {
       if (size < 0) deaf_ = true;  // out of memory: nothing can be said any more
       break;
     }
-    unsent_ = {reinterpret_cast<const char*>(bytes), static_cast<size_t>(size)};
+    const std::string_view frame(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size));
+    unsent_ = frame.substr(put(frame));  // at once: see FrameMemory
   }
   inside_ = false;
   tell_closed();

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "http/h2/floods.h"
+#include "http/h2/frame_memory.h"
 #include "http/h2/frame_scan.h"
 #include "http/h2/incoming.h"
 #include "http/h2/output.h"
@@ -88,6 +89,7 @@ class ServerConnection final : public ServerSession, private Waiter {
   void feed(std::string_view bytes);
   bool is_to_be_judged(const FrameScan::Head& head);
   bool is_closed(const FrameScan::Head& head) const;
+  size_t put(std::string_view bytes);
   void make_frames();
   void flush();
   void flush_later();
@@ -130,9 +132,10 @@ class ServerConnection final : public ServerSession, private Waiter {
   ServerLimits limits_;
   const size_t streams_max_;
   const bool invalid_message_ends_connection_;
+  FrameMemory memory_;
   SessionPtr native_;
   Output output_;
-  std::string_view unsent_;  // of a frame that had no room; nghttp2's memory until it is asked for another
+  std::string unsent_;  // of a frame for which there was no room
 
   Incoming* first_ = nullptr;  // all there are
   size_t streams_ = 0;

@@ -462,6 +462,32 @@ TEST(Http2Session, becomes_a_tunnel_by_an_extended_connect) {
   EXPECT_TRUE(world.heard.streams[1].ended);
 }
 
+// Heads of several frames, of two sessions in turn, with room for a part of each only.
+TEST(Http2Session, keeps_the_frames_of_two_sessions_on_a_thread_apart) {
+  World one, two;
+  const std::string large(15'000, 'x'), other(15'000, 'y');
+  const auto answer = [](World& world, const std::string& value) {
+    auto& taken = *world.open.back();
+    auto& headers = *taken.arena.make<Headers>(taken.arena);
+    for (const std::string_view name : {"a", "b", "c", "d", "e", "f"}) headers.add(name, value);
+    taken.answered = taken.arena.make<ServerResponse>(ServerResponse{.status = 200, .headers = headers, .body = {}});
+    taken.run(taken.stream->begin(*taken.answered, {{}, true}));
+  };
+  for (World* world : {&one, &two}) {
+    world->say(world->client.settings());
+    world->ask(world->client.get(1, "/"));
+  }
+  answer(one, large);
+  answer(two, other);
+  for (int i = 0; i < 20; ++i) {
+    one.settle(), one.hear();
+    two.settle(), two.hear();
+  }
+  EXPECT_TRUE(one.heard.streams[1].ended && two.heard.streams[1].ended);
+  EXPECT_TRUE(one.heard.streams[1].field("f") == large);
+  EXPECT_TRUE(two.heard.streams[1].field("f") == other);
+}
+
 // --- attacks ----------------------------------------------------------------------------------------------------
 
 TEST(Http2Session, ends_rapid_resets) {
