@@ -10,15 +10,10 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/sanitizers.h"
 #include "io/system_error.h"
 #include "net/dialer.h"
 #include "net/ready.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SLUICE_WATCHED_CALLS 1  // the sanitizers look at what these of libc read and write
-#endif
-#endif
 
 namespace sluice {
 namespace {
@@ -26,7 +21,7 @@ namespace {
 // As recv() and send(). Those of libc are cancellation points, and in a process with threads pay for that with two
 // atomic exchanges each; nobody here cancels a thread.
 ssize_t receive(int fd, std::span<char> into) {
-#ifdef SLUICE_WATCHED_CALLS
+#ifdef SLUICE_WATCHED  // the sanitizers look at what these of libc read and write
   return ::recv(fd, into.data(), into.size(), 0);
 #else
   return ::syscall(SYS_recvfrom, fd, into.data(), into.size(), 0, nullptr, nullptr);
@@ -34,7 +29,7 @@ ssize_t receive(int fd, std::span<char> into) {
 }
 
 ssize_t send(int fd, std::string_view bytes) {
-#ifdef SLUICE_WATCHED_CALLS
+#ifdef SLUICE_WATCHED  // the sanitizers look at what these of libc read and write
   return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
 #else
   return ::syscall(SYS_sendto, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL, nullptr, 0);

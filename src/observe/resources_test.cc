@@ -1,22 +1,20 @@
 #include "observe/resources.h"
 
 #include <gtest/gtest.h>
+
 #include <unistd.h>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <vector>
+#include "base/sanitizers.h"
 
 namespace sluice {
 namespace {
 
 TEST(Memory, that_is_held_is_resident_until_it_is_given_back) {
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  GTEST_SKIP() << "the sanitizer has a heap of its own";
-#endif
-#endif
+  if (kWatchedHeap) GTEST_SKIP() << "the sanitizer has a heap of its own";
   constexpr size_t kPieces = 64 << 10, kBytes = 1000;
   const size_t before = memory_resident().value();
   ASSERT_GT(before, 0U);
