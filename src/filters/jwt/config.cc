@@ -41,9 +41,10 @@ void read_url(Fields& f, RemoteJwks& remote) {
   remote.authority = target->authority;
   remote.path = target->path;
   if (target->scheme == "https")
-    f.warning("url",
-              "https does not make the fetch use TLS: only the Upstream does, by sslConfig with a CA (or useTls); without "
-              "that the keys come in plain text, and whoever is on the way can change them");
+    f.warning(
+        "url",
+        "https does not make the fetch use TLS: only the Upstream does, by sslConfig with a CA (or useTls); without "
+        "that the keys come in plain text, and whoever is on the way can change them");
 }
 
 }  // namespace
