@@ -40,9 +40,8 @@ struct TlsInfo {
   std::string session_id;    // lower-case hexadecimal; may be empty with TLS 1.3
   bool resumed = false;
   size_t chain = 0;                             // on a server: which of its chains the SNI chose
-  std::shared_ptr<const PeerCertificate> peer;  // null: none was shown
+  std::shared_ptr<const PeerCertificate> peer;  // of a client; null: none was shown, or this is an upstream
   std::shared_ptr<const CertificateInfo> own;   // null: none was shown by this end
-  bool peer_verified = false;                   // its chain of issuers, and what names were asked for
 };
 
 // Why a handshake failed, for those who count and answer. established() gives an Error that knows it.

@@ -84,7 +84,6 @@ class ClientStream final : public TlsStream {
   bool verify(bool good, X509_STORE_CTX* store);
   bool accepts_staple(SSL* ssl);
   std::optional<Error> handshake_failure() override { return std::exchange(why_, std::nullopt); }
-  void learn(TlsInfo& info) override;
   void refuse(const X509* certificate, int code);
   bool fits(const X509& certificate) const;
 
@@ -194,15 +193,6 @@ bool ClientStream::accepts_staple(SSL* ssl) {
   OCSP_BASICRESP_free(basic);
   OCSP_RESPONSE_free(response);
   return accepted;
-}
-
-void ClientStream::learn(TlsInfo& info) {
-  const X509* peer = SSL_get0_peer_certificate(ssl());
-  if (!peer) return;
-  auto shown = std::make_shared<PeerCertificate>();
-  shown->info = describe(*peer);
-  info.peer = std::move(shown);
-  info.peer_verified = context_->verifies();
 }
 
 // As OpenSSL has them, but read at once: a folder of hashed names would be looked into by handshakes.

@@ -35,8 +35,9 @@ bool has_cipher(const SSL_CTX& context, std::string_view name) {
   return false;
 }
 
-Status apply_ciphers(const TlsParameters& parameters, SSL_CTX& context) {
-  if (parameters.cipher_suites.empty()) return {};
+// The suites of TLS 1.3 among them; empty: the library's own.
+Result<std::string> apply_ciphers(const TlsParameters& parameters, SSL_CTX& context) {
+  if (parameters.cipher_suites.empty()) return "";
   std::string of_12, of_13;
   for (const std::string& name : flat(parameters.cipher_suites)) {
     const auto add = [&](std::string& to, std::string_view what) { to.append(to.empty() ? "" : ":").append(what); };
@@ -60,10 +61,10 @@ Status apply_ciphers(const TlsParameters& parameters, SSL_CTX& context) {
       SSL_CTX_set_cipher_list(&context, of_12.empty() ? "DEFAULT" : of_12.c_str()) != 1)
     return invalid("the cipher suites cannot be used: " + take_openssl_error());
   SSL_CTX_set_options(&context, SSL_OP_CIPHER_SERVER_PREFERENCE);
-  return {};
+  return of_13;
 }
 
-Status apply_curves(const TlsParameters& parameters, SSL_CTX& context) {
+Result<std::string> apply_curves(const TlsParameters& parameters, SSL_CTX& context) {
   std::string list;
   for (const std::string& curve : parameters.ecdh_curves) {
     if (SSL_CTX_set1_groups_list(&context, curve.c_str()) != 1) {
@@ -74,12 +75,12 @@ Status apply_curves(const TlsParameters& parameters, SSL_CTX& context) {
   }
   if (!list.empty() && SSL_CTX_set1_groups_list(&context, list.c_str()) != 1)
     return invalid("the curves cannot be used: " + take_openssl_error());
-  return {};
+  return list;
 }
 
 }  // namespace
 
-Status apply(const TlsParameters& parameters, SSL_CTX& context) {
+Result<Applied> apply(const TlsParameters& parameters, SSL_CTX& context) {
   const int min = wire_version(parameters.min, TLS1_2_VERSION);
   const int max = wire_version(parameters.max, TLS1_3_VERSION);
   if (min > max) return invalid("the lowest TLS version is above the highest");
@@ -91,8 +92,8 @@ Status apply(const TlsParameters& parameters, SSL_CTX& context) {
   SSL_CTX_set_mode(&context,
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(&context, 1);
-  TRY(apply_ciphers(parameters, context));
-  return apply_curves(parameters, context);
+  return Applied{.suites_of_13 = TRY(apply_ciphers(parameters, context)),
+                 .curves = TRY(apply_curves(parameters, context))};
 }
 
 Result<std::string> alpn_wire(std::span<const std::string> protocols) {

@@ -6,8 +6,13 @@
 
 namespace sluice::tls {
 
+// What has been applied to a context, and a connection that was made by another context must be told again.
+struct Applied {
+  std::string suites_of_13;  // as OpenSSL takes them; empty: its own
+  std::string curves;        // likewise
+};
 // TLS 1.2 and 1.3 where the parameters do not say otherwise. Errors name the cipher or curve that is not known.
-Status apply(const TlsParameters& parameters, SSL_CTX& context);
+Result<Applied> apply(const TlsParameters& parameters, SSL_CTX& context);
 
 // ALPN as it goes over the wire (RFC 7301 3.1). Each name has 1 to 255 bytes.
 Result<std::string> alpn_wire(std::span<const std::string> protocols);

@@ -34,7 +34,7 @@ struct TlsServerPolicy {
   std::string alpn;  // as it goes over the wire
   std::vector<std::string> client_subject_alt_names;
   std::array<unsigned char, SHA256_DIGEST_LENGTH> session_context;  // what a resumed session must have been made under
-  TlsVersion min, max;
+  Applied applied;
   int verify_mode = SSL_VERIFY_NONE;
   uint64_t options = 0;
   OcspStaplePolicy ocsp = OcspStaplePolicy::lenient_stapling;
@@ -134,6 +134,8 @@ class ServerContext final : public TlsServerContext {
   Nanos handshake_timeout{};
   STACK_OF(X509) * issuers = nullptr;
   std::shared_ptr<const TlsServerPolicy> policy;
+  // By which connections begin whose chain is not known yet: it has nothing of its own that would have to be undone.
+  std::shared_ptr<const TlsServerPolicy> neutral;
 
   ServerContext() = default;
   ServerContext(const ServerContext&) = delete;
@@ -174,7 +176,8 @@ class ServerStream final : public TlsStream {
   const ServerContext& context() const { return context_of(*chains_, info_.chain); }
 
   Result<SslPtr> begin() override {
-    SslPtr ssl(SSL_new(context_of(*chains_, 0).policy->context.get()));
+    const ServerContext& first = context_of(*chains_, 0);
+    SslPtr ssl(SSL_new((chains_->chains().size() == 1 ? first.policy : first.neutral)->context.get()));
     if (!ssl) return fail(ErrorKind::internal, "TLS: " + take_openssl_error());
     SSL_set_accept_state(ssl.get());
     return ssl;
@@ -229,7 +232,7 @@ int ServerStream::choose_chain(SSL* ssl, int& alert) {
   return SSL_CLIENT_HELLO_ERROR;
 }
 
-// What SSL_new() copied from the first chain's context, SSL_set_SSL_CTX() leaves: it is set here.
+// What SSL_new() copied from the neutral context, SSL_set_SSL_CTX() leaves: it is set here.
 bool ServerStream::use(SSL* ssl, const ServerContext& chosen) {
   const TlsServerPolicy& policy = *chosen.policy;
   if (SSL_CTX* context = policy.context.get(); SSL_get_SSL_CTX(ssl) != context) {
@@ -241,6 +244,9 @@ bool ServerStream::use(SSL* ssl, const ServerContext& chosen) {
     SSL_set_max_proto_version(ssl, static_cast<int>(SSL_CTX_get_max_proto_version(context)));
     SSL_set_security_level(ssl, SSL_CTX_get_security_level(context));
     SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(context));
+    const auto& [suites, curves] = policy.applied;
+    if (!curves.empty() && SSL_set1_groups_list(ssl, curves.c_str()) != 1) return false;
+    if (!suites.empty() && SSL_set_ciphersuites(ssl, suites.c_str()) != 1) return false;
   }
   if (SSL_set_session_id_context(ssl, policy.session_context.data(), policy.session_context.size()) != 1) return false;
   return SSL_use_cert_and_key(ssl, chosen.own.chain.front().get(), chosen.own.key.get(), chosen.issuers, 1) == 1;
@@ -301,7 +307,6 @@ void ServerStream::learn(TlsInfo& info) {
   shown->chain_pem = shown->pem;  // a server is told of the issuers without the certificate itself
   for (int i = 0; i < sk_X509_num(chain); ++i) shown->chain_pem += to_pem(*sk_X509_value(chain, i));
   info.peer = std::move(shown);
-  info.peer_verified = SSL_get_verify_result(ssl()) == X509_V_OK;
 }
 
 // --- contexts ---------------------------------------------------------------------------------------------------
@@ -333,11 +338,9 @@ Result<std::shared_ptr<const TlsServerPolicy>> make_policy(const TlsServerOption
   policy->context.reset(SSL_CTX_new(TLS_server_method()));
   if (!policy->context) return fail(ErrorKind::internal, "TLS: " + take_openssl_error());
   SSL_CTX& context = *policy->context;
-  TRY(apply(options.parameters, context));
+  policy->applied = TRY(apply(options.parameters, context));
   policy->alpn = TRY(alpn_wire(options.alpn));
   policy->client_subject_alt_names = options.client_subject_alt_names;
-  policy->min = options.parameters.min;
-  policy->max = options.parameters.max;
   policy->ocsp = options.ocsp;
   SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(), policy->session_context.data());
   if (!options.client_ca.empty()) {
@@ -381,6 +384,7 @@ Result<std::shared_ptr<const TlsServerContext>> TlsServerContext::create(const T
   context->own = TRY(read_key_pair(options.key_pair));
   context->handshake_timeout = options.handshake_timeout;
   context->policy = TRY(policy_for(options, shared.impl()));
+  context->neutral = TRY(policy_for({}, shared.impl()));
   context->issuers = sk_X509_new_null();
   for (size_t i = 1; i < context->own.chain.size(); ++i) sk_X509_push(context->issuers, context->own.chain[i].get());
   if (options.ocsp == OcspStaplePolicy::must_staple && context->own.ocsp_staple.empty())

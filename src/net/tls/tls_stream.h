@@ -52,7 +52,7 @@ class TlsStream : public Stream {
   // What went wrong in a handshake, where this end knows better than OpenSSL's text.
   virtual std::optional<Error> handshake_failure() { return std::nullopt; }
   // The handshake is done: what of it this end adds.
-  virtual void learn(TlsInfo& info) = 0;
+  virtual void learn(TlsInfo&) {}
   // The longest time of a handshake, as far as it is known yet; 0: no limit.
   virtual Nanos handshake_max() const { return Nanos(0); }
   SSL* ssl() const { return ssl_.get(); }
