@@ -128,11 +128,17 @@ StreamPair tls_over(StreamPair below, std::shared_ptr<const TlsServerChains> cha
           .upstream = tls_connect(std::move(below.upstream), std::move(context), peer, sessions)};
 }
 
+Task<void> shake_hands(Stream& stream, std::optional<Status>& out, Nanos patience) {
+  auto shaking = stream.established(stream.loop().now() + patience);
+  out.emplace(co_await shaking);
+  co_return Status{};
+}
+
 namespace {
 
-Task<void> shake(Stream& stream, std::optional<Status>& out) {
-  auto shaking = stream.established(stream.loop().now() + 10s);
-  out.emplace(co_await shaking);
+Task<void> shake_or_give_up(Stream& stream, std::optional<Status>& out) {
+  auto shaking = shake_hands(stream, out);
+  CO_TRY(co_await shaking);
   if (!*out) stream.abort();  // or the other end would wait
   co_return Status{};
 }
@@ -142,8 +148,8 @@ Task<void> shake(Stream& stream, std::optional<Status>& out) {
 Handshakes shake_hands(Loop& loop, StreamPair& pair) {
   std::optional<Status> downstream, upstream;
   TaskGroup tasks;
-  tasks.spawn(shake(*pair.downstream, downstream));
-  tasks.spawn(shake(*pair.upstream, upstream));
+  tasks.spawn(shake_or_give_up(*pair.downstream, downstream));
+  tasks.spawn(shake_or_give_up(*pair.upstream, upstream));
   CHECK(turn_until(loop, [&] { return downstream && upstream; }));
   return {*std::move(downstream), *std::move(upstream)};
 }

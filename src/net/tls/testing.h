@@ -46,6 +46,8 @@ StreamPair tls_over(StreamPair below, std::shared_ptr<const TlsServerChains> cha
                     std::shared_ptr<const TlsClientContext> context, const TlsPeer& peer,
                     TlsSessions* sessions = nullptr);
 
+// One end's handshake, and how it went.
+Task<void> shake_hands(Stream& stream, std::optional<Status>& out, Nanos patience = std::chrono::seconds(5));
 // Both handshakes, at once.
 struct Handshakes {
   Status downstream, upstream;

@@ -370,12 +370,7 @@ TEST_F(TlsTest, garbage_is_no_handshake) {
   ASSERT_TRUE(raw->try_write(std::span(&part, 1)));
   TaskGroup tasks;
   std::optional<Status> done;
-  const auto shake = [&]() -> Task<void> {
-    auto shaking = server->established(loop.now() + 1s);
-    done.emplace(co_await shaking);
-    co_return Status{};
-  };
-  tasks.spawn(shake());
+  tasks.spawn(shake_hands(*server, done, 1s));
   settle_in_memory(loop);
   ASSERT_TRUE(done);
   ASSERT_FALSE(*done);
@@ -388,12 +383,7 @@ TEST_F(TlsTest, a_handshake_that_stalls_ends_at_its_deadline) {
   auto server = tls_accept(std::move(below.downstream), chains());
   TaskGroup tasks;
   std::optional<Status> done;
-  const auto shake = [&]() -> Task<void> {
-    auto shaking = server->established(loop.now() + 5s);
-    done.emplace(co_await shaking);
-    co_return Status{};
-  };
-  tasks.spawn(shake());
+  tasks.spawn(shake_hands(*server, done, 5s));
   settle_in_memory(loop);
   ASSERT_FALSE(done);
   loop.advance(6s);
@@ -410,12 +400,8 @@ TEST_F(TlsTest, a_client_may_leave_at_each_byte_of_a_handshake) {
     auto far = std::move(below.downstream);
     auto starting = tls_connect(std::move(below.upstream), client(), {.name = "a.example"}, nullptr);
     TaskGroup tasks;
-    const auto shake = [&]() -> Task<void> {
-      auto shaking = starting->established(loop.now() + 5s);
-      (void)co_await shaking;
-      co_return Status{};
-    };
-    tasks.spawn(shake());
+    std::optional<Status> done;
+    tasks.spawn(shake_hands(*starting, done));
     settle_in_memory(loop);
     hello.resize(4096);
     hello.resize(**far->try_read(hello));
@@ -435,12 +421,7 @@ TEST_F(TlsTest, a_client_may_leave_at_each_byte_of_a_handshake) {
       below.upstream.reset();
     TaskGroup tasks;
     std::optional<Status> done;
-    const auto shake = [&]() -> Task<void> {
-      auto shaking = server->established(loop.now() + 5s);
-      done.emplace(co_await shaking);
-      co_return Status{};
-    };
-    tasks.spawn(shake());
+    tasks.spawn(shake_hands(*server, done, 5s));
     for (int turns = 0; turns < 4; ++turns) loop.turn(0s);
     ASSERT_TRUE(done) << bytes;
     ASSERT_FALSE(*done) << bytes;
@@ -455,15 +436,10 @@ TEST_F(TlsTest, a_turn_has_one_step_of_private_key_work) {
   const auto one = chains();
   const auto context = client();
   TaskGroup tasks;
-  const auto shake = [&](Stream& stream, std::optional<Status>& out) -> Task<void> {
-    auto shaking = stream.established(loop.now() + 5s);
-    out.emplace(co_await shaking);
-    co_return Status{};
-  };
   for (size_t i = 0; i < done.size() / 2; ++i) {
     pairs.push_back(tls_over(memory_streams(loop), one, context, {.name = "a.example"}));
-    tasks.spawn(shake(*pairs.back().downstream, done[2 * i]));
-    tasks.spawn(shake(*pairs.back().upstream, done[2 * i + 1]));
+    tasks.spawn(shake_hands(*pairs.back().downstream, done[2 * i]));
+    tasks.spawn(shake_hands(*pairs.back().upstream, done[2 * i + 1]));
   }
   int turns = 0;
   while (std::ranges::any_of(done, [](const auto& one_done) { return !one_done; }) && turns < 100) {
