@@ -23,7 +23,7 @@ void Entrance::end_waiting() {
 }
 
 Task<void> Entrance::run(Waiting& one) {
-  auto looking = look(one.arrival, later(loop.now(), kWaitMax));
+  auto looking = look(one.arrival, deadline_after(loop.now(), patience()));
   one.next = CO_TRY(co_await looking);
   co_return Status{};
 }
@@ -35,7 +35,7 @@ void Entrance::on_looked(void* waiting, Result<void> result) {
 
 // Nothing of it is left here when the protocol begins, which may end it at once.
 void Entrance::looked(Waiting& one, const Result<void>& result) {
-  if (!result) note_end(result.error());
+  if (!result) ended(one.arrival, result.error());
   StreamHandler* const next = result ? one.next : nullptr;
   Arrival arrival = std::move(one.arrival);
   waiting_.erase(one.self);
@@ -44,7 +44,7 @@ void Entrance::looked(Waiting& one, const Result<void>& result) {
 }
 
 // What went wrong while nothing had been said yet. Clients that come and go are no news.
-void Entrance::note_end(const Error& why) const {
+void Entrance::ended(const Arrival&, const Error& why) const {
   if (!metrics_) return;
   if (why.kind == ErrorKind::timeout) metrics_->waiting_timeouts->add();
   if (why.kind == ErrorKind::closed || why.kind == ErrorKind::reset || why.kind == ErrorKind::io)

@@ -1,5 +1,6 @@
-// Stands in front of a protocol and looks at the first bytes of connections: the PROXY protocol, a ClientHello. Whoever
-// speaks the protocol gets a connection once they have been read; one that does not send them in time ends.
+// Stands in front of a protocol and has to do with connections first: looks at their first bytes (the PROXY protocol, a
+// ClientHello), or shakes hands (TLS). Whoever speaks the protocol gets a connection once that is done; one that takes
+// too long ends.
 //
 //   Listener -> Entrance -> ... -> StreamHandler
 #pragma once
@@ -41,6 +42,10 @@ class Entrance : public StreamHandler {
   virtual Task<StreamHandler*> look(Arrival& arrival, SteadyTime deadline) = 0;
   // Whom to ask for room when nobody waits here.
   virtual bool make_room_behind() = 0;
+  // For all of look(); 0: no limit.
+  virtual Nanos patience() const { return kWaitMax; }
+  // look() ended so, and the connection with it.
+  virtual void ended(const Arrival& arrival, const Error& why) const;
   const ListenerMetrics* metrics() const { return metrics_; }
 
  private:
@@ -56,7 +61,6 @@ class Entrance : public StreamHandler {
   static void on_looked(void* waiting, Result<void> result);
   Task<void> run(Waiting& waiting);
   void looked(Waiting& waiting, const Result<void>& result);
-  void note_end(const Error& why) const;
 
   std::list<Waiting> waiting_;  // the one that came first in front
   const ListenerMetrics* metrics_ = nullptr;

@@ -33,10 +33,10 @@ class HttpChain final : public ChainServer {
   }
   void drain() override { server_.drain(); }
   void abort() override {
-    tls_.abort();
+    tls_.end_waiting();
     server_.abort();
   }
-  bool is_empty() const override { return tls_.handshakes() == 0 && server_.empty(); }
+  bool is_empty() const override { return tls_.waiting() == 0 && server_.empty(); }
 
  private:
   HttpServer server_;

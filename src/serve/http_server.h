@@ -112,7 +112,7 @@ class HttpListener {
     server_.drain();
   }
   void abort() {
-    tls_.abort();
+    tls_.end_waiting();
     server_.abort();
   }
   size_t connections() const { return listener_.connections(); }

@@ -1,55 +1,34 @@
-// In front of whoever speaks a protocol: the handshake of TLS, where the listener has certificates.
-//
-// A connection whose handshake is under way is this small object and OpenSSL's; it has a deadline, and of many that
-// stall the oldest give way to newcomers (make_room()).
+// In front of whoever speaks a protocol: the handshake of TLS, where the listener has certificates. It has a deadline,
+// and of many that stall the oldest gives way to newcomers.
 #pragma once
 
 #include <memory>
 
-#include "base/intrusive_list.h"
-#include "io/task.h"
-#include "serve/listener.h"
+#include "serve/entrance.h"
 
 namespace sluice {
 
-class TlsHandler final : public StreamHandler {
+class TlsHandler final : public Entrance {
  public:
   // `next` outlives this.
-  TlsHandler(Loop& loop, StreamHandler& next) : loop_(loop), next_(next) {}
-  TlsHandler(const TlsHandler&) = delete;
-  TlsHandler& operator=(const TlsHandler&) = delete;
-  // No handshake may be under way.
-  ~TlsHandler() override { CHECK(handshakes_.empty()); }
+  TlsHandler(Loop& l, StreamHandler& next) : Entrance(l), next_(next) {}
+  ~TlsHandler() override { end_waiting(); }
 
   // From now on new connections are met with these; those under way keep what they began with. Without certificates
   // they are handed on as they come.
   void configure(const ListenerConfig& config);
-  void take(Arrival arrival) override;
-  bool make_room() override;
-  // Ends all handshakes.
-  void abort();
-  size_t handshakes() const { return handshakes_.size(); }
 
  private:
-  static constexpr Nanos kGrace = 1s;  // of a handshake, before it gives way
-  struct Handshake {
-    Handshake(TlsHandler& h, Arrival a);
-    TlsHandler& handler;
-    Arrival arrival;
-    const std::shared_ptr<const ListenerMetrics> metrics;
-    const SteadyTime since;
-    Runner runner{this, &TlsHandler::on_done};
-    Links<Handshake> links;
-  };
-  static void on_done(void* self, Result<void> result);
-  void count(const Handshake& handshake, const Error& error) const;
+  StreamHandler* passes(const Arrival&) override { return chains_ ? nullptr : &next_; }
+  Task<StreamHandler*> look(Arrival& arrival, SteadyTime deadline) override;
+  bool make_room_behind() override { return next_.make_room(); }
+  Nanos patience() const override { return patience_; }
+  void ended(const Arrival& arrival, const Error& why) const override;
 
-  Loop& loop_;
   StreamHandler& next_;
   std::shared_ptr<const TlsServerChains> chains_;
-  std::shared_ptr<const ListenerMetrics> metrics_;
-  Nanos timeout_{};
-  LinkedList<Handshake, &Handshake::links> handshakes_;  // the oldest in front
+  std::shared_ptr<const ListenerMetrics> counts_;
+  Nanos patience_{};
 };
 
 }  // namespace sluice

@@ -147,13 +147,13 @@ TEST_F(TlsHandlerTest, a_handshake_that_stalls_makes_room) {
   handler.take({Seat(listener.listener()), std::move(one.downstream), {}});
   loop.advance(1s);
   handler.take({Seat(listener.listener()), std::move(other.downstream), {}});
-  EXPECT_EQ(handler.handshakes(), 2u);
+  EXPECT_EQ(handler.waiting(), 2u);
   EXPECT_TRUE(handler.make_room());
-  EXPECT_EQ(handler.handshakes(), 1u);
+  EXPECT_EQ(handler.waiting(), 1u);
   EXPECT_TRUE(one.upstream->peer_ended() || one.upstream->is_broken());
   EXPECT_FALSE(handler.make_room());  // it has not had its second
-  handler.abort();
-  EXPECT_EQ(handler.handshakes(), 0u);
+  handler.end_waiting();
+  EXPECT_EQ(handler.waiting(), 0u);
 }
 
 TEST_F(TlsHandlerTest, plain_bytes_get_no_answer) {
