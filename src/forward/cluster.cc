@@ -227,7 +227,7 @@ void Cluster::come_into_force() const {
   metrics.set->remaining(kRemainingRetries, labels, retries_max, *metrics.retries_active);
 }
 
-bool Cluster::fits(const Gauge& active, uint32_t limit) const {
+bool Cluster::fits(const Gauge& active, int64_t limit) const {
   return active.mine() < limit / threads || active.value() < limit;
 }
 

@@ -97,7 +97,7 @@ struct Cluster {
   void come_into_force() const;
 
   // Whether one more fits under `limit`. A thread looks at its own count first: only near the limit are all added up.
-  bool fits(const Gauge& active, uint32_t limit) const;
+  bool fits(const Gauge& active, int64_t limit) const;
 };
 
 // The families above, for docs and /metrics.

@@ -748,6 +748,18 @@ TEST(Forward, reads_no_more_of_a_body_than_somebody_wants) {
   EXPECT_LT(trip.arena.bytes_used(), 64U << 10);
 }
 
+// As Envoy's users write "no limit".
+TEST(Forward, takes_the_largest_limit_of_requests_for_none) {
+  kinds::CircuitBreakers none;
+  none.max_requests = UINT32_MAX;
+  World world(none);
+  Trip trip(world);
+  trip.start();
+  trip.asked().say(kOk);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 200);
+}
+
 TEST(Forward, refuses_what_is_over_the_circuit_breakers) {
   kinds::CircuitBreakers one_request, one_connection;
   one_request.max_requests = 1;
