@@ -14,7 +14,7 @@ constexpr size_t kRecordMax = 1 << 14;  // RFC 8446 5.1
 constexpr size_t kMessageHeader = 4;
 constexpr uint8_t kHandshake = 22, kClientHello = 1;
 constexpr uint16_t kServerName = 0, kAlpn = 16, kSupportedVersions = 43;
-constexpr size_t kNameMax = 255;  // RFC 1035 2.3.4
+constexpr size_t kNameMax = 253;  // RFC 1035 2.3.4, as text
 
 std::unexpected<Error> no_hello(std::string_view why) {
   return fail(ErrorKind::invalid, "no TLS ClientHello: " + std::string(why), Side::downstream);
@@ -52,27 +52,12 @@ std::optional<std::vector<uint16_t>> pairs(std::string_view bytes) {
   return out;
 }
 
-// RFC 6066 3: a DNS name in ASCII. Underscores and the like are met in the world; what could end a name early for
-// somebody else, or begin something else in a log, is not.
+// Underscores are met in the world; what could end a name early for somebody else, or begin something else in a log, is
+// not.
 bool is_name(std::string_view name) {
   if (name.empty() || name.size() > kNameMax) return false;
-  return std::ranges::all_of(name, [](char c) { return c > ' ' && c < 0x7f; });
-}
-
-Status read_server_name(std::string_view extension, ClientHello& hello) {
-  Cursor at(extension);
-  Cursor names(at.vector(2));
-  if (at.broken() || !at.done() || names.done()) return no_hello("the server_name extension is broken");
-  while (!names.done()) {
-    const size_t type = names.number(1);
-    const std::string_view name = names.vector(2);
-    if (names.broken()) return no_hello("the server_name extension is broken");
-    if (type != 0) continue;
-    if (!hello.server_name.empty()) return no_hello("there are two server names");
-    if (!is_name(name)) return no_hello("the server name is no name");
-    hello.server_name = to_lower(name);
-  }
-  return {};
+  return std::ranges::all_of(
+      name, [](char c) { return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '.' || c == '_'; });
 }
 
 // RFC 7301 3.1: none is empty.
@@ -98,7 +83,7 @@ Status read_versions(std::string_view extension, ClientHello& hello) {
 
 Status read_extension(size_t type, std::string_view extension, ClientHello& hello) {
   switch (type) {
-    case kServerName: return read_server_name(extension, hello);
+    case kServerName: hello.server_name = TRY(read_server_name(extension)); return {};
     case kAlpn: return read_alpn(extension, hello);
     case kSupportedVersions: return read_versions(extension, hello);
     default: return {};
@@ -137,6 +122,24 @@ Result<ClientHello> read_body(std::string_view body) {
 }
 
 }  // namespace
+
+Result<std::string> read_server_name(std::string_view extension) {
+  Cursor at(extension);
+  Cursor names(at.vector(2));
+  if (at.broken() || !at.done() || names.done()) return no_hello("the server_name extension is broken");
+  std::string out;
+  while (!names.done()) {
+    const size_t type = names.number(1);
+    std::string_view name = names.vector(2);
+    if (names.broken()) return no_hello("the server_name extension is broken");
+    if (type != 0) continue;
+    if (!out.empty()) return no_hello("there are two server names");
+    if (name.ends_with('.')) name.remove_suffix(1);
+    if (!is_name(name)) return no_hello("the server name is no name");
+    out = to_lower(name);
+  }
+  return out;
+}
 
 Status ClientHelloReader::take_record_header() {
   Cursor at(header_);

@@ -25,6 +25,10 @@ struct ClientHello {
   friend bool operator==(const ClientHello&, const ClientHello&) = default;
 };
 
+// The name that a server_name extension asks for (RFC 6066 3), as it is compared: lower case, without the dot at its
+// end; empty: none. An Error where it is no list of names, or the name is none that a host can have.
+Result<std::string> read_server_name(std::string_view extension);
+
 class ClientHelloReader {
  public:
   static constexpr size_t kBytesMax = 64U << 10;  // of all records together

@@ -37,7 +37,7 @@ struct TlsInfo {
   std::string_view cipher;   // "TLS_AES_128_GCM_SHA256", "ECDHE-RSA-AES128-GCM-SHA256"
   std::string sni;           // the name that the client asked for, lower case; empty: none
   std::string alpn;          // what both agreed on, "h2"; empty: nothing
-  std::string session_id;    // lower-case hexadecimal; may be empty with TLS 1.3
+  std::string session_id;    // on a server: lower-case hexadecimal; may be empty with TLS 1.3
   bool resumed = false;
   size_t chain = 0;                             // on a server: which of its chains the SNI chose
   std::shared_ptr<const PeerCertificate> peer;  // of a client; null: none was shown, or this is an upstream

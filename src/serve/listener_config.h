@@ -140,7 +140,7 @@ enum class Codec : uint8_t {
 struct ListenerConfig {
   std::string name;                            // "listener-::-8080"
   std::shared_ptr<const TlsServerChains> tls;  // null: clients speak in the clear
-  Nanos handshake_timeout = 10s;               // of TLS, from the connection's first moment; 0: none
+  Nanos handshake_timeout = 10s;               // of TLS, from its begin; a chain may have its own; 0: none
   HeadLimits limits;
   size_t connections_max = ListenerMetrics::kNoLimit;  // over all workers; counted where `listener` is
   Nanos delay_before_close{};                          // of a connection over that

@@ -37,9 +37,7 @@ std::string fingerprint(const X509& certificate, const EVP_MD* digest) {
   unsigned char hash[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   X509_digest(&certificate, digest, hash, &size);
-  std::string out;
-  for (const unsigned char byte : std::span(hash, size)) fmt::format_to(std::back_inserter(out), "{:02x}", byte);
-  return out;
+  return hex({hash, size});
 }
 
 std::string serial_text(const X509& certificate) {
@@ -232,6 +230,14 @@ Result<KeyPtr> read_private_key(std::string_view pem) {
   if (key) return key;
   ERR_clear_error();
   return invalid("there is no private key in PEM (-----BEGIN PRIVATE KEY-----)");
+}
+
+std::string hex(std::span<const unsigned char> bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(2 * bytes.size());
+  for (const unsigned char byte : bytes) out += {kDigits[byte >> 4], kDigits[byte & 15]};
+  return out;
 }
 
 CertificateInfo describe(const X509& certificate) {

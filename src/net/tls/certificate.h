@@ -15,6 +15,8 @@ Result<std::vector<CertificatePtr>> read_certificates(std::string_view pem);
 // The first private key of a PEM text. One with a passphrase is an Error.
 Result<KeyPtr> read_private_key(std::string_view pem);
 
+std::string hex(std::span<const unsigned char> bytes);  // lower case
+
 CertificateInfo describe(const X509& certificate);
 std::string to_pem(const X509& certificate);
 

@@ -95,7 +95,6 @@ class ClientStream final : public TlsStream {
 };
 
 Result<SslPtr> ClientStream::begin() {
-  const TlsClientOptions& options = context_->options();
   if (context_->trusts_nobody)
     return std::unexpected(tls_error(TlsFailure::untrusted,
                                      fmt::format("the certificate of {} cannot be verified: this system has no root "
@@ -105,16 +104,15 @@ Result<SslPtr> ClientStream::begin() {
   SslPtr ssl(SSL_new(context_->context.get()));
   if (!ssl) return fail(ErrorKind::internal, "TLS: " + take_openssl_error());
   SSL_set_connect_state(ssl.get());
-  const std::string& sni = options.sni.empty() ? name_ : options.sni;
-  if (!sni.empty() && !IpAddress::parse(sni))
-    SSL_set_tlsext_host_name(ssl.get(), sni.c_str());  // RFC 6066 3: names alone
+  if (!name_.empty() && !IpAddress::parse(name_))
+    SSL_set_tlsext_host_name(ssl.get(), name_.c_str());  // RFC 6066 3: names
   const std::string wire = TRY(alpn_wire(alpn_));
   if (!wire.empty())
     SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(wire.data()),
                         static_cast<unsigned>(wire.size()));
   if (sessions_)
     if (const SessionPtr session = sessions_->impl().take()) SSL_set_session(ssl.get(), session.get());
-  info_.sni = sni;
+  info_.sni = name_;
   return ssl;
 }
 

@@ -36,8 +36,8 @@ class TlsSessions {
 
 // Who is at the other end.
 struct TlsPeer {
-  // The name (or address) that was asked for, without port: what is sent as SNI (names only) and verified, unless the
-  // context says otherwise.
+  // The name (or address) that was asked for, without port: what is sent as SNI (names only), and what the certificate
+  // must be for unless the context says otherwise.
   std::string_view name;
   // What this end can speak, the best first; replaced by the context's own. Empty: nothing is offered.
   std::span<const std::string_view> alpn;

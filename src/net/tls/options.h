@@ -40,7 +40,8 @@ struct TlsServerOptions {
   std::vector<std::string> alpn;  // in the order of preference; empty: none is agreed on
   bool tickets = true;            // TLS sessions may be resumed
   OcspStaplePolicy ocsp = OcspStaplePolicy::lenient_stapling;
-  Nanos handshake_timeout{};  // from its begin, once the client has said whom it asks for; 0: the listener's alone
+  Nanos handshake_timeout{};  // from its begin, in place of the listener's once the client has said whom it asks for;
+                              // 0: the listener's
   bool operator==(const TlsServerOptions&) const = default;
 };
 
@@ -54,8 +55,7 @@ struct TlsClientOptions {
   std::string ca;                              // PEM; empty: the system's roots
   std::vector<std::string> subject_alt_names;  // exact; if any, one of them must be in the certificate, in place of the
                                                // name that is connected to
-  std::string sni;      // the name to ask for, whatever is connected to; empty: that of the destination
-  TlsKeyPair key_pair;  // of the client; empty: none is shown
+  TlsKeyPair key_pair;                         // of the client; empty: none is shown
   TlsParameters parameters;
   std::vector<std::string> alpn;  // empty: what the protocol of the destination needs
   bool allow_renegotiation = false;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/strings.h"
+#include "net/client_hello.h"
 #include "net/tls/certificate.h"
 #include "net/tls/parameters.h"
 #include "net/tls/tls_stream.h"
@@ -197,19 +198,14 @@ class ServerStream final : public TlsStream {
   bool has_chosen_ = false;
 };
 
-// RFC 6066 3. False: what there is is no name.
+// False: what there is is no name.
 bool ServerStream::read_name(SSL* ssl) {
   const unsigned char* bytes = nullptr;
   size_t size = 0;
   if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &size) != 1) return true;
-  const auto number = [&](size_t at) { return static_cast<size_t>(bytes[at] << 8 | bytes[at + 1]); };
-  if (size < 5 || number(0) != size - 2 || bytes[2] != TLSEXT_NAMETYPE_host_name || number(3) != size - 5) return false;
-  std::string_view name(reinterpret_cast<const char*>(bytes) + 5, size - 5);
-  if (name.ends_with('.')) name.remove_suffix(1);
-  const auto is_of_names = [](char c) { return ascii_alpha(c) || ascii_digit(c) || c == '-' || c == '.' || c == '_'; };
-  if (name.empty() || name.size() > 253 || !std::ranges::all_of(name, is_of_names)) return false;
-  info_.sni = to_lower(name);
-  return true;
+  auto name = read_server_name({reinterpret_cast<const char*>(bytes), size});
+  if (name) info_.sni = *std::move(name);
+  return name.has_value();
 }
 
 int ServerStream::choose_chain(SSL* ssl, int& alert) {
@@ -298,6 +294,9 @@ bool ServerStream::verify(bool good, X509_STORE_CTX* store) {
 void ServerStream::learn(TlsInfo& info) {
   const ServerContext& chosen = context();
   info.own = {chains_, &chosen.own.info};
+  unsigned id_size = 0;
+  const unsigned char* id = SSL_SESSION_get_id(SSL_get0_session(ssl()), &id_size);
+  info.session_id = hex({id, id_size});
   const X509* peer = SSL_get0_peer_certificate(ssl());
   if (!peer) return;
   auto shown = std::make_shared<PeerCertificate>();

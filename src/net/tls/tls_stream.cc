@@ -131,7 +131,8 @@ Task<void> TlsStream::shake_hands(SteadyTime deadline) {
     if (aborted_) co_return given_up();
     const Need need = CO_TRY(shake());
     if (need == Need::nothing) co_return Status{};
-    auto waiting = wait_for(need, std::min(deadline, deadline_after(begun, handshake_max())));
+    const Nanos own = handshake_max();
+    auto waiting = wait_for(need, own.count() > 0 ? later(begun, own) : deadline);
     CO_TRY(co_await waiting);
   }
 }
@@ -161,10 +162,6 @@ void TlsStream::finish_handshake() {
   SSL_get0_alpn_selected(ssl, &alpn, &alpn_size);
   info_.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
   info_.resumed = SSL_session_reused(ssl) == 1;
-  unsigned id_size = 0;
-  const unsigned char* id = SSL_SESSION_get_id(SSL_get0_session(ssl), &id_size);
-  for (const unsigned char byte : std::span(id, id_size))
-    fmt::format_to(std::back_inserter(info_.session_id), "{:02x}", byte);
   learn(info_);
 }
 

@@ -235,10 +235,10 @@ TEST_F(TlsTest, names_may_be_given_in_place_of_that_of_the_destination) {
   EXPECT_TRUE(connect(server, {.verify = TlsClientOptions::Verify::chain}, {.name = "b.example"}).upstream);
 }
 
-TEST_F(TlsTest, the_sni_is_the_destinations_name_or_that_which_is_given) {
+TEST_F(TlsTest, the_sni_is_the_destinations_name_and_no_address) {
   ASSERT_TRUE(connect({}, {.verify = TlsClientOptions::Verify::chain}, {.name = "127.0.0.1"}).upstream);
   EXPECT_EQ(pair.downstream->tls()->sni, "");
-  ASSERT_TRUE(connect({}, {.sni = "other.example"}).upstream);
+  ASSERT_TRUE(connect({}, {.verify = TlsClientOptions::Verify::chain}, {.name = "other.example"}).upstream);
   EXPECT_EQ(pair.downstream->tls()->sni, "other.example");
 }
 
@@ -387,6 +387,27 @@ TEST_F(TlsTest, a_handshake_that_stalls_ends_at_its_deadline) {
   settle_in_memory(loop);
   ASSERT_FALSE(done);
   loop.advance(6s);
+  settle_in_memory(loop);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->error().kind, ErrorKind::timeout);
+}
+
+TEST_F(TlsTest, a_chain_may_give_its_handshakes_more_time_than_its_listener) {
+  TlsServerOptions options;
+  options.handshake_timeout = 30s;
+  StreamPair below = memory_streams(loop);
+  auto near = tls_connect(std::move(below.upstream), client(), {.name = "a.example"}, nullptr);
+  auto far = tls_accept(std::move(below.downstream), chains(options));
+  TaskGroup server, client_side;
+  std::optional<Status> done, other;
+  server.spawn(shake_hands(*far, done, 10s));
+  client_side.spawn(shake_hands(*near, other, 100s));
+  for (int turns = 0; turns < 2; ++turns) loop.turn(0s);  // the hello is there, and its answer on the way
+  client_side.cancel();
+  loop.advance(20s);
+  settle_in_memory(loop);
+  EXPECT_FALSE(done);
+  loop.advance(11s);
   settle_in_memory(loop);
   ASSERT_TRUE(done);
   EXPECT_EQ(done->error().kind, ErrorKind::timeout);
