@@ -12,6 +12,10 @@ std::string text_of(const ObjectKey& upstream, std::string_view why) {
                      upstream.name, why);
 }
 
+ChainMatch match_of(const TcpHost& host) {
+  return {.sni_domains = host.ssl_config ? host.ssl_config->sni_domains : std::vector<std::string>{}, .sources = {}};
+}
+
 }  // namespace
 
 // Null: its TLS cannot be had.
@@ -61,8 +65,7 @@ Status Translating::build_tcp_listener(const kinds::TcpGateway& gateway, Snapsho
   TRY(open_access_log(listener));
   apply_port_settings(*spec_, gateway.options.connection_limit, listener);
   std::vector<ChainMatch> matches;
-  for (const TcpHost& host : gateway.tcp_hosts)
-    matches.push_back({host.ssl_config ? host.ssl_config->sni_domains : std::vector<std::string>{}, {}});
+  for (const TcpHost& host : gateway.tcp_hosts) matches.push_back(match_of(host));
   auto all = ChainTable::create(matches);
   if (!all) return std::unexpected(std::move(all).error());
   matches.clear();
@@ -82,7 +85,7 @@ Status Translating::build_tcp_listener(const kinds::TcpGateway& gateway, Snapsho
     made.connect_attempts_max = gateway.options.tcp_proxy_settings.max_connect_attempts;
     made.observer = listener.config.observer;
     made.metrics = t_.tcp_metrics_;
-    matches.push_back({host.ssl_config ? host.ssl_config->sni_domains : std::vector<std::string>{}, {}});
+    matches.push_back(match_of(host));
     listener.port.chains.push_back({.name = host.name, .tcp = &listener.tcp.emplace_back(std::move(made))});
   }
   if (listener.port.chains.empty())

@@ -31,8 +31,8 @@ std::string text_of(const TlsServerOptions& o) {
 }
 
 std::string text_of(const TlsClientOptions& o) {
-  return fmt::format("{} {} [{}] [{}] {} {} {}", static_cast<int>(o.verify), text_of(o.parameters),
-                     fmt::join(o.subject_alt_names, ","), fmt::join(o.alpn, ","), o.allow_renegotiation, o.sni,
+  return fmt::format("{} {} [{}] [{}] {} {}", static_cast<int>(o.verify), text_of(o.parameters),
+                     fmt::join(o.subject_alt_names, ","), fmt::join(o.alpn, ","), o.allow_renegotiation,
                      o.key_pair.certificates.empty());
 }
 
@@ -153,7 +153,6 @@ Result<ClientTlsPtr> Translating::make_client_tls(const kinds::UpstreamSslConfig
   TlsClientOptions options{.verify = TlsClientOptions::Verify::chain,
                            .ca = std::move(material.root_ca),
                            .subject_alt_names = config.verify_subject_alt_name,
-                           .sni = {},
                            .key_pair = config.one_way_tls ? TlsKeyPair() : std::move(material.pair),
                            .parameters = config.parameters,
                            .alpn = config.alpn_protocols,

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "forward/failures.h"
+#include "forward/learning.h"
 #include "forward/race_places.h"
 #include "forward/replay_body.h"
 #include "http/grpc.h"
@@ -111,11 +112,8 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   UpstreamProtocol protocol() const;
   bool expects_shared() const;
   std::unique_ptr<ClientSession> make_session(std::unique_ptr<Stream> stream) const;
-  void learn_from(const ConnectRace& race);
   void learn_failure(const SocketAddress& address, const Error& error);
   Task<std::unique_ptr<Stream>> protect(std::unique_ptr<Stream> stream);
-  void tell_failed(const SocketAddress& address, const Error& error, Nanos pause) const;
-  void tell_connected() const;
   void open_stream();
   void request_sent() override;
   void arm_timeouts();
@@ -312,7 +310,7 @@ Response Forwarding::give_up(Response answer) {
 Task<Response> Forwarding::run() {
   if (const auto limit = request_.stream_deadline(); limit && *limit != SteadyTime::max())
     stream_timer_.arm(request_.loop, *limit, on_stream_limit_);
-  if (!cluster_.fits(*cluster_.metrics.requests_active, cluster_.requests_max + 1)) {
+  if (!cluster_.fits(*cluster_.metrics.requests_active, int64_t{cluster_.requests_max} + 1)) {
     cluster_.metrics.pending_overflow->add();
     co_return fail(OutcomeKind::upstream_overflow);
   }
@@ -689,21 +687,6 @@ Task<void> Forwarding::wait_for_connection() {
   co_return Status{};
 }
 
-// Once for each pause of an address, not for each request; those are counted.
-void Forwarding::tell_failed(const SocketAddress& address, const Error& error, Nanos pause) const {
-  static log::Site site{LogLevel::warn, "upstream", "an address cannot be connected to"};
-  if (pause == 0s || !site.admits()) return;
-  site.write({{"cluster", cluster_.name},
-              {"address", address.to_string()},
-              {"error", error.message},
-              {"left_out_s", pause / 1s}});
-}
-
-void Forwarding::tell_connected() const {
-  static log::Site site{LogLevel::info, "upstream", "an address can be connected to again"};
-  if (site.admits()) site.write({{"cluster", cluster_.name}, {"address", connection_->address_text}});
-}
-
 // To the first address of the host that takes it. False: connect_error_ is the last one's.
 Task<bool> Forwarding::connect() {
   std::optional<ConnectionPool::Connecting> others_wait;
@@ -742,7 +725,7 @@ Task<bool> Forwarding::race() {
   auto running = race.run();
   auto stream = co_await running;
   if (!stream && stream.error().kind == ErrorKind::cancelled) co_return std::unexpected(std::move(stream).error());
-  learn_from(race);
+  for (const ConnectRace::Failure& failure : race.failures()) learn_failure(*failure.address, failure.error);
   if (!stream || denied_) {
     connect_error_ = stream ? Error{} : std::move(stream).error();
     co_return false;
@@ -763,8 +746,7 @@ Task<bool> Forwarding::race() {
     connected = *std::move(protected_one);
   }
   connection_->connected(race.winner(), make_session(std::move(connected)));
-  if (set.connected(*endpoint_)) [[unlikely]]
-    tell_connected();
+  learn_connected(cluster_, endpoint_);
   co_return true;
 }
 
@@ -787,31 +769,8 @@ std::unique_ptr<ClientSession> Forwarding::make_session(std::unique_ptr<Stream> 
                : h1::make_client_session(std::move(stream));
 }
 
-void Forwarding::learn_from(const ConnectRace& race) {
-  for (const ConnectRace::Failure& failure : race.failures()) learn_failure(*failure.address, failure.error);
-}
-
 void Forwarding::learn_failure(const SocketAddress& address, const Error& error) {
-  EndpointSet& set = endpoint_.set();
-  const bool late = error.kind == ErrorKind::timeout;
-  const ClusterMetrics& metrics = cluster_.metrics;
-  (late ? metrics.connect_timeouts : metrics.connect_failures)->add();
-  switch (tls_failure(error)) {
-    case TlsFailure::none: break;
-    case TlsFailure::wrong_name:
-      metrics.tls_wrong_name->add();
-      metrics.tls_errors->add();
-      break;
-    case TlsFailure::untrusted: metrics.tls_untrusted->add(); [[fallthrough]];
-    default: metrics.tls_errors->add();
-  }
-  EndpointSet::Endpoint* endpoint = set.find(address, endpoint_->host());
-  if (!endpoint) return;
-  tried_.push_back(endpoint->id());
-  if (error.side != Side::upstream) return;
-  using How = Ejections::Failure;
-  const SteadyTime now = request_.loop.now();
-  tell_failed(address, error, set.failed(*endpoint, late ? How::connect_timeout : How::connect, now));
+  learn_connect_failure(cluster_, endpoint_, address, error, request_.loop.now(), tried_);
 }
 
 // --- sending ----------------------------------------------------------------------------------------------------
@@ -859,13 +818,9 @@ void Forwarding::request_broke(Error why) {
 Response Forwarding::not_answered() {
   const Error& error = outcome_.error;
   if (outcome_.of_connecting) {
-    if (error.kind == ErrorKind::timeout) return fail(OutcomeKind::connect_timeout);
-    const std::string_view why = request_.arena.copy(error.message);
-    switch (tls_failure(error)) {
-      case TlsFailure::none: return fail(OutcomeKind::connect_failure, why);
-      case TlsFailure::protocol: return fail(OutcomeKind::tls_failure, why);
-      default: return fail(OutcomeKind::certificate_refused, why);
-    }
+    const OutcomeKind kind = connect_outcome(error);
+    if (kind == OutcomeKind::connect_timeout) return fail(kind);
+    return fail(kind, request_.arena.copy(error.message));
   }
   if (timed_out_) return fail(OutcomeKind::route_timeout);
   if (try_timed_out_) return fail(OutcomeKind::per_try_timeout);

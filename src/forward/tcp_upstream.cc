@@ -1,6 +1,7 @@
 #include "forward/tcp_upstream.h"
 
 #include "base/log.h"
+#include "forward/learning.h"
 #include "forward/race_places.h"
 #include "forward/static_pools.h"
 #include "net/dialer.h"
@@ -46,7 +47,6 @@ class ConnectingTcp {
   Task<std::unique_ptr<Stream>> race(UpstreamTcp& connection);
   Task<std::unique_ptr<Stream>> protect(const UpstreamTcp& connection, std::unique_ptr<Stream> stream);
   void learn_failure(const UpstreamTcp& connection, const SocketAddress& address, const Error& error);
-  void tell(const SocketAddress& address, const Error& error, Nanos pause) const;
   std::unique_ptr<TcpConnection> fail(OutcomeKind kind, std::string_view rule = {});
 
   StaticPools& pools_;
@@ -90,8 +90,7 @@ Task<std::unique_ptr<TcpConnection>> ConnectingTcp::run(unsigned attempts_max) {
     if (connection) co_return connection;
   }
   cluster_.metrics.connect_attempts_exceeded->add();
-  const bool late = last_.kind == ErrorKind::timeout;
-  fail(late ? OutcomeKind::connect_timeout : OutcomeKind::connect_failure, client_.arena.copy(last_.message));
+  fail(connect_outcome(last_), client_.arena.copy(last_.message));
   client_.info.set(ResponseFlag::retry_limit);  // as Envoy has it also where there is one attempt
   co_return nullptr;
 }
@@ -138,7 +137,7 @@ Task<std::unique_ptr<Stream>> ConnectingTcp::race(UpstreamTcp& connection) {
       learn_failure(connection, connection.endpoint->address(), stream.error());
     if (!stream) co_return std::unexpected(std::move(stream).error());
   }
-  set.connected(*connection.endpoint);
+  learn_connected(cluster_, connection.endpoint);
   co_return std::move(stream);
 }
 
@@ -152,25 +151,7 @@ Task<std::unique_ptr<Stream>> ConnectingTcp::protect(const UpstreamTcp& connecti
 }
 
 void ConnectingTcp::learn_failure(const UpstreamTcp& connection, const SocketAddress& address, const Error& error) {
-  const bool late = error.kind == ErrorKind::timeout;
-  (late ? cluster_.metrics.connect_timeouts : cluster_.metrics.connect_failures)->add();
-  if (tls_failure(error) != TlsFailure::none) cluster_.metrics.tls_errors->add();
-  EndpointSet& set = connection.endpoint.set();
-  EndpointSet::Endpoint* endpoint = set.find(address, connection.endpoint->host());
-  if (!endpoint) return;
-  tried_.push_back(endpoint->id());
-  if (error.side != Side::upstream) return;
-  using How = Ejections::Failure;
-  tell(address, error, set.failed(*endpoint, late ? How::connect_timeout : How::connect, client_.loop.now()));
-}
-
-void ConnectingTcp::tell(const SocketAddress& address, const Error& error, Nanos pause) const {
-  static log::Site site{LogLevel::warn, "upstream", "an address cannot be connected to"};
-  if (pause == 0s || !site.admits()) return;
-  site.write({{"cluster", cluster_.name},
-              {"address", address.to_string()},
-              {"error", error.message},
-              {"left_out_s", pause / 1s}});
+  learn_connect_failure(cluster_, connection.endpoint, address, error, client_.loop.now(), tried_);
 }
 
 class TcpUpstream final : public TcpService {

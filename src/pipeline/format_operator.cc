@@ -287,7 +287,7 @@ constexpr Row kRows[] = {
     {"DOWNSTREAM_TLS_VERSION", Arguments::none, tls_text<&TlsInfo::version>},
     {"DOWNSTREAM_TLS_CIPHER", Arguments::none, tls_text<&TlsInfo::cipher>},
     {"DOWNSTREAM_TLS_SESSION_ID", Arguments::none, tls_text<&TlsInfo::session_id>},
-    {"REQUESTED_SERVER_NAME", Arguments::none, tls_text<&TlsInfo::sni>},
+    {"REQUESTED_SERVER_NAME", Arguments::none, SLUICE_VALUE(Value::of(in.info.requested_server_name))},
     {"DOWNSTREAM_PEER_SUBJECT", Arguments::none, certificate_text<Whose::peer, &CertificateInfo::subject>},
     {"DOWNSTREAM_PEER_ISSUER", Arguments::none, certificate_text<Whose::peer, &CertificateInfo::issuer>},
     {"DOWNSTREAM_PEER_SERIAL", Arguments::none, certificate_text<Whose::peer, &CertificateInfo::serial>},

@@ -336,6 +336,7 @@ TEST_F(Formats, tell_of_the_clients_TLS) {
   EXPECT_EQ(text(all), "- - - -") << "in the clear";
   EXPECT_EQ(text(of_own), "- - - -");
   info.tls = &tls;
+  info.requested_server_name = tls.sni;
   EXPECT_EQ(text(all), "TLSv1.3 TLS_AES_128_GCM_SHA256 0011 api.test");
   EXPECT_EQ(text(of_own), "CN=own own.test - -");
   EXPECT_EQ(text(of_peer), "- - - - - - - - - - - -") << "without a certificate";

@@ -61,7 +61,8 @@ struct StreamInfo {
   const SocketAddress* downstream_address = nullptr;      // the listener's
   std::string_view downstream_remote;  // the trusted client's address without a port, where it is not the peer's
   uint64_t connection_id = 0;
-  const TlsInfo* tls = nullptr;  // of the client's connection; null: in the clear
+  const TlsInfo* tls = nullptr;            // of the client's connection; null: in the clear
+  std::string_view requested_server_name;  // what the client asked for by TLS, which may end elsewhere; empty: nothing
 
   // Of an answer of gRPC that neither its head nor its trailers say any more: gRPC-Web has it in the body.
   std::optional<uint64_t> grpc_status;

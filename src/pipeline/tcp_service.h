@@ -18,7 +18,6 @@ struct TcpClient {
   Loop& loop;
   Upstreams& upstreams;
   StreamInfo& info;
-  std::string_view server_name;  // the SNI; empty: none
 };
 
 // A connection to a destination, and all that it takes there; given back when this goes.

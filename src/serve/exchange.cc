@@ -75,6 +75,7 @@ Exchange::Exchange(ExchangeHost& host, ServerStreamPtr stream, ConfigSlot::Lease
   info_.downstream_address = &host.local_address();
   info_.connection_id = host.connection_id();
   info_.tls = host.tls();
+  if (info_.tls) info_.requested_server_name = info_.tls->sni;
   if (const Introduction* said = host.introduction()) {
     info_.downstream_direct_peer = &said->direct_peer;
     info_.metadata = said->metadata;

@@ -63,19 +63,18 @@ class TcpChain final : public ChainServer {
 // --- the choice -------------------------------------------------------------------------------------------------
 
 void ChainChooser::configure(const PortConfig& config, std::vector<StreamHandler*> chains) {
-  // Those that wait would go on to chains that are gone.
-  if (chains != chains_) end_waiting();
   table_ = config.table;
   reads_server_name_ = table_ && (config.reads_server_name || table_->needs_server_name());
   chains_ = std::move(chains);
 }
 
 StreamHandler* ChainChooser::passes(const Arrival& arrival) {
-  if (!table_) return chains_.front();
   return reads_server_name_ ? nullptr : choose(arrival);
 }
 
+// Who waits chooses at the end, among those of then.
 StreamHandler* ChainChooser::choose(const Arrival& arrival) const {
+  if (!table_) return chains_.front();
   const auto client = arrival.peer.endpoint();
   const auto chain = client ? table_->find(arrival.server_name, client->address) : std::nullopt;
   return chain ? chains_[*chain] : nullptr;

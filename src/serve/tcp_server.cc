@@ -1,6 +1,5 @@
 #include "serve/tcp_server.h"
 
-#include "net/tls_info.h"
 #include "serve/tunnel.h"
 
 namespace sluice {
@@ -100,7 +99,7 @@ TcpServer::Session::Session(TcpServer& server, Arrival arrival, uint64_t id)
   info_.start_wall = server.loop.wall();
   info_.protocol = {};
   info_.connection_id = id;
-  info_.tls = client().tls();
+  info_.requested_server_name = arrival_.server_name;
   info_.downstream_peer = &arrival_.peer;
   info_.downstream_address = &arrival_.seat.listener().address();
   if (const Introduction* said = arrival_.introduction.get()) {
@@ -113,7 +112,7 @@ TcpServer::Session::Session(TcpServer& server, Arrival arrival, uint64_t id)
 // Null: there is none.
 const TcpService* TcpServer::Session::destination() {
   if (config_->by_server_name) {
-    const std::string_view name = info_.tls ? std::string_view(info_.tls->sni) : arrival_.server_name;
+    const std::string_view name = arrival_.server_name;
     const auto found = config_->clusters.find(name);
     info_.upstream_cluster = arena_.copy(name);
     return found == config_->clusters.end() ? nullptr : found->second.get();
@@ -147,11 +146,7 @@ Task<std::unique_ptr<TcpConnection>> TcpServer::Session::connect() {
     co_return nullptr;
   }
   client().when_hung_up(&gone_);
-  TcpClient asking{.arena = arena_,
-                   .loop = server_.loop,
-                   .upstreams = server_.upstreams,
-                   .info = info_,
-                   .server_name = arrival_.server_name};
+  TcpClient asking{.arena = arena_, .loop = server_.loop, .upstreams = server_.upstreams, .info = info_};
   auto connecting = to->connect(asking, config_->connect_attempts_max);
   auto connected = co_await connecting;
   client().when_hung_up(nullptr);

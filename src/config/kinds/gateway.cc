@@ -220,6 +220,8 @@ void bind(Fields& f, DynamicForwardProxyConfig& c) {
   f.optional("sslConfig", c.ssl_config,
              "TLS to all destinations, also when it is `{}`. Certificates are verified against its CA, or the system's "
              "when it has none, unless `ProxySettings.upstreamTls.verify` is `none`.");
+  if (c.ssl_config && !c.ssl_config->sni.empty())
+    f.warning("sslConfig", "sni has no effect: each destination is asked for by its own name");
 }
 
 void bind(Fields& f, RouterOptions& o) {
