@@ -13,11 +13,10 @@ bool is_among(std::span<const SocketAddress> addresses, const SocketAddress& wan
 }  // namespace
 
 std::unique_ptr<Stream> PoolTls::connect(std::unique_ptr<Stream> below, UpstreamProtocol asked) {
-  static constexpr std::string_view kBoth[] = {"h2", "http/1.1"};
-  const std::span<const std::string_view> both = kBoth;
-  const bool http2 = offer_ == Offer::as_asked ? asked == UpstreamProtocol::http2 : offer_ == Offer::http2;
-  const TlsPeer peer{.name = name_, .alpn = offer_ == Offer::either ? both : both.subspan(http2 ? 0 : 1, 1)};
-  return tls_connect(std::move(below), context_, peer, &sessions_);
+  static constexpr std::string_view kAll[] = {"h2", "http/1.1"};
+  std::span<const std::string_view> offered = kAll;
+  if (offer_ == Offer::asked) offered = offered.subspan(asked == UpstreamProtocol::http2 ? 0 : 1, 1);
+  return tls_connect(std::move(below), context_, {.name = name_, .alpn = offered}, &sessions_);
 }
 
 std::unique_ptr<Stream> PoolTls::connect_for_bytes(std::unique_ptr<Stream> below) {

@@ -52,11 +52,12 @@ class AttemptPlace {
 // How the connections of a pool are protected: with the sessions of its destination, to be resumed.
 class PoolTls {
  public:
-  // By ALPN, unless the context has its own; as_asked: of connect().
-  enum class Offer : uint8_t { http1, http2, either, as_asked };
-  // `name`: what the certificate must be for, where the context verifies names, and the SNI unless that has one.
+  // What is offered by ALPN, where the context has nothing of its own: the protocol that is asked for, or all of them.
+  enum class Offer : uint8_t { asked, all };
+  // `name`: the SNI, and what the certificate must be for where the context verifies names.
   PoolTls(std::shared_ptr<const TlsClientContext> context, std::string_view name, Offer offer)
       : context_(std::move(context)), name_(name), offer_(offer) {}
+  // `asked`: http1 or http2.
   std::unique_ptr<Stream> connect(std::unique_ptr<Stream> below, UpstreamProtocol asked);
   // For a tunnel, whose protocol only its ends know: nothing is offered.
   std::unique_ptr<Stream> connect_for_bytes(std::unique_ptr<Stream> below);

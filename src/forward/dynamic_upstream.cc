@@ -233,7 +233,7 @@ class Destinations final : public Judged {
     const uint16_t default_port = Wanted{.authority = text, .tls = tls_ != nullptr}.default_port();
     const auto at = by_text_.try_emplace(TextKey(text), loop_, connections_, authority, default_port).first;
     Destination& destination = at->second;
-    if (tls_) destination.pool.tls = std::make_unique<PoolTls>(tls_, destination.host(), PoolTls::Offer::either);
+    if (tls_) destination.pool.tls = std::make_unique<PoolTls>(tls_, destination.host(), PoolTls::Offer::all);
     destination.key = &at->first;
     order_.push_back(destination);
     return destination;

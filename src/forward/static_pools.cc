@@ -1,24 +1,11 @@
 #include "forward/static_pools.h"
 
 namespace sluice {
-namespace {
-
-PoolTls::Offer offer_of(UpstreamProtocol protocol) {
-  switch (protocol) {
-    case UpstreamProtocol::http1: return PoolTls::Offer::http1;
-    case UpstreamProtocol::http2: return PoolTls::Offer::http2;
-    case UpstreamProtocol::as_client: break;
-  }
-  return PoolTls::Offer::as_asked;
-}
-
-}  // namespace
-
 StaticPools::Host::Host(Loop& loop, ClusterConnections& connections, const StaticCluster::Host& host)
     : config(host), pool(loop, connections) {
   if (host.address) addresses.push_back(SocketAddress::of({*host.address, host.port}));
-  const Cluster& cluster = *connections.cluster;
-  if (cluster.tls) pool.tls = std::make_unique<PoolTls>(cluster.tls, host.sni, offer_of(cluster.protocol));
+  if (const auto& tls = connections.cluster->tls)
+    pool.tls = std::make_unique<PoolTls>(tls, host.sni, PoolTls::Offer::asked);
 }
 
 // What the name of a host is now. False: nothing.
