@@ -399,12 +399,10 @@ Task<void> Exchange::relay(Response& response, ServerResponse& answer) {
   let_go_of_config();
   metrics().upgrades->add();
   metrics().upgrades_active->add();
-  Tunnel tunnel(client, *response.tunnel, idle);
+  Tunnel tunnel(client, *response.tunnel, idle, *this);
   auto relaying = tunnel.run(early);
   auto relayed = co_await relaying;
   metrics().upgrades_active->sub();
-  info_.bytes_received += tunnel.bytes_to_upstream;
-  info_.bytes_sent += tunnel.bytes_to_client;
   complete_ = relayed.has_value();
   co_return relayed;
 }

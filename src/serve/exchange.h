@@ -10,6 +10,7 @@
 #include "pipeline/message.h"
 #include "serve/config_slot.h"
 #include "serve/listener.h"
+#include "serve/tunnel.h"
 
 namespace sluice {
 
@@ -39,7 +40,10 @@ class ExchangeHost {
   ~ExchangeHost() = default;
 };
 
-class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest, private Request::Client {
+class Exchange final : private ServerStream::Owner,
+                       private ConfigSlot::Guest,
+                       private Request::Client,
+                       private TunnelCounts {
  public:
   // Of the moment at which its first byte was there.
   struct Start {
@@ -60,6 +64,8 @@ class Exchange final : private ServerStream::Owner, private ConfigSlot::Guest, p
   void config_is_old() override;
   void route_is_final() override;
   void cut_off(const Error& why) override;
+  void to_upstream(uint64_t bytes) override { info_.bytes_received += bytes; }
+  void to_client(uint64_t bytes) override { info_.bytes_sent += bytes; }
   bool draining() const override { return host_.draining(); }
   bool begin(Response& response);
   bool route_has_its_own_limit();

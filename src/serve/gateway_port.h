@@ -65,6 +65,8 @@ class GatewayPort {
   void configure(const std::shared_ptr<const void>& keep, const PortConfig& config, Nanos drain_timeout);
   // configure() must have been called.
   Status start(int fd) { return listener_.start(fd); }
+  // Accepts no more. Whose first bytes have not come ends; a handshake under way has its time, as its client may have
+  // waited for it, and then the one request that a draining connection answers.
   void drain();
   void abort();
   // Ends chains that are gone, by force once their time is over.

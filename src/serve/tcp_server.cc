@@ -155,8 +155,7 @@ Task<std::unique_ptr<TcpConnection>> TcpServer::Session::connect() {
 
 Task<void> TcpServer::Session::relay() {
   UpstreamTunnel far{upstream_->stream(), {}, {}};
-  Tunnel tunnel(client(), far, idle_timeout_);
-  tunnel.counts = this;
+  Tunnel tunnel(client(), far, idle_timeout_, *this);
   auto relaying = tunnel.run({});
   auto relayed = co_await relaying;
   if (!relayed && relayed.error().kind == ErrorKind::timeout) {

@@ -32,10 +32,8 @@ Task<void> Tunnel::run(std::string_view early_from_client) {
 }
 
 void Tunnel::count(Way way, uint64_t bytes) {
-  (way == Way::to_upstream ? bytes_to_upstream : bytes_to_client) += bytes;
   last_moved_ = client.loop().now();
-  if (!counts) return;
-  way == Way::to_upstream ? counts->to_upstream(bytes) : counts->to_client(bytes);
+  way == Way::to_upstream ? counts_.to_upstream(bytes) : counts_.to_client(bytes);
 }
 
 Task<void> Tunnel::pump(Way way, std::string_view early) {

@@ -22,17 +22,16 @@ class TunnelCounts {
 
 class Tunnel {
  public:
-  Tunnel(Stream& c, UpstreamTunnel& u, Nanos idle) : client(c), upstream(u.stream), idle_max(idle), far_(u) {}
+  // All of them outlive it.
+  Tunnel(Stream& c, UpstreamTunnel& u, Nanos idle, TunnelCounts& counts)
+      : client(c), upstream(u.stream), idle_max(idle), counts_(counts), far_(u) {}
   Tunnel(const Tunnel&) = delete;
   Tunnel& operator=(const Tunnel&) = delete;
   ~Tunnel() { far_.cutter = nullptr; }
 
   Stream& client;
   Stream& upstream;
-  const Nanos idle_max;            // 0: none
-  TunnelCounts* counts = nullptr;  // null: nobody is told
-  uint64_t bytes_to_upstream = 0;
-  uint64_t bytes_to_client = 0;
+  const Nanos idle_max;  // 0: none
 
   // Early bytes: what the client sent before the tunnel stood. Gives the Error that broke it first: `timeout` when
   // nothing moved, UpstreamTunnel::cut when that was set, else with the side that was at fault.
@@ -58,6 +57,7 @@ class Tunnel {
   Task<bool> move(Way way, Stream& from, Stream& to);
   void count(Way way, uint64_t bytes);
   Nanos write_max() const { return idle_max.count() > 0 ? idle_max : Nanos(24h); }
+  TunnelCounts& counts_;
   SteadyTime last_moved_{};
   UpstreamTunnel& far_;
   Cutter cutter_{*this};

@@ -9,7 +9,7 @@ namespace sluice {
 namespace {
 
 // Two raw ends with a tunnel between them.
-struct World {
+struct World final : TunnelCounts {
   explicit World(Nanos idle = 5min) : idle_max(idle) {
     loop.use_manual_clock(SteadyTime(1000s), WallTime(0s));
     runner.start(run());
@@ -28,13 +28,12 @@ struct World {
     }
     UpstreamTunnel far{*upstream, "from upstream ", {}};
     end = &far;
-    Tunnel tunnel(*client, far, idle_max);
+    Tunnel tunnel(*client, far, idle_max, *this);
     auto relaying = tunnel.run("from client ");
-    auto relayed = co_await relaying;
-    to_upstream = tunnel.bytes_to_upstream;
-    to_client = tunnel.bytes_to_client;
-    co_return relayed;
+    co_return co_await relaying;
   }
+  void to_upstream(uint64_t bytes) override { sent += bytes; }
+  void to_client(uint64_t bytes) override { received += bytes; }
   bool over() {
     return turn_until(loop, [&] { return !runner.running(); });
   }
@@ -48,7 +47,7 @@ struct World {
   const Nanos idle_max;
   UpstreamTunnel* end = nullptr;
   TestUpstream far_client{loop}, far_upstream{loop};
-  uint64_t to_upstream = 0, to_client = 0;
+  uint64_t sent = 0, received = 0;  // by the client
   Result<void> result;
   Runner runner{this, [](void* self, Result<void> r) { static_cast<World*>(self)->result = std::move(r); }};
 };
@@ -64,8 +63,8 @@ TEST(Tunnel, carries_bytes_both_ways_and_passes_ends_on) {
   EXPECT_TRUE(world.hears(world.client(), "from upstream pong"));
   world.upstream().close();
   EXPECT_TRUE(world.over());
-  EXPECT_EQ(world.to_upstream, 16U);
-  EXPECT_EQ(world.to_client, 18U);
+  EXPECT_EQ(world.sent, 16U);
+  EXPECT_EQ(world.received, 18U);
 }
 
 TEST(Tunnel, ends_whole_when_one_side_breaks) {
@@ -157,7 +156,7 @@ TEST(Tunnel, carries_much_as_it_is_with_and_without_a_pipe) {
     world.upstream().close();
     EXPECT_TRUE(world.over());
     EXPECT_TRUE(world.hears(world.client(), "last words"));
-    EXPECT_EQ(world.to_upstream, all.size() + 12);
+    EXPECT_EQ(world.sent, all.size() + 12);
     EXPECT_TRUE(world.result.has_value());
   }
 }
