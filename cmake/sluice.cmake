@@ -20,10 +20,12 @@ list(TRANSFORM re2_libraries REPLACE "^.*/libre2\\.so$" "${SLUICE_RE2}")
 set_property(TARGET PkgConfig::re2 PROPERTY INTERFACE_LINK_LIBRARIES ${re2_libraries})
 pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
 pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
+pkg_check_modules(uring REQUIRED IMPORTED_TARGET liburing)
 pkg_check_modules(brotli REQUIRED IMPORTED_TARGET libbrotlidec libbrotlienc)
 
 option(SLUICE_FUZZ "instrument for libFuzzer and build the fuzz targets" OFF)
 option(SLUICE_TESTS "build the tests" ON)
+set(SLUICE_PROFILE "" CACHE FILEPATH "what the program does most, as make pgo measured it; may be missing")
 set(SLUICE_SANITIZE "" CACHE STRING "sanitizers, as -fsanitize takes them")
 # The tests' own code runs once and seldom long: optimising it under sanitizers was a quarter of the build.
 set(SLUICE_TEST_FLAGS -O0)
@@ -37,6 +39,13 @@ if(SLUICE_SANITIZE)
   target_compile_options(sluice_flags INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
     -fno-sanitize=vptr)  # it opens a pipe to look, and reports a fault when no descriptor is left
   target_link_options(sluice_flags INTERFACE -fsanitize=${SLUICE_SANITIZE})
+endif()
+if(SLUICE_PROFILE AND EXISTS ${SLUICE_PROFILE})
+  # Of functions that have changed since the profile is not used; the rest still is.
+  target_compile_options(sluice_flags INTERFACE -fprofile-use=${SLUICE_PROFILE}
+    -Wno-profile-instr-out-of-date -Wno-profile-instr-unprofiled -Wno-backend-plugin)
+  target_link_options(sluice_flags INTERFACE -fprofile-use=${SLUICE_PROFILE})
+  message(STATUS "by the profile ${SLUICE_PROFILE}")
 endif()
 if(SLUICE_FUZZ)
   target_compile_options(sluice_flags INTERFACE -fsanitize=fuzzer-no-link)

@@ -113,6 +113,7 @@ class ControlPlane final : private Waiter {
   bool load_first();
   bool open_own_ports();
   void make_translator();
+  bool choose_loop();
   bool is_free_of_errors();
   void watch_folder();
   bool watch_signals(const sigset_t& signals);
@@ -799,6 +800,19 @@ bool ControlPlane::is_free_of_errors() {
   return false;
 }
 
+// Once for all workers.
+bool ControlPlane::choose_loop() {
+  if (options_.loop == LoopBackend::epoll) return true;
+  const auto tried = Ring::create();
+  if (!tried && options_.loop == LoopBackend::io_uring) {
+    log::error("main", "--loop io_uring: the kernel does not give it", {{"error", tried.error().message}});
+    return false;
+  }
+  if (tried) workers_.use_rings(metrics_);
+  log::info("main", "event loops", {{"backend", tried ? "io_uring" : "epoll"}});
+  return true;
+}
+
 int ControlPlane::run() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -814,6 +828,7 @@ int ControlPlane::run() {
   if (!watch_signals(signals)) return kExitSystem;
   watch_folder();
   arm_reload();
+  if (!choose_loop()) return kExitSystem;
   workers_.tell_of_failures(loop_, [this] { tell_failures(workers_.failures()); });
   workers_.start();
   apply();

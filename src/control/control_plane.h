@@ -12,6 +12,13 @@
 
 namespace sluice {
 
+// How the workers' loops wait (io/loop.h, io/ring.h).
+enum class LoopBackend : uint8_t {
+  automatic,  // io_uring where the kernel has and allows it
+  epoll,
+  io_uring,  // or not at all
+};
+
 struct RunOptions {
   std::vector<std::string> config_paths;
   unsigned workers = 1;
@@ -21,6 +28,7 @@ struct RunOptions {
   std::vector<Endpoint> resolvers;
   std::string access_log = "/dev/stdout";  // where a Gateway configures none; "" is off
   bool strict = false;
+  LoopBackend loop = LoopBackend::automatic;
   size_t connections_max = 0;                 // of clients, on all Gateways together; 0: by the limit of descriptors
   size_t body_bytes_max = size_t{512} << 20;  // of bodies that are collected at once
   size_t memory_bytes_max = 0;                // of the process; 0: as its cgroup says

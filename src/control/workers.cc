@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <atomic>
 
+#include "base/log.h"
 #include "base/thread_name.h"
 #include "net/listen.h"
 
@@ -26,6 +27,7 @@ class Workers::Worker final : private Waiter {
     thread_ = std::thread([this] {
       worker_index = index_;
       name_thread(fmt::format("worker {}", index_));
+      if (all_.rings_) use_ring();
       tick();
       loop.run();
       end();
@@ -68,6 +70,10 @@ class Workers::Worker final : private Waiter {
   TurnedAway turned_away;
 
  private:
+  void use_ring() {
+    if (const Status ring = loop.use_ring(*all_.rings_); !ring)
+      log::warn("main", "this worker uses epoll alone", {{"error", ring.error().message}});
+  }
   // What it keeps ends here, and not on the thread that takes it apart. With requests under way only the end of the
   // process is left.
   void end() {

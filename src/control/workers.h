@@ -51,6 +51,8 @@ class Workers {
   // And the control thread's.
   const WorkerLoops& loops() const { return *loops_; }
   std::vector<WorkerPlace> places();
+  // From their start on their loops use io_uring (io/ring.h), where the kernel gives it. Before start().
+  void use_rings(Metrics& metrics) { rings_.emplace(metrics); }
   void start();
   // Who is told, on `home`, the control thread's loop, when failures() has changed because of what a worker did.
   // Snapshots are taken apart there, too. Before the first publish().
@@ -99,6 +101,7 @@ class Workers {
   const Ports::value_type* port_before(const SnapshotListener& listener) const;
 
   const ClientBounds bounds_;
+  std::optional<RingMetrics> rings_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::optional<OwnedLoops> loops_;
   Ports open_;                           // by address; of any port by "gateway address"

@@ -181,6 +181,7 @@ Loop::Loop() {
 }
 
 Loop::~Loop() {
+  ring_.reset();
   wakeup_watch_.release();
   close(wakeup_);
   close(epoll_);
@@ -207,8 +208,8 @@ void Loop::advance(Nanos by) {
   run_deferred();
 }
 
-int Loop::wait_millis(Nanos wait) const {
-  if (!deferred_.empty()) return 0;
+Nanos Loop::longest_wait(Nanos wait) const {
+  if (!deferred_.empty()) return Nanos(0);
   if (!manual_) {
     const uint64_t next = next_tick();
     if (next != UINT64_MAX) {
@@ -216,15 +217,37 @@ int Loop::wait_millis(Nanos wait) const {
       wait = std::min(wait, std::max(due - now_, Nanos(0)));
     }
   }
-  const auto millis = std::chrono::ceil<Millis>(std::min(wait, Nanos(3600s))).count();
-  return static_cast<int>(millis);
+  return std::min(wait, Nanos(3600s));
+}
+
+Status Loop::use_ring(const RingMetrics& metrics) {
+  CHECK(!ring_);
+  ring_ = TRY(Ring::create(metrics));
+  return {};
+}
+
+void Loop::EventsAhead::completed(unsigned /*operation*/, int32_t result, uint32_t /*flags*/, bool more) {
+  told = told || result != 0;
+  again = !more;
+}
+
+int Loop::wait_for_events(Nanos wait) {
+  const auto look = [this](int64_t millis) {
+    return epoll_wait(epoll_, events_.data(), kEventsMax, static_cast<int>(millis));
+  };
+  if (!ring_) return look(std::chrono::ceil<Millis>(wait).count());
+  if (std::exchange(events_ahead_.again, false)) ring_->poll(epoll_, EPOLLIN, true, events_ahead_, 0);
+  ring_->turn(batch_full_ ? Nanos(0) : wait);
+  // An edge: as long as there may be events that have not been fetched, none follows.
+  if (!batch_full_ && !std::exchange(events_ahead_.told, false)) return 0;
+  return look(0);
 }
 
 void Loop::turn(Nanos wait) {
   ++turns_;
   deferred_.insert(deferred_.end(), deferred_to_next_turn_.begin(), deferred_to_next_turn_.end());
   deferred_to_next_turn_.clear();
-  const int count = epoll_wait(epoll_, events_.data(), kEventsMax, wait_millis(wait));
+  const int count = wait_for_events(longest_wait(wait));
   read_clocks();
   batch_full_ = count == kEventsMax;
   if (count > 0) dispatch(count);

@@ -1,8 +1,9 @@
 // The event loop of one thread: readiness of file descriptors, timers, and messages from other threads.
 //
-// Edge-triggered epoll. A descriptor is registered once, for everything, and never changed; a Watch remembers what is
-// known about it, so that a read or write is tried first and waited for only when the kernel said "not now".
-// The loop reads both clocks once a turn; everybody asks it for the time.
+// Edge-triggered epoll, and where it is asked for and can be had a Ring (io_uring) beside it, which then does the
+// waiting for both. A descriptor is registered once, for everything, and never changed; a Watch remembers what is known
+// about it, so that a read or write is tried first and waited for only when the kernel said "not now". The loop reads
+// both clocks once a turn; everybody asks it for the time.
 #pragma once
 
 #include <sys/epoll.h>
@@ -17,6 +18,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "io/pipes.h"
+#include "io/ring.h"
 #include "io/task.h"
 
 namespace sluice {
@@ -127,6 +129,12 @@ class Loop {
   uint64_t turns() const { return turns_; }
   WallTime wall() const { return wall_; }
 
+  // From now on streams of sockets use the operations of a Ring. On the loop's thread, before there are any; fails
+  // where the kernel has none or forbids it, and all is as before then.
+  Status use_ring(const RingMetrics& metrics = {});
+  // Null: it has none.
+  Ring* ring() const { return ring_.get(); }
+
   // Runs `job` on the loop's thread, later. Any thread. The queue is bounded by what its callers bound.
   void post(std::move_only_function<void()> job);
   // Makes run() return soon. Any thread.
@@ -162,19 +170,29 @@ class Loop {
   static constexpr size_t kLevels = 5;
   static constexpr size_t kSlots = 64;
 
+  int wait_for_events(Nanos wait);
   void read_clocks();
   void dispatch(int count);
   void handle(Watch& watch, uint32_t events);
   void run_posted();
   void run_deferred();
   void run_timers();
-  int wait_millis(Nanos wait) const;
+  Nanos longest_wait(Nanos wait) const;
   void place(Timer& timer);
   void cascade(size_t level);
   uint64_t next_tick() const;
 
+  // That there are events of epoll, while the ring waits.
+  struct EventsAhead final : Ring::User {
+    void completed(unsigned operation, int32_t result, uint32_t flags, bool more) override;
+    bool told = true;
+    bool again = true;  // it must be asked for
+  };
+
   int epoll_ = -1;
   int wakeup_ = -1;
+  EventsAhead events_ahead_;
+  std::unique_ptr<Ring> ring_;
   size_t watches_ = 0;
   size_t watches_max_ = SIZE_MAX;
   Watch wakeup_watch_;

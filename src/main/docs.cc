@@ -16,6 +16,7 @@
 #include "forward/dynamic_upstream.h"
 #include "http/body_budget.h"
 #include "io/descriptors.h"
+#include "io/ring.h"
 #include "main/commands.h"
 #include "observe/log_file.h"
 #include "observe/process.h"
@@ -122,7 +123,7 @@ void print_metrics() {
         tls_translation_metric_families(), LogFiles::metrics(), process_metric_families(), descriptor_metric_families(),
         budget_metric_families(), dns_metric_families(), ApiService::metrics(), ClientMetrics::families(),
         LogMetrics::families(), connection_limit_metric_families(), overload_metric_families(),
-        body_budget_metric_families()})
+        body_budget_metric_families(), ring_metric_families()})
     families.insert(families.end(), more.begin(), more.end());
   for (const FilterFactory* filter : all_filters())
     for (const MetricFamily& family : filter->metrics()) families.push_back(family);

@@ -41,6 +41,7 @@ struct RunArguments {
   std::string log_level = "info";
   std::string log_format = "text";
   bool strict = false;
+  LoopBackend loop = LoopBackend::automatic;
   size_t connections_max = 0;
   size_t body_mebibytes_max = 512;
   size_t memory_mebibytes_max = 0;
@@ -93,6 +94,7 @@ int run_command(const RunArguments& arguments) {
   options.config_paths = arguments.config.empty() ? default_config() : arguments.config;
   options.workers = arguments.workers ? arguments.workers : usable_cpus();
   options.strict = arguments.strict;
+  options.loop = arguments.loop;
   options.connections_max = arguments.connections_max;
   options.body_bytes_max = arguments.body_mebibytes_max << 20;
   options.memory_bytes_max = arguments.memory_mebibytes_max << 20;
@@ -156,6 +158,10 @@ void add_run(CLI::App& app, RunArguments& arguments) {
          "MiB that the process may use: near them it keeps no connections, then refuses requests; default: what "
          "its cgroup allows")
       ->check(whole_number(32, 1 << 24, " of MiB"));
+  const std::map<std::string, LoopBackend> loops{
+      {"auto", LoopBackend::automatic}, {"epoll", LoopBackend::epoll}, {"io_uring", LoopBackend::io_uring}};
+  app.add_option("--loop", arguments.loop, "how workers wait: epoll, io_uring, or auto: io_uring where it can be had")
+      ->transform(CLI::CheckedTransformer(loops));
   app.add_flag("--strict", arguments.strict, "do not start while anything in the configuration is wrong");
 }
 

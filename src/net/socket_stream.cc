@@ -1,61 +1,18 @@
 #include "net/socket_stream.h"
 
-#include <fcntl.h>
 #include <netinet/tcp.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-#include <array>
 #include <cerrno>
-#include <cstring>
 
-#include "base/sanitizers.h"
 #include "io/system_error.h"
 #include "net/dialer.h"
 #include "net/ready.h"
+#include "net/ring_stream.h"
+#include "net/socket_calls.h"
 
 namespace sluice {
 namespace {
-
-// As recv() and send(). Those of libc are cancellation points, and in a process with threads pay for that with two
-// atomic exchanges each; nobody here cancels a thread.
-ssize_t receive(int fd, std::span<char> into) {
-#ifdef SLUICE_WATCHED  // the sanitizers look at what these of libc read and write
-  return ::recv(fd, into.data(), into.size(), 0);
-#else
-  return ::syscall(SYS_recvfrom, fd, into.data(), into.size(), 0, nullptr, nullptr);
-#endif
-}
-
-ssize_t send(int fd, std::string_view bytes) {
-#ifdef SLUICE_WATCHED  // the sanitizers look at what these of libc read and write
-  return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-#else
-  return ::syscall(SYS_sendto, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL, nullptr, 0);
-#endif
-}
-
-// Less is copied in less time than the kernel takes to read a message's header and its list of parts.
-constexpr size_t kTogetherMax = 1024;
-
-ssize_t send(int fd, std::span<const iovec> parts) {
-  size_t bytes = 0;
-  for (const iovec& part : parts) bytes += part.iov_len;
-  if (bytes <= kTogetherMax) {
-    std::array<char, kTogetherMax> together;
-    char* end = together.data();
-    for (const iovec& part : parts) {
-      if (part.iov_len > 0) std::memcpy(end, part.iov_base, part.iov_len);
-      end += part.iov_len;
-    }
-    return send(fd, {together.data(), bytes});
-  }
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(parts.data());
-  message.msg_iovlen = parts.size();
-  return ::sendmsg(fd, &message, MSG_NOSIGNAL);
-}
 
 class SocketStream final : public ReadyStream<Watch> {
  public:
@@ -80,19 +37,11 @@ class SocketStream final : public ReadyStream<Watch> {
   Status connect(const SocketAddress& address);
 
   Loop& loop() const override { return now_.loop(); }
-  SocketAddress local_address() const override {
-    SocketAddress out;
-    out.length = sizeof out.v6_address;
-    getsockname(now_.fd(), out.get(), &out.length);
-    return out;
-  }
+  SocketAddress local_address() const override { return local_address_of(now_.fd()); }
 
   Task<void> established(SteadyTime deadline) override;
 
-  size_t buffered_bytes() override {
-    int bytes = 0;
-    return ::ioctl(now_.fd(), FIONREAD, &bytes) == 0 ? static_cast<size_t>(bytes) : 0;
-  }
+  size_t buffered_bytes() override { return bytes_at(now_.fd()); }
   bool may_have_input() const override { return now_.readable || loop().may_have_news(now_); }
   Attempt try_read(std::span<char> into) override;
   bool is_silent() override;
@@ -115,23 +64,10 @@ class SocketStream final : public ReadyStream<Watch> {
 };
 
 Stream::Attempt SocketStream::try_read(std::span<char> into) {
-  const ssize_t got = receive(now_.fd(), into);
+  Attempt got = try_receive(now_.fd(), into, now_, side_);
   if (aborted_) [[unlikely]]
     return given_up();
-  if (got > 0) {
-    // Short: the socket is empty, and the edge for more will come. Not so once the end has been announced.
-    if (static_cast<size_t>(got) < into.size() && !now_.peer_closed && !now_.broken) now_.readable = false;
-    return static_cast<size_t>(got);
-  }
-  if (got == 0) {
-    now_.peer_closed = true;
-    return size_t{0};
-  }
-  if (errno == EAGAIN || errno == EINTR) {
-    now_.readable = errno == EINTR;
-    return std::nullopt;
-  }
-  return std::unexpected(errno_error(errno, "", side_));
+  return got;
 }
 
 // What came makes an event, and whoever keeps the stream is told; but the event may stand behind the one that is being
@@ -144,38 +80,18 @@ bool SocketStream::is_silent() {
 }
 
 Stream::Attempt SocketStream::try_write(std::span<const iovec> parts) {
-  const ssize_t put = parts.size() == 1
-                          ? send(now_.fd(), {static_cast<const char*>(parts[0].iov_base), parts[0].iov_len})
-                          : send(now_.fd(), parts);
-  if (put >= 0) return static_cast<size_t>(put);
-  if (errno == EAGAIN || errno == EINTR) {
-    now_.writable = errno == EINTR;
-    return std::nullopt;
-  }
-  return std::unexpected(errno_error(errno, "", side_));
+  return try_send(now_.fd(), parts, now_, side_);
 }
 
 Stream::Attempt SocketStream::try_read_into_pipe(int pipe, size_t most) {
-  const ssize_t got = ::splice(now_.fd(), nullptr, pipe, nullptr, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  Attempt got = try_receive_into_pipe(now_.fd(), pipe, most, now_, side_);
   if (aborted_) [[unlikely]]
     return given_up();
-  if (got == 0) now_.peer_closed = true;
-  if (got >= 0) return static_cast<size_t>(got);
-  if (errno == EAGAIN || errno == EINTR) {
-    now_.readable = errno == EINTR;
-    return std::nullopt;
-  }
-  return std::unexpected(errno_error(errno, "", side_));
+  return got;
 }
 
 Stream::Attempt SocketStream::try_write_from_pipe(int pipe, size_t bytes) {
-  const ssize_t put = ::splice(pipe, nullptr, now_.fd(), nullptr, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-  if (put >= 0) return static_cast<size_t>(put);
-  if (errno == EAGAIN || errno == EINTR) {
-    now_.writable = errno == EINTR;
-    return std::nullopt;
-  }
-  return std::unexpected(errno_error(errno, "", side_));
+  return try_send_from_pipe(now_.fd(), pipe, bytes, now_, side_);
 }
 
 Status SocketStream::connect(const SocketAddress& address) {
@@ -196,12 +112,9 @@ Task<void> SocketStream::connected(SteadyTime deadline) {
   auto ready = Ready<false>(loop(), now_, side_, deadline);
   CO_TRY(co_await ready);
   if (aborted_) co_return given_up();
-  int code = 0;
-  socklen_t size = sizeof code;
-  getsockopt(now_.fd(), SOL_SOCKET, SO_ERROR, &code, &size);
-  if (code != 0) {
+  if (Status outcome = connect_outcome(now_.fd(), side_); !outcome) {
     aborted_ = true;  // the kernel tells only once
-    co_return std::unexpected(errno_error(code, "", side_));
+    co_return outcome;
   }
   connecting_ = false;
   co_return Status{};
@@ -210,6 +123,7 @@ Task<void> SocketStream::connected(SteadyTime deadline) {
 }  // namespace
 
 Result<std::unique_ptr<Stream>> open_stream(Loop& loop, int fd, Side side) {
+  if (loop.ring()) return open_ring_stream(loop, fd, side);
   auto stream = std::make_unique<SocketStream>(side);
   TRY(stream->open(loop, fd));
   return stream;
@@ -222,6 +136,7 @@ class SocketDialer final : public Dialer {
   Result<std::unique_ptr<Stream>> dial(Loop& loop, const SocketAddress& address) override {
     const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return std::unexpected(errno_error(errno, "socket"));
+    if (loop.ring()) return connect_ring_stream(loop, fd, address);
     auto stream = std::make_unique<SocketStream>(Side::upstream);
     TRY(stream->open(loop, fd));
     TRY(stream->connect(address));

@@ -16,8 +16,16 @@ StreamPair make_prefixed_streams(Loop& loop) {
   return pair;
 }
 
+// Of TCP: a socket pair of the kernel knows no resets.
+StreamPair make_ring_streams(Loop& loop) {
+  if (!loop.ring()) CHECK(loop.use_ring().has_value());
+  return make_tcp_streams(loop);
+}
+
 INSTANTIATE_TEST_SUITE_P(Of, Streams,
                          testing::Values(StreamKind{"sockets", make_socket_streams},
+                                         StreamKind{"tcp", make_tcp_streams},
+                                         StreamKind{"ring", make_ring_streams},
                                          StreamKind{"memory", make_memory_streams},
                                          StreamKind{"prefixed", make_prefixed_streams}),
                          StreamKind::name_of);

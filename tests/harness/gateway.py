@@ -62,6 +62,8 @@ spec:
             self.arguments += ["--resolver", resolver]
         if access_log:
             self.arguments += ["--access-log", access_log]
+        if os.environ.get("SLUICE_LOOP"):             # all tests by one backend: epoll, io_uring
+            self.arguments += ["--loop", os.environ["SLUICE_LOOP"]]
         self.arguments += list(arguments)
         self.environment = environment
         self.streams = streams
