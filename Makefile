@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo test check tsan release dev soak fuzz bench interop format tidy docs clean
+.PHONY: help demo test check tsan release pgo dev soak fuzz bench interop format tidy docs clean
 
 # Debian's own, because that is the one python3-yaml is for.
 PYTHON := /usr/bin/python3
@@ -40,6 +40,18 @@ release: ## build what is shipped: build/release/sluice
 .PHONY: build/release/sluice
 build/release/sluice: build/release/build.ninja
 	@cmake --build build/release --target sluice
+
+# Only what the program spends its time with under load; a minute of it.
+PGO_SCENARIOS := s1,s2,s4a,s4c,s5a,s5b,s6a,s6b,s7a,s7b
+pgo: build/profiled/build.ninja ## make release faster: measure what it does most in the benchmark's scenarios, build it by that
+	@tools/setup.sh build bench
+	@cmake --build build/profiled --target sluice
+	@rm -rf build/profiled/raw && mkdir -p build/profiled/raw
+	@SLUICE_BIN=build/profiled/sluice LLVM_PROFILE_FILE=$(CURDIR)/build/profiled/raw/%p.profraw \
+	  $(PYTHON) bench/compare.py --peers sluice,sluice-epoll --scenarios $(PGO_SCENARIOS) --rounds 1 --seconds 2
+	@llvm-profdata-19 merge -o build/sluice.profdata build/profiled/raw/*.profraw
+	@rm -f build/release/build.ninja
+	@$(MAKE) --no-print-directory build/release/sluice
 
 dev: build/dev/build.ninja ## build everything with sanitizers, fuzz targets included: build/dev
 	@cmake --build build/dev
