@@ -430,6 +430,7 @@ void RingStream::wake() {
 // --- the end ----------------------------------------------------------------------------------------------------
 
 void RingStream::go() {
+  gone_alone_ = true;
   if (gone_) *gone_ = true;
   if (telling_) loop_.undefer(*this);
   ring_.forget(*this);
@@ -438,7 +439,6 @@ void RingStream::go() {
   if (piece_.size > 0) ring_.give_back(piece_.buffer);
   kept_.reset();
   if (!loses_bytes && !aborted_ && error_ == 0 && !sending_) flush();
-  gone_alone_ = true;
   ring_.keep(*this);
   const bool lingers = !unsent().empty() && !loses_bytes && !aborted_ && error_ == 0;
   if (lingers && ring_.begin_to_linger()) {
