@@ -50,15 +50,17 @@ class RingStreams : public testing::Test {
     const auto put = stream.try_write(std::span(&part, 1));
     return put && *put && **put == text.size();
   }
-  // With messages that are copied, until one of them finds no room, nor does a while later. The bytes taken.
-  size_t fill_by_copies(Stream& stream) {
+  // With messages that are copied, until one of them finds no room in any, nor does a while later. The bytes the last
+  // took.
+  size_t fill_by_copies() {
     const std::string text(4000, 'f');
     size_t out = 0;
-    for (int refused = 0; refused < 3;) {
-      if (write(stream, text))
-        out += text.size(), refused = 0, loop.turn(0ms);
-      else
-        ++refused, settle(loop);
+    for (int rounds = 0; rounds < 6; ++rounds) {
+      settle(loop);
+      for (const auto& stream : accepted) {
+        const bool last = stream == accepted.back();
+        for (; write(*stream, text); out += last ? text.size() : 0) loop.turn(0ms);
+      }
     }
     return out;
   }
@@ -141,7 +143,8 @@ TEST_F(RingStreams, lose_nothing_when_more_comes_in_one_turn_than_there_are_buff
 
 TEST_F(RingStreams, send_the_last_words_also_where_there_is_no_room_for_them_yet) {
   TestPeer* peer = nullptr;
-  const size_t taken = fill_by_copies(accept(peer));
+  accept(peer);
+  const size_t taken = fill_by_copies();
   accepted.clear();
   settle(loop);
   EXPECT_EQ(value("sluice_io_uring_lingering"), 1);
@@ -153,7 +156,8 @@ TEST_F(RingStreams, send_the_last_words_also_where_there_is_no_room_for_them_yet
 
 TEST_F(RingStreams, wait_30_s_for_the_last_words_to_be_taken) {
   TestPeer* peer = nullptr;
-  const size_t taken = fill_by_copies(accept(peer));
+  accept(peer);
+  const size_t taken = fill_by_copies();
   accepted.clear();
   loop.advance(29s);
   settle(loop);
@@ -169,7 +173,8 @@ TEST_F(RingStreams, wait_30_s_for_the_last_words_to_be_taken) {
 TEST_F(RingStreams, let_256_wait_so) {
   constexpr size_t kMost = 256;
   TestPeer* peer = nullptr;
-  for (size_t i = 0; i < kMost + 2; ++i) fill_by_copies(accept(peer));
+  for (size_t i = 0; i < kMost + 2; ++i) accept(peer);
+  fill_by_copies();
   accepted.clear();
   EXPECT_EQ(value("sluice_io_uring_lingering"), int64_t{kMost});
   EXPECT_EQ(value("sluice_io_uring_lingering_cut_total"), 2);
@@ -177,7 +182,8 @@ TEST_F(RingStreams, let_256_wait_so) {
 
 TEST_F(RingStreams, forget_the_last_words_when_they_are_given_up) {
   TestPeer* peer = nullptr;
-  fill_by_copies(accept(peer));
+  accept(peer);
+  fill_by_copies();
   accepted.back()->abort();
   accepted.clear();
   EXPECT_EQ(value("sluice_io_uring_lingering"), 0);
@@ -298,6 +304,101 @@ TEST_F(RingStreams, are_spliced_with_what_has_come_before) {
   EXPECT_EQ(moved, text.size());
   ASSERT_TRUE(turn_until(loop, [&] { return receiver->heard().size() == text.size() + 5; }));
   EXPECT_EQ(receiver->heard(), "head;" + text);
+}
+
+// Whatever is done to them in whatever order: each side reads a beginning of what the other wrote, all of it where that
+// ended in order.
+TEST_F(RingStreams, carry_bytes_in_order_whatever_is_done_to_them) {
+  struct End {
+    std::unique_ptr<Stream> stream;
+    size_t written = 0, read = 0;
+    bool ended = false;  // writes no more
+    bool heard_end = false;
+  };
+  struct Pair {
+    End ends[2];
+    bool harsh = false;  // something was given up
+  };
+  Random random(7);
+  const auto byte_at = [](size_t at) { return static_cast<char>(at * 31 + at / 251); };
+  std::vector<Pair> pairs;
+  std::string buffer(60'000, '\0');
+  const auto read_some = [&](Pair& pair, int side) {
+    End& end = pair.ends[side];
+    if (!end.stream || end.heard_end) return;
+    const size_t most = 1 + random.below(buffer.size());
+    const auto got = end.stream->try_read(std::span(buffer).first(most));
+    if (!got) return;
+    if (!*got) {
+      pair.harsh = true;
+      return;
+    }
+    for (size_t i = 0; i < **got; ++i) ASSERT_EQ(buffer[i], byte_at(end.read + i));
+    end.read += **got;
+    if (**got > 0) return;
+    end.heard_end = true;
+    if (!pair.harsh) EXPECT_EQ(end.read, pair.ends[1 - side].written);
+  };
+  const auto write_some = [&](Pair& pair, int side) {
+    End& end = pair.ends[side];
+    if (!end.stream || end.ended) return;
+    const size_t bytes = 1 + random.below(random.below(4) == 0 ? buffer.size() : 3000);
+    for (size_t i = 0; i < bytes; ++i) buffer[i] = byte_at(end.written + i);
+    const size_t cut = random.below(bytes);
+    const iovec parts[] = {{buffer.data(), cut}, {buffer.data() + cut, bytes - cut}};
+    const auto put = end.stream->try_write(parts);
+    if (put && *put) end.written += **put;
+    if (put && !*put) pair.harsh = true;
+  };
+  for (int step = 0; step < 30'000; ++step) {
+    if (pairs.size() < 20 && random.below(20) == 0) {
+      const size_t before = accepted.size();
+      auto dialled = *socket_dialer().dial(loop, listener.local());
+      auto establishing = dialled->established(SteadyTime::max());
+      Runner runner{nullptr, [](void*, Result<void>) {}};
+      if (!establishing.ready()) runner.start(std::move(establishing));
+      ASSERT_TRUE(turn_until(loop, [&] { return accepted.size() > before && !runner.running(); }));
+      Pair& pair = pairs.emplace_back();
+      pair.ends[0].stream = std::move(dialled);
+      pair.ends[1].stream = std::move(accepted.back());
+      accepted.pop_back();
+    }
+    if (random.below(3) == 0) loop.turn(0ms);
+    if (pairs.empty()) continue;
+    Pair& pair = pairs[random.below(pairs.size())];
+    const auto side = static_cast<int>(random.below(2));
+    End& end = pair.ends[side];
+    switch (random.below(40)) {
+      case 0:
+        if (end.stream) end.stream->end_writing();
+        end.ended = true;
+        break;
+      case 1:
+        if (random.below(4) != 0) break;
+        pair.harsh = true;
+        if (end.stream) end.stream->abort();
+        break;
+      case 2:
+        if (random.below(2) != 0) break;
+        pair.harsh = pair.harsh || !end.heard_end;  // what was not read makes a reset
+        end.stream.reset();
+        end.ended = true;
+        if (!pair.ends[1 - side].stream) pairs.erase(pairs.begin() + (&pair - pairs.data()));
+        break;
+      default: random.below(2) == 0 ? read_some(pair, side) : write_some(pair, side);
+    }
+    if (HasFatalFailure()) return;
+  }
+  for (Pair& pair : pairs) {
+    if (pair.harsh) continue;
+    for (End& end : pair.ends)
+      if (end.stream) end.stream->end_writing();
+    EXPECT_TRUE(turn_until(loop, [&] {
+      for (const int side : {0, 1}) read_some(pair, side);
+      return pair.harsh || std::ranges::all_of(pair.ends, [](const End& end) { return !end.stream || end.heard_end; });
+    }));
+    EXPECT_FALSE(pair.harsh);
+  }
 }
 
 }  // namespace
