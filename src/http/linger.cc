@@ -16,9 +16,7 @@ std::span<char> sink() {
   return bytes;
 }
 
-}  // namespace
-
-Task<void> linger(Stream& stream, Nanos most) {
+Task<void> wait_for_end(Stream& stream, Nanos most) {
   stream.end_writing();
   const SteadyTime deadline = later(stream.loop().now(), most);
   for (size_t drained = 0; drained < kDrainBytesMax;) {
@@ -28,6 +26,13 @@ Task<void> linger(Stream& stream, Nanos most) {
     drained += *got;
   }
   co_return Status{};
+}
+
+}  // namespace
+
+Task<void> linger(Stream& stream, Nanos most) {
+  if (most <= Nanos(0)) return Status{};
+  return wait_for_end(stream, most);
 }
 
 }  // namespace sluice

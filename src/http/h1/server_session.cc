@@ -182,7 +182,7 @@ void Session::stream_ended(std::span<const char> rest, bool goes_on) {
 }
 
 Task<void> Session::linger() {
-  if (client_ended || linger_max.count() == 0) return Status{};
+  if (client_ended) return Status{};
   return sluice::linger(*stream, linger_max);
 }
 

@@ -672,6 +672,23 @@ TEST(Http2Session, takes_no_frame_on_a_stream_that_is_closed) {
   }
 }
 
+TEST(Http2Session, does_not_wait_for_a_client_that_is_given_no_time_to_close) {
+  for (const Nanos most : {Nanos(0), Nanos(1s)}) {
+    World world;
+    world.limits.linger_max = most;
+    auto& one = world.ask(world.client.settings() + world.client.get(1, "/"));
+    one.answer(204);
+    world.session->drain();
+    world.advance(2s);
+    ASSERT_TRUE(world.session->over());
+    auto lingering = world.session->linger();
+    EXPECT_EQ(lingering.ready(), most == Nanos(0));
+    Runner runner{&world, [](void*, Result<void>) {}};
+    runner.start(std::move(lingering));
+    runner.cancel();
+  }
+}
+
 TEST(Http2Session, ends_what_is_no_http2) {
   World world({}, "");
   world.say("GET / HTTP/1.1\r\nhost: h\r\n\r\n");
