@@ -577,6 +577,27 @@ TEST(Http2Client, breaks_what_is_under_way_when_the_connection_ends) {
   }
 }
 
+// RFC 9113 8.7: what has not been sent may be sent again, and what a GOAWAY says was not looked at; else a connection
+// that ends without a word may have carried the request far enough.
+TEST(Http2Client, tells_of_a_connection_that_ends_whether_a_request_was_sent) {
+  enum class When : uint8_t { before_the_head, before_settings, behind_the_head, behind_a_farewell_that_names_it };
+  for (const auto& [when, kind] :
+       {std::pair(When::before_the_head, ErrorKind::closed), std::pair(When::before_settings, ErrorKind::closed),
+        std::pair(When::behind_the_head, ErrorKind::reset),
+        std::pair(When::behind_a_farewell_that_names_it, ErrorKind::reset)}) {
+    World world({.is_http2 = when != When::before_settings});
+    if (when == When::before_the_head) world.host->end();
+    Trip trip(world.loop, *world.session, {.upgrade = when == When::before_settings});
+    if (when >= When::behind_the_head) ASSERT_TRUE(world.hears(1));
+    if (when == When::behind_a_farewell_that_names_it) world.host->leave(1);
+    settle_in_memory(world.loop);
+    if (when != When::before_the_head) world.host->end();
+    ASSERT_TRUE(trip.answered());
+    ASSERT_TRUE(trip.error);
+    EXPECT_EQ(trip.error->kind, kind) << int(when);
+  }
+}
+
 TEST(Http2Client, gives_up_an_upstream_that_says_nothing_but_not_while_a_body_moves) {
   World world;
   GivenBody given(world.loop);
@@ -696,6 +717,25 @@ TEST(Http2Client, bounds_the_head_of_an_answer) {
     EXPECT_EQ(!trip.error, good) << fields << " x " << bytes;
     EXPECT_EQ(counter(metrics).value(), good ? 0 : 1) << fields << " x " << bytes;
     EXPECT_GT(world.session->capacity(), 0U) << "its stream alone ends";
+  }
+}
+
+TEST(Http2Client, bounds_the_trailers_of_an_answer_by_themselves) {
+  for (const size_t fields : {100U, 101U}) {
+    Metrics metrics{1};
+    World world({}, {.counters = {.header_overflow = &counter(metrics)}}, 1U << 20);
+    Trip trip(world.loop, *world.session);
+    ASSERT_TRUE(world.hears(1));
+    TestFields all;
+    for (size_t i = 0; i < fields; ++i) all.emplace_back(fmt::format("x-{}", i), "v");
+    TestFields head = {{":status", "200"}};
+    head.insert(head.end(), all.begin(), all.begin() + 90);
+    world.host->head(1, head, false);
+    ASSERT_TRUE(trip.answered());
+    world.host->body(1, "body", true, all);
+    EXPECT_EQ(trip.read(), "body");
+    EXPECT_EQ(trip.error.has_value(), fields > 100) << "what is cut must not pass for whole";
+    EXPECT_EQ(counter(metrics).value(), fields > 100 ? 1 : 0);
   }
 }
 
@@ -895,7 +935,7 @@ TEST(Http2Client, keeps_a_tunnel_within_the_windows_both_ways) {
 }
 
 TEST(Http2Client, breaks_a_tunnel_with_its_stream_and_a_stream_with_its_tunnel) {
-  for (const int how : {0, 1, 2, 3}) {
+  for (const int how : {0, 1, 2, 3, 4, 5}) {
     World world({.settings = {kTunnels}});
     Trip trip(world.loop, *world.session, {.upgrade = true});
     ASSERT_TRUE(world.hears(1));
@@ -909,16 +949,30 @@ TEST(Http2Client, breaks_a_tunnel_with_its_stream_and_a_stream_with_its_tunnel) 
       case 1: world.host->abort(); break;
       case 2: tunnel.abort(); break;
       case 3: trip.stream->reset({.kind = ErrorKind::denied, .message = "no"}); break;
+      // Its end has come, and nobody takes what is still to be written.
+      case 4:
+        world.host->body(1, "", true);
+        settle_in_memory(world.loop);
+        world.host->reset(1, NGHTTP2_CANCEL);
+        break;
+      case 5:
+        world.host->body(1, "", true);
+        settle_in_memory(world.loop);
+        world.host->abort();
+        break;
     }
     settle_in_memory(world.loop);
     EXPECT_EQ(told.times, 1) << how;
-    EXPECT_TRUE(tunnel.is_broken());
+    EXPECT_TRUE(tunnel.is_broken()) << how;
     char bytes[4];
     const auto got = tunnel.try_read(bytes);
     ASSERT_TRUE(got);
-    EXPECT_FALSE(*got) << "never the end of a stream, which may mean that all has come";
-    EXPECT_EQ(world.session->capacity() > 0, how != 1);
-    if (how >= 2) EXPECT_EQ(world.host->asked[0].code, uint32_t{NGHTTP2_CANCEL});
+    EXPECT_EQ(got->has_value(), how >= 4) << "never the end of a stream, which may mean that all has come";
+    const iovec part{bytes, 1};
+    const auto put = tunnel.try_write({&part, 1});
+    EXPECT_TRUE(put && !*put) << how;
+    EXPECT_EQ(world.session->capacity() > 0, how != 1 && how != 5);
+    if (how == 2 || how == 3) EXPECT_EQ(world.host->asked[0].code, uint32_t{NGHTTP2_CANCEL});
   }
 }
 

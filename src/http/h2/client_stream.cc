@@ -95,17 +95,24 @@ void ClientRequestStream::broke(ErrorKind kind, std::string message) {
 }
 
 void ClientRequestStream::connection_ended(const Error& why) {
-  const bool unsent = id_ >= 0 && bytes_sent_ == 0;
-  on_wire_ = false;
+  const bool was_open = std::exchange(on_wire_, false);
   continue_timer_.disarm();
-  if (!peer_ended_) broke(unsent ? ErrorKind::closed : why.kind, why.message);
+  if (peer_ended_) {
+    if (tunnel_ && was_open) tunnel_->broke(why);  // what is still to be said has nowhere to go
+    return;
+  }
+  // Before its head is a frame nothing has been sent, so that any request may be sent again. Behind that RFC 9113 8.7
+  // has no certainty to offer but GOAWAY and REFUSED_STREAM, which close the stream before this. Where something else
+  // than HTTP/2 is spoken another connection would do no better.
+  const bool unsent = bytes_sent_ == 0 && why.kind != ErrorKind::invalid;
+  broke(unsent ? ErrorKind::closed : why.kind, why.message);
 }
 
 void ClientRequestStream::closed(uint32_t code) {
   on_wire_ = false;
   continue_timer_.disarm();
-  // RFC 9113 8.1: an upstream that has answered may want no more of the request.
-  if (peer_ended_) return;
+  // RFC 9113 8.1: an upstream that has answered may want no more of the request; of a tunnel it may not.
+  if (peer_ended_ && !(tunnel_ && peer_reset_)) return;
   // RFC 9113 8.7: not even looked at, also what stands above the last stream of a GOAWAY.
   if (code == NGHTTP2_REFUSED_STREAM && bytes_received_ == 0)
     return broke(ErrorKind::closed, "the upstream refused the stream");
