@@ -16,7 +16,8 @@ constexpr MetricFamily kRefused{"envoy_http2_stream_refused_errors",
 constexpr MetricFamily kFlushTimeout{"envoy_http2_tx_flush_timeout",
                                      "HTTP/2 streams ended because their peer took nothing of the response."};
 constexpr MetricFamily kHeaderOverflow{"envoy_http2_header_overflow",
-                                       "HTTP/2 connections ended because a head came many times too large."};
+                                       "HTTP/2 connections ended because a head came many times too large, and "
+                                       "streams reset because of trailers beyond the limits."};
 constexpr MetricFamily kEmptyFlood{"envoy_http2_inbound_empty_frames_flood",
                                    "HTTP/2 connections ended because of empty DATA frames."};
 constexpr MetricFamily kPriorityFlood{"envoy_http2_inbound_priority_frames_flood",

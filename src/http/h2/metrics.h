@@ -17,9 +17,9 @@ struct Http2Metrics {
   Counter* trailers;
   Counter* goaways_sent;
   Counter* streams_refused;
-  Counter* flush_timeouts;  // a peer did not open its window
+  Counter* flush_timeouts;   // a peer did not open its window
+  Counter* header_overflow;  // also trailers that ended their stream alone
   // Connections that ended because of:
-  Counter* header_overflow;
   Counter* empty_frames_flood;
   Counter* priority_flood;
   Counter* window_update_flood;

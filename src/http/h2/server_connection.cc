@@ -288,7 +288,10 @@ int ServerConnection::head_begins(const nghttp2_frame& frame) {
   last_id_ = std::max(last_id_, id);
   if (frame.headers.cat == NGHTTP2_HCAT_HEADERS) {
     heading_ = find(id);
-    if (heading_) heading_->in_trailers = true;
+    if (heading_) {
+      heading_->in_trailers = true;
+      heading_->decoded_bytes = 0;
+    }
     return 0;
   }
   heading_ = nullptr;
@@ -321,8 +324,10 @@ int ServerConnection::field_came(std::string_view name, std::string_view value) 
     incoming.refused = HeadFailure::line_too_long;
     return 0;
   }
+  const size_t fields_max = incoming.in_trailers ? incoming.head_fields + limits.fields_max : limits.fields_max + 8;
   if (incoming.decoded_bytes > limits.head_bytes_max || (!is_path && bytes > limits.field_bytes_max) ||
-      incoming.fields.size() >= limits.fields_max + 8 || head_bytes_ + bytes > heads_bytes_max(limits)) {
+      incoming.fields.size() >= fields_max || head_bytes_ + bytes > heads_bytes_max(limits)) {
+    if (incoming.in_trailers) return trailers_are_too_large();
     incoming.refused = HeadFailure::too_large;
     return 0;
   }
@@ -330,6 +335,15 @@ int ServerConnection::field_came(std::string_view name, std::string_view value) 
   incoming.fields.push_back({static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())});
   incoming.text.append(name).append(value);
   return 0;
+}
+
+// No status can say so any more, and with a part of them the request would pass for whole.
+int ServerConnection::trailers_are_too_large() {
+  metrics_->header_overflow->add();
+  const int32_t id = std::exchange(heading_, nullptr)->id;
+  nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_ENHANCE_YOUR_CALM);
+  const int admitted = admit(Cheap::reset, metrics_->reset_flood);
+  return admitted != 0 ? admitted : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
 // RFC 9113 8.2.1: what must not stand in a name or a value makes the message malformed; nghttp2 tells so behind this.

@@ -110,6 +110,7 @@ class ServerConnection final : public ServerSession, private Waiter {
   // What nghttp2 tells.
   int head_begins(const nghttp2_frame& frame);
   int field_came(std::string_view name, std::string_view value);
+  int trailers_are_too_large();
   int invalid_field(const nghttp2_frame& frame);
   int frame_came(const nghttp2_frame& frame);
   void head_came(Incoming& incoming, bool last);

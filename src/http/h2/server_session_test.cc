@@ -369,6 +369,54 @@ TEST(Http2Session, has_the_trailers_of_a_request) {
   EXPECT_FALSE(world.goaway());
 }
 
+// As with heads, though nobody can be told by a status any more: the end of a body must not pass for whole.
+TEST(Http2Session, resets_a_request_whose_trailers_are_beyond_the_limits) {
+  using Fields = FrameWriter::Fields;
+  const Fields one_large{{"x", std::string(17'000, 'x')}};
+  const Fields many(101, {"x", "y"});
+  const Fields much(4, {"x", std::string(16'000, 'x')});
+  for (const Fields& trailers : {one_large, many, much})
+    for (const bool taken : {true, false}) {
+      World world;
+      world.say(world.client.settings());
+      const std::string head = world.client.post(1, "/");
+      const std::string rest = world.client.data(1, "body", false) + world.client.head(1, trailers, true);
+      if (taken) {
+        auto& one = world.ask(head);
+        one.read();
+        world.say(rest);
+        EXPECT_FALSE(one.whole);
+        EXPECT_FALSE(one.result);
+      } else {
+        world.say(head + rest);
+        EXPECT_FALSE(world.session->has_input());
+      }
+      EXPECT_EQ(world.heard.streams[1].reset, NGHTTP2_ENHANCE_YOUR_CALM);
+      EXPECT_EQ(world.metrics->header_overflow->value(), 1);
+      EXPECT_FALSE(world.goaway());
+      EXPECT_EQ(world.ask(world.client.get(3, "/next")).request().target, "/next");
+    }
+}
+
+TEST(Http2Session, gives_trailers_limits_of_their_own) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.post(1, "/", FrameWriter::Fields(95, {"x", std::string(500, 'x')})));
+  one.read();
+  world.say(world.client.head(1, FrameWriter::Fields(95, {"x", std::string(500, 'x')}), true));
+  EXPECT_TRUE(one.whole);
+  ASSERT_TRUE(one.request().body.reader->trailers());
+  EXPECT_EQ(one.request().body.reader->trailers()->size(), 95U);
+}
+
+TEST(Http2Session, ends_resets_that_a_client_has_this_end_say_by_its_trailers) {
+  World world;
+  world.say(world.client.settings());
+  for (int32_t id = 1; id < 10'000 && !world.goaway(); id += 2)
+    world.say(world.client.post(id, "/") + world.client.head(id, {{"x", std::string(17'000, 'x')}}, true));
+  EXPECT_EQ(world.metrics->reset_flood->value(), 1);
+}
+
 TEST(Http2Session, drains_by_two_goaways_and_serves_what_came_between) {
   World world;
   world.say(world.client.settings());
