@@ -120,7 +120,8 @@ ServerConnection::ServerConnection(std::unique_ptr<Stream> stream, std::string_v
       streams_max_(options.streams_max),
       invalid_message_ends_connection_(options.invalid_message_ends_connection),
       native_(make_native(limits.head, memory_, this)),
-      output_(*stream_, this, &ServerConnection::on_written) {
+      output_(*stream_, this, &ServerConnection::on_written),
+      awaited_since_(loop().now()) {
   settings(options);
   flush_later();
   feed(early);
@@ -212,6 +213,8 @@ void ServerConnection::feed(std::string_view bytes) {
   }
   inside_ = false;
   tell_closed();
+  if (heading_ && !heading_->in_trailers && limits_.no_memory && limits_.no_memory->load(std::memory_order_relaxed))
+    give_up_head(HeadFailure::no_memory);
   watch_the_clock();
   if (has_input()) tell();
   flush_later();
@@ -255,24 +258,29 @@ int ServerConnection::admit(Cheap kind, Counter* flood) {
 
 // --- the clock of heads -----------------------------------------------------------------------------------------
 
-// A head must be whole in time, and so must the client's first SETTINGS.
+// A head must be whole in time, and so must the client's first SETTINGS. One timer for all of them, which is not set
+// anew with each: as it rings it is asked whose time it is.
 void ServerConnection::watch_the_clock() {
-  const bool waits = !deaf_ && (!settings_came_ || heading_);
-  if (!waits || limits_.head_timeout.count() <= 0) {
-    head_timer_.disarm();
-  } else if (!head_timer_.armed()) {
-    head_timer_.arm(loop(), later(loop().now(), limits_.head_timeout), late_);
-  }
+  if (awaits_rest() && !head_timer_.armed()) head_timer_.arm(loop(), rest_due(), late_);
+}
+
+bool ServerConnection::awaits_rest() const {
+  return !deaf_ && (!settings_came_ || heading_) && limits_.head_timeout.count() > 0;
+}
+
+void ServerConnection::head_is_late() {
+  if (!awaits_rest()) return;
+  if (loop().now() < rest_due()) return head_timer_.arm(loop(), rest_due(), late_);
+  if (!settings_came_) return end_with(NGHTTP2_SETTINGS_TIMEOUT);
+  if (heading_->in_trailers) return end_with(NGHTTP2_ENHANCE_YOUR_CALM);
+  give_up_head(HeadFailure::timeout);
 }
 
 // What comes behind half a head cannot be told apart from it: the request is answered, and nothing more is read.
-void ServerConnection::head_is_late() {
-  if (!settings_came_) return end_with(NGHTTP2_SETTINGS_TIMEOUT);
-  if (!heading_) return;
-  if (heading_->in_trailers) return end_with(NGHTTP2_ENHANCE_YOUR_CALM);
+void ServerConnection::give_up_head(HeadFailure why) {
   Incoming& incoming = *std::exchange(heading_, nullptr);
   deaf_ = true;
-  incoming.refused = HeadFailure::timeout;
+  incoming.refused = why;
   head_came(incoming, true);
   incoming.ended = false;  // the client is to be told that no more is wanted
   nghttp2_submit_goaway(native_.get(), NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(native_.get()),
@@ -286,6 +294,7 @@ void ServerConnection::head_is_late() {
 int ServerConnection::head_begins(const nghttp2_frame& frame) {
   const int32_t id = frame.hd.stream_id;
   last_id_ = std::max(last_id_, id);
+  awaited_since_ = loop().now();
   if (frame.headers.cat == NGHTTP2_HCAT_HEADERS) {
     heading_ = find(id);
     if (heading_) {
@@ -302,7 +311,7 @@ int ServerConnection::head_begins(const nghttp2_frame& frame) {
     return admitted != 0 ? admitted : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
   auto* incoming = new Incoming(id);
-  incoming->began = loop().now();
+  incoming->began = awaited_since_;
   link(*incoming);
   nghttp2_session_set_stream_user_data(native_.get(), id, incoming);
   metrics_->streams_active->add();

@@ -102,7 +102,10 @@ class ServerConnection final : public ServerSession, private Waiter {
   void look_for_end();
   void tell();
   void watch_the_clock();
+  bool awaits_rest() const;
+  SteadyTime rest_due() const { return later(awaited_since_, limits_.head_timeout); }
   void head_is_late();
+  void give_up_head(HeadFailure why);
   void drain_to_the_end();
   int doom(uint32_t code, Counter* why);
   int admit(Cheap kind, Counter* flood);
@@ -152,6 +155,7 @@ class ServerConnection final : public ServerSession, private Waiter {
   FrameScan scan_;
   Floods floods_;
 
+  SteadyTime awaited_since_;  // the rest of the newest head; before any, the first SETTINGS
   Waiter* waiter_ = nullptr;
   Flush flush_{*this};
   Tell tell_{*this};

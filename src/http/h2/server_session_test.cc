@@ -1,6 +1,7 @@
 #include "http/h2/server_session.h"
 
 #include <gtest/gtest.h>
+#include <atomic>
 
 #include "http/h2/testing.h"
 #include "io/testing.h"
@@ -464,6 +465,59 @@ TEST(Http2Session, gives_a_head_its_time) {
   EXPECT_EQ(world.heard.streams[1].status, "408");
   EXPECT_TRUE(world.goaway());
   EXPECT_TRUE(world.session->over());
+}
+
+// However many come one behind the other, so that there is half a head whenever somebody looks.
+TEST(Http2Session, gives_each_head_its_own_time) {
+  World world;
+  world.say(world.client.settings());
+  std::string half;
+  for (int32_t id = 1; id < 12; id += 2) {
+    const std::string head = world.client.get(id, "/");
+    world.say(half + head.substr(0, 12));
+    half = head.substr(12);
+    if (id > 1) EXPECT_EQ(world.take().request().refused, HeadFailure::none) << id;
+    world.advance(20s);
+  }
+  EXPECT_FALSE(world.goaway());
+  world.advance(9s);
+  EXPECT_FALSE(world.session->has_input());
+  world.advance(2s);
+  EXPECT_EQ(world.take().request().refused, HeadFailure::timeout);
+}
+
+TEST(Http2Session, waits_for_no_head_while_there_is_no_memory) {
+  for (const bool from_the_beginning : {true, false}) {
+    World world;
+    std::atomic<bool> no_memory{from_the_beginning};
+    world.limits.no_memory = &no_memory;
+    world.ends = memory_streams(world.loop);
+    world.session = make_server_session(std::move(world.ends.downstream), kPreface, world.limits, {}, world.metrics);
+    world.session->when_readable(&world.input);
+    world.say(world.client.settings());
+    auto& whole = world.ask(world.client.post(1, "/here"));
+    EXPECT_EQ(whole.request().refused, HeadFailure::none) << "it is here";
+    const std::string head = world.client.get(3, "/", {{"x", "a field to wait for"}});
+    world.say(head.substr(0, 12));
+    EXPECT_EQ(world.session->has_input(), from_the_beginning);
+    if (!from_the_beginning) {
+      no_memory = true;
+      world.say(head.substr(12, 2));
+    }
+    auto& refused = world.take();
+    EXPECT_EQ(refused.request().refused, HeadFailure::no_memory);
+    refused.answer(503);
+    world.settle();
+    world.hear();
+    EXPECT_EQ(world.heard.streams[3].status, "503");
+    EXPECT_EQ(world.goaway(), NGHTTP2_NO_ERROR);
+    EXPECT_FALSE(world.session->over()) << "what is under way is served";
+    whole.answer(200);
+    world.settle();
+    world.hear();
+    EXPECT_EQ(world.heard.streams[1].status, "200");
+    EXPECT_TRUE(world.session->over());
+  }
 }
 
 TEST(Http2Session, gives_the_first_settings_their_time) {
