@@ -775,8 +775,8 @@ TEST(Http2Client, ends_the_connection_of_an_upstream_that_floods_it) {
   };
   for (const auto& [what, first, then, times] :
        {Row{"PING", "", ping, 1100}, Row{"SETTINGS", "", settings, 1100}, Row{"PRIORITY", "", priority, 1100},
-        Row{"WINDOW_UPDATE", "", window, 1100}, Row{"empty DATA", head, empty, 20}, Row{"CONTINUATION", open, more, 20},
-        Row{"PUSH_PROMISE", "", push, 1}}) {
+        Row{"WINDOW_UPDATE", "", window, 1100}, Row{"empty DATA", head, empty, 110},
+        Row{"CONTINUATION", open, more, 20}, Row{"PUSH_PROMISE", "", push, 1}}) {
     Metrics metrics{1};
     Counter* one = &counter(metrics);
     World world({},

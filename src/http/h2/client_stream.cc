@@ -28,13 +28,6 @@ constexpr KnownSet kLeftOut{Known::host,
                             Known::http2_settings,
                             Known::content_length};
 
-nghttp2_nv pair(std::string_view name, std::string_view value) {
-  const auto bytes = [](std::string_view text) {
-    return const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(text.data()));
-  };
-  return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
-}
-
 // RFC 6455 4.2.2: what a client of HTTP/1 makes sure of, and nobody says in HTTP/2.
 std::string websocket_accept(std::string_view key) {
   const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -153,7 +146,7 @@ Task<void> ClientRequestStream::send_now() {
     request_ended();
   } else if (request_.expects_continue) {
     held_back_ = true;
-    continue_timer_.arm(loop_, later(loop_.now(), kContinueWait), on_continue_wait_);
+    continue_timer_.arm(loop_, later(loop_.now(), kContinueWait), waited_for_100_);
   } else {
     pull();
   }
@@ -177,16 +170,16 @@ std::span<nghttp2_nv> ClientRequestStream::fields() {
   const size_t most = request_.headers.size() + kBesides;
   auto* const begin = static_cast<nghttp2_nv*>(arena_.allocate(most * sizeof(nghttp2_nv), alignof(nghttp2_nv)));
   nghttp2_nv* at = begin;
-  const auto add = [&](std::string_view name, std::string_view value) { *at++ = pair(name, value); };
+  const auto add = [&](std::string_view name, std::string_view value) { *at++ = field(name, value); };
   add(":method", asks_for_tunnel_ ? "CONNECT" : request_.method);
   if (asks_for_tunnel_) add(":protocol", "websocket");
   add(":scheme", client_->is_protected() ? "https" : "http");
   add(":authority", request_.authority);
   add(":path", request_.target);
   bool had_length = false;
-  for (const HeaderField& field : request_.headers) {
-    had_length |= field.known == Known::content_length;
-    if (!kLeftOut.has(field.known)) add(field.name, field.value);
+  for (const HeaderField& one : request_.headers) {
+    had_length |= one.known == Known::content_length;
+    if (!kLeftOut.has(one.known)) add(one.name, one.value);
   }
   const Body& body = request_.body;
   if (body.empty() ? had_length : body.length.has_value())
@@ -209,7 +202,7 @@ void ClientRequestStream::body_is_wanted() {
 }
 
 ssize_t ClientRequestStream::offer(size_t most, uint32_t& flags) {
-  if (asks_for_tunnel_) return offer_tunnel(most, flags);
+  if (asks_for_tunnel_) return tunnel_ ? tunnel_->offer(most, flags) : NGHTTP2_ERR_DEFERRED;
   if (piece_.empty() && !piece_last_) {
     if (held_back_)
       wanted_ = true;
@@ -221,34 +214,22 @@ ssize_t ClientRequestStream::offer(size_t most, uint32_t& flags) {
   if (bytes > 0) flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   if (bytes == piece_.size() && piece_last_) {
     flags |= NGHTTP2_DATA_FLAG_EOF;
-    send_trailers(flags);
+    say_trailers(client_->frames(), id_, request_trailers(), flags);
     if (bytes == 0) request_ended();
   }
   return static_cast<ssize_t>(bytes);
 }
 
 // Those that a client may say (F7).
-void ClientRequestStream::send_trailers(uint32_t& flags) {
-  if (!request_.accepts_trailers) return;
-  const Headers* trailers = without(request_.body.reader->trailers(), request_.kept_from_trailers, arena_);
-  if (!trailers || trailers->size() == 0) return;
-  auto* const begin =
-      static_cast<nghttp2_nv*>(arena_.allocate(trailers->size() * sizeof(nghttp2_nv), alignof(nghttp2_nv)));
-  nghttp2_nv* at = begin;
-  for (const HeaderField& field : *trailers) *at++ = pair(field.name, field.value);
-  flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-  nghttp2_submit_trailer(client_->frames(), id_, begin, static_cast<size_t>(at - begin));
+const Headers* ClientRequestStream::request_trailers() {
+  if (!request_.accepts_trailers) return nullptr;
+  return without(request_.body.reader->trailers(), request_.kept_from_trailers, arena_);
 }
 
-void ClientRequestStream::give(std::span<char> into) {
+void ClientRequestStream::gave(size_t bytes) {
   last_sent_ = loop_.now();
-  if (tunnel_) {
-    std::memcpy(into.data(), tunnel_->waiting().data(), into.size());
-    tunnel_->gave(into.size());
-    return;
-  }
-  std::memcpy(into.data(), piece_.data(), into.size());
-  piece_ = piece_.subspan(into.size());
+  if (tunnel_) return tunnel_->gave(bytes);
+  piece_ = piece_.subspan(bytes);
   if (piece_.empty() && piece_last_) request_ended();
 }
 
@@ -339,7 +320,7 @@ void ClientRequestStream::head_came(bool last, size_t wire_bytes) {
     news_.notify(loop_);
 }
 
-void ClientRequestStream::data_came(std::span<const char> bytes) {
+void ClientRequestStream::data_came(std::string_view bytes) {
   bytes_received_ += bytes.size();
   received_.put(bytes);
   if (tunnel_) tunnel_->came();
@@ -388,23 +369,13 @@ ClientResponse ClientRequestStream::answered() {
 // RFC 8441 5: to whoever relays, what HTTP/1 would have said.
 ClientResponse ClientRequestStream::became_tunnel() {
   answered_ = true;
-  tunnel_.emplace(loop_, static_cast<ClientTunnel::Carrier&>(*this), received_);
+  tunnel_.emplace(Side::upstream, loop_, static_cast<Tunnel::Carrier&>(*this), received_);
   if (peer_ended_) tunnel_->end_came();
   if (broken_) tunnel_->broke(*broken_);
   answer_->remove(Known::content_length);
   if (const auto key = request_.headers.get("sec-websocket-key"); key && !answer_->get("sec-websocket-accept"))
     answer_->add("sec-websocket-accept", arena_.copy(websocket_accept(*key)));
   return {.status = 101, .headers = answer_, .tunnel = &*tunnel_};
-}
-
-ssize_t ClientRequestStream::offer_tunnel(size_t most, uint32_t& flags) {
-  if (!tunnel_) return NGHTTP2_ERR_DEFERRED;
-  const auto waiting = tunnel_->waiting();
-  if (waiting.empty() && !tunnel_->at_end()) return NGHTTP2_ERR_DEFERRED;
-  const size_t bytes = std::min(most, waiting.size());
-  if (bytes > 0) flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-  if (bytes == waiting.size() && tunnel_->at_end()) flags |= NGHTTP2_DATA_FLAG_EOF;
-  return static_cast<ssize_t>(bytes);
 }
 
 void ClientRequestStream::tunnel_writes() {
@@ -450,10 +421,7 @@ std::optional<Result<Chunk>> ClientRequestStream::at_hand() {
 // The upstream may send as much again.
 void ClientRequestStream::credit(size_t bytes) {
   if (bytes == 0 || !client_ || client_->is_over()) return;
-  if (on_wire_)
-    nghttp2_session_consume(client_->frames(), id_, bytes);
-  else
-    nghttp2_session_consume_connection(client_->frames(), bytes);
+  nghttp2_session_consume(client_->frames(), id_, bytes);  // where it is closed, of the connection alone
   if (nghttp2_session_want_write(client_->frames())) client_->send_soon();
 }
 

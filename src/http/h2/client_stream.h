@@ -1,140 +1,19 @@
 // What client_session.cc and client_stream.cc know of one another.
 #pragma once
 
-#include <nghttp2/nghttp2.h>
-#include <vector>
-
+#include "base/intrusive_list.h"
 #include "http/h2/client_session.h"
-#include "http/h2/client_tunnel.h"
-#include "http/h2/received_bytes.h"
-#include "io/block.h"
-#include "io/loop.h"
+#include "http/h2/floods.h"
+#include "http/h2/frame_memory.h"
+#include "http/h2/output.h"
+#include "http/h2/tunnel.h"
 
 namespace sluice::h2 {
 
-class ClientRequestStream;
-
-struct EndNghttp2 {
-  void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
-};
-
-class Client final : public ClientSession {
- public:
-  Client(std::unique_ptr<Stream> stream, const ClientOptions& options);
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-  ~Client() override;
-
-  size_t capacity() const override;
-  bool multiplexes() const override { return true; }
-  ClientStreamPtr open(const ClientRequest& request, ClientStream::Owner& owner, Arena& arena,
-                       TaskGroup& background) override;
-  SocketAddress local_address() const override { return stream_->local_address(); }
-  bool is_silent() override;
-  void when_disturbed(Waiter* waiter) override { disturbed_ = waiter; }
-
-  // --- for its streams ---
-
-  nghttp2_session* frames() const { return frames_.get(); }
-  static nghttp2_data_source_read_callback body_callback();
-  Loop& loop() const { return stream_->loop(); }
-  bool is_over() const { return over_.has_value(); }
-  const Error& why_over() const { return *over_; }
-  bool settings_came() const { return settings_came_; }
-  // RFC 8441 3.
-  bool takes_tunnels() const;
-  bool is_protected() const { return stream_->tls() != nullptr; }
-  // What waits to be sent goes out at the end of this turn, together with what others add to it.
-  void send_soon();
-  void want_body(ClientRequestStream& stream) { wanting_.push_back(&stream); }
-  void entered(ClientRequestStream& stream);
-  void left(ClientRequestStream& stream);
-  // One that was never asked for, so that nobody will tell of its end.
-  void not_opened() { --open_; }
-  static void count(Counter* counter) {
-    if (counter) counter->add();
-  }
-
- private:
-  struct Input final : Waiter {
-    explicit Input(Client& c) : client(c) {}
-    void wake() override { client.input(); }
-    void cancel() override {}
-    Client& client;
-  };
-  struct Output final : Waiter {
-    explicit Output(Client& c) : client(c) {}
-    void wake() override {
-      client.output_deferred_ = false;
-      client.output();
-      client.tell_disturbed();
-    }
-    void cancel() override {}
-    Client& client;
-  };
-  struct Quiet final : Waiter {
-    explicit Quiet(Client& c) : client(c) {}
-    void wake() override { client.was_quiet(); }
-    void cancel() override {}
-    Client& client;
-  };
-
-  void begin();
-  void input();
-  void read_input();
-  void output();
-  void output_next_turn();
-  bool fill_output();
-  bool pull_bodies();
-  Task<void> write_rest();
-  void rest_written(Result<void> result);
-  void was_quiet();
-  void end(Error why);
-  void tell_disturbed();
-  void not_http2(int error);
-  void flooded(Counter* counter, std::string_view what);
-  size_t room() const { return output_.size() - output_filled_; }
-
-  // --- told by nghttp2 ---
-  struct Told;
-  friend struct Told;
-  void frame_begins(const nghttp2_frame_hd& head);
-  void frame_came(const nghttp2_frame& frame);
-  void frame_was_invalid(const nghttp2_frame& frame, int error);
-
-  const std::unique_ptr<Stream> stream_;
-  const ClientOptions options_;
-  std::unique_ptr<nghttp2_session, EndNghttp2> frames_;
-  ClientRequestStream* first_ = nullptr;       // those that live
-  std::vector<ClientRequestStream*> wanting_;  // more of their body
-  size_t open_ = 0;                            // streams of the connection
-  bool settings_came_ = false;
-  bool leaving_ = false;  // the upstream wants no more streams
-  std::optional<Error> over_;
-  std::optional<Error> broken_;  // by what has come; to end as soon as nghttp2 has returned
-  Waiter* disturbed_ = nullptr;
-
-  Input on_input_{*this};
-  bool input_deferred_ = false;
-  Output on_output_{*this};
-  bool output_deferred_ = false;
-  Block output_;  // only while something of it waits
-  size_t output_filled_ = 0;
-  size_t output_written_ = 0;
-  Runner writing_;
-
-  Quiet on_quiet_{*this};
-  Timer quiet_timer_;
-  SteadyTime last_heard_{};
-  bool pinged_ = false;
-
-  unsigned empty_frames_ = 0;    // in a row
-  unsigned control_frames_ = 0;  // in the second that began then
-  SteadyTime control_second_{};
-};
+class Client;
 
 // One request and its response.
-class ClientRequestStream final : public ClientStream, private ClientTunnel::Carrier {
+class ClientRequestStream final : public ClientStream, private Tunnel::Carrier {
  public:
   ClientRequestStream(Client& client, const ClientRequest& request, Owner& owner, Arena& arena, TaskGroup& background);
   ClientRequestStream(const ClientRequestStream&) = delete;
@@ -157,7 +36,7 @@ class ClientRequestStream final : public ClientStream, private ClientTunnel::Car
   enum class FieldFate : uint8_t { taken, too_large, malformed };
   FieldFate field_came(std::string_view name, std::string_view value);
   void head_came(bool last, size_t wire_bytes);
-  void data_came(std::span<const char> bytes);
+  void data_came(std::string_view bytes);
   void peer_ended();
   void peer_reset() { peer_reset_ = true; }
   void settings_came() { news_.notify(loop_); }
@@ -167,17 +46,18 @@ class ClientRequestStream final : public ClientStream, private ClientTunnel::Car
   void connection_ended(const Error& why);
   void was_sent(size_t wire_bytes) { bytes_sent_ += wire_bytes; }
 
-  // Of the body, at most so many bytes: NGHTTP2_ERR_DEFERRED when none are at hand.
+  // As nghttp2_data_source_read_callback: of the body, NGHTTP2_ERR_DEFERRED when nothing is at hand.
   ssize_t offer(size_t most, uint32_t& flags);
-  void give(std::span<char> into);
+  // What waits to become DATA frames, and that so much of it did.
+  std::string_view waiting() const { return tunnel_ ? tunnel_->waiting() : std::string_view(piece_); }
+  void gave(size_t bytes);
   // More of the body is wanted. True when more has come at once.
   bool pull();
 
-  ClientRequestStream* next = nullptr;
-  ClientRequestStream* previous = nullptr;
+  Links<ClientRequestStream> among_all, among_wanting;
+  bool is_wanting = false;
 
  private:
-  friend class Client;
   class Answer final : public BodyReader {
    public:
     explicit Answer(ClientRequestStream& s) : stream_(s) {}
@@ -187,18 +67,10 @@ class ClientRequestStream final : public ClientStream, private ClientTunnel::Car
    private:
     ClientRequestStream& stream_;
   };
-  struct ContinueWait final : Waiter {
-    explicit ContinueWait(ClientRequestStream& s) : stream(s) {}
-    void wake() override { stream.body_is_wanted(); }
-    void cancel() override {}
-    ClientRequestStream& stream;
-  };
-
   Task<void> send_when_settings_came();
   Task<void> send_now();
   bool submit();
   ClientResponse became_tunnel();
-  ssize_t offer_tunnel(size_t most, uint32_t& flags);
   void tunnel_writes() override;
   void tunnel_reads(size_t bytes) override { credit(bytes); }
   void tunnel_aborts() override;
@@ -206,7 +78,7 @@ class ClientRequestStream final : public ClientStream, private ClientTunnel::Car
   std::span<nghttp2_nv> fields();
   void request_ended();
   void credit(size_t bytes);
-  void send_trailers(uint32_t& flags);
+  const Headers* request_trailers();
   Task<void> pull_waiting(Task<Chunk> reading);
   void pulled(Result<Chunk> chunk);
   void body_is_wanted();
@@ -235,7 +107,7 @@ class ClientRequestStream final : public ClientStream, private ClientTunnel::Car
   bool held_back_ = false;   // until the upstream says 100, or for too long
   bool request_sent_ = false;
   TurnBudget pulls_{32};
-  ContinueWait on_continue_wait_{*this};
+  Wakes<ClientRequestStream, &ClientRequestStream::body_is_wanted> waited_for_100_{*this};
   Timer continue_timer_;
   SteadyTime last_sent_{};
   uint64_t bytes_sent_ = 0;
@@ -258,9 +130,95 @@ class ClientRequestStream final : public ClientStream, private ClientTunnel::Car
   std::optional<Error> broken_;  // by the upstream, behind what came before
   std::optional<Error> reset_;   // here
   bool asks_for_tunnel_ = false;
-  std::optional<ClientTunnel> tunnel_;
+  std::optional<Tunnel> tunnel_;
   Event news_;
   uint64_t bytes_received_ = 0;
+};
+
+class Client final : public ClientSession {
+ public:
+  Client(std::unique_ptr<Stream> stream, const ClientOptions& options);
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  ~Client() override;
+
+  size_t capacity() const override;
+  bool multiplexes() const override { return true; }
+  ClientStreamPtr open(const ClientRequest& request, ClientStream::Owner& owner, Arena& arena,
+                       TaskGroup& background) override;
+  SocketAddress local_address() const override { return stream_->local_address(); }
+  bool is_silent() override;
+  void when_disturbed(Waiter* waiter) override { disturbed_ = waiter; }
+
+  // --- for its streams ---
+
+  nghttp2_session* frames() const { return frames_.get(); }
+  static nghttp2_data_source_read_callback body_callback();
+  Loop& loop() const { return stream_->loop(); }
+  bool is_over() const { return over_.has_value(); }
+  bool settings_came() const { return settings_came_; }
+  // RFC 8441 3.
+  bool takes_tunnels() const;
+  bool is_protected() const { return stream_->tls() != nullptr; }
+  // What waits to be sent goes out at the end of this turn, together with what others add to it.
+  void send_soon();
+  void want_body(ClientRequestStream& stream);
+  void entered(ClientRequestStream& stream) { streams_.push_front(stream); }
+  void left(ClientRequestStream& stream);
+  // One that was never asked for, so that nobody will tell of its end.
+  void not_opened() { --open_; }
+  static void count(Counter* counter) {
+    if (counter) counter->add();
+  }
+
+ private:
+  void begin();
+  void input();
+  void read_input();
+  void write();
+  void output();
+  bool fill_output();
+  bool pull_bodies();
+  static void on_written(void* self, Status result);
+  void was_quiet();
+  void condemn(Counter* counter, uint32_t code, std::string_view why);
+  void end(Error why);
+  void tell_disturbed();
+  void not_http2(int error);
+  template <class Look>
+  void each_stream(Look&& look) {
+    for (auto* one = streams_.empty() ? nullptr : &streams_.front(); one; one = one->among_all.after) look(*one);
+  }
+
+  // --- told by nghttp2 ---
+  struct Told;
+  friend struct Told;
+  void frame_begins(const nghttp2_frame_hd& head);
+  void frame_came(const nghttp2_frame& frame);
+  void frame_was_invalid(const nghttp2_frame& frame, int error);
+
+  const std::unique_ptr<Stream> stream_;
+  const ClientOptions options_;
+  FrameMemory memory_;
+  SessionPtr frames_;
+  Output output_;
+  LinkedList<ClientRequestStream, &ClientRequestStream::among_all> streams_;
+  LinkedList<ClientRequestStream, &ClientRequestStream::among_wanting> wanting_;  // more of their body
+  size_t open_ = 0;                                                               // streams of the connection
+  bool settings_came_ = false;
+  bool leaving_ = false;  // the upstream wants no more streams
+  std::optional<Error> over_;
+  std::optional<Error> broken_;  // by what has come; to end as soon as nghttp2 has returned
+  Waiter* disturbed_ = nullptr;
+
+  Wakes<Client, &Client::input> readable_{*this};
+  Wakes<Client, &Client::was_quiet> quiet_{*this};
+  Deferred<Client, &Client::input> read_later_{loop(), *this};
+  Deferred<Client, &Client::write> write_later_{loop(), *this};
+  Timer quiet_timer_;
+  SteadyTime last_heard_{};
+  bool pinged_ = false;
+  Floods floods_;
 };
 
 }  // namespace sluice::h2

@@ -12,7 +12,7 @@
 
 namespace sluice::h2 {
 
-enum class Cheap : uint8_t { reset, ping, settings, priority, window_update, empty_data, count };
+enum class Cheap : uint8_t { reset, ping, settings, priority, window_update, empty_data, control, count };
 
 class Floods {
  public:

@@ -15,7 +15,7 @@ class FrameMemory {
   FrameMemory(const FrameMemory&) = delete;
   FrameMemory& operator=(const FrameMemory&) = delete;
 
-  // For nghttp2_session_server_new3(). This outlives the session, on its thread.
+  // For nghttp2_session_server_new3() and its like. This outlives the session, on its thread.
   nghttp2_mem* hooks() { return &hooks_; }
 
  private:

@@ -5,6 +5,8 @@
 #include <memory>
 #include <string_view>
 
+#include "http/headers.h"
+
 namespace sluice::h2 {
 
 struct EndSession {
@@ -47,5 +49,9 @@ inline nghttp2_nv lasting_field(std::string_view name, std::string_view value) {
   out.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
   return out;
 }
+
+// Within nghttp2_data_source_read_callback, behind the last bytes of a body, with NGHTTP2_DATA_FLAG_EOF. True: trailers
+// follow, and end the stream in their place. Null: there are none.
+bool say_trailers(nghttp2_session* session, int32_t stream, const Headers* trailers, uint32_t& flags);
 
 }  // namespace sluice::h2

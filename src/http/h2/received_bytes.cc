@@ -5,7 +5,7 @@
 
 namespace sluice::h2 {
 
-void ReceivedBytes::put(std::span<const char> bytes) {
+void ReceivedBytes::put(std::string_view bytes) {
   size_ += bytes.size();
   while (!bytes.empty()) {
     if (blocks_.empty() || filled_ == blocks_.back().size()) {
@@ -15,18 +15,22 @@ void ReceivedBytes::put(std::span<const char> bytes) {
     const size_t fits = std::min(bytes.size(), blocks_.back().size() - filled_);
     std::memcpy(blocks_.back().data() + filled_, bytes.data(), fits);
     filled_ += fits;
-    bytes = bytes.subspan(fits);
+    bytes.remove_prefix(fits);
   }
 }
 
 std::span<char> ReceivedBytes::take() {
   lent_.release();
   if (size_ == 0) return {};
-  const bool is_only = blocks_.size() == 1;
-  const std::span<char> out = blocks_.front().span().first(is_only ? filled_ : blocks_.front().size());
+  const bool is_last = first_ + 1 == blocks_.size();
+  lent_ = std::move(blocks_[first_]);
+  const std::span<char> out = lent_.span().first(is_last ? filled_ : lent_.size());
   size_ -= out.size();
-  lent_ = std::move(blocks_.front());
-  blocks_.erase(blocks_.begin());
+  // One that never runs dry must not leave its empty places behind.
+  if (++first_ == blocks_.size() || first_ == 16) {
+    blocks_.erase(blocks_.begin(), blocks_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
   return out;
 }
 

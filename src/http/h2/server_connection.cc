@@ -10,7 +10,6 @@ namespace sluice::h2 {
 namespace {
 
 constexpr unsigned kReadsATurn = 4;
-constexpr size_t kRoomMin = 2048;    // below it no frame is begun
 constexpr size_t kAcksMax = 1000;    // answers to control frames that wait for the client (Envoy's bound)
 constexpr size_t kSettingsMax = 32;  // in one frame
 constexpr size_t kSentHeadMax = 1U << 20;
@@ -64,11 +63,14 @@ struct Calls {
   }
   static ssize_t frame_bytes_max(nghttp2_session*, uint8_t, int32_t, int32_t, int32_t, uint32_t remote_max,
                                  void* user) {
-    return of(user).frame_bytes_max(remote_max);
+    return of(user).output_.payload_max(remote_max);
   }
   static int data_sent(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t bytes, nghttp2_data_source* source,
                        void* user) {
-    return of(user).data_sent(head, bytes, *static_cast<Taker*>(source->ptr));
+    auto& from = *static_cast<ServerStreamOne*>(source->ptr);
+    const int put = of(user).output_.put_data(head, from.waiting().substr(0, bytes));
+    from.gave(bytes);
+    return put;
   }
 
   static nghttp2_session_callbacks* make() {
@@ -129,10 +131,6 @@ ServerConnection::ServerConnection(std::unique_ptr<Stream> stream, std::string_v
 }
 
 ServerConnection::~ServerConnection() {
-  // And none of it is deferred again.
-  if (std::exchange(tell_.due, true)) loop().undefer(tell_);
-  if (std::exchange(flush_.due, true)) loop().undefer(flush_);
-  if (reading_later_) loop().undefer(*this);
   stream_->when_readable(nullptr);
   if (!broken_) {
     // RFC 9113 6.8: a client that hears GOAWAY knows that nothing of what it sends now is looked at.
@@ -142,9 +140,9 @@ ServerConnection::~ServerConnection() {
   }
   broken_ = true;
   output_.give_up();
-  while (first_) {
-    CHECK(!first_->taker);
-    forget(*first_);
+  while (!streams_.empty()) {
+    CHECK(!streams_.front().taker);
+    forget(streams_.front());
   }
 }
 
@@ -163,16 +161,11 @@ void ServerConnection::settings(const ServerOptions& options) {
 // --- reading ----------------------------------------------------------------------------------------------------
 
 void ServerConnection::read() {
-  reading_later_ = false;
   if (over_) return;
   if (stream_->has_buffered()) {
     const Block block(Block::kSmall);
     for (unsigned left = kReadsATurn; stream_->has_buffered(); --left) {
-      if (left == 0) {
-        reading_later_ = true;
-        loop().defer_to_next_turn(*this);
-        return;
-      }
+      if (left == 0) return read_later_.in_the_next_turn();
       auto got = stream_->try_read(block.span());
       if (!got) break;
       if (!*got || **got == 0) return lose();  // nobody half-closes HTTP/2: a client that has ended has left
@@ -180,7 +173,7 @@ void ServerConnection::read() {
       if (over_) return;
     }
   }
-  stream_->when_readable(this);
+  stream_->when_readable(&readable_);
 }
 
 // Frames that only a stream may have that was opened before; those behind its opening in the same bytes, too.
@@ -203,15 +196,17 @@ bool ServerConnection::is_closed(const FrameScan::Head& head) const {
 // Where nothing more is looked at, that the client leaves is still to be seen.
 void ServerConnection::feed(std::string_view bytes) {
   inside_ = true;
+  ssize_t used = 0;
   while (!bytes.empty() && !deaf_) {
     bool judge = false;
     const size_t part = scan_.part(bytes, [&](const FrameScan::Head& head) { return judge = is_to_be_judged(head); });
-    ssize_t used = nghttp2_session_mem_recv(native_.get(), reinterpret_cast<const uint8_t*>(bytes.data()), part);
+    used = nghttp2_session_mem_recv(native_.get(), reinterpret_cast<const uint8_t*>(bytes.data()), part);
     if (used >= 0 && judge && is_closed(scan_.now())) used = NGHTTP2_ERR_STREAM_CLOSED;
-    if (used < 0) fail_with(static_cast<int>(used));
+    if (used < 0) failed(static_cast<int>(used));
     bytes.remove_prefix(part);
   }
   inside_ = false;
+  if (used < 0) close_all();
   tell_closed();
   if (heading_ && !heading_->in_trailers && limits_.no_memory && limits_.no_memory->load(std::memory_order_relaxed))
     give_up_head(HeadFailure::no_memory);
@@ -220,40 +215,28 @@ void ServerConnection::feed(std::string_view bytes) {
   flush_later();
 }
 
-void ServerConnection::fail_with(int error) {
-  uint32_t code = NGHTTP2_PROTOCOL_ERROR;
-  if (error == NGHTTP2_ERR_CALLBACK_FAILURE) {
-    code = doom_;
-  } else if (error == NGHTTP2_ERR_STREAM_CLOSED) {
-    code = NGHTTP2_STREAM_CLOSED;
-  } else if (error == NGHTTP2_ERR_FLOODED) {
-    metrics_->outbound_control_flood->add();
-    code = NGHTTP2_ENHANCE_YOUR_CALM;
-  } else if (error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
-    metrics_->continuation_flood->add();
-    code = NGHTTP2_ENHANCE_YOUR_CALM;
-  } else if (error == NGHTTP2_ERR_NOMEM) {
-    code = NGHTTP2_INTERNAL_ERROR;
+// nghttp2 takes nothing more.
+void ServerConnection::failed(int error) {
+  switch (error) {
+    case NGHTTP2_ERR_CALLBACK_FAILURE: return;  // condemned
+    case NGHTTP2_ERR_STREAM_CLOSED: condemn(NGHTTP2_STREAM_CLOSED, nullptr); return;
+    case NGHTTP2_ERR_FLOODED: condemn(NGHTTP2_ENHANCE_YOUR_CALM, metrics_->outbound_control_flood); return;
+    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS: condemn(NGHTTP2_ENHANCE_YOUR_CALM, metrics_->continuation_flood); return;
+    case NGHTTP2_ERR_NOMEM: condemn(NGHTTP2_INTERNAL_ERROR, nullptr); return;
+    default: condemn(NGHTTP2_PROTOCOL_ERROR, nullptr);
   }
-  end_with(code);
 }
 
-void ServerConnection::end_with(uint32_t code) {
+// Looks at nothing more, and tells the client why. From within nghttp2, too, by what this returns.
+int ServerConnection::condemn(uint32_t code, Counter* why) {
+  if (why) why->add();
   deaf_ = true;
   nghttp2_session_terminate_session(native_.get(), code);
-  close_all();
-  flush_later();
-}
-
-// Ends the connection from within a callback.
-int ServerConnection::doom(uint32_t code, Counter* why) {
-  if (why) why->add();
-  doom_ = code;
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 int ServerConnection::admit(Cheap kind, Counter* flood) {
-  return floods_.admits(kind, loop().now()) ? 0 : doom(NGHTTP2_ENHANCE_YOUR_CALM, flood);
+  return floods_.admits(kind, loop().now()) ? 0 : condemn(NGHTTP2_ENHANCE_YOUR_CALM, flood);
 }
 
 // --- the clock of heads -----------------------------------------------------------------------------------------
@@ -271,9 +254,10 @@ bool ServerConnection::awaits_rest() const {
 void ServerConnection::head_is_late() {
   if (!awaits_rest()) return;
   if (loop().now() < rest_due()) return head_timer_.arm(loop(), rest_due(), late_);
-  if (!settings_came_) return end_with(NGHTTP2_SETTINGS_TIMEOUT);
-  if (heading_->in_trailers) return end_with(NGHTTP2_ENHANCE_YOUR_CALM);
-  give_up_head(HeadFailure::timeout);
+  if (settings_came_ && !heading_->in_trailers) return give_up_head(HeadFailure::timeout);
+  condemn(settings_came_ ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_SETTINGS_TIMEOUT, nullptr);
+  close_all();
+  flush_later();
 }
 
 // What comes behind half a head cannot be told apart from it: the request is answered, and nothing more is read.
@@ -305,14 +289,14 @@ int ServerConnection::head_begins(const nghttp2_frame& frame) {
   }
   heading_ = nullptr;
   // Requests that the client has reset may still be on their way out; whoever relies on that gets no more.
-  if (streams_ >= 2 * streams_max_) {
+  if (streams_.size() >= 2 * streams_max_) {
     nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
     const int admitted = stream_is_refused();
     return admitted != 0 ? admitted : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
   auto* incoming = new Incoming(id);
   incoming->began = awaited_since_;
-  link(*incoming);
+  streams_.push_front(*incoming);
   nghttp2_session_set_stream_user_data(native_.get(), id, incoming);
   metrics_->streams_active->add();
   heading_ = incoming;
@@ -326,7 +310,7 @@ int ServerConnection::field_came(std::string_view name, std::string_view value) 
   incoming.decoded_bytes += bytes;
   const HeadLimits& limits = limits_.head;
   if (incoming.decoded_bytes > decoded_bytes_max(limits))
-    return doom(NGHTTP2_ENHANCE_YOUR_CALM, metrics_->header_overflow);
+    return condemn(NGHTTP2_ENHANCE_YOUR_CALM, metrics_->header_overflow);
   if (incoming.refused != HeadFailure::none) return 0;
   const bool is_path = name == ":path";
   if (is_path && value.size() > limits.line_bytes_max) {
@@ -369,7 +353,7 @@ int ServerConnection::stream_is_refused() {
 int ServerConnection::message_is_invalid() {
   metrics_->messaging_errors->add();
   heading_ = nullptr;
-  if (invalid_message_ends_connection_) return doom(NGHTTP2_PROTOCOL_ERROR, nullptr);
+  if (invalid_message_ends_connection_) return condemn(NGHTTP2_PROTOCOL_ERROR, nullptr);
   return admit(Cheap::reset, metrics_->reset_flood);
 }
 
@@ -419,12 +403,11 @@ int ServerConnection::frame_came(const nghttp2_frame& frame) {
 }
 
 void ServerConnection::head_came(Incoming& incoming, bool last) {
-  incoming.head_whole = true;
   incoming.head_fields = incoming.fields.size();
   incoming.has_body = !last;
   incoming.ended = last;
-  incoming.waiting = true;
-  waiting_.push_back(&incoming);
+  incoming.queued = true;
+  waiting_.push_back(incoming);
 }
 
 int ServerConnection::data_came(int32_t id, std::string_view bytes) {
@@ -433,22 +416,13 @@ int ServerConnection::data_came(int32_t id, std::string_view bytes) {
     nghttp2_session_consume_connection(native_.get(), bytes.size());
     return 0;
   }
-  incoming->inbox.put(bytes);
+  incoming->received.put(bytes);
   if (incoming->taker) incoming->taker->input_came();
   return 0;
 }
 
 void ServerConnection::stream_closed(int32_t id, uint32_t) {
-  Incoming* incoming = find(id);
-  if (!incoming) return;
-  nghttp2_session_set_stream_user_data(native_.get(), id, nullptr);
-  incoming->closed = true;
-  metrics_->streams_active->sub();
-  if (heading_ == incoming) heading_ = nullptr;
-  if (incoming->taker)
-    closed_.push_back(incoming);
-  else
-    forget(*incoming);
+  if (Incoming* incoming = find(id)) close(*incoming);
 }
 
 void ServerConnection::frame_sent(const nghttp2_frame& frame) {
@@ -469,39 +443,10 @@ void ServerConnection::frame_sent(const nghttp2_frame& frame) {
 
 // --- saying -----------------------------------------------------------------------------------------------------
 
-ssize_t ServerConnection::frame_bytes_max(size_t remote_max) const {
-  return static_cast<ssize_t>(std::min({kFrameMax, remote_max, output_.room() - kFrameHead}));
-}
-
-int ServerConnection::data_sent(const uint8_t* head, size_t bytes, Taker& from) {
-  output_.put(head, kFrameHead);
-  const std::string_view data = from.take_data(bytes);
-  output_.put(data.data(), data.size());
-  return output_.room() < kRoomMin ? NGHTTP2_ERR_PAUSE : 0;
-}
-
-// As much of it as there is room for.
-size_t ServerConnection::put(std::string_view bytes) {
-  const size_t part = std::min(bytes.size(), output_.room());
-  output_.put(bytes.data(), part);
-  return part;
-}
-
 void ServerConnection::make_frames() {
   if (inside_ || broken_) return;
   inside_ = true;
-  for (;;) {
-    if (!unsent_.empty()) unsent_.erase(0, put(unsent_));
-    if (output_.room() < kRoomMin) break;
-    const uint8_t* bytes = nullptr;
-    const ssize_t size = nghttp2_session_mem_send(native_.get(), &bytes);
-    if (size <= 0) {
-      if (size < 0) deaf_ = true;  // out of memory: nothing can be said any more
-      break;
-    }
-    const std::string_view frame(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size));
-    unsent_ = frame.substr(put(frame));  // at once: see FrameMemory
-  }
+  if (!output_.take_frames(native_.get())) deaf_ = true;  // nothing can be said any more
   inside_ = false;
   tell_closed();
 }
@@ -512,12 +457,10 @@ void ServerConnection::say() {
 }
 
 void ServerConnection::flush_later() {
-  if (broken_ || output_.writing() || std::exchange(flush_.due, true)) return;
-  loop().defer(flush_);
+  if (!broken_ && !output_.writing()) flush_later_.in_this_turn();
 }
 
 void ServerConnection::flush() {
-  flush_.due = false;
   for (;;) {
     make_frames();
     if (broken_ || output_.empty()) break;
@@ -537,7 +480,7 @@ void ServerConnection::on_written(void* self, Status result) {
 }
 
 void ServerConnection::consumed(const Incoming& incoming, size_t bytes) {
-  nghttp2_session_consume(native_.get(), incoming.id, bytes);
+  nghttp2_session_consume(native_.get(), incoming.id, bytes);  // where the stream is closed, of the connection alone
   if (nghttp2_session_want_write(native_.get()) != 0) flush_later();
 }
 
@@ -549,60 +492,51 @@ void ServerConnection::reset(const Incoming& incoming, uint32_t code) {
 
 // --- streams ----------------------------------------------------------------------------------------------------
 
-void ServerConnection::link(Incoming& incoming) {
-  incoming.next = first_;
-  if (first_) first_->previous = &incoming;
-  first_ = &incoming;
-  ++streams_;
+// Nothing more comes or goes on it.
+void ServerConnection::close(Incoming& incoming) {
+  nghttp2_session_set_stream_user_data(native_.get(), incoming.id, nullptr);
+  incoming.closed = true;
+  metrics_->streams_active->sub();
+  if (heading_ == &incoming) heading_ = nullptr;
+  if (!incoming.taker) return forget(incoming);
+  incoming.queued = true;
+  closed_.push_back(incoming);
 }
 
 void ServerConnection::forget(Incoming& incoming) {
-  (incoming.previous ? incoming.previous->next : first_) = incoming.next;
-  if (incoming.next) incoming.next->previous = incoming.previous;
-  --streams_;
+  streams_.remove(incoming);
+  if (incoming.queued) waiting_.remove(incoming);
   head_bytes_ -= incoming.text.size() + 4 * incoming.fields.size();
-  if (incoming.waiting)
-    waiting_.erase(
-        std::ranges::find(waiting_.begin() + static_cast<std::ptrdiff_t>(waiting_from_), waiting_.end(), &incoming));
   if (!incoming.closed) {
     nghttp2_session_set_stream_user_data(native_.get(), incoming.id, nullptr);
     metrics_->streams_active->sub();
   }
   // What nobody has read is no longer in the way of other streams.
-  if (const size_t unread = incoming.inbox.bytes(); unread > 0 && !broken_)
+  if (const size_t unread = incoming.received.size(); unread > 0 && !broken_)
     nghttp2_session_consume_connection(native_.get(), unread);
   delete &incoming;
 }
 
 void ServerConnection::let_go(Incoming& incoming) {
   incoming.taker = nullptr;
-  if (incoming.closed) std::erase(closed_, &incoming);
+  if (std::exchange(incoming.queued, false)) closed_.remove(incoming);
   forget(incoming);
 }
 
 void ServerConnection::tell_closed() {
   while (!closed_.empty()) {
-    Incoming* incoming = closed_.back();
-    closed_.pop_back();
-    incoming->taker->stream_closed();
+    Incoming& incoming = closed_.front();
+    closed_.remove(incoming);
+    incoming.queued = false;
+    incoming.taker->stream_closed();
   }
 }
 
 // Nothing more will come on any stream.
 void ServerConnection::close_all() {
-  heading_ = nullptr;
-  for (Incoming* incoming = first_; incoming;) {
-    Incoming* next = incoming->next;
-    if (!incoming->closed) {
-      nghttp2_session_set_stream_user_data(native_.get(), incoming->id, nullptr);
-      incoming->closed = true;
-      metrics_->streams_active->sub();
-      if (incoming->taker)
-        closed_.push_back(incoming);
-      else
-        forget(*incoming);
-    }
-    incoming = next;
+  for (Incoming* one = streams_.empty() ? nullptr : &streams_.front(); one;) {
+    Incoming& incoming = *std::exchange(one, one->all.after);
+    if (!incoming.closed) close(incoming);
   }
   tell_closed();
 }
@@ -610,12 +544,9 @@ void ServerConnection::close_all() {
 Task<ServerStreamPtr> ServerConnection::next(const ServerLimits& limits, Arena& arena) {
   limits_ = limits;
   if (!has_input()) return ServerStreamPtr();
-  Incoming& incoming = *waiting_[waiting_from_];
-  if (++waiting_from_ == waiting_.size()) {
-    waiting_from_ = 0;
-    waiting_.clear();
-  }
-  incoming.waiting = false;
+  Incoming& incoming = waiting_.front();
+  waiting_.remove(incoming);
+  incoming.queued = false;
   void* place = arena.allocate(sizeof(ServerStreamOne), alignof(ServerStreamOne));
   return ServerStreamPtr(new (place) ServerStreamOne(*this, incoming, limits, arena));
 }
@@ -650,7 +581,7 @@ void ServerConnection::lose() {
 
 void ServerConnection::look_for_end() {
   if (over_) return;
-  const bool said_all = output_.empty() && unsent_.empty() && nghttp2_session_want_write(native_.get()) == 0;
+  const bool said_all = output_.empty() && nghttp2_session_want_write(native_.get()) == 0;
   if (!broken_ && (!said_all || nghttp2_session_want_read(native_.get()) != 0)) return;
   over_ = true;
   head_timer_.disarm();
@@ -666,7 +597,11 @@ void ServerConnection::when_readable(Waiter* waiter) {
 }
 
 void ServerConnection::tell() {
-  if (waiter_ && !std::exchange(tell_.due, true)) loop().defer(tell_);
+  if (waiter_) tell_later_.in_this_turn();
+}
+
+void ServerConnection::tell_waiter() {
+  if (Waiter* waiter = std::exchange(waiter_, nullptr)) waiter->wake();  // perhaps the end of this
 }
 
 Task<void> ServerConnection::linger() {

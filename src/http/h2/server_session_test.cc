@@ -35,13 +35,13 @@ struct World {
     }
     ServerRequest& request() { return stream->request(); }
     void run(Task<void> task) { runner.start(std::move(task)); }
-    void answer(uint16_t status, std::string_view body = "") { run(say_answer(status, body)); }
-    Task<void> say_answer(uint16_t status, std::string_view body) {
+    void answer(uint16_t status, std::string_view text = "") { run(say_answer(status, text)); }
+    Task<void> say_answer(uint16_t status, std::string_view text) {
       auto& headers = *arena.make<Headers>(arena);
       answered = arena.make<ServerResponse>(
-          ServerResponse{.status = status, .headers = headers, .body = text_body(arena, body)});
+          ServerResponse{.status = status, .headers = headers, .body = text_body(arena, text)});
       Chunk first{{}, true};
-      if (!body.empty()) first = answered->body.reader->read().take().value();
+      if (!text.empty()) first = answered->body.reader->read().take().value();
       auto beginning = stream->begin(*answered, first);
       result = co_await beginning;
       if (result) stream.reset();
@@ -244,6 +244,28 @@ TEST(Http2Session, opens_a_window_only_by_what_was_read) {
   world.say(world.client.data(1, "end", true));
   EXPECT_TRUE(one.whole);
   EXPECT_TRUE(one.body == sent + "end");
+}
+
+// Also where the client has reset the stream meanwhile, or nobody reads it.
+TEST(Http2Session, gives_the_window_of_the_connection_back_whatever_becomes_of_a_stream) {
+  for (const bool read : {true, false}) {
+    World world({.stream_window = 65'535, .connection_window = 65'535});
+    world.say(world.client.settings());
+    for (int32_t id = 1; id < 10; id += 2) {
+      auto& one = world.ask(world.client.post(id, "/"));
+      for (int i = 0; i < 2; ++i) world.say(world.client.data(id, std::string(15'000, 'x'), false));
+      world.say(world.client.reset(id, NGHTTP2_CANCEL));
+      if (read) {
+        one.read();
+        world.settle();
+        EXPECT_EQ(one.body.size(), 30'000U);
+      }
+      one.end();
+      world.open.clear();
+      world.settle();
+      ASSERT_FALSE(world.goaway()) << id;
+    }
+  }
 }
 
 TEST(Http2Session, ends_a_connection_that_sends_more_than_its_window) {

@@ -164,7 +164,7 @@ const Headers* ServerStreamOne::trailers() {
 
 // Before anything of the response.
 void ServerStreamOne::say_continue() {
-  if (!std::exchange(continue_waits_, false) || begun_ || !incoming_->inbox.empty() || incoming_->ended) return;
+  if (!std::exchange(continue_waits_, false) || begun_ || !incoming_->received.empty() || incoming_->ended) return;
   const nghttp2_nv status = field(":status", "100");
   nghttp2_submit_headers(connection_.native(), NGHTTP2_FLAG_NONE, incoming_->id, nullptr, &status, 1, nullptr);
   connection_.say();
@@ -177,16 +177,10 @@ Task<Chunk> RequestBody::read() {
 
 std::optional<Result<Chunk>> RequestBody::at_hand() {
   Incoming& incoming = *stream_.incoming_;
-  Inbox& inbox = incoming.inbox;
-  if (const size_t read = std::exchange(lent_, 0); read > 0) {
-    inbox.drop_front(read);
-    if (!incoming.closed) stream_.connection_.consumed(incoming, read);
-  }
-  if (!inbox.empty()) {
-    const std::span<char> bytes = inbox.front();
-    lent_ = bytes.size();
-    bytes_read_ += lent_;
-    return Chunk{bytes, incoming.ended && inbox.bytes() == lent_};
+  if (const auto bytes = incoming.received.take(); !bytes.empty()) {
+    bytes_read_ += bytes.size();
+    stream_.connection_.consumed(incoming, bytes.size());
+    return Chunk{bytes, incoming.ended && incoming.received.empty()};
   }
   if (incoming.ended) return Chunk{{}, true};
   if (stream_.gone()) return stream_reset();
@@ -218,10 +212,9 @@ const Headers* RequestBody::trailers() const {
 }
 
 void ServerStreamOne::input_came() {
-  if (tunnel_)
-    tunnel_->input_came();
-  else
-    body_.input_came();
+  if (!tunnel_) return body_.input_came();
+  if (!incoming_->received.empty()) tunnel_->came();
+  if (incoming_->ended) tunnel_->end_came();
 }
 
 // --- the client leaves ------------------------------------------------------------------------------------------
@@ -234,7 +227,7 @@ void ServerStreamOne::watch(Owner* owner) {
 void ServerStreamOne::stream_closed() {
   body_.input_came();
   moved_.notify(connection_.loop());
-  if (tunnel_) tunnel_->stream_closed();
+  if (tunnel_ && !(incoming_->ended && ended_)) tunnel_->broke(stream_reset().error());
   if (!ended_ && owner_) std::exchange(owner_, nullptr)->client_gone();  // perhaps the end of this
 }
 
@@ -254,18 +247,23 @@ Task<void> ServerStreamOne::begin(const ServerResponse& response, Chunk first) {
   kept_from_trailers_ = response.kept_from_trailers;
   chunk_ = with_body && !tunnel ? first : Chunk{};
   answer(response, with_body);
+  connection_.say();
   return pushed();
 }
 
 Task<void> ServerStreamOne::send(Chunk chunk) {
   if (gone()) return stream_reset();
   chunk_ = chunk;
-  if (std::exchange(deferred_, false)) nghttp2_session_resume_data(connection_.native(), incoming_->id);
+  resume();
   return pushed();
 }
 
-Task<void> ServerStreamOne::pushed() {
+void ServerStreamOne::resume() {
+  if (std::exchange(deferred_, false)) nghttp2_session_resume_data(connection_.native(), incoming_->id);
   connection_.say();
+}
+
+Task<void> ServerStreamOne::pushed() {
   if (taken()) return Status{};
   return wait_until_taken();
 }
@@ -322,10 +320,10 @@ void ServerStreamOne::answer(const ServerResponse& response, bool with_body) {
   }
   if (!length_done && response.status != 204 && !body.empty() && body.length)
     add("content-length", number(*body.length));
-  nghttp2_data_provider provider{.source = {.ptr = static_cast<Taker*>(this)},
+  nghttp2_data_provider provider{.source = {.ptr = this},
                                  .read_callback = [](nghttp2_session*, int32_t, uint8_t*, size_t most, uint32_t* flags,
                                                      nghttp2_data_source* source, void*) -> ssize_t {
-                                   return static_cast<Taker*>(source->ptr)->next_data(most, *flags);
+                                   return static_cast<ServerStreamOne*>(source->ptr)->next_data(most, *flags);
                                  }};
   if (!with_body) {
     ended_ = incoming_->answered = true;
@@ -342,45 +340,35 @@ void ServerStreamOne::head_sent() {
 }
 
 ssize_t ServerStreamOne::next_data(size_t most, uint32_t& flags) {
-  const size_t bytes = std::min(most, chunk_.bytes.size());
-  const bool all = bytes == chunk_.bytes.size();
-  if (bytes == 0 && !chunk_.last) {
-    deferred_ = true;
-    return NGHTTP2_ERR_DEFERRED;
+  ssize_t bytes = NGHTTP2_ERR_DEFERRED;
+  if (tunnel_) {
+    bytes = tunnel_->offer(most, flags);
+  } else if (!chunk_.bytes.empty() || chunk_.last) {
+    bytes = static_cast<ssize_t>(std::min(most, chunk_.bytes.size()));
+    if (bytes > 0) flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (chunk_.last && static_cast<size_t>(bytes) == chunk_.bytes.size()) {
+      flags |= NGHTTP2_DATA_FLAG_EOF;
+      trailers_waiting_ = say_trailers(connection_.native(), incoming_->id, answer_trailers(), flags);
+    }
   }
-  flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-  if (all && chunk_.last) {
-    flags |= NGHTTP2_DATA_FLAG_EOF;
-    send_trailers(flags);
+  deferred_ = bytes == NGHTTP2_ERR_DEFERRED;
+  if ((flags & NGHTTP2_DATA_FLAG_EOF) != 0) {
     ended_ = incoming_->answered = true;
-  }
-  return static_cast<ssize_t>(bytes);
-}
-
-std::string_view ServerStreamOne::take_data(size_t bytes) {
-  const std::string_view out(chunk_.bytes.data(), bytes);
-  chunk_.bytes = chunk_.bytes.subspan(bytes);
-  output_moved();
-  return out;
-}
-
-void ServerStreamOne::output_moved() {
-  if (tunnel_)
-    tunnel_->output_moved();
-  else
     moved_.notify(connection_.loop());
+  }
+  return bytes;
 }
 
-void ServerStreamOne::send_trailers(uint32_t& flags) {
-  if (!request_.accepts_trailers || tunnel_ || answer_.empty()) return;
+void ServerStreamOne::gave(size_t bytes) {
+  if (tunnel_) return tunnel_->gave(bytes);
+  chunk_.bytes = chunk_.bytes.subspan(bytes);
+  moved_.notify(connection_.loop());
+}
+
+const Headers* ServerStreamOne::answer_trailers() const {
+  if (!request_.accepts_trailers || answer_.empty()) return nullptr;
   const Headers* trailers = answer_.reader->trailers();
-  if (trailers) trailers = without(trailers, kept_from_trailers_, arena_);
-  if (!trailers || trailers->size() == 0) return;
-  std::vector<nghttp2_nv> fields;
-  for (const HeaderField& one : *trailers) fields.push_back(field(one.name, one.value));
-  if (nghttp2_submit_trailer(connection_.native(), incoming_->id, fields.data(), fields.size()) != 0) return;
-  flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-  trailers_waiting_ = true;
+  return trailers ? without(trailers, kept_from_trailers_, arena_) : nullptr;
 }
 
 // Whoever has only a part of the response must not take it for the whole.
@@ -389,136 +377,16 @@ void ServerStreamOne::reset() {
   connection_.reset(*incoming_, NGHTTP2_INTERNAL_ERROR);
   moved_.notify(connection_.loop());
   body_.input_came();
-  if (tunnel_) tunnel_->stream_closed();
+  if (tunnel_) tunnel_->broke(stream_reset().error());
 }
 
 Stream& ServerStreamOne::become_tunnel(std::string_view& early) {
   watch(nullptr);
   early = {};
-  return tunnel_.emplace(*this);
-}
-
-// --- a tunnel ---------------------------------------------------------------------------------------------------
-
-TunnelStream::TunnelStream(ServerStreamOne& stream) : ReadyStream(Side::downstream), stream_(stream) {
-  now_.readable = false;
-  input_came();
-  if (stream_.gone()) stream_closed();
-}
-
-TunnelStream::~TunnelStream() {
-  if (telling_) loop().undefer(*this);
-  if (gone_) *gone_ = true;
-}
-
-Loop& TunnelStream::loop() const {
-  return stream_.connection_.loop();
-}
-
-SocketAddress TunnelStream::local_address() const {
-  return stream_.connection_.stream().local_address();
-}
-
-size_t TunnelStream::buffered_bytes() {
-  return stream_.incoming_->inbox.bytes();
-}
-
-Stream::Attempt TunnelStream::try_read(std::span<char> into) {
-  if (aborted_) return given_up();
-  Incoming& incoming = *stream_.incoming_;
-  const std::span<char> bytes = incoming.inbox.front();
-  if (!bytes.empty()) {
-    const size_t part = std::min(bytes.size(), into.size());
-    std::ranges::copy(bytes.first(part), into.begin());
-    incoming.inbox.drop_front(part);
-    if (!incoming.closed) stream_.connection_.consumed(incoming, part);
-    now_.readable = !incoming.inbox.empty() || incoming.ended || now_.broken;
-    return part;
-  }
-  if (incoming.ended) return size_t{0};
-  if (stream_.gone()) return stream_reset();
-  now_.readable = false;
-  return std::nullopt;
-}
-
-Stream::Attempt TunnelStream::try_write(std::span<const iovec> parts) {
-  if (aborted_ || ended_) return given_up();
-  if (stream_.gone()) return stream_reset();
-  if (!stream_.chunk_.bytes.empty()) {
-    now_.writable = false;
-    return std::nullopt;
-  }
-  if (block_.empty()) block_ = Block(Block::kSmall);
-  size_t put = 0;
-  for (const iovec& part : parts) {
-    const size_t bytes = std::min(part.iov_len, block_.size() - put);
-    std::memcpy(block_.data() + put, part.iov_base, bytes);
-    put += bytes;
-  }
-  stream_.chunk_ = {block_.span().first(put), false};
-  if (std::exchange(stream_.deferred_, false))
-    nghttp2_session_resume_data(stream_.connection_.native(), stream_.incoming_->id);
-  stream_.connection_.say();
-  now_.writable = stream_.chunk_.bytes.empty();
-  return put;
-}
-
-void TunnelStream::end_writing() {
-  if (std::exchange(ending_, true)) return;
-  ended_ = true;
-  now_.writable = true;  // to meet an error
-  end_if_written();
-  tell();
-}
-
-// END_STREAM, once all that was written has become frames.
-void TunnelStream::end_if_written() {
-  if (!ending_ || stream_.gone() || !stream_.chunk_.bytes.empty() || stream_.chunk_.last) return;
-  stream_.chunk_ = {{}, true};
-  if (std::exchange(stream_.deferred_, false))
-    nghttp2_session_resume_data(stream_.connection_.native(), stream_.incoming_->id);
-  stream_.connection_.say();
-}
-
-void TunnelStream::abort() {
-  if (std::exchange(aborted_, true)) return;
-  stream_.reset();
-  stream_closed();
-}
-
-void TunnelStream::input_came() {
-  const Incoming& incoming = *stream_.incoming_;
-  now_.peer_closed = incoming.ended;
-  now_.readable = !incoming.inbox.empty() || incoming.ended || now_.broken;
-  if (now_.readable) tell();
-}
-
-void TunnelStream::output_moved() {
-  if (!stream_.chunk_.bytes.empty()) return;
-  now_.writable = true;
-  tell();
-}
-
-void TunnelStream::stream_closed() {
-  now_.readable = now_.writable = true;
-  if (!stream_.incoming_->ended || !stream_.ended_) now_.broken = true;
-  tell();
-}
-
-void TunnelStream::tell() {
-  if (!std::exchange(telling_, true)) loop().defer(*this);
-}
-
-// In the loop's order; whoever is told may destroy this.
-void TunnelStream::wake() {
-  telling_ = false;
-  end_if_written();
-  bool gone = false;
-  gone_ = &gone;
-  if (now_.writable && now_.writer) std::exchange(now_.writer, nullptr)->wake();
-  if (!gone && now_.readable && now_.reader) std::exchange(now_.reader, nullptr)->wake();
-  if (!gone && (now_.peer_closed || now_.broken) && now_.on_hangup) std::exchange(now_.on_hangup, nullptr)->wake();
-  if (!gone) gone_ = nullptr;
+  tunnel_.emplace(Side::downstream, connection_.loop(), static_cast<Tunnel::Carrier&>(*this), incoming_->received);
+  if (incoming_->ended) tunnel_->end_came();
+  if (gone()) tunnel_->broke(stream_reset().error());
+  return *tunnel_;
 }
 
 }  // namespace sluice::h2

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "http/h2/server_connection.h"
-#include "net/ready.h"
+#include "http/h2/tunnel.h"
 
 namespace sluice::h2 {
 
@@ -24,47 +24,10 @@ class RequestBody final : public BodyReader {
 
   ServerStreamOne& stream_;
   Event came_;
-  size_t lent_ = 0;  // handed out, and perhaps still looked at
   uint64_t bytes_read_ = 0;
 };
 
-// The bytes of DATA frames both ways, behind an extended CONNECT (RFC 8441).
-class TunnelStream final : public ReadyStream<Readiness>, private Waiter {
- public:
-  explicit TunnelStream(ServerStreamOne& stream);
-  TunnelStream(const TunnelStream&) = delete;
-  TunnelStream& operator=(const TunnelStream&) = delete;
-  ~TunnelStream() override;
-
-  Loop& loop() const override;
-  SocketAddress local_address() const override;
-  Task<void> established(SteadyTime) override { return Status{}; }
-  size_t buffered_bytes() override;
-  Attempt try_read(std::span<char> into) override;
-  bool is_silent() override { return !now_.readable && !now_.peer_closed && !now_.broken; }
-  Attempt try_write(std::span<const iovec> parts) override;
-  void end_writing() override;
-  void abort() override;
-
-  void input_came();
-  void output_moved();
-  void stream_closed();
-
- private:
-  void wake() override;
-  void cancel() override {}
-  void tell();
-  void end_if_written();
-
-  ServerStreamOne& stream_;
-  Block block_;
-  bool ending_ = false;
-  bool ended_ = false;
-  bool telling_ = false;
-  bool* gone_ = nullptr;  // set: somebody wants to know that this has been destroyed
-};
-
-class ServerStreamOne final : public ServerStream, private Taker {
+class ServerStreamOne final : public ServerStream, private Tunnel::Carrier {
  public:
   ServerStreamOne(ServerConnection& connection, Incoming& incoming, const ServerLimits& limits, Arena& arena);
   ServerStreamOne(const ServerStreamOne&) = delete;
@@ -84,17 +47,29 @@ class ServerStreamOne final : public ServerStream, private Taker {
   bool is_broken() const override { return incoming_->closed && !ended_; }
   uint64_t body_bytes_read() const override { return body_.bytes_read(); }
 
+  // --- told by the connection ---
+
+  // There is more of the body, or its end, or nothing more will come.
+  void input_came();
+  // Reset by the client, or with its connection.
+  void stream_closed();
+  // A HEADERS frame of it has been made.
+  void head_sent();
+  // What waits to become DATA frames, and that so much of it did.
+  std::string_view waiting() const { return tunnel_ ? tunnel_->waiting() : std::string_view(chunk_.bytes); }
+  void gave(size_t bytes);
+
  private:
   friend class RequestBody;
-  friend class TunnelStream;
 
-  void input_came() override;
-  void output_moved() override;
-  void stream_closed() override;
-  ssize_t next_data(size_t most, uint32_t& flags) override;
-  std::string_view take_data(size_t bytes) override;
-  void head_sent() override;
+  void tunnel_writes() override { resume(); }
+  void tunnel_reads(size_t bytes) override { connection_.consumed(*incoming_, bytes); }
+  void tunnel_aborts() override { reset(); }
+  SocketAddress tunnel_address() const override { return connection_.stream().local_address(); }
 
+  ssize_t next_data(size_t most, uint32_t& flags);
+  // There is more, or the end.
+  void resume();
   void read_head();
   void read_pseudo(std::string_view name, std::string_view value);
   void check();
@@ -103,7 +78,7 @@ class ServerStreamOne final : public ServerStream, private Taker {
   void say_continue();
   uint16_t status_of(const ServerResponse& response) const;
   void answer(const ServerResponse& response, bool with_body);
-  void send_trailers(uint32_t& flags);
+  const Headers* answer_trailers() const;
   bool gone() const { return incoming_->closed || reset_; }
   // What was given has become frames.
   bool taken() const { return head_sent_ && chunk_.bytes.empty() && (!chunk_.last || ended_) && !trailers_waiting_; }
@@ -137,7 +112,7 @@ class ServerStreamOne final : public ServerStream, private Taker {
   bool reset_ = false;
   Event moved_;
 
-  std::optional<TunnelStream> tunnel_;
+  std::optional<Tunnel> tunnel_;
   Owner* owner_ = nullptr;
 };
 

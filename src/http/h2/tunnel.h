@@ -2,11 +2,12 @@
 #pragma once
 
 #include "http/h2/received_bytes.h"
+#include "http/h2/waiters.h"
 #include "net/ready.h"
 
 namespace sluice::h2 {
 
-class ClientTunnel final : public ReadyStream<Readiness>, private Waiter {
+class Tunnel final : public ReadyStream<Readiness> {
  public:
   // What carries it.
   class Carrier {
@@ -21,11 +22,11 @@ class ClientTunnel final : public ReadyStream<Readiness>, private Waiter {
    protected:
     ~Carrier() = default;
   };
-  // `received`: what comes lies in it.
-  ClientTunnel(Loop& loop, Carrier& carrier, ReceivedBytes& received);
-  ClientTunnel(const ClientTunnel&) = delete;
-  ClientTunnel& operator=(const ClientTunnel&) = delete;
-  ~ClientTunnel() override;
+  // `received`: what comes lies in it. `side`: whose fault errors are.
+  Tunnel(Side side, Loop& loop, Carrier& carrier, ReceivedBytes& received);
+  Tunnel(const Tunnel&) = delete;
+  Tunnel& operator=(const Tunnel&) = delete;
+  ~Tunnel() override;
 
   Loop& loop() const override { return loop_; }
   SocketAddress local_address() const override { return carrier_.tunnel_address(); }
@@ -42,15 +43,14 @@ class ClientTunnel final : public ReadyStream<Readiness>, private Waiter {
   void came();
   void end_came();
   void broke(Error why);
-  // What waits to be sent; at_end(): nothing comes behind it.
-  std::span<const char> waiting() const { return output_.span().first(filled_).subspan(given_); }
-  bool at_end() const { return ended_; }
+  // As nghttp2_data_source_read_callback: of what waits to be sent, or its end; NGHTTP2_ERR_DEFERRED: there is neither.
+  ssize_t offer(size_t most, uint32_t& flags) const;
+  std::string_view waiting() const { return {output_.data() + given_, filled_ - given_}; }
+  // So much of that has gone.
   void gave(size_t bytes);
 
  private:
   void tell();
-  void wake() override;
-  void cancel() override {}
   std::unexpected<Error> why_broken() const { return broken_ ? std::unexpected(*broken_) : given_up(); }
 
   Loop& loop_;
@@ -62,7 +62,7 @@ class ClientTunnel final : public ReadyStream<Readiness>, private Waiter {
   size_t given_ = 0;
   bool ended_ = false;  // this end writes no more
   std::optional<Error> broken_;
-  bool telling_ = false;
+  Deferred<Tunnel, &Tunnel::tell> telling_;
   bool* gone_ = nullptr;  // set: somebody wants to know that this has been destroyed
 };
 

@@ -1,29 +1,31 @@
-#include "http/h2/client_tunnel.h"
+#include "http/h2/tunnel.h"
 
+#include <nghttp2/nghttp2.h>
 #include <algorithm>
 #include <cstring>
 
 namespace sluice::h2 {
 
-ClientTunnel::ClientTunnel(Loop& loop, Carrier& carrier, ReceivedBytes& received)
-    : ReadyStream(Side::upstream), loop_(loop), carrier_(carrier), received_(received) {
+Tunnel::Tunnel(Side side, Loop& loop, Carrier& carrier, ReceivedBytes& received)
+    : ReadyStream(side), loop_(loop), carrier_(carrier), received_(received), telling_(loop, *this) {
   now_.readable = !received.empty();
 }
 
-ClientTunnel::~ClientTunnel() {
-  if (telling_) loop_.undefer(*this);
+Tunnel::~Tunnel() {
   if (gone_) *gone_ = true;
 }
 
-Stream::Attempt ClientTunnel::try_read(std::span<char> into) {
+Stream::Attempt Tunnel::try_read(std::span<char> into) {
   if (aborted_) return given_up();
-  if (taken_.empty()) taken_ = received_.take();
+  if (taken_.empty()) {
+    taken_ = received_.take();
+    carrier_.tunnel_reads(taken_.size());
+  }
   if (!taken_.empty()) {
     const size_t got = std::min(into.size(), taken_.size());
     std::memcpy(into.data(), taken_.data(), got);
     taken_ = taken_.subspan(got);
     now_.readable = buffered_bytes() > 0 || now_.peer_closed || now_.broken;
-    carrier_.tunnel_reads(got);
     return got;
   }
   if (now_.peer_closed) return size_t{0};
@@ -32,7 +34,7 @@ Stream::Attempt ClientTunnel::try_read(std::span<char> into) {
   return std::nullopt;
 }
 
-Stream::Attempt ClientTunnel::try_write(std::span<const iovec> parts) {
+Stream::Attempt Tunnel::try_write(std::span<const iovec> parts) {
   if (aborted_ || ended_ || now_.broken) return why_broken();
   if (output_.empty()) output_ = Block(Block::kSmall);
   size_t put = 0;
@@ -48,51 +50,55 @@ Stream::Attempt ClientTunnel::try_write(std::span<const iovec> parts) {
   return put;
 }
 
-void ClientTunnel::gave(size_t bytes) {
+ssize_t Tunnel::offer(size_t most, uint32_t& flags) const {
+  const size_t waits = filled_ - given_;
+  if (waits == 0 && !ended_) return NGHTTP2_ERR_DEFERRED;
+  const size_t bytes = std::min(most, waits);
+  if (bytes > 0) flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  if (bytes == waits && ended_) flags |= NGHTTP2_DATA_FLAG_EOF;
+  return static_cast<ssize_t>(bytes);
+}
+
+void Tunnel::gave(size_t bytes) {
   given_ += bytes;
   if (given_ < filled_) return;
   given_ = filled_ = 0;
   output_.release();
-  if (!std::exchange(now_.writable, true)) tell();
+  if (!std::exchange(now_.writable, true)) telling_.in_this_turn();
 }
 
-void ClientTunnel::end_writing() {
+void Tunnel::end_writing() {
   if (std::exchange(ended_, true)) return;
   now_.writable = true;  // to meet an error
-  tell();
+  telling_.in_this_turn();
   carrier_.tunnel_writes();
 }
 
-void ClientTunnel::abort() {
+void Tunnel::abort() {
   if (std::exchange(aborted_, true)) return;
   now_.broken = now_.readable = now_.writable = true;
-  tell();
+  telling_.in_this_turn();
   carrier_.tunnel_aborts();
 }
 
-void ClientTunnel::came() {
+void Tunnel::came() {
   now_.readable = true;
-  tell();
+  telling_.in_this_turn();
 }
 
-void ClientTunnel::end_came() {
+void Tunnel::end_came() {
   now_.peer_closed = now_.readable = true;
-  tell();
+  telling_.in_this_turn();
 }
 
-void ClientTunnel::broke(Error why) {
+void Tunnel::broke(Error why) {
   if (!broken_) broken_ = std::move(why);
   now_.broken = now_.readable = now_.writable = true;
-  tell();
-}
-
-void ClientTunnel::tell() {
-  if (!std::exchange(telling_, true)) loop_.defer(*this);
+  telling_.in_this_turn();
 }
 
 // In the loop's order; whoever is told may destroy this.
-void ClientTunnel::wake() {
-  telling_ = false;
+void Tunnel::tell() {
   bool gone = false;
   gone_ = &gone;
   if (now_.writable && now_.writer) std::exchange(now_.writer, nullptr)->wake();
