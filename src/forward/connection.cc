@@ -73,6 +73,10 @@ void UpstreamConnection::wake() {
   pool.take_out(*this).reset();
 }
 
+void UpstreamConnection::Roomier::wake() {
+  connection.pool.tell_next();
+}
+
 void UpstreamConnection::IdleExpiry::wake() {
   connection.wake();
 }
@@ -134,12 +138,14 @@ std::unique_ptr<UpstreamConnection> ConnectionPool::take_out(UpstreamConnection&
 void ConnectionPool::share(UpstreamConnection& connection) {
   connection.users_ = 1;
   link(first_shared_, connection);
+  connection.session->when_roomier(&connection.roomier_);
 }
 
 // The last one out leaves it idle. What must not have new streams ends with those that it has.
 void ConnectionPool::leave(UpstreamConnection& connection) {
   if (--connection.users_ > 0) return tell_next();
   unlink(first_shared_, connection);
+  connection.session->when_roomier(nullptr);
   make_idle(std::unique_ptr<UpstreamConnection>(&connection));
 }
 

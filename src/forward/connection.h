@@ -106,12 +106,20 @@ class UpstreamConnection final : private Waiter {
     void cancel() override {}
     UpstreamConnection& connection;
   };
+  // While shared: it may carry more requests than before.
+  struct Roomier final : Waiter {
+    explicit Roomier(UpstreamConnection& c) : connection(c) {}
+    void wake() override;
+    void cancel() override {}
+    UpstreamConnection& connection;
+  };
   // While idle: the peer closed it, or sent bytes nobody asked for; either way it is of no use.
   void wake() override;
   void cancel() override {}
 
   const ConnectionPlace place_;
   IdleExpiry expiry_{*this};
+  Roomier roomier_{*this};
   Timer idle_timer_;
   UpstreamConnection* next_ = nullptr;  // among the idle ones of the pool, or the shared ones
   UpstreamConnection* previous_ = nullptr;
@@ -286,7 +294,7 @@ class ConnectionPool {
   friend struct EndUse;
   // One that is idle: it is the pool's no more.
   std::unique_ptr<UpstreamConnection> take_out(UpstreamConnection& connection);
-  // A connection has become idle or is gone.
+  // A connection has become idle, has room for one more, or is gone.
   void tell_next();
 
   std::optional<SocketAddressList> allowed_;  // nothing: all

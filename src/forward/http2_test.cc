@@ -290,6 +290,48 @@ TEST(ForwardHttp2, opens_another_connection_when_all_are_full_and_waits_when_it_
   EXPECT_EQ(world.hosts[1]->asked.size(), 3U);
 }
 
+// A stream that is over makes room before its request is, which may take its time to read what came.
+TEST(ForwardHttp2, has_a_request_wait_no_longer_than_a_connection_is_full) {
+  enum class How : uint8_t { answered, left, more_allowed };
+  for (const How how : {How::answered, How::left, How::more_allowed}) {
+    kinds::CircuitBreakers breakers;
+    breakers.max_connections = 1;
+    World world(breakers);
+    world.options.settings = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 2}};
+    std::deque<Trip> trips;
+    for (int i = 0; i < 5; ++i) {
+      trips.emplace_back(world);
+      settle_in_memory(world.loop);
+    }
+    ASSERT_EQ(world.asked(), 2U);
+    EXPECT_EQ(world.common->metrics.pending_active->value(), 3);
+    TestHost& host = *world.hosts[0];
+    switch (how) {
+      case How::answered: world.answer_all(host); break;
+      case How::left: trips.pop_front(); break;
+      case How::more_allowed: host.settings({{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 10}}); break;
+    }
+    const size_t expected = how == How::answered ? 4 : how == How::left ? 3 : 5;
+    EXPECT_TRUE(world.hears(expected)) << int(how);
+    settle_in_memory(world.loop);
+    EXPECT_EQ(world.asked(), expected) << "and no more than are allowed";
+    EXPECT_EQ(world.network.dials(), 1U);
+  }
+}
+
+TEST(ForwardHttp2, tells_those_that_wait_of_a_connection_that_has_room_for_them) {
+  kinds::CircuitBreakers breakers;
+  breakers.max_connections = 1;
+  World world(breakers);
+  world.holds = true;
+  std::deque<Trip> trips;
+  for (int i = 0; i < 110; ++i) trips.emplace_back(world);
+  settle_in_memory(world.loop);
+  world.accept();
+  EXPECT_TRUE(world.hears(110));
+  EXPECT_EQ(world.network.dials(), 1U);
+}
+
 TEST(ForwardHttp2, sends_a_request_again_that_nobody_has_looked_at) {
   struct Row {
     std::string_view method, body;

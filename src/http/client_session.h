@@ -94,6 +94,9 @@ class ClientSession {
   virtual ClientStreamPtr open(const ClientRequest& request, ClientStream::Owner& owner, Arena& arena,
                                TaskGroup& background) = 0;
   virtual SocketAddress local_address() const = 0;
+  // Of one that multiplexes: told whenever it has capacity again after it had none, or may have more than before. In the
+  // loop's order; may open streams. Null takes it back.
+  virtual void when_roomier(Waiter*) {}
 
   // While no stream is open:
   // the peer has said nothing that it should not have since the last one, and is still there.

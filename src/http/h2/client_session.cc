@@ -119,7 +119,7 @@ struct Client::Told {
   }
 
   static int stream_closed(nghttp2_session* session, int32_t id, uint32_t code, void* user) {
-    --client(user).open_;
+    client(user).stream_ended();
     if (auto* one = stream(session, id)) one->closed(code);
     return 0;
   }
@@ -299,7 +299,9 @@ void Client::frame_came(const nghttp2_frame& frame) {
       if (!std::exchange(leaving_, true)) count(options_.counters.goaway_received);
       return;
     case NGHTTP2_SETTINGS:
-      if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0 || std::exchange(settings_came_, true)) return;
+      if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) return;
+      tell_roomier_later_.in_this_turn();
+      if (std::exchange(settings_came_, true)) return;
       each_stream([](ClientRequestStream& waits) { waits.settings_came(); });
       return;
     default: return;
@@ -340,6 +342,15 @@ void Client::end(Error why) {
 
 void Client::tell_disturbed() {
   if ((over_ || leaving_) && disturbed_) std::exchange(disturbed_, nullptr)->wake();
+}
+
+void Client::stream_ended() {
+  if (capacity() == 0) tell_roomier_later_.in_this_turn();
+  --open_;
+}
+
+void Client::tell_roomier() {
+  if (roomier_ && capacity() > 0) roomier_->wake();
 }
 
 void Client::was_quiet() {

@@ -60,7 +60,7 @@ void ClientRequestStream::leave() {
   if (!client_) return;
   continue_timer_.disarm();
   if (id_ < 0) {
-    client_->not_opened();
+    client_->stream_ended();
   } else if (!client_->is_over()) {
     if (on_wire_) {
       nghttp2_session_set_stream_user_data(client_->frames(), id_, nullptr);

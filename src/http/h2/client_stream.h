@@ -149,6 +149,7 @@ class Client final : public ClientSession {
   SocketAddress local_address() const override { return stream_->local_address(); }
   bool is_silent() override;
   void when_disturbed(Waiter* waiter) override { disturbed_ = waiter; }
+  void when_roomier(Waiter* waiter) override { roomier_ = waiter; }
 
   // --- for its streams ---
 
@@ -165,8 +166,8 @@ class Client final : public ClientSession {
   void want_body(ClientRequestStream& stream);
   void entered(ClientRequestStream& stream) { streams_.push_front(stream); }
   void left(ClientRequestStream& stream);
-  // One that was never asked for, so that nobody will tell of its end.
-  void not_opened() { --open_; }
+  // One is open no more. Also one that was never asked for, so that nobody else will tell of its end.
+  void stream_ended();
   static void count(Counter* counter) {
     if (counter) counter->add();
   }
@@ -184,6 +185,7 @@ class Client final : public ClientSession {
   void condemn(Counter* counter, uint32_t code, std::string_view why);
   void end(Error why);
   void tell_disturbed();
+  void tell_roomier();
   void not_http2(int error);
   template <class Look>
   void each_stream(Look&& look) {
@@ -210,11 +212,13 @@ class Client final : public ClientSession {
   std::optional<Error> over_;
   std::optional<Error> broken_;  // by what has come; to end as soon as nghttp2 has returned
   Waiter* disturbed_ = nullptr;
+  Waiter* roomier_ = nullptr;
 
   Wakes<Client, &Client::input> readable_{*this};
   Wakes<Client, &Client::was_quiet> quiet_{*this};
   Deferred<Client, &Client::input> read_later_{loop(), *this};
   Deferred<Client, &Client::write> write_later_{loop(), *this};
+  Deferred<Client, &Client::tell_roomier> tell_roomier_later_{loop(), *this};
   Timer quiet_timer_;
   SteadyTime last_heard_{};
   bool pinged_ = false;
