@@ -47,13 +47,6 @@ bool stays(char c) {
   return c >= 0x20 && c <= 0x7e && c != '%';
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
-
 }  // namespace
 
 bool is_grpc_type(std::string_view content_type) {

@@ -34,21 +34,12 @@ class Factory final : public FilterFactory {
   Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
     const auto* base = build.listener ? build.listener->get<Options>("buffer") : nullptr;
     if (!base) return std::vector<StagedFilter>{};
-    const auto* own = per_route(build);
+    const auto* own = build.most_specific<RouteOptions>("bufferPerRoute");
     if (own && own->disabled) return std::vector<StagedFilter>{};
     const size_t bytes_max = own && own->buffer ? own->buffer->max_request_bytes : base->max_request_bytes;
     const auto make = [&] { return std::make_shared<BufferFilter>(bytes_max); };
     return std::vector<StagedFilter>{
         {Stage::buffer, build.share<BufferFilter>("buffer", std::to_string(bytes_max), make)}};
-  }
-
- private:
-  // The listener has no field of that name.
-  static const RouteOptions* per_route(const FilterBuild& build) {
-    for (const OptionSet* level : {build.destination, build.route, build.virtual_host})
-      if (level)
-        if (const auto* found = level->get<RouteOptions>("bufferPerRoute")) return found;
-    return nullptr;
   }
 };
 
