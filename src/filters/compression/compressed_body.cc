@@ -3,21 +3,36 @@
 namespace sluice::compression {
 
 Task<Chunk> CompressedBody::read() {
+  if (auto chunk = at_hand()) return std::move(*chunk);
+  return read_slowly();
+}
+
+Task<Chunk> CompressedBody::read_slowly() {
+  for (;;) {
+    Task<Chunk> reading = next_piece();
+    const Chunk piece = CO_TRY(co_await reading);
+    take(piece);
+    if (auto chunk = at_hand()) co_return std::move(*chunk);
+  }
+}
+
+// Nothing: the next piece has not come, and of those before it nothing is held back.
+std::optional<Result<Chunk>> CompressedBody::at_hand() {
   for (;;) {
     const auto compressed = compress();
     if (!compressed) return std::unexpected(compressed.error());
     if (*compressed) return **compressed;
     Task<Chunk> reading = next_piece();
-    if (!reading.ready()) {
-      if (!unflushed_) return read_slowly(std::move(reading));
-      waiting_.emplace(std::move(reading));
-      until_ = Until::flushed;
-      busy_ = true;
+    if (reading.ready()) {
+      const Result<Chunk> piece = reading.take();
+      if (!piece) return std::unexpected(piece.error());
+      take(*piece);
       continue;
     }
-    const Result<Chunk> chunk = reading.take();
-    if (!chunk) return std::unexpected(chunk.error());
-    take(*chunk);
+    waiting_.emplace(std::move(reading));
+    if (!unflushed_) return std::nullopt;
+    until_ = Until::flushed;
+    busy_ = true;
   }
 }
 
@@ -26,13 +41,6 @@ Task<Chunk> CompressedBody::next_piece() {
   Task<Chunk> piece = *std::move(waiting_);
   waiting_.reset();
   return piece;
-}
-
-Task<Chunk> CompressedBody::read_slowly(Task<Chunk> reading) {
-  const Chunk chunk = CO_TRY(co_await reading);
-  take(chunk);
-  auto rest = read();
-  co_return co_await rest;
 }
 
 void CompressedBody::take(const Chunk& chunk) {

@@ -34,7 +34,8 @@ class CompressedBody final : public BodyReader {
  private:
   using Until = coding::Encoder::Until;
   Task<Chunk> next_piece();
-  Task<Chunk> read_slowly(Task<Chunk> reading);
+  Task<Chunk> read_slowly();
+  std::optional<Result<Chunk>> at_hand();
   void take(const Chunk& chunk);
   Result<std::optional<Chunk>> compress();
   Chunk hand_out(bool last);
