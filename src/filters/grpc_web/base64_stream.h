@@ -38,8 +38,6 @@ class Base64Encoder {
   size_t finish(std::span<char> out);
 
  private:
-  void put(char* out) const;
-
   std::array<char, 3> group_{};
   size_t filled_ = 0;
 };

@@ -15,17 +15,23 @@ Task<Chunk> DecodedBody::read() {
     if (!reading.ready()) return read_slowly(std::move(reading));
     const Result<Chunk> chunk = reading.take();
     if (!chunk) return std::unexpected(chunk.error());
-    input_ = {chunk->bytes.data(), chunk->bytes.size()};
-    ended_ = chunk->last;
+    take(*chunk);
   }
 }
 
 Task<Chunk> DecodedBody::read_slowly(Task<Chunk> reading) {
-  const Chunk chunk = CO_TRY(co_await reading);
+  for (;;) {
+    const Chunk chunk = CO_TRY(co_await reading);
+    take(chunk);
+    const std::optional<Chunk> decoded = CO_TRY(decode());
+    if (decoded) co_return *decoded;
+    reading = inner_.read();
+  }
+}
+
+void DecodedBody::take(const Chunk& chunk) {
   input_ = {chunk.bytes.data(), chunk.bytes.size()};
   ended_ = chunk.last;
-  auto rest = read();
-  co_return co_await rest;
 }
 
 // Nothing: more input is needed.
@@ -68,10 +74,11 @@ Task<Chunk> WebBody::read() {
 }
 
 Task<Chunk> WebBody::read_slowly(Task<Chunk> reading) {
-  const Chunk chunk = CO_TRY(co_await reading);
-  if (const auto taken = take(chunk)) co_return *taken;
-  auto rest = read();
-  co_return co_await rest;
+  for (;;) {
+    const Chunk chunk = CO_TRY(co_await reading);
+    if (const auto taken = take(chunk)) co_return *taken;
+    reading = inner_.read();
+  }
 }
 
 // What passes as it is needs no second look.

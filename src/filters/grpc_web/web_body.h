@@ -19,6 +19,7 @@ class DecodedBody final : public BodyReader {
 
  private:
   Task<Chunk> read_slowly(Task<Chunk> reading);
+  void take(const Chunk& chunk);
   Result<std::optional<Chunk>> decode();
 
   BodyReader& inner_;
