@@ -173,6 +173,7 @@ void Client::begin() {
   CHECK(nghttp2_submit_settings(made, NGHTTP2_FLAG_NONE, settings, std::size(settings)) == 0);
   const auto window = static_cast<int32_t>(options_.connection_window);
   CHECK(nghttp2_session_set_local_window_size(made, NGHTTP2_FLAG_NONE, 0, window) == 0);
+  output_.take_frames(made);  // now: nghttp2 has made the first bytes of a client already (see FrameMemory)
 
   last_heard_ = loop().now();
   quiet_timer_.arm(loop(), deadline_after(last_heard_, options_.ping_after), quiet_);

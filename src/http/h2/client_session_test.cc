@@ -136,6 +136,32 @@ TEST(Http2Client, carries_many_requests_at_a_time) {
   EXPECT_EQ(world.host->resets, 0U);
 }
 
+// nghttp2 makes the frames of all of a thread in one buffer, the first bytes of a client too.
+TEST(Http2Client, keeps_what_it_says_apart_from_what_others_say_on_its_thread) {
+  World world;
+  Trip busy(world.loop, *world.session);
+  std::deque<TestHost> hosts;
+  std::deque<std::unique_ptr<ClientSession>> sessions;
+  std::deque<Trip> trips;
+  for (int i = 0; i < 3; ++i) {
+    StreamPair ends = memory_streams(world.loop);
+    hosts.emplace_back(std::move(ends.downstream));
+    sessions.push_back(h2::make_client_session(std::move(ends.upstream), {}));
+    trips.emplace_back(world.loop, *sessions.back());
+  }
+  settle_in_memory(world.loop);
+  for (TestHost& host : hosts) {
+    EXPECT_FALSE(host.ended);
+    ASSERT_EQ(host.asked.size(), 1U);
+    host.answer(1, "200", "ok");
+  }
+  for (Trip& trip : trips) {
+    ASSERT_TRUE(trip.answered());
+    EXPECT_EQ(trip.read(), "ok");
+  }
+  trips.clear();
+}
+
 TEST(Http2Client, opens_no_more_streams_than_both_sides_allow) {
   World world({.settings = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 2}}});
   EXPECT_EQ(world.session->capacity(), 2U);

@@ -66,7 +66,7 @@ void ClientRequestStream::leave() {
       nghttp2_session_set_stream_user_data(client_->frames(), id_, nullptr);
       nghttp2_submit_rst_stream(client_->frames(), NGHTTP2_FLAG_NONE, id_, NGHTTP2_CANCEL);
     }
-    if (!received_.empty()) nghttp2_session_consume_connection(client_->frames(), received_.size());
+    if (received_.held() > 0) nghttp2_session_consume_connection(client_->frames(), received_.held());
     if (nghttp2_session_want_write(client_->frames())) client_->send_soon();
   }
   on_wire_ = false;
@@ -407,6 +407,7 @@ Task<Chunk> ClientRequestStream::read_waiting() {
 
 std::optional<Result<Chunk>> ClientRequestStream::at_hand() {
   if (reset_) return std::unexpected(*reset_);
+  credit(received_.give_back());
   const auto bytes = received_.take();
   const bool last = peer_ended_ && received_.empty();
   if (bytes.empty() && !last) {
@@ -414,7 +415,6 @@ std::optional<Result<Chunk>> ClientRequestStream::at_hand() {
     return std::nullopt;
   }
   all_read_ = last;
-  credit(bytes.size());
   return Chunk{bytes, last};
 }
 

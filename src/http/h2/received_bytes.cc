@@ -19,19 +19,23 @@ void ReceivedBytes::put(std::string_view bytes) {
   }
 }
 
-std::span<char> ReceivedBytes::take() {
+size_t ReceivedBytes::give_back() {
   lent_.release();
+  return std::exchange(taken_, 0);
+}
+
+std::span<char> ReceivedBytes::take() {
   if (size_ == 0) return {};
   const bool is_last = first_ + 1 == blocks_.size();
   lent_ = std::move(blocks_[first_]);
-  const std::span<char> out = lent_.span().first(is_last ? filled_ : lent_.size());
-  size_ -= out.size();
+  taken_ = is_last ? filled_ : lent_.size();
+  size_ -= taken_;
   // One that never runs dry must not leave its empty places behind.
   if (++first_ == blocks_.size() || first_ == 16) {
     blocks_.erase(blocks_.begin(), blocks_.begin() + static_cast<std::ptrdiff_t>(first_));
     first_ = 0;
   }
-  return out;
+  return lent_.span().first(taken_);
 }
 
 }  // namespace sluice::h2

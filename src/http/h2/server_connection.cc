@@ -512,7 +512,7 @@ void ServerConnection::forget(Incoming& incoming) {
     metrics_->streams_active->sub();
   }
   // What nobody has read is no longer in the way of other streams.
-  if (const size_t unread = incoming.received.size(); unread > 0 && !broken_)
+  if (const size_t unread = incoming.received.held(); unread > 0 && !broken_)
     nghttp2_session_consume_connection(native_.get(), unread);
   delete &incoming;
 }

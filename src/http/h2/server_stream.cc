@@ -177,9 +177,9 @@ Task<Chunk> RequestBody::read() {
 
 std::optional<Result<Chunk>> RequestBody::at_hand() {
   Incoming& incoming = *stream_.incoming_;
+  if (const size_t read = incoming.received.give_back(); read > 0) stream_.connection_.consumed(incoming, read);
   if (const auto bytes = incoming.received.take(); !bytes.empty()) {
     bytes_read_ += bytes.size();
-    stream_.connection_.consumed(incoming, bytes.size());
     return Chunk{bytes, incoming.ended && incoming.received.empty()};
   }
   if (incoming.ended) return Chunk{{}, true};

@@ -17,14 +17,12 @@ Tunnel::~Tunnel() {
 
 Stream::Attempt Tunnel::try_read(std::span<char> into) {
   if (aborted_) return given_up();
-  if (taken_.empty()) {
-    taken_ = received_.take();
-    carrier_.tunnel_reads(taken_.size());
-  }
+  if (taken_.empty()) taken_ = received_.take();
   if (!taken_.empty()) {
     const size_t got = std::min(into.size(), taken_.size());
     std::memcpy(into.data(), taken_.data(), got);
     taken_ = taken_.subspan(got);
+    if (taken_.empty()) carrier_.tunnel_reads(received_.give_back());
     now_.readable = buffered_bytes() > 0 || now_.peer_closed || now_.broken;
     return got;
   }
