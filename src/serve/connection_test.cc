@@ -6,6 +6,7 @@
 
 #include "config/kinds/max_stream_duration.h"
 #include "http/body_budget.h"
+#include "http/h2/testing.h"
 #include "net/testing.h"
 #include "serve/http_server.h"
 
@@ -1389,6 +1390,101 @@ TEST(Listener, ends_everything_when_it_aborts) {
   gateway.listener.drain();
   gateway.listener.abort();
   EXPECT_TRUE(gateway.all_gone());
+}
+
+// A client that speaks HTTP/2 by prior knowledge.
+struct Http2Peer {
+  explicit Http2Peer(Gateway& g) : gateway(g), peer(g.listener.address()) {
+    peer.say(std::string(h2::kPreface) + h2::FrameWriter::settings());
+  }
+  // Until `done()`, of what has come.
+  template <class Done>
+  bool hears(Done&& done) {
+    return turn_until(gateway.loop, [&] {
+      const std::string& all = peer.heard();
+      reader.add(std::string_view(all).substr(std::exchange(read, all.size())));
+      return done();
+    });
+  }
+  bool answered(int32_t stream, std::string_view body) {
+    return hears([&] { return reader.streams[stream].ended; }) && reader.streams[stream].body == body;
+  }
+
+  Gateway& gateway;
+  TestPeer peer;
+  h2::FrameWriter writer;
+  h2::FrameReader reader;
+  size_t read = 0;
+};
+
+// RFC 9113 6.8: with two GOAWAYs, the last of which names what is served yet.
+TEST(Listener, finishes_the_open_streams_of_a_connection_when_it_drains) {
+  for (const bool client_answers : {true, false}) {
+    Gateway gateway;
+    gateway.hold();
+    Http2Peer client(gateway), idle(gateway);
+    client.peer.say(client.writer.get(1, "/1") + client.writer.get(3, "/3"));
+    ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 2 && gateway.listener.connections() == 2; }));
+    gateway.listener.drain();
+    ASSERT_TRUE(client.hears([&] { return client.reader.goaway && !client.reader.ping.empty(); }));
+    EXPECT_EQ(client.reader.goaway_last, INT32_MAX);
+    client.peer.say(client.writer.get(5, "/5"));  // before it has heard of that
+    ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 3; }));
+    if (client_answers)
+      client.peer.say(client.writer.pong(client.reader.ping));
+    else
+      gateway.loop.advance(1s);
+    EXPECT_TRUE(client.hears([&] { return client.reader.goaway_last == 5; }));
+    EXPECT_EQ(client.reader.goaway, NGHTTP2_NO_ERROR);
+    EXPECT_EQ(gateway.cancelled, 0);
+    gateway.release.notify(gateway.loop);
+    for (const int32_t id : {1, 3, 5}) EXPECT_TRUE(client.answered(id, fmt::format("held /{}", id))) << id;
+    EXPECT_TRUE(gateway.ends(client.peer));
+    client.peer.close();
+    if (client_answers) gateway.loop.advance(1s);
+    EXPECT_TRUE(gateway.ends(idle.peer));
+    idle.peer.close();
+    EXPECT_TRUE(gateway.all_gone());
+  }
+}
+
+TEST(Listener, ends_the_open_streams_of_a_connection_when_it_aborts) {
+  Gateway gateway;
+  gateway.hold();
+  Http2Peer client(gateway), half(gateway);
+  const std::string head = half.writer.get(1, "/1");
+  half.peer.say(head.substr(0, 12));
+  client.peer.say(client.writer.get(1, "/1") + client.writer.post(3, "/3") + client.writer.get(5, "/5"));
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 3 && gateway.listener.connections() == 2; }));
+  gateway.listener.drain();
+  settle(gateway.loop);
+  EXPECT_EQ(gateway.cancelled, 0);
+  gateway.listener.abort();
+  EXPECT_TRUE(gateway.all_gone());
+  EXPECT_EQ(gateway.cancelled, 3);
+  EXPECT_EQ(gateway.config.metrics->connections_forced->value(), 1);
+  EXPECT_TRUE(gateway.ends(client.peer) && gateway.ends(half.peer));
+  EXPECT_FALSE(client.hears([&] { return client.reader.streams[1].ended; })) << "what is cut passes for whole";
+}
+
+// As with HTTP/1: what comes whole is refused, what does not is not waited for, and what is under way is served.
+TEST(Connection, waits_for_no_half_head_of_a_stream_while_there_is_no_memory) {
+  ShortGateway world;
+  Gateway& gateway = world.gateway;
+  gateway.hold();
+  Http2Peer client(gateway);
+  client.peer.say(client.writer.get(1, "/1"));
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
+  world.memory_of_1000(950);
+  const std::string head = client.writer.get(3, "/3", {{"x", "a field to wait for"}});
+  client.peer.say(head.substr(0, 12));
+  EXPECT_TRUE(client.answered(3, "envoy overloaded"));
+  EXPECT_EQ(client.reader.streams[3].status, "503");
+  EXPECT_EQ(gateway.log.back(), "503 OM overload");
+  gateway.release.notify(gateway.loop);
+  EXPECT_TRUE(client.answered(1, "held /1"));
+  EXPECT_TRUE(gateway.ends(client.peer));
+  client.peer.close();
 }
 
 TEST(Listener, serves_requests_with_the_configuration_of_their_time) {

@@ -1,15 +1,18 @@
-"""Upstreams that speak HTTP/2 without TLS: nghttpd as a real one, and one that does not speak it at all."""
+"""Upstreams that speak HTTP/2, in the clear and by TLS: nghttpd as a real one, and some that do not speak it at all."""
 
 import concurrent.futures
 import os
 import pathlib
+import re
 import shutil
 import socket
 import tempfile
 
 from harness import configs
-from harness.backend import Backend
+from harness.backend import Backend, TlsBackend
 from harness.case import Case, rows
+from harness.certificates import authority
+from harness.dns_server import DnsServer
 from harness.gateway import Gateway
 from harness.process import Process
 from harness.waiting import free_port, until
@@ -20,15 +23,16 @@ LOG = ("accessLoggingService: {accessLog: [{fileSink: {path: '@{log}', "
 
 
 class Nghttpd:
-    """Serves a folder, and gives uploads back; of a connection at most `streams` at a time."""
+    """Serves a folder, and gives uploads back; of a connection at most `streams` at a time. With a `pair` by TLS."""
 
-    def __init__(self, port=None, streams=None, arguments=()):
+    def __init__(self, port=None, streams=None, arguments=(), pair=None):
         self.scratch = tempfile.TemporaryDirectory(prefix="sluice-nghttpd-")
         pathlib.Path(self.scratch.name, "small").write_text("hello")
         pathlib.Path(self.scratch.name, "big").write_bytes(BIG)
         self.port = port or free_port()
-        self.process = Process(["nghttpd", "--no-tls", "-d", self.scratch.name, "--echo-upload", *arguments,
-                                *(["-m", streams] if streams else []), self.port], self.scratch.name, "nghttpd")
+        self.process = Process(["nghttpd", *([] if pair else ["--no-tls"]), "-d", self.scratch.name, "--echo-upload", *arguments,
+                                *(["-m", streams] if streams else []), self.port, *([pair.key, pair.certificate] if pair else [])],
+                               self.scratch.name, "nghttpd")
         until(self.listens, "nghttpd to listen")
 
     def listens(self):
@@ -112,3 +116,76 @@ class Http2Limits(Case):
         response = gateway.fetch("/")
         self.assertIn(response.status, (502, 503))
         self.assertEqual(gateway.metric("^envoy_cluster_upstream_rq_total"), 1)
+
+
+SCHEMES = """\
+apiVersion: sluice.dev/v1alpha1
+kind: ProxySettings
+metadata: {name: settings, namespace: gloo-system}
+spec:
+  targetRefs: [{group: gateway.solo.io, kind: Gateway, name: gateway-proxy}]
+  destinations: {scheme: true}
+"""
+BY_TLS = "sslConfig: {sni: h2.test, verifySubjectAltName: [h2.test], sslFiles: {rootCa: '@{ca}'}}"
+
+
+class Http2ByTls(Case):
+    """By ALPN: as configured for an Upstream, as each destination says of those that requests name."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which("nghttpd"):
+            raise AssertionError("there is no nghttpd: tools/setup.sh test brings it")
+        ca = authority()
+        cls.host = cls.share(Nghttpd(pair=ca.make("h2.test")))
+        cls.old = cls.share(TlsBackend(ca.make("h1.test")))
+        cls.old.context.set_alpn_protocols(["http/1.1"])
+        cls.shared = cls.share(Nghttpd(pair=ca.make("share.h2.test"), arguments=["--verbose"]))
+        cls.silent = cls.share(TlsBackend(ca.make("none.test")))  # knows nothing of ALPN
+        cls.dns = cls.share(DnsServer())
+        cls.dns.set("*.test", "127.0.0.1")
+        cls.folder = tempfile.TemporaryDirectory(prefix="sluice-log-")
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.log = pathlib.Path(cls.folder.name, "log")
+        files = to_http2(BY_TLS)
+        files["vs.yaml"] = configs.virtual_service(
+            f"- matchers: [{{prefix: /, headers: [{{name: x-to}}]}}]\n  routeAction: {{dynamicForwardProxy: {{autoHostRewriteHeader: x-to}}}}\n"
+            f"- matchers: [{{prefix: /}}]\n  {configs.TO_BACKEND}")
+        files["gateway.yaml"] = configs.gateway("dynamicForwardProxy: {}", options=LOG)
+        cls.gateway = cls.share(Gateway({**files, "policy.yaml": configs.LOOPBACK_POLICY, "settings.yaml": SCHEMES},
+                                        resolver=cls.dns.where, environment={"SSL_CERT_FILE": str(ca.certificate)},
+                                        values={"backend": cls.host.port, "log": cls.log, "ca": ca.certificate}))
+
+    def fetch(self, path, to=None, **keywords):
+        return self.gateway.fetch(path, headers=[("x-to", to)] if to else [], **keywords)
+
+    def connections(self):
+        """How many the shared host has had."""
+        return len(set(re.findall(r"^\[id=(\d+)\]", self.shared.process.stdout(), re.MULTILINE)))
+
+    def logged(self, line):
+        until(lambda: line in self.log.read_text(), f"the line {line!r} in the log")
+
+    def test_an_upstream_that_says_so_is_spoken_to_by_http2(self):
+        self.assertEqual(self.fetch("/big").body, BIG)
+        self.assertEqual(self.fetch("/up", method="POST", body=BIG).body, BIG)
+        self.logged("/big HTTP/2 200 -")
+
+    @rows({"HTTP/2": ("h2.test", "host", "HTTP/2"), "HTTP/1.1": ("h1.test", "old", "HTTP/1.1"),
+           "nothing": ("none.test", "silent", "HTTP/1.1")})
+    def a_destination_is_spoken_to_by_what_it_agrees_to(self, name, which, protocol):
+        port = getattr(self, which).port
+        path = "/small" if which == "host" else f"/{which}"
+        for _ in range(2):
+            self.assert_status(self.fetch(path, f"https://{name}:{port}"), 200)
+        self.logged(f"{path} {protocol} 200 -")
+
+    def test_many_requests_share_a_connection_once_it_is_known_to_carry_them(self):
+        to = f"https://share.h2.test:{self.shared.port}"
+        before = self.connections()
+        self.assert_status(self.fetch("/small", to), 200)
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(lambda _: self.fetch("/big", to), range(40)))
+        self.assertEqual([answer.status for answer in answers], [200] * 40)
+        self.assertTrue(all(answer.body == BIG for answer in answers))
+        self.assertEqual(self.connections() - before, 1)
