@@ -59,6 +59,8 @@ void UpstreamConnection::connected(const SocketAddress& to, std::unique_ptr<Clie
   pool.expects_shared_ = session->multiplexes();
   if (!session->multiplexes()) return;
   pool.cluster->metrics.http2_connections->add();
+  settling_ = true;
+  ++pool.settling_;
   pool.share(*this);
 }
 
@@ -74,6 +76,7 @@ void UpstreamConnection::wake() {
 }
 
 void UpstreamConnection::Roomier::wake() {
+  connection.pool.settle(connection);
   connection.pool.tell_next();
 }
 
@@ -146,6 +149,7 @@ void ConnectionPool::leave(UpstreamConnection& connection) {
   if (--connection.users_ > 0) return tell_next();
   unlink(first_shared_, connection);
   connection.session->when_roomier(nullptr);
+  settle(connection);
   make_idle(std::unique_ptr<UpstreamConnection>(&connection));
 }
 
@@ -226,9 +230,19 @@ Event::Await ConnectionPool::Pending::until_free(SteadyTime deadline) {
 
 ConnectionPool::Connecting::~Connecting() {
   --pool_.connecting_;
-  for (Joining* one : pool_.joining_) {
-    if (pool_.connecting_ == 0) one->why_ = why_;
-    one->told_.notify(pool_.loop);
+  if (pool_.settling_ == 0) pool_.tell_joining(pool_.connecting_ == 0 ? why_ : std::nullopt);
+}
+
+void ConnectionPool::settle(UpstreamConnection& connection) {
+  if (!std::exchange(connection.settling_, false)) return;
+  --settling_;
+  tell_joining(std::nullopt);
+}
+
+void ConnectionPool::tell_joining(const std::optional<Error>& why) {
+  for (Joining* one : joining_) {
+    if (why) one->why_ = why;
+    one->told_.notify(loop);
   }
 }
 

@@ -123,7 +123,8 @@ class UpstreamConnection final : private Waiter {
   Timer idle_timer_;
   UpstreamConnection* next_ = nullptr;  // among the idle ones of the pool, or the shared ones
   UpstreamConnection* previous_ = nullptr;
-  size_t users_ = 0;  // where it is shared
+  size_t users_ = 0;       // where it is shared
+  bool settling_ = false;  // its peer has not said how many requests it takes
   SteadyTime idle_since_{};
   UpstreamConnection* newer_ = nullptr;  // among the idle ones of the cluster
   UpstreamConnection* older_ = nullptr;
@@ -226,7 +227,8 @@ class ConnectionPool {
   };
   bool has_pending() const { return !pending_.empty(); }
 
-  // While a request connects, of a pool whose connections carry several: others wait for it. Ends as it is left.
+  // While a request connects, of a pool whose connections carry several: others wait for it, and then until the
+  // upstream has said how many it takes. Ends as it is left.
   class Connecting {
    public:
     explicit Connecting(ConnectionPool& pool) : pool_(pool) { ++pool_.connecting_; }
@@ -253,14 +255,14 @@ class ConnectionPool {
     void disturb() { told_.notify(pool_.loop); }
 
    private:
-    friend class Connecting;
+    friend class ConnectionPool;
     ConnectionPool& pool_;
     Event told_;
     std::optional<Error> why_;
     std::list<Joining*>::iterator place_;
   };
-  // What is being connected will have room for one more.
-  bool may_join() const { return joining_.size() < connecting_ * kJoiningMax; }
+  // What is being connected may have room for one more.
+  bool may_join() const { return joining_.size() < (connecting_ + settling_) * kJoiningMax; }
   // The next connection will carry several requests: as configured, or as the last one did.
   bool expects_shared() const { return expects_shared_; }
   bool in_use() const { return requests_ > 0; }
@@ -288,6 +290,8 @@ class ConnectionPool {
             UpstreamProtocol protocol) const;
   void share(UpstreamConnection& connection);
   void leave(UpstreamConnection& connection);
+  void settle(UpstreamConnection& connection);
+  void tell_joining(const std::optional<Error>& why);
   void make_idle(std::unique_ptr<UpstreamConnection> connection);
   static void link(UpstreamConnection*& first, UpstreamConnection& connection);
   static void unlink(UpstreamConnection*& first, UpstreamConnection& connection);
@@ -305,6 +309,7 @@ class ConnectionPool {
   std::list<Joining*> joining_;
   bool expects_shared_;
   size_t connecting_ = 0;
+  size_t settling_ = 0;  // shared ones that have not been told how many requests they may carry
   size_t requests_ = 0;  // that refer to it
   size_t idle_ = 0;
   size_t open_ = 0;

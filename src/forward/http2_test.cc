@@ -212,6 +212,46 @@ TEST(ForwardHttp2, waits_for_a_connection_that_another_request_is_opening) {
   for (Trip& trip : trips) ASSERT_TRUE(trip.done());
 }
 
+// RFC 9113 5.1.2: how many streams it takes an upstream says first of all. Whoever sent more before would be refused.
+TEST(ForwardHttp2, sends_no_more_than_one_request_before_the_upstream_has_said_how_many_it_takes) {
+  World world;
+  world.options.settings = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 2}};
+  world.options.hesitates = true;
+  std::deque<Trip> trips;
+  for (int i = 0; i < 10; ++i) trips.emplace_back(world);
+  settle_in_memory(world.loop);
+  for (int i = 0; i < 10; ++i) trips.emplace_back(world);
+  for (size_t i = 0; i < 10; ++i) {
+    settle_in_memory(world.loop);
+    ASSERT_EQ(world.hosts.size(), i + 1);
+    world.hosts[i]->speak();
+    ASSERT_TRUE(world.hears(2 * (i + 1))) << i;
+  }
+  EXPECT_EQ(world.common->metrics.http2.rx_reset->value(), 0);
+  for (const auto& host : world.hosts) world.answer_all(*host);
+  for (Trip& trip : trips) ASSERT_TRUE(trip.done());
+  EXPECT_EQ(world.common->metrics.request_retries->value(), 0);
+}
+
+// One that says nothing, or ends first, leaves those that wait for it to look for another.
+TEST(ForwardHttp2, looks_for_another_connection_when_one_ends_before_it_has_said_how_many_requests_it_takes) {
+  World world;
+  world.options.is_http2 = false;
+  std::optional<Trip> first(std::in_place, world);
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.hosts.size() == 1; }));
+  Trip second(world), third(world);
+  settle_in_memory(world.loop);
+  EXPECT_EQ(world.network.dials(), 1U);
+  world.options.is_http2 = true;
+  world.hosts[0]->abort();
+  ASSERT_TRUE(first->done());
+  ASSERT_TRUE(world.hears(2));
+  EXPECT_EQ(world.network.dials(), 2U);
+  world.answer_all(*world.hosts[1]);
+  ASSERT_TRUE(second.done() && third.done());
+  EXPECT_EQ(third.response.status, 200);
+}
+
 TEST(ForwardHttp2, does_not_wait_behind_more_requests_than_one_connection_is_for) {
   World world;
   world.holds = true;

@@ -7,8 +7,8 @@
 namespace sluice::h2 {
 namespace {
 
-// Until the upstream has said how many streams it takes (RFC 9113 6.5.2 advises no peer to allow fewer).
-constexpr uint32_t kStreamsAtFirst = 100;
+// Until the upstream has said how many streams it takes: what it has not allowed it may refuse.
+constexpr uint32_t kStreamsAtFirst = 1;
 constexpr int32_t kLastStreamId = INT32_MAX - 2;
 constexpr uint32_t kFieldSectionBytesMax = 60U << 10;
 constexpr unsigned kReadsATurn = 16;   // of 16 KiB
@@ -157,7 +157,6 @@ void Client::begin() {
   CHECK(nghttp2_option_new(&made_option) == 0);
   const OptionPtr option(made_option);
   nghttp2_option_set_no_auto_window_update(option.get(), 1);
-  nghttp2_option_set_peer_max_concurrent_streams(option.get(), kStreamsAtFirst);
   nghttp2_option_set_no_closed_streams(option.get(), 1);
   nghttp2_option_set_max_continuations(option.get(), kContinuationsMax);
   static const CallbacksPtr callbacks(Told::make());
@@ -351,7 +350,7 @@ void Client::stream_ended() {
 }
 
 void Client::tell_roomier() {
-  if (roomier_ && capacity() > 0) roomier_->wake();
+  if (roomier_) roomier_->wake();
 }
 
 void Client::was_quiet() {

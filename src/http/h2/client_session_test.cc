@@ -552,6 +552,28 @@ struct Told final : Waiter {
   int times = 0;
 };
 
+TEST(Http2Client, tells_when_it_may_carry_more) {
+  World world({.settings = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1}}, .hesitates = true});
+  Told told;
+  world.session->when_roomier(&told);
+  EXPECT_EQ(world.session->capacity(), 1U);
+  Trip first(world.loop, *world.session);
+  settle_in_memory(world.loop);
+  EXPECT_EQ(told.times, 0);
+  world.host->speak();
+  settle_in_memory(world.loop);
+  EXPECT_EQ(told.times, 1) << "it takes no more, which those who wait want to know, too";
+  world.host->answer(1, "200", "ok");
+  settle_in_memory(world.loop);
+  EXPECT_EQ(told.times, 2) << "though nobody has read the answer";
+  EXPECT_EQ(world.session->capacity(), 1U);
+  world.host->settings({{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 5}});
+  settle_in_memory(world.loop);
+  EXPECT_EQ(told.times, 3);
+  EXPECT_EQ(world.session->capacity(), 5U);
+  world.session->when_roomier(nullptr);
+}
+
 TEST(Http2Client, tells_once_that_it_is_of_no_more_use_while_it_lies_idle) {
   for (const bool farewell : {true, false}) {
     World world;
@@ -909,12 +931,14 @@ TEST(Http2Client, asks_for_no_tunnel_that_the_upstream_does_not_take) {
 
 TEST(Http2Client, waits_to_be_told_whether_an_upstream_takes_tunnels) {
   World world({.settings = {kTunnels}, .is_http2 = false});
-  Trip trip(world.loop, *world.session, {.upgrade = true}), other(world.loop, *world.session, {.upgrade = true});
+  std::optional<Trip> other(std::in_place, world.loop, *world.session, Trip::Ask{.upgrade = true});
+  EXPECT_EQ(world.session->capacity(), 0U) << "nor how many it takes";
+  other->stream->reset({.kind = ErrorKind::denied, .message = "not any more"});
+  ASSERT_TRUE(other->answered());
+  EXPECT_EQ(other->error->kind, ErrorKind::denied);
+  Trip trip(world.loop, *world.session, {.upgrade = true});
   settle_in_memory(world.loop);
   EXPECT_EQ(trip.stream->bytes_sent(), 0U);
-  other.stream->reset({.kind = ErrorKind::denied, .message = "not any more"});
-  ASSERT_TRUE(other.answered());
-  EXPECT_EQ(other.error->kind, ErrorKind::denied);
   world.host->say(h2::test_frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\x08\0\0\0\x01", 6)));
   settle_in_memory(world.loop);
   EXPECT_GT(trip.stream->bytes_sent(), 0U);

@@ -50,8 +50,9 @@ class TestHost final : private Waiter {
   };
   struct Options {
     std::vector<nghttp2_settings_entry> settings;
-    bool reads = true;     // opens the windows for what it has read
-    bool is_http2 = true;  // else it says nothing of its own
+    bool reads = true;       // opens the windows for what it has read
+    bool is_http2 = true;    // else it says nothing of its own
+    bool hesitates = false;  // neither does it hear or say anything until speak()
   };
 
   TestHost(std::unique_ptr<Stream> stream, Options options)
@@ -70,10 +71,7 @@ class TestHost final : private Waiter {
     CHECK(nghttp2_session_server_new2(&session_, callbacks, this, option) == 0);
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(option);
-    if (!options_.is_http2) return;
-    nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, options_.settings.data(), options_.settings.size());
-    stream_->when_readable(this);
-    send();
+    if (options_.is_http2 && !options_.hesitates) speak();
   }
   explicit TestHost(std::unique_ptr<Stream> stream) : TestHost(std::move(stream), Options{}) {}
   TestHost(const TestHost&) = delete;
@@ -82,6 +80,12 @@ class TestHost final : private Waiter {
     stream_->when_readable(nullptr);
     writing_.cancel();
     nghttp2_session_del(session_);
+  }
+
+  void speak() {
+    nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, options_.settings.data(), options_.settings.size());
+    stream_->when_readable(this);
+    send();
   }
 
   // A head; `last`: nothing comes behind it.
