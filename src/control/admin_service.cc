@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "config/kinds/secret.h"
-#include "control/certificates.h"
 #include "control/local_service.h"
 
 namespace sluice {
@@ -43,7 +42,7 @@ struct Gathering {
 }  // namespace
 
 Task<Response> AdminService::handle(Request& request) const {
-  if (auto refused = refuse_foreign_caller(request, {})) return *refused;
+  if (auto refused = refuse_foreign_caller(request, parts_.callers)) return *refused;
   const std::string_view path = request.path_without_query();
   const bool reads = request.method == "GET" || request.method == "HEAD";
   if (path == "/logging") return logging(request);
@@ -160,9 +159,7 @@ std::string AdminService::clusters() const {
 
 // Nothing of keys.
 Response AdminService::certs(Request& request) const {
-  const auto snapshot = parts_.snapshot();
-  const std::vector<CertificateRow> rows =
-      snapshot ? certificate_rows(*snapshot, request.loop.wall()) : std::vector<CertificateRow>();
+  const std::vector<CertificateRow> rows = parts_.certificates();
   if (request.path.ends_with("?text")) return text_reply(request, 200, kText, certificates_text(rows));
   return text_reply(request, 200, kJson, certificates_json(rows));
 }

@@ -1,6 +1,8 @@
 // The admin port: metrics, health, what is in force, log level, drain (design.md 2, "Admin port").
 #pragma once
 
+#include "control/api/request.h"
+#include "control/certificates.h"
 #include "control/host_watch.h"
 #include "control/probes.h"
 #include "control/store/object_store.h"
@@ -19,8 +21,10 @@ class AdminService final : public Service {
     const HostWatch& hosts;
     ObjectStore& store;
     std::function<std::shared_ptr<const Snapshot>()> snapshot;
+    std::function<std::vector<CertificateRow>()> certificates;
     Probes probes;
     std::function<void()> drain;
+    Callers callers = Callers::of_this_machine;
   };
   explicit AdminService(Parts parts) : parts_(std::move(parts)) {}
 

@@ -12,10 +12,6 @@ namespace {
 
 constexpr size_t kWarningsMax = 20;
 
-int64_t days_until(WallTime end, WallTime now) {
-  return std::chrono::floor<std::chrono::days>(end - now).count();
-}
-
 Node list_of(const std::vector<std::string>& texts) {
   Node::List out;
   for (const std::string& text : texts) out.emplace_back(text);
@@ -54,6 +50,10 @@ Node node_of(const CertificateRow& row) {
 }
 
 }  // namespace
+
+int64_t days_until(WallTime end, WallTime now) {
+  return std::chrono::floor<std::chrono::days>(end - now).count();
+}
 
 std::vector<CertificateRow> certificate_rows(const Snapshot& snapshot, WallTime now) {
   std::vector<CertificateRow> rows;

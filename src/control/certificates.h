@@ -12,7 +12,7 @@ namespace sluice {
 struct CertificateRow {
   std::string from;                              // "Secret gloo-system/a"
   const CertificateInfo* certificate = nullptr;  // as long as the snapshot
-  int64_t days_left = 0;                         // whole ones; negative: it has ended
+  int64_t days_left = 0;
   struct Use {
     std::string gateway;
     std::vector<std::string> sni_domains;
@@ -20,6 +20,12 @@ struct CertificateRow {
   };
   std::vector<Use> used_by;
 };
+
+inline constexpr MetricFamily kCertificateExpiry{
+    "sluice_certificate_expiry_seconds", "When a certificate that clients are shown ends, in seconds since 1970 (UTC).",
+    MetricType::gauge};
+
+int64_t days_until(WallTime end, WallTime now);  // whole ones; negative: it has ended
 
 // Each certificate once; what ends first comes first.
 std::vector<CertificateRow> certificate_rows(const Snapshot& snapshot, WallTime now);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "control/certificates.h"
 #include "control/notify_systemd.h"
+#include "control/token_gate.h"
 #include "http/body_budget.h"
 #include "io/descriptors.h"
 #include "io/system_error.h"
@@ -112,6 +113,8 @@ class ControlPlane final : private Waiter {
  private:
   bool load_first();
   bool open_own_ports();
+  bool prepare_access();
+  std::vector<CertificateRow> certificates() const;
   void make_translator();
   bool choose_loop();
   bool is_free_of_errors();
@@ -129,6 +132,10 @@ class ControlPlane final : private Waiter {
     std::unique_ptr<HttpListener> listener;
   };
   bool open(OwnPort& port, const std::optional<SocketAddress>& address, std::shared_ptr<const Service> service);
+  static bool needs_token(const std::optional<SocketAddress>& address);
+  // Admin port or API.
+  bool open(OwnPort& port, const std::optional<SocketAddress>& address, std::shared_ptr<const Service> service,
+            TokenGate::Refusal refusal);
   struct BindRetry final : Waiter {
     explicit BindRetry(ControlPlane& p) : plane(p) {}
     void wake() override { plane.retry_binds(); }
@@ -236,6 +243,7 @@ class ControlPlane final : private Waiter {
   HostWatch host_watch_{loop_, [this](const std::set<ObjectKey>& upstreams) { write_statuses(upstreams); }};
   std::map<std::string, std::string> ports_told_;  // address -> Gateway, as the log said last
 
+  std::unique_ptr<OwnAccess> access_;  // null: neither admin port nor API is beyond loopback
   std::unique_ptr<ApiServer> api_server_;
   // Each with a limit of its own: it stays open to its few clients whatever happens to other ports.
   OwnPort api_{"api", kApiConnectionsMax, metrics_};
@@ -472,14 +480,31 @@ void ControlPlane::look_after_logs() {
 void ControlPlane::look_after_certificates() {
   if (draining_) return;
   tls_watch_.timer.arm(loop_, loop_.now() + kTlsWatchEvery, tls_watch_);
+  if (access_ && access_->look(loop_.now(), loop_.wall()))
+    for (OwnPort* port : {&api_, &admin_})
+      if (port->config.tls) {
+        port->config.tls = access_->chains();
+        port->listener->configure(nullptr, &port->config);
+      }
   if (!snapshot_) return;  // prepare() is not over
   translator_->rotate_ticket_keys(loop_.now());
   const bool is_new_day = loop_.now() >= tls_watch_.warn_at;
   // Statuses tell of certificates that have ended since.
   if (translator_->look_at_files() || (is_new_day && tls_watch_.warn_at != SteadyTime())) apply();
   if (!is_new_day) return;
-  warn_of_endings(certificate_rows(*snapshot_, loop_.wall()));
+  warn_of_endings(certificates());
   tls_watch_.warn_at = loop_.now() + kEndingsToldEvery;
+}
+
+std::vector<CertificateRow> ControlPlane::certificates() const {
+  std::vector<CertificateRow> rows =
+      snapshot_ ? certificate_rows(*snapshot_, loop_.wall()) : std::vector<CertificateRow>();
+  if (access_)
+    rows.push_back({.from = access_->certificate_from(),
+                    .certificate = &access_->certificate(),
+                    .days_left = days_until(access_->certificate().not_after, loop_.wall()),
+                    .used_by = {{.gateway = "admin and API", .sni_domains = {}, .services = {}}}});
+  return rows;
 }
 
 size_t ControlPlane::errors() const {
@@ -678,8 +703,35 @@ bool ControlPlane::open(OwnPort& port, const std::optional<SocketAddress>& addre
     log::error(port.name, started.error().message);
     return false;
   }
-  log::info(port.name, "listening", {{"address", port.listener->address().to_string()}});
+  log::info(port.name, "listening",
+            {{"address", port.listener->address().to_string()}, {"tls", config.tls ? "with tokens" : "off"}});
   return true;
+}
+
+bool ControlPlane::needs_token(const std::optional<SocketAddress>& address) {
+  return address && is_beyond_loopback(address->endpoint()->address);
+}
+
+bool ControlPlane::prepare_access() {
+  std::vector<IpAddress> listens;
+  for (const auto* address : {&options_.admin, &options_.api})
+    if (needs_token(*address)) listens.push_back((*address)->endpoint()->address);
+  if (listens.empty()) return true;
+  auto access = OwnAccess::create(options_.access, listens, metrics_);
+  if (!access) {
+    log::error("main", access.error().message, {{"ports", "admin, api"}});
+    return false;
+  }
+  access_ = std::move(*access);
+  return true;
+}
+
+bool ControlPlane::open(OwnPort& port, const std::optional<SocketAddress>& address,
+                        std::shared_ptr<const Service> service, TokenGate::Refusal refusal) {
+  if (!needs_token(address)) return open(port, address, std::move(service));
+  port.config.tls = access_->chains();
+  return open(port, address,
+              std::make_shared<TokenGate>(port.name, std::move(service), *access_, std::move(refusal), metrics_));
 }
 
 // A line each for the admin port; the other port may be open to strangers.
@@ -715,25 +767,32 @@ Probes ControlPlane::probes(ProbesFor whom) {
 }
 
 bool ControlPlane::open_own_ports() {
+  if (!prepare_access()) return false;
+  const auto callers = [](const std::optional<SocketAddress>& address) {
+    return needs_token(address) ? Callers::with_token : Callers::of_this_machine;
+  };
   AdminService::Parts parts{metrics_,
                             workers_,
                             resolvers_,
                             host_watch_,
                             store_,
                             [this] { return snapshot_; },
+                            [this] { return certificates(); },
                             probes(ProbesFor::operators),
-                            [this] { drain(); }};
+                            [this] { drain(); },
+                            callers(options_.admin)};
   api_server_ = std::make_unique<ApiServer>(
       store_, *folder_,
       ApiOptions{
-          .own_hosts = {},
+          .callers = callers(options_.api),
           .option_fields = option_fields_,
           .check = [this](const ConfigObject& object, Diagnostics& diagnostics) { check_object(object, diagnostics); },
           .ready = [this] { return snapshot_ != nullptr; },
           .program_version = options_.version,
           .bytes_counts = ApiService::counts_in(metrics_)});
-  const bool admin = open(admin_, options_.admin, std::make_shared<AdminService>(std::move(parts)));
-  const bool api = open(api_, options_.api, std::make_shared<ApiService>(*api_server_));
+  const bool admin =
+      open(admin_, options_.admin, std::make_shared<AdminService>(std::move(parts)), TokenGate::refusal_of_pages());
+  const bool api = open(api_, options_.api, std::make_shared<ApiService>(*api_server_), TokenGate::refusal_of_api());
   const bool probes =
       open(probes_, options_.metrics, std::make_shared<ProbeService>(this->probes(ProbesFor::machines)));
   return admin && api && probes;

@@ -6,6 +6,7 @@
 
 #include "control/admin_service.h"
 #include "control/api_service.h"
+#include "control/own_access.h"
 #include "control/store/config_folder.h"
 #include "control/translate.h"
 #include "control/workers.h"
@@ -24,6 +25,7 @@ struct RunOptions {
   unsigned workers = 1;
   std::optional<SocketAddress> admin;  // nothing: off
   std::optional<SocketAddress> api;
+  OwnAccessOptions access;               // to those two, where they are beyond loopback
   std::optional<SocketAddress> metrics;  // /metrics, /healthz and /readyz alone; may be beyond loopback
   std::vector<Endpoint> resolvers;
   std::string access_log = "/dev/stdout";  // where a Gateway configures none; "" is off

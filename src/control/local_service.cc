@@ -6,7 +6,10 @@
 
 namespace sluice {
 
-std::optional<Response> refuse_foreign_caller(Request& request, std::string_view own_host) {
+std::optional<Response> refuse_foreign_caller(Request& request, Callers callers) {
+  if (request.headers.has(Known::origin))
+    return local_reply(request, 403, "requests from web pages are not served here\n", "foreign_origin");
+  if (callers == Callers::with_token) return std::nullopt;
   std::string_view host = request.authority;
   if (host.starts_with('[')) {
     host = host.substr(1, host.find(']') - 1);
@@ -16,12 +19,9 @@ std::optional<Response> refuse_foreign_caller(Request& request, std::string_view
   // A literal cannot be made to point here by somebody else's DNS.
   const auto literal = IpAddress::parse(host);
   const bool loopback = literal && classify(*literal, {}) == AddressClass::loopback;
-  const bool own = loopback || equals_ignoring_case(host, "localhost") || (!own_host.empty() && host == own_host);
-  if (!own)
+  if (!loopback && !equals_ignoring_case(host, "localhost"))
     return local_reply(request, 403, "this Host is not mine: use localhost or the listener's address\n",
                        "foreign_host");
-  if (request.headers.has(Known::origin))
-    return local_reply(request, 403, "requests from web pages are not served here\n", "foreign_origin");
   if (request.headers.has(Known::x_forwarded_proto))
     return local_reply(request, 403, "requests that come through a proxy are not served here\n", "through_proxy");
   return std::nullopt;

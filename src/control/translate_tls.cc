@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "base/strings.h"
+#include "control/certificates.h"
 #include "control/translating.h"
 #include "route/sni_router.h"
 
@@ -13,9 +14,6 @@ using kinds::VirtualService;
 
 namespace {
 
-constexpr MetricFamily kExpiry{"sluice_certificate_expiry_seconds",
-                               "When a certificate that clients are shown ends, in seconds since 1970 (UTC).",
-                               MetricType::gauge};
 constexpr size_t kToldMax = 10;  // of the services of one Gateway
 
 // Options that decide together with certificate and key whether two chains are one.
@@ -43,7 +41,7 @@ bool is_half(const TlsKeyPair& pair) {
 }  // namespace
 
 std::vector<MetricFamily> tls_translation_metric_families() {
-  return {kExpiry};
+  return {kCertificateExpiry};
 }
 
 // --- what an sslConfig refers to --------------------------------------------------------------------------------
@@ -136,10 +134,8 @@ Result<ServerCertificatePtr> Translating::make_server_certificate(const kinds::S
     made->asks_for_client_certificate = !options.client_ca.empty();
     if (!trial_) {
       made->expiry = std::make_unique<MetricSet>(metrics_);
-      made->expiry->metric(kExpiry, {{"source", made->from}})
-          ->set(std::chrono::duration_cast<std::chrono::seconds>(
-                    made->context->certificate().not_after.time_since_epoch())
-                    .count());
+      made->expiry->metric(kCertificateExpiry, {{"source", made->from}})
+          ->set(unix_seconds(made->context->certificate().not_after));
     }
     return made;
   });

@@ -19,21 +19,29 @@ inline constexpr int kNotRunning = 4;
 
 int check_command(const std::vector<std::string>& paths);
 
+// One of the ports of a running sluice, and what its caller shows where it is beyond loopback.
+struct OwnServer {
+  std::string address;     // "127.0.0.1:19000", "https://10.0.0.7:19000"
+  std::string ca_file;     // "system": the system's roots; empty: that of the state folder
+  std::string token_file;  // empty: that of the state folder
+  std::string state_folder;
+};
+
 struct ProxyAddress {
-  std::string admin;
+  OwnServer admin;
   double wait_seconds = 0;
 };
 int proxy_command(const ProxyAddress& options, bool url);
 
 struct GetObjects {
-  std::string api;
+  OwnServer api;
   std::string resource;
   std::string name;
   std::string ns;
   std::string output = "table";
 };
 int get_command(const GetObjects& options);
-int kubeconfig_command(const std::string& api);
+int kubeconfig_command(const OwnServer& api);
 
 struct SignToken {
   std::string key_file;

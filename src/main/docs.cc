@@ -8,6 +8,7 @@
 #include "config/schema.h"
 #include "control/api_service.h"
 #include "control/control_plane.h"
+#include "control/token_gate.h"
 #include "control/translate.h"
 #include "filters/all.h"
 #include "forward/budget.h"
@@ -121,9 +122,9 @@ void print_metrics() {
   for (const auto& more :
        {cluster_metric_families(), ejection_metric_families(), dynamic_metric_families(), translation_metric_families(),
         tls_translation_metric_families(), LogFiles::metrics(), process_metric_families(), descriptor_metric_families(),
-        budget_metric_families(), dns_metric_families(), ApiService::metrics(), ClientMetrics::families(),
-        LogMetrics::families(), connection_limit_metric_families(), overload_metric_families(),
-        body_budget_metric_families(), ring_metric_families()})
+        budget_metric_families(), dns_metric_families(), ApiService::metrics(), TokenGate::metrics(),
+        ClientMetrics::families(), LogMetrics::families(), connection_limit_metric_families(),
+        overload_metric_families(), body_budget_metric_families(), ring_metric_families()})
     families.insert(families.end(), more.begin(), more.end());
   for (const FilterFactory* filter : all_filters())
     for (const MetricFamily& family : filter->metrics()) families.push_back(family);

@@ -1,44 +1,41 @@
 #include "main/http_get.h"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-#include <cerrno>
 
-#include "base/ip.h"
 #include "base/strings.h"
+#include "engines/address/authority.h"
 #include "http/h1/chunked.h"
 #include "http/h1/framing.h"
-#include "io/system_error.h"
-#include "net/address.h"
+#include "io/loop.h"
+#include "net/dialer.h"
+#include "net/tls/client.h"
 
 namespace sluice {
 namespace {
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
+constexpr Nanos kPatience = 10s;
+constexpr size_t kAnswerBytesMax = size_t{256} << 20;  // as much as the API may hold
 
- private:
-  int fd_;
-};
-
-Result<std::string> read_all_of(int fd) {
-  std::string out;
+// The bytes of an answer, until the other end closes.
+Task<void> ask(Stream& stream, std::string_view question, std::string& answer, bool& connected) {
+  auto connecting = stream.established(stream.loop().now() + kPatience);
+  CO_TRY(co_await connecting);
+  connected = true;
+  auto writing = stream.write_all(question, kPatience);
+  CO_TRY(co_await writing);
   char buffer[16384];
   for (;;) {
-    const ssize_t got = ::recv(fd, buffer, sizeof buffer, 0);
-    if (got < 0) return std::unexpected(errno_error(errno, "reading the answer"));
-    if (got == 0) return out;
-    out.append(buffer, static_cast<size_t>(got));
+    auto reading = stream.read(buffer, stream.loop().now() + kPatience);
+    const size_t got = CO_TRY(co_await reading);
+    if (got == 0) co_return Status{};
+    answer.append(buffer, got);
+    if (answer.size() > kAnswerBytesMax) co_return fail(ErrorKind::limit, "the answer is too large");
   }
+}
+
+Task<void> note(Task<void> task, std::optional<Status>& out) {
+  out.emplace(co_await task);
+  co_return Status{};
 }
 
 std::string unchunk(std::string text) {
@@ -53,28 +50,65 @@ std::string unchunk(std::string text) {
   return out;
 }
 
+Result<std::string> exchange(std::unique_ptr<Stream> stream, const std::string& authority,
+                             const std::string& question) {
+  Loop& loop = stream->loop();
+  std::string answer;
+  bool connected = false;
+  std::optional<Status> done;
+  TaskGroup tasks;
+  tasks.spawn(note(ask(*stream, question, answer, connected), done));
+  while (!done) loop.turn(100ms);
+  if (*done) return answer;
+  Error why = std::move(*done).error();
+  if (connected || why.kind == ErrorKind::denied) return std::unexpected(std::move(why).in(authority));
+  why.kind = ErrorKind::refused;
+  return std::unexpected(std::move(why).in("no running sluice at " + authority));
+}
+
 }  // namespace
 
-Result<AdminAnswer> http_get(const std::string& address, const std::string& path, const std::string& accept) {
-  const Endpoint endpoint = TRY(Endpoint::parse(address));
-  const auto target = SocketAddress::of(endpoint);
-  const Descriptor fd(::socket(target.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval limit{.tv_sec = 10, .tv_usec = 0};
-  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  if (::connect(fd.get(), target.get(), target.length) != 0)
-    return std::unexpected(errno_error(errno, fmt::format("no running sluice at {}", address)));
-  const std::string ask =
-      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: {}\r\nConnection: close\r\n\r\n", path, address, accept);
-  if (::send(fd.get(), ask.data(), ask.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(ask.size()))
-    return std::unexpected(errno_error(errno, "sending"));
-  std::string answer = TRY(read_all_of(fd.get()));
+Result<OwnAddress> parse_own_address(const OwnServer& server) {
+  std::string_view text = server.address;
+  const bool says_tls = text.starts_with("https://");
+  const bool says_clear = text.starts_with("http://");
+  if (says_tls || says_clear) text.remove_prefix(text.find("//") + 2);
+  HostScratch scratch;
+  const auto authority = parse_authority(text, scratch, AuthorityUse::connect);
+  if (!authority) return invalid(fmt::format("{} is no address and port", json_quote(printable(server.address, 80))));
+  const bool is_here = authority->address ? !is_beyond_loopback(*authority->address) : authority->host == "localhost";
+  if (says_clear && !is_here)
+    return invalid(
+        fmt::format("{}: beyond loopback it is served by TLS alone: https://", printable(server.address, 80)));
+  const bool has_credentials = !server.ca_file.empty() || !server.token_file.empty();
+  return OwnAddress{.tls = says_tls || !is_here || (has_credentials && !says_clear), .authority = std::string(text)};
+}
+
+Result<AdminAnswer> http_get(const OwnServer& server, const std::string& path, const std::string& accept) {
+  const OwnAddress own = TRY(parse_own_address(server));
+  const Endpoint endpoint = TRY(Endpoint::parse(own.authority));
+  Loop loop;
+  auto stream = TRY(socket_dialer().dial(loop, SocketAddress::of(endpoint)));
+  std::string authorization;
+  if (own.tls) {
+    OwnCredentials credentials = TRY(read_own_credentials(server.state_folder, server.ca_file, server.token_file));
+    authorization = "Authorization: Bearer " + credentials.token + "\r\n";
+    auto context = TRY(TlsClientContext::create({.ca = std::move(credentials.ca)}));
+    const std::string name = endpoint.address.to_string();
+    stream = tls_connect(std::move(stream), std::move(context), {.name = name, .alpn = {}}, nullptr);
+  }
+  std::string answer =
+      TRY(exchange(std::move(stream), own.authority,
+                   fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: {}\r\n{}Connection: close\r\n\r\n", path,
+                               own.authority, accept, authorization)));
   Arena arena;
   Headers headers(arena);
   ResponseHeadParser head(HeadLimits{});
   if (head.parse(answer, headers) != HeadProgress::done)
-    return invalid(fmt::format("what answers at {} is no sluice", address));
+    return invalid(fmt::format("what answers at {} is no sluice, or is one that speaks TLS (https://)", own.authority));
   std::string body = answer.substr(head.size());
   if (headers.has(Known::transfer_encoding)) body = unchunk(std::move(body));
+  if (head.status == 401) return fail(ErrorKind::denied, fmt::format("{} does not take this token", own.authority));
   return AdminAnswer{head.status, std::move(body)};
 }
 

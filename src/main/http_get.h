@@ -1,17 +1,27 @@
-// One GET to a sluice on this machine, for commands that ask a running one. Blocking.
+// One GET to a running sluice, for commands that ask one. Blocking.
 #pragma once
 
 #include <string>
 
 #include "base/result.h"
+#include "control/own_access.h"
+#include "main/commands.h"
 
 namespace sluice {
+
+// Where a port is, and whether by TLS: as the scheme says, else beyond loopback.
+struct OwnAddress {
+  bool tls = false;
+  std::string authority;  // "127.0.0.1:19000", "gateway.example:19001"
+};
+// Errors: no host and port; in the clear beyond loopback.
+Result<OwnAddress> parse_own_address(const OwnServer& server);
 
 struct AdminAnswer {
   int status = 0;
   std::string body;
 };
-// `address`: "127.0.0.1:19000". ErrorKind::refused when nobody listens there.
-Result<AdminAnswer> http_get(const std::string& address, const std::string& path, const std::string& accept = "*/*");
+// ErrorKind::refused when nobody listens there, `denied` when it is not trusted, or does not trust us.
+Result<AdminAnswer> http_get(const OwnServer& server, const std::string& path, const std::string& accept = "*/*");
 
 }  // namespace sluice

@@ -9,7 +9,6 @@
 
 #include "base/log.h"
 #include "control/control_plane.h"
-#include "engines/address/classify.h"
 #include "filters/all.h"
 #include "main/commands.h"
 
@@ -18,6 +17,10 @@ namespace {
 
 const std::string kAdminDefault = fmt::format("127.0.0.1:{}", kAdminPortDefault);
 const std::string kApiDefault = fmt::format("127.0.0.1:{}", kApiPortDefault);
+constexpr const char* kAdminHelp =
+    "admin address of the running sluice; https:// in front: by TLS, as always beyond loopback";
+constexpr const char* kApiHelp =
+    "API address of the running sluice; https:// in front: by TLS, as always beyond loopback";
 
 unsigned usable_cpus() {
   cpu_set_t set;
@@ -36,6 +39,7 @@ struct RunArguments {
   std::string admin = kAdminDefault;
   std::string api = kApiDefault;
   std::string metrics = "off";
+  OwnAccessOptions access;
   std::vector<std::string> resolvers;
   std::string access_log = "stdout";
   std::string log_level = "info";
@@ -72,16 +76,21 @@ Result<std::optional<Endpoint>> open_endpoint(std::string_view option, const std
   return *endpoint;
 }
 
-// An address beyond loopback is refused: admin and API have no authentication yet.
-Result<std::optional<Endpoint>> own_endpoint(std::string_view option, const std::string& text) {
-  const auto endpoint = TRY(open_endpoint(option, text));
-  if (!endpoint) return endpoint;
-  if (classify(endpoint->address, {}) != AddressClass::loopback)
+// Those of ports beyond loopback mean nothing where there is none.
+Status check_access(const OwnAccessOptions& access, bool any_beyond_loopback) {
+  if (access.certificate_file.empty() != access.key_file.empty())
+    return invalid("--tls-cert and --tls-key belong together");
+  if (!access.certificate_file.empty() && !access.names.empty())
+    return invalid("--tls-name is for the certificate that sluice makes; that of --tls-cert has its own names");
+  for (const std::string& name : access.names)
+    if (auto good = check_own_name(name); !good) return invalid("--tls-name: " + good.error().message);
+  const bool any = !access.certificate_file.empty() || !access.token_file.empty() || !access.names.empty();
+  if (any && !any_beyond_loopback)
     return invalid(
-        fmt::format("--{} {}: beyond loopback it needs a token and TLS, which are not supported yet; use 127.0.0.1 "
-                    "(--metrics opens /metrics and the health pages alone)",
-                    option, text));
-  return endpoint;
+        "--tls-cert, --tls-key, --tls-name and --token-file are for an --admin or --api beyond loopback; on loopback "
+        "both "
+        "are served in the clear, to this machine alone");
+  return {};
 }
 
 std::optional<SocketAddress> listen_address(const std::optional<Endpoint>& endpoint) {
@@ -100,12 +109,16 @@ int run_command(const RunArguments& arguments) {
   options.memory_bytes_max = arguments.memory_mebibytes_max << 20;
   options.version = SLUICE_VERSION;
   options.filters = all_filters();
-  const auto admin = own_endpoint("admin", arguments.admin);
-  const auto api = own_endpoint("api", arguments.api);
+  const auto admin = open_endpoint("admin", arguments.admin);
+  const auto api = open_endpoint("api", arguments.api);
   const auto metrics = open_endpoint("metrics", arguments.metrics);
   if (!admin) return usage_error(admin.error().message);
   if (!api) return usage_error(api.error().message);
   if (!metrics) return usage_error(metrics.error().message);
+  const auto beyond = [](const std::optional<Endpoint>& own) { return own && is_beyond_loopback(own->address); };
+  if (auto good = check_access(arguments.access, beyond(*admin) || beyond(*api)); !good)
+    return usage_error(good.error().message);
+  options.access = arguments.access;
   options.admin = listen_address(*admin);
   options.metrics = listen_address(*metrics);
   options.api = listen_address(*api);
@@ -124,6 +137,23 @@ int run_command(const RunArguments& arguments) {
   return run_gateway(options);
 }
 
+// Of systemd's folders the first one.
+std::string default_state() {
+  const char* given = std::getenv("STATE_DIRECTORY");
+  const std::string_view folders = given ? given : "";
+  return folders.empty() ? "/var/lib/sluice" : std::string(folders.substr(0, folders.find(':')));
+}
+
+void add_credentials(CLI::App& app, OwnServer& server) {
+  server.state_folder = default_state();
+  app.add_option(
+      "--ca", server.ca_file,
+      "file with the authority (PEM) of its certificate, where it speaks TLS, or system; default: the one made "
+      "in the state folder");
+  app.add_option("--token-file", server.token_file, "file with the token; default: the one made in the state folder");
+  app.add_option("--state", server.state_folder, "state folder of the running sluice")->capture_default_str();
+}
+
 std::string from_environment(const char* name, const std::string& otherwise) {
   const char* value = std::getenv(name);
   return value && *value ? value : otherwise;
@@ -133,8 +163,23 @@ void add_run(CLI::App& app, RunArguments& arguments) {
   app.add_option("--config", arguments.config, "files and folders to read; default ./sluice.d, else /etc/sluice");
   app.add_option("--workers", arguments.workers, "threads that serve traffic; default: the usable CPUs")
       ->check(CLI::Range(1, 256));
-  app.add_option("--admin", arguments.admin, "address of the admin port, or off")->capture_default_str();
-  app.add_option("--api", arguments.api, "address of the Kubernetes-style API, or off")->capture_default_str();
+  app.add_option("--admin", arguments.admin,
+                 "address of the admin port, or off; beyond loopback it speaks TLS and asks for a token")
+      ->capture_default_str();
+  app.add_option("--api", arguments.api, "address of the Kubernetes-style API, or off; likewise")
+      ->capture_default_str();
+  app.add_option("--tls-cert", arguments.access.certificate_file,
+                 "file with the certificate (PEM, with its chain) of admin and API beyond loopback; read again when it "
+                 "changes; default: made by an authority in the state folder");
+  app.add_option("--tls-key", arguments.access.key_file, "its private key (PEM)");
+  app.add_option("--tls-name", arguments.access.names,
+                 "a name or address more that the certificate made here is for; may be repeated");
+  app.add_option(
+      "--token-file", arguments.access.token_file,
+      "file with the tokens that admin and API beyond loopback take, one a line; read again when it changes; "
+      "default: one made in the state folder");
+  app.add_option("--state", arguments.access.state_folder, "folder for what sluice makes for itself")
+      ->capture_default_str();
   app.add_option("--metrics", arguments.metrics,
                  "address of a port with /metrics, /healthz and /readyz alone, which may be beyond loopback")
       ->capture_default_str();
@@ -186,6 +231,7 @@ int run_main(int argc, char** argv) {
   int code = 0;
 
   RunArguments run;
+  run.access.state_folder = default_state();
   CLI::App* run_app = app.add_subcommand("run", "serve traffic by the configuration in files and folders");
   add_run(*run_app, run);
   run_app->callback([&] { code = run_command(run); });
@@ -201,10 +247,12 @@ int run_main(int argc, char** argv) {
   proxy->require_subcommand(1);
   for (const bool url : {true, false}) {
     CLI::App* which = proxy->add_subcommand(url ? "url" : "address", url ? "http://host:port" : "host:port");
-    which->add_option("--admin", proxy_address.admin, "admin address of the running sluice");
+    which->add_option("--admin", proxy_address.admin.address, kAdminHelp);
+    add_credentials(*which, proxy_address.admin);
     which->add_option("--wait", wait, "how long to wait for it, such as 5s");
     which->callback([&, url] {
-      if (proxy_address.admin.empty()) proxy_address.admin = from_environment("SLUICE_ADMIN", kAdminDefault);
+      if (proxy_address.admin.address.empty())
+        proxy_address.admin.address = from_environment("SLUICE_ADMIN", kAdminDefault);
       const auto duration = parse_duration(wait);
       if (!duration) {
         code = usage_error("--wait: " + duration.error().message);
@@ -222,17 +270,21 @@ int run_main(int argc, char** argv) {
   get->add_option("-n,--namespace", objects.ns, "default: all, or gloo-system with a name");
   get->add_option("-o,--output", objects.output, "table, yaml or json")
       ->check(CLI::IsMember({"table", "yaml", "json"}));
-  get->add_option("--api", objects.api, "API address of the running sluice");
+  get->add_option("--api", objects.api.address, kApiHelp);
+  add_credentials(*get, objects.api);
   get->callback([&] {
-    if (objects.api.empty()) objects.api = from_environment("SLUICE_API", kApiDefault);
+    if (objects.api.address.empty()) objects.api.address = from_environment("SLUICE_API", kApiDefault);
     code = get_command(objects);
   });
 
-  std::string kubeconfig_api;
-  CLI::App* kubeconfig = app.add_subcommand("kubeconfig", "print a kubeconfig for the built-in API");
-  kubeconfig->add_option("--api", kubeconfig_api, "API address of the running sluice");
+  OwnServer kubeconfig_api;
+  CLI::App* kubeconfig = app.add_subcommand(
+      "kubeconfig", "print a kubeconfig for the built-in API; beyond loopback with its authority and a token");
+  kubeconfig->add_option("--api", kubeconfig_api.address, kApiHelp);
+  add_credentials(*kubeconfig, kubeconfig_api);
   kubeconfig->callback([&] {
-    code = kubeconfig_command(kubeconfig_api.empty() ? from_environment("SLUICE_API", kApiDefault) : kubeconfig_api);
+    if (kubeconfig_api.address.empty()) kubeconfig_api.address = from_environment("SLUICE_API", kApiDefault);
+    code = kubeconfig_command(kubeconfig_api);
   });
 
   ExplainRequest explain;

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <thread>
 
-#include "base/ip.h"
+#include "base/encoding.h"
 #include "base/strings.h"
 #include "config/documents.h"
 #include "config/kinds/kinds.h"
@@ -20,11 +20,11 @@ int tell(const Error& error) {
 }
 
 // "host:port" of the first open Gateway; empty when there is none yet.
-Result<std::string> first_gateway(const std::string& admin) {
+Result<std::string> first_gateway(const OwnServer& admin) {
   const AdminAnswer answer = TRY(http_get(admin, "/listeners"));
   const auto list = parse_json(answer.body);
   if (answer.status != 200 || !list || !list->list())
-    return fail(ErrorKind::refused, fmt::format("what answers at {} is no sluice", admin));
+    return fail(ErrorKind::refused, fmt::format("what answers at {} is no sluice", admin.address));
   if (list->list()->empty()) return std::string();
   const Node& first = list->list()->front();
   std::string host(first.text_at({"address"}));
@@ -134,17 +134,23 @@ int get_command(const GetObjects& options) {
   return kOk;
 }
 
-int kubeconfig_command(const std::string& api) {
-  if (!Endpoint::parse(api)) {
-    fmt::print(stderr, "sluice: {} is no address and port\n", api);
-    return kUsage;
+int kubeconfig_command(const OwnServer& api) {
+  const auto own = parse_own_address(api);
+  if (!own) return tell(own.error());
+  std::string authority, user = " {}";
+  if (own->tls) {
+    const auto credentials = read_own_credentials(api.state_folder, api.ca_file, api.token_file);
+    if (!credentials) return tell(credentials.error());
+    if (!credentials->ca.empty())
+      authority = fmt::format("    certificate-authority-data: {}\n", base64_encode(credentials->ca));
+    user = "\n    token: " + json_quote(credentials->token);
   }
   fmt::print(
       "apiVersion: v1\nkind: Config\ncurrent-context: sluice\n"
-      "clusters:\n- name: sluice\n  cluster:\n    server: http://{}\n"
+      "clusters:\n- name: sluice\n  cluster:\n    server: {}://{}\n{}"
       "contexts:\n- name: sluice\n  context:\n    cluster: sluice\n    namespace: gloo-system\n    user: sluice\n"
-      "users:\n- name: sluice\n  user: {{}}\n",
-      api);
+      "users:\n- name: sluice\n  user:{}\n",
+      own->tls ? "https" : "http", own->authority, authority, user);
   return kOk;
 }
 

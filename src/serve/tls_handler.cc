@@ -24,18 +24,23 @@ Task<StreamHandler*> TlsHandler::look(Arrival& arrival, SteadyTime deadline) {
   co_return &next_;
 }
 
-void TlsHandler::ended(const Arrival& arrival, const Error& why) const {
-  if (!counts_ || why.kind == ErrorKind::cancelled) return;
+void TlsHandler::count(const Error& why) const {
   if (why.kind == ErrorKind::timeout) return counts_->tls_timeouts->add();
   counts_->tls_errors->add();
   switch (tls_failure(why)) {
-    case TlsFailure::no_chain: counts_->tls_no_chain->add(); break;
-    case TlsFailure::no_certificate: counts_->tls_no_certificate->add(); break;
-    case TlsFailure::untrusted: counts_->tls_untrusted->add(); break;
-    case TlsFailure::wrong_name: counts_->tls_wrong_name->add(); break;
+    case TlsFailure::no_chain: return counts_->tls_no_chain->add();
+    case TlsFailure::no_certificate: return counts_->tls_no_certificate->add();
+    case TlsFailure::untrusted: return counts_->tls_untrusted->add();
+    case TlsFailure::wrong_name: return counts_->tls_wrong_name->add();
     case TlsFailure::none:
     case TlsFailure::protocol: break;
   }
+}
+
+void TlsHandler::ended(const Arrival& arrival, const Error& why) const {
+  if (why.kind == ErrorKind::cancelled) return;
+  if (counts_) count(why);
+  if (why.kind == ErrorKind::timeout) return;
   static log::Site site{LogLevel::info, "tls", "a client's handshake failed"};
   if (site.admits())
     site.write({{"client", arrival.peer.to_string()},

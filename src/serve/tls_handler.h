@@ -24,10 +24,11 @@ class TlsHandler final : public Entrance {
   bool make_room_behind() override { return next_.make_room(); }
   Nanos patience() const override { return patience_; }
   void ended(const Arrival& arrival, const Error& why) const override;
+  void count(const Error& why) const;
 
   StreamHandler& next_;
   std::shared_ptr<const TlsServerChains> chains_;
-  std::shared_ptr<const ListenerMetrics> counts_;
+  std::shared_ptr<const ListenerMetrics> counts_;  // null: of one of the program's own ports
   Nanos patience_{};
 };
 

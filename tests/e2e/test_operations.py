@@ -68,20 +68,6 @@ class Ports(Case):
         self.assertRegex(err, "(?i)in use")
         self.assertNotRegex(err, "#0 |AddressSanitizer|terminate")
 
-    @rows({"all": "0.0.0.0:1", "all of v6": "[::]:1", "another": "10.0.0.1:1", "a mapped one": "[::ffff:10.0.0.1]:1"})
-    def an_address_beyond_loopback_is_refused(self, address):
-        for option in ("--admin", "--api"):
-            code, _, err = run_sluice("run", "--config", ".", option, address)
-            self.assertEqual(code, 2)
-            self.assertIn(f"{option} {address}: beyond loopback it needs a token and TLS", err)
-
-    @rows({"v4": "127.9.0.1", "v6": "::1", "mapped": "::ffff:127.0.0.1"})
-    def loopback_is_not(self, address):
-        # The folder is not there: that is the next thing that is looked at.
-        code, _, err = run_sluice("run", "--config", "/nonexistent", "--admin", f"[{address}]:1" if ":" in address else f"{address}:1")
-        self.assertEqual(code, 1)
-        self.assertIn("/nonexistent", err)
-
     def test_a_gateways_port_in_use_is_exit_3_when_nothing_else_serves(self):
         taken = self.listener()
         gateway = Gateway({"gateway.yaml": Gateway.PLAIN.replace("@{port}", str(taken)), "vs.yaml": DIRECT}, wait=False)

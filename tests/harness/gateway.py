@@ -29,7 +29,8 @@ class Gateway:
     """sluice run with `files` (name -> text) as its config folder.
 
     In a file's text `@{port}` is the port its Gateway shall listen on, `@{port2}` a second one; further placeholders
-    come from `values`. Without a `gateway.yaml` a plain one is written. The constructor returns when the first snapshot
+    come from `values`. Without a `gateway.yaml` a plain one is written. `own_host` is where admin port and API listen; where
+    it is not loopback, admin(), api() and what asks them are of no use. The constructor returns when the first snapshot
     serves, unless `wait=False`.
     """
 
@@ -44,7 +45,7 @@ spec:
 """
 
     def __init__(self, files, resolver=None, workers=1, values=None, access_log=None, arguments=(), folder=None, wait=True,
-                 environment=None, descriptors=None, streams=None):
+                 environment=None, descriptors=None, streams=None, own_host="127.0.0.1"):
         self.scratch = tempfile.TemporaryDirectory(prefix="sluice-gateway-")
         self.port, self.port2, self.admin_port, self.api_port = free_ports(4)
         self.folder = pathlib.Path(folder) if folder else pathlib.Path(self.scratch.name, "config")
@@ -57,7 +58,8 @@ spec:
         # The most file descriptors it may have: prlimit's "400", or "300:500" for soft and hard.
         self.limited = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
         self.arguments = ["run", "--config", self.folder, "--workers", workers,
-                          "--admin", f"127.0.0.1:{self.admin_port}", "--api", f"127.0.0.1:{self.api_port}"]
+                          "--admin", f"{own_host}:{self.admin_port}", "--api", f"{own_host}:{self.api_port}"]
+        self.own_host = own_host
         if resolver:
             self.arguments += ["--resolver", resolver]
         if access_log:
@@ -79,6 +81,8 @@ spec:
         def ready():
             if not self.process.alive():
                 raise RuntimeError(f"sluice ended with {self.process.popen.returncode}:\n{self.process.tail()}")
+            if self.own_host != "127.0.0.1":
+                return self.says(r" info config serving ")
             return self.admin("/readyz").status == 200
         until(ready, "sluice to be ready", 30)
 

@@ -17,12 +17,12 @@ def kubectl_program():
 
 
 class Kubectl:
-    """Bound to one API address; its files are in `folder`."""
+    """Bound to one API address; its files are in `folder`. `arguments` are more for `sluice kubeconfig`."""
 
-    def __init__(self, api_port, folder):
+    def __init__(self, api_port, folder, *arguments):
         self.program = kubectl_program()
         self.kubeconfig = pathlib.Path(folder, "kubeconfig")
-        code, out, err = run_sluice("kubeconfig", "--api", f"127.0.0.1:{api_port}")
+        code, out, err = run_sluice("kubeconfig", "--api", f"127.0.0.1:{api_port}", *arguments)
         assert code == 0, err
         self.kubeconfig.write_text(out)
         self.environment = dict(os.environ, KUBECONFIG=str(self.kubeconfig), HOME=str(folder))

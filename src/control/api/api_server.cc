@@ -53,15 +53,15 @@ ApiResponse ApiServer::busy() {
 // A page in a browser can make requests to a loopback port: it then sends its Origin, or, after DNS rebinding, the
 // Host of its own site.
 Status ApiServer::check_caller(const ApiRequest& request) const {
+  if (request.has_header("origin"))
+    return fail(ErrorKind::denied, "this API does not answer to web pages (Origin is set)");
+  if (options_.callers == Callers::with_token) return {};
   const auto host = to_lower(host_of(request.header("host")));
-  const bool own = host == "localhost" || host == "127.0.0.1" || host == "::1" ||
-                   std::ranges::find(options_.own_hosts, host) != options_.own_hosts.end();
+  const bool own = host == "localhost" || host == "127.0.0.1" || host == "::1";
   if (host.empty() || !own)
     return fail(ErrorKind::denied,
                 fmt::format("this API does not answer to the host \"{}\": use its own address or localhost",
                             printable(request.header("host"), 80)));
-  if (request.has_header("origin"))
-    return fail(ErrorKind::denied, "this API does not answer to web pages (Origin is set)");
   // Another gateway whose policy opens loopback would bring its clients here.
   if (request.has_header("x-forwarded-proto"))
     return fail(ErrorKind::denied, "this API does not answer through a proxy (X-Forwarded-Proto is set)");

@@ -2,8 +2,8 @@
 //
 // No transport: a request goes in, a response or a watch comes out. All on the control thread. What a caller may rely
 // on: a write that was answered with success is on disk; an object that breaks a rule is answered with 422 and stored
-// nowhere; a request that names another Host, or comes from a web page (Origin), is refused with 403 before anything
-// else is looked at.
+// nowhere; a request that comes from a web page (Origin), or from somebody without a token names another Host than
+// loopback's, is refused with 403 before anything else is looked at.
 #pragma once
 
 #include <functional>
@@ -24,8 +24,7 @@
 namespace sluice {
 
 struct ApiOptions {
-  // Host names and addresses, without ports, by which clients may call this server, besides localhost, 127.0.0.1, ::1.
-  std::vector<std::string> own_hosts;
+  Callers callers = Callers::of_this_machine;
   std::span<const OptionField> option_fields;  // must outlive the server
   // More that may be wrong with an object that reads well; errors are answered with 422, warnings as Warning fields.
   std::function<void(const ConfigObject& object, Diagnostics& diagnostics)> check;

@@ -86,9 +86,8 @@ class Api {
 };
 
 TEST(ApiServer, answers_only_to_its_own_name_and_to_no_web_page) {
-  Api api({.own_hosts = {"10.0.0.1", "gateway.local"}});
-  for (const auto host :
-       {"localhost", "localhost:19001", "LOCALHOST:1", "127.0.0.1:19001", "[::1]:19001", "10.0.0.1", "Gateway.Local:9"})
+  Api api;
+  for (const auto host : {"localhost", "localhost:19001", "LOCALHOST:1", "127.0.0.1:19001", "[::1]:19001"})
     EXPECT_EQ(api.send("GET", "/api", "", "", {{"Host", host}}).status, 200) << host;
   for (const auto host :
        {"", "evil.test", "evil.test:19001", "localhost.evil.test", "localhost:evil", "127.0.0.1.evil.test", "10.0.0.2",

@@ -13,6 +13,12 @@
 
 namespace sluice {
 
+// Who may come to one of the program's own ports.
+enum class Callers : uint8_t {
+  of_this_machine,  // without any authentication: they must call it by a name of loopback, and by themselves
+  with_token,       // each has shown one: by which name they call it their TLS has checked
+};
+
 struct ApiRequest {
   // Bodies up to this size are to be read; a larger one is answered with 413 (ApiServer::too_large()).
   static constexpr size_t kBodyBytesMax = size_t{3} << 20;  // as Kubernetes

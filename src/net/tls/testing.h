@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "net/memory_stream.h"
+#include "net/tls/authority.h"
 #include "net/tls/client.h"
 #include "net/tls/server.h"
 
@@ -14,14 +15,8 @@ namespace sluice {
 
 class TestAuthority {
  public:
-  struct Wish {
-    std::vector<std::string> names;  // "a.example", "1.2.3.4", "spiffe://x": the first is the common name, too
-    int days_from = -1;              // from now on
-    int days_to = 30;
-    bool client = false;  // for clients, not servers
-  };
-  explicit TestAuthority(std::string_view name = "Test CA");
-  ~TestAuthority();
+  using Wish = TlsAuthority::Wish;
+  explicit TestAuthority(std::string_view name = "Test CA") : authority_(TlsAuthority::create(name, 3650)) {}
   TestAuthority(const TestAuthority&) = delete;
   TestAuthority& operator=(const TestAuthority&) = delete;
 
@@ -30,12 +25,10 @@ class TestAuthority {
   TlsKeyPair make(std::initializer_list<std::string> names) const { return make(Wish{.names = names}); }
   // DER: that the certificate is good, or revoked, as of now, for a day.
   std::string staple_for(const TlsKeyPair& pair, bool revoked, int days_to = 1) const;
-  const std::string& pem() const { return pem_; }
+  const std::string& pem() const { return authority_.certificate(); }
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-  std::string pem_;
+  TlsAuthority authority_;
 };
 
 // The chains of one certificate for every name.
