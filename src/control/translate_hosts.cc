@@ -469,6 +469,8 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   build.kept = &kept_;
   FilterReferences references(*this);
   build.references = &references;
+  std::vector<std::string> warnings;
+  build.warnings = &warnings;
   if (!unserved_ && !trial_) {
     build.workers = options_.places;
     build.preparations = &unit_->preparations;
@@ -478,6 +480,7 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   for (const FilterFactory* factory : options_.filters)
     for (StagedFilter& filter : TRY(factory->build(build)))
       filters.insert(std::ranges::upper_bound(filters, filter.stage, {}, &StagedFilter::stage), std::move(filter));
+  for (std::string& warning : warnings) unit_->report.warning("Route Warning: " + std::move(warning));
   return filters;
 }
 

@@ -648,6 +648,20 @@ TEST_F(Translate, gives_a_filter_the_upstream_it_refers_to) {
   EXPECT_NE(route().chain.filters.at(0).filter, filter) << "its Upstream has";
 }
 
+TEST_F(Translate, passes_on_what_a_filter_warns_of_once) {
+  const auto with_https = [](std::string_view name) {
+    std::string text = service_with_keys(name, "id");
+    return text.replace(text.find("http:"), 5, "https:");
+  };
+  const std::string warning =
+      "Warning warning: \n  Route Warning: jwt: providers.p.jwks.remote.url: https does not make";
+  apply(upstream("id", 9) + with_https("a"));
+  EXPECT_TRUE(told("VirtualService", "a").starts_with(warning)) << told("VirtualService", "a");
+  EXPECT_TRUE(tried(with_https("b"), "VirtualService", "b").starts_with(warning));
+  apply(object("Upstream", "id", "{static: {useTls: true, hosts: [{addr: 127.0.0.1, port: 9}]}}") + with_https("a"));
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+}
+
 TEST_F(Translate, rejects_a_service_whose_filter_refers_to_no_upstream) {
   apply(upstream("id", 9) + service_with_keys("a", "ids") + service_with_keys("b", "id", "x") + service("c", "c.test"));
   EXPECT_EQ(told("VirtualService", "a"),

@@ -182,7 +182,7 @@ void add_inputs(std::span<const InputPtr> from, std::vector<InputPtr>& into) {
 // Null: it speaks plain HTTP.
 Result<ClientTlsPtr> Translating::tls_of_upstream(const ConfigObject& object) {
   const auto& upstream = *object.as<kinds::Upstream>();
-  if (!upstream.ssl_config && !upstream.static_hosts.speaks_tls()) return nullptr;
+  if (!speaks_tls(upstream)) return nullptr;
   static const kinds::UpstreamSslConfig kWithoutVerification;
   const auto make = [&] {
     return make_client_tls(upstream.ssl_config ? *upstream.ssl_config : kWithoutVerification, DynamicPeer::none);

@@ -6,6 +6,7 @@
 #include <deque>
 #include <unordered_set>
 
+#include "config/kinds/upstream.h"
 #include "control/tls_files.h"
 #include "control/tls_unit.h"
 #include "control/translate.h"
@@ -13,6 +14,10 @@
 #include "route/route_table.h"
 
 namespace sluice {
+
+inline bool speaks_tls(const kinds::Upstream& upstream) {
+  return upstream.ssl_config || upstream.static_hosts.speaks_tls();
+}
 
 inline std::string short_name(const ObjectKey& key) {
   return key.ns + "." + key.name;

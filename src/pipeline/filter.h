@@ -145,6 +145,7 @@ struct ProxySettings;
 struct UpstreamEnd {
   std::shared_ptr<const Service> end;  // of a chain
   std::string made_of;                 // differs when the Upstream is another, or is written otherwise
+  bool tls = false;                    // it is spoken to by TLS
 };
 
 // What a Secret or a ConfigMap holds.
@@ -188,10 +189,11 @@ struct FilterBuild {
   WorkerLoops loops;                  // for state of a worker
   Metrics* metrics = nullptr;
   KeptState* kept = nullptr;
-  References* references = nullptr;      // never null in a real build
-  std::span<const WorkerPlace> workers;  // by worker_index; none where nothing is to be sent
-  Preparations* preparations = nullptr;  // where they are asked for; null: nobody prepares
-  std::string name;                      // "gloo-system.httpbin route 0": for keys, logs and metrics
+  References* references = nullptr;              // never null in a real build
+  std::span<const WorkerPlace> workers;          // by worker_index; none where nothing is to be sent
+  Preparations* preparations = nullptr;          // where they are asked for; null: nobody prepares
+  std::vector<std::string>* warnings = nullptr;  // what the owner of the options should know; null: nobody reads it
+  std::string name;                              // "gloo-system.httpbin route 0": for keys, logs and metrics
 
   // The filter that was made from the same before, else a new one: a request whose route changes does not pass equal
   // filters twice. `kind` names the filter's class and what it takes from elsewhere (settings, limits); `written` is

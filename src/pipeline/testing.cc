@@ -127,6 +127,8 @@ std::string FilterHarness::rebuild() {
   build.loops = loops;
   build.workers = workers;
   build.preparations = &preparations;
+  warnings.clear();
+  build.warnings = &warnings;
   build.name = "test";
   auto filters = factory_.build(build);
   chain_ = Chain();

@@ -80,6 +80,7 @@ class FilterHarness {
   OwnedLoops loops{{&loop}};
   std::vector<WorkerPlace> workers;
   Preparations preparations;
+  std::vector<std::string> warnings;  // of the filter that was built last
   Upstream upstream;
   // Whether the upstream reads the request's body before it answers.
   bool upstream_reads_body = true;

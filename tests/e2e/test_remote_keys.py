@@ -3,12 +3,14 @@
 import http.server
 import json
 import socket
+import ssl
 import threading
 import time
 
 from harness import configs
 from harness.backend import Backend
 from harness.case import Case, rows
+from harness.certificates import authority
 from harness.gateway import Gateway, run_sluice
 from harness.tokens import Key, token
 from harness.waiting import free_port, stays, until
@@ -35,7 +37,8 @@ def key_set(**keys):
 class KeyServer:
     """An identity provider as far as its keys go. `hold()` has requests wait until `release()`."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, pair=None):
+        """`pair`: by TLS, with this certificate."""
         self.body, self.status, self.hits, self.hosts = key_set(old=OLD), 200, 0, set()
         self.open = threading.Event()
         self.open.set()
@@ -62,6 +65,11 @@ class KeyServer:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
+        if pair:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(pair.certificate, pair.key)
+            # The handshake belongs to the thread of the connection: one that fails is no reason to serve nobody.
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
@@ -91,10 +99,11 @@ class RemoteKeys(Case):
     def setUp(self):
         self.backend = self.use(Backend())
 
-    def start(self, keys_port, more="", wait=True):
-        options = ("jwt:\n  providers:\n    p:\n      issuer: me\n      jwks:\n        remote:\n          url: http://id.test/realms/a/keys\n"
+    def start(self, keys_port, more="", wait=True, url="http://id.test/realms/a/keys", upstream=UPSTREAM, files=()):
+        options = ("jwt:\n  providers:\n    p:\n      issuer: me\n      jwks:\n        remote:\n"
+                   f"          url: {url}\n"
                    "          upstreamRef: {name: id, namespace: gloo-system}\n" + "".join(f"          {line}\n" for line in more.splitlines()))
-        return self.use(Gateway({**configs.to_backend(options), "id.yaml": UPSTREAM},
+        return self.use(Gateway({**configs.to_backend(options), "id.yaml": upstream, **dict(files)},
                                 values={"backend": self.backend.port, "keys": keys_port}, workers=self.workers, wait=wait))
 
     def ask(self, gateway, bearer):
@@ -167,6 +176,49 @@ class Fetching(RemoteKeys):
         self.assertIn("upstreamRef: *v1.Upstream { gloo-system.id } not found", gateway.status("virtualservices", "all")[1])
         self.assertEqual(self.ask(gateway, old_token()), "ok")
         self.assertEqual(server.hits, 1)
+
+
+class Https(RemoteKeys):
+    """The Upstream has TLS: whoever shows another certificate than one of its authority for its name gives no keys."""
+
+    UPSTREAM = UPSTREAM.replace("spec: {", "spec: {sslConfig: {secretRef: {name: trust, namespace: gloo-system}, sni: id.test, "
+                                           "verifySubjectAltName: [id.test]}, ")
+    NO_TLS = "https does not make the fetch use TLS"
+
+    def begin(self, pair):
+        self.server = self.use(KeyServer(pair=pair))
+        return self.start(self.server.port, url="https://id.test/realms/a/keys", upstream=self.UPSTREAM,
+                          files={"trust.yaml": authority().secret("trust")})
+
+    def test_keys_come_by_tls(self):
+        gateway = self.begin(authority().make("id.test"))
+        self.assertEqual(self.ask(gateway, old_token()), "ok")
+        self.assertEqual(self.server.hosts, {("id.test", "/realms/a/keys")})
+        self.assertEqual(gateway.status("virtualservices", "all"), ("Accepted", ""))
+        self.assertNotIn(self.NO_TLS, gateway.process.stderr())
+
+    @rows({"of another authority": (lambda: authority("Another CA").make("id.test"),),
+           "for another name": (lambda: authority().make("other.test"),),
+           "that has expired": (lambda: authority().make("id.test", days=-1),)})
+    def a_certificate_that_is_refused(self, make):
+        gateway = self.begin(make())
+        self.assertEqual(self.ask(gateway, old_token()), FAILED)
+        self.assertRegex(gateway.says("keys cannot be fetched"), "certificate")
+        self.assertEqual((self.server.hits, self.backend.requests), (0, []))
+
+    def test_keys_are_never_asked_for_in_the_clear_where_the_upstream_has_tls(self):
+        server = self.use(KeyServer())
+        gateway = self.start(server.port, url="http://id.test/realms/a/keys", upstream=self.UPSTREAM,
+                             files={"trust.yaml": authority().secret("trust")})
+        self.assertEqual(self.ask(gateway, old_token()), FAILED)
+        self.assertEqual(server.hits, 0)
+
+    def test_an_upstream_without_tls_is_a_warning(self):
+        gateway = self.start(self.use(KeyServer()).port, url="https://id.test/realms/a/keys")
+        self.assertEqual(self.ask(gateway, old_token()), "ok")
+        state, reason = gateway.status("virtualservices", "all")
+        self.assertEqual(state, "Warning")
+        self.assertIn(self.NO_TLS, reason)
 
 
 class Explaining(RemoteKeys):

@@ -40,11 +40,7 @@ void read_url(Fields& f, RemoteJwks& remote) {
   if (!target) return f.error("url", "expected a URL such as http://id.example.com/keys");
   remote.authority = target->authority;
   remote.path = target->path;
-  if (target->scheme == "https")
-    f.warning(
-        "url",
-        "https does not make the fetch use TLS: only the Upstream does, by sslConfig with a CA (or useTls); without "
-        "that the keys come in plain text, and whoever is on the way can change them");
+  remote.https = target->scheme == "https";
 }
 
 }  // namespace

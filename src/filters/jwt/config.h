@@ -49,8 +49,9 @@ struct RemoteJwks {
   ObjectRef upstream;
   Nanos cache_duration = 5min;
   std::optional<AsyncFetch> async_fetch;
-  std::string authority;  // both from `url`
+  std::string authority;  // this and the rest from `url`
   std::string path;
+  bool https = false;
 };
 void bind(Fields& f, RemoteJwks& remote);
 

@@ -397,6 +397,12 @@ class JwtFactory final : public FilterFactory {
         return std::unexpected(
             std::move(upstream).error().in(fmt::format("jwt: providers.{}.jwks.remote.upstreamRef", name)));
       made_of += ", " + upstream->made_of;
+      if (remote.https && !upstream->tls && build.warnings)
+        build.warnings->push_back(fmt::format(
+            "jwt: providers.{}.jwks.remote.url: https does not make the fetch use TLS: only the Upstream does, "
+            "by sslConfig with a CA; without that the keys come in plain text, and whoever is on the way can "
+            "change them",
+            name));
       found[name] = keys_of(remote, *upstream, build);
       if (build.preparations && remote.async_fetch)
         (*build.preparations)[found[name]] |= !remote.async_fetch->fast_listener;

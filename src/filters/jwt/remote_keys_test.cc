@@ -48,7 +48,7 @@ struct Gateway final : FilterHarness, References {
   }
   Result<UpstreamEnd> upstream(const ObjectRef& ref) override {
     if (ref.name != "id") return invalid("there is none");
-    return UpstreamEnd{id.end, fmt::format("id {}", edits)};
+    return UpstreamEnd{id.end, fmt::format("id {}", edits), id_speaks_tls};
   }
   Result<ObjectData> secret(const ObjectRef&) override { return invalid("no"); }
   Result<ObjectData> config_map(const ObjectRef&) override { return invalid("no"); }
@@ -79,6 +79,7 @@ struct Gateway final : FilterHarness, References {
 
   MemoryUpstream id{loops, metrics};
   int edits = 0;  // of the Upstream
+  bool id_speaks_tls = false;
 };
 
 // One request among several at once.
@@ -371,15 +372,22 @@ TEST(RemoteKeys, have_an_upstream_or_are_refused) {
   EXPECT_EQ(gateway.use("", "gone"), "jwt: providers.p.jwks.remote.upstreamRef: there is none");
 }
 
-TEST(RemoteKeys, warn_that_https_alone_makes_no_tls) {
+TEST(RemoteKeys, warn_that_https_alone_makes_no_tls_where_the_upstream_has_none) {
   Gateway gateway;
-  EXPECT_NE(gateway
-                .virtual_host("jwt: {providers: {p: {jwks: {remote: {url: 'https://id.test', upstreamRef: {name: id, "
-                              "namespace: infra}}}}}}")
-                .find("https does not make the fetch use TLS"),
-            std::string::npos);
+  const auto warnings = [&gateway](std::string_view url) {
+    EXPECT_EQ(gateway.virtual_host(fmt::format("jwt: {{providers: {{p: {{jwks: {{remote: {{url: '{}', upstreamRef: "
+                                               "{{name: id, namespace: infra}}}}}}}}}}}}",
+                                               url)),
+              "");
+    return gateway.warnings.empty() ? "" : gateway.warnings.front();
+  };
+  EXPECT_EQ(warnings("http://id.test"), "");
+  EXPECT_TRUE(
+      warnings("https://id.test").starts_with("jwt: providers.p.jwks.remote.url: https does not make the fetch"));
   EXPECT_EQ(gateway.ask(kOld), "ok");
   EXPECT_EQ(gateway.id.server.requests.at(0), "GET / HTTP/1.1\r\nhost: id.test\r\n\r\n");
+  gateway.id_speaks_tls = true;
+  EXPECT_EQ(warnings("https://id.test"), "");
 }
 
 // What is told of fetching ahead, and whether the listener waits.
