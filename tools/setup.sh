@@ -147,7 +147,7 @@ need_go() { # what for
 # Clients of the Kubernetes API that kubectl does not stand for, and gRPC's for Python: each is built or installed once,
 # in a fixed version.
 install_interop_clients() {
-  local helm=v3.22.0 python_client=37.0.2 grpcio=1.76.0
+  local helm=v3.22.0 python_client=37.0.2 grpcio=1.76.0 oidc=9.1.1
   if ! [ -x "$tools/helm/helm" ]; then
     need_go helm
     say "building helm $helm (minutes)"
@@ -162,6 +162,15 @@ install_interop_clients() {
     /usr/bin/python3 -m venv "$tools/python-client"
     "$tools/python-client/bin/pip" -q install --disable-pip-version-check kubernetes==$python_client >&2 ||
       fail "the Python client could not be installed (messages above)"
+  fi
+  if ! [ -d "$tools/oidc-provider/node_modules/oidc-provider" ]; then
+    if command -v npm >/dev/null; then
+      say "installing oidc-provider $oidc into build/tools/oidc-provider"
+      npm install --prefix "$tools/oidc-provider" --no-audit --no-fund --silent oidc-provider@$oidc >&2 ||
+        fail "oidc-provider could not be installed (messages above)"
+    else
+      say "there is no npm: tests with a provider of OpenID Connect are skipped"
+    fi
   fi
   if ! "$tools/grpcio/bin/python" -c 'import grpc_health' 2>/dev/null; then
     say "installing grpcio $grpcio into build/tools/grpcio"

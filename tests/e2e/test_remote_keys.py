@@ -4,6 +4,8 @@ import http.server
 import json
 import socket
 import ssl
+import subprocess
+import tempfile
 import threading
 import time
 
@@ -11,7 +13,8 @@ from harness import configs
 from harness.backend import Backend
 from harness.case import Case, rows
 from harness.certificates import authority
-from harness.gateway import Gateway, run_sluice
+from harness.gateway import ROOT, Gateway, run_sluice
+from harness.process import Process
 from harness.tokens import Key, token
 from harness.waiting import free_port, stays, until
 
@@ -332,3 +335,51 @@ class Ahead(RemoteKeys):
         again = self.start(server.port, "asyncFetch: {}", wait=False)
         until(lambda: server.hits == 2, "keys to be fetched")
         again.stop()
+
+
+class OpenIdConnect(Case):
+    """A real provider over https (`make interop` installs it): its tokens are taken, by the keys that it publishes."""
+
+    TOOL = ROOT / "build/tools/oidc-provider"
+
+    def setUp(self):
+        if not (self.TOOL / "node_modules/oidc-provider").exists():
+            self.skipTest(f"{self.TOOL.relative_to(ROOT)} is not there: make interop installs it")
+        scratch = tempfile.TemporaryDirectory(prefix="sluice-oidc-")
+        self.addCleanup(scratch.cleanup)
+        pair = authority().make("id.test")
+        self.provider = Process(["sh", "-c", 'cd "$0" && exec node "$@"', self.TOOL, ROOT / "tests/interop/oidc_provider.mjs", pair.certificate,
+                                 pair.key], scratch.name, "oidc")
+        self.addCleanup(self.provider.kill)
+        self.port = int(until(lambda: self.provider.stdout().strip(), "the provider's port", 30))
+        self.issuer = f"https://id.test:{self.port}"
+        self.backend = self.use(Backend())
+
+    def start(self, trust):
+        options = (f"jwt: {{providers: {{p: {{issuer: '{self.issuer}', audiences: ['urn:tenants'], jwks: {{remote: {{url: '{self.issuer}/jwks', "
+                   "upstreamRef: {name: id, namespace: gloo-system}}}}}}")
+        return self.use(Gateway({**configs.to_backend(options), "id.yaml": Https.UPSTREAM, "trust.yaml": trust.secret("trust")},
+                                values={"backend": self.backend.port, "keys": self.port}))
+
+    def token(self):
+        """As a client gets it."""
+        done = subprocess.run(["curl", "-sS", "-m", "20", "--cacert", authority().certificate, "--resolve", f"id.test:{self.port}:127.0.0.1", "-u", "c:s",
+                               "-d", "grant_type=client_credentials", f"{self.issuer}/token"], capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)["access_token"]
+
+    def ask(self, gateway, bearer):
+        return gateway.fetch("/", headers=[("Authorization", f"Bearer {bearer}")]).status
+
+    def test_its_tokens_are_taken(self):
+        gateway = self.start(authority())
+        good = self.token()
+        self.assertEqual(self.ask(gateway, good), 200)
+        head, claims, signature = good.split(".")
+        self.assertEqual(self.ask(gateway, f"{head}.{claims}.{signature[::-1]}"), 401)
+        self.assertEqual(self.ask(gateway, old_token()), 401)
+        self.assertEqual(gateway.status("virtualservices", "all"), ("Accepted", ""))
+
+    def test_one_with_a_certificate_of_another_authority_is_not_believed(self):
+        gateway = self.start(authority("Another CA"))
+        self.assertEqual(self.ask(gateway, self.token()), 401)
+        self.assertRegex(gateway.says("keys cannot be fetched"), "certificate")
