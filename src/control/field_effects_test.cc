@@ -222,8 +222,9 @@ class World {
                        c.generate_request_id, c.preserve_external_request_id, c.use_remote_address, c.trusted_hops,
                        c.strip_any_host_port, c.normalize_path, c.merge_slashes, c.websocket, c.forwarding_headers,
                        c.proxy_answers, c.body_buffer_bytes_max, c.connections_max, c.delay_before_close.count());
-    out += fmt::format("codec {}, HTTP/2 {} {} {} {}\n", static_cast<int>(c.codec), c.http2.streams_max,
-                       c.http2.stream_window, c.http2.connection_window, c.http2.invalid_message_ends_connection);
+    out += fmt::format("codec {}, HTTP/2 {} {} {} {} {}\n", static_cast<int>(c.codec), c.http2.streams_max,
+                       c.http2.stream_window, c.http2.connection_window, c.http2.invalid_message_ends_connection,
+                       c.http2.drain_max.count());
     if (c.proxy_protocol) {
       out += fmt::format("PROXY {}\n", c.proxy_protocol->optional);
       for (const ProxyProtocolOptions::Rule& rule : c.proxy_protocol->rules)

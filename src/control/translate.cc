@@ -626,7 +626,8 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
   to.http2 = {.streams_max = http2.max_concurrent_streams,
               .stream_window = http2.initial_stream_window_size,
               .connection_window = http2.initial_connection_window_size,
-              .invalid_message_ends_connection = !http2.override_stream_error_on_invalid_http_message};
+              .invalid_message_ends_connection = !http2.override_stream_error_on_invalid_http_message,
+              .drain_max = from.drain_timeout};
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
   to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
   to.body_budget = options_.body_budget;

@@ -61,6 +61,11 @@ void bind_lifetimes(Fields& f, HttpConnectionManagerSettings& s) {
   f.not_negative("delayedCloseTimeout", s.delayed_close_timeout);
 }
 
+  f.optional(
+      "drainTimeout", s.drain_timeout,
+      "How long a client of HTTP/2 that is asked to go may still begin requests, unless it says before that it has "
+      "heard of it.");
+  f.not_negative("drainTimeout", s.drain_timeout);
 void bind_http1(Fields& f, HttpConnectionManagerSettings& s) {
   f.optional("acceptHttp10", s.accept_http_10, "Serve HTTP/1.0, which else is answered 426.");
   f.optional("defaultHostForHttp10", s.default_host_for_http_10,
@@ -201,7 +206,7 @@ void bind(Fields& f, HttpConnectionManagerSettings& s) {
   bind_lifetimes(f, s);
   bind_http1(f, s);
   bind_request_rules(f, s);
-  f.unsupported({"drainTimeout", "tracing"});
+  f.unsupported({"tracing"});
   f.not_negative("idleTimeout", s.idle_timeout);
   f.not_negative("streamIdleTimeout", s.stream_idle_timeout);
   f.not_negative("requestTimeout", s.request_timeout);

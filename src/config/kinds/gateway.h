@@ -113,6 +113,7 @@ struct HttpConnectionManagerSettings {
   ServerHeaderTransformation server_header_transformation = ServerHeaderTransformation::overwrite;
   bool accept_http_10 = false;
   std::string default_host_for_http_10;
+  Nanos drain_timeout = 5s;                  // 0: at once
   bool allow_chunked_length = false;
   std::optional<bool> enable_trailers;  // nothing: where the client says that it takes them
   bool proper_case_header_key_format = false;

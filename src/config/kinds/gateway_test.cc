@@ -249,6 +249,8 @@ TEST(Gateway, with_a_mistake_is_refused) {
           {with("httpGateway: {virtualServices: [{namespace: a}]}"),
            "httpGateway.virtualServices[0].name: is required"},
           {with("httpGateway: {}\noptions: {socketOptions: [{}]}"), "options.socketOptions: not supported yet"},
+          {http("httpConnectionManagerSettings: {drainTimeout: -1s}"),
+           "httpGateway.options.httpConnectionManagerSettings.drainTimeout: must not be negative"},
           {with("httpGateway: {}\noptions: {extensions: {a: {}}}"),
            "options.extensions: warning: has no effect: there"},
           {with("httpGateway: {}\noptions: {proxyProtocol: {rules: [{tlvType: 256, onTlvPresent: {key: a}}]}}"),

@@ -15,7 +15,6 @@ constexpr size_t kSettingsMax = 32;  // in one frame
 constexpr size_t kSentHeadMax = 1U << 20;
 constexpr size_t kHeadsBytesMin = 1U << 20;  // all heads of a connection together may have this, or
 constexpr size_t kHeadsMin = 4;              // so many of the largest
-constexpr Nanos kDrainMax = 1s;              // that a client has to answer the PING behind the first GOAWAY
 constexpr std::array<uint8_t, 8> kDrainPing{'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
 
 // More than that of a head is not read to answer it, but an attack.
@@ -121,6 +120,7 @@ ServerConnection::ServerConnection(std::unique_ptr<Stream> stream, std::string_v
       limits_(limits),
       streams_max_(options.streams_max),
       invalid_message_ends_connection_(options.invalid_message_ends_connection),
+      drain_max_(options.drain_max),
       native_(make_native(limits.head, memory_, this)),
       output_(*stream_, this, &ServerConnection::on_written),
       awaited_since_(loop().now()) {
@@ -558,7 +558,7 @@ void ServerConnection::drain() {
   // RFC 9113 6.8: what the client has sent before it hears of this is served, which takes a round trip to be known.
   nghttp2_submit_shutdown_notice(native_.get());
   nghttp2_submit_ping(native_.get(), NGHTTP2_FLAG_NONE, kDrainPing.data());
-  drain_timer_.arm(loop(), later(loop().now(), kDrainMax), drained_);
+  drain_timer_.arm(loop(), later(loop().now(), drain_max_), drained_);
   flush_later();
 }
 

@@ -99,6 +99,7 @@ class ServerConnection final : public ServerSession {
   ServerLimits limits_;
   const size_t streams_max_;
   const bool invalid_message_ends_connection_;
+  const Nanos drain_max_;
   FrameMemory memory_;
   SessionPtr native_;
   Output output_;

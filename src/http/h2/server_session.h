@@ -15,6 +15,9 @@ struct ServerOptions {
   uint32_t connection_window = 1024U << 10;  // and of all
   // A request that breaks HTTP's rules ends the connection, not only its stream (RFC 9113 8.1.1).
   bool invalid_message_ends_connection = false;
+  // That a client has, once it is asked to go, to answer the PING by which it is known to have heard of it. Until then
+  // what it begins is served. 0: none.
+  Nanos drain_max = 5s;
 };
 
 // `early` is what has come of it already. `metrics` is never null.

@@ -462,13 +462,20 @@ TEST(Http2Session, drains_by_two_goaways_and_serves_what_came_between) {
 }
 
 TEST(Http2Session, drains_without_a_client_that_answers) {
-  World world;
-  world.say(world.client.settings());
-  world.session->drain();
-  world.settle();
-  EXPECT_FALSE(world.session->over());
-  world.advance(2s);
-  EXPECT_TRUE(world.session->over());
+  for (const Nanos most : {Nanos(5s), Nanos(300ms)}) {
+    World world({.drain_max = most});
+    world.say(world.client.settings());
+    world.session->drain();
+    world.settle();
+    world.advance(most - 100ms);
+    EXPECT_FALSE(world.session->over());
+    auto& late = world.ask(world.client.get(1, "/late"));
+    world.advance(200ms);
+    EXPECT_EQ(world.goaway(), NGHTTP2_NO_ERROR);
+    late.answer(200);
+    world.settle();
+    EXPECT_TRUE(world.session->over());
+  }
 }
 
 TEST(Http2Session, gives_a_head_its_time) {
