@@ -225,6 +225,9 @@ class World {
     out += fmt::format("codec {}, HTTP/2 {} {} {} {} {}\n", static_cast<int>(c.codec), c.http2.streams_max,
                        c.http2.stream_window, c.http2.connection_window, c.http2.invalid_message_ends_connection,
                        c.http2.drain_max.count());
+    out += fmt::format("balance {}, TCP counts {}\n", c.balance != nullptr, c.tcp_stats != nullptr);
+    for (const SocketOption& o : listener.socket_options)
+      out += fmt::format("option {} {} {} {}\n", o.level, o.name, base64_encode(o.value), static_cast<int>(o.when));
     if (c.proxy_protocol) {
       out += fmt::format("PROXY {}\n", c.proxy_protocol->optional);
       for (const ProxyProtocolOptions::Rule& rule : c.proxy_protocol->rules)
@@ -582,6 +585,17 @@ constexpr Case kCases[] = {
      .shown_by = "tests/e2e/test_tcp_gateway.py: connectionLimit_and_circuit_breakers_hold"},
     {.field = "tcpHosts[].destination.multi.destinations[].options",
      .shown_by = "src/config/kinds/tcp_gateway_test.cc: options: warning: has no effect"},
+    {.field = "socketOptions[].description", .shown_by = "src/net/listen_test.cc: says_which_option_is_refused"},
+    {.field = "socketOptions[].level", .value = "6", .beside = "{name: 9, intValue: 1}"},
+    {.field = "socketOptions[].name",
+     .shown_by = "tests/e2e/test_listener_sockets.py: socket_options_hold_for_connections_and_a_change_loses_none"},
+    {.field = "socketOptions[].intValue",
+     .shown_by = "tests/e2e/test_listener_sockets.py: socket_options_hold_for_connections_and_a_change_loses_none"},
+    {.field = "socketOptions[].bufValue",
+     .shown_by = "tests/e2e/test_listener_sockets.py: socket_options_hold_for_connections_and_a_change_loses_none"},
+    {.field = "connectionBalanceConfig.exactBalance",
+     .shown_by = "tests/e2e/test_listener_sockets.py: connections_are_spread_evenly"},
+    {.field = "socketOptions[].state", .value = "STATE_BOUND", .beside = "{name: 9, intValue: 1}"},
     {.field = "proxyProtocol.rules[].tlvType", .value = "7", .beside = "{onTlvPresent: {key: k}}"},
     {.field = "onTlvPresent.key",
      .shown_by = "tests/e2e/test_proxy_protocol.py: a_tlv_becomes_metadata_that_the_log_shows"},

@@ -23,6 +23,7 @@ namespace sluice {
 struct SnapshotListener {
   std::string gateway;    // "gloo-system/gateway-proxy"
   SocketAddress address;  // as configured; port 0 is any
+  std::vector<SocketOption> socket_options;
   Nanos drain_timeout = 30s;
   ListenerConfig config;
   // Null: it serves no HTTP. With `chain_routers` it serves those who belong to no chain: nothing.

@@ -1,7 +1,9 @@
 #include "control/translate.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "base/encoding.h"
 #include "control/domain_conflicts.h"
 #include "control/translating.h"
 #include "route/header_mutations.h"
@@ -575,6 +577,24 @@ Status Translating::apply_early_changes(SnapshotListener& listener) {
   return {};
 }
 
+namespace {
+
+std::vector<SocketOption> socket_options(const Gateway& gateway) {
+  std::vector<SocketOption> out;
+  for (const kinds::SocketOption& from : gateway.options.socket_options) {
+    SocketOption& to = out.emplace_back();
+    to = {.description = from.description,
+          .level = from.level,
+          .name = from.name,
+          .value = from.buf_value ? base64_decode(*from.buf_value).value() : std::string(sizeof(int), '\0'),
+          .when = static_cast<SocketOption::When>(from.state)};
+    if (from.int_value) std::memcpy(to.value.data(), &*from.int_value, sizeof(int));
+  }
+  return out;
+}
+
+}  // namespace
+
 // Of the port, whoever speaks on it.
 void Translating::apply_port_settings(const Gateway& gateway, const kinds::ConnectionLimit& limit,
                                       SnapshotListener& listener) {
@@ -586,8 +606,15 @@ void Translating::apply_port_settings(const Gateway& gateway, const kinds::Conne
   to.overload = options_.overload;
   if (listener.access_log && !listener.access_log->empty())
     to.observer = std::make_shared<LogObserver>(listener.access_log);
+  listener.socket_options = socket_options(gateway);
   std::string address = listener.address.to_string();
   address[address.rfind(':')] = '_';
+  if (gateway.options.connection_balance_config)
+    to.balance = kept_.get<ConnectionBalance>("balance " + address,
+                                              [&] { return std::make_shared<ConnectionBalance>(metrics_, address); });
+  if (gateway.options.tcp_stats)
+    to.tcp_stats =
+        kept_.get<TcpStats>("tcp stats " + address, [&] { return std::make_shared<TcpStats>(metrics_, address); });
   to.listener = kept_.get<ListenerMetrics>("listener " + address,
                                            [&] { return std::make_shared<ListenerMetrics>(metrics_, address); });
 }

@@ -50,7 +50,8 @@ class Workers::Worker final : private Waiter {
                                                          idle_ ? &*idle_ : nullptr, &turned_away);
       serving.drain_timeout = port.drain_timeout;
       serving.listener->configure(snapshot, *port.config, port.drain_timeout);
-      if (port.fd >= 0) tell(port.key, serving.listener->start(port.fd));
+      if (port.fd >= 0)
+        tell(port.key, port.replaces ? serving.listener->replace(port.fd) : serving.listener->start(port.fd));
     }
     for (auto& [key, serving] : listeners_) leave(std::move(serving));
     listeners_ = std::move(now);
@@ -200,15 +201,21 @@ std::map<std::string, Error> Workers::failures() const {
   return out;
 }
 
-// One descriptor a worker; the kernel spreads connections over them. The first is tried alone: with a shared port, a
-// second sluice would get half of the first one's connections instead of an error.
-Result<std::vector<int>> Workers::open(const SocketAddress& wanted, SocketAddress& real) const {
-  const int probe = TRY(ListenSocket::open(wanted, false));
+// The first is tried alone: with a shared port, a second sluice would get half of the first one's connections instead
+// of an error.
+Result<std::vector<int>> Workers::open(const SnapshotListener& listener, SocketAddress& real) const {
+  const int probe = TRY(ListenSocket::open(listener.address, false, listener.socket_options));
   ::close(probe);
+  real = listener.address;
+  return open_all(real, listener.socket_options);
+}
+
+// One descriptor a worker; the kernel spreads connections over them. Shared also where there is one worker: others may
+// take its place while it listens.
+Result<std::vector<int>> Workers::open_all(SocketAddress& real, std::span<const SocketOption> options) const {
   std::vector<int> fds;
-  real = wanted;
   for (size_t i = 0; i < workers_.size(); ++i) {
-    auto fd = ListenSocket::open(real, workers_.size() > 1);
+    auto fd = ListenSocket::open(real, true, options);
     if (!fd) {
       for (const int opened : fds) ::close(opened);
       return std::unexpected(std::move(fd).error());
@@ -226,7 +233,7 @@ std::vector<int> Workers::open_missing(OpenPort& port) const {
   std::vector<int> fds(workers_.size(), -1);
   for (auto& [worker, why] : port.missing) {
     if (port.trying.contains(worker)) continue;
-    if (auto again = ListenSocket::open(port.address, workers_.size() > 1)) {
+    if (auto again = ListenSocket::open(port.address, true, port.options)) {
       fds[worker] = *again;
       port.trying.insert(worker);
     } else {
@@ -246,16 +253,23 @@ Status Workers::place(const SnapshotListener& listener, Ports& ports, std::vecto
                                                  listener.address.to_string(), other->second.gateway));
   OpenPort port{listener.gateway, listener.address, any_port};
   std::vector<int> fds;
+  bool replace = false;
   if (const auto before = open_.find(key); before != open_.end()) {
     port = before->second;
     port.gateway = listener.gateway;
-    fds = open_missing(port);
+    Result<std::vector<int>> others = std::vector<int>();
+    if (port.options != listener.socket_options) others = open_all(port.address, listener.socket_options);
+    replace = others && !others->empty();
+    if (!others) failed_.emplace(listener.gateway, std::move(others).error());
+    if (replace) port.options = listener.socket_options;
+    fds = replace ? *std::move(others) : open_missing(port);
   } else {
-    fds = TRY(open(listener.address, port.address));
+    fds = TRY(open(listener, port.address));
+    port.options = listener.socket_options;
   }
   port.is_http = listener.router != nullptr;
   ports.emplace(key, std::move(port));
-  places.push_back({&listener, std::move(key), std::move(fds)});
+  places.push_back({&listener, std::move(key), std::move(fds), replace});
   return {};
 }
 
@@ -275,13 +289,13 @@ std::map<std::string, Error> Workers::publish(std::shared_ptr<const Snapshot> sn
     const auto* kept = port_before(*listener);
     if (!kept) continue;
     const auto [port, is_free] = open_now.insert(*kept);
-    if (is_free) places.push_back({listener, port->first, open_missing(port->second)});
+    if (is_free) places.push_back({listener, port->first, open_missing(port->second), false});
   }
   open_ = std::move(open_now);
   std::vector<std::vector<Opened>> per_worker(workers_.size());
   for (const Place& at : places)
     for (size_t i = 0; i < workers_.size(); ++i)
-      per_worker[i].push_back({at.key, at.fds[i], at.listener->drain_timeout, &at.listener->port});
+      per_worker[i].push_back({at.key, at.fds[i], at.replace, at.listener->drain_timeout, &at.listener->port});
   snapshot = freed_at_home(std::move(snapshot));
   for (size_t i = 0; i < workers_.size(); ++i)
     workers_[i]->loop.post(

@@ -23,6 +23,7 @@ struct OpenPort {
   SocketAddress address;  // with the real port
   bool any_port = false;  // the Gateway asks for port 0
   bool is_http = true;
+  std::vector<SocketOption> options;
   // Workers that could not begin to listen, and why.
   std::map<unsigned, Error> missing;
   // Those of them that have been given another descriptor and have not answered yet.
@@ -64,7 +65,8 @@ class Workers {
   // open port. Gives failures(): a Gateway whose port could not be opened goes on with the one it had before, unless
   // another asks for that now. Of two that ask for one address the first has it.
   // An address that overlaps one of our own that closes just now can be opened a moment later: publish again.
-  // Workers that could not begin to listen on an open port are given another try.
+  // Workers that could not begin to listen on an open port are given another try. A port whose Gateway has other socket
+  // options than before goes on with other sockets, or, where they are refused, with those it has.
   std::map<std::string, Error> publish(std::shared_ptr<const Snapshot> snapshot);
   // What is not open now although it should be: gateway -> error.
   std::map<std::string, Error> failures() const;
@@ -81,7 +83,8 @@ class Workers {
   class Worker;
   struct Opened {
     std::string key;
-    int fd = -1;  // -1: was open before
+    int fd = -1;            // -1: was open before
+    bool replaces = false;  // the one that was open before
     Nanos drain_timeout;
     const PortConfig* config;
   };
@@ -93,11 +96,13 @@ class Workers {
     const SnapshotListener* listener;
     std::string key;
     std::vector<int> fds;  // one a worker, as Opened::fd
+    bool replace = false;
   };
 
   Status place(const SnapshotListener& listener, Ports& ports, std::vector<Place>& places);
   std::vector<int> open_missing(OpenPort& port) const;
-  Result<std::vector<int>> open(const SocketAddress& wanted, SocketAddress& real) const;
+  Result<std::vector<int>> open(const SnapshotListener& listener, SocketAddress& real) const;
+  Result<std::vector<int>> open_all(SocketAddress& real, std::span<const SocketOption> options) const;
   const Ports::value_type* port_before(const SnapshotListener& listener) const;
 
   const ClientBounds bounds_;

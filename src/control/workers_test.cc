@@ -74,8 +74,8 @@ class TakenPort {
   const int fd_ = *ListenSocket::open(*SocketAddress::parse("127.0.0.1", 0), false);
 };
 
-// How many sockets of this process listen on a port.
-size_t listeners_on(uint16_t port) {
+// How many sockets of this process listen on a port, and have an option of SOL_SOCKET set.
+size_t listeners_on(uint16_t port, int option = SO_ACCEPTCONN) {
   size_t found = 0;
   for (int fd = 0; fd < 1024; ++fd) {
     int listens = 0;
@@ -83,7 +83,8 @@ size_t listeners_on(uint16_t port) {
     SocketAddress own;
     own.length = sizeof own.v6_address;
     if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens &&
-        ::getsockname(fd, own.get(), &own.length) == 0 && own.port() == port)
+        ::getsockname(fd, own.get(), &own.length) == 0 && own.port() == port &&
+        ::getsockopt(fd, SOL_SOCKET, option, &listens, &size) == 0 && listens)
       ++found;
   }
   return found;
@@ -113,6 +114,7 @@ class WorkersTest : public testing::Test {
       listener->address = *SocketAddress::parse(port.address, port.port);
       listener->config.service = std::make_shared<Named>(port.gateway + std::string(suffix));
       listener->config.metrics = server_metrics_;
+      listener->socket_options = socket_options_;
       listener->serve_http();
       snapshot->listeners.push_back(std::move(listener));
     }
@@ -129,6 +131,7 @@ class WorkersTest : public testing::Test {
     return 0;
   }
 
+  std::vector<SocketOption> socket_options_;
   Loop home_;
   Metrics metrics_{3};
   LogFiles log_files_{3, metrics_};
@@ -146,6 +149,46 @@ TEST_F(WorkersTest, opens_the_port_that_the_system_chose_and_keeps_it_over_snaps
   EXPECT_EQ(ask(chosen), "g.");
   ASSERT_TRUE(publish({{"g", "127.0.0.1", 0}}, "2.").empty());
   EXPECT_EQ(port("g"), chosen);
+}
+
+TEST_F(WorkersTest, opens_other_sockets_for_other_options_and_connections_stay) {
+  const auto port_of = [this] { return workers_.open_ports().at(0).address.port(); };
+  ASSERT_TRUE(publish({{"a", "127.0.0.1", 0}}).empty());
+  const uint16_t port = port_of();
+  const size_t sockets = listeners_on(port);
+  Client client(port);
+  EXPECT_EQ(client.ask(), "a.");
+  socket_options_ = {{.description = "keepalive", .level = SOL_SOCKET, .name = SO_KEEPALIVE, .value = {1, 0, 0, 0}}};
+  ASSERT_TRUE(publish({{"a", "127.0.0.1", 0}}, "2.").empty());
+  wait_for_workers();
+  EXPECT_EQ(port_of(), port);
+  EXPECT_EQ(client.ask(), "a2.");
+  EXPECT_EQ(ask(port), "a2.");
+  EXPECT_EQ(listeners_on(port), sockets);
+  EXPECT_EQ(listeners_on(port, SO_KEEPALIVE), sockets);
+
+  socket_options_[0].name = 9999;
+  const auto failed = publish({{"a", "127.0.0.1", 0}}, "3.");
+  ASSERT_TRUE(failed.contains("a"));
+  EXPECT_TRUE(failed.at("a").message.contains("refuses the socket option \"keepalive\" (level 1, name 9999)"));
+  wait_for_workers();
+  EXPECT_EQ(client.ask(), "a3.") << "the rest of the change is in force";
+  EXPECT_EQ(ask(port), "a3.");
+  EXPECT_EQ(listeners_on(port, SO_KEEPALIVE), sockets);
+
+  socket_options_.clear();
+  ASSERT_TRUE(publish({{"a", "127.0.0.1", 0}}).empty());
+  wait_for_workers();
+  EXPECT_EQ(listeners_on(port, SO_KEEPALIVE), 0U);
+  EXPECT_EQ(listeners_on(port), sockets);
+}
+
+TEST_F(WorkersTest, does_not_open_a_port_whose_options_are_refused) {
+  socket_options_ = {{.level = IPPROTO_TCP, .name = 9999, .value = "1234"}};
+  const auto failed = publish({{"a", "127.0.0.1", 0}});
+  ASSERT_TRUE(failed.contains("a"));
+  EXPECT_TRUE(failed.at("a").message.contains("level 6, name 9999"));
+  EXPECT_TRUE(workers_.open_ports().empty());
 }
 
 TEST_F(WorkersTest, hands_an_open_port_to_the_gateway_that_takes_over_its_address) {

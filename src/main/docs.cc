@@ -116,8 +116,9 @@ void print_metrics() {
       "| `sluice_client_` | `client`: `jwks` |\n"
       "| ..`_xx` | `envoy_response_code_class`: `1` to `5` |\n");
   std::vector<MetricFamily> families = server_metric_families();
-  for (const auto& more : {listener_metric_families(), proxy_protocol_metric_families(), tcp_metric_families(),
-                           control_plane_metric_families()})
+  for (const auto& more :
+       {listener_metric_families(), proxy_protocol_metric_families(), tcp_metric_families(),
+        tcp_stats_metric_families(), connection_balance_metric_families(), control_plane_metric_families()})
     families.insert(families.end(), more.begin(), more.end());
   for (const auto& more :
        {cluster_metric_families(), ejection_metric_families(), dynamic_metric_families(), translation_metric_families(),

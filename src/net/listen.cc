@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "io/system_error.h"
 #include "net/socket_stream.h"
 
@@ -16,19 +17,54 @@ Incoming::~Incoming() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Result<std::unique_ptr<Stream>> Incoming::take() {
-  return open_stream(loop_, std::exchange(fd_, -1), Side::downstream);
+Result<std::unique_ptr<Stream>> Incoming::take(const TcpObserver* observer) {
+  return open_stream(loop_, std::exchange(fd_, -1), Side::downstream, observer);
 }
 
-Result<int> ListenSocket::open(const SocketAddress& address, bool share_port) {
+void Incoming::hand_over(Loop& to, std::move_only_function<void(Incoming& incoming)> then) {
+  auto there = std::make_unique<Incoming>(to, std::exchange(fd_, -1), peer);
+  to.post([there = std::move(there), then = std::move(then)]() mutable { then(*there); });
+}
+
+namespace {
+
+Status set_options(int fd, std::span<const SocketOption> options, SocketOption::When when) {
+  for (const SocketOption& option : options) {
+    if (option.when != when) continue;
+    if (setsockopt(fd, option.level, option.name, option.value.data(), static_cast<socklen_t>(option.value.size())) ==
+        0)
+      continue;
+    return std::unexpected(errno_error(
+        errno, fmt::format("the system refuses the socket option{} (level {}, name {})",
+                           option.description.empty() ? "" : " " + json_quote(printable(option.description, 80)),
+                           option.level, option.name)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<int> ListenSocket::open(const SocketAddress& address, bool share_port, std::span<const SocketOption> options) {
+  using enum SocketOption::When;
   const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::unexpected(errno_error(errno, "socket"));
   const int one = 1, zero = 0;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (share_port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
   if (address.family() == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
-  if (::bind(fd, address.get(), address.length) == 0 && ::listen(fd, 4096) == 0) return fd;
+  const auto refused = [&](SocketOption::When when) {
+    Status set = set_options(fd, options, when);
+    if (set) return set;
+    ::close(fd);
+    return Status(std::unexpected(std::move(set).error().in(fmt::format("cannot listen on {}", address.to_string()))));
+  };
+  TRY(refused(before_bind));
+  bool done = ::bind(fd, address.get(), address.length) == 0;
+  if (done) TRY(refused(before_listen));
+  done = done && ::listen(fd, 4096) == 0;
   const int code = errno;
+  if (done) TRY(refused(after_listen));
+  if (done) return fd;
   ::close(fd);
   Error error = errno_error(code, fmt::format("cannot listen on {}", address.to_string()));
   if (code == EADDRINUSE) error.message += "; another program has this port: stop it or choose another";
@@ -48,6 +84,19 @@ Status ListenSocket::start(Loop& loop, int fd, Accepted accepted) {
   }
   watch_.reader = this;
   return {};
+}
+
+Status ListenSocket::replace(int fd) {
+  while (fd_ >= 0 && accept_some()) {
+  }
+  if (fd_ < 0) {  // closed by what it told
+    ::close(fd);
+    return {};
+  }
+  Loop& loop = *loop_;
+  Accepted accepted = std::move(accepted_);
+  close();
+  return start(loop, fd, std::move(accepted));
 }
 
 void ListenSocket::close() {

@@ -25,7 +25,8 @@ constexpr Nanos kLingeringTime = 30s;
 
 class RingStream final : public ReadyStream<Watch>, private Ring::User, private Waiter {
  public:
-  RingStream(Loop& loop, int fd, Side side) : ReadyStream(side), loop_(loop), ring_(*loop.ring()), fd_(fd) {
+  RingStream(Loop& loop, int fd, Side side, const TcpObserver* observer)
+      : ReadyStream(side), loop_(loop), ring_(*loop.ring()), observer_(observer), fd_(fd) {
     now_.readable = false;
     const int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -108,6 +109,7 @@ class RingStream final : public ReadyStream<Watch>, private Ring::User, private 
 
   Loop& loop_;
   Ring& ring_;
+  const TcpObserver* const observer_;
   int fd_;
   int error_ = 0;  // of the connection
   // Operations: those to be begun before the loop waits, and those that the kernel has.
@@ -439,6 +441,7 @@ void RingStream::go() {
   if (piece_.size > 0) ring_.give_back(piece_.buffer);
   kept_.reset();
   if (!loses_bytes && !aborted_ && error_ == 0 && !sending_) flush();
+  if (observer_) tell_of_tcp(fd_, *observer_);  // now, as it may not live on; last words that wait are missing
   ring_.keep(*this);
   const bool lingers = !unsent().empty() && !loses_bytes && !aborted_ && error_ == 0;
   if (lingers && ring_.begin_to_linger()) {
@@ -513,14 +516,14 @@ Task<void> RingStream::connected(SteadyTime deadline) {
 
 }  // namespace
 
-Result<std::unique_ptr<Stream>> open_ring_stream(Loop& loop, int fd, Side side) {
-  auto stream = std::unique_ptr<RingStream>(new RingStream(loop, fd, side));
+Result<std::unique_ptr<Stream>> open_ring_stream(Loop& loop, int fd, Side side, const TcpObserver* observer) {
+  auto stream = std::unique_ptr<RingStream>(new RingStream(loop, fd, side, observer));
   stream->start();
   return stream;
 }
 
 Result<std::unique_ptr<Stream>> connect_ring_stream(Loop& loop, int fd, const SocketAddress& address) {
-  auto stream = std::unique_ptr<RingStream>(new RingStream(loop, fd, Side::upstream));
+  auto stream = std::unique_ptr<RingStream>(new RingStream(loop, fd, Side::upstream, nullptr));
   TRY(stream->connect(address));
   return stream;
 }

@@ -10,11 +10,12 @@
 
 #include "io/loop.h"
 #include "net/stream.h"
+#include "net/tcp_counts.h"
 
 namespace sluice {
 
 // Of a loop that has a Ring. As open_stream() in net/socket_stream.h.
-Result<std::unique_ptr<Stream>> open_ring_stream(Loop& loop, int fd, Side side);
+Result<std::unique_ptr<Stream>> open_ring_stream(Loop& loop, int fd, Side side, const TcpObserver* observer);
 // Begins to connect. Takes the descriptor over, and closes it when this fails.
 Result<std::unique_ptr<Stream>> connect_ring_stream(Loop& loop, int fd, const SocketAddress& address);
 

@@ -16,12 +16,13 @@ namespace {
 
 class SocketStream final : public ReadyStream<Watch> {
  public:
-  explicit SocketStream(Side side) : ReadyStream(side) {}
+  explicit SocketStream(Side side, const TcpObserver* observer = nullptr) : ReadyStream(side), observer_(observer) {}
   SocketStream(const SocketStream&) = delete;
   SocketStream& operator=(const SocketStream&) = delete;
   ~SocketStream() override {
     if (!now_.attached()) return;
     const int fd = now_.fd();
+    if (observer_) tell_of_tcp(fd, *observer_);
     now_.release();
     ::close(fd);
   }
@@ -60,6 +61,7 @@ class SocketStream final : public ReadyStream<Watch> {
  private:
   Task<void> connected(SteadyTime deadline);
 
+  const TcpObserver* const observer_;
   bool connecting_ = false;
 };
 
@@ -122,9 +124,9 @@ Task<void> SocketStream::connected(SteadyTime deadline) {
 
 }  // namespace
 
-Result<std::unique_ptr<Stream>> open_stream(Loop& loop, int fd, Side side) {
-  if (loop.ring()) return open_ring_stream(loop, fd, side);
-  auto stream = std::make_unique<SocketStream>(side);
+Result<std::unique_ptr<Stream>> open_stream(Loop& loop, int fd, Side side, const TcpObserver* observer) {
+  if (loop.ring()) return open_ring_stream(loop, fd, side, observer);
+  auto stream = std::make_unique<SocketStream>(side, observer);
   TRY(stream->open(loop, fd));
   return stream;
 }

@@ -5,10 +5,12 @@
 
 #include "io/loop.h"
 #include "net/stream.h"
+#include "net/tcp_counts.h"
 
 namespace sluice {
 
 // Takes a connected, non-blocking descriptor over, and closes it when this fails; side: whose fault errors are.
-Result<std::unique_ptr<Stream>> open_stream(Loop& loop, int fd, Side side);
+// `observer`, if any, is told of it before it is closed, and outlives it.
+Result<std::unique_ptr<Stream>> open_stream(Loop& loop, int fd, Side side, const TcpObserver* observer = nullptr);
 
 }  // namespace sluice

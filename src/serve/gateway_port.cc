@@ -133,6 +133,8 @@ void GatewayPort::configure(const std::shared_ptr<const void>& keep, const PortC
   }
   listener_.limit(common.connections_max, common.delay_before_close);
   listener_.look_at(common.overload);
+  listener_.spread_by(common.balance);
+  listener_.observe_tcp(common.tcp_stats);
   proxied_.configure(common.proxy_protocol);
 
   std::map<std::string, std::unique_ptr<ChainServer>> now;

@@ -65,6 +65,7 @@ class GatewayPort {
   void configure(const std::shared_ptr<const void>& keep, const PortConfig& config, Nanos drain_timeout);
   // configure() must have been called.
   Status start(int fd) { return listener_.start(fd); }
+  Status replace(int fd) { return listener_.replace(fd); }
   // Accepts no more. Whose first bytes have not come ends; a handshake under way has its time, as its client may have
   // waited for it, and then the one request that a draining connection answers.
   void drain();

@@ -8,6 +8,7 @@ namespace sluice {
 
 Seat::Seat(Listener& listener) : listener_(&listener) {
   ++listener.connections_;
+  if (listener.balance_) listener.balance_->began(listener);
   if (!listener.metrics_) return;
   listener.metrics_->connections->add();
   listener.metrics_->connections_active->add();
@@ -17,6 +18,7 @@ Seat::Seat(Listener& listener) : listener_(&listener) {
 Seat::~Seat() {
   if (!listener_) return;
   --listener_->connections_;
+  if (listener_->balance_) listener_->balance_->ended(*listener_);
   if (listener_->limit_) listener_->limit_->give();
   if (!listener_->metrics_) return;
   listener_->metrics_->open->give();
@@ -30,9 +32,42 @@ Status Listener::start(int fd) {
     ::close(fd);
     return {};
   }
-  TRY(socket_.start(loop_, fd, [this](Incoming& incoming) { accept(incoming); }));
+  TRY(socket_.start(loop_, fd, [this](Incoming& incoming) { arrived(incoming); }));
   address_ = socket_.local();
+  if (balance_) balance_->join(*this, loop_, connections_);
   return {};
+}
+
+Status Listener::replace(int fd) {
+  if (!socket_.listening()) return start(fd);
+  return socket_.replace(fd);
+}
+
+void Listener::close() {
+  if (balance_) balance_->leave(*this);
+  balance_.reset();
+  spreads_ = false;
+  socket_.close();
+  if (turned_away_) turned_away_->close_all_of(this);
+}
+
+void Listener::spread_by(std::shared_ptr<ConnectionBalance> balance) {
+  spreads_ = balance != nullptr;
+  if (!balance || balance_) return;
+  balance_ = std::move(balance);
+  if (socket_.listening()) balance_->join(*this, loop_, connections_);
+}
+
+void Listener::observe_tcp(std::shared_ptr<const TcpStats> stats) {
+  observes_tcp_ = stats != nullptr;
+  if (stats) tcp_stats_ = std::move(stats);
+}
+
+void Listener::arrived(Incoming& incoming) {
+  if (spreads_)
+    balance_->place(*this, incoming);
+  else
+    accept(incoming);
 }
 
 void Listener::limit(size_t connections_max, Nanos delay) {
@@ -87,7 +122,7 @@ void Listener::accept(Incoming& incoming) {
     return;
   }
   Seat seat(*this);
-  auto stream = incoming.take();
+  auto stream = incoming.take(observes_tcp_ ? tcp_stats_.get() : nullptr);
   if (stream) return handler_.take({std::move(seat), *std::move(stream), incoming.peer});
   static log::Site site{LogLevel::warn, "listener", "cannot serve a connection"};
   if (site.admits()) site.write({{"error", stream.error().message}});

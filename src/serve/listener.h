@@ -79,21 +79,27 @@ class Listener {
   // From now on the address may have so many connections, over all workers. One too many is kept for `delay` and
   // closed. Those that are open stay.
   void limit(size_t connections_max, Nanos delay);
+  // Before start(). Null: not any more, and what is on its way here comes. Both are those of the address, always the
+  // same.
+  void spread_by(std::shared_ptr<ConnectionBalance> balance);
+  // From now on newcomers are counted there; null: they are not.
+  void observe_tcp(std::shared_ptr<const TcpStats> stats);
   // Closes newcomers while it says so; it outlives this. Null: nobody does.
   void look_at(const Overload* overload) { overload_ = overload; }
   // Takes over a listening descriptor (ListenSocket::open). After a failure it may be called again; one that listens
   // already closes the new descriptor.
   Status start(int fd);
+  // The same with other options of the socket: goes on with another descriptor of the address.
+  Status replace(int fd);
   // Accepts no more.
-  void close() {
-    socket_.close();
-    if (turned_away_) turned_away_->close_all_of(this);
-  }
+  void close();
   size_t connections() const { return connections_; }
   const SocketAddress& address() const { return address_; }
 
  private:
   friend class Seat;
+  friend class ConnectionBalance;
+  void arrived(Incoming& incoming);
   void accept(Incoming& incoming);
   bool find_place();
   void turn_away(Incoming& incoming);
@@ -110,6 +116,10 @@ class Listener {
   size_t connections_max_ = ListenerMetrics::kNoLimit;
   Nanos delay_before_close_{};
   const Overload* overload_ = nullptr;
+  std::shared_ptr<ConnectionBalance> balance_;  // joined, until it closes
+  bool spreads_ = false;
+  std::shared_ptr<const TcpStats> tcp_stats_;  // kept once it was there: streams know it
+  bool observes_tcp_ = false;
 };
 
 }  // namespace sluice

@@ -70,6 +70,33 @@ constexpr MetricFamily kListenerWaitedLong{"envoy_listener_downstream_pre_cx_tim
                                            "Client connections closed because their first bytes did not come in time."};
 constexpr MetricFamily kListenerWaitingClosed{"envoy_listener_downstream_listener_filter_remote_close",
                                               "Client connections that ended while their first bytes were looked at."};
+constexpr MetricFamily kSegmentsSent{"envoy_listener_tcp_stats_cx_tx_segments",
+                                     "TCP segments sent to clients, of connections that have ended (tcpStats)."};
+constexpr MetricFamily kSegmentsReceived{"envoy_listener_tcp_stats_cx_rx_segments",
+                                         "TCP segments that came from clients (tcpStats)."};
+constexpr MetricFamily kDataSegmentsSent{"envoy_listener_tcp_stats_cx_tx_data_segments",
+                                         "TCP segments with data sent to clients (tcpStats)."};
+constexpr MetricFamily kDataSegmentsReceived{"envoy_listener_tcp_stats_cx_rx_data_segments",
+                                             "TCP segments with data that came from clients (tcpStats)."};
+constexpr MetricFamily kRetransmitted{"envoy_listener_tcp_stats_cx_tx_retransmitted_segments",
+                                      "TCP segments sent to clients once more (tcpStats)."};
+constexpr MetricFamily kBytesSent{"envoy_listener_tcp_stats_cx_tx_bytes_sent",
+                                  "Bytes of data sent to clients, those sent once more too (tcpStats)."};
+constexpr MetricFamily kBytesReceived{
+    "envoy_listener_tcp_stats_cx_rx_bytes_received",
+    "Bytes of data that came from clients, and one for the end of each that ends first "
+    "(tcpStats)."};
+constexpr MetricFamily kShareRetransmitted{"envoy_listener_tcp_stats_cx_tx_percent_retransmitted_segments",
+                                           "Share of the segments with data that were sent once more, a connection "
+                                           "(tcpStats).",
+                                           MetricType::histogram};
+constexpr MetricFamily kRoundTrip{"envoy_listener_tcp_stats_cx_rtt_us",
+                                  "Smoothed round-trip time at a connection's end, in microseconds (tcpStats).",
+                                  MetricType::histogram};
+constexpr MetricFamily kRoundTripVariance{"envoy_listener_tcp_stats_cx_rtt_variance_us",
+                                          "Variance of the round-trip time at a connection's end, in microseconds "
+                                          "(tcpStats).",
+                                          MetricType::histogram};
 constexpr MetricFamily kProxyFound{"envoy_proxy_proto_found",
                                    "Client connections that began with a PROXY protocol header, by its version."};
 constexpr MetricFamily kProxyBroken{"envoy_proxy_proto_error",
@@ -215,6 +242,42 @@ std::vector<MetricFamily> listener_metric_families() {
           kListenerOverLimit,   kLimitedActive,  kLimited,         kTlsHandshakes,      kTlsResumed,
           kTlsWithout,          kTlsErrors,      kTlsTimeouts,     kTlsNoChain,         kTlsNoCertificate,
           kTlsUntrusted,        kTlsWrongName,   kListenerWaiting, kListenerWaitedLong, kListenerWaitingClosed};
+}
+
+TcpStats::TcpStats(Metrics& metrics, const std::string& address) : set_(metrics) {
+  const Labels labels{{"envoy_listener_address", address}};
+  segments_sent_ = set_.metric(kSegmentsSent, labels);
+  segments_received_ = set_.metric(kSegmentsReceived, labels);
+  data_segments_sent_ = set_.metric(kDataSegmentsSent, labels);
+  data_segments_received_ = set_.metric(kDataSegmentsReceived, labels);
+  segments_retransmitted_ = set_.metric(kRetransmitted, labels);
+  bytes_sent_ = set_.metric(kBytesSent, labels);
+  bytes_received_ = set_.metric(kBytesReceived, labels);
+  share_retransmitted_ = set_.histogram(kShareRetransmitted, labels);
+  round_trip_ = set_.histogram(kRoundTrip, labels);
+  round_trip_variance_ = set_.histogram(kRoundTripVariance, labels);
+}
+
+// The histograms have Envoy's bounds, which are those of its milliseconds whatever the unit is.
+void TcpStats::closing(const TcpCounts& counts) const {
+  constexpr int64_t kOne = 1'000'000;  // of a histogram's unit
+  segments_sent_->add(static_cast<int64_t>(counts.segments_sent));
+  segments_received_->add(static_cast<int64_t>(counts.segments_received));
+  data_segments_sent_->add(static_cast<int64_t>(counts.data_segments_sent));
+  data_segments_received_->add(static_cast<int64_t>(counts.data_segments_received));
+  segments_retransmitted_->add(static_cast<int64_t>(counts.segments_retransmitted));
+  bytes_sent_->add(static_cast<int64_t>(counts.bytes_sent));
+  bytes_received_->add(static_cast<int64_t>(counts.bytes_received));
+  if (counts.data_segments_sent > 0)
+    share_retransmitted_->record_nanos(
+        static_cast<int64_t>(counts.segments_retransmitted * kOne / counts.data_segments_sent));
+  round_trip_->record_nanos(int64_t{counts.round_trip_micros} * kOne);
+  round_trip_variance_->record_nanos(int64_t{counts.round_trip_variance_micros} * kOne);
+}
+
+std::vector<MetricFamily> tcp_stats_metric_families() {
+  return {kSegmentsSent,  kSegmentsReceived,   kDataSegmentsSent, kDataSegmentsReceived, kRetransmitted, kBytesSent,
+          kBytesReceived, kShareRetransmitted, kRoundTrip,        kRoundTripVariance};
 }
 
 std::vector<MetricFamily> proxy_protocol_metric_families() {

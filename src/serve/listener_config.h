@@ -12,6 +12,7 @@
 #include "net/tls/server.h"
 #include "pipeline/service.h"
 #include "serve/client_cert.h"
+#include "serve/connection_balance.h"
 #include "serve/connection_limit.h"
 #include "serve/overload.h"
 
@@ -137,6 +138,27 @@ enum class Codec : uint8_t {
   http2,
 };
 
+// Of the connections of one address, at their end (tcpStats).
+class TcpStats final : public TcpObserver {
+ public:
+  TcpStats(Metrics& metrics, const std::string& address);  // as in ListenerMetrics
+  void closing(const TcpCounts& counts) const override;
+
+ private:
+  MetricSet set_;
+  Counter* segments_sent_;
+  Counter* segments_received_;
+  Counter* data_segments_sent_;
+  Counter* data_segments_received_;
+  Counter* segments_retransmitted_;
+  Counter* bytes_sent_;
+  Counter* bytes_received_;
+  Histogram* share_retransmitted_;
+  Histogram* round_trip_;
+  Histogram* round_trip_variance_;
+};
+std::vector<MetricFamily> tcp_stats_metric_families();
+
 struct ListenerConfig {
   std::string name;                            // "listener-::-8080"
   std::shared_ptr<const TlsServerChains> tls;  // null: clients speak in the clear
@@ -186,6 +208,8 @@ struct ListenerConfig {
   std::shared_ptr<const ExchangeObserver> observer;  // may be null
   std::shared_ptr<const ServerMetrics> metrics;
   std::shared_ptr<const ListenerMetrics> listener;  // null for our own ports
+  std::shared_ptr<ConnectionBalance> balance;       // null: connections are spread as the kernel does it
+  std::shared_ptr<const TcpStats> tcp_stats;        // null: nobody asks
 };
 
 ServerLimits server_limits(const ListenerConfig& config);

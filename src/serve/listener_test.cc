@@ -67,6 +67,119 @@ TEST(Listener, counts_a_connection_as_long_as_its_seat_is_taken) {
   EXPECT_TRUE(turn_until(world.loop, [&] { return world.listener.connections() == 2; }));
 }
 
+// The listeners of two workers on one address; what comes, comes to the first.
+struct Balanced {
+  explicit Balanced(bool exact) {
+    for (Worker& worker : workers) {
+      worker.listener.count_into(counts);
+      worker.listener.spread_by(exact ? balance : nullptr);
+    }
+    const int fd = *ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), true);
+    CHECK(workers[0].listener.start(fd).has_value());
+    CHECK(workers[1].listener.start(*ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), true)).has_value());
+  }
+  ~Balanced() {
+    for (Worker& worker : workers) worker.handler.arrivals.clear();
+  }
+  void connect(int count) {
+    const size_t wanted = connections() + static_cast<size_t>(count);
+    for (int i = 0; i < count; ++i) clients.emplace_back(workers[0].listener.address());
+    CHECK(turn_until(workers[0].loop, [&] {
+      workers[1].loop.turn(0s);
+      return connections() == wanted;
+    }));
+  }
+  size_t connections() const { return workers[0].handler.arrivals.size() + workers[1].handler.arrivals.size(); }
+  std::vector<size_t> spread() const {
+    return {workers[0].handler.arrivals.size(), workers[1].handler.arrivals.size()};
+  }
+
+  struct Worker {
+    Loop loop;
+    Keeps handler;
+    Listener listener{loop, handler, nullptr};
+  };
+  Metrics metrics{1};
+  std::shared_ptr<const ListenerMetrics> counts = std::make_shared<ListenerMetrics>(metrics, "127.0.0.1_80");
+  std::shared_ptr<ConnectionBalance> balance = std::make_shared<ConnectionBalance>(metrics, "127.0.0.1_80");
+  std::array<Worker, 2> workers;
+  std::deque<TestPeer> clients;
+};
+
+TEST(ConnectionBalance, gives_each_connection_to_the_worker_with_the_fewest) {
+  Balanced world(true);
+  world.connect(10);
+  EXPECT_EQ(world.spread(), (std::vector<size_t>{5, 5}));
+  Arrival& arrival = world.workers[1].handler.arrivals.front();
+  EXPECT_EQ(&arrival.stream->loop(), &world.workers[1].loop);
+  EXPECT_EQ(&arrival.seat.listener(), &world.workers[1].listener);
+  for (int i = 0; i < 3; ++i) world.workers[1].handler.arrivals.pop_front();
+  world.connect(3);
+  EXPECT_EQ(world.spread(), (std::vector<size_t>{5, 5}));
+  EXPECT_EQ(world.counts->connections_active->value(), 10);
+  for (const auto& family : world.metrics.collect())
+    if (family.name == "envoy_listener_worker_downstream_cx_active") EXPECT_EQ(family.samples.front().value, 10);
+}
+
+TEST(ConnectionBalance, is_not_there_unless_it_is_asked_for) {
+  Balanced world(false);
+  world.connect(4);
+  EXPECT_EQ(world.spread(), (std::vector<size_t>{4, 0}));
+  for (Balanced::Worker& worker : world.workers) worker.listener.spread_by(world.balance);
+  world.connect(2);
+  EXPECT_EQ(world.spread(), (std::vector<size_t>{4, 2})) << "those of before count";
+}
+
+TEST(ConnectionBalance, a_connection_on_its_way_comes_where_it_is_switched_off_and_ends_where_the_port_closes) {
+  for (const bool closes : {false, true}) {
+    Balanced world(true);
+    world.connect(1);
+    world.clients.emplace_back(world.workers[0].listener.address());
+    settle(world.workers[0].loop);  // it is handed over
+    if (closes)
+      world.workers[1].listener.close();
+    else
+      for (Balanced::Worker& worker : world.workers) worker.listener.spread_by(nullptr);
+    settle(world.workers[1].loop);
+    EXPECT_EQ(world.spread(), (std::vector<size_t>{1, closes ? 0U : 1U}));
+    EXPECT_EQ(world.clients.back().ended(), closes);
+    world.connect(2);
+    EXPECT_EQ(world.spread(), (std::vector<size_t>{3, closes ? 0U : 1U}));
+  }
+}
+
+TEST(Listener, counts_what_the_kernel_knows_of_a_connection_at_its_end) {
+  World world;
+  world.listener.observe_tcp(std::make_shared<TcpStats>(world.metrics, "127.0.0.1_80"));
+  TestPeer client(world.listener.address());
+  client.say("hello");
+  ASSERT_TRUE(turn_until(world.loop, [&] {
+    return world.handler.arrivals.size() == 1 && world.handler.arrivals.front().stream->buffered_bytes() == 5;
+  }));
+  iovec said{const_cast<char*>("good day"), 8};
+  EXPECT_EQ(world.handler.arrivals.front().stream->try_write({&said, 1})->value(), 8U);
+  ASSERT_TRUE(turn_until(world.loop, [&] { return client.hears("good day"); }));
+  const auto count = [&world](std::string_view name) -> int64_t {
+    for (const auto& family : world.metrics.collect())
+      if (family.name == fmt::format("envoy_listener_tcp_stats_cx_{}", name)) return family.samples.front().value;
+    return -1;
+  };
+  EXPECT_EQ(count("rx_bytes_received"), 0);
+  world.handler.arrivals.clear();
+  EXPECT_EQ(count("rx_bytes_received"), 5);
+  EXPECT_EQ(count("tx_bytes_sent"), 8);
+  EXPECT_EQ(count("rx_data_segments"), 1);
+  EXPECT_EQ(count("tx_data_segments"), 1);
+  EXPECT_GE(count("tx_segments"), 2);
+  EXPECT_EQ(count("tx_retransmitted_segments"), 0);
+
+  world.listener.observe_tcp(nullptr);
+  TestPeer other(world.listener.address());
+  ASSERT_TRUE(turn_until(world.loop, [&] { return world.handler.arrivals.size() == 1; }));
+  world.handler.arrivals.clear();
+  EXPECT_EQ(count("tx_data_segments"), 1);
+}
+
 TEST(Listener, has_its_protocol_make_room_before_it_refuses) {
   World world;
   world.handler.idle = 1;

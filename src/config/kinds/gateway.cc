@@ -8,6 +8,8 @@
 namespace sluice::kinds {
 namespace {
 
+constexpr size_t kSocketOptionsMax = 64;
+
 constexpr EnumName kClientCert[] = {
     {"SANITIZE", 0}, {"FORWARD_ONLY", 1}, {"APPEND_FORWARD", 2}, {"SANITIZE_SET", 3}, {"ALWAYS_FORWARD_ONLY", 4}};
 
@@ -59,13 +61,13 @@ void bind_lifetimes(Fields& f, HttpConnectionManagerSettings& s) {
   f.not_negative("maxConnectionDuration", s.max_connection_duration);
   f.not_negative("maxStreamDuration", s.max_stream_duration);
   f.not_negative("delayedCloseTimeout", s.delayed_close_timeout);
-}
-
   f.optional(
       "drainTimeout", s.drain_timeout,
       "How long a client of HTTP/2 that is asked to go may still begin requests, unless it says before that it has "
       "heard of it.");
   f.not_negative("drainTimeout", s.drain_timeout);
+}
+
 void bind_http1(Fields& f, HttpConnectionManagerSettings& s) {
   f.optional("acceptHttp10", s.accept_http_10, "Serve HTTP/1.0, which else is answered 426.");
   f.optional("defaultHostForHttp10", s.default_host_for_http_10,
@@ -135,7 +137,12 @@ void bind(Fields& f, ListenerOptions& o) {
              "Bytes of a body held at most while something needs it whole; 0 is the default.");
   f.optional("proxyProtocol", o.proxy_protocol,
              "Connections begin with a header of the PROXY protocol, version 1 or 2, which names the client.");
-  f.unsupported({"listenerAccessLoggingService", "socketOptions", "connectionBalanceConfig", "tcpStats"});
+  f.optional("socketOptions", o.socket_options,
+             "What setsockopt() is told of the listening sockets; the system passes most of it on to the connections.");
+  f.optional("connectionBalanceConfig", o.connection_balance_config, "How connections are spread over the workers.");
+  f.optional("tcpStats", o.tcp_stats, "Count what the system knows of each connection when it is closed.");
+  f.check(o.socket_options.size() <= kSocketOptionsMax, "socketOptions", "must be at most 64");
+  f.unsupported({"listenerAccessLoggingService"});
   f.without_effect("extensions", "there are no extensions of listeners to be configured");
   if (o.per_connection_buffer_limit_bytes == 0)
     o.per_connection_buffer_limit_bytes = ListenerOptions().per_connection_buffer_limit_bytes;

@@ -14,6 +14,7 @@
 #include "config/kinds/label_expression.h"
 #include "config/kinds/proxy_protocol.h"
 #include "config/kinds/request_rules.h"
+#include "config/kinds/socket_option.h"
 #include "config/kinds/ssl_config.h"
 #include "config/kinds/tcp_gateway.h"
 #include "config/option_field.h"
@@ -41,6 +42,9 @@ struct ListenerOptions {
   std::optional<AccessLoggingService> access_logging_service;  // nothing: the default log to standard output
   uint32_t per_connection_buffer_limit_bytes = 1 << 20;        // 0 in the document is "not set"
   std::optional<ProxyProtocol> proxy_protocol;                 // nothing: none is expected
+  std::vector<SocketOption> socket_options;
+  std::optional<ConnectionBalanceConfig> connection_balance_config;  // nothing: as the kernel spreads them
+  bool tcp_stats = false;
 };
 void bind(Fields& f, ListenerOptions& options);
 
@@ -109,11 +113,11 @@ struct HttpConnectionManagerSettings {
   Nanos max_connection_duration{};           // 0: none
   Nanos max_stream_duration{};               // 0: none
   Nanos delayed_close_timeout = 1s;          // 0: closed at once
+  Nanos drain_timeout = 5s;                  // 0: at once
   uint32_t max_requests_per_connection = 0;  // 0: any number
   ServerHeaderTransformation server_header_transformation = ServerHeaderTransformation::overwrite;
   bool accept_http_10 = false;
   std::string default_host_for_http_10;
-  Nanos drain_timeout = 5s;                  // 0: at once
   bool allow_chunked_length = false;
   std::optional<bool> enable_trailers;  // nothing: where the client says that it takes them
   bool proper_case_header_key_format = false;
