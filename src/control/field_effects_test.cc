@@ -585,6 +585,8 @@ constexpr Case kCases[] = {
      .shown_by = "tests/e2e/test_tcp_gateway.py: connectionLimit_and_circuit_breakers_hold"},
     {.field = "tcpHosts[].destination.multi.destinations[].options",
      .shown_by = "src/config/kinds/tcp_gateway_test.cc: options: warning: has no effect"},
+    {.field = "proxyProtocolVersion",
+     .shown_by = "src/forward/introduction_test.cc: says_whose_connection_it_is_before_anything_else"},
     {.field = "socketOptions[].description", .shown_by = "src/net/listen_test.cc: says_which_option_is_refused"},
     {.field = "socketOptions[].level", .value = "6", .beside = "{name: 9, intValue: 1}"},
     {.field = "socketOptions[].name",

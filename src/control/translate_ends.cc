@@ -114,6 +114,8 @@ std::shared_ptr<const StaticCluster> Translating::cluster_of(const ConfigObject&
     common->connect_timeout = upstream.connection_config.connect_timeout;
     common->balancing = upstream.load_balancer_config;
     set_protocol(upstream, *common);
+    if (const auto& version = upstream.proxy_protocol_version)
+      common->proxy_protocol = *version == kinds::ProxyProtocolVersion::v1 ? ProxyProtocol::v1 : ProxyProtocol::v2;
     if (upstream.outlier_detection) common->detect_outliers(*upstream.outlier_detection);
     if (*tls) common->tls = (*tls)->context;
     made->cluster = std::move(common);

@@ -86,9 +86,10 @@ ClusterConnections::~ClusterConnections() {
 
 bool ClusterConnections::make_room(size_t open_there) {
   if (!cluster->fits(*cluster->metrics.connections_active, cluster->connections_max)) {
-    // One of its own will become free; but without any, idle ones to other places must not shut it out.
-    if (open_there > 0) return false;
-    give_up_oldest();
+    // One of its own will become free; but without any, idle ones to other places must not shut it out, nor ones for
+    // other clients, which never become free for this one.
+    if (open_there > 0 && !cluster->proxy_protocol) return false;
+    if (!give_up_oldest() && open_there > 0) return false;
   }
   return budget.make_room(hosts_by_);
 }

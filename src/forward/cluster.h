@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "config/kinds/circuit_breakers.h"
 #include "http/h2/client_session.h"
+#include "net/proxy_protocol.h"
 #include "net/tls/client.h"
 #include "upstream/endpoint_set.h"
 
@@ -77,7 +78,8 @@ struct Cluster {
   unsigned threads = 1;                         // that share these limits
   std::shared_ptr<const TlsClientContext> tls;  // null: in the clear
   UpstreamProtocol protocol = UpstreamProtocol::http1;
-  h2::ClientOptions http2;  // of connections that speak it
+  h2::ClientOptions http2;                      // of connections that speak it
+  std::optional<ProxyProtocol> proxy_protocol;  // connections begin with it, each for one client
   kinds::LoadBalancerConfig balancing;
   std::optional<kinds::OutlierDetection> outlier_detection;
   std::optional<EjectionMetrics> ejections;  // with detection

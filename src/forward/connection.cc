@@ -161,20 +161,21 @@ void ConnectionPool::leave(UpstreamConnection& connection) {
 // that come while the turn lasts come after the request has, and would have met it on the wire in a faster gateway:
 // no look can tell them from its answer, as nothing in HTTP/1.1 says which request an answer is for.
 bool ConnectionPool::fits(const UpstreamConnection& connection, std::span<const SocketAddress> allowed,
-                          UpstreamProtocol protocol) const {
-  if (!is_among(allowed, connection.address)) return false;
+                          UpstreamProtocol protocol, std::string_view introduction) const {
+  if (!is_among(allowed, connection.address) || connection.introduction != introduction) return false;
   return cluster->protocol != UpstreamProtocol::as_client || connection.made_for == protocol;
 }
 
-ConnectionUse ConnectionPool::take(std::span<const SocketAddress> allowed, UpstreamProtocol protocol) {
+ConnectionUse ConnectionPool::take(std::span<const SocketAddress> allowed, UpstreamProtocol protocol,
+                                   std::string_view introduction) {
   for (UpstreamConnection* connection = first_shared_; connection; connection = connection->next_) {
-    if (connection->session->capacity() == 0 || !fits(*connection, allowed, protocol)) continue;
+    if (connection->session->capacity() == 0 || !fits(*connection, allowed, protocol, introduction)) continue;
     ++connection->users_;
     return ConnectionUse(connection);
   }
   for (UpstreamConnection* connection = first_; connection;) {
     UpstreamConnection* const next = connection->next_;
-    if (fits(*connection, allowed, protocol)) {
+    if (fits(*connection, allowed, protocol, introduction)) {
       std::unique_ptr<UpstreamConnection> taken = take_out(*connection);
       if (taken->session->is_silent()) {
         if (taken->session->multiplexes()) share(*taken);

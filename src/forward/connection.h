@@ -88,6 +88,7 @@ class UpstreamConnection final : private Waiter {
   SocketAddress address;  // until it is connected, the first that is tried
   std::string address_text;
   std::string local_text;                               // this end's "ip:port", once connected
+  std::string introduction;                             // what it began with; empty: nothing
   std::unique_ptr<ClientSession> session;               // null until it is connected
   uint64_t uses = 0;                                    // requests sent on it
   UpstreamProtocol made_for = UpstreamProtocol::http1;  // where the cluster's are of both kinds
@@ -142,8 +143,9 @@ class ConnectionPool {
   // One to an address in `allowed`: that others use and that has room for one more, else the one that was used last;
   // nullptr when there is none. Connections on which the peer spoke or hung up meanwhile are closed on the way
   // (docs/decisions/0020).
-  // `protocol`: where the cluster's connections are of both kinds, which will do.
-  ConnectionUse take(std::span<const SocketAddress> allowed, UpstreamProtocol protocol = UpstreamProtocol::http1);
+  // `protocol`: where the cluster's connections are of both kinds, which will do. `introduction`: of whose client.
+  ConnectionUse take(std::span<const SocketAddress> allowed, UpstreamProtocol protocol = UpstreamProtocol::http1,
+                     std::string_view introduction = {});
   // Keeps it for the next request, unless its address has been withdrawn meanwhile.
   void keep(ConnectionUse connection);
   // From now on only these addresses: closes idle connections to others, and those in use when they would be kept.
@@ -286,8 +288,8 @@ class ConnectionPool {
   }
   // Of one connection, before it is there and says itself how many streams it takes.
   static constexpr size_t kJoiningMax = 100;
-  bool fits(const UpstreamConnection& connection, std::span<const SocketAddress> allowed,
-            UpstreamProtocol protocol) const;
+  bool fits(const UpstreamConnection& connection, std::span<const SocketAddress> allowed, UpstreamProtocol protocol,
+            std::string_view introduction) const;
   void share(UpstreamConnection& connection);
   void leave(UpstreamConnection& connection);
   void settle(UpstreamConnection& connection);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "forward/failures.h"
+#include "forward/introduction.h"
 #include "forward/learning.h"
 #include "forward/race_places.h"
 #include "forward/replay_body.h"
@@ -49,6 +50,13 @@ class Reachable {
 };
 
 // Lives in the exchange's arena: what must stay until the response's body has gone to the client.
+std::string introduction_for(const Request& request, const Cluster& cluster) {
+  if (!cluster.proxy_protocol) [[likely]]
+    return {};
+  return introduction(cluster, request.info.downstream_peer,
+                      request.client ? request.client->local_address() : std::nullopt);
+}
+
 class Forwarding final : private ConnectionPool::UnderWay, private ClientStream::Owner, private Request::Forwarder {
  public:
   Forwarding(Request& request, ForwardTarget target, OtherTargets* others)
@@ -56,6 +64,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
         request_(request),
         others_(others),
         cluster_(*target.pool.cluster),
+        introduction_(introduction_for(request, cluster_)),
         policy_(request.route.rules ? request.route.rules->retries : nullptr),
         judge_(target.judge),
         endpoint_(std::move(target.endpoint)),
@@ -113,7 +122,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   bool expects_shared() const;
   std::unique_ptr<ClientSession> make_session(std::unique_ptr<Stream> stream) const;
   void learn_failure(const SocketAddress& address, const Error& error);
-  Task<std::unique_ptr<Stream>> protect(std::unique_ptr<Stream> stream);
+  Task<std::unique_ptr<Stream>> prepare(std::unique_ptr<Stream> stream);
   void open_stream();
   void request_sent() override;
   void arm_timeouts();
@@ -144,6 +153,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   Request& request_;
   OtherTargets* const others_;
   const Cluster& cluster_;
+  const std::string introduction_;   // of the client; empty: nobody asks for it
   const RetryPolicy* const policy_;  // null: none
   const AddressJudge* judge_;        // null: every address will do
   EndpointSet::Use endpoint_;
@@ -354,7 +364,7 @@ Task<void> Forwarding::try_once() {
   for (;;) {
     ++request_.info.attempts;
     connect_error_.reset();
-    if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1}, protocol());
+    if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1}, protocol(), introduction_);
     if (!connection_) {
       auto getting = get_connection();
       CO_TRY(co_await getting);
@@ -586,7 +596,7 @@ Task<void> Forwarding::get_connection() {
     if (!next) co_return Status{};
     go_to(*std::move(next));
     if (denied_) co_return Status{};
-    if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1}, protocol());
+    if (!fresh_) connection_ = pool_->take({&endpoint_->address(), 1}, protocol(), introduction_);
     if (connection_) co_return Status{};
   }
 }
@@ -623,7 +633,10 @@ UpstreamProtocol Forwarding::protocol() const {
   return request_.info.protocol == "HTTP/2" ? UpstreamProtocol::http2 : UpstreamProtocol::http1;
 }
 
+// What is being connected for another client is of no use to this one.
 bool Forwarding::expects_shared() const {
+  if (cluster_.proxy_protocol) [[unlikely]]
+    return false;
   if (cluster_.protocol != UpstreamProtocol::as_client) [[likely]]
     return pool_->expects_shared();
   return protocol() == UpstreamProtocol::http2;
@@ -648,7 +661,7 @@ bool Forwarding::take_any() {
   std::vector<SocketAddress> last_resort;
   add_others(any, last_resort);
   any.insert(any.end(), last_resort.begin(), last_resort.end());
-  connection_ = pool_->take(any, protocol());
+  connection_ = pool_->take(any, protocol(), introduction_);
   if (!connection_) return false;
   if (connection_->address != endpoint_->address())
     if (auto* other = endpoint_.set().find(connection_->address, endpoint_->host()))
@@ -715,6 +728,7 @@ Task<bool> Forwarding::race() {
   connecting_.insert(connecting_.end(), last_resort.begin(), last_resort.end());
   connection_ = ConnectionUse(new UpstreamConnection(*pool_, endpoint_->address()));
   connection_->made_for = protocol();
+  connection_->introduction = introduction_;
   request_.info.upstream_host = request_.arena.copy(connection_->address_text);
 
   FamiliesByTurns order(std::span(connecting_).first(good), std::span(connecting_).subspan(good));
@@ -733,25 +747,30 @@ Task<bool> Forwarding::race() {
   if (race.winner() != endpoint_->address())
     if (auto* winner = set.find(race.winner(), endpoint_->host())) endpoint_ = EndpointSet::Use(set, *winner);
   std::unique_ptr<Stream> connected = *std::move(stream);
-  if (pool_->tls) {
-    auto protecting = protect(std::move(connected));
-    auto protected_one = co_await protecting;
-    if (!protected_one && protected_one.error().kind == ErrorKind::cancelled)
-      co_return std::unexpected(std::move(protected_one).error());
-    if (!protected_one || denied_) {
-      connect_error_ = protected_one ? Error{} : std::move(protected_one).error();
-      if (!protected_one) learn_failure(race.winner(), *connect_error_);
+  if (pool_->tls || !introduction_.empty()) {
+    auto preparing = prepare(std::move(connected));
+    auto prepared = co_await preparing;
+    if (!prepared && prepared.error().kind == ErrorKind::cancelled)
+      co_return std::unexpected(std::move(prepared).error());
+    if (!prepared || denied_) {
+      connect_error_ = prepared ? Error{} : std::move(prepared).error();
+      if (!prepared) learn_failure(race.winner(), *connect_error_);
       co_return false;
     }
-    connected = *std::move(protected_one);
+    connected = *std::move(prepared);
   }
   connection_->connected(race.winner(), make_session(std::move(connected)));
   learn_connected(cluster_, endpoint_);
   co_return true;
 }
 
-// TLS, in what is left of the time to connect.
-Task<std::unique_ptr<Stream>> Forwarding::protect(std::unique_ptr<Stream> stream) {
+// What stands before the protocol: for whom it is, and TLS, in what is left of the time to connect.
+Task<std::unique_ptr<Stream>> Forwarding::prepare(std::unique_ptr<Stream> stream) {
+  if (!introduction_.empty()) {
+    auto introducing = stream->write_all(introduction_, cluster_.connect_timeout);
+    CO_TRY(co_await introducing);
+  }
+  if (!pool_->tls) co_return stream;
   stream = pool_->tls->connect(std::move(stream), protocol());
   const Reachable for_as_long_as_this_runs(handshake_, *stream);
   auto shaking = stream->established(std::min(latest(), later(request_.loop.now(), cluster_.connect_timeout)));

@@ -1,6 +1,7 @@
 #include "forward/tcp_upstream.h"
 
 #include "base/log.h"
+#include "forward/introduction.h"
 #include "forward/learning.h"
 #include "forward/race_places.h"
 #include "forward/static_pools.h"
@@ -45,7 +46,7 @@ class ConnectingTcp {
   Task<std::optional<ForwardTarget>> choose();
   Task<std::unique_ptr<TcpConnection>> attempt(ForwardTarget target);
   Task<std::unique_ptr<Stream>> race(UpstreamTcp& connection);
-  Task<std::unique_ptr<Stream>> protect(const UpstreamTcp& connection, std::unique_ptr<Stream> stream);
+  Task<std::unique_ptr<Stream>> prepare(const UpstreamTcp& connection, std::unique_ptr<Stream> stream);
   void learn_failure(const UpstreamTcp& connection, const SocketAddress& address, const Error& error);
   std::unique_ptr<TcpConnection> fail(OutcomeKind kind, std::string_view rule = {});
 
@@ -130,9 +131,9 @@ Task<std::unique_ptr<Stream>> ConnectingTcp::race(UpstreamTcp& connection) {
       connection.endpoint = EndpointSet::Use(set, *winner);
     client_.info.upstream_host = client_.arena.copy(race.winner().to_string());
   }
-  if (connection.pool.tls) {
-    auto protecting = protect(connection, *std::move(stream));
-    stream = co_await protecting;
+  if (connection.pool.tls || cluster_.proxy_protocol) {
+    auto preparing = prepare(connection, *std::move(stream));
+    stream = co_await preparing;
     if (!stream && stream.error().kind != ErrorKind::cancelled)
       learn_failure(connection, connection.endpoint->address(), stream.error());
     if (!stream) co_return std::unexpected(std::move(stream).error());
@@ -141,7 +142,14 @@ Task<std::unique_ptr<Stream>> ConnectingTcp::race(UpstreamTcp& connection) {
   co_return std::move(stream);
 }
 
-Task<std::unique_ptr<Stream>> ConnectingTcp::protect(const UpstreamTcp& connection, std::unique_ptr<Stream> stream) {
+// What stands before the client's bytes.
+Task<std::unique_ptr<Stream>> ConnectingTcp::prepare(const UpstreamTcp& connection, std::unique_ptr<Stream> stream) {
+  if (cluster_.proxy_protocol) {
+    const std::string said = introduction(cluster_, client_.info.downstream_peer, client_.connected_to());
+    auto introducing = stream->write_all(said, cluster_.connect_timeout);
+    CO_TRY(co_await introducing);
+  }
+  if (!connection.pool.tls) co_return std::move(stream);
   stream = connection.pool.tls->connect_for_bytes(std::move(stream));
   auto shaking = stream->established(later(client_.loop.now(), cluster_.connect_timeout));
   CO_TRY(co_await shaking);

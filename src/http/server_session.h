@@ -95,6 +95,8 @@ class ServerStream {
 
   // The connection broke, or was given up.
   virtual bool is_broken() const = 0;
+  // This end of the connection. Costs a system call.
+  virtual SocketAddress local_address() const = 0;
   virtual uint64_t body_bytes_read() const = 0;
 };
 

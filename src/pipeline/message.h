@@ -136,6 +136,8 @@ struct Request {
     virtual void cut_off(const Error& why) = 0;
     // The gateway stops, or no longer serves here: no further request is wanted.
     virtual bool draining() const = 0;
+    // What it connected to. Costs a system call.
+    virtual std::optional<SocketAddress> local_address() const { return std::nullopt; }
 
    protected:
     ~Client() = default;

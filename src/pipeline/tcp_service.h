@@ -5,12 +5,12 @@
 #include <string_view>
 
 #include "io/task.h"
+#include "net/stream.h"
 #include "pipeline/stream_info.h"
 
 namespace sluice {
 
 class Loop;
-class Stream;
 class Upstreams;
 
 struct TcpClient {
@@ -18,6 +18,11 @@ struct TcpClient {
   Loop& loop;
   Upstreams& upstreams;
   StreamInfo& info;
+  const Stream& stream;
+  const SocketAddress* introduced_as;  // what the client connected to, as a proxy in front said; null: none did
+
+  // Costs a system call.
+  SocketAddress connected_to() const { return introduced_as ? *introduced_as : stream.local_address(); }
 };
 
 // A connection to a destination, and all that it takes there; given back when this goes.

@@ -86,6 +86,11 @@ Exchange::Exchange(ExchangeHost& host, ServerStreamPtr stream, ConfigSlot::Lease
   request_.body_budget = config_->body_budget;
 }
 
+std::optional<SocketAddress> Exchange::local_address() const {
+  if (const Introduction* said = host_.introduction()) return said->local_address;
+  return stream_->local_address();
+}
+
 Task<void> Exchange::run() {
   Response response;
   deadline_ = deadline_after(info_.start, config_->stream_max);

@@ -67,6 +67,7 @@ class Exchange final : private ServerStream::Owner,
   void to_upstream(uint64_t bytes) override { info_.bytes_received += bytes; }
   void to_client(uint64_t bytes) override { info_.bytes_sent += bytes; }
   bool draining() const override { return host_.draining(); }
+  std::optional<SocketAddress> local_address() const override;
   bool begin(Response& response);
   bool route_has_its_own_limit();
   Task<Response> handle_in_time();

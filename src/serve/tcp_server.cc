@@ -146,7 +146,12 @@ Task<std::unique_ptr<TcpConnection>> TcpServer::Session::connect() {
     co_return nullptr;
   }
   client().when_hung_up(&gone_);
-  TcpClient asking{.arena = arena_, .loop = server_.loop, .upstreams = server_.upstreams, .info = info_};
+  TcpClient asking{.arena = arena_,
+                   .loop = server_.loop,
+                   .upstreams = server_.upstreams,
+                   .info = info_,
+                   .stream = client(),
+                   .introduced_as = arrival_.introduction ? &arrival_.introduction->local_address : nullptr};
   auto connecting = to->connect(asking, config_->connect_attempts_max);
   auto connected = co_await connecting;
   client().when_hung_up(nullptr);

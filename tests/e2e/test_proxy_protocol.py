@@ -1,12 +1,14 @@
 """The PROXY protocol: clients that a proxy in front names, and what is no such header."""
 
 import pathlib
+import ssl
 import struct
 import tempfile
 
 from harness import configs, raw
 from harness.backend import Backend
 from harness.case import Case, rows
+from harness.certificates import authority
 from harness.gateway import Gateway
 from harness.process import Process
 from harness.waiting import free_port, until
@@ -97,6 +99,115 @@ class Expected(Case):
                     self.assertIn(f" 127.0.0.1:{port} ", self.gateway.log_line(f"/through 127.0.0.1:{mine} "))
                 finally:
                     haproxy.stop()
+
+
+class Introduced(Backend):
+    """A destination whose connections begin with a header of version 1; `clients` has whom each one names."""
+
+    def __init__(self):
+        self.clients = []
+        super().__init__()
+
+    def established(self, sock):
+        line = b""
+        while not line.endswith(b"\r\n"):
+            byte = sock.recv(1)
+            if not byte:
+                raise OSError("no header")
+            line += byte
+        self.clients.append(line.decode().strip())
+        return sock
+
+
+class Upstreams(Case):
+    """proxyProtocolVersion: hosts are told of the client at the begin of each connection, which is that client's alone."""
+
+    def gateway(self, port, version="V1", gateway=None, upstream=""):
+        text = configs.BACKEND.rstrip() + f"\n  proxyProtocolVersion: {version}\n{upstream}"
+        files = {**configs.to_backend(), "upstream.yaml": text}
+        if gateway:
+            files["gateway.yaml"] = gateway
+        return self.use(Gateway(files, values={"backend": port}))
+
+    def test_each_client_has_connections_of_its_own(self):
+        backend = self.use(Introduced())
+        gateway = self.gateway(backend.port)
+        with gateway.client() as one, gateway.client() as other:
+            for client in (one, other, one, other, one):
+                client.send(request("/"))
+                self.assert_status(client.read_response("GET"), 200)
+            ports = [client.socket.getsockname()[1] for client in (one, other)]
+        self.assertEqual(backend.clients, [f"PROXY TCP4 127.0.0.1 127.0.0.1 {port} {gateway.port}" for port in ports])
+        self.assertEqual([r.connection for r in backend.requests], [1, 2, 1, 2, 1])
+
+    def test_a_client_of_all_addresses_is_told_of_by_the_one_it_connected_to(self):
+        backend = self.use(Introduced())
+        gateway = self.gateway(backend.port, gateway=Gateway.PLAIN.replace("127.0.0.1", "'::'"))
+        with gateway.client() as client:
+            client.send(request("/"))
+            self.assert_status(client.read_response("GET"), 200)
+            mine = client.socket.getsockname()[1]
+        self.assertEqual(backend.clients, [f"PROXY TCP4 127.0.0.1 127.0.0.1 {mine} {gateway.port}"])
+
+    def test_whom_a_proxy_in_front_names_is_named_on(self):
+        backend = self.use(Introduced())
+        gateway = self.gateway(backend.port, gateway=configs.gateway(options="proxyProtocol: {}"))
+        with gateway.client() as client:
+            client.send(b"PROXY TCP4 192.0.2.7 192.0.2.8 4711 80\r\n" + request("/"))
+            self.assert_status(client.read_response("GET"), 200)
+        self.assertEqual(backend.clients, ["PROXY TCP4 192.0.2.7 192.0.2.8 4711 80"])
+
+    @rows({"version 1": "V1", "version 2": "V2"})
+    def a_real_haproxy_behind_reads_it(self, version):
+        backend = self.use(Backend())
+        port = free_port()
+        with tempfile.TemporaryDirectory() as folder:
+            config = pathlib.Path(folder, "haproxy.cfg")
+            config.write_text(f"defaults\n  mode http\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n"
+                              f"frontend f\n  bind 127.0.0.1:{port} accept-proxy\n"
+                              f"  http-request set-header x-source %[src]:%[src_port]\n  http-request set-header x-destination %[dst]:%[dst_port]\n"
+                              f"  default_backend b\nbackend b\n  server s 127.0.0.1:{backend.port}\n")
+            haproxy = Process(["haproxy", "-f", config, "-db"], folder, "haproxy")
+            try:
+                gateway = self.gateway(port, version)
+                until(lambda: gateway.fetch("/").status == 200, "an answer through haproxy")
+                with gateway.client() as client:
+                    client.send(request("/mine"))
+                    self.assert_status(client.read_response("GET"), 200)
+                    mine = client.socket.getsockname()[1]
+                seen = backend.seen("/mine")[0]
+                self.assertEqual((seen.header("x-source"), seen.header("x-destination")),
+                                 (f"127.0.0.1:{mine}", f"127.0.0.1:{gateway.port}"))
+            finally:
+                haproxy.stop()
+
+    def test_it_stands_before_tls(self):
+        ca = authority()
+
+        class Both(Introduced):
+            def established(self, sock):
+                return context.wrap_socket(super().established(sock), server_side=True)
+        pair = ca.make("backend.test")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        backend = self.use(Both())
+        gateway = self.gateway(backend.port, upstream="  sslConfig: {sni: backend.test}\n")
+        with gateway.client() as client:
+            client.send(request("/"))
+            self.assert_status(client.read_response("GET"), 200)
+            mine = client.socket.getsockname()[1]
+        self.assertEqual(backend.clients, [f"PROXY TCP4 127.0.0.1 127.0.0.1 {mine} {gateway.port}"])
+
+    def test_a_tcp_gateway_names_its_clients_too(self):
+        backend = self.use(Introduced())
+        tcp = Gateway.PLAIN.replace("httpGateway: {}", "tcpGateway: {tcpHosts: [{name: all, destination: {single: {upstream: "
+                                                       "{name: backend, namespace: gloo-system}}}}]}")
+        gateway = self.gateway(backend.port, gateway=tcp)
+        with gateway.client() as client:
+            client.send(request("/"))
+            self.assert_status(client.read_response("GET"), 200)
+            mine = client.socket.getsockname()[1]
+        self.assertEqual(backend.clients, [f"PROXY TCP4 127.0.0.1 127.0.0.1 {mine} {gateway.port}"])
 
 
 class Allowed(Case):

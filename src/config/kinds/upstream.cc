@@ -45,6 +45,7 @@ void bind(Fields& f, ConnectionConfig& c) {
 
 namespace {
 
+constexpr EnumName kProxyProtocolVersions[] = {{"V1", 1}, {"V2", 2}};
 constexpr EnumName kSelections[] = {{"USE_CONFIGURED_PROTOCOL", 0}, {"USE_DOWNSTREAM_PROTOCOL", 1}};
 constexpr int64_t kWindowMin = 65'535;
 
@@ -78,6 +79,10 @@ std::span<const EnumName> enum_names(ProtocolSelection) {
   return kSelections;
 }
 
+std::span<const EnumName> enum_names(ProxyProtocolVersion) {
+  return kProxyProtocolVersions;
+}
+
 void bind(Fields& f, Upstream& u) {
   f.optional("static", u.static_hosts, "Hosts that are listed here.");
   f.optional("connectionConfig", u.connection_config, "How connections are made.");
@@ -88,9 +93,12 @@ void bind(Fields& f, Upstream& u) {
   f.optional("sslConfig", u.ssl_config,
              "TLS to the hosts, also when it is `{}`. Their certificates are verified when there is a CA.");
   bind_http2(f, u);
+  f.optional(
+      "proxyProtocolVersion", u.proxy_protocol_version,
+      "Connections begin with a header of the PROXY protocol that names the client, and serve that client alone.");
   f.unsupported({"healthChecks", "failover", "respectDnsTtl", "dnsRefreshRate", "httpProxyHostname",
-                 "httpConnectHeaders", "httpConnectSslConfig", "proxyProtocolVersion", "preconnectPolicy",
-                 "ignoreHealthOnHostRemoval", "disableIstioAutoMtls"});
+                 "httpConnectHeaders", "httpConnectSslConfig", "preconnectPolicy", "ignoreHealthOnHostRemoval",
+                 "disableIstioAutoMtls"});
   f.ignored("discoveryMetadata", "Kept by discovery.");
   f.ignored("namespacedStatuses", "Kept by Gloo.");
   if (u.ssl_config && u.static_hosts.use_tls == false)

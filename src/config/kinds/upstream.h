@@ -37,6 +37,8 @@ void bind(Fields& f, ConnectionConfig& config);
 
 enum class ProtocolSelection : uint8_t { configured, downstream };
 std::span<const EnumName> enum_names(ProtocolSelection);
+enum class ProxyProtocolVersion : uint8_t { v1 = 1, v2 = 2 };
+std::span<const EnumName> enum_names(ProxyProtocolVersion);
 
 struct Upstream {
   StaticUpstream static_hosts;  // `static`
@@ -47,6 +49,7 @@ struct Upstream {
   std::optional<uint32_t> max_concurrent_streams;
   bool override_stream_error_on_invalid_http_message = false;
   ProtocolSelection protocol_selection = ProtocolSelection::configured;
+  std::optional<ProxyProtocolVersion> proxy_protocol_version;  // nothing: connections begin with their protocol
   ConnectionConfig connection_config;
   std::optional<UpstreamSslConfig> ssl_config;  // nothing: TLS without it, or plain, as static_hosts says
   std::optional<CircuitBreakers> circuit_breakers;

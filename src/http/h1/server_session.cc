@@ -84,6 +84,7 @@ class OneRequest final : public ServerStream, private Waiter {
   void reset() override;
   void set_idle_max(Nanos idle_max) override;
   bool is_broken() const override { return stream_.is_broken(); }
+  SocketAddress local_address() const override { return stream_.local_address(); }
   uint64_t body_bytes_read() const override { return body_ ? body_->bytes_read() : 0; }
 
  private:

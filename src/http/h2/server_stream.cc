@@ -380,6 +380,10 @@ void ServerStreamOne::reset() {
   if (tunnel_) tunnel_->broke(stream_reset().error());
 }
 
+SocketAddress ServerStreamOne::local_address() const {
+  return connection_.stream().local_address();
+}
+
 Stream& ServerStreamOne::become_tunnel(std::string_view& early) {
   watch(nullptr);
   early = {};

@@ -45,6 +45,7 @@ class ServerStreamOne final : public ServerStream, private Tunnel::Carrier {
   void reset() override;
   void set_idle_max(Nanos idle_max) override { limits_.idle_max = idle_max; }
   bool is_broken() const override { return incoming_->closed && !ended_; }
+  SocketAddress local_address() const override;
   uint64_t body_bytes_read() const override { return body_.bytes_read(); }
 
   // --- told by the connection ---
