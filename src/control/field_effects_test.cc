@@ -476,6 +476,7 @@ constexpr Case kCases[] = {
     {.field = "rules[].name", .value = "z"},
     {.field = "rules[].action", .value = "deny"},
     {.field = "match.addresses", .value = "[10.0.0.0/8]"},
+    {.field = "rules[].upstreamTls", .value = "required"},
     // TLS.
     {.field = "forwardClientCertDetails",
      .shown_by = "src/serve/client_cert_test.cc: is_taken_out_passed_on_added_to_or_replaced_as_configured"},

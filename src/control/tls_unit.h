@@ -29,6 +29,9 @@ using ServerCertificatePtr = std::shared_ptr<const ServerCertificate>;
 // TLS with an upstream.
 struct ClientTls {
   std::shared_ptr<const TlsClientContext> context;
+  // The same for destinations whose certificate must be for a name that a rule gives: verifies that, whatever the other
+  // does. Null where there are none.
+  std::shared_ptr<const TlsClientContext> named;
   std::string made_of;  // differs when it is another: part of the keys of clusters
 };
 using ClientTlsPtr = std::shared_ptr<const ClientTls>;

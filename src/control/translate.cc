@@ -731,8 +731,11 @@ std::vector<World::Change> Translator::take_in(std::span<const ConfigObjectPtr> 
 
 void Translator::index_policies() {
   policies_.clear();
+  rules_want_tls_ = false;
   for (const ConfigObjectPtr& object : world_.all("EgressPolicy")) {
-    for (const kinds::TargetRef& target : object->as<kinds::EgressPolicy>()->target_refs) {
+    const auto& policy = *object->as<kinds::EgressPolicy>();
+    for (const kinds::EgressRule& rule : policy.rules) rules_want_tls_ |= rule.upstream_tls == TlsWish::required;
+    for (const kinds::TargetRef& target : policy.target_refs) {
       auto& of_target = policies_[{target.kind, object->key.ns, target.name}];
       if (of_target.empty() || of_target.back() != object) of_target.push_back(object);
     }

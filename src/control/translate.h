@@ -141,6 +141,7 @@ class Translator {
   std::map<ObjectKey, GatewayChains> chains_;                   // by Gateway
   std::map<ObjectKey, GatewayUnits> units_;  // by Gateway; those that no Gateway selects under no name
   std::map<ObjectKey, std::vector<ConfigObjectPtr>> policies_;  // EgressPolicies by target
+  bool rules_want_tls_ = false;                                 // some of theirs
   std::map<ObjectKey, PolicyGap> gap_for_;                      // as the last run found them; see Translating
   std::vector<uint16_t> own_ports_;                             // that it told of
   ObjectReports reports_;

@@ -271,7 +271,8 @@ Result<std::shared_ptr<const AddressGuard>> Translating::guard_for(const ConfigO
   for (const auto& [name, object] : meant) {
     AddressPolicy& made = policies.emplace_back(AddressPolicy{name.name, {}});
     for (const kinds::EgressRule& rule : object->as<kinds::EgressPolicy>()->rules)
-      made.rules.push_back({rule.name, static_cast<RuleAction>(rule.action), rule.match.addresses});
+      made.rules.push_back({rule.name, static_cast<RuleAction>(rule.action), rule.match.addresses, rule.upstream_tls,
+                            rule.certificate_name});
     key += fmt::format(" {}:{:016x}", name.to_string(), object->hash);
   }
   return guard_of(gateway_->key.name, std::move(key), policies);
@@ -307,6 +308,7 @@ std::shared_ptr<const DynamicCluster> Translating::dynamic_cluster(const kinds::
     made->resolver = resolver;
     made->save_upstream_address = config.save_upstream_address;
     if (tls && !config.ssl_config) made->scheme_tls = tls->context;
+    if (tls) made->named_tls = tls->named;
     return made;
   });
 }

@@ -141,6 +141,20 @@ Result<ServerCertificatePtr> Translating::make_server_certificate(const kinds::S
   });
 }
 
+namespace {
+
+// The same context, if it does so.
+Result<std::shared_ptr<const TlsClientContext>> verifying_names(
+    const std::shared_ptr<const TlsClientContext>& context) {
+  TlsClientOptions options = context->options();
+  if (options.verify == TlsClientOptions::Verify::name && options.subject_alt_names.empty()) return context;
+  options.verify = TlsClientOptions::Verify::name;
+  options.subject_alt_names.clear();
+  return TlsClientContext::create(options);
+}
+
+}  // namespace
+
 Result<ClientTlsPtr> Translating::make_client_tls(const kinds::UpstreamSslConfig& config, DynamicPeer dynamic) {
   TlsMaterial material = TRY(tls_material(config.source));
   if (is_half(material.pair))
@@ -162,11 +176,14 @@ Result<ClientTlsPtr> Translating::make_client_tls(const kinds::UpstreamSslConfig
     options.verify = name;
   else if (options.ca.empty())
     options.verify = nothing;
-  std::string key = fmt::format("client tls {} {}", material.made_of, text_of(options));
+  std::string key =
+      fmt::format("client tls {} {} {}", material.made_of, text_of(options), dynamic != DynamicPeer::none);
   return kept_.try_get<ClientTls>(key, [&]() -> Result<std::shared_ptr<ClientTls>> {
     auto context = TlsClientContext::create(options);
     if (!context) return std::unexpected(std::move(context).error().in(material.from));
-    return std::make_shared<ClientTls>(ClientTls{std::move(*context), key});
+    auto made = std::make_shared<ClientTls>(ClientTls{std::move(*context), nullptr, key});
+    if (dynamic != DynamicPeer::none) made->named = TRY(verifying_names(made->context));
+    return made;
   });
 }
 
@@ -195,10 +212,11 @@ Result<ClientTlsPtr> Translating::tls_of_upstream(const ConfigObject& object) {
   return unit.made;
 }
 
-// To all destinations of a Gateway's forward proxy, or to those that ask for it. Null: none may have it.
+// To all destinations of a Gateway's forward proxy, or to those that requests or rules ask it for. Null: none may have
+// it.
 Result<ClientTlsPtr> Translating::tls_of_dynamic(const ConfigObject& gateway,
                                                  const kinds::DynamicForwardProxyConfig& config, uint64_t settings) {
-  if (!config.ssl_config && !settings_->destinations.scheme) return nullptr;
+  if (!config.ssl_config && !settings_->destinations.scheme && !t_.rules_want_tls_) return nullptr;
   const auto make = [&] {
     const bool verified = settings_->upstream_tls.verify == kinds::VerifyUpstream::system;
     return make_client_tls(config.ssl_config.value_or(kinds::UpstreamSslConfig()),

@@ -142,7 +142,7 @@ class TranslateTls : public testing::Test {
   const DynamicCluster* dynamic() const {
     return now_.snapshot->dynamic_clusters.empty() ? nullptr : now_.snapshot->dynamic_clusters.begin()->get();
   }
-  void apply_dynamic(std::string_view ssl, std::string_view settings = "") {
+  void apply_dynamic(std::string_view ssl, std::string_view settings = "", std::string_view more = "") {
     apply(object("Gateway", "g",
                  fmt::format("{{bindAddress: 127.0.0.1, bindPort: 8080, httpGateway: {{options: {{dynamicForwardProxy: "
                              "{{{}}}}}}}}}",
@@ -153,7 +153,8 @@ class TranslateTls : public testing::Test {
                         fmt::format("{{targetRefs: [{{group: gateway.solo.io, kind: Gateway, name: g}}], {}}}",
                                     settings))) +
           object("VirtualService", "v",
-                 "{virtualHost: {routes: [{matchers: [{prefix: /}], routeAction: {dynamicForwardProxy: {}}}]}}"));
+                 "{virtualHost: {routes: [{matchers: [{prefix: /}], routeAction: {dynamicForwardProxy: {}}}]}}") +
+          std::string(more));
   }
 
   const std::string secret_ = secret("s", {"a.test"});
@@ -664,6 +665,34 @@ TEST_F(TranslateTls, verifies_dynamic_destinations_by_the_systems_roots_unless_t
   EXPECT_FALSE(dynamic()->cluster->tls);
   ASSERT_TRUE(dynamic()->scheme_tls);
   EXPECT_EQ(dynamic()->scheme_tls->options().verify, name);
+}
+
+TEST_F(TranslateTls, has_TLS_for_dynamic_destinations_where_a_rule_may_want_it) {
+  using enum TlsClientOptions::Verify;
+  const auto policy = [](std::string_view tls) {
+    return fmt::format(
+        "---\napiVersion: sluice.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {{name: p, namespace: "
+        "gloo-system}}\nspec: "
+        "{{targetRefs: [{{group: gateway.solo.io, kind: Gateway, name: g}}], rules: [{{name: r, action: allow, match: "
+        "{{addresses: [loopback]}}, upstreamTls: {}}}]}}\n",
+        tls);
+  };
+  apply_dynamic("", "", policy("forbidden"));
+  EXPECT_FALSE(dynamic()->scheme_tls);
+  apply_dynamic("", "", policy("required"));
+  EXPECT_FALSE(dynamic()->cluster->tls);
+  ASSERT_TRUE(dynamic()->scheme_tls);
+  EXPECT_EQ(dynamic()->scheme_tls->options().verify, name);
+  EXPECT_EQ(dynamic()->named_tls, dynamic()->scheme_tls);
+  // A name in a rule is verified, whatever holds for the others.
+  apply_dynamic("{}", "upstreamTls: {verify: none}", policy("{verify: lb.test}"));
+  EXPECT_EQ(dynamic()->cluster->tls->options().verify, nothing);
+  EXPECT_EQ(dynamic()->named_tls->options().verify, name);
+  apply_dynamic(with_secret("s", ", verifySubjectAltName: [y.test]"), "",
+                policy("{verify: lb.test}") + secret("s", authority().make({"me.test"}), authority().pem()));
+  EXPECT_EQ(dynamic()->cluster->tls->options().subject_alt_names, std::vector<std::string>{"y.test"});
+  EXPECT_TRUE(dynamic()->named_tls->options().subject_alt_names.empty());
+  EXPECT_EQ(dynamic()->named_tls->options().ca, authority().pem());
 }
 
 TEST_F(TranslateTls, rejects_a_gateway_whose_destinations_cannot_be_met_by_TLS) {

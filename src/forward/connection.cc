@@ -16,11 +16,16 @@ std::unique_ptr<Stream> PoolTls::connect(std::unique_ptr<Stream> below, Upstream
   static constexpr std::string_view kAll[] = {"h2", "http/1.1"};
   std::span<const std::string_view> offered = kAll;
   if (offer_ == Offer::asked) offered = offered.subspan(asked == UpstreamProtocol::http2 ? 0 : 1, 1);
-  return tls_connect(std::move(below), context_, {.name = name_, .alpn = offered}, &sessions_);
+  return connect(std::move(below), offered);
 }
 
 std::unique_ptr<Stream> PoolTls::connect_for_bytes(std::unique_ptr<Stream> below) {
-  return tls_connect(std::move(below), context_, {.name = name_, .alpn = {}}, &sessions_);
+  return connect(std::move(below), {});
+}
+
+std::unique_ptr<Stream> PoolTls::connect(std::unique_ptr<Stream> below, std::span<const std::string_view> alpn) {
+  return tls_connect(std::move(below), context_, {.name = name_, .certificate_name = certificate_name_, .alpn = alpn},
+                     &sessions_);
 }
 
 ConnectionPlace::ConnectionPlace(ConnectionPool& pool) : pool_(pool) {

@@ -54,17 +54,24 @@ class PoolTls {
  public:
   // What is offered by ALPN, where the context has nothing of its own: the protocol that is asked for, or all of them.
   enum class Offer : uint8_t { asked, all };
-  // `name`: the SNI, and what the certificate must be for where the context verifies names.
-  PoolTls(std::shared_ptr<const TlsClientContext> context, std::string_view name, Offer offer)
-      : context_(std::move(context)), name_(name), offer_(offer) {}
+  // `name`: the SNI, and what the certificate must be for where the context verifies names, unless `certificate_name`
+  // is that.
+  PoolTls(std::shared_ptr<const TlsClientContext> context, std::string_view name, Offer offer,
+          std::string_view certificate_name = {})
+      : context_(std::move(context)), name_(name), certificate_name_(certificate_name), offer_(offer) {}
   // `asked`: http1 or http2.
   std::unique_ptr<Stream> connect(std::unique_ptr<Stream> below, UpstreamProtocol asked);
   // For a tunnel, whose protocol only its ends know: nothing is offered.
   std::unique_ptr<Stream> connect_for_bytes(std::unique_ptr<Stream> below);
+  // Empty: the name itself.
+  std::string_view certificate_name() const { return certificate_name_; }
 
  private:
+  std::unique_ptr<Stream> connect(std::unique_ptr<Stream> below, std::span<const std::string_view> alpn);
+
   const std::shared_ptr<const TlsClientContext> context_;
   const std::string name_;
+  const std::string certificate_name_;
   const Offer offer_;
   TlsSessions sessions_;
 };

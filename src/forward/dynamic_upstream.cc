@@ -18,6 +18,9 @@ namespace {
 constexpr MetricFamily kRefused{
     "sluice_dynamic_destination_refused_total",
     "Destinations that a request asked for and that were refused because of their address; a list has several."};
+constexpr MetricFamily kTlsRefused{
+    "sluice_dynamic_destination_tls_refused_total",
+    "Destinations that a request asked for and that were refused because of a rule's `upstreamTls`."};
 constexpr MetricFamily kClosed{"sluice_dynamic_destination_closed_total",
                                "Requests refused because an EgressPolicy that may be for them is not in force."};
 constexpr MetricFamily kMixed{"sluice_dynamic_destination_mixed_total",
@@ -50,10 +53,15 @@ bool begins_with(std::string_view text, std::string_view scheme) {
   return equals_ignoring_case(text.substr(0, scheme.size()), scheme);
 }
 
-// What a request asks for.
+// Whether a request itself says how its destination is to be spoken to.
+enum class Asked : uint8_t { nothing, tls, clear };
+
+// What a request asks for, and what becomes of it.
 struct Wanted {
   std::string_view authority;
+  Asked asked = Asked::nothing;
   bool tls = false;
+  std::string_view certificate_name = {};  // whom a rule has the certificate be for; empty: the destination
   uint16_t default_port() const { return tls ? 443 : 80; }
 };
 
@@ -61,6 +69,21 @@ using Denial = ConnectionPool::UnderWay::Denial;
 
 Denial denial_by(std::string_view host, const Verdict& verdict) {
   return {.kind = OutcomeKind::destination_denied, .rule = refusal_rule(verdict), .text = refusal_text(host, verdict)};
+}
+
+// Whether connections of the pool are as rules want them.
+bool fits(const TlsDemand& demand, const ConnectionPool& pool) {
+  if (!demand.contradicted_by.empty()) return false;
+  switch (demand.wish) {
+    case TlsWish::none: return true;
+    case TlsWish::required: return pool.tls && pool.tls->certificate_name() == demand.certificate_name;
+    case TlsWish::forbidden: return !pool.tls;
+  }
+  return false;
+}
+
+Denial denial_by(std::string_view host, const TlsDemand& demand) {
+  return {.kind = OutcomeKind::tls_prohibited, .rule = std::string(demand.rule), .text = refusal_text(host, demand)};
 }
 
 // Why a request cannot go to a destination: an answer where it can go to no other. In the request's arena.
@@ -199,11 +222,13 @@ bool Destination::survives(Judgement& judgement, const EgressNow& now) const {
 std::optional<Denial> Destination::denial(const ConnectionPool::UnderWay& one, const EgressNow& now) const {
   const EgressNow::Standing& standing = now.at(one.place());
   if (!standing.guard) return standing.refusal;
+  TlsDemand tls;
   for (const SocketAddress& address : one.addresses()) {
     const Verdict verdict = standing.guard->rules.decide(*IpAddress::from_sockaddr(*address.get()), port);
     if (!verdict.allowed) return denial_by(host(), verdict);
+    tls.add(verdict.tls);
   }
-  return std::nullopt;
+  return fits(tls, pool) ? std::nullopt : std::optional(denial_by(host(), tls));
 }
 
 }  // namespace
@@ -212,12 +237,13 @@ std::optional<Denial> Destination::denial(const ConnectionPool::UnderWay& one, c
 // in the order of their coming, but for those in use: whoever was used since the last look goes to the end (CLOCK).
 class Destinations final : public Judged {
  public:
-  // `tls`: of all of them; null: they are in the clear.
+  // `tls`: of all of them, and `named_tls` of those with another name for the certificate; null: they are in the clear.
   Destinations(Upstreams& upstreams, const DynamicCluster& cluster, std::shared_ptr<const TlsClientContext> tls,
-               std::shared_ptr<const DynamicMetrics> metrics)
+               std::shared_ptr<const TlsClientContext> named_tls, std::shared_ptr<const DynamicMetrics> metrics)
       : Judged(upstreams),
         loop_(upstreams.loop),
         tls_(std::move(tls)),
+        named_tls_(std::move(named_tls)),
         connections_(upstreams.budget, cluster.cluster, HostsBy::client, upstreams.dialer, upstreams.random.next()),
         metrics_(std::move(metrics)) {}
 
@@ -228,12 +254,12 @@ class Destinations final : public Judged {
     return &found->second;
   }
 
-  Destination& add(std::string_view text, const Authority& authority) {
+  // `text`: what it is found by.
+  Destination& add(std::string_view text, const Wanted& to, const Authority& authority) {
     if (by_text_.size() >= DynamicCluster::kDestinationsMax) drop_one();
-    const uint16_t default_port = Wanted{.authority = text, .tls = tls_ != nullptr}.default_port();
-    const auto at = by_text_.try_emplace(TextKey(text), loop_, connections_, authority, default_port).first;
+    const auto at = by_text_.try_emplace(TextKey(text), loop_, connections_, authority, to.default_port()).first;
     Destination& destination = at->second;
-    if (tls_) destination.pool.tls = std::make_unique<PoolTls>(tls_, destination.host(), PoolTls::Offer::all);
+    if (tls_) destination.pool.tls = tls_of(to, destination);
     destination.key = &at->first;
     order_.push_back(destination);
     return destination;
@@ -264,8 +290,15 @@ class Destinations final : public Judged {
     }
   }
 
+  // An address is no name to ask for (RFC 6066 3): then the certificate's is.
+  std::unique_ptr<PoolTls> tls_of(const Wanted& to, const Destination& destination) const {
+    if (to.certificate_name.empty()) return std::make_unique<PoolTls>(tls_, destination.host(), PoolTls::Offer::all);
+    return std::make_unique<PoolTls>(named_tls_, destination.literal ? to.certificate_name : destination.host(),
+                                     PoolTls::Offer::all, to.certificate_name);
+  }
+
   Loop& loop_;
-  const std::shared_ptr<const TlsClientContext> tls_;
+  const std::shared_ptr<const TlsClientContext> tls_, named_tls_;
   ClusterConnections connections_;
   std::shared_ptr<const DynamicMetrics> metrics_;
   TextMap<Destination> by_text_;
@@ -275,12 +308,13 @@ class Destinations final : public Judged {
 DynamicCluster::DynamicCluster(const WorkerLoops& loops)
     : destinations(loops,
                    [this](Loop&, Upstreams& upstreams, const std::shared_ptr<const DynamicMetrics>& metrics) {
-                     return std::make_unique<Destinations>(upstreams, *this, nullptr, metrics);
+                     return std::make_unique<Destinations>(upstreams, *this, nullptr, nullptr, metrics);
                    }),
-      tls_destinations(
-          loops, [this](Loop&, Upstreams& upstreams, const std::shared_ptr<const DynamicMetrics>& metrics) {
-            return std::make_unique<Destinations>(upstreams, *this, cluster->tls ? cluster->tls : scheme_tls, metrics);
-          }) {}
+      tls_destinations(loops,
+                       [this](Loop&, Upstreams& upstreams, const std::shared_ptr<const DynamicMetrics>& metrics) {
+                         return std::make_unique<Destinations>(
+                             upstreams, *this, cluster->tls ? cluster->tls : scheme_tls, named_tls, metrics);
+                       }) {}
 
 namespace {
 
@@ -298,14 +332,13 @@ class DynamicUpstream final : public Service, private AddressJudge {
     if (request.authority.empty()) return reply(request, OutcomeKind::empty_host);
     if (is_list(request)) [[unlikely]]
       return go_to_one_of(request);
-    const auto to = wanted(request.authority);
-    if (!to) return invalid(request, to.error()).answer(request);
-    request.authority = to->authority;
-    auto reaching = reach(request, *to);
-    if (!reaching.ready()) return wait_and_go(request, *to, std::move(reaching));
+    const Wanted to = wanted(request.authority);
+    request.authority = to.authority;
+    auto reaching = reach(request, to);
+    if (!reaching.ready()) return wait_and_go(request, to, std::move(reaching));
     auto reached = reaching.take();
     if (!reached) return std::unexpected(std::move(reached).error());
-    return go(request, *to, *reached);
+    return go(request, to, *reached);
   }
 
   Task<Response> explain(Request& request, Explanation& out) const override {
@@ -324,13 +357,55 @@ class DynamicUpstream final : public Service, private AddressJudge {
     }
   }
   // Without `schemes` the text is an authority, and its port says nothing (gloo-core 4.4).
-  Result<Wanted> wanted(std::string_view text) const {
-    const bool always = cluster_->cluster->tls != nullptr;
-    if (!route_.schemes) return Wanted{text, always};
-    if (begins_with(text, "https://")) return Wanted{text.substr(8), true};
-    if (!begins_with(text, "http://")) return Wanted{text, always || text.ends_with(":443")};
-    if (always) return sluice::invalid("http:// is refused: sslConfig of the Gateway has all destinations go by TLS");
-    return Wanted{text.substr(7), false};
+  Wanted wanted(std::string_view text) const {
+    Wanted to{.authority = text};
+    if (route_.schemes && begins_with(text, "https://"))
+      to = {.authority = text.substr(8), .asked = Asked::tls};
+    else if (route_.schemes && begins_with(text, "http://"))
+      to = {.authority = text.substr(7), .asked = Asked::clear};
+    else if (route_.schemes && text.ends_with(":443"))
+      to.asked = Asked::tls;
+    to.tls = to.asked == Asked::tls || (to.asked == Asked::nothing && cluster_->cluster->tls);
+    return to;
+  }
+  // Where no rule has a say.
+  Status check_default(const Wanted& to) const {
+    if (to.asked != Asked::clear || !cluster_->cluster->tls) return {};
+    return sluice::invalid("http:// is refused: sslConfig of the Gateway has all destinations go by TLS");
+  }
+
+  // The rules that hold now; null: everything is refused.
+  const AddressGuard* guard_now(const Request& request) const {
+    const EgressNow::Standing* now = standing(request);
+    return now ? now->guard.get() : guard_.get();
+  }
+  bool rules_say_of_tls(const Request& request) const {
+    const AddressGuard* guard = guard_now(request);
+    return guard && guard->rules.says_of_tls();
+  }
+  // What the rules of all addresses together say. Those that are refused say nothing.
+  static TlsDemand demand_of(const AddressRules& rules, std::span<const IpAddress> addresses) {
+    TlsDemand out;
+    for (const IpAddress& address : addresses) out.add(rules.decide(address, 0).tls);
+    return out;
+  }
+  // A rule may be newer than the snapshot that the request began with, which has no TLS then.
+  bool can_reach(const Wanted& to) const {
+    if (!to.certificate_name.empty()) return cluster_->named_tls != nullptr;
+    return !to.tls || cluster_->cluster->tls || cluster_->scheme_tls;
+  }
+  // What rules say goes before what the Gateway says, and what the request says is done or refused (decision 0104).
+  std::optional<Denial> settle(const AddressRules& rules, Wanted& to, std::string_view host,
+                               std::span<const IpAddress> addresses) const {
+    const TlsDemand demand = demand_of(rules, addresses);
+    if (demand.wish != TlsWish::none) to.tls = demand.wish == TlsWish::required;
+    to.certificate_name = demand.certificate_name;
+    const bool is_asked_otherwise = to.asked != Asked::nothing && to.tls != (to.asked == Asked::tls);
+    if (!demand.contradicted_by.empty() || is_asked_otherwise || !can_reach(to)) return denial_by(host, demand);
+    if (demand.wish == TlsWish::none)
+      if (const Status good = check_default(to); !good)
+        return Denial{.kind = OutcomeKind::invalid_destination, .rule = {}, .text = good.error().message};
+    return std::nullopt;
   }
   bool is_list(const Request& request) const { return route_.lists && request.authority.contains(','); }
 
@@ -374,27 +449,42 @@ class DynamicUpstream final : public Service, private AddressJudge {
 
   Response explain_one(Request& request, Explanation& out) const {
     out.cluster = cluster_->cluster->name;
-    const auto to = wanted(request.authority);
-    if (!to) return reply(request, OutcomeKind::invalid_destination, request.arena.copy(to.error().message));
-    request.authority = to->authority;
+    Wanted to = wanted(request.authority);
+    request.authority = to.authority;
+    const bool ruled = rules_say_of_tls(request);
+    if (const Status good = check_default(to); !ruled && !good)
+      return reply(request, OutcomeKind::invalid_destination, request.arena.copy(good.error().message));
     HostScratch scratch;
     const auto authority = parse_authority(request.authority, scratch);
     if (!authority)
       return reply(request, OutcomeKind::invalid_destination, request.arena.copy(authority.error().message));
     if (authority->unresolvable_name) return reply(request, unresolved_outcome(NameFailure::invalid_name));
+    if (authority->address && ruled)
+      if (const auto why = settle(guard_->rules, to, authority->host, {&*authority->address, 1}))
+        return refusal_of(request, *why).answer(request);
     out.reached = true;
-    out.destination = (to->tls ? "https://" : "") + canonical_text(*authority, to->default_port());
+    out.destination = (to.tls ? "https://" : "") + canonical_text(*authority, to.default_port());
     if (!authority->address) {
       out.address_class = "known once the name is resolved, which explain does not do";
       out.verdict = "by the class of each address; only global ones are allowed unless an EgressPolicy opens more";
+      if (ruled) out.verdict += "; whether by TLS say the rules of its addresses, too (upstreamTls)";
       return local_reply(request, 200, "", "explained");
     }
-    const Verdict verdict = guard_->rules.decide(*authority->address, port_of(*authority, to->default_port()));
+    const Verdict verdict = guard_->rules.decide(*authority->address, port_of(*authority, to.default_port()));
     out.address_class = class_word(verdict.address_class);
-    out.verdict = fmt::format("{} by rule {}", verdict.allowed ? "allowed" : "refused", verdict.rule);
+    out.verdict =
+        fmt::format("{} by rule {}{}", verdict.allowed ? "allowed" : "refused", verdict.rule, explain_tls(verdict.tls));
     if (!verdict.shadow_rule.empty())
       out.verdict += fmt::format("; the shadow rule {} would refuse it", verdict.shadow_rule);
     return local_reply(request, 200, "", "explained");
+  }
+
+  static std::string explain_tls(const TlsDemand& tls) {
+    if (tls.wish == TlsWish::none) return {};
+    if (tls.wish == TlsWish::forbidden) return fmt::format("; in the clear, as {} says", tls.rule);
+    return fmt::format(
+        "; by TLS{}, as {} says",
+        tls.certificate_name.empty() ? "" : fmt::format(" with a certificate for {}", tls.certificate_name), tls.rule);
   }
 
   // Each host as if it stood alone.
@@ -422,7 +512,8 @@ class DynamicUpstream final : public Service, private AddressJudge {
     const auto list = TRY(HostsList::split(request.authority));
     std::vector<Wanted> out;
     for (const std::string_view host : list.hosts()) {
-      out.push_back(TRY(wanted(host)));
+      out.push_back(wanted(host));
+      if (!rules_say_of_tls(request)) TRY(check_default(out.back()));
       HostScratch scratch;
       TRY(parse_authority(out.back().authority, scratch));
     }
@@ -448,9 +539,22 @@ class DynamicUpstream final : public Service, private AddressJudge {
   Destinations& mine(Request& request, bool tls) const {
     return (tls ? cluster_->tls_destinations : cluster_->destinations).here(*request.upstreams, metrics_);
   }
+  // Known to this worker from now on. No connection is used for another name than it was verified for: a space stands
+  // in no authority.
+  Destination& enter(Request& request, const Wanted& to, const Authority& authority) const {
+    Destinations& all = mine(request, to.tls);
+    const std::string_view text = to.certificate_name.empty()
+                                      ? to.authority
+                                      : request.arena.concat(to.certificate_name, std::string_view(" "), to.authority);
+    Destination* known = all.find(text);
+    return known ? *known : all.add(text, to, authority);
+  }
 
   // The destination that an authority names: resolved, and allowed.
   Task<Reached> reach(Request& request, const Wanted& to) const {
+    if (rules_say_of_tls(request)) [[unlikely]]
+      return reach_first_time(request, to);  // how, its addresses say: they come first
+    if (const Status good = check_default(to); !good) return Reached{.refusal = invalid(request, good.error())};
     Destination* destination = mine(request, to.tls).find(to.authority);
     if (!destination) return reach_first_time(request, to);
     request.info.destination = request.arena.copy(destination->canonical.view());
@@ -467,10 +571,24 @@ class DynamicUpstream final : public Service, private AddressJudge {
     if (!authority) return Reached{.refusal = invalid(request, authority.error())};
     if (authority->unresolvable_name) return Reached{.refusal = unresolved(NameFailure::invalid_name)};
     request.info.destination = request.arena.copy(canonical_text(*authority, to.default_port()));
-    if (authority->address) return allow(request, to, mine(request, to.tls).add(to.authority, *authority), nullptr);
+    if (authority->address) return arrive(request, to, *authority, nullptr);
     if (const AddressSet* known = cluster_->resolver->here().cached(authority->host))
-      return allow(request, to, mine(request, to.tls).add(to.authority, *authority), known);
+      return arrive(request, to, *authority, known);
     return resolve_and_reach(request, to, request.arena.copy(authority->host));
+  }
+
+  // Its addresses are known.
+  Reached arrive(Request& request, Wanted to, const Authority& authority, const AddressSet* addresses) const {
+    if (const AddressGuard* guard = guard_now(request); guard && guard->rules.says_of_tls()) {
+      const auto all = addresses ? std::span<const IpAddress>(addresses->addresses)
+                                 : std::span<const IpAddress>(&*authority.address, 1);
+      if (const auto why = settle(guard->rules, to, authority.host, all)) {
+        (why->kind == OutcomeKind::tls_prohibited ? metrics_->tls_refused : metrics_->invalid)->add();
+        return {.refusal = refusal_of(request, *why)};
+      }
+      request.info.destination = request.arena.copy(canonical_text(authority, to.default_port()));
+    }
+    return allow(request, to, enter(request, to, authority), addresses);
   }
 
   Task<Reached> resolve_and_reach(Request& request, Wanted to, std::string_view host) const {
@@ -479,13 +597,9 @@ class DynamicUpstream final : public Service, private AddressJudge {
     if (!state.addresses || state.addresses->addresses.empty()) co_return Reached{.refusal = unresolved(state.failure)};
     if (const EgressNow::Standing* now = standing(request); now && !now->guard)
       co_return Reached{.refusal = closed(request, *now)};
-    Destination* destination = mine(request, to.tls).find(to.authority);
-    if (!destination) {
-      HostScratch scratch;
-      const auto authority = parse_authority(to.authority, scratch);  // as before
-      destination = &mine(request, to.tls).add(to.authority, *authority);
-    }
-    co_return allow(request, to, *destination, state.addresses.get());
+    HostScratch scratch;
+    const auto authority = parse_authority(to.authority, scratch);  // as before
+    co_return arrive(request, to, *authority, state.addresses.get());
   }
 
   // Held against the rules. `addresses` is null for a literal.
@@ -530,15 +644,16 @@ class DynamicUpstream final : public Service, private AddressJudge {
   }
 
   // S7 of an address that is no judgement's: it came into the set by another service's, or lost its own.
-  bool allows(const Request& request, const SocketAddress& address) const override {
-    const EgressNow::Standing* now = standing(request);
-    const AddressGuard* guard = now ? now->guard.get() : guard_.get();
-    return guard && guard->rules.decide(*IpAddress::from_sockaddr(*address.get()), address.port()).allowed;
+  bool allows(const Request& request, const ConnectionPool& pool, const SocketAddress& address) const override {
+    const AddressGuard* guard = guard_now(request);
+    if (!guard) return false;
+    const Verdict verdict = guard->rules.decide(*IpAddress::from_sockaddr(*address.get()), address.port());
+    return verdict.allowed && fits(verdict.tls, pool);
   }
 
-  // Of the route's place now; nothing when nobody has told (as in tests).
+  // Of the route's place now; nothing when nobody has told (as in tests), or explain has no worker.
   const EgressNow::Standing* standing(const Request& request) const {
-    const EgressNow* now = request.upstreams->egress();
+    const EgressNow* now = request.upstreams ? request.upstreams->egress() : nullptr;
     return now ? &now->at(*route_.place) : nullptr;
   }
   Refusal closed(Request& request, const EgressNow::Standing& standing) const {
@@ -621,6 +736,7 @@ const EgressNow::Standing& EgressNow::at(std::string_view place) const {
 
 DynamicMetrics::DynamicMetrics(Metrics& metrics)
     : refused(metrics.metric(kRefused)),
+      tls_refused(metrics.metric(kTlsRefused)),
       closed(metrics.metric(kClosed)),
       mixed(metrics.metric(kMixed)),
       shadow_refused(metrics.metric(kShadow)),
@@ -630,7 +746,7 @@ DynamicMetrics::DynamicMetrics(Metrics& metrics)
       ended(metrics.metric(kEnded)) {}
 
 std::vector<MetricFamily> dynamic_metric_families() {
-  return {kRefused, kClosed, kMixed, kShadow, kInvalid, kUnresolved, kJudged, kEnded};
+  return {kRefused, kTlsRefused, kClosed, kMixed, kShadow, kInvalid, kUnresolved, kJudged, kEnded};
 }
 
 std::shared_ptr<const Service> make_dynamic_upstream(std::shared_ptr<const DynamicCluster> cluster,

@@ -19,10 +19,12 @@ struct DynamicMetrics;
 struct DynamicCluster {
   explicit DynamicCluster(const WorkerLoops& loops);
 
-  // With its `tls` all destinations are protected.
+  // With its `tls` all destinations are protected, but for those that a rule has go in the clear.
   std::shared_ptr<const Cluster> cluster;
-  // Of destinations that a request asks for by TLS (DynamicRoute::schemes).
+  // Of destinations that a request asks for by TLS (DynamicRoute::schemes), or a rule. Null: none may be.
   std::shared_ptr<const TlsClientContext> scheme_tls;
+  // Of those whose rule names whom the certificate must be for: verifies that. Null likewise.
+  std::shared_ptr<const TlsClientContext> named_tls;
   std::shared_ptr<ResolverView> resolver;
   bool save_upstream_address = false;
   // Each worker's: in the clear, and protected.
@@ -71,6 +73,7 @@ struct DynamicRoute {
 struct DynamicMetrics {
   explicit DynamicMetrics(Metrics& metrics);
   Counter* refused;         // an address rule said no
+  Counter* tls_refused;     // one wants TLS with the destination otherwise than the request
   Counter* closed;          // a policy of the route is not in force: whoever refuses counts here
   Counter* mixed;           // refused although some addresses were allowed: a sign of DNS rebinding
   Counter* shadow_refused;  // a shadow rule would have said no

@@ -649,7 +649,7 @@ void Forwarding::add_others(std::vector<SocketAddress>& good, std::vector<Socket
   endpoint_.set().others(*endpoint_, tried_, request_.loop.now(), good, last_resort);
   if (!judge_) return;
   const auto is_denied = [&](const SocketAddress& address) {
-    return address != endpoint_->address() && !judge_->allows(request_, address);
+    return address != endpoint_->address() && !judge_->allows(request_, *pool_, address);
   };
   std::erase_if(good, is_denied);
   std::erase_if(last_resort, is_denied);

@@ -11,8 +11,8 @@ namespace sluice {
 
 // Who knows the rules that a request's addresses are held against.
 struct AddressJudge {
-  // By the rules that hold now.
-  virtual bool allows(const Request& request, const SocketAddress& address) const = 0;
+  // By the rules that hold now, on connections of this pool.
+  virtual bool allows(const Request& request, const ConnectionPool& pool, const SocketAddress& address) const = 0;
 
  protected:
   ~AddressJudge() = default;

@@ -37,8 +37,10 @@ struct UpstreamTrip {
     bool grpc = false;
   };
 
-  UpstreamTrip(Loop& on, Upstreams& upstreams, std::shared_ptr<const Service> through, Asked what)
-      : loop(on), service(std::move(through)), asked(std::move(what)) {
+  // `told`: nothing is sent; it is asked what would be done.
+  UpstreamTrip(Loop& on, Upstreams& upstreams, std::shared_ptr<const Service> through, Asked what,
+               Explanation* told = nullptr)
+      : loop(on), service(std::move(through)), asked(std::move(what)), explanation(told) {
     request.method = asked.method;
     request.path = "/";
     request.authority = asked.authority;
@@ -62,7 +64,7 @@ struct UpstreamTrip {
     arena.reset();
   }
   Task<void> run() {
-    auto handling = service->handle(request);
+    auto handling = explanation ? service->explain(request, *explanation) : service->handle(request);
     response = CO_TRY(co_await handling);
     co_return Status{};
   }
@@ -86,6 +88,7 @@ struct UpstreamTrip {
   Loop& loop;
   std::shared_ptr<const Service> service;
   Asked asked;
+  Explanation* explanation;
   Arena arena;
   StreamInfo info;
   TaskGroup background;

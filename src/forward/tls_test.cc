@@ -71,11 +71,10 @@ class TlsUpstreams : public testing::Test {
  protected:
   TlsUpstreams() {
     loop.use_manual_clock(SteadyTime(1000s), wall_now());
-    const std::vector<AddressPolicy> policies{{"lab", {{"lab", RuleAction::allow, {"loopback"}}}}};
-    auto rules = AddressRules::compile(policies, {}, {});
-    guard = std::make_shared<AddressGuard>(AddressGuard{*std::move(rules), "gateway-proxy", {}});
+    guard = guard_of({{"lab", RuleAction::allow, {"loopback"}}});
     names.names.family = dns::LookupFamily::v4_only;
     for (const char* name : {"a.test", "b.test"}) names.hosts[name] = {*IpAddress::parse("127.0.0.1")};
+    names.hosts["two.test"] = {*IpAddress::parse("127.0.0.1"), *IpAddress::parse("127.0.0.2")};
     logged.clear();
     log::set_sink([](std::string_view line) { logged += line; });
   }
@@ -83,6 +82,13 @@ class TlsUpstreams : public testing::Test {
     cluster.reset();
     settle(loop);
     log::set_sink(nullptr);
+  }
+  static std::shared_ptr<AddressGuard> guard_of(std::vector<AddressRule> rules) {
+    return std::make_shared<AddressGuard>(
+        AddressGuard{*AddressRules::compile({{"lab", std::move(rules)}}, {}, {}), "gateway-proxy", {}});
+  }
+  static AddressRule rule(TlsWish tls, std::string certificate_name = "", std::string addresses = "loopback") {
+    return {"r", RuleAction::allow, {std::move(addresses)}, tls, std::move(certificate_name)};
   }
   static std::shared_ptr<const TlsClientContext> context(TlsClientOptions options = {}) {
     if (options.ca.empty()) options.ca = authority().pem();
@@ -92,7 +98,7 @@ class TlsUpstreams : public testing::Test {
     auto made = std::make_shared<Cluster>("c", breakers, 1, metrics);
     made->tls = always;
     cluster->cluster = made;
-    cluster->scheme_tls = context();
+    cluster->scheme_tls = cluster->named_tls = context();
     cluster->resolver = pool.make(ResolverConfig(names));
     service = make_dynamic_upstream(cluster, guard, std::move(route), std::make_shared<DynamicMetrics>(metrics));
   }
@@ -102,9 +108,13 @@ class TlsUpstreams : public testing::Test {
     CHECK(trip.done());
     failure = trip.info.upstream_transport_failure;
     flags = trip.info.flags_text();
+    details = trip.info.details;
+    destination = trip.info.destination;
     status = trip.response.status;
     sent_host = trip.request.authority;
-    return status == 200 ? trip.read() : fmt::format("{}", status);
+    if (status == 200) return trip.read();
+    return trip.response.body.empty() || status != 403 ? fmt::format("{}", status)
+                                                       : fmt::format("{} {}", status, trip.read());
   }
   std::string at(std::string_view host) const { return fmt::format("{}:{}", host, server.port()); }
 
@@ -120,7 +130,7 @@ class TlsUpstreams : public testing::Test {
   std::shared_ptr<const TlsClientContext> always;
   std::shared_ptr<AddressGuard> guard;
   std::shared_ptr<const Service> service;
-  std::string failure, flags, sent_host;
+  std::string failure, flags, sent_host, details, destination;
   static inline std::string logged;
   int status = 0;
 };
@@ -238,6 +248,121 @@ TEST_F(TlsUpstreams, hosts_of_an_upstream_are_protected_as_it_says) {
   EXPECT_EQ(server.alpn, "http/1.1");  // HTTP/2 is for those that say useHttp2
   service.reset();
   settle(loop);
+}
+
+TEST_F(TlsUpstreams, a_rule_that_requires_TLS_has_it_spoken_and_refuses_who_asks_for_http) {
+  server.show(authority().make({"a.test"}));
+  guard = guard_of({rule(TlsWish::required)});
+  open();
+  EXPECT_EQ(ask(at("a.test")), "a.test");
+  EXPECT_EQ(ask("https://" + at("a.test")), "a.test");
+  EXPECT_EQ(server.connections, 1u);
+  EXPECT_EQ(ask("http://" + at("a.test")),
+            "403 destination a.test is reached by TLS only: refused by rule lab/r of an EgressPolicy");
+  EXPECT_EQ(details, "destination_tls_prohibited{lab/r}");
+  EXPECT_EQ(ask("a.test"), "503");
+  EXPECT_EQ(destination, "a.test:443");
+  EXPECT_EQ(metrics.metric({"sluice_dynamic_destination_tls_refused_total", ""})->value(), 1);
+  open({});  // nor needs the Gateway to know schemes
+  EXPECT_EQ(ask(at("a.test")), "a.test");
+}
+
+TEST_F(TlsUpstreams, a_rule_that_forbids_TLS_goes_before_what_the_gateway_says_of_all) {
+  guard = guard_of({rule(TlsWish::forbidden)});
+  always = context();
+  open();
+  EXPECT_EQ(ask(at("a.test")), "clear");
+  EXPECT_EQ(ask("http://" + at("a.test")), "clear");
+  EXPECT_EQ(ask("https://" + at("a.test")),
+            "403 destination a.test is reached in the clear only: refused by rule lab/r of an EgressPolicy");
+  EXPECT_TRUE(ask("a.test:443").starts_with("403 "));  // which asks for TLS, too
+  EXPECT_EQ(server.connections, 1u);
+}
+
+TEST_F(TlsUpstreams, what_no_rule_has_a_say_in_goes_as_the_gateway_says) {
+  server.show(authority().make({"a.test"}));
+  guard = guard_of({rule(TlsWish::forbidden, "", "10.0.0.0/8"), {"free", RuleAction::allow, {"loopback"}}});
+  always = context();
+  open();
+  EXPECT_EQ(ask(at("a.test")), "a.test");
+  EXPECT_EQ(ask("http://" + at("a.test")), "400");
+}
+
+TEST_F(TlsUpstreams, a_rule_says_whom_the_certificate_must_be_for) {
+  server.show(authority().make({"lb.test"}));
+  guard = guard_of({rule(TlsWish::required, "lb.test")});
+  open();
+  EXPECT_EQ(ask(at("a.test")), "a.test");      // by the name that it has
+  EXPECT_EQ(ask(at("127.0.0.1")), "lb.test");  // addresses are no names (RFC 6066 3)
+  EXPECT_EQ(server.connections, 2u);
+  guard = guard_of({rule(TlsWish::required, "other.test")});
+  open();
+  EXPECT_EQ(ask(at("a.test")), "503");  // on no connection that was verified for another name
+  EXPECT_EQ(failure, "TLS_error: the certificate is not for other.test but for lb.test (issuer CN=Test CA)");
+  guard = guard_of({rule(TlsWish::required)});
+  open();
+  EXPECT_EQ(ask(at("a.test")), "503");
+  EXPECT_EQ(failure, "TLS_error: the certificate is not for a.test but for lb.test (issuer CN=Test CA)");
+}
+
+TEST_F(TlsUpstreams, a_name_is_spoken_to_as_the_rules_of_all_its_addresses_say) {
+  server.show(authority().make({"two.test"}));
+  guard = guard_of({rule(TlsWish::required, "", "127.0.0.2/32"), {"free", RuleAction::allow, {"loopback"}}});
+  open();
+  EXPECT_EQ(ask(at("two.test")), "two.test");
+  EXPECT_EQ(ask("http://" + at("a.test")), "503");  // which is at the other one alone
+  guard = guard_of(
+      {rule(TlsWish::required, "", "127.0.0.2/32"), {"clear", RuleAction::allow, {"loopback"}, TlsWish::forbidden}});
+  open();
+  const size_t before = server.connections;
+  EXPECT_TRUE(ask(at("two.test")).starts_with("403 destination two.test cannot be reached: rules lab/"));
+  EXPECT_EQ(server.connections, before);
+}
+
+TEST_F(TlsUpstreams, each_host_of_a_list_is_spoken_to_as_its_rules_say) {
+  guard = guard_of({rule(TlsWish::forbidden)});
+  open({.schemes = true, .lists = true});
+  EXPECT_EQ(ask("https://" + at("a.test") + ", " + at("b.test")), "clear");
+  EXPECT_EQ(sent_host, at("b.test"));
+}
+
+TEST_F(TlsUpstreams, a_rule_that_wants_TLS_from_now_on_ends_what_is_under_way_without) {
+  TestUpstream silent(loop);
+  const auto place = std::make_shared<const std::string>(EgressNow::place("g", "v"));
+  const auto hold = [&](std::shared_ptr<AddressGuard> now) {
+    auto egress = std::make_shared<EgressNow>();
+    egress->places[*place] = {.guard = std::move(now), .refusal = {}};
+    upstreams.set_egress(std::move(egress));
+  };
+  hold(guard);
+  open({.place = place});
+  UpstreamTrip trip(loop, upstreams, service, {.authority = fmt::format("a.test:{}", silent.address.port())});
+  ASSERT_TRUE(turn_until(loop, [&] { return !silent.peers.empty() && silent.peers[0].heard().size() > 20; }));
+  hold(guard_of({rule(TlsWish::none)}));
+  EXPECT_FALSE(turn_until(loop, [&] { return !trip.runner.running(); }));
+  hold(guard_of({rule(TlsWish::required)}));
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 403);
+  EXPECT_EQ(trip.info.details, "destination_tls_prohibited{lab/r}");
+  EXPECT_TRUE(trip.read().starts_with("destination a.test is reached by TLS only"));
+  // And a request of the snapshot before goes as the rules of now say.
+  server.show(authority().make({"a.test"}));
+  EXPECT_EQ(ask(at("a.test")), "a.test");
+}
+
+TEST_F(TlsUpstreams, explain_says_which_rule_has_it_go_by_TLS) {
+  guard = guard_of({rule(TlsWish::required, "lb.test")});
+  open();
+  const auto explained = [&](std::string to) {
+    Explanation out;
+    UpstreamTrip trip(loop, upstreams, service, {.authority = std::move(to)}, &out);
+    CHECK(trip.done());
+    return trip.response.status == 200 ? out.destination + " " + out.verdict : trip.read();
+  };
+  EXPECT_EQ(explained("127.0.0.1"),
+            "https://127.0.0.1:443 allowed by rule lab/r; by TLS with a certificate for lb.test, as lab/r says");
+  EXPECT_TRUE(explained("http://127.0.0.1").starts_with("destination 127.0.0.1 is reached by TLS with a certificate"));
+  EXPECT_TRUE(explained("a.test").ends_with("; whether by TLS say the rules of its addresses, too (upstreamTls)"));
 }
 
 }  // namespace

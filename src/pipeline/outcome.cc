@@ -67,6 +67,8 @@ constexpr std::array kTerms = std::to_array<OutcomeTerms>({
     // 403, where RFC 9209 2.3.5 recommends 502: it is a policy's verdict on what the client asked for.
     {Kind::destination_denied, kOurs, 403, "", kNoFlag, "destination_ip_prohibited",
      ProxyAnswer{403, "destination_ip_prohibited"}},
+    {Kind::tls_prohibited, kOurs, 403, "", kNoFlag, "destination_tls_prohibited",
+     ProxyAnswer{403, "http_request_denied"}},
     {Kind::policy_not_in_force, kOurs, 403, "", kNoFlag, "egress_policy_not_in_force",
      ProxyAnswer{0, "proxy_configuration_error"}},
     {Kind::service_not_in_force, kOurs, 503, "", kNoFlag, "virtual_service_not_in_force",

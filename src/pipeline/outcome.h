@@ -52,6 +52,7 @@ enum class OutcomeKind : uint8_t {
   redirect_too_costly,
   invalid_destination,
   destination_denied,     // rule: the class of the address and the rule
+  tls_prohibited,         // to the destination, or nothing else: rule: that says so
   policy_not_in_force,    // rule: the policy
   service_not_in_force,   // rule: the VirtualService
   dns_timeout,            // rule of the three: what came of it

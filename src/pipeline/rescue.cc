@@ -29,9 +29,12 @@ OutcomeKind upstream_outcome(const StreamInfo& info, const Error& error) {
 
 // By a policy that changed meanwhile. Whoever cut it off has said which, unless a filter has spoken since.
 Outcome denial(const StreamInfo& info) {
-  const bool said =
-      info.outcome.kind == OutcomeKind::destination_denied || info.outcome.kind == OutcomeKind::policy_not_in_force;
-  return said ? info.outcome : OutcomeKind::destination_denied;
+  switch (info.outcome.kind) {
+    case OutcomeKind::destination_denied:
+    case OutcomeKind::tls_prohibited:
+    case OutcomeKind::policy_not_in_force: return info.outcome;
+    default: return OutcomeKind::destination_denied;
+  }
 }
 
 // Ours: bounds and bugs.

@@ -10,7 +10,7 @@ from harness.backend import Backend, TlsBackend
 from harness.case import Case, rows
 from harness.certificates import authority
 from harness.dns_server import DnsServer
-from harness.gateway import Gateway
+from harness.gateway import Gateway, run_sluice
 from harness.tls import TlsClient, context, curl
 from harness.waiting import until
 
@@ -236,3 +236,69 @@ class Upstream(Case):
         before = len(self.plain.requests)
         self.assert_status(self.ask(f"https://plain.test:{self.plain.port}"), 503)
         self.assertEqual(len(self.plain.requests), before)
+
+
+class Rules(Case):
+    """An EgressPolicy says by address how destinations are spoken to."""
+
+    @classmethod
+    def setUpClass(cls):
+        ca = authority()
+        cls.plain = cls.share(Backend())
+        cls.required = cls.share(TlsBackend(ca.make("required.test"), address="127.0.0.2"))
+        cls.balancer = cls.share(TlsBackend(ca.make("lb.test"), address="127.0.0.4"))
+        cls.dns = cls.share(DnsServer())
+        for name, addresses in {"plain": ["127.0.0.1"], "required": ["127.0.0.2"], "named": ["127.0.0.4"],
+                                "both": ["127.0.0.1", "127.0.0.2"], "free": ["127.0.0.5"]}.items():
+            cls.dns.set(f"{name}.test", *addresses)
+        cls.rules = ["{name: clear, action: allow, match: {addresses: [127.0.0.1/32]}, upstreamTls: forbidden}",
+                     "{name: by-tls, action: allow, match: {addresses: [127.0.0.2/32]}, upstreamTls: required}",
+                     "{name: balancer, action: allow, match: {addresses: [127.0.0.4/32]}, upstreamTls: {verify: lb.test}}",
+                     "{name: rest, action: allow, match: {addresses: [loopback]}}"]
+        files = configs.dynamic(route=BY_HEADER, policy=False)
+        cls.gateway = cls.share(Gateway({**files, "settings.yaml": SCHEMES,
+                                         "policy.yaml": configs.policy("lab", "gateway-proxy", cls.rules, kind="Gateway")},
+                                        resolver=cls.dns.where, environment={"SSL_CERT_FILE": str(ca.certificate)}))
+
+    def ask(self, to, path="/"):
+        return self.gateway.fetch(path, headers=[("x-to", to)])
+
+    def test_what_is_required_goes_by_tls_though_nobody_asks(self):
+        self.assert_status(self.ask(f"required.test:{self.required.port}"), 200)
+        self.assertEqual(self.required.names[-1], "required.test")
+
+    def test_what_is_forbidden_goes_in_the_clear(self):
+        self.assert_status(self.ask(f"plain.test:{self.plain.port}"), 200)
+        self.assertEqual(self.plain.requests[-1].header("host"), f"plain.test:{self.plain.port}")
+
+    def test_the_certificate_is_for_the_name_of_the_rule_and_the_destination_is_asked_for_by_its_own(self):
+        self.assert_status(self.ask(f"named.test:{self.balancer.port}"), 200)
+        self.assertEqual(self.balancer.names[-1], "named.test")
+
+    @rows({"http where TLS is required": ("http://required.test:{required}", "reached by TLS only: refused by rule lab/by-tls"),
+           "https where it is forbidden": ("https://plain.test:{plain}", "reached in the clear only: refused by rule lab/clear"),
+           "two addresses of different minds": ("both.test:{plain}", "rules lab/clear and lab/by-tls of EgressPolicies contradict")})
+    def a_request_is_refused_for(self, to, sentence):
+        before = len(self.plain.requests), len(self.required.requests)
+        path = "/refused-" + to.partition(".")[0].rpartition("/")[2]
+        response = self.ask(to.format(required=self.required.port, plain=self.plain.port), path)
+        self.assert_status(response, 403)
+        self.assertIn(sentence, response.text())
+        self.assertRegex(self.gateway.log_line(path), "destination_tls_prohibited{lab/(by-tls|clear)}")
+        self.assertEqual((len(self.plain.requests), len(self.required.requests)), before)
+
+    def test_a_rule_that_changes_is_for_the_next_request(self):
+        self.assert_status(self.ask(f"http://plain.test:{self.plain.port}"), 200)
+        rules = [self.rules[0].replace("forbidden", "required"), *self.rules[1:]]
+        self.gateway.write("policy.yaml", configs.policy("lab", "gateway-proxy", rules, kind="Gateway"))
+        until(lambda: self.ask(f"http://plain.test:{self.plain.port}").status == 403, "the new rule")
+        self.gateway.write("policy.yaml", configs.policy("lab", "gateway-proxy", self.rules, kind="Gateway"))
+        until(lambda: self.ask(f"http://plain.test:{self.plain.port}").status == 200, "the rule of before")
+
+    def test_explain_says_which_rule(self):
+        def explained(to):
+            return run_sluice("explain", "http://x.test/", "-H", f"x-to: {to}", "--config", self.gateway.folder)[1]
+        self.assertRegex(explained("127.0.0.4"), "destination +https://127.0.0.4:443\n")
+        self.assertIn("allowed by rule lab/balancer; by TLS with a certificate for lb.test, as lab/balancer says",
+                      explained("127.0.0.4"))
+        self.assertIn("403, details destination_tls_prohibited{lab/clear}", explained("https://127.0.0.1"))

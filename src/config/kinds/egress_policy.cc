@@ -2,17 +2,63 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/strings.h"
 #include "config/kinds/metadata.h"
 #include "config/kinds/paths.h"
-#include "engines/address/rules.h"
 
 namespace sluice::kinds {
 namespace {
 
 constexpr EnumName kActions[] = {{"allow", 0}, {"deny", 1}, {"shadow", 2}};
+
+struct VerifiedName {
+  std::string verify;
+};
+void bind(Fields& f, VerifiedName& n) {
+  f.required("verify", n.verify, "Whom the certificate must be for.");
+  if (f.present("verify"))
+    f.check(is_host_name(n.verify) || is_ip_literal(n.verify), "verify", "expected a DNS name or an IP literal");
+}
+
+void read_upstream_tls(Fields& f, const Node& written, EgressRule& rule) {
+  if (written.map()) {
+    const Reader::Step step(f.reader(), "upstreamTls");
+    VerifiedName name;
+    read_value(kValueType<VerifiedName>, written, &name, f.reader());
+    rule.certificate_name = to_lower(name.verify);
+    rule.upstream_tls = TlsWish::required;
+  } else if (written.text() && *written.text() == "required") {
+    rule.upstream_tls = TlsWish::required;
+  } else if (written.text() && *written.text() == "forbidden") {
+    rule.upstream_tls = TlsWish::forbidden;
+  } else {
+    f.error("upstreamTls",
+            fmt::format("expected required, forbidden or {{verify: a.name}}, got {}", f.reader().quoted(written)));
+  }
+  f.check(rule.action == EgressAction::allow, "upstreamTls",
+          "has a meaning beside `action: allow` only: what is denied is not spoken to, and shadow decides nothing");
+}
+
+// Of rules of one policy that stand at the same addresses.
+void check_contradictions(Fields& f, const EgressPolicy& policy) {
+  std::map<std::string, const EgressRule*> said;
+  for (size_t i = 0; i < policy.rules.size(); ++i) {
+    const EgressRule& rule = policy.rules[i];
+    if (rule.action != EgressAction::allow || rule.upstream_tls == TlsWish::none) continue;
+    for (const std::string& text : rule.match.addresses) {
+      const auto range = Cidr::parse(text);
+      const auto [at, is_first] = said.try_emplace(range ? range->to_string() : text, &rule);
+      const EgressRule& other = *at->second;
+      TlsDemand demand{other.upstream_tls, other.certificate_name, other.name, {}};
+      demand.add({rule.upstream_tls, rule.certificate_name, rule.name, {}});
+      if (!demand.contradicted_by.empty())
+        f.error("rules", i, fmt::format("upstreamTls contradicts that of rule {} for {}", other.name, text));
+    }
+  }
+}
 // At each entry that is not good. Nothing is said of entries that are no text: the reader said it.
 void check_addresses(Fields& f, const EgressRule& rule) {
   const Node* match = f.node("match");
@@ -70,7 +116,15 @@ void bind(Fields& f, EgressRule& r) {
   f.required("match", r.match, "What it is about.");
   if (f.present("name"))
     if (auto why = dns_label_error(r.name); !why.empty()) f.check(false, "name", why);
-  if (f.reading()) check_addresses(f, r);
+  std::optional<Node> upstream_tls;
+  f.optional("upstreamTls", upstream_tls,
+             "How what it allows is spoken to: `required` (by TLS), `forbidden` (in the clear), or `{verify: a.name}`: "
+             "by TLS, with a certificate for that name in place of the destination's own. Goes before the Gateway's "
+             "sslConfig; a request that itself asks otherwise (`destinations.scheme`) is refused with 403. Absent: as "
+             "the request and the Gateway say.");
+  if (!f.reading()) return;
+  check_addresses(f, r);
+  if (upstream_tls) read_upstream_tls(f, *upstream_tls, r);
 }
 
 void bind(Fields& f, EgressPolicy& p) {
@@ -95,6 +149,7 @@ void bind(Fields& f, EgressPolicy& p) {
   for (size_t i = 0; i < p.rules.size(); ++i)
     if (!p.rules[i].name.empty() && !names.insert(p.rules[i].name).second)
       f.error("rules", i, fmt::format("another rule is called {}", json_quote(printable(p.rules[i].name, 63))));
+  check_contradictions(f, p);
 }
 
 }  // namespace sluice::kinds

@@ -1,4 +1,5 @@
-// EgressPolicy (sluice.dev/v1alpha1): which addresses dynamic destinations may reach (design.md 2, "Own kinds").
+// EgressPolicy (sluice.dev/v1alpha1): which addresses dynamic destinations may reach, and whether by TLS (design.md 2,
+// "Own kinds"; decision 0104).
 #pragma once
 
 #include <cstdint>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "config/bind.h"
+#include "engines/address/rules.h"
 
 namespace sluice::kinds {
 
@@ -29,6 +31,9 @@ struct EgressRule {
   std::string name;  // unique in the policy
   EgressAction action = EgressAction::deny;
   EgressMatch match;
+  // `upstreamTls`, of one that allows: `required`, `forbidden`, or `{verify: name}`, which is required, too.
+  TlsWish upstream_tls = TlsWish::none;
+  std::string certificate_name;  // lower case; empty: the destination's own
 };
 void bind(Fields& f, EgressRule& rule);
 

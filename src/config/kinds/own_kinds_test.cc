@@ -17,6 +17,21 @@ TEST(EgressPolicy, reads_class_words_and_cidrs) {
   EXPECT_EQ(p.rules[1].action, EgressAction::shadow);
 }
 
+TEST(EgressPolicy, says_how_upstreams_are_spoken_to) {
+  const auto rule = [](std::string_view tls) {
+    return good<EgressPolicy>(
+               "egp",
+               fmt::format("{}rules: [{{name: a, action: allow, match: {{addresses: [global]}}{}}}]", kTarget, tls))
+        .rules[0];
+  };
+  EXPECT_EQ(rule("").upstream_tls, TlsWish::none);
+  EXPECT_EQ(rule(", upstreamTls: required").upstream_tls, TlsWish::required);
+  EXPECT_EQ(rule(", upstreamTls: forbidden").upstream_tls, TlsWish::forbidden);
+  EXPECT_EQ(rule(", upstreamTls: {verify: LB.test}").upstream_tls, TlsWish::required);
+  EXPECT_EQ(rule(", upstreamTls: {verify: LB.test}").certificate_name, "lb.test");
+  EXPECT_EQ(rule(", upstreamTls: {verify: '::1'}").certificate_name, "::1");
+}
+
 TEST(EgressPolicy, with_a_mistake_is_refused) {
   const auto rule = [](std::string_view s) { return fmt::format("{}rules: [{{{}}}]", kTarget, s); };
   const auto addresses = [&](std::string_view s) {
@@ -72,6 +87,23 @@ TEST(EgressPolicy, with_a_mistake_is_refused) {
                        kTarget),
            "rules[1]: another rule is called \"a\""},
           {fmt::format("{}{}limits: {{}}", kTarget, kRules), "limits: not supported yet"},
+          {rule("name: a, action: allow, match: {addresses: [global]}, upstreamTls: yes please"),
+           "rules[0].upstreamTls: expected required, forbidden or {verify: a.name}, got \"yes please\""},
+          {rule("name: a, action: allow, match: {addresses: [global]}, upstreamTls: true"),
+           "rules[0].upstreamTls: expected required, forbidden or"},
+          {rule("name: a, action: allow, match: {addresses: [global]}, upstreamTls: {}"),
+           "rules[0].upstreamTls.verify: is required"},
+          {rule("name: a, action: allow, match: {addresses: [global]}, upstreamTls: {verify: 'a b'}"),
+           "rules[0].upstreamTls.verify: expected a DNS name or an IP literal"},
+          {rule("name: a, action: allow, match: {addresses: [global]}, upstreamTls: {verify: a, sni: b}"),
+           "rules[0].upstreamTls.sni: unknown field"},
+          {rule("name: a, action: deny, match: {addresses: [global]}, upstreamTls: required"),
+           "rules[0].upstreamTls: has a meaning beside `action: allow` only"},
+          {rule("name: a, action: shadow, match: {addresses: [global]}, upstreamTls: {verify: a}"),
+           "rules[0].upstreamTls: has a meaning beside `action: allow` only"},
+          {rule("name: a, action: allow, match: {addresses: [10.0.0.0/8]}, upstreamTls: required}, {name: b, action: "
+                "allow, match: {addresses: [global, 10.0.0.0/8]}, upstreamTls: forbidden"),
+           "rules[1]: upstreamTls contradicts that of rule a for 10.0.0.0/8"},
       });
 }
 

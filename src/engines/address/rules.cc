@@ -85,6 +85,17 @@ Status check_address(std::string_view text, RuleAction action) {
   return {};
 }
 
+void TlsDemand::add(const TlsDemand& other) {
+  if (other.wish == TlsWish::none || !contradicted_by.empty()) return;
+  const bool both = wish != TlsWish::none && other.contradicted_by.empty();
+  const bool differ =
+      !certificate_name.empty() && !other.certificate_name.empty() && certificate_name != other.certificate_name;
+  if (both && (wish != other.wish || differ))
+    contradicted_by = other.rule;
+  else if (!both || certificate_name.empty())
+    *this = other;
+}
+
 AddressRules::AddressRules(LocalAddresses local, std::vector<uint16_t> own_ports)
     : local_(std::move(local)), own_ports_(std::move(own_ports)) {
   std::ranges::sort(own_ports_);
@@ -106,8 +117,9 @@ Result<AddressRules> AddressRules::compile(const std::vector<AddressPolicy>& pol
 
 Status AddressRules::add(const AddressPolicy& policy, const AddressRule& rule, size_t entries_max) {
   const auto id = static_cast<uint32_t>(rules_.size());
-  rules_.push_back(fmt::format("{}/{}", policy.name, rule.name));
-  const auto where = [&] { return fmt::format("rule `{}`: addresses", rules_[id]); };
+  rules_.push_back({fmt::format("{}/{}", policy.name, rule.name), rule.tls, rule.certificate_name});
+  says_of_tls_ |= rule.tls != TlsWish::none;
+  const auto where = [&] { return fmt::format("rule `{}`: addresses", rules_[id].id); };
   if (rule.addresses.empty())
     return invalid(where() + ": is empty: name at least one class word or range such as 10.0.0.0/8");
   for (const std::string& text : rule.addresses) {
@@ -125,6 +137,7 @@ Status AddressRules::add_address(const AddressRule& rule, std::string_view text,
                      : rule.action == RuleAction::deny ? rules.deny
                                                        : rules.shadow;
     if (slot == kNoRule) slot = id;  // the first that says so gives the name
+    if (rule.action == RuleAction::allow && rule.tls != TlsWish::none) rules.tls.push_back(id);
     return {};
   }
   if (entries_.size() == entries_max)
@@ -146,23 +159,31 @@ void AddressRules::sort_entries() {
   }
 }
 
+TlsDemand AddressRules::tls_of(uint32_t rule) const {
+  const Rule& one = rules_[rule];
+  return {.wish = one.tls, .certificate_name = one.certificate_name, .rule = one.id, .contradicted_by = {}};
+}
+
 Verdict AddressRules::decide(const IpAddress& address, uint16_t port) const {
   const Unwrapped wrapped = unwrap(address, local_);
   if (wrapped.count == 0) return decide_one(address, port);
 
   std::optional<Verdict> out;
+  TlsDemand tls;
   const auto also = [&](const IpAddress& form) {
     const Verdict verdict = decide_one(form, port);
     const auto stricter = [](const Verdict& a, const Verdict& b) {
       return std::tuple(a.allowed, a.can_be_opened, a.address_class) <
              std::tuple(b.allowed, b.can_be_opened, b.address_class);
     };
+    tls.add(verdict.tls);
     const std::string_view shadow = out && !out->shadow_rule.empty() ? out->shadow_rule : verdict.shadow_rule;
     if (!out || stricter(verdict, *out)) out = verdict;
     out->shadow_rule = out->allowed ? shadow : std::string_view();
   };
   if (wrapped.outer_counts) also(address);
   for (const IpAddress& inner : wrapped.addresses()) also(inner);
+  out->tls = out->allowed ? tls : TlsDemand();
   return *out;
 }
 
@@ -185,6 +206,7 @@ Verdict AddressRules::decide_one(const IpAddress& form, uint16_t port) const {
   out.denied_by_policy = !match.allowed && match.length >= 0;
   out.rule = match.rule;
   if (match.allowed && shadow.length >= match.length) out.shadow_rule = shadow.rule;
+  if (match.allowed) out.tls = match.tls;
   return out;
 }
 
@@ -196,13 +218,15 @@ bool AddressRules::is_own_port(AddressClass address_class, uint16_t port) const 
 
 void AddressRules::match_class(AddressClass address_class, Match& match, Match& shadow) const {
   const ClassRules& rules = classes_[static_cast<size_t>(address_class)];
-  if (rules.shadow != kNoRule && shadow.length < 0) shadow = {.length = 0, .rule = rules_[rules.shadow]};
+  if (rules.shadow != kNoRule && shadow.length < 0) shadow = {.length = 0, .rule = rules_[rules.shadow].id};
   const bool open = match.length < 0 || (match.length == 0 && match.allowed);
   if (open && rules.deny != kNoRule) {
-    match = {.length = 0, .allowed = false, .rule = rules_[rules.deny]};
+    match = {.length = 0, .allowed = false, .rule = rules_[rules.deny].id};
   } else if (match.length < 0 && rules.allow != kNoRule) {
-    match = {.length = 0, .allowed = true, .rule = rules_[rules.allow]};
+    match = {.length = 0, .allowed = true, .rule = rules_[rules.allow].id};
   }
+  if (match.length == 0 && match.allowed)
+    for (const uint32_t rule : rules.tls) match.tls.add(tls_of(rule));
 }
 
 void AddressRules::match_ranges(const IpAddress& form, AddressClass address_class, Match& match, Match& shadow) const {
@@ -215,7 +239,8 @@ void AddressRules::match_ranges(const IpAddress& form, AddressClass address_clas
       const bool allow = entry->action == RuleAction::allow;
       if (allow && address_class == metadata && !entry->range.is_one_address()) continue;
       Match& target = entry->action == RuleAction::shadow ? shadow : match;
-      if (target.length < 0) target = {.length = length.length, .allowed = allow, .rule = rules_[entry->rule]};
+      if (target.length < 0) target = {.length = length.length, .allowed = allow, .rule = rules_[entry->rule].id};
+      if (allow && match.allowed) match.tls.add(tls_of(entry->rule));
     }
     if (match.length >= 0) return;  // deny stands before allow, so the first of this length decides
   }
@@ -229,6 +254,19 @@ std::string refusal_text(std::string_view host, const Verdict& verdict) {
                                                            : "";
   return fmt::format("destination {} is {} {} address: refused by rule {}{}", printable(host), vowel ? "an" : "a", word,
                      verdict.rule, remedy);
+}
+
+std::string refusal_text(std::string_view host, const TlsDemand& demand) {
+  if (!demand.contradicted_by.empty())
+    return fmt::format(
+        "destination {} cannot be reached: rules {} and {} of EgressPolicies contradict each other "
+        "about TLS",
+        printable(host), demand.rule, demand.contradicted_by);
+  return fmt::format(
+      "destination {} is reached {}{} only: refused by rule {} of an EgressPolicy", printable(host),
+      demand.wish == TlsWish::forbidden ? "in the clear" : "by TLS",
+      demand.certificate_name.empty() ? "" : fmt::format(" with a certificate for {}", demand.certificate_name),
+      demand.rule);
 }
 
 std::string refusal_rule(const Verdict& verdict) {

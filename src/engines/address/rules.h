@@ -7,6 +7,9 @@
 //     no match                             -> default/<class>: only `global` is allowed
 //   metadata is opened only by its own word or by a range of exactly one address.
 //
+// A rule that allows may say, too, how the destination is to be spoken to (TlsDemand): of all rules of the length that
+// decides, and for every form of the address.
+//
 // What check_address() takes, entry by entry, and what stays within kEntriesMax, compile() takes, too.
 //
 // Immutable after compile(); a decision allocates nothing. Any thread may decide.
@@ -23,10 +26,26 @@ namespace sluice {
 
 enum class RuleAction : uint8_t { allow, deny, shadow };
 
+// What a rule says of TLS with the destinations that it allows.
+enum class TlsWish : uint8_t { none, required, forbidden };
+
 struct AddressRule {
   std::string name;
   RuleAction action = RuleAction::deny;
   std::vector<std::string> addresses;  // class words, ranges, addresses
+  TlsWish tls = TlsWish::none;         // of one that allows
+  std::string certificate_name = {};   // with `required`: whom the certificate must be for; empty: the destination
+};
+
+// What several rules together say of TLS. Views are the AddressRules'.
+struct TlsDemand {
+  TlsWish wish = TlsWish::none;
+  std::string_view certificate_name;
+  std::string_view rule;             // that says so, `<policy name>/<rule name>`
+  std::string_view contradicted_by;  // another, so that nothing fits both; empty: none
+
+  // Whoever says nothing agrees with all; `required` and a name together are the name.
+  void add(const TlsDemand& other);
 };
 
 struct AddressPolicy {
@@ -45,6 +64,8 @@ struct Verdict {
   std::string_view rule;
   // The shadow rule that would have denied what was allowed; empty when there is none. Log it and count it.
   std::string_view shadow_rule;
+  // Of what is allowed.
+  TlsDemand tls;
 };
 
 // What is wrong with one entry of a rule's `addresses`, and what to write instead.
@@ -65,8 +86,16 @@ class AddressRules {
   Verdict decide(const IpAddress& address, uint16_t port) const;
 
   const LocalAddresses& local() const { return local_; }
+  // Whether any rule has a say in TLS.
+  bool says_of_tls() const { return says_of_tls_; }
 
  private:
+  // Of a policy.
+  struct Rule {
+    std::string id;
+    TlsWish tls;
+    std::string certificate_name;
+  };
   struct Entry {
     Cidr range;
     RuleAction action;
@@ -83,12 +112,14 @@ class AddressRules {
     int length = -1;  // -1: only the class's default
     bool allowed = false;
     std::string_view rule;
+    TlsDemand tls = {};
   };
 
   AddressRules(LocalAddresses local, std::vector<uint16_t> own_ports);
   Status add(const AddressPolicy& policy, const AddressRule& rule, size_t entries_max);
   Status add_address(const AddressRule& rule, std::string_view text, uint32_t id, size_t entries_max);
   void sort_entries();
+  TlsDemand tls_of(uint32_t rule) const;
 
   Verdict decide_one(const IpAddress& form, uint16_t port) const;
   bool is_own_port(AddressClass address_class, uint16_t port) const;
@@ -100,11 +131,13 @@ class AddressRules {
     uint32_t allow = kNoRule;
     uint32_t deny = kNoRule;
     uint32_t shadow = kNoRule;
+    std::vector<uint32_t> tls;  // those that allow and say something of it
   };
 
   LocalAddresses local_;
   std::vector<uint16_t> own_ports_;  // sorted
-  std::vector<std::string> rules_;   // ids
+  std::vector<Rule> rules_;
+  bool says_of_tls_ = false;
   std::array<ClassRules, kAddressClasses> classes_;
   std::vector<Entry> entries_;
   std::vector<Length> lengths_;  // longest first
@@ -115,5 +148,8 @@ class AddressRules {
 std::string refusal_text(std::string_view host, const Verdict& verdict);
 // "loopback,default/loopback", for %RESPONSE_CODE_DETAILS%.
 std::string refusal_rule(const Verdict& verdict);
+// Of one that may be reached, but not in the way that is asked for: "destination tenant-1.mypaas.test is reached by TLS
+// only: refused by rule lab/backends of an EgressPolicy".
+std::string refusal_text(std::string_view host, const TlsDemand& demand);
 
 }  // namespace sluice

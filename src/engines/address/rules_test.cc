@@ -239,5 +239,84 @@ TEST(AddressRules, word_a_refusal_without_the_address) {
             "destination a is a loopback address: refused by rule lab/not-seven of an EgressPolicy");
 }
 
+std::string tls(const AddressRules& rules, const char* address) {
+  const TlsDemand demand = rules.decide(*IpAddress::parse(address), 80).tls;
+  constexpr std::string_view kWishes[] = {"anything", "required", "forbidden"};
+  return fmt::format("{}{}{} {}{}{}", kWishes[static_cast<size_t>(demand.wish)],
+                     demand.certificate_name.empty() ? "" : " for ", demand.certificate_name, demand.rule,
+                     demand.contradicted_by.empty() ? "" : " against ", demand.contradicted_by);
+}
+
+AddressRule wish(std::string name, std::vector<std::string> addresses, TlsWish tls, std::string certificate_name = "") {
+  return {std::move(name), kAllow, std::move(addresses), tls, std::move(certificate_name)};
+}
+
+TEST(AddressRules, say_how_an_address_is_spoken_to_by_the_rule_that_allows_it) {
+  using enum TlsWish;
+  const auto lab = rules({wish("by", {"10.0.0.0/8", "global"}, required),
+                          wish("clear", {"10.1.0.0/16"}, forbidden),
+                          wish("named", {"10.2.0.0/16"}, required, "lb.test"),
+                          {"hole", kDeny, {"10.3.0.0/16"}},
+                          {"free", kAllow, {"10.4.0.0/16", "loopback"}}});
+  EXPECT_TRUE(lab.says_of_tls());
+  EXPECT_EQ(tls(lab, "10.0.0.1"), "required lab/by");
+  EXPECT_EQ(tls(lab, "8.8.8.8"), "required lab/by");
+  EXPECT_EQ(tls(lab, "10.1.0.1"), "forbidden lab/clear");
+  EXPECT_EQ(tls(lab, "10.2.0.1"), "required for lb.test lab/named");
+  EXPECT_EQ(tls(lab, "10.3.0.1"), "anything ");  // it is denied
+  EXPECT_EQ(tls(lab, "10.4.0.1"), "anything ");  // the longer prefix says nothing
+  EXPECT_EQ(tls(lab, "127.0.0.1"), "anything ");
+  EXPECT_EQ(tls(lab, "192.168.0.1"), "anything ");
+  EXPECT_FALSE(rules({{"free", kAllow, {"loopback"}}}).says_of_tls());
+}
+
+TEST(AddressRules, join_what_rules_of_one_length_say_of_tls_in_either_order) {
+  using enum TlsWish;
+  for (const bool turned : {false, true}) {
+    std::vector<AddressRule> list = {wish("r", {"10.0.0.0/8", "11.0.0.0/8", "loopback"}, required),
+                                     wish("n", {"10.0.0.0/8", "shared", "127.0.0.0/8"}, required, "a.test"),
+                                     {"free", kAllow, {"10.0.0.0/8", "11.0.0.0/8", "shared"}},
+                                     wish("all", {"0.0.0.0/0"}, required, "a.test")};
+    if (turned) std::ranges::reverse(list);
+    const auto lab = rules(std::move(list));
+    EXPECT_EQ(tls(lab, "10.0.0.1"), "required for a.test lab/n");
+    EXPECT_EQ(tls(lab, "11.0.0.1"), "required lab/r");
+    EXPECT_EQ(tls(lab, "127.0.0.1"), "required for a.test lab/n");           // a range is longer than a class word
+    EXPECT_TRUE(tls(lab, "100.64.0.1").starts_with("required for a.test"));  // which is as long as /0
+  }
+}
+
+TEST(AddressRules, that_contradict_each_other_about_tls_leave_no_way) {
+  using enum TlsWish;
+  const auto lab = rules({wish("a", {"10.0.0.0/8", "11.0.0.0/8", "loopback"}, required),
+                          wish("b", {"10.0.0.0/8"}, forbidden), wish("c", {"11.0.0.0/8"}, required, "c.test"),
+                          wish("d", {"11.0.0.0/8"}, required, "d.test"), wish("e", {"loopback"}, forbidden)});
+  EXPECT_EQ(tls(lab, "10.0.0.1"), "required lab/a against lab/b");
+  EXPECT_EQ(tls(lab, "11.0.0.1"), "required for c.test lab/c against lab/d");
+  EXPECT_EQ(tls(lab, "127.0.0.1"), "required lab/a against lab/e");
+}
+
+TEST(AddressRules, ask_every_form_of_an_address_about_tls) {
+  using enum TlsWish;
+  const auto lab = rules({wish("v4", {"10.0.0.0/8"}, required), wish("v6", {"::ffff:0:0/96"}, forbidden)});
+  EXPECT_TRUE(tls(lab, "::ffff:10.0.0.1").contains(" against ")) << tls(lab, "::ffff:10.0.0.1");
+  const auto one = rules({wish("v4", {"10.0.0.0/8"}, required), {"v6", kAllow, {"::ffff:0:0/96"}}});
+  EXPECT_EQ(tls(one, "::ffff:10.0.0.1"), "required lab/v4");
+}
+
+TEST(AddressRules, tell_how_a_destination_is_reached_only) {
+  TlsDemand demand{.wish = TlsWish::required, .certificate_name = {}, .rule = "lab/r", .contradicted_by = {}};
+  EXPECT_EQ(refusal_text("a.test", demand),
+            "destination a.test is reached by TLS only: refused by rule lab/r of an EgressPolicy");
+  demand.certificate_name = "b.test";
+  EXPECT_EQ(refusal_text("a.test", demand),
+            "destination a.test is reached by TLS with a certificate for b.test only: refused by rule lab/r of an "
+            "EgressPolicy");
+  demand.contradicted_by = "lab/s";
+  EXPECT_EQ(refusal_text("a.test", demand),
+            "destination a.test cannot be reached: rules lab/r and lab/s of EgressPolicies contradict each other about "
+            "TLS");
+}
+
 }  // namespace
 }  // namespace sluice

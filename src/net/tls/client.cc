@@ -57,7 +57,11 @@ class ClientStream final : public TlsStream {
  public:
   ClientStream(std::unique_ptr<Stream> below, std::shared_ptr<const ClientContext> context, const TlsPeer& peer,
                TlsSessions* sessions)
-      : TlsStream(std::move(below)), context_(std::move(context)), name_(peer.name), sessions_(sessions) {
+      : TlsStream(std::move(below)),
+        context_(std::move(context)),
+        name_(peer.name),
+        certificate_name_(peer.certificate_name.empty() ? peer.name : peer.certificate_name),
+        sessions_(sessions) {
     const auto& own = context_->options().alpn;
     if (own.empty())
       alpn_.assign(peer.alpn.begin(), peer.alpn.end());
@@ -89,6 +93,7 @@ class ClientStream final : public TlsStream {
 
   const std::shared_ptr<const ClientContext> context_;
   const std::string name_;
+  const std::string certificate_name_;
   std::vector<std::string> alpn_;
   TlsSessions* const sessions_;
   std::optional<Error> why_;
@@ -126,9 +131,9 @@ bool ClientStream::fits(const X509& certificate) const {
   }
   if (options.verify != TlsClientOptions::Verify::name) return true;
   auto* asked = const_cast<X509*>(&certificate);
-  if (IpAddress::parse(name_)) return X509_check_ip_asc(asked, name_.c_str(), 0) == 1;
+  if (IpAddress::parse(certificate_name_)) return X509_check_ip_asc(asked, certificate_name_.c_str(), 0) == 1;
   constexpr unsigned kStrict = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
-  return X509_check_host(asked, name_.data(), name_.size(), kStrict, nullptr) == 1;
+  return X509_check_host(asked, certificate_name_.data(), certificate_name_.size(), kStrict, nullptr) == 1;
 }
 
 void ClientStream::refuse(const X509* certificate, int code) {
@@ -141,7 +146,7 @@ void ClientStream::refuse(const X509* certificate, int code) {
     const auto& wanted = context_->options().subject_alt_names;
     why_ = tls_error(TlsFailure::wrong_name,
                      fmt::format("the certificate is not for {} but for {} (issuer {})",
-                                 wanted.empty() ? name_ : join(wanted, " or "),
+                                 wanted.empty() ? certificate_name_ : join(wanted, " or "),
                                  names.empty() ? info.subject : printable(join(names, ", "), 300), info.issuer),
                      side());
     return;

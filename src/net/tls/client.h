@@ -39,8 +39,10 @@ struct TlsPeer {
   // The name (or address) that was asked for, without port: what is sent as SNI (names only), and what the certificate
   // must be for unless the context says otherwise.
   std::string_view name;
+  // In place of `name`, whom the certificate must be for where the context verifies names; empty: nobody else.
+  std::string_view certificate_name = {};
   // What this end can speak, the best first; replaced by the context's own. Empty: nothing is offered.
-  std::span<const std::string_view> alpn;
+  std::span<const std::string_view> alpn = {};
 };
 
 // TLS over `below`: established() connects that and does the handshake. A certificate that is refused is
