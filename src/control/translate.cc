@@ -656,6 +656,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
               .invalid_message_ends_connection = !http2.override_stream_error_on_invalid_http_message,
               .drain_max = from.drain_timeout};
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
+  to.https_targets = settings_->destinations.scheme;
   to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
   to.body_budget = options_.body_budget;
   if (!to.service) to.service = listener.router;

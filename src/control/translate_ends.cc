@@ -236,7 +236,11 @@ void Translating::settle_egress() {
   if (!same) {
     auto made = std::make_shared<EgressNow>();
     made->elsewhere = elsewhere_;
-    for (const auto& rules : rules_) made->places[*rules->place] = rules->standing;
+    made->says_of_tls = false;
+    for (const auto& rules : rules_) {
+      made->places[*rules->place] = rules->standing;
+      made->says_of_tls |= rules->standing.guard && rules->standing.guard->rules.says_of_tls();
+    }
     t_.egress_ = std::move(made);
     t_.rules_used_ = std::move(rules_);
   }

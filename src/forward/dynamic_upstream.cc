@@ -332,7 +332,7 @@ class DynamicUpstream final : public Service, private AddressJudge {
     if (request.authority.empty()) return reply(request, OutcomeKind::empty_host);
     if (is_list(request)) [[unlikely]]
       return go_to_one_of(request);
-    const Wanted to = wanted(request.authority);
+    const Wanted to = wanted(request, request.authority);
     request.authority = to.authority;
     auto reaching = reach(request, to);
     if (!reaching.ready()) return wait_and_go(request, to, std::move(reaching));
@@ -356,14 +356,18 @@ class DynamicUpstream final : public Service, private AddressJudge {
       if (const auto value = request.headers.get(route_.host_header)) request.authority = *value;
     }
   }
+  // The destination is what the request itself names, not what the route has instead of it.
+  bool is_own(const Request& request) const {
+    return route_.host_rewrite.empty() && (route_.host_header.empty() || !request.headers.get(route_.host_header));
+  }
   // Without `schemes` the text is an authority, and its port says nothing (gloo-core 4.4).
-  Wanted wanted(std::string_view text) const {
+  Wanted wanted(const Request& request, std::string_view text) const {
     Wanted to{.authority = text};
     if (route_.schemes && begins_with(text, "https://"))
       to = {.authority = text.substr(8), .asked = Asked::tls};
     else if (route_.schemes && begins_with(text, "http://"))
       to = {.authority = text.substr(7), .asked = Asked::clear};
-    else if (route_.schemes && text.ends_with(":443"))
+    else if (route_.schemes && (text.ends_with(":443") || (request.asks_for_https && is_own(request))))
       to.asked = Asked::tls;
     to.tls = to.asked == Asked::tls || (to.asked == Asked::nothing && cluster_->cluster->tls);
     return to;
@@ -379,9 +383,13 @@ class DynamicUpstream final : public Service, private AddressJudge {
     const EgressNow::Standing* now = standing(request);
     return now ? now->guard.get() : guard_.get();
   }
-  bool rules_say_of_tls(const Request& request) const {
+  // Where they have a say in TLS; null: they have none, or everything is refused.
+  const AddressRules* tls_rules(const Request& request) const {
+    const EgressNow* now = request.upstreams ? request.upstreams->egress() : nullptr;
+    if (now && !now->says_of_tls) [[likely]]
+      return nullptr;
     const AddressGuard* guard = guard_now(request);
-    return guard && guard->rules.says_of_tls();
+    return guard && guard->rules.says_of_tls() ? &guard->rules : nullptr;
   }
   // What the rules of all addresses together say. Those that are refused say nothing.
   static TlsDemand demand_of(const AddressRules& rules, std::span<const IpAddress> addresses) {
@@ -449,25 +457,25 @@ class DynamicUpstream final : public Service, private AddressJudge {
 
   Response explain_one(Request& request, Explanation& out) const {
     out.cluster = cluster_->cluster->name;
-    Wanted to = wanted(request.authority);
+    Wanted to = wanted(request, request.authority);
     request.authority = to.authority;
-    const bool ruled = rules_say_of_tls(request);
-    if (const Status good = check_default(to); !ruled && !good)
+    const AddressRules* rules = tls_rules(request);
+    if (const Status good = check_default(to); !rules && !good)
       return reply(request, OutcomeKind::invalid_destination, request.arena.copy(good.error().message));
     HostScratch scratch;
     const auto authority = parse_authority(request.authority, scratch);
     if (!authority)
       return reply(request, OutcomeKind::invalid_destination, request.arena.copy(authority.error().message));
     if (authority->unresolvable_name) return reply(request, unresolved_outcome(NameFailure::invalid_name));
-    if (authority->address && ruled)
-      if (const auto why = settle(guard_->rules, to, authority->host, {&*authority->address, 1}))
+    if (authority->address && rules)
+      if (const auto why = settle(*rules, to, authority->host, {&*authority->address, 1}))
         return refusal_of(request, *why).answer(request);
     out.reached = true;
     out.destination = (to.tls ? "https://" : "") + canonical_text(*authority, to.default_port());
     if (!authority->address) {
       out.address_class = "known once the name is resolved, which explain does not do";
       out.verdict = "by the class of each address; only global ones are allowed unless an EgressPolicy opens more";
-      if (ruled) out.verdict += "; whether by TLS say the rules of its addresses, too (upstreamTls)";
+      if (rules) out.verdict += "; whether by TLS say the rules of its addresses, too (upstreamTls)";
       return local_reply(request, 200, "", "explained");
     }
     const Verdict verdict = guard_->rules.decide(*authority->address, port_of(*authority, to.default_port()));
@@ -512,8 +520,8 @@ class DynamicUpstream final : public Service, private AddressJudge {
     const auto list = TRY(HostsList::split(request.authority));
     std::vector<Wanted> out;
     for (const std::string_view host : list.hosts()) {
-      out.push_back(wanted(host));
-      if (!rules_say_of_tls(request)) TRY(check_default(out.back()));
+      out.push_back(wanted(request, host));
+      if (!tls_rules(request)) TRY(check_default(out.back()));
       HostScratch scratch;
       TRY(parse_authority(out.back().authority, scratch));
     }
@@ -552,7 +560,7 @@ class DynamicUpstream final : public Service, private AddressJudge {
 
   // The destination that an authority names: resolved, and allowed.
   Task<Reached> reach(Request& request, const Wanted& to) const {
-    if (rules_say_of_tls(request)) [[unlikely]]
+    if (tls_rules(request)) [[unlikely]]
       return reach_first_time(request, to);  // how, its addresses say: they come first
     if (const Status good = check_default(to); !good) return Reached{.refusal = invalid(request, good.error())};
     Destination* destination = mine(request, to.tls).find(to.authority);
@@ -579,10 +587,10 @@ class DynamicUpstream final : public Service, private AddressJudge {
 
   // Its addresses are known.
   Reached arrive(Request& request, Wanted to, const Authority& authority, const AddressSet* addresses) const {
-    if (const AddressGuard* guard = guard_now(request); guard && guard->rules.says_of_tls()) {
+    if (const AddressRules* rules = tls_rules(request)) {
       const auto all = addresses ? std::span<const IpAddress>(addresses->addresses)
                                  : std::span<const IpAddress>(&*authority.address, 1);
-      if (const auto why = settle(guard->rules, to, authority.host, all)) {
+      if (const auto why = settle(*rules, to, authority.host, all)) {
         (why->kind == OutcomeKind::tls_prohibited ? metrics_->tls_refused : metrics_->invalid)->add();
         return {.refusal = refusal_of(request, *why)};
       }

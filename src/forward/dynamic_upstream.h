@@ -52,7 +52,8 @@ struct EgressNow {
     ConnectionPool::UnderWay::Denial refusal;
   };
   StringMap<Standing> places;
-  Standing elsewhere;  // Gateways that are not there any more
+  Standing elsewhere;       // Gateways that are not there any more
+  bool says_of_tls = true;  // some of these rules do; false: whoever made it has looked, and none does
 
   // "ns/gateway|ns/service"; without a service the rules of the Gateway alone, which hold for services that are gone.
   static std::string place(std::string_view gateway, std::string_view service) {

@@ -35,6 +35,7 @@ struct UpstreamTrip {
     size_t body_buffer = 1 << 20;
     BodyReader* reader = nullptr;  // in place of the body
     bool grpc = false;
+    bool asks_for_https = false;
   };
 
   // `told`: nothing is sent; it is asked what would be done.
@@ -45,6 +46,7 @@ struct UpstreamTrip {
     request.path = "/";
     request.authority = asked.authority;
     request.grpc = asked.grpc;
+    request.asks_for_https = asked.asks_for_https;
     request.upstreams = &upstreams;
     request.background = &background;
     request.route.rules = asked.rules;

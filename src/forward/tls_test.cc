@@ -188,6 +188,27 @@ TEST_F(TlsUpstreams, the_port_of_https_is_443_and_443_is_https) {
   EXPECT_EQ(plain.info.destination, "a.test:80");
 }
 
+TEST_F(TlsUpstreams, a_request_that_asks_for_https_of_its_own_destination_gets_it) {
+  server.show(authority().make({"a.test", "b.test"}));
+  const auto ask_https = [&](std::string to, DynamicRoute route) {
+    open(std::move(route));
+    UpstreamTrip trip(loop, upstreams, service, {.authority = std::move(to), .asks_for_https = true});
+    CHECK(trip.done());
+    destination = trip.info.destination;
+    return trip.response.status == 200 ? trip.read() : fmt::format("{}", trip.response.status);
+  };
+  EXPECT_EQ(ask_https(at("a.test"), {.schemes = true}), "a.test");
+  EXPECT_EQ(ask_https("a.test", {.schemes = true}), "503");
+  EXPECT_EQ(destination, "a.test:443");
+  // A destination that the route names says for itself.
+  EXPECT_EQ(ask_https("x.test", {.host_rewrite = "http://" + at("a.test"), .schemes = true}), "503");
+  EXPECT_EQ(ask_https("x.test", {.host_rewrite = at("a.test"), .schemes = true}), "503");
+  EXPECT_EQ(ask_https("x.test", {.host_rewrite = "https://" + at("b.test"), .schemes = true}), "b.test");
+  EXPECT_EQ(ask_https(at("a.test"), {.host_header = "x-to", .schemes = true}), "a.test");  // which does not say any
+  guard = guard_of({rule(TlsWish::forbidden)});
+  EXPECT_EQ(ask_https(at("a.test"), {.schemes = true}), "403");
+}
+
 TEST_F(TlsUpstreams, a_refused_certificate_is_told_with_name_check_and_issuer) {
   server.show(authority().make({"b.test"}));
   open();

@@ -38,6 +38,7 @@ struct ServerRequest {
   HeadFailure refused = HeadFailure::none;
   std::string_view method;
   std::string_view target;  // as written
+  std::string_view scheme;  // besides what the target says: HTTP/2's `:scheme`; empty: HTTP/1 has none
   std::string_view protocol = "HTTP/1.1";
   Headers headers;  // with Host; without fields of one hop
   Body body;

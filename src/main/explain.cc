@@ -110,10 +110,14 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   }
 
   print_line("listener", fmt::format("{} (Gateway {})", listener.config.name, listener.gateway));
-  if (target.scheme == "https")
-    return print_line("answer", fmt::format("501, details {}: there is no TLS to destinations yet; clients that ask by "
-                                            "CONNECT get 405",
-                                            terms_of(OutcomeKind::https_target).details));
+  // Of a listener in the clear, the URL is a target in absolute form.
+  if (target.scheme == "https" && !listener.config.tls) {
+    if (!listener.config.https_targets)
+      return print_line("answer", fmt::format("501, details {}: https:// asks a listener in the clear for TLS to the "
+                                              "destination, which needs ProxySettings.destinations.scheme",
+                                              terms_of(OutcomeKind::https_target).details));
+    request.asks_for_https = true;
+  }
   if (request.path != target.path) print_line("path", request.path);
   const Router& router = listener.router_for(to_lower(request.authority.substr(0, request.authority.find(':'))));
   Explanation explanation;

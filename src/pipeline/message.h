@@ -76,9 +76,11 @@ struct Request {
   StreamInfo& info;
 
   std::string_view method;
-  std::string_view path;       // ":path": with its query; begins with "/", or is "*"
-  std::string_view authority;  // ":authority": what Host said, as it will be sent upstream
-  std::string_view scheme = "http";
+  std::string_view path;             // ":path": with its query; begins with "/", or is "*"
+  std::string_view authority;        // ":authority": what Host said, as it will be sent upstream
+  std::string_view scheme = "http";  // of the client's connection
+  // Its target says https for whom it is sent to: TLS to a destination that is its authority (decision 0105).
+  bool asks_for_https = false;
   Headers headers;  // without Host: that is `authority`
   Body body;
   bool expects_continue = false;                // the client waits for 100 before it sends the body

@@ -37,7 +37,8 @@ constexpr std::array kTerms = std::to_array<OutcomeTerms>({
      "expectation_failed", kByStatus, true},
     {Kind::method_not_supported, kDownstream, 405, "", kNoFlag, "method_not_allowed", kByStatus, true},
     {Kind::https_target, kDownstream, 501,
-     "a target with https:// needs TLS to the destination, which is not supported yet: it is not sent in clear",
+     "a target with https:// asks for TLS to the destination, which this listener does not do: it is not sent in the "
+     "clear (ProxySettings.destinations.scheme has it go by TLS)",
      kNoFlag, "https_target_not_supported", kByStatus, true},
     {Kind::upgrade_refused, kDownstream, 403, "", kNoFlag, "upgrade_failed", kByStatus, true},
     {Kind::underscore_in_name, kDownstream, 400, "Bad Request", Flag::downstream_protocol_error,

@@ -616,7 +616,8 @@ TEST(Connection, says_why_it_refuses) {
        "405 - method_not_allowed"},
       {"TRACE / HTTP/1.1\r\nHost: h\r\n\r\n", "TRACE is not supported on this listener", "405 - method_not_allowed"},
       {"GET https://h/ HTTP/1.1\r\nHost: h\r\n\r\n",
-       "a target with https:// needs TLS to the destination, which is not supported yet: it is not sent in clear",
+       "a target with https:// asks for TLS to the destination, which this listener does not do: it is not sent in the "
+       "clear (ProxySettings.destinations.scheme has it go by TLS)",
        "501 - https_target_not_supported"},
       {"GET / HTTP/1.0\r\nHost: h\r\n\r\n", "HTTP/1.0 is not supported: send HTTP/1.1", "426 - low_version"},
       {"GET / HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n", "the only expectation that is supported is 100-continue",

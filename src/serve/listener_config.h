@@ -188,6 +188,8 @@ struct ListenerConfig {
   std::vector<Cidr> internal;                         // clients whose x-envoy-* fields are believed
   std::shared_ptr<const RequestChange> early_change;  // null: none
   UnderscoreNames underscore_names = UnderscoreNames::allow;
+  // Clients may ask for https of destinations (ProxySettings.destinations.scheme); false: in the clear it is refused.
+  bool https_targets = false;
   EscapedSlashes escaped_slashes = EscapedSlashes::keep;
   bool passes_on_continue = true;  // false: a client that waits for 100 is told to go on at once
   Http1Options http1;

@@ -165,12 +165,19 @@ std::string_view without_port(std::string_view host) {
   return host.substr(0, colon);
 }
 
+// By an absolute target, or by HTTP/2's scheme where that cannot be the connection's own.
+bool asks_for_https(const ServerRequest& came, const RequestTarget& target, const Request& request) {
+  return target.scheme == "https" || (!request.info.tls && equals_ignoring_case(came.scheme, "https"));
+}
+
 OutcomeKind set_target(const ServerRequest& came, const ListenerConfig& config, Request& request) {
   const auto target = parse_target(came.method, came.target, request.arena);
   if (!target) return OutcomeKind::malformed_request;
   if (came.method == "CONNECT" || came.method == "TRACE") return OutcomeKind::method_not_supported;  // F22
-  // Reference 6.2: of a proxy it asks for TLS to the destination. Nobody's https goes on in clear.
-  if (target->scheme == "https" && !request.info.tls) return OutcomeKind::https_target;
+  // Reference 6.2: of a proxy it asks for TLS to the destination. HTTP/2's scheme is often what a proxy in front was
+  // asked for, and asks for nothing where nobody has said that it does.
+  if (target->scheme == "https" && !request.info.tls && !config.https_targets) return OutcomeKind::https_target;
+  request.asks_for_https = config.https_targets && asks_for_https(came, *target, request);
   request.path = request.info.original_path = target->path;
   // RFC 9112 3.2.2: an absolute target's authority stands above Host.
   request.authority = target->authority.empty() ? request.headers.get(Known::host).value_or("") : target->authority;

@@ -158,6 +158,42 @@ TEST(Targets, with_https_are_not_served_in_clear) {
   EXPECT_EQ(Prepared("GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n", {}).failure, OutcomeKind::none);
 }
 
+TEST(Targets, with_https_ask_for_it_where_the_listener_lets_them) {
+  const TlsInfo tls;
+  ListenerConfig config;
+  config.https_targets = true;
+  const auto asks = [&](std::string_view target, const TlsInfo* by = nullptr) {
+    const Prepared done(fmt::format("GET {} HTTP/1.1\r\nHost: h\r\n\r\n", target), config, by);
+    EXPECT_EQ(done.failure, OutcomeKind::none) << target;
+    EXPECT_EQ(done.request.scheme, by ? "https" : "http");
+    return done.request.asks_for_https;
+  };
+  EXPECT_TRUE(asks("https://h/"));
+  EXPECT_TRUE(asks("HTTPS://h:8443/x", &tls));
+  EXPECT_FALSE(asks("http://h/"));
+  EXPECT_FALSE(asks("/"));
+  EXPECT_FALSE(asks("/", &tls));
+  config.https_targets = false;
+  EXPECT_FALSE(asks("https://h/", &tls));
+}
+
+// As HTTP/2 has it, whose sessions tell it beside the target.
+TEST(Targets, of_HTTP2_ask_for_https_by_their_scheme_where_it_is_not_the_connections) {
+  const TlsInfo tls;
+  ListenerConfig config;
+  for (const bool allowed : {true, false}) {
+    config.https_targets = allowed;
+    for (const TlsInfo* by : {static_cast<const TlsInfo*>(nullptr), &tls}) {
+      for (const std::string_view scheme : {"HTTPS", "http"}) {
+        Prepared came("GET / HTTP/1.1\r\nHost: h\r\n\r\n", config, by);
+        came.stream->request().scheme = scheme;
+        EXPECT_EQ(set_up_request(came.stream->request(), config, came.local, came.request), OutcomeKind::none);
+        EXPECT_EQ(came.request.asks_for_https, allowed && !by && scheme == "HTTPS");
+      }
+    }
+  }
+}
+
 TEST(Path, with_escaped_slashes_is_kept_refused_redirected_or_read_with_slashes) {
   Metrics metrics(1);
   const auto counters = std::make_shared<ServerMetrics>(metrics, "test");

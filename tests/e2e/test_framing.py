@@ -197,7 +197,7 @@ class RequestsThatAreRefused(Framing):
 
     def test_https_targets_are_not_sent_in_clear(self):
         response = self.refuse("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 501)
-        self.assertIn(b"not supported yet: it is not sent in clear", response.body)
+        self.assertIn(b"it is not sent in the clear (ProxySettings.destinations.scheme has it go by TLS)", response.body)
         self.assertEqual(self.backend.requests, [])
 
 

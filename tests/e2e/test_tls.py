@@ -222,6 +222,28 @@ class Upstream(Case):
     def test_http_goes_in_the_clear(self):
         self.assert_status(self.ask(f"http://plain.test:{self.plain.port}"), 200)
 
+    def test_an_absolute_target_with_https_goes_by_tls(self):
+        target = f"https://good.test:{self.good.port}/absolute"
+        self.assert_status(self.gateway.send(f"GET {target} HTTP/1.1\r\nHost: good.test:{self.good.port}\r\n\r\n"), 200)
+        self.assertEqual(self.good.requests[-1].target, "/absolute")
+        self.assertEqual(self.good.requests[-1].header("host"), f"good.test:{self.good.port}")
+        refused = self.gateway.send(f"GET https://plain.test:{self.plain.port}/ HTTP/1.1\r\nHost: h\r\n\r\n")
+        self.assert_status(refused, 503)
+
+    def test_https_as_the_scheme_of_http2_in_the_clear_goes_by_tls(self):
+        def frame(kind, flags, stream, payload=b""):
+            return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+        def field(index, value):  # RFC 7541 6.2.2: a literal with an indexed name
+            return bytes([index, len(value)]) + value.encode()
+        authority_of_it = f"good.test:{self.good.port}"
+        head = b"\x82\x87" + field(4, "/by-scheme") + field(1, authority_of_it)  # :method GET, :scheme https, :path, :authority
+        before = len(self.good.seen("/by-scheme"))
+        with self.gateway.client() as client:
+            client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(1, 5, 1, head))
+            until(lambda: len(self.good.seen("/by-scheme")) == before + 1, "the request behind TLS")
+        self.assertEqual(self.good.names[-1], "good.test")
+
     @rows({"another name": ("wrong", "the certificate is not for wrong.test but for other.test (issuer CN=Test CA)"),
            "a date that is over": ("old", "certificate has expired"),
            "another issuer": ("foreign", "unable to get local issuer certificate (subject CN=foreign.test, issuer CN=Other CA)")})

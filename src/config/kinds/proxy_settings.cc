@@ -33,9 +33,12 @@ void bind(Fields& f, Destinations& d) {
   f.optional("list", d.list,
              "What gives a dynamic route its destination may be several hosts in the order in which they are tried, "
              "such as `a.example, b.example:8080`, 8 at most; without it, such a text is answered 400.");
-  f.optional("scheme", d.scheme,
-             "What gives a dynamic route its destination may begin with `https://` or `http://`, and port 443 means "
-             "https: this decides whether TLS is spoken to it. Without it, the Gateway's sslConfig decides for all.");
+  f.optional(
+      "scheme", d.scheme,
+      "What gives a dynamic route its destination may begin with `https://` or `http://`, and port 443 means "
+      "https: this decides whether TLS is spoken to it, and a client may ask for https in the clear (an absolute "
+      "target, or HTTP/2's `:scheme`). Without it, the Gateway's sslConfig decides for all; beside that, "
+      "`http://` is refused. A rule's `upstreamTls` goes before both.");
 }
 
 void bind(Fields& f, Brotli& b) {

@@ -69,7 +69,7 @@ void ServerStreamOne::read_pseudo(std::string_view name, std::string_view value)
     authority_ = value;
     has_authority_ = true;
   } else if (name == ":scheme") {
-    scheme_ = value;
+    request_.scheme = value;
   } else if (name == ":protocol") {
     upgrade_protocol_ = value;
   }
@@ -115,7 +115,7 @@ void ServerStreamOne::check() {
   }
   if (!connects || request_.asks_for_websocket) {
     if (!request_.target.starts_with('/') && request_.target != "*") return refuse(HeadFailure::malformed);
-    if (!equals_ignoring_case(scheme_, "http") && !equals_ignoring_case(scheme_, "https"))
+    if (!equals_ignoring_case(request_.scheme, "http") && !equals_ignoring_case(request_.scheme, "https"))
       return refuse(HeadFailure::malformed);
   }
   if (request_.method.size() + request_.target.size() > limits_.head.line_bytes_max)

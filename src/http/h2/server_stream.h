@@ -95,7 +95,7 @@ class ServerStreamOne final : public ServerStream, private Tunnel::Carrier {
   Arena& arena_;
   ServerRequest request_;
   RequestBody body_;
-  std::string_view authority_, scheme_, upgrade_protocol_;
+  std::string_view authority_, upgrade_protocol_;
   bool has_authority_ = false;
   Headers* trailers_ = nullptr;
   bool continue_waits_ = false;
