@@ -3,13 +3,14 @@
 // Belongs to the control thread, which waits for the disk as it does for the configuration's.
 #pragma once
 
-#include <sys/types.h>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "control/store/folder_scan.h"
 
 namespace sluice {
 
@@ -35,18 +36,10 @@ class TlsFiles {
   }
 
  private:
-  // Equal: nobody wrote to it, as far as the system tells.
-  struct Stamp {
-    bool there = false;
-    uint64_t device = 0, inode = 0;
-    int64_t size = 0, modified = 0, changed = 0;
-    bool operator==(const Stamp&) const = default;
-  };
   struct Known {
-    Stamp stamp;
+    std::optional<FileStamp> stamp;  // nothing: it was not there
     File file;
   };
-  static Stamp stamp_of(const std::string& path);
 
   std::map<std::string, Known> files_;
   uint64_t last_version_ = 0;

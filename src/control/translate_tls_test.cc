@@ -536,12 +536,12 @@ TEST_F(TranslateTls, reads_files_again_when_they_change_and_keeps_the_last_good_
   EXPECT_TRUE(told("VirtualService", "a").contains("No such file")) << told("VirtualService", "a");
   write("key", std::string(TlsFiles::kBytesMax + 1, 'x'));
   look_again();
-  EXPECT_TRUE(told("VirtualService", "a").contains("is larger than 1048576 bytes")) << told("VirtualService", "a");
+  EXPECT_TRUE(told("VirtualService", "a").contains("is over 1048576 bytes")) << told("VirtualService", "a");
 }
 
 TEST_F(TranslateTls, reads_nothing_but_regular_files) {
   apply(gateway() + service("a", "{sslFiles: {tlsCert: /dev/zero, tlsKey: /dev/zero}}"));
-  EXPECT_TRUE(told("VirtualService", "a").contains("/dev/zero: is no regular file")) << told("VirtualService", "a");
+  EXPECT_TRUE(told("VirtualService", "a").contains("/dev/zero: it is no regular file")) << told("VirtualService", "a");
 }
 
 TEST_F(TranslateTls, tells_when_certificates_end_in_a_metric) {

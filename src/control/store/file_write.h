@@ -33,7 +33,8 @@ Status remove_file(const std::string& path, const std::string& expected, const s
 void remove_leftovers(const std::string& folder);
 bool is_leftover_name(std::string_view name);
 
-// The whole file. Errors: `not_found`, `limit` when it is larger than `bytes_max`, `io`.
+// The whole file. Errors: `not_found`, `limit` when it is larger than `bytes_max`, `denied`, `io` also for what is no
+// regular file: a pipe would be waited for.
 Result<std::string> read_file(const std::string& path, size_t bytes_max);
 // And what its writers are done with: `conflict` while somebody has it open for writing, as far as the system tells
 // (the file must be of the same user, or the process have CAP_LEASE).

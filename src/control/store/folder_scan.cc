@@ -145,16 +145,6 @@ int64_t nanos_of(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
-std::optional<FileStamp> stamp_of(const std::string& path) {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
-  return FileStamp{.device = info.st_dev,
-                   .inode = info.st_ino,
-                   .size = info.st_size,
-                   .modified = nanos_of(info.st_mtim),
-                   .changed = nanos_of(info.st_ctim)};
-}
-
 class Scanner {
  public:
   Scanner(const FindReadBefore& read_before, WallTime now)
@@ -237,6 +227,16 @@ class Scanner {
 };
 
 }  // namespace
+
+std::optional<FileStamp> stamp_of(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+  return FileStamp{.device = info.st_dev,
+                   .inode = info.st_ino,
+                   .size = info.st_size,
+                   .modified = nanos_of(info.st_mtim),
+                   .changed = nanos_of(info.st_ctim)};
+}
 
 bool is_config_file_name(std::string_view name) {
   if (name.starts_with('.')) return false;  // editors' swap files, our temporary files, ConfigMaps' ..data

@@ -27,6 +27,8 @@ struct FileStamp {
 
   bool operator==(const FileStamp&) const = default;
 };
+// Nothing: it is not there, or cannot be looked at.
+std::optional<FileStamp> stamp_of(const std::string& path);
 
 // A file as it was read before, by a stamp that can be trusted.
 struct ReadBefore {
