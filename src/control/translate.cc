@@ -397,6 +397,11 @@ Status Translating::try_gateway(const ConfigObject& gateway) {
   const auto& dynamic = spec_->http_gateway.options.dynamic_forward_proxy;
   const ClientTlsPtr tls = dynamic ? TRY(tls_of_dynamic(gateway, *dynamic, settings ? settings->hash : 0)) : nullptr;
   dynamic_ = dynamic && !trial_ ? dynamic_cluster(*dynamic, tls) : nullptr;
+  if (settings && settings_->destinations.scheme && dynamic && dynamic->ssl_config)
+    report(settings->key)
+        .warning(fmt::format("spec.destinations.scheme: Gateway {} has dynamicForwardProxy.sslConfig, by which all "
+                             "destinations go by TLS: http:// is refused there",
+                             gateway.key.name));
   enter(gateway.key, {.gateway = gateway.hash, .settings = settings ? settings->hash : 0, .dynamic = dynamic_});
   if (dynamic) TRY(note_gateway_egress());
   auto listener = std::make_unique<SnapshotListener>();

@@ -420,7 +420,7 @@ Result<std::unique_ptr<RouteEntry>> Translating::build_entry(const ConfigObject&
   auto mutations = HeaderMutations::compile(levels, secret_finder());
   if (!mutations) return route_error(mutations.error());
   entry->headers = std::move(*mutations);
-  auto filters = build_filters(service, index, destination);
+  auto filters = build_filters(service, index, destination, report);
   if (!filters) return route_error(filters.error());
   entry->chain.filters = std::move(*filters);
   refused_.clear();
@@ -454,7 +454,8 @@ class Translating::FilterReferences final : public References {
 };
 
 Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject& service, size_t index,
-                                                             const kinds::WeightedDestination* destination) {
+                                                             const kinds::WeightedDestination* destination,
+                                                             ObjectReport& report) {
   const kinds::VirtualHost& host = *service.as<VirtualService>()->virtual_host;
   FilterBuild build;
   build.listener = &spec_->http_gateway.options.filters;
@@ -476,6 +477,14 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
     build.preparations = &unit_->preparations;
   }
   build.name = fmt::format("{} route {}", short_name(service.key), index);
+  if (!unserved_)
+    build.without_effect = [&](const OptionSet& level, std::string_view field, std::string_view why) {
+      std::string path = "spec.virtualHost.options";
+      if (&level == build.route) path = fmt::format("spec.virtualHost.routes[{}].options", index);
+      if (&level == build.destination)
+        path = fmt::format("spec.virtualHost.routes[{}].routeAction.multi.destinations: options", index);
+      report.warning(fmt::format("{}.{}: has no effect: Gateway {} {}", path, field, gateway_->key.name, why));
+    };
   std::vector<StagedFilter> filters;
   for (const FilterFactory* factory : options_.filters)
     for (StagedFilter& filter : TRY(factory->build(build)))

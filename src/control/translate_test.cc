@@ -1164,6 +1164,31 @@ std::string limited_upstream(std::string_view name, int requests) {
                             requests));
 }
 
+TEST_F(Translate, says_which_option_has_no_effect_on_a_gateway_without_its_base) {
+  const auto own = [](std::string_view name, std::string_view host, std::string_view route) {
+    return object("VirtualService", name,
+                  fmt::format("{{virtualHost: {{domains: [{}.test], options: {{{}}}, routes: [{{directResponseAction: "
+                              "{{status: 200}}}}, {{matchers: [{{prefix: /}}], options: {{{}}}, directResponseAction: "
+                              "{{status: 200}}}}]}}}}",
+                              name, host, route));
+  };
+  constexpr std::string_view kSix = "bufferPerRoute: {buffer: {maxRequestBytes: 6}}";
+  const std::string services =
+      own("a", kSix, "") + own("b", "", kSix) + own("c", "", "bufferPerRoute: {disabled: true}");
+  apply(gateway("g", 8001) + services);
+  constexpr std::string_view kWhy = "bufferPerRoute: has no effect: Gateway g has no httpGateway.options.buffer";
+  EXPECT_TRUE(told("VirtualService", "a").contains(fmt::format("\n  spec.virtualHost.options.{}", kWhy)))
+      << told("VirtualService", "a");
+  EXPECT_TRUE(told("VirtualService", "b").contains(fmt::format("\n  spec.virtualHost.routes[1].options.{}", kWhy)))
+      << told("VirtualService", "b");
+  EXPECT_EQ(told("VirtualService", "c"), "Accepted");
+  apply(object("Gateway", "g",
+               "{bindAddress: 127.0.0.1, bindPort: 8001, httpGateway: {options: {buffer: {maxRequestBytes: 1}}}}") +
+        services);
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  EXPECT_EQ(told("VirtualService", "b"), "Accepted");
+}
+
 TEST_F(Translate, counts_nothing_and_keeps_nothing_for_a_trial) {
   const std::string rest =
       object("Gateway", "g", fmt::format("{{bindAddress: 127.0.0.1, bindPort: 8001{}}}", kDynamic)) +

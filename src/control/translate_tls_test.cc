@@ -695,6 +695,15 @@ TEST_F(TranslateTls, has_TLS_for_dynamic_destinations_where_a_rule_may_want_it) 
   EXPECT_EQ(dynamic()->named_tls->options().ca, authority().pem());
 }
 
+TEST_F(TranslateTls, warns_that_schemes_do_not_undo_what_a_gateway_says_of_all_destinations) {
+  apply_dynamic("{}", "destinations: {scheme: true}");
+  EXPECT_TRUE(
+      told("ProxySettings", "s").contains("spec.destinations.scheme: Gateway g has dynamicForwardProxy.sslConfig"))
+      << told("ProxySettings", "s");
+  apply_dynamic("", "destinations: {scheme: true}");
+  EXPECT_EQ(told("ProxySettings", "s"), "Accepted");
+}
+
 TEST_F(TranslateTls, rejects_a_gateway_whose_destinations_cannot_be_met_by_TLS) {
   apply_dynamic(with_secret("s"));
   EXPECT_TRUE(told("Gateway", "g").contains("dynamicForwardProxy.sslConfig: SSL secret not found"))

@@ -165,7 +165,7 @@ class Translating {
                                                         const kinds::WeightedDestination* destination,
                                                         ObjectReport& report);
   Result<std::vector<StagedFilter>> build_filters(const ConfigObject& service, size_t route,
-                                                  const kinds::WeightedDestination* destination);
+                                                  const kinds::WeightedDestination* destination, ObjectReport& report);
   void note_missing(const ObjectKey& upstream, ObjectReport& report);
   // Null: its TLS cannot be had.
   std::shared_ptr<const StaticCluster> cluster_of(const ConfigObject& upstream);

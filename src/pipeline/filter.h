@@ -24,6 +24,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -194,6 +195,8 @@ struct FilterBuild {
   Preparations* preparations = nullptr;          // where they are asked for; null: nobody prepares
   std::vector<std::string>* warnings = nullptr;  // what the owner of the options should know; null: nobody reads it
   std::string name;                              // "gloo-system.httpbin route 0": for keys, logs and metrics
+  // For the status of who is built: an option of `level` (one of the above) has no effect, and why. Null: nobody hears.
+  std::function<void(const OptionSet& level, std::string_view field, std::string_view why)> without_effect;
 
   // The filter that was made from the same before, else a new one: a request whose route changes does not pass equal
   // filters twice. `kind` names the filter's class and what it takes from elsewhere (settings, limits); `written` is

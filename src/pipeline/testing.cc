@@ -129,6 +129,10 @@ std::string FilterHarness::rebuild() {
   build.preparations = &preparations;
   warnings.clear();
   build.warnings = &warnings;
+  without_effect.clear();
+  build.without_effect = [this](const OptionSet&, std::string_view field, std::string_view why) {
+    without_effect.push_back(fmt::format("{}: {}", field, why));
+  };
   build.name = "test";
   auto filters = factory_.build(build);
   chain_ = Chain();

@@ -88,6 +88,7 @@ class FilterHarness {
   // Called by choose_route_again(); default: the route stays. False: none fits.
   std::function<bool(Request&)> reroute;
   const Chain& chain() const { return chain_; }
+  std::vector<std::string> without_effect;  // "field: why", as it was said when the filters were made last
   // Ends the filters, with what they have under way: before what they use goes.
   void clear();
 

@@ -102,7 +102,21 @@ void bind_request_rules(Fields& f, HttpConnectionManagerSettings& s) {
              "What happens to headers with `_` in their names: they stay, the request is refused with 400, or they are "
              "dropped.");
   f.optional("earlyHeaderManipulation", s.early_header_manipulation, "Header changes before a route is chosen.");
-  f.optional("uuidRequestIdConfig", s.uuid_request_id_config, "What `x-request-id` says of traces.");
+  UuidRequestIdConfig traces;
+  f.optional("uuidRequestIdConfig", traces, "What `x-request-id` says of traces.");
+}
+
+// Gloo passes over them in silence.
+void warn_of_other_codec(Fields& f, const HttpConnectionManagerSettings& s) {
+  if (s.codec_type == CodecType::http1 && f.present("http2ProtocolOptions"))
+    f.warning("http2ProtocolOptions", "has no effect: codecType is HTTP1");
+  if (s.codec_type != CodecType::http2) return;
+  for (const auto& [name, is_wanted] :
+       {std::pair("acceptHttp10", s.accept_http_10), std::pair("defaultHostForHttp10", s.accept_http_10),
+        std::pair("allowChunkedLength", s.allow_chunked_length), std::pair("enableTrailers", true),
+        std::pair("properCaseHeaderKeyFormat", s.proper_case_header_key_format),
+        std::pair("preserveCaseHeaderKeyFormat", s.preserve_case_header_key_format)})
+    if (is_wanted && f.present(name)) f.warning(name, "has no effect: codecType is HTTP2");
 }
 
 }  // namespace
@@ -213,6 +227,7 @@ void bind(Fields& f, HttpConnectionManagerSettings& s) {
   bind_lifetimes(f, s);
   bind_http1(f, s);
   bind_request_rules(f, s);
+  warn_of_other_codec(f, s);
   f.unsupported({"tracing"});
   f.not_negative("idleTimeout", s.idle_timeout);
   f.not_negative("streamIdleTimeout", s.stream_idle_timeout);
@@ -232,22 +247,30 @@ void bind(Fields& f, DynamicForwardProxyConfig& c) {
   f.optional("sslConfig", c.ssl_config,
              "TLS to all destinations, also when it is `{}`. Certificates are verified against its CA, or the system's "
              "when it has none, unless `ProxySettings.upstreamTls.verify` is `none`.");
-  if (c.ssl_config && !c.ssl_config->sni.empty())
-    f.warning("sslConfig", "sni has no effect: each destination is asked for by its own name");
+  const Node* sni = f.node("sslConfig") ? f.node("sslConfig")->find("sni") : nullptr;
+  constexpr std::string_view kPath[] = {"sslConfig", "sni"};
+  if (sni && c.ssl_config && !c.ssl_config->sni.empty())
+    f.reader().tell_below(Severity::warning, kPath, sni->place(),
+                          "has no effect: each destination is asked for by its own name");
 }
 
 void bind(Fields& f, RouterOptions& o) {
+  bool dynamic_stats = true;
   f.optional("suppressEnvoyHeaders", o.suppress_envoy_headers,
              "Add no `x-envoy-*` headers to requests and responses on their way.");
-  f.optional("dynamicStats", o.dynamic_stats, "Count requests of each cluster.");
-  if (!o.dynamic_stats && f.good("dynamicStats"))
+  f.optional("dynamicStats", dynamic_stats, "Count requests of each cluster; `false` has no effect.");
+  if (!dynamic_stats && f.good("dynamicStats"))
     f.warning("dynamicStats", "has no effect: the counters of clusters cost nothing worth saving, and stay");
 }
 
-void bind(Fields& f, HeaderValidationSettings& s) {
-  f.optional("disableHttp1MethodValidation", s.disable_http1_method_validation,
-             "Take every method; this program does so anyway.");
+namespace {
+
+struct HeaderValidationSettings {};
+void bind(Fields& f, HeaderValidationSettings&) {
+  f.ignored("disableHttp1MethodValidation", "Take every method; this program does so anyway.");
 }
+
+}  // namespace
 
 void bind(Fields& f, RouteConfigurationOptions& o) {
   f.optional("maxDirectResponseBodySizeBytes", o.max_direct_response_body_size_bytes,
@@ -264,7 +287,8 @@ void bind(Fields& f, HttpListenerOptions& o) {
              "Lets routes choose their destination from the request; `{}` switches it on.");
   f.optional("connectionLimit", o.connection_limit, "How many clients may be connected.");
   f.optional("router", o.router, "What requests get on their way upstream.");
-  f.optional("headerValidationSettings", o.header_validation_settings, "What requests may look like.");
+  HeaderValidationSettings header_validation;
+  f.optional("headerValidationSettings", header_validation, "What requests may look like.");
   f.optional("leftmostXffAddress", o.leftmost_xff_address,
              "Take the first address in `x-forwarded-for` for the client's, whoever wrote it.");
   f.options(o.filters, OptionLevel::listener);

@@ -108,7 +108,6 @@ struct HttpConnectionManagerSettings {
   bool append_x_forwarded_port = false;
   InternalAddressConfig internal_address_config;
   EarlyHeaderManipulation early_header_manipulation;
-  UuidRequestIdConfig uuid_request_id_config;
   bool proxy_100_continue = true;            // design: the upstream's word is asked for; Gloo does not by default
   Nanos max_connection_duration{};           // 0: none
   Nanos max_stream_duration{};               // 0: none
@@ -137,21 +136,14 @@ void bind(Fields& f, DynamicForwardProxyConfig& config);
 
 struct RouterOptions {
   bool suppress_envoy_headers = false;
-  bool dynamic_stats = true;
 };
 void bind(Fields& f, RouterOptions& options);
-
-struct HeaderValidationSettings {
-  std::optional<Node> disable_http1_method_validation;  // a map without fields
-};
-void bind(Fields& f, HeaderValidationSettings& settings);
 
 struct HttpListenerOptions {
   HttpConnectionManagerSettings http_connection_manager_settings;
   std::optional<DynamicForwardProxyConfig> dynamic_forward_proxy;  // nothing: off
   ConnectionLimit connection_limit;
   RouterOptions router;
-  HeaderValidationSettings header_validation_settings;
   bool leftmost_xff_address = false;
   OptionSet filters;  // OptionLevel::listener
 };

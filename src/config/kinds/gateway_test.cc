@@ -215,6 +215,27 @@ TEST(Gateway, with_a_mistake_is_refused) {
           {manager("setCurrentClientCertDetails: {subject: true}"),
            "httpGateway.options.httpConnectionManagerSettings.setCurrentClientCertDetails: warning: has no effect "
            "unless"},
+          {manager("codecType: HTTP1, http2ProtocolOptions: {maxConcurrentStreams: 1}"),
+           "httpGateway.options.httpConnectionManagerSettings.http2ProtocolOptions: warning: has no effect: codecType "
+           "is HTTP1"},
+          {manager("codecType: HTTP2, acceptHttp10: true, defaultHostForHttp10: h, allowChunkedLength: true, "
+                   "enableTrailers: false, properCaseHeaderKeyFormat: true"),
+           "httpGateway.options.httpConnectionManagerSettings.acceptHttp10: warning: has no effect: codecType is "
+           "HTTP2\n"
+           "httpGateway.options.httpConnectionManagerSettings.defaultHostForHttp10: warning: has no effect: codecType "
+           "is HTTP2\n"
+           "httpGateway.options.httpConnectionManagerSettings.allowChunkedLength: warning: has no effect: codecType is "
+           "HTTP2\n"
+           "httpGateway.options.httpConnectionManagerSettings.enableTrailers: warning: has no effect: codecType is "
+           "HTTP2\n"
+           "httpGateway.options.httpConnectionManagerSettings.properCaseHeaderKeyFormat: warning: has no effect: "
+           "codecType is HTTP2"},
+          {manager("codecType: HTTP2, preserveCaseHeaderKeyFormat: true"),
+           "httpGateway.options.httpConnectionManagerSettings.preserveCaseHeaderKeyFormat: warning: has no effect: "
+           "codecType is HTTP2"},
+          {http("dynamicForwardProxy: {sslConfig: {sni: a}}"),
+           "httpGateway.options.dynamicForwardProxy.sslConfig.sni: warning: has no effect: each destination is asked "
+           "for by its own name"},
           {with("hybridGateway: {}"), "hybridGateway: not supported yet"},
           {with("httpGateway: {}\nssl: maybe"), "ssl: expected true or false"},
           {with("httpGateway: {}\nrouteOptions: {maxDirectResponseBodySizeBytes: -1}"),

@@ -65,9 +65,10 @@ void bind(Fields& f, EarlyHeaderManipulation& m) {
       f.error("headersToRemove", i, std::move(why));
 }
 
-void bind(Fields& f, UuidRequestIdConfig& c) {
-  f.optional("packTraceReason", c.pack_trace_reason, "Write into `x-request-id` why a request is traced.");
-  f.optional("useRequestIdForTraceSampling", c.use_request_id_for_trace_sampling, "Sample traces by `x-request-id`.");
+void bind(Fields& f, UuidRequestIdConfig&) {
+  bool pack_trace_reason = true, use_request_id_for_trace_sampling = true;
+  f.optional("packTraceReason", pack_trace_reason, "Write into `x-request-id` why a request is traced.");
+  f.optional("useRequestIdForTraceSampling", use_request_id_for_trace_sampling, "Sample traces by `x-request-id`.");
   // Both are about traces alone: without any, an x-request-id is the same whatever they say.
   for (const std::string_view name : {"packTraceReason", "useRequestIdForTraceSampling"})
     if (f.present(name) && f.good(name)) f.warning(name, "has no effect: nothing is traced");

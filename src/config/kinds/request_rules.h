@@ -29,7 +29,6 @@ struct CidrRange {
 void bind(Fields& f, CidrRange& range);
 
 struct InternalAddressConfig {
-  bool unix_sockets = false;
   std::vector<CidrRange> cidr_ranges;
 };
 void bind(Fields& f, InternalAddressConfig& config);
@@ -40,10 +39,7 @@ struct EarlyHeaderManipulation {
 };
 void bind(Fields& f, EarlyHeaderManipulation& manipulation);
 
-struct UuidRequestIdConfig {
-  bool pack_trace_reason = true;
-  bool use_request_id_for_trace_sampling = true;
-};
+struct UuidRequestIdConfig {};  // about traces alone, of which there are none
 void bind(Fields& f, UuidRequestIdConfig& config);
 
 }  // namespace sluice::kinds

@@ -1,5 +1,6 @@
 #include "config/kinds/upstream.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 
 #include "config/kinds/paths.h"
@@ -49,7 +50,53 @@ constexpr EnumName kProxyProtocolVersions[] = {{"V1", 1}, {"V2", 2}};
 constexpr EnumName kSelections[] = {{"USE_CONFIGURED_PROTOCOL", 0}, {"USE_DOWNSTREAM_PROTOCOL", 1}};
 constexpr int64_t kWindowMin = 65'535;
 
-// As Gloo has them: of no effect without useHttp2, and out of range an error only with it.
+const Node* either(const Node& map, std::string_view camel, std::string_view snake) {
+  const Node* found = map.find(camel);
+  return found ? found : map.find(snake);
+}
+
+// Gloo passes over it in silence.
+void warn_of_names_without_tls(Fields& f, const Node& written) {
+  constexpr std::string_view kWhy =
+      "has no effect: without sslConfig, useTls or port 443 no TLS is spoken to the hosts";
+  const Reader::Step in_static(f.reader(), "static");
+  if (const Node* there = either(written, "autoSniRewrite", "auto_sni_rewrite")) {
+    const Reader::Step at(f.reader(), "autoSniRewrite");
+    f.reader().warning(there->place(), std::string(kWhy));
+  }
+  const Node* hosts = written.find("hosts");
+  if (!hosts || !hosts->list()) return;
+  const Reader::Step in_hosts(f.reader(), "hosts");
+  for (size_t i = 0; i < hosts->list()->size(); ++i) {
+    const Node& host = (*hosts->list())[i];
+    const Node* there = host.map() ? either(host, "sniAddr", "sni_addr") : nullptr;
+    if (!there) continue;
+    const Reader::Step in_host(f.reader(), i);
+    const Reader::Step at(f.reader(), "sniAddr");
+    f.reader().warning(there->place(), std::string(kWhy));
+  }
+}
+
+// Likewise: each of its hosts is asked for by a name of its own.
+void warn_of_unused_sni(Fields& f, const Upstream& u) {
+  const auto has_own = [&](const StaticHost& host) {
+    return !host.sni_addr.empty() || (u.static_hosts.auto_sni_rewrite && !is_ip_literal(host.addr));
+  };
+  if (u.ssl_config->sni.empty() || !std::ranges::all_of(u.static_hosts.hosts, has_own)) return;
+  const Node* sni = f.node("sslConfig") ? f.node("sslConfig")->find("sni") : nullptr;
+  constexpr std::string_view kPath[] = {"sslConfig", "sni"};
+  f.reader().tell_below(Severity::warning, kPath, sni ? sni->place() : Place{},
+                        "has no effect: each host is asked for by its own name; static.autoSniRewrite: false has them "
+                        "asked for by this one");
+}
+
+// Whether it may come to be spoken.
+bool may_speak_http2(const Upstream& u) {
+  if (u.use_http2 || u.protocol_selection == ProtocolSelection::downstream) return true;
+  return u.ssl_config && std::ranges::find(u.ssl_config->alpn_protocols, "h2") != u.ssl_config->alpn_protocols.end();
+}
+
+// As Gloo has them: of no effect without HTTP/2, and out of range an error only with it.
 void bind_http2(Fields& f, Upstream& u) {
   f.optional("useHttp2", u.use_http2, "Speak HTTP/2: without TLS by prior knowledge, else as ALPN agrees on it.");
   f.optional("initialStreamWindowSize", u.initial_stream_window_size,
@@ -62,7 +109,7 @@ void bind_http2(Fields& f, Upstream& u) {
              "HTTP/2: a response that breaks the rules ends its stream alone, not the connection.");
   f.optional("protocolSelection", u.protocol_selection,
              "USE_DOWNSTREAM_PROTOCOL: what the client speaks, in place of useHttp2.");
-  if (u.use_http2 || u.protocol_selection == ProtocolSelection::downstream) {
+  if (may_speak_http2(u)) {
     f.in_range("initialStreamWindowSize", u.initial_stream_window_size, kWindowMin, INT32_MAX);
     f.in_range("initialConnectionWindowSize", u.initial_connection_window_size, kWindowMin, INT32_MAX);
     f.in_range("maxConcurrentStreams", u.max_concurrent_streams, 1, INT32_MAX);
@@ -101,8 +148,13 @@ void bind(Fields& f, Upstream& u) {
                  "disableIstioAutoMtls"});
   f.ignored("discoveryMetadata", "Kept by discovery.");
   f.ignored("namespacedStatuses", "Kept by Gloo.");
-  if (u.ssl_config && u.static_hosts.use_tls == false)
-    f.warning("static", "useTls: false has no effect beside sslConfig, which speaks TLS");
+  if (f.reading() && u.ssl_config) {
+    if (u.static_hosts.use_tls == false)
+      f.warning("static", "useTls: false has no effect beside sslConfig, which speaks TLS");
+    warn_of_unused_sni(f, u);
+  } else if (const Node* written = f.node("static"); written && written->map() && !u.static_hosts.speaks_tls()) {
+    warn_of_names_without_tls(f, *written);
+  }
   f.exactly_one({"static", "kube", "consul", "aws", "awsEc2", "azure", "gcp", "pipe", "ai"});
 }
 

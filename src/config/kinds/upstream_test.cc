@@ -176,6 +176,38 @@ TEST(Upstream, says_how_http2_is_spoken) {
             "maxConcurrentStreams: warning: has no effect without useHttp2");
 }
 
+TEST(Upstream, may_speak_http2_where_ALPN_offers_it) {
+  constexpr std::string_view kHosts = "static: {hosts: [{addr: a, port: 1}]}\n";
+  EXPECT_EQ(
+      read_kind("upstream", fmt::format("{}sslConfig: {{alpnProtocols: [h2]}}\nmaxConcurrentStreams: 1", kHosts)).said,
+      "");
+  EXPECT_EQ(
+      read_kind("upstream", fmt::format("{}sslConfig: {{alpnProtocols: [http/1.1]}}\nmaxConcurrentStreams: 1", kHosts))
+          .said,
+      "maxConcurrentStreams: warning: has no effect without useHttp2");
+}
+
+TEST(Upstream, says_which_names_nobody_asks_for) {
+  const auto said = [](std::string_view hosts, std::string_view more = "", std::string_view inner = "") {
+    return read_kind("upstream", fmt::format("static: {{hosts: [{}]{}}}{}", hosts, inner, more)).said;
+  };
+  constexpr std::string_view kNoTls = "has no effect: without sslConfig, useTls or port 443 no TLS is spoken";
+  EXPECT_TRUE(said("{addr: a, port: 1}, {addr: b, port: 1, sniAddr: c}")
+                  .starts_with(fmt::format("static.hosts[1].sniAddr: warning: {}", kNoTls)));
+  EXPECT_TRUE(said("{addr: a, port: 1, sni_addr: c}").starts_with("static.hosts[0].sniAddr: warning: has no effect"));
+  EXPECT_TRUE(said("{addr: a, port: 1}", "", ", autoSniRewrite: false")
+                  .starts_with(fmt::format("static.autoSniRewrite: warning: {}", kNoTls)));
+  for (const std::string_view tls : {", useTls: true", ""}) {
+    const std::string_view host = tls.empty() ? "{addr: a, port: 443, sniAddr: c}" : "{addr: a, port: 1, sniAddr: c}";
+    EXPECT_EQ(said(host, "", fmt::format("{}, autoSniRewrite: false", tls)), "");
+  }
+  constexpr std::string_view kSni = "\nsslConfig: {sni: s.test}";
+  EXPECT_TRUE(said("{addr: a, port: 1}, {addr: 127.0.0.1, port: 1, sniAddr: b}", kSni)
+                  .starts_with("sslConfig.sni: warning: has no effect: each host is asked for by its own name"));
+  EXPECT_EQ(said("{addr: a, port: 1}, {addr: 127.0.0.1, port: 1}", kSni), "");
+  EXPECT_EQ(said("{addr: a, port: 1}", kSni, ", autoSniRewrite: false"), "");
+}
+
 TEST(Upstream, of_a_type_that_is_not_supported_yet_has_one_error_for_it) {
   EXPECT_EQ(read_kind("upstream", "kube: {}").said, "kube: not supported yet");
   EXPECT_EQ(read_kind("upstream", "static: {hosts: [{addr: a, port: 1}]}\nkube: {}").said, "kube: not supported yet");

@@ -33,13 +33,29 @@ class Factory final : public FilterFactory {
 
   Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
     const auto* base = build.listener ? build.listener->get<Options>("buffer") : nullptr;
-    if (!base) return std::vector<StagedFilter>{};
-    const auto* own = build.most_specific<RouteOptions>("bufferPerRoute");
+    if (!base) {
+      warn_of_no_base(build);
+      return std::vector<StagedFilter>{};
+    }
+    const auto* own = build.most_specific<RouteOptions>(kPerRoute);
     if (own && own->disabled) return std::vector<StagedFilter>{};
     const size_t bytes_max = own && own->buffer ? own->buffer->max_request_bytes : base->max_request_bytes;
     const auto make = [&] { return std::make_shared<BufferFilter>(bytes_max); };
     return std::vector<StagedFilter>{
         {Stage::buffer, build.share<BufferFilter>("buffer", std::to_string(bytes_max), make)}};
+  }
+
+ private:
+  static constexpr std::string_view kPerRoute = "bufferPerRoute";
+
+  // Gloo says nothing then (gloo-core 2.4). Who has none there wants none here.
+  static void warn_of_no_base(const FilterBuild& build) {
+    if (!build.without_effect) return;
+    for (const OptionSet* level : {build.destination, build.route, build.virtual_host}) {
+      const auto* found = level ? level->get<RouteOptions>(kPerRoute) : nullptr;
+      if (found && !found->disabled)
+        build.without_effect(*level, kPerRoute, "has no httpGateway.options.buffer, whose limit it would be");
+    }
   }
 };
 

@@ -63,6 +63,15 @@ TEST(BufferFilter, is_in_no_chain_without_the_gateways_word) {
   EXPECT_TRUE(Gateway("{}", "bufferPerRoute: {buffer: {maxRequestBytes: 6}}").harness.chain().filters.empty());
 }
 
+TEST(BufferFilter, says_that_a_level_has_no_effect_without_the_gateways_word) {
+  FilterHarness harness(buffer_filter());
+  EXPECT_EQ(harness.virtual_host("bufferPerRoute: {buffer: {maxRequestBytes: 6}}"), "");
+  EXPECT_EQ(harness.route("bufferPerRoute: {disabled: true}"), "");  // nothing is what it gets
+  EXPECT_TRUE(harness.chain().filters.empty());
+  ASSERT_EQ(harness.without_effect.size(), 1U);
+  EXPECT_TRUE(harness.without_effect[0].starts_with("bufferPerRoute: has no httpGateway.options.buffer"));
+}
+
 TEST(BufferConfig, refuses_what_means_nothing) {
   FilterHarness harness(buffer_filter());
   EXPECT_TRUE(harness.listener("buffer: {}").contains("buffer.maxRequestBytes: is required"));
