@@ -22,7 +22,14 @@ struct ServerCertificate {
   std::shared_ptr<const TlsServerContext> context;
   std::string from;  // "Secret gloo-system/a", "file /etc/tls/a.pem"
   bool asks_for_client_certificate = false;
-  std::unique_ptr<MetricSet> expiry;  // null in a trial
+  std::unique_ptr<MetricSet> metrics;  // null in a trial
+  Gauge* ends_at = nullptr;            // of the source, whichever of its certificates is shown
+
+  // When it is (again) what its source stands for.
+  void come_into_force() const {
+    if (ends_at) ends_at->set(std::chrono::duration_cast<std::chrono::seconds>(end().time_since_epoch()).count());
+  }
+  WallTime end() const { return context->certificate().not_after; }
 };
 using ServerCertificatePtr = std::shared_ptr<const ServerCertificate>;
 
@@ -38,7 +45,7 @@ using ClientTlsPtr = std::shared_ptr<const ClientTls>;
 
 template <class Made>
 struct TlsUnit {
-  uint64_t hash = 0;  // of the object with the sslConfig
+  uint64_t hash = 0;  // of the sslConfig, and of what else it depends on in its object
   RunNumber run = 0;  // in which it was made
   std::vector<InputPtr> inputs;
   Result<std::shared_ptr<const Made>> made;

@@ -395,7 +395,7 @@ Status Translating::try_gateway(const ConfigObject& gateway) {
   const ConfigObject* settings = settings_of(gateway);
   settings_ = settings ? settings->as<kinds::ProxySettings>() : &default_settings();
   const auto& dynamic = spec_->http_gateway.options.dynamic_forward_proxy;
-  const ClientTlsPtr tls = dynamic ? TRY(tls_of_dynamic(gateway, *dynamic, settings ? settings->hash : 0)) : nullptr;
+  const ClientTlsPtr tls = dynamic ? TRY(tls_of_dynamic(gateway, *dynamic)) : nullptr;
   dynamic_ = dynamic && !trial_ ? dynamic_cluster(*dynamic, tls) : nullptr;
   if (settings && settings_->destinations.scheme && dynamic && dynamic->ssl_config)
     report(settings->key)

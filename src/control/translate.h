@@ -67,7 +67,7 @@ class Translator {
   size_t inputs() const { return inputs_.size(); }
   // Whether files that sslFiles name have changed: then translate() makes anew what is made of them.
   bool look_at_files();
-  // To be called once a minute or so: new keys for session tickets.
+  // New keys for session tickets, when it is time: to be called once a minute or more often.
   void rotate_ticket_keys(SteadyTime now) { tls_shared_.rotate(now); }
   // Every port that this program has open now. No dynamic destination may be one of them, nor one that a Gateway asks
   // for.
@@ -120,7 +120,12 @@ class Translator {
   };
 
   struct GatewayChains {
-    std::vector<std::pair<ServerCertificatePtr, uint64_t>> made_of;  // certificate and hash of each service
+    struct Part {
+      ServerCertificatePtr certificate;
+      uint64_t ssl_config;  // its hash
+      ObjectKey service;
+    };
+    std::vector<Part> made_of;
     BuiltChains built;
     RunNumber seen = 0;
   };

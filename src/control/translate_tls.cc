@@ -132,11 +132,9 @@ Result<ServerCertificatePtr> Translating::make_server_certificate(const kinds::S
     made->context = std::move(*context);
     made->from = std::move(material.from);
     made->asks_for_client_certificate = !options.client_ca.empty();
-    if (!trial_) {
-      made->expiry = std::make_unique<MetricSet>(metrics_);
-      made->expiry->metric(kCertificateExpiry, {{"source", made->from}})
-          ->set(unix_seconds(made->context->certificate().not_after));
-    }
+    if (trial_) return made;
+    made->metrics = std::make_unique<MetricSet>(metrics_);
+    made->ends_at = made->metrics->metric(kCertificateExpiry, {{"source", made->from}});
     return made;
   });
 }
@@ -206,7 +204,7 @@ Result<ClientTlsPtr> Translating::tls_of_upstream(const ConfigObject& object) {
   };
   if (trial_) return make();
   TlsSlot<ClientTls>& slot = t_.upstream_tls_[object.key];
-  const TlsUnit<ClientTls>& unit = tls_unit(slot, object.hash, make);
+  const TlsUnit<ClientTls>& unit = tls_unit(slot, upstream.ssl_config ? upstream.ssl_config->hash : 0, make);
   if (unit_) add_inputs(unit.inputs, unit_->inputs);
   if (!unit.made && slot.last_good) return slot.last_good;
   return unit.made;
@@ -215,16 +213,17 @@ Result<ClientTlsPtr> Translating::tls_of_upstream(const ConfigObject& object) {
 // To all destinations of a Gateway's forward proxy, or to those that requests or rules ask it for. Null: none may have
 // it.
 Result<ClientTlsPtr> Translating::tls_of_dynamic(const ConfigObject& gateway,
-                                                 const kinds::DynamicForwardProxyConfig& config, uint64_t settings) {
+                                                 const kinds::DynamicForwardProxyConfig& config) {
   if (!config.ssl_config && !settings_->destinations.scheme && !t_.rules_want_tls_) return nullptr;
+  const bool verified = settings_->upstream_tls.verify == kinds::VerifyUpstream::system;
   const auto make = [&] {
-    const bool verified = settings_->upstream_tls.verify == kinds::VerifyUpstream::system;
     return make_client_tls(config.ssl_config.value_or(kinds::UpstreamSslConfig()),
                            verified ? DynamicPeer::verified : DynamicPeer::unverified);
   };
   if (trial_) return make();
   TlsSlot<ClientTls>& slot = t_.gateway_tls_[gateway.key];
-  const TlsUnit<ClientTls>& unit = tls_unit(slot, gateway.hash * 31 + settings, make);
+  const TlsUnit<ClientTls>& unit =
+      tls_unit(slot, 2 * (config.ssl_config ? config.ssl_config->hash : 0) + (verified ? 1 : 0), make);
   if (unit.made) return unit.made;
   Error error = unit.made.error();
   error.message.insert(0, "dynamicForwardProxy.sslConfig: ");
@@ -275,7 +274,7 @@ ServerCertificatePtr Translating::certificate_of(const ConfigObject& service, st
   const auto make = [&] { return make_server_certificate(config); };
   TlsSlot<ServerCertificate> trial;
   TlsSlot<ServerCertificate>& slot = trial_ ? trial : t_.server_tls_[service.key];
-  const TlsUnit<ServerCertificate>& unit = tls_unit(slot, service.hash, make);
+  const TlsUnit<ServerCertificate>& unit = tls_unit(slot, config.hash, make);
   if (unit.made) return *unit.made;
   const Error& error = unit.made.error();
   const std::string text = fmt::format(
@@ -317,6 +316,7 @@ std::vector<Translating::WithCertificate> Translating::certificates_of(const Con
   for (const ConfigObjectPtr& service : services) {
     if (only_ && only_ != service.get()) continue;
     if (auto certificate = certificate_of(*service, problems)) {
+      if (!trial_) certificate->come_into_force();
       for (const std::string& warning : certificate->context->warnings(now_))
         report(service->key).warning(fmt::format("spec.sslConfig: {}: {}", certificate->from, warning));
       out.push_back({service, std::move(certificate)});
@@ -327,6 +327,10 @@ std::vector<Translating::WithCertificate> Translating::certificates_of(const Con
 }
 
 namespace {
+
+uint64_t ssl_hash(const ConfigObject& service) {
+  return service.as<VirtualService>()->ssl_config->hash;
+}
 
 const std::vector<std::string>& names_of(const ConfigObject& service) {
   static const std::vector<std::string> kEveryName{"*"};
@@ -422,8 +426,9 @@ std::vector<size_t> Translating::order_of_claims(const ObjectKey& gateway, std::
 Result<BuiltChains> Translating::build_chains(const ConfigObject& gateway, std::span<const WithCertificate> services) {
   Translator::GatewayChains& kept = t_.chains_[gateway.key];
   kept.seen = t_.run_;
-  const auto is_same = [](const WithCertificate& service, const auto& before) {
-    return service.certificate == before.first && service.service->hash == before.second;
+  const auto is_same = [](const WithCertificate& service, const Translator::GatewayChains::Part& before) {
+    return service.certificate == before.certificate && ssl_hash(*service.service) == before.ssl_config &&
+           service.service->key == before.service;
   };
   if (std::ranges::equal(services, kept.made_of, is_same)) return kept.built;
   ChainBuilder builder(services);
@@ -440,7 +445,8 @@ Result<BuiltChains> Translating::build_chains(const ConfigObject& gateway, std::
   kept.built = TRY(builder.build());
   kept.made_of.clear();
   if (any_conflict) return kept.built;  // it is to be told each time
-  for (const WithCertificate& service : services) kept.made_of.emplace_back(service.certificate, service.service->hash);
+  for (const WithCertificate& service : services)
+    kept.made_of.push_back({service.certificate, ssl_hash(*service.service), service.service->key});
   return kept.built;
 }
 
@@ -500,10 +506,7 @@ Status Translating::serve_by_tls(const ConfigObject& gateway, std::span<const Co
                                  SnapshotListener& listener) {
   const std::vector<WithCertificate> ready = certificates_of(gateway, services);
   const bool isolated = is_isolated(gateway);
-  if (trial_) {
-    TRY(build_hosts(gateway, services));
-    return {};
-  }
+  if (trial_) return isolated ? try_isolated(gateway, services, ready) : try_hosts(gateway, services);
   BuiltChains built = TRY(build_chains(gateway, ready));
   listener.config.tls = built.chains;
   listener.chains = built.uses;
@@ -519,6 +522,31 @@ Status Translating::serve_by_tls(const ConfigObject& gateway, std::span<const Co
   report(gateway.key)
       .clash(
           "Listener Error: SSLConfigError. Reason: none of its VirtualServices has a certificate: no port is opened");
+  return {};
+}
+
+Status Translating::try_hosts(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services) {
+  TRY(build_hosts(gateway, services));
+  return {};
+}
+
+// Null: it has none.
+ServerCertificatePtr Translating::certificate_now(const ConfigObject& service) const {
+  const auto slot = t_.server_tls_.find(service.key);
+  if (slot == t_.server_tls_.end() || !slot->second.newest) return nullptr;
+  return slot->second.newest->made ? *slot->second.newest->made : slot->second.last_good;
+}
+
+// Of those that are not tried the certificates are those of now.
+Status Translating::try_isolated(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
+                                 std::span<const WithCertificate> tried) {
+  std::map<const ServerCertificate*, std::vector<ConfigObjectPtr>> chains;
+  for (const ConfigObjectPtr& service : services) {
+    const auto one = std::ranges::find(tried, service, &WithCertificate::service);
+    const auto certificate = one == tried.end() ? certificate_now(*service) : one->certificate;
+    chains[certificate.get()].push_back(service);
+  }
+  for (const auto& [certificate, own] : chains) TRY(try_hosts(gateway, own));
   return {};
 }
 

@@ -85,11 +85,21 @@ class TranslateTls : public testing::Test {
     if (translator_.look_at_files()) now_ = translator_.translate(objects_);
   }
 
-  std::string told(std::string_view kind, std::string_view name) const {
+  static std::string told(const ObjectReport& report) {
     static constexpr std::string_view kWords[] = {"Accepted", "Warning ", "Rejected "};
+    return std::string(kWords[static_cast<size_t>(report.state())]) + report.reason();
+  }
+  std::string told(std::string_view kind, std::string_view name) const {
     const auto found = now_.reports->find(ObjectKey{std::string(kind), "gloo-system", std::string(name)});
-    if (found == now_.reports->end()) return "nothing";
-    return std::string(kWords[static_cast<size_t>(found->second.state())]) + found->second.reason();
+    return found == now_.reports->end() ? "nothing" : told(found->second);
+  }
+
+  // What would be said of that one of these objects, among those that are applied.
+  std::string tried(const std::string& yaml, std::string_view kind, std::string_view name) {
+    const ConfigFile file{"tried.yaml", yaml, 0};
+    for (const ConfigObjectPtr& object : all_documents(load_config(std::span(&file, 1), fields_)))
+      if (object->key.kind == kind && object->key.name == name) return told(translator_.try_out(object));
+    return "nothing";
   }
 
   const SnapshotListener* listener(std::string_view name = "tls") const {
@@ -270,6 +280,28 @@ TEST_F(TranslateTls, serves_all_hosts_on_every_chain_unless_the_gateway_isolates
   EXPECT_EQ(hosts(*listener()->chain_routers[1]), "gloo-system_b gloo-system_c");
   apply(gateway("", ", annotations: {gateway.solo.io/isolate_vhost: 'perhaps'}") + services);
   EXPECT_TRUE(listener()->chain_routers.empty());
+}
+
+TEST_F(TranslateTls, tries_a_service_among_those_of_its_own_chain_where_the_gateway_isolates_them) {
+  const auto for_x = [](std::string_view name, std::string_view secret) {
+    return object(
+        "VirtualService", name,
+        fmt::format("{{sslConfig: {}, virtualHost: {{domains: [x.test], routes: [{{matchers: [{{prefix: /}}], "
+                    "directResponseAction: {{status: 200}}}}]}}}}",
+                    with_secret(secret, fmt::format(", sniDomains: [{}.test]", name))));
+  };
+  apply(gateway("", ", annotations: {gateway.solo.io/isolate_vhost: 'true'}") + secret("s", {"s.test"}) +
+        secret("t", {"t.test"}) + secret("u", {"u.test"}) + for_x("a", "s") + for_x("b", "t"));
+  ASSERT_EQ(told("VirtualService", "a"), "Accepted");
+  ASSERT_EQ(told("VirtualService", "b"), "Accepted");
+  EXPECT_EQ(tried(for_x("a", "s"), "VirtualService", "a"), "Accepted");
+  EXPECT_EQ(tried(for_x("a", "u"), "VirtualService", "a"), "Accepted");
+  EXPECT_EQ(tried(for_x("d", "u"), "VirtualService", "d"), "Accepted");
+  EXPECT_TRUE(tried(for_x("d", "s"), "VirtualService", "d").contains("x.test")) << "as a has it on that chain";
+  EXPECT_TRUE(tried(for_x("a", "t"), "VirtualService", "a").contains("x.test"));
+  // And the Gateway itself, whose services have the domain of one another unless it isolates them.
+  EXPECT_EQ(tried(gateway("", ", annotations: {gateway.solo.io/isolate_vhost: 'true'}"), "Gateway", "tls"), "Accepted");
+  EXPECT_TRUE(tried(gateway(), "Gateway", "tls").contains("x.test")) << tried(gateway(), "Gateway", "tls");
 }
 
 // --- Secrets ----------------------------------------------------------------------------------------------------
@@ -494,6 +526,25 @@ TEST_F(TranslateTls, shares_chains_with_the_snapshot_before_when_nothing_of_them
   const auto before = listener()->config.tls;
   apply(beside + service("c", ""));
   EXPECT_EQ(listener()->config.tls, before);
+  apply(gateway() + service("a", with_secret("s"), ", labels: {team: x}") + secret("s", {"a.test"}));
+  EXPECT_NE(listener()->config.tls, before) << "another certificate";
+}
+
+TEST_F(TranslateTls, makes_no_chain_again_for_a_service_that_changed_beside_its_sslConfig) {
+  const std::string secrets = secret("s", authority().make({"a.test"}));
+  const auto with_body = [](std::string_view name, std::string_view body) {
+    return object(
+        "VirtualService", name,
+        fmt::format("{{sslConfig: {}, virtualHost: {{domains: [a.test], routes: [{{matchers: [{{prefix: /}}], "
+                    "directResponseAction: {{status: 200, body: {}}}}}]}}}}",
+                    with_secret("s"), body));
+  };
+  apply(gateway() + secrets + with_body("a", "one"));
+  const auto before = listener()->config.tls;
+  apply(gateway() + secrets + with_body("a", "two"));
+  EXPECT_EQ(listener()->config.tls, before);
+  apply(gateway() + secrets + with_body("b", "two"));  // another service
+  EXPECT_EQ(chains(), "*>b");
 }
 
 TEST_F(TranslateTls, goes_on_with_the_last_good_certificate_of_a_secret_that_became_bad_or_went) {
@@ -545,14 +596,31 @@ TEST_F(TranslateTls, reads_nothing_but_regular_files) {
 }
 
 TEST_F(TranslateTls, tells_when_certificates_end_in_a_metric) {
-  apply(gateway() + service("a", with_secret("s")) + secret("s", {"a.test"}));
-  const int64_t ends = unix_seconds(context()->certificate().not_after);
-  std::string found;
-  for (const Metrics::Family& family : metrics_.collect())
-    if (family.name == "sluice_certificate_expiry_seconds")
-      for (const Metrics::Sample& sample : family.samples)
-        found += fmt::format("{}={}", sample.labels.at(0).second, sample.value);
-  EXPECT_EQ(found, fmt::format("Secret gloo-system/s={}", ends));
+  const auto told_ends = [this] {
+    std::string found;
+    for (const Metrics::Family& family : metrics_.collect())
+      if (family.name == "sluice_certificate_expiry_seconds")
+        for (const Metrics::Sample& sample : family.samples)
+          found += fmt::format("{}={}", sample.labels.at(0).second, sample.value);
+    return found;
+  };
+  const auto shown_ends = [this] {
+    return fmt::format("Secret gloo-system/s={}", unix_seconds(context()->certificate().not_after));
+  };
+  const TlsKeyPair one = authority().make({.names = {"a.test"}, .days_to = 10});
+  const TlsKeyPair two = authority().make({.names = {"a.test"}, .days_to = 20});
+  const std::string beside = gateway() + service("a", with_secret("s"));
+  apply(beside + secret("s", one));
+  EXPECT_EQ(told_ends(), shown_ends());
+  const std::string first = told_ends();
+  const auto still_used = now_.snapshot;  // by a connection
+  apply(beside + secret("s", two));
+  EXPECT_EQ(told_ends(), shown_ends());
+  EXPECT_NE(told_ends(), first);
+  apply(beside + secret("s", one));
+  EXPECT_EQ(told_ends(), first);
+  EXPECT_EQ(tried(secret("s", two), "Secret", "s"), "Accepted");
+  EXPECT_EQ(told_ends(), first);
 }
 
 TEST_F(TranslateTls, of_ten_thousand_certificates_takes_little_time_and_less_again) {

@@ -114,8 +114,7 @@ class Translating {
   Result<ServerCertificatePtr> make_server_certificate(const kinds::ServerSslConfig& config);
   Result<ClientTlsPtr> make_client_tls(const kinds::UpstreamSslConfig& config, DynamicPeer dynamic);
   Result<ClientTlsPtr> tls_of_upstream(const ConfigObject& upstream);
-  Result<ClientTlsPtr> tls_of_dynamic(const ConfigObject& gateway, const kinds::DynamicForwardProxyConfig& config,
-                                      uint64_t settings);
+  Result<ClientTlsPtr> tls_of_dynamic(const ConfigObject& gateway, const kinds::DynamicForwardProxyConfig& config);
   void check_upstreams();
   void check_unserved_certificate(const ConfigObject& service);
   ServerCertificatePtr certificate_of(const ConfigObject& service, std::vector<std::string>& problems);
@@ -130,6 +129,10 @@ class Translating {
                                                    std::span<const ConfigObjectPtr> services);
   Status serve_by_tls(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
                       SnapshotListener& listener);
+  ServerCertificatePtr certificate_now(const ConfigObject& service) const;
+  Status try_hosts(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services);
+  Status try_isolated(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
+                      std::span<const WithCertificate> tried);
   Status isolate(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services, SnapshotListener& listener);
   void leave_tls();
 

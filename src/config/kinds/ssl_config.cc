@@ -133,14 +133,8 @@ void read_sni_domains(Fields& f, std::vector<std::string>& domains) {
   domains.erase(std::ranges::unique(domains).begin(), domains.end());
 }
 
-// As the document says it, but for the names it is chosen by.
-std::string written_but_for_names(const Fields& f) {
-  std::string out;
-  for (const std::string_view name :
-       {"secretRef", "sslFiles", "verifySubjectAltName", "parameters", "alpnProtocols", "oneWayTls",
-        "disableTlsSessionResumption", "transportSocketConnectTimeout", "ocspStaplePolicy"})
-    if (const Node* node = f.node(name)) out += fmt::format("{}={};", name, to_json(*node));
-  return out;
+uint64_t hash_of_written(const Fields& f) {
+  return std::hash<std::string>{}(f.written());
 }
 
 }  // namespace
@@ -193,7 +187,7 @@ void bind(Fields& f, ServerSslConfig& c) {
     check_alpn(f, c.alpn_protocols);
     if (c.alpn_protocols == std::vector<std::string>{std::string(kNoneAgreedOn)}) c.alpn_protocols.clear();
   }
-  c.written = written_but_for_names(f);
+  c.hash = hash_of_written(f);
 }
 
 void bind(Fields& f, UpstreamSslConfig& c) {
@@ -206,6 +200,9 @@ void bind(Fields& f, UpstreamSslConfig& c) {
   f.optional("allowRenegotiation", c.allow_renegotiation, "Let the upstream begin another handshake (TLS 1.2).");
   f.optional("oneWayTls", c.one_way_tls, "Do not show the Secret's certificate; its CA verifies all the same.");
   if (!f.reading()) return;
+  c.hash = hash_of_written(f);
+  if (c.source.ssl_files && !c.source.ssl_files->ocsp_staple.empty())
+    f.warning("sslFiles", "ocspStaple has no effect: clients show no answers of OCSP servers");
   if (!c.sni.empty()) f.check(is_host_name(c.sni), "sni", "expected a DNS name");
   check_alternative_names(f, c.verify_subject_alt_name);
   check_alpn(f, c.alpn_protocols);

@@ -2,6 +2,7 @@
 // (6.3).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,7 +50,7 @@ struct ServerSslConfig {
   bool disable_tls_session_resumption = false;
   std::optional<Nanos> transport_socket_connect_timeout;  // of a handshake; nothing: the listener's
   OcspStaplePolicy ocsp_staple_policy = OcspStaplePolicy::lenient_stapling;
-  std::string written;  // all but sniDomains: equal texts are equal configurations
+  uint64_t hash = 0;  // of all of it, as written: equal ones are equal configurations
 };
 void bind(Fields& f, ServerSslConfig& config);
 
@@ -61,6 +62,7 @@ struct UpstreamSslConfig {
   std::vector<std::string> alpn_protocols;  // empty: what the protocol needs
   bool allow_renegotiation = false;
   bool one_way_tls = false;
+  uint64_t hash = 0;  // as ServerSslConfig's
 };
 void bind(Fields& f, UpstreamSslConfig& config);
 

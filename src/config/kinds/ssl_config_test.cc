@@ -115,6 +115,8 @@ TEST(SslConfig, with_a_mistake_is_refused) {
   expect_bad("upstream",
              {
                  {upstream("{sni: 'a b'}"), "sslConfig.sni: expected a DNS name"},
+                 {upstream("{sslFiles: {rootCa: /a, ocspStaple: /b}}"),
+                  "sslConfig.sslFiles: warning: ocspStaple has no effect"},
                  {upstream("{sniDomains: [a]}"), "sslConfig.sniDomains: unknown field"},
                  {upstream("{verifySubjectAltName: [a]}"),
                   "sslConfig.verifySubjectAltName: a root_ca must be provided if verify_subject_alt_name is not empty"},
