@@ -189,11 +189,13 @@ class World {
     for (const auto& [upstream, cluster] : *snapshot.static_clusters) {
       see_cluster(*cluster->cluster, out);
       for (const StaticCluster::Host& host : cluster->hosts)
-        out += fmt::format("  {}{} {} {}\n", host.name, host.address ? host.address->to_string() : "", host.port,
-                           host.weight);
+        out += fmt::format("  {}{} {} {} {}\n", host.name, host.address ? host.address->to_string() : "", host.port,
+                           host.weight, host.sni);
     }
     for (const auto& cluster : snapshot.dynamic_clusters) {
       see_cluster(*cluster->cluster, out);
+      see_tls(cluster->scheme_tls.get(), out);
+      see_tls(cluster->named_tls.get(), out);
       out += fmt::format("  {} {}\n", cluster->resolver->config().key(), cluster->save_upstream_address);
     }
     for (const Metrics::Family& family : metrics_.collect())
@@ -222,6 +224,8 @@ class World {
                        c.generate_request_id, c.preserve_external_request_id, c.use_remote_address, c.trusted_hops,
                        c.strip_any_host_port, c.normalize_path, c.merge_slashes, c.websocket, c.forwarding_headers,
                        c.proxy_answers, c.body_buffer_bytes_max, c.connections_max, c.delay_before_close.count());
+    out += fmt::format("XFCC {} {} {} {} {} {}\n", int(c.client_cert.forward), c.client_cert.subject,
+                       c.client_cert.cert, c.client_cert.chain, c.client_cert.dns, c.client_cert.uri);
     out += fmt::format("codec {}, HTTP/2 {} {} {} {} {}\n", static_cast<int>(c.codec), c.http2.streams_max,
                        c.http2.stream_window, c.http2.connection_window, c.http2.invalid_message_ends_connection,
                        c.http2.drain_max.count());
@@ -251,6 +255,16 @@ class World {
                        c.connect_timeout.count(), c.connections_max, c.pending_max, c.requests_max, c.retries_max,
                        c.track_remaining, static_cast<int>(c.protocol), c.http2.stream_window,
                        c.http2.connection_window, c.http2.streams_max, c.http2.only_stream_ends_on_invalid_message);
+    see_tls(c.tls.get(), out);
+  }
+
+  static void see_tls(const TlsClientContext* context, std::string& out) {
+    if (!context) return;
+    const TlsClientOptions& o = context->options();
+    out += fmt::format("TLS {} {} {} [{}] [{}] [{}] {} {} [{}] [{}]\n", int(o.verify), o.ca.size(),
+                       o.key_pair.certificates.size(), fmt::join(o.subject_alt_names, " "), fmt::join(o.alpn, " "),
+                       o.allow_renegotiation, int(o.parameters.min), int(o.parameters.max),
+                       fmt::join(o.parameters.cipher_suites, " "), fmt::join(o.parameters.ecdh_curves, " "));
   }
 
   void send(const SnapshotListener& listener, const Probe& probe, std::string& out) {
@@ -478,18 +492,6 @@ constexpr Case kCases[] = {
     {.field = "match.addresses", .value = "[10.0.0.0/8]"},
     {.field = "rules[].upstreamTls", .value = "required"},
     // TLS.
-    {.field = "forwardClientCertDetails",
-     .shown_by = "src/serve/client_cert_test.cc: is_taken_out_passed_on_added_to_or_replaced_as_configured"},
-    {.field = "setCurrentClientCertDetails.subject",
-     .shown_by = "src/serve/client_cert_test.cc: says_what_is_asked_for_in_Envoys_order"},
-    {.field = "setCurrentClientCertDetails.cert",
-     .shown_by = "src/serve/client_cert_test.cc: says_what_is_asked_for_in_Envoys_order"},
-    {.field = "setCurrentClientCertDetails.chain",
-     .shown_by = "src/serve/client_cert_test.cc: says_what_is_asked_for_in_Envoys_order"},
-    {.field = "setCurrentClientCertDetails.dns",
-     .shown_by = "src/serve/client_cert_test.cc: says_what_is_asked_for_in_Envoys_order"},
-    {.field = "setCurrentClientCertDetails.uri",
-     .shown_by = "src/serve/client_cert_test.cc: says_what_is_asked_for_in_Envoys_order"},
     {.field = "sds", .shown_by = "src/config/kinds/ssl_config_test.cc: sslConfig.sds: cannot be had here"},
     {.field = "ssl",
      .shown_by = "src/control/translate_tls_test.cc: "
@@ -514,6 +516,37 @@ constexpr Case kCases[] = {
     {.field = "sniDomains",
      .shown_by = "src/control/translate_tls_test.cc: merges_equal_configs_into_one_chain_for_the_names_of_all"},
     {.field = "sslConfig.verifySubjectAltName",
+     .shown_by = "src/control/translate_tls_test.cc: "
+                 "refuses_a_client_whose_certificate_is_for_none_of_verifySubjectAltName"},
+    {.field = "Upstream spec.sslConfig.verifySubjectAltName",
+     .shown_by = "src/control/translate_tls_test.cc: verifies_an_upstream_with_the_ca_of_its_secret"},
+    {.field = "dynamicForwardProxy.sslConfig.verifySubjectAltName",
+     .shown_by = "src/control/translate_tls_test.cc: has_TLS_for_dynamic_destinations_where_a_rule_may_want_it"},
+    {.field = "dynamicForwardProxy.sslConfig.secretRef.name",
+     .shown_by = "src/control/translate_tls_test.cc: has_TLS_for_dynamic_destinations_where_a_rule_may_want_it"},
+    {.field = "dynamicForwardProxy.sslConfig.secretRef.namespace",
+     .shown_by = "src/control/translate_tls_test.cc: has_TLS_for_dynamic_destinations_where_a_rule_may_want_it"},
+    {.field = "Upstream spec.sslConfig.sslFiles.tlsCert",
+     .shown_by = "src/control/translate_tls_test.cc: verifies_an_upstream_with_files"},
+    {.field = "Upstream spec.sslConfig.sslFiles.tlsKey",
+     .shown_by = "src/control/translate_tls_test.cc: verifies_an_upstream_with_files"},
+    {.field = "Upstream spec.sslConfig.sslFiles.rootCa",
+     .shown_by = "src/control/translate_tls_test.cc: verifies_an_upstream_with_files"},
+    {.field = "Upstream spec.sslConfig.sslFiles.ocspStaple", .value = "/a", .said = "has no effect"},
+    {.field = "dynamicForwardProxy.sslConfig.sslFiles.ocspStaple", .value = "/a", .said = "has no effect"},
+    {.field = "dynamicForwardProxy.sslConfig.sni", .value = "a.test", .said = "has no effect"},
+    {.field = "Upstream spec.sslConfig.sni", .value = "a.test"},
+    {.field = "Upstream spec.sslConfig.alpnProtocols", .value = "[h2]"},
+    {.field = "dynamicForwardProxy.sslConfig.alpnProtocols", .value = "[h2]"},
+    {.field = "Upstream spec.sslConfig.parameters.minimumProtocolVersion"},
+    {.field = "dynamicForwardProxy.sslConfig.parameters.minimumProtocolVersion"},
+    {.field = "Upstream spec.sslConfig.parameters.maximumProtocolVersion"},
+    {.field = "dynamicForwardProxy.sslConfig.parameters.maximumProtocolVersion"},
+    {.field = "Upstream spec.sslConfig.parameters.cipherSuites", .value = "[AES128-SHA]"},
+    {.field = "dynamicForwardProxy.sslConfig.parameters.cipherSuites", .value = "[AES128-SHA]"},
+    {.field = "Upstream spec.sslConfig.parameters.ecdhCurves", .value = "[P-384]"},
+    {.field = "dynamicForwardProxy.sslConfig.parameters.ecdhCurves", .value = "[P-384]"},
+    {.field = "Upstream spec.sslConfig.oneWayTls",
      .shown_by = "src/control/translate_tls_test.cc: verifies_an_upstream_with_the_ca_of_its_secret"},
     {.field = "sslConfig.parameters.minimumProtocolVersion",
      .shown_by = "src/control/translate_tls_test.cc: gives_every_option_to_the_context"},
@@ -533,10 +566,6 @@ constexpr Case kCases[] = {
     {.field = "transportSocketConnectTimeout",
      .shown_by = "src/control/translate_tls_test.cc: ends_a_handshake_after_its_transportSocketConnectTimeout"},
     {.field = "ocspStaplePolicy", .shown_by = "src/control/translate_tls_test.cc: gives_every_option_to_the_context"},
-    {.field = "sslConfig.sni",
-     .shown_by = "src/control/translate_tls_test.cc: asks_a_host_for_its_own_name_or_the_one_configured"},
-    {.field = "allowRenegotiation",
-     .shown_by = "src/control/translate_tls_test.cc: verifies_an_upstream_with_the_ca_of_its_secret"},
     {.field = "hosts[].sniAddr",
      .shown_by = "src/control/translate_tls_test.cc: asks_a_host_for_its_own_name_or_the_one_configured"},
     {.field = "useTls",

@@ -432,6 +432,22 @@ TEST_F(TranslateTls, gives_every_option_to_the_context) {
   EXPECT_TRUE(told("VirtualService", "a").contains("ocspStaplePolicy MUST_STAPLE needs an OCSP staple"));
 }
 
+TEST_F(TranslateTls, refuses_a_client_whose_certificate_is_for_none_of_verifySubjectAltName) {
+  loop_.use_manual_clock(SteadyTime(1000s), wall_now());
+  apply(gateway() + secret("s", authority().make({"a.test"}), authority().pem()) +
+        service("a", with_secret("s", ", verifySubjectAltName: [me.test, us.test]")));
+  for (const auto& [name, is_good] :
+       {std::pair("me.test", true), std::pair("us.test", true), std::pair("b.test", false)}) {
+    StreamPair pair =
+        tls_over(memory_streams(loop_), listener()->config.tls,
+                 *TlsClientContext::create({.verify = TlsClientOptions::Verify::chain,
+                                            .ca = authority().pem(),
+                                            .key_pair = authority().make({.names = {name}, .client = true})}),
+                 {.name = "a.test"}, nullptr);
+    EXPECT_EQ(shake_hands(loop_, pair).downstream.has_value(), is_good) << name;
+  }
+}
+
 TEST_F(TranslateTls, ends_a_handshake_after_its_transportSocketConnectTimeout) {
   loop_.use_manual_clock(SteadyTime(1000s), wall_now());
   apply(gateway() + service("a", with_secret("s", ", transportSocketConnectTimeout: 3s")) + secret_);
@@ -691,6 +707,19 @@ TEST_F(TranslateTls, verifies_an_upstream_with_the_ca_of_its_secret) {
   EXPECT_TRUE(options().allow_renegotiation);
   EXPECT_EQ(options().alpn, std::vector<std::string>{"h2"});
   EXPECT_EQ(options().parameters.max, TlsVersion::tls1_2);
+}
+
+TEST_F(TranslateTls, verifies_an_upstream_with_files) {
+  const TestFolder folder;
+  const TlsKeyPair pair = authority().make({"me.test"});
+  folder.write("crt", pair.certificates), folder.write("key", pair.private_key), folder.write("ca", authority().pem());
+  apply(upstream(
+      "{addr: h.test, port: 80}",
+      fmt::format(", sslConfig: {{sslFiles: {{tlsCert: {0}/crt, tlsKey: {0}/key, rootCa: {0}/ca}}}}", folder.path())));
+  EXPECT_EQ(met(), "chain [h.test]");
+  EXPECT_EQ(options().ca, authority().pem());
+  EXPECT_EQ(options().key_pair.certificates, pair.certificates);
+  EXPECT_EQ(options().key_pair.private_key, pair.private_key);
 }
 
 TEST_F(TranslateTls, never_speaks_plain_to_an_upstream_whose_TLS_cannot_be_had) {
