@@ -244,6 +244,10 @@ class Upstream(Case):
             until(lambda: len(self.good.seen("/by-scheme")) == before + 1, "the request behind TLS")
         self.assertEqual(self.good.names[-1], "good.test")
 
+    def test_explain_reads_an_https_url_as_a_target(self):
+        out = run_sluice("explain", "https://good.test/", "--config", self.gateway.folder)[1]
+        self.assertRegex(out, "destination +https://good.test:443\n")
+
     @rows({"another name": ("wrong", "the certificate is not for wrong.test but for other.test (issuer CN=Test CA)"),
            "a date that is over": ("old", "certificate has expired"),
            "another issuer": ("foreign", "unable to get local issuer certificate (subject CN=foreign.test, issuer CN=Other CA)")})
