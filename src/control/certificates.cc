@@ -42,7 +42,10 @@ Node node_of(const CertificateRow& row) {
     Node one;
     one.set("gateway", Node(use.gateway));
     one.set("sniDomains", list_of(use.sni_domains));
-    one.set("virtualServices", list_of(use.services));
+    if (use.tcp_host.empty())
+      one.set("virtualServices", list_of(use.services));
+    else
+      one.set("tcpHost", Node(use.tcp_host));
     uses.push_back(std::move(one));
   }
   out.set("usedBy", Node(std::move(uses)));
@@ -58,22 +61,27 @@ int64_t days_until(WallTime end, WallTime now) {
 std::vector<CertificateRow> certificate_rows(const Snapshot& snapshot, WallTime now) {
   std::vector<CertificateRow> rows;
   std::unordered_map<const ServerCertificate*, size_t> known;
+  const auto add = [&](const ServerCertificatePtr& certificate, const TlsServerChains::Chain& chain,
+                       const std::string& gateway) -> CertificateRow::Use& {
+    const auto [at, is_new] = known.try_emplace(certificate.get(), rows.size());
+    if (is_new) {
+      const CertificateInfo& info = certificate->context->certificate();
+      rows.push_back({.from = certificate->from,
+                      .certificate = &info,
+                      .days_left = days_until(info.not_after, now),
+                      .used_by = {}});
+    }
+    return rows[at->second].used_by.emplace_back(
+        CertificateRow::Use{.gateway = gateway, .sni_domains = chain.sni_domains, .services = {}, .tcp_host = {}});
+  };
   for (const auto& listener : snapshot.listeners) {
     for (size_t i = 0; i < listener->chains.size(); ++i) {
       const ChainUse& chain = listener->chains[i];
-      const auto [at, is_new] = known.try_emplace(chain.certificate.get(), rows.size());
-      if (is_new) {
-        const CertificateInfo& certificate = chain.certificate->context->certificate();
-        rows.push_back({.from = chain.certificate->from,
-                        .certificate = &certificate,
-                        .days_left = days_until(certificate.not_after, now),
-                        .used_by = {}});
-      }
-      CertificateRow::Use use{
-          .gateway = listener->gateway, .sni_domains = listener->config.tls->chains()[i].sni_domains, .services = {}};
+      auto& use = add(chain.certificate, listener->config.tls->chains()[i], listener->gateway);
       for (const ObjectKey& service : chain.services) use.services.push_back(service.ns + "/" + service.name);
-      rows[at->second].used_by.push_back(std::move(use));
     }
+    for (const SnapshotTcp& tcp : listener->tcp)
+      if (tcp.certificate) add(tcp.certificate, tcp.config.tls->chains()[0], listener->gateway).tcp_host = tcp.name;
   }
   std::ranges::stable_sort(rows, {}, [](const CertificateRow& row) { return row.certificate->not_after; });
   return rows;

@@ -16,7 +16,8 @@ struct CertificateRow {
   struct Use {
     std::string gateway;
     std::vector<std::string> sni_domains;
-    std::vector<std::string> services;
+    std::vector<std::string> services;  // VirtualServices
+    std::string tcp_host;               // or the host of a tcpGateway
   };
   std::vector<Use> used_by;
 };

@@ -19,6 +19,13 @@
 
 namespace sluice {
 
+// A chain that passes bytes on: a host of a tcpGateway.
+struct SnapshotTcp {
+  std::string name;
+  TcpConfig config;
+  ServerCertificatePtr certificate;  // null: TLS does not end here
+};
+
 // One open port: a Gateway.
 struct SnapshotListener {
   std::string gateway;    // "gloo-system/gateway-proxy"
@@ -30,8 +37,8 @@ struct SnapshotListener {
   std::shared_ptr<const Router> router;
   std::vector<std::shared_ptr<const Router>> chain_routers;  // where each chain has its own virtual hosts
   std::vector<ChainUse> chains;                              // of config.tls, by number
-  std::deque<TcpConfig> tcp;                                 // of the chains that pass bytes on
-  PortConfig port;                                           // all of it, as a worker's port has it
+  std::deque<SnapshotTcp> tcp;
+  PortConfig port;  // all of it, as a worker's port has it
   std::shared_ptr<const AccessLog> access_log;
 
   std::vector<const Router*> routers() const {

@@ -362,7 +362,10 @@ void Translating::translate_gateway(const ConfigObjectPtr& gateway) {
       gateways_built_[gateway->key] = gateway;
       return;
     }
-    report(gateway->key).error(fmt::format("Listener Error: ProcessingError. Reason: {}", built.error().message));
+    report(gateway->key)
+        .error(fmt::format("Listener Error: {}. Reason: {}",
+                           built.error().kind == ErrorKind::conflict ? "SSLConfigError" : "ProcessingError",
+                           built.error().message));
   }
   // gloo-core 9.2: a rejected Gateway keeps its previous listener. Unless another has that address now.
   const auto last = t_.last_gateways_.find(gateway->key);

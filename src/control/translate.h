@@ -140,7 +140,7 @@ class Translator {
   Inputs inputs_;
   size_t inputs_swept_ = 0;  // how many were left
   TlsFiles tls_files_;
-  std::map<ObjectKey, TlsSlot<ServerCertificate>> server_tls_;  // by VirtualService
+  std::map<ObjectKey, TlsSlot<ServerCertificate>> server_tls_;  // by VirtualService, host of a tcpGateway
   std::map<ObjectKey, TlsSlot<ClientTls>> upstream_tls_;        // by Upstream
   std::map<ObjectKey, TlsSlot<ClientTls>> gateway_tls_;         // by Gateway, for its dynamic destinations
   std::map<ObjectKey, GatewayChains> chains_;                   // by Gateway

@@ -12,8 +12,14 @@ std::string text_of(const ObjectKey& upstream, std::string_view why) {
                      upstream.name, why);
 }
 
+std::string not_served(std::string_view host) {
+  return fmt::format("; tcpHost {} is not served", printable(host, 60));
+}
+
 ChainMatch match_of(const TcpHost& host) {
-  return {.sni_domains = host.ssl_config ? host.ssl_config->sni_domains : std::vector<std::string>{}, .sources = {}};
+  return {.sni_domains = host.ssl_config ? host.ssl_config->sni_domains : std::vector<std::string>{},
+          .sources = {},
+          .name = "tcpHost " + printable(host.name, 60)};
 }
 
 }  // namespace
@@ -34,17 +40,13 @@ bool Translating::add_tcp_destination(const kinds::Destination& destination, uin
   const ObjectKey key{"Upstream", ns, destination.upstream.name};
   const ConfigObject* object = find(key.kind, key.ns, key.name);
   if (!object) {
-    report(gateway_->key)
-        .warning(fmt::format("{}; tcpHost {} is not served",
-                             text_of(key, why_missing(key.kind, ns, key.name, "not found")), host));
+    report(gateway_->key).warning(text_of(key, why_missing(key.kind, ns, key.name, "not found")) + not_served(host));
     return false;
   }
   if (trial_) return true;
   auto service = tcp_service(*object);
   if (!service) {
-    report(gateway_->key)
-        .warning(fmt::format("{}; tcpHost {} is not served",
-                             text_of(key, "has TLS that cannot be had, as its status says"), host));
+    report(gateway_->key).warning(text_of(key, "has TLS that cannot be had, as its status says") + not_served(host));
     return false;
   }
   to.destinations.push_back({std::move(service), weight});
@@ -60,41 +62,89 @@ void Translating::add_all_clusters(TcpConfig& to) {
       to.clusters.emplace(to_lower(object->key.name + "_" + object->key.ns), std::move(service));
 }
 
-// A host without all of its destinations is left out (gloo-core 2.6): its connections are not the other hosts'.
+// False: one of its destinations is not there.
+bool Translating::add_tcp_destinations(const TcpHost& host, TcpConfig& to) {
+  const auto& destination = host.destination.destination;
+  if (const auto* single = std::get_if<kinds::Destination>(&destination))
+    return add_tcp_destination(*single, 1, host.name, to);
+  bool whole = true;
+  if (const auto* multi = std::get_if<kinds::TcpMultiDestination>(&destination))
+    for (const auto& one : multi->destinations)
+      whole &= add_tcp_destination(one.destination, one.weight, host.name, to);
+  else
+    add_all_clusters(to);
+  return whole;
+}
+
+// Where its sslConfig has certificates. Null: they cannot be had.
+ServerCertificatePtr Translating::certificate_of_host(const TcpHost& host) {
+  const ObjectKey& gateway = gateway_->key;
+  const Certified certified = certify({"TcpHost", gateway.ns, gateway.name + "/" + host.name}, *host.ssl_config);
+  if (certified.problem) {
+    const bool is_missing = certified.problem->kind == ErrorKind::not_found;
+    std::string text = fmt::format("Listener {}. Reason: tcpHost {}: {}",
+                                   is_missing ? "Warning: SSLConfigWarning" : "Error: SSLConfigError",
+                                   printable(host.name, 60), certified.problem->message);
+    if (!certified.certificate) text += not_served(host.name);
+    if (is_missing)
+      report(gateway).warning(std::move(text));
+    else
+      report(gateway).clash(std::move(text));
+  }
+  if (certified.certificate)
+    for (const std::string& warning : certified.certificate->context->warnings(now_))
+      report(gateway).warning(
+          fmt::format("tcpHost {}: {}: {}", printable(host.name, 60), certified.certificate->from, warning));
+  return certified.certificate;
+}
+
+// gloo-core 3.7: the name alone counts then. Gloo says nothing of the rest.
+void Translating::warn_of_passed_on(const TcpHost& host) {
+  for (const std::string_view field : host.ssl_config->set)
+    if (field != "sniDomains")
+      report(gateway_->key)
+          .warning(fmt::format("tcpHost {}: sslConfig.{} has no effect: without certificates TLS is passed on",
+                               printable(host.name, 60), field));
+}
+
+// A host without all that it needs is left out (gloo-core 2.6): its connections end, and are not the other hosts'.
+// False: so it is.
+Result<bool> Translating::add_tcp_host(const TcpHost& host, const kinds::TcpListenerOptions& options,
+                                       SnapshotListener& listener) {
+  TcpConfig made;
+  bool whole = add_tcp_destinations(host, made);
+  ServerCertificatePtr certificate;
+  if (host.ssl_config && host.ssl_config->source.any()) {
+    certificate = certificate_of_host(host);
+    whole &= certificate != nullptr;
+  } else if (host.ssl_config) {
+    warn_of_passed_on(host);
+  }
+  PortChain& chain = listener.port.chains.emplace_back(PortChain{.name = host.name});
+  if (!whole) return false;
+  if (certificate)
+    made.tls =
+        TRY(TlsServerChains::create({{.sni_domains = host.ssl_config->sni_domains, .context = certificate->context}}));
+  made.idle_timeout = options.tcp_proxy_settings.idle_timeout;
+  made.connect_attempts_max = options.tcp_proxy_settings.max_connect_attempts;
+  made.observer = listener.config.observer;
+  made.metrics = t_.tcp_metrics_;
+  listener.port.reads_server_name |= made.by_server_name && !made.tls;
+  chain.tcp = &listener.tcp.emplace_back(SnapshotTcp{host.name, std::move(made), std::move(certificate)}).config;
+  return true;
+}
+
 Status Translating::build_tcp_listener(const kinds::TcpGateway& gateway, SnapshotListener& listener) {
   TRY(open_access_log(listener));
   apply_port_settings(*spec_, gateway.options.connection_limit, listener);
   std::vector<ChainMatch> matches;
   for (const TcpHost& host : gateway.tcp_hosts) matches.push_back(match_of(host));
-  auto all = ChainTable::create(matches);
-  if (!all) return std::unexpected(std::move(all).error());
-  matches.clear();
-  for (const TcpHost& host : gateway.tcp_hosts) {
-    TcpConfig made;
-    bool whole = true;
-    const auto& to = host.destination.destination;
-    if (const auto* single = std::get_if<kinds::Destination>(&to))
-      whole = add_tcp_destination(*single, 1, host.name, made);
-    else if (const auto* multi = std::get_if<kinds::TcpMultiDestination>(&to))
-      for (const auto& one : multi->destinations)
-        whole &= add_tcp_destination(one.destination, one.weight, host.name, made);
-    else
-      add_all_clusters(made);
-    if (!whole) continue;
-    made.idle_timeout = gateway.options.tcp_proxy_settings.idle_timeout;
-    made.connect_attempts_max = gateway.options.tcp_proxy_settings.max_connect_attempts;
-    made.observer = listener.config.observer;
-    made.metrics = t_.tcp_metrics_;
-    matches.push_back(match_of(host));
-    listener.port.chains.push_back({.name = host.name, .tcp = &listener.tcp.emplace_back(std::move(made))});
-  }
-  if (listener.port.chains.empty())
-    report(gateway_->key).warning("no tcpHost of it can be served, so no port is opened");
-  listener.port.listener = &listener.config;
   listener.port.table = std::make_shared<const ChainTable>(TRY(ChainTable::create(matches)));
-  listener.port.reads_server_name =
-      std::ranges::any_of(listener.tcp, [](const TcpConfig& one) { return one.by_server_name; });
-  if (trial_) listener.port.chains.clear();
+  bool any = false;
+  for (const TcpHost& host : gateway.tcp_hosts) any |= TRY(add_tcp_host(host, gateway.options, listener));
+  if (!any) report(gateway_->key).warning("no tcpHost of it can be served, so no port is opened");
+  listener.port.listener = &listener.config;
+  if (trial_ || !any) listener.port.chains.clear();
   return {};
 }
 

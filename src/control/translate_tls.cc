@@ -268,18 +268,26 @@ void Translating::check_unserved_certificate(const ConfigObject& service) {
   if (!any) report(service.key).warning("spec.sslConfig: there is no Gateway with ssl: true, so it is not served");
 }
 
+// `owner` is an object, or a part of one; `hash` is another when its sslConfig may be.
+Translating::Certified Translating::certify(const ObjectKey& owner, const kinds::ServerSslConfig& config) {
+  const auto make = [&] { return make_server_certificate(config); };
+  TlsSlot<ServerCertificate> trial;
+  TlsSlot<ServerCertificate>& slot = trial_ ? trial : t_.server_tls_[owner];
+  const TlsUnit<ServerCertificate>& unit = tls_unit(slot, config.hash, make);
+  if (unit.made) return {*unit.made, {}};
+  Error problem = unit.made.error();
+  problem.message +=
+      slot.last_good ? "; the certificate that was shown before stays in force" : "; no certificate is shown for it";
+  return {slot.last_good, std::move(problem)};
+}
+
 // Null: it has none. What is wrong is told of the service.
 ServerCertificatePtr Translating::certificate_of(const ConfigObject& service, std::vector<std::string>& problems) {
   const kinds::ServerSslConfig& config = *service.as<VirtualService>()->ssl_config;
-  const auto make = [&] { return make_server_certificate(config); };
-  TlsSlot<ServerCertificate> trial;
-  TlsSlot<ServerCertificate>& slot = trial_ ? trial : t_.server_tls_[service.key];
-  const TlsUnit<ServerCertificate>& unit = tls_unit(slot, config.hash, make);
-  if (unit.made) return *unit.made;
-  const Error& error = unit.made.error();
-  const std::string text = fmt::format(
-      "{}; {}", error.message,
-      slot.last_good ? "the certificate that was shown before stays in force" : "no certificate is shown for it");
+  Certified certified = certify(service.key, config);
+  if (!certified.problem) return std::move(certified.certificate);
+  const Error& error = *certified.problem;
+  const std::string& text = error.message;
   ObjectReport& own = report(service.key);
   if (error.kind == ErrorKind::not_found)
     own.warning("spec.sslConfig: " + text);
@@ -291,7 +299,7 @@ ServerCertificatePtr Translating::certificate_of(const ConfigObject& service, st
       fmt::format("Listener {}. Reason: VirtualService {}: {}",
                   error.kind == ErrorKind::not_found ? "Warning: SSLConfigWarning" : "Error: SSLConfigError",
                   short_name(service.key), text));
-  return slot.last_good;
+  return std::move(certified.certificate);
 }
 
 // As it is with thousands of services, too.

@@ -95,10 +95,21 @@ class Translating {
   bool add_tcp_destination(const kinds::Destination& destination, uint32_t weight, std::string_view host,
                            TcpConfig& to);
   void add_all_clusters(TcpConfig& to);
+  bool add_tcp_destinations(const kinds::TcpHost& host, TcpConfig& to);
+  Result<bool> add_tcp_host(const kinds::TcpHost& host, const kinds::TcpListenerOptions& options,
+                            SnapshotListener& listener);
+  ServerCertificatePtr certificate_of_host(const kinds::TcpHost& host);
+  void warn_of_passed_on(const kinds::TcpHost& host);
   std::shared_ptr<const TcpService> tcp_service(const ConfigObject& upstream);
   void apply_settings(const kinds::Gateway& gateway, SnapshotListener& listener);
 
   // translate_tls.cc
+  // What is shown where the sslConfig is; null: nothing can be. `problem`: its certificate cannot be had as it is now.
+  struct Certified {
+    ServerCertificatePtr certificate;
+    std::optional<Error> problem;
+  };
+  Certified certify(const ObjectKey& owner, const kinds::ServerSslConfig& config);
   struct WithCertificate {
     ConfigObjectPtr service;
     ServerCertificatePtr certificate;

@@ -82,6 +82,11 @@ void explain_tcp(const SnapshotListener& listener) {
   print_line("listener", fmt::format("{} (Gateway {})", listener.config.name, listener.gateway));
   for (const PortChain& chain : listener.port.chains) {
     print_line("tcpHost", chain.name);
+    if (!chain.tcp) {
+      print_line("cluster", "none: it is not served, as the Gateway's status says");
+      continue;
+    }
+    if (chain.tcp->tls) print_line("tls", "ends here");
     if (chain.tcp->by_server_name) print_line("cluster", "the one whose name the client of TLS asks for");
     for (const TcpConfig::Destination& one : chain.tcp->destinations)
       print_line("cluster",

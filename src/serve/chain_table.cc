@@ -8,8 +8,12 @@
 namespace sluice {
 namespace {
 
-std::unexpected<Error> same(size_t one, size_t other) {
-  return fail(ErrorKind::conflict, fmt::format("matchers {} and {} take the same connections", one, other));
+std::unexpected<Error> same(const ChainMatch& one, const ChainMatch& other, std::string_view domain) {
+  return fail(
+      ErrorKind::conflict,
+      fmt::format("Tried to apply multiple filter chains with the same FilterChainMatch {{{}}}: {} and {} take "
+                  "the same connections",
+                  domain == "*" ? "" : fmt::format("server_names:{}", json_quote(domain)), one.name, other.name));
 }
 
 }  // namespace
@@ -20,26 +24,27 @@ ChainTable::ForName& ChainTable::of_name(const std::string& domain) {
   return name.starts_with("*.") ? wildcards_[name.substr(1)] : exact_[name];
 }
 
-Status ChainTable::add(ForName& chains, const ChainMatch& match, size_t chain) {
+// The chain that takes the same connections already.
+std::optional<size_t> ChainTable::add(ForName& chains, const ChainMatch& match, size_t chain) {
   if (match.sources.empty()) {
-    if (chains.otherwise && *chains.otherwise != chain) return same(*chains.otherwise, chain);
+    if (chains.otherwise && *chains.otherwise != chain) return *chains.otherwise;
     chains.otherwise = chain;
   }
   for (const Cidr& range : match.sources) {
     for (const Source& there : chains.sources)
-      if (there.range == range && there.chain != chain) return same(there.chain, chain);
+      if (there.range == range && there.chain != chain) return there.chain;
     chains.sources.push_back({range, chain});
   }
   std::ranges::stable_sort(chains.sources, std::greater(), [](const Source& one) { return one.range.length; });
-  return {};
+  return std::nullopt;
 }
 
 Result<ChainTable> ChainTable::create(std::span<const ChainMatch> chains) {
+  static const std::vector<std::string> kAny{"*"};
   ChainTable table;
-  for (size_t i = 0; i < chains.size(); ++i) {
-    if (chains[i].sni_domains.empty()) TRY(add(table.any_, chains[i], i));
-    for (const std::string& domain : chains[i].sni_domains) TRY(add(table.of_name(domain), chains[i], i));
-  }
+  for (size_t i = 0; i < chains.size(); ++i)
+    for (const std::string& domain : chains[i].sni_domains.empty() ? kAny : chains[i].sni_domains)
+      if (const auto there = add(table.of_name(domain), chains[i], i)) return same(chains[*there], chains[i], domain);
   return table;
 }
 

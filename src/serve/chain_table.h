@@ -19,12 +19,13 @@ namespace sluice {
 struct ChainMatch {
   std::vector<std::string> sni_domains;  // "a.example", "*.example", "*"; empty: any, and none
   std::vector<Cidr> sources;             // empty: any
+  std::string name{};                    // for people: "tcpHost a"
 };
 
 // Immutable; any thread.
 class ChainTable {
  public:
-  // An Error where two would take the same connection; it names them by their place.
+  // An Error (ErrorKind::conflict, in Gloo's words) where two would take the same connection.
   static Result<ChainTable> create(std::span<const ChainMatch> chains);
   // `server_name` in lower case, empty for none. Nothing: nobody takes it.
   std::optional<size_t> find(std::string_view server_name, const IpAddress& client) const;
@@ -43,7 +44,7 @@ class ChainTable {
   using Names = std::map<std::string, ForName, std::less<>>;
   ForName& of_name(const std::string& domain);
   static std::optional<size_t> find(const ForName& chains, const IpAddress& client);
-  static Status add(ForName& chains, const ChainMatch& match, size_t chain);
+  static std::optional<size_t> add(ForName& chains, const ChainMatch& match, size_t chain);
 
   Names exact_;
   Names wildcards_;  // ".example"

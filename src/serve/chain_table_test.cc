@@ -46,10 +46,12 @@ TEST(ChainTable, refuses_two_that_take_the_same_connections) {
     const auto table = ChainTable::create(chains);
     return table ? "" : table.error().message;
   };
-  EXPECT_EQ(said({{{}, {}}, {{"*"}, {}}}), "matchers 0 and 1 take the same connections");
-  EXPECT_EQ(said({{{"a"}, {}}, {{"b", "A"}, {}}}), "matchers 0 and 1 take the same connections");
-  EXPECT_EQ(said({{{}, {range("10.0.0.0/8")}}, {{}, {}}, {{}, {range("10.0.0.0/8")}}}),
-            "matchers 0 and 2 take the same connections");
+  const std::string words = "Tried to apply multiple filter chains with the same FilterChainMatch ";
+  EXPECT_EQ(said({{{}, {}, "one"}, {{"*"}, {}, "two"}}), words + "{}: one and two take the same connections");
+  EXPECT_EQ(said({{{"a"}, {}, "one"}, {{"b", "A"}, {}, "two"}}),
+            words + "{server_names:\"A\"}: one and two take the same connections");
+  EXPECT_EQ(said({{{}, {range("10.0.0.0/8")}, "one"}, {{}, {}, "two"}, {{}, {range("10.0.0.0/8")}, "three"}}),
+            words + "{}: one and three take the same connections");
   EXPECT_EQ(said({{{"a", "a"}, {range("10.0.0.0/8"), range("10.0.0.0/8")}}, {{}, {}}}), "");
 }
 

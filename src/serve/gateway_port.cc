@@ -13,7 +13,8 @@ class ChainServer {
  public:
   virtual ~ChainServer() = default;
   virtual StreamHandler& front() = 0;
-  virtual void configure(const std::shared_ptr<const void>& keep, const PortChain& chain) = 0;
+  virtual void configure(const std::shared_ptr<const void>& keep, const PortChain& chain,
+                         const ListenerConfig& common) = 0;
   // Nobody comes any more.
   virtual void drain() = 0;
   virtual void abort() = 0;
@@ -27,7 +28,7 @@ class HttpChain final : public ChainServer {
   HttpChain(Loop& loop, Upstreams& upstreams, IdleConnections* idle)
       : server_(loop, &upstreams, idle), tls_(loop, server_) {}
   StreamHandler& front() override { return tls_; }
-  void configure(const std::shared_ptr<const void>& keep, const PortChain& chain) override {
+  void configure(const std::shared_ptr<const void>& keep, const PortChain& chain, const ListenerConfig&) override {
     tls_.configure(*chain.http);
     server_.configure(keep, chain.http);
   }
@@ -45,17 +46,23 @@ class HttpChain final : public ChainServer {
 
 class TcpChain final : public ChainServer {
  public:
-  TcpChain(Loop& loop, Upstreams& upstreams) : server_(loop, upstreams) {}
-  StreamHandler& front() override { return server_; }
-  void configure(const std::shared_ptr<const void>& keep, const PortChain& chain) override {
+  TcpChain(Loop& loop, Upstreams& upstreams) : server_(loop, upstreams), tls_(loop, server_) {}
+  StreamHandler& front() override { return tls_; }
+  void configure(const std::shared_ptr<const void>& keep, const PortChain& chain,
+                 const ListenerConfig& common) override {
+    tls_.configure(chain.tcp->tls, common.listener, common.handshake_timeout);
     server_.configure(keep, chain.tcp);
   }
   void drain() override {}  // what is passed on has no end that could be waited for but its own
-  void abort() override { server_.abort(); }
-  bool is_empty() const override { return server_.sessions() == 0; }
+  void abort() override {
+    tls_.end_waiting();
+    server_.abort();
+  }
+  bool is_empty() const override { return tls_.waiting() == 0 && server_.sessions() == 0; }
 
  private:
   TcpServer server_;
+  TlsHandler tls_;
 };
 
 }  // namespace
@@ -107,7 +114,7 @@ Task<StreamHandler*> ChainChooser::look(Arrival& arrival, SteadyTime deadline) {
 
 bool ChainChooser::make_room_behind() {
   for (StreamHandler* chain : chains_)
-    if (chain->make_room()) return true;
+    if (chain && chain->make_room()) return true;
   return false;
 }
 
@@ -140,6 +147,10 @@ void GatewayPort::configure(const std::shared_ptr<const void>& keep, const PortC
   std::map<std::string, std::unique_ptr<ChainServer>> now;
   std::vector<StreamHandler*> fronts;
   for (const PortChain& chain : config.chains) {
+    if (!chain.http && !chain.tcp) {
+      fronts.push_back(nullptr);
+      continue;
+    }
     const std::string key = (chain.tcp ? "tcp " : "http ") + chain.name;
     auto& server = now[key];
     if (auto old = chains_.extract(key))
@@ -148,7 +159,7 @@ void GatewayPort::configure(const std::shared_ptr<const void>& keep, const PortC
       server = std::make_unique<TcpChain>(loop_, upstreams_);
     else
       server = std::make_unique<HttpChain>(loop_, upstreams_, idle_);
-    server->configure(keep, chain);
+    server->configure(keep, chain, common);
     fronts.push_back(&server->front());
   }
   chooser_.configure(config, std::move(fronts));

@@ -2,7 +2,7 @@
 // protocol.
 //
 //   Listener -> ProxyProtocolReader -> ChainChooser -> TlsHandler -> HttpServer
-//                                                  \-> TcpServer
+//                                                  \-> TlsHandler -> TcpServer
 //
 // Most have one chain, which is HTTP, and choose nothing.
 #pragma once
@@ -20,7 +20,8 @@
 
 namespace sluice {
 
-// One of them is set. Lives as long as the snapshot.
+// One of them is set, or none: its connections end, as what they need cannot be had, and are no other chain's. Lives as
+// long as the snapshot.
 struct PortChain {
   std::string name;  // from one snapshot to the next the same chain has the same
   const ListenerConfig* http = nullptr;
@@ -42,7 +43,7 @@ class ChainChooser final : public Entrance {
  public:
   explicit ChainChooser(Loop& l) : Entrance(l) {}
   ~ChainChooser() override { end_waiting(); }
-  // In the table's order; they outlive their being configured.
+  // In the table's order, null for those that nobody serves; they outlive their being configured.
   void configure(const PortConfig& config, std::vector<StreamHandler*> chains);
 
  private:

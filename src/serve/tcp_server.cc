@@ -1,5 +1,6 @@
 #include "serve/tcp_server.h"
 
+#include "net/tls_info.h"
 #include "serve/tunnel.h"
 
 namespace sluice {
@@ -99,7 +100,8 @@ TcpServer::Session::Session(TcpServer& server, Arrival arrival, uint64_t id)
   info_.start_wall = server.loop.wall();
   info_.protocol = {};
   info_.connection_id = id;
-  info_.requested_server_name = arrival_.server_name;
+  info_.tls = client().tls();
+  info_.requested_server_name = info_.tls ? std::string_view(info_.tls->sni) : arrival_.server_name;
   info_.downstream_peer = &arrival_.peer;
   info_.downstream_address = &arrival_.seat.listener().address();
   if (const Introduction* said = arrival_.introduction.get()) {
@@ -112,7 +114,7 @@ TcpServer::Session::Session(TcpServer& server, Arrival arrival, uint64_t id)
 // Null: there is none.
 const TcpService* TcpServer::Session::destination() {
   if (config_->by_server_name) {
-    const std::string_view name = arrival_.server_name;
+    const std::string_view name = info_.requested_server_name;
     const auto found = config_->clusters.find(name);
     info_.upstream_cluster = arena_.copy(name);
     return found == config_->clusters.end() ? nullptr : found->second.get();

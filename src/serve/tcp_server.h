@@ -1,5 +1,5 @@
 // Who passes bytes on without looking at them, for one chain of one worker's port (tcpGateway): a session connects to a
-// destination, then relays until both sides have ended.
+// destination, then relays until both sides have ended. Where TLS ends at the chain a TlsHandler stands in front.
 #pragma once
 
 #include <list>
@@ -30,6 +30,7 @@ std::vector<MetricFamily> tcp_metric_families();
 
 // A part of a snapshot, immutable, for all workers.
 struct TcpConfig {
+  std::shared_ptr<const TlsServerChains> tls;  // null: it does not end here
   struct Destination {
     std::shared_ptr<const TcpService> service;
     uint32_t weight = 1;

@@ -5,10 +5,11 @@
 
 namespace sluice {
 
-void TlsHandler::configure(const ListenerConfig& config) {
-  chains_ = config.tls;
-  counts_ = config.listener;
-  patience_ = config.handshake_timeout;
+void TlsHandler::configure(std::shared_ptr<const TlsServerChains> chains, std::shared_ptr<const ListenerMetrics> counts,
+                           Nanos patience) {
+  chains_ = std::move(chains);
+  counts_ = std::move(counts);
+  patience_ = patience;
 }
 
 Task<StreamHandler*> TlsHandler::look(Arrival& arrival, SteadyTime deadline) {

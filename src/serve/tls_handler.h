@@ -14,9 +14,11 @@ class TlsHandler final : public Entrance {
   TlsHandler(Loop& l, StreamHandler& next) : Entrance(l), next_(next) {}
   ~TlsHandler() override { end_waiting(); }
 
-  // From now on new connections are met with these; those under way keep what they began with. Without certificates
-  // they are handed on as they come.
-  void configure(const ListenerConfig& config);
+  // From now on new connections are met with these; those under way keep what they began with. Null: they are handed on
+  // as they come. `counts` may be null; `patience` is for a handshake, 0: no limit.
+  void configure(std::shared_ptr<const TlsServerChains> chains, std::shared_ptr<const ListenerMetrics> counts,
+                 Nanos patience);
+  void configure(const ListenerConfig& config) { configure(config.tls, config.listener, config.handshake_timeout); }
 
  private:
   StreamHandler* passes(const Arrival&) override { return chains_ ? nullptr : &next_; }

@@ -7,9 +7,9 @@ import subprocess
 import tempfile
 import threading
 
-from harness import configs
 from harness.case import Case
-from harness.gateway import Gateway, run_sluice
+from harness.certificates import authority
+from harness.gateway import ROOT, Gateway, run_sluice
 from harness.waiting import free_port, until
 
 LOG = '%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST% %UPSTREAM_CLUSTER% %DOWNSTREAM_REMOTE_ADDRESS% %PROTOCOL%'
@@ -64,15 +64,18 @@ def upstream(name, *ports, options=""):
             f"spec:\n  static: {{useTls: false, hosts: [{hosts}]}}\n{options}")
 
 
-def tcp_gateway(hosts, options="", listener="", port="@{port}"):
-    log = f"accessLoggingService: {{accessLog: [{{fileSink: {{path: /dev/stdout, stringFormat: \"{LOG}\\n\"}}}}]}}"
+def tcp_gateway(hosts, options="", listener="", port="@{port}", log=LOG):
+    log = f"accessLoggingService: {{accessLog: [{{fileSink: {{path: /dev/stdout, stringFormat: \"{log}\\n\"}}}}]}}"
     return (f"apiVersion: gateway.solo.io/v1\nkind: Gateway\nmetadata: {{name: tcp, namespace: gloo-system}}\n"
             f"spec:\n  bindAddress: 127.0.0.1\n  bindPort: {port}\n  options:\n    {log}\n    {listener}\n"
             f"  tcpGateway:\n    tcpHosts: [{hosts}]\n    options: {{{options}}}\n")
 
 
-def host(name, to, sni=""):
-    ssl_config = f"sslConfig: {{sniDomains: [{sni}]}}, " if sni else ""
+def host(name, to, sni="", secret="", more=""):
+    parts = [f"secretRef: {{name: {secret}, namespace: gloo-system}}"] if secret else []
+    parts += [f"sniDomains: [{sni}]"] if sni else []
+    parts += [more] if more else []
+    ssl_config = f"sslConfig: {{{', '.join(parts)}}}, " if parts else ""
     return f"{{name: {name}, {ssl_config}destination: {{{to}}}}}"
 
 
@@ -240,11 +243,12 @@ class Plain(Case):
         self.assertIn(" 192.0.2.7:4711 ", gateway.log_line("192.0.2.7"))
 
     def test_a_missing_upstream_is_a_warning_and_its_host_is_not_served(self):
-        peer = self.use(Peer(name("there")))
+        peer = self.use(Peer(echo))
         gateway = self.gateway({"gateway": tcp_gateway(host("bad", single("x"), "a.example") + ", " + host("all", single("u"))),
                                 "u.yaml": upstream("u", peer.port)})
         with self.connect(gateway) as client:
-            self.assertEqual(read_all(client), b"there")
+            client.sendall(b"hello")
+            self.assertEqual(client.recv(100), b"hello")
         state, reason = gateway.status("gateways", "tcp")
         self.assertEqual(state, "Warning")
         self.assertIn("TcpHost Warning: InvalidDestinationWarning. Reason: *v1.Upstream { gloo-system.x } not found", reason)
@@ -322,3 +326,201 @@ class ByServerName(Case):
         gateway = self.use(Gateway({"gateway.yaml": tcp_gateway(host("all", "forwardSniClusterName: {}")),
                                     "deep.yaml": upstream("deep", self.peers["deep"].port)}))
         self.assertEqual(self.ask("deep_gloo-system", gateway.port), "deep")
+
+
+TLS_LOG = "%RESPONSE_FLAGS% %UPSTREAM_CLUSTER% %REQUESTED_SERVER_NAME% %DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_PEER_SUBJECT% %UPSTREAM_TRANSPORT_FAILURE_REASON%"
+
+
+class TlsEnds(Case):
+    """TLS ends here: clients see the gateway's certificates, destinations what was in it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.ca = authority()
+        cls.echo = cls.share(Peer(echo))
+        cls.pair = cls.ca.make("a.example")
+
+    def gateway(self, hosts, **files):
+        upstreams = {"u.yaml": upstream("u", self.echo.port), "secret.yaml": self.pair.secret("pair")}
+        return self.use(Gateway({"gateway.yaml": tcp_gateway(hosts, log=TLS_LOG), **upstreams,
+                                 **{f"{name}.yaml": text for name, text in files.items()}}))
+
+    def dial(self, gateway, name="a.example", pair=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.ca.certificate)
+        if pair:
+            context.load_cert_chain(pair.certificate, pair.key)
+        connection = context.wrap_socket(socket.create_connection(("127.0.0.1", gateway.port), timeout=10), server_hostname=name)
+        self.addCleanup(connection.close)
+        return connection
+
+    def echoes(self, connection, text=b"hello"):
+        connection.sendall(text)
+        self.assertEqual(connection.recv(100), text)
+
+    def test_the_destination_gets_what_was_in_it_and_the_log_says_what_it_was(self):
+        gateway = self.gateway(host("all", single("u"), secret="pair"))
+        client = self.dial(gateway)
+        self.echoes(client)
+        client.close()
+        self.assertEqual(gateway.log_line("a.example"), "- u_gloo-system a.example TLSv1.3 - -")
+        self.assertEqual(gateway.metric("^envoy_listener_ssl_handshake"), 1)
+        self.assertEqual(gateway.metric("^envoy_tcp_downstream_cx_rx_bytes_total"), 5)
+        certificates = gateway.admin("/certs").text()
+        self.assertIn('"tcpHost": "all"', certificates)
+        self.assertIn('"from": "Secret gloo-system/pair"', certificates)
+
+    def test_much_goes_through_both_ways(self):
+        gateway = self.gateway(host("all", single("u"), secret="pair"))
+        client, data, got = self.dial(gateway), bytes(range(256)) * 20_000, b""
+        sender = threading.Thread(target=client.sendall, args=(data,))
+        sender.start()
+        while len(got) < len(data):
+            got += client.recv(65536)
+        sender.join()
+        self.assertEqual(got, data)
+
+    def test_each_name_gets_its_certificate_and_others_are_passed_on_or_plain(self):
+        inner = self.use(Peer(name("inner"), self.server(self.ca.make("c.example"))))
+        hosts = ", ".join([host("a", single("u"), "a.example", "pair"), host("b", single("u"), "'*.b.example'", "other"),
+                           host("passed", single("inner"), "c.example"), host("plain", single("u"))])
+        gateway = self.gateway(hosts, inner=upstream("inner", inner.port), other=self.ca.make("*.b.example").secret("other"))
+        self.echoes(self.dial(gateway))
+        self.echoes(self.dial(gateway, "x.b.example"))
+        self.assertEqual(read_all(self.dial(gateway, "c.example")), b"inner")
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+            self.echoes(client)
+
+    def server(self, pair):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        return context
+
+    def test_a_client_certificate_is_required_where_the_secret_has_a_ca(self):
+        gateway = self.gateway(host("all", single("u"), secret="mutual"), mutual=self.pair.secret("mutual", ca=self.ca.certificate))
+        before = self.echo.accepted
+        with self.assertRaises(OSError):
+            self.dial(gateway).recv(1)
+        self.assertEqual(self.echo.accepted, before)
+        client = self.dial(gateway, pair=self.ca.make("joe", client=True))
+        self.echoes(client)
+        client.close()
+        self.assertEqual(gateway.log_line("joe"), "- u_gloo-system a.example TLSv1.3 CN=joe -")
+        self.assertEqual(gateway.metric("^envoy_listener_ssl_fail_verify_no_cert"), 1)
+
+    def test_the_cluster_that_the_client_names_is_taken(self):
+        gateway = self.gateway(host("all", "forwardSniClusterName: {}", secret="pair"), pair=self.ca.make("u_gloo-system").secret("pair"),
+                               secret="{}")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
+            with context.wrap_socket(connection, server_hostname="u_gloo-system") as client:
+                self.echoes(client)
+
+    def test_garbage_and_a_client_that_leaves_in_its_handshake_reach_no_destination(self):
+        gateway = self.gateway(host("all", single("u"), secret="pair"))
+        before = self.echo.accepted
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            self.assertNotIn(b"HTTP", read_all(client))
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+            client.sendall(b"\x16\x03\x01")
+        until(lambda: gateway.metric("^envoy_listener_ssl_connection_error") == 2, "both to be counted")
+        self.assertEqual(self.echo.accepted, before)
+
+    def test_a_changed_certificate_is_shown_to_newcomers_and_ends_nobody(self):
+        gateway = self.gateway(host("all", single("u"), secret="pair"))
+        old = self.dial(gateway)
+        self.echoes(old)
+        renewed = self.ca.make("a.example")
+        gateway.write("secret.yaml", renewed.secret("pair"))
+        until(lambda: self.dial(gateway).getpeercert()["serialNumber"] == renewed.serial(), "the new certificate")
+        self.echoes(old)
+
+    def test_a_missing_secret_ends_the_connections_of_its_host_and_warns(self):
+        gateway = self.gateway(host("a", single("u"), "a.example", "gone") + ", " + host("plain", single("u")))
+        with self.assertRaises(OSError):
+            self.dial(gateway)
+        state, reason = gateway.status("gateways", "tcp")
+        self.assertEqual(state, "Warning")
+        self.assertIn("Listener Warning: SSLConfigWarning. Reason: tcpHost a: SSL secret not found", reason)
+        self.assertEqual(gateway.metric("^envoy_listener_no_filter_chain_match"), 1)
+
+    def upstream_by_tls(self, port, san):
+        return upstream("inner", port, options="  sslConfig: {sni: inner.example, verifySubjectAltName: [%s], secretRef: {name: ca, "
+                        "namespace: gloo-system}}\n" % san)
+
+    def test_it_goes_on_by_tls_to_a_destination_that_is_verified(self):
+        inner = self.use(Peer(echo, self.server(self.ca.make("inner.example"))))
+        gateway = self.gateway(host("all", single("inner"), secret="pair"), ca=self.ca.secret("ca"),
+                               inner=self.upstream_by_tls(inner.port, "inner.example"))
+        self.echoes(self.dial(gateway))
+        self.assertEqual(gateway.metric('^envoy_cluster_ssl_handshake{envoy_cluster_name="inner_gloo-system"'), 1)
+
+    def test_a_destination_with_a_wrong_certificate_gets_nothing(self):
+        heard = []
+        inner = self.use(Peer(lambda connection: heard.append(connection.recv(100)), self.server(self.ca.make("inner.example"))))
+        gateway = self.gateway(host("all", single("inner"), secret="pair"), ca=self.ca.secret("ca"),
+                               inner=self.upstream_by_tls(inner.port, "other.example"))
+        client = self.dial(gateway)
+        client.sendall(b"secret")
+        self.assertEqual(read_all(client), b"")
+        line = gateway.log_line("UF,URX")
+        self.assertIn("other.example", line)
+        self.assertNotIn(b"secret", heard)
+
+
+class Example(Case):
+    """examples/tcp-gateway: every line of its "what must be seen"."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.ca = authority()
+        cls.pairs = {name: cls.ca.make(f"{name}.example.test", f"*.{name}.example.test") for name in ("orders", "shop")}
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cls.pairs["shop"].certificate, cls.pairs["shop"].key)
+        cls.peers = {"orders": cls.share(Peer(echo)), "shop": cls.share(Peer(name("shop itself"), context)),
+                     "stable": cls.share(Peer(echo)), "canary": cls.share(Peer(echo))}
+
+    def start(self, secret):
+        folder = ROOT / "examples/tcp-gateway"
+        upstreams = (folder / "upstreams.yaml").read_text()
+        for port, peer in enumerate(self.peers.values(), 5001):
+            upstreams = upstreams.replace(f"port: {port}", f"port: {peer.port}")
+        files = {"gateway.yaml": (folder / "gateway.yaml").read_text().replace("bindPort: 9000", "bindPort: @{port}"),
+                 "upstreams.yaml": upstreams}
+        if secret:
+            files["secret.yaml"] = self.pairs["orders"].secret("orders-cert")
+        return self.use(Gateway(files))
+
+    def dial(self, gateway, server_name):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.ca.certificate)
+        context.set_alpn_protocols(["postgresql"])
+        connection = context.wrap_socket(socket.create_connection(("127.0.0.1", gateway.port), timeout=10), server_hostname=server_name)
+        self.addCleanup(connection.close)
+        return connection
+
+    def test_each_connection_goes_where_the_page_says(self):
+        gateway = self.start(secret=True)
+        self.assertEqual(gateway.status("gateways", "tcp-gateway"), ("Accepted", ""))
+        orders = self.dial(gateway, "orders.example.test")
+        orders.sendall(b"hello")
+        self.assertEqual(orders.recv(100), b"hello")
+        self.assertEqual(self.peers["orders"].accepted, 1)
+        orders.close()
+        self.assertRegex(gateway.log_line("orders.example.test"), r"orders.example.test TLSv1.3 orders_gloo-system 5 \d+ \d+ -$")
+        self.assertEqual(read_all(self.dial(gateway, "www.shop.example.test")), b"shop itself")
+        for _ in range(60):
+            with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+                client.sendall(b"plain")
+                self.assertEqual(client.recv(100), b"plain")
+        self.assertGreater(self.peers["stable"].accepted, self.peers["canary"].accepted)
+        self.assertIn('"tcpHost": "orders"', gateway.admin("/certs").text())
+
+    def test_without_the_secret_its_connections_end(self):
+        gateway = self.start(secret=False)
+        self.assertEqual(gateway.status("gateways", "tcp-gateway")[0], "Warning")
+        with self.assertRaises(OSError):
+            self.dial(gateway, "orders.example.test")
+        self.assertEqual(read_all(self.dial(gateway, "shop.example.test")), b"shop itself")

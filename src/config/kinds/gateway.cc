@@ -119,6 +119,16 @@ void warn_of_other_codec(Fields& f, const HttpConnectionManagerSettings& s) {
     if (is_wanted && f.present(name)) f.warning(name, "has no effect: codecType is HTTP2");
 }
 
+// Gloo says nothing of them.
+void warn_of_http_settings(Fields& f, const Gateway& g) {
+  if (g.ssl) f.warning("ssl", "has no effect on a tcpGateway: its tcpHosts have an sslConfig each");
+  if (f.present("routeOptions")) f.warning("routeOptions", "has no effect on a tcpGateway, which has no routes");
+  const Node* options = f.node("options");
+  if (options && options->find("perConnectionBufferLimitBytes"))
+    f.warning("options",
+              "perConnectionBufferLimitBytes has no effect on a tcpGateway: bytes are passed on as they come");
+}
+
 }  // namespace
 
 std::span<const EnumName> enum_names(CodecType) {
@@ -335,6 +345,7 @@ void bind(Fields& f, Gateway& g) {
     f.check(false, "bindAddress",
             fmt::format("bindAddress {} is not a valid IP address; {}", printable(g.bind_address, 60), kChoices));
   if (g.proxy_names.empty()) g.proxy_names = Gateway().proxy_names;
+  if (g.tcp_gateway) warn_of_http_settings(f, g);
 }
 
 }  // namespace sluice::kinds

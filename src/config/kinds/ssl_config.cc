@@ -137,6 +137,18 @@ uint64_t hash_of_written(const Fields& f) {
   return std::hash<std::string>{}(f.written());
 }
 
+// A list without anything is as good as none (proto).
+std::vector<std::string_view> set_fields(const Fields& f) {
+  std::vector<std::string_view> out;
+  for (const std::string_view name :
+       {"secretRef", "sslFiles", "sniDomains", "verifySubjectAltName", "parameters", "alpnProtocols", "oneWayTls",
+        "disableTlsSessionResumption", "transportSocketConnectTimeout", "ocspStaplePolicy"}) {
+    const Node* node = f.node(name);
+    if (node && !(node->list() && node->list()->empty())) out.push_back(name);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string sni_domain_error(std::string_view domain) {
@@ -188,6 +200,11 @@ void bind(Fields& f, ServerSslConfig& c) {
     if (c.alpn_protocols == std::vector<std::string>{std::string(kNoneAgreedOn)}) c.alpn_protocols.clear();
   }
   c.hash = hash_of_written(f);
+  c.set = set_fields(f);
+}
+
+bool ServerSslConfig::sets(std::string_view field) const {
+  return std::ranges::find(set, field) != set.end();
 }
 
 void bind(Fields& f, UpstreamSslConfig& c) {

@@ -51,6 +51,9 @@ struct ServerSslConfig {
   std::optional<Nanos> transport_socket_connect_timeout;  // of a handshake; nothing: the listener's
   OcspStaplePolicy ocsp_staple_policy = OcspStaplePolicy::lenient_stapling;
   uint64_t hash = 0;  // of all of it, as written: equal ones are equal configurations
+  // Names of the fields that the document sets; of where certificates come from "secretRef" or "sslFiles".
+  std::vector<std::string_view> set;
+  bool sets(std::string_view field) const;
 };
 void bind(Fields& f, ServerSslConfig& config);
 

@@ -4,34 +4,8 @@
 #include <set>
 
 #include "base/strings.h"
-#include "config/kinds/paths.h"
 
 namespace sluice::kinds {
-namespace {
-
-bool is_sni_domain(std::string_view domain) {
-  if (domain == "*") return true;
-  return is_host_name(domain.starts_with("*.") ? domain.substr(2) : domain);
-}
-
-}  // namespace
-
-void bind(Fields& f, TcpSslConfig& c) {
-  f.optional(
-      "sniDomains", c.sni_domains,
-      "Names that clients ask for; `*.example.com` is every name below it. Without certificates TLS is not ended "
-      "here, but passed on.");
-  f.unsupported({"secretRef", "sslFiles", "sds", "verifySubjectAltName", "parameters", "alpnProtocols", "oneWayTls",
-                 "disableTlsSessionResumption", "transportSocketConnectTimeout", "ocspStaplePolicy"});
-  f.one_of({"secretRef", "sslFiles", "sds"});
-  if (f.reading() && !f.present("secretRef") && !f.present("sslFiles") && !f.present("sds") && c.sni_domains.empty())
-    f.error("sniDomains", "is required where there are no certificates: TLS is passed on by the name it is for");
-  for (size_t i = 0; i < c.sni_domains.size(); ++i) {
-    if (!is_sni_domain(c.sni_domains[i]))
-      f.error("sniDomains", i, "expected a host name, `*.` in front of one, or `*`");
-    c.sni_domains[i] = to_lower(c.sni_domains[i]);
-  }
-}
 
 void bind(Fields& f, TcpWeightedDestination& d) {
   f.required("destination", d.destination, "Where connections go.");
@@ -64,9 +38,14 @@ void bind(Fields& f, TcpAction& a) {
 
 void bind(Fields& f, TcpHost& h) {
   f.required("name", h.name, "Name, unique in the Gateway.");
-  f.optional("sslConfig", h.ssl_config, "Which clients of TLS it takes; absent: all connections that no other takes.");
+  f.optional("sslConfig", h.ssl_config,
+             "Which clients of TLS it takes; absent: all connections that no other takes. With certificates TLS ends "
+             "here; without them it is passed on by the names in sniDomains, and nothing else of it has an effect.");
   f.required("destination", h.destination, "Where connections go.");
   if (f.present("name")) f.check(!h.name.empty(), "name", "must not be empty");
+  if (h.ssl_config && !h.ssl_config->source.any() && !h.ssl_config->sets("sniDomains"))
+    f.check(false, "sslConfig",
+            "has neither certificates, by which TLS ends here, nor sniDomains, by which it is passed on");
 }
 
 void bind(Fields& f, TcpProxySettings& s) {

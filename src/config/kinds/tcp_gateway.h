@@ -7,15 +7,10 @@
 #include <vector>
 
 #include "config/kinds/connection_limit.h"
+#include "config/kinds/ssl_config.h"
 #include "config/kinds/virtual_service.h"
 
 namespace sluice::kinds {
-
-// TLS goes to the destination as it is, which is chosen by the name that the client asks for.
-struct TcpSslConfig {
-  std::vector<std::string> sni_domains;  // lower case; at least one
-};
-void bind(Fields& f, TcpSslConfig& config);
 
 struct TcpWeightedDestination {
   Destination destination;
@@ -37,8 +32,10 @@ struct TcpAction {
 void bind(Fields& f, TcpAction& action);
 
 struct TcpHost {
-  std::string name;                        // unique among those of a Gateway
-  std::optional<TcpSslConfig> ssl_config;  // nothing: all connections that no other host takes
+  std::string name;  // unique among those of a Gateway
+  // Nothing: all connections that no other host takes. With certificates TLS ends here; without, it goes to the
+  // destination as it is, which is chosen by the name that the client asks for.
+  std::optional<ServerSslConfig> ssl_config;
   TcpAction destination;
 };
 void bind(Fields& f, TcpHost& host);

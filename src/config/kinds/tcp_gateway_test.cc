@@ -32,7 +32,8 @@ tcpGateway:
   ASSERT_TRUE(gateway.tcp_gateway);
   const auto& tcp_hosts = gateway.tcp_gateway->tcp_hosts;
   ASSERT_EQ(tcp_hosts.size(), 3U);
-  EXPECT_EQ(tcp_hosts[0].ssl_config->sni_domains, (std::vector<std::string>{"a.example", "*.b.example"}));
+  EXPECT_EQ(tcp_hosts[0].ssl_config->sni_domains, (std::vector<std::string>{"*.b.example", "a.example"}));
+  EXPECT_TRUE(tcp_hosts[2].ssl_config->sni_domains.empty()) << "every name";
   EXPECT_EQ(std::get<Destination>(tcp_hosts[0].destination.destination).upstream.ns, "ns");
   EXPECT_EQ(std::get<TcpMultiDestination>(tcp_hosts[1].destination.destination).destinations[0].weight, 3U);
   EXPECT_TRUE(std::holds_alternative<ForwardSniClusterName>(tcp_hosts[2].destination.destination));
@@ -71,11 +72,20 @@ TEST(TcpGateway, says_what_is_wrong_and_where) {
           {tcp("tcpHosts: [{name: a, " + to + "}, {name: a, " + to + "}]"),
            "tcpGateway.tcpHosts[1]: name a is not unique"},
           {hosts("name: a, sslConfig: {}, " + to),
-           "tcpGateway.tcpHosts[0].sslConfig.sniDomains: is required where there are no certificates"},
+           "tcpGateway.tcpHosts[0].sslConfig: has neither certificates, by which TLS ends here, nor sniDomains, by "
+           "which "
+           "it is passed on"},
+          {hosts("name: a, sslConfig: {sniDomains: [], oneWayTls: true}, " + to),
+           "tcpGateway.tcpHosts[0].sslConfig: has neither certificates"},
           {hosts("name: a, sslConfig: {sniDomains: [a, 'a b']}, " + to),
-           "tcpGateway.tcpHosts[0].sslConfig.sniDomains[1]: expected a host name, `*.` in front of one, or `*`"},
-          {hosts("name: a, sslConfig: {secretRef: {name: s}}, " + to),
-           "tcpGateway.tcpHosts[0].sslConfig.secretRef: not supported yet"},
+           "tcpGateway.tcpHosts[0].sslConfig.sniDomains[1]: \"a b\" is no name that a client may ask for"},
+          {hosts("name: a, sslConfig: {sds: {}}, " + to), "tcpGateway.tcpHosts[0].sslConfig.sds: cannot be had here"},
+          {"ssl: true\n" + hosts("name: a, " + to),
+           "ssl: warning: has no effect on a tcpGateway: its tcpHosts have an sslConfig each"},
+          {"routeOptions: {}\n" + hosts("name: a, " + to),
+           "routeOptions: warning: has no effect on a tcpGateway, which has no routes"},
+          {"options: {perConnectionBufferLimitBytes: 5}\n" + hosts("name: a, " + to),
+           "options: warning: perConnectionBufferLimitBytes has no effect on a tcpGateway"},
           {tcp("options: {tcpProxySettings: {maxConnectAttempts: 0}}"),
            "tcpGateway.options.tcpProxySettings.maxConnectAttempts: must be from 1 to 4294967295, not 0"},
           {tcp("options: {tcpProxySettings: {idleTimeout: -1s}}"),
