@@ -25,6 +25,7 @@ ConnectionBalance::ConnectionBalance(Metrics& metrics, std::string address)
 
 void ConnectionBalance::join(Listener& listener, Loop& loop, size_t connections) {
   const std::lock_guard lock(mutex_);
+  if (find(listener)) return;
   const Labels labels{{"envoy_listener_address", address_}, {"envoy_worker_id", std::to_string(worker_index)}};
   members_.push_back(
       {&listener, &loop, connections, metrics_.metric(kActive, labels), metrics_.metric(kTotal, labels)});

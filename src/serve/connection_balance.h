@@ -23,7 +23,7 @@ class ConnectionBalance : public std::enable_shared_from_this<ConnectionBalance>
   ConnectionBalance(const ConnectionBalance&) = delete;
   ConnectionBalance& operator=(const ConnectionBalance&) = delete;
 
-  // From now on connections may be handed to it; `connections`: that it has already.
+  // From now on connections may be handed to it; `connections`: that it has already. Again: it stays as it is.
   void join(Listener& listener, Loop& loop, size_t connections);
   // What is on its way to it is closed.
   void leave(const Listener& listener);

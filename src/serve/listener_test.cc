@@ -121,6 +121,19 @@ TEST(ConnectionBalance, gives_each_connection_to_the_worker_with_the_fewest) {
     if (family.name == "envoy_listener_worker_downstream_cx_active") EXPECT_EQ(family.samples.front().value, 10);
 }
 
+TEST(ConnectionBalance, counts_a_listener_once_that_begins_anew) {
+  Balanced world(true);
+  world.connect(2);
+  world.workers[1].loop.limit_watches(0);
+  const auto other = [] { return *ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), true); };
+  EXPECT_FALSE(world.workers[1].listener.replace(other()));
+  world.workers[1].loop.limit_watches(SIZE_MAX);
+  ASSERT_TRUE(world.workers[1].listener.start(other()));
+  world.workers[1].handler.arrivals.clear();
+  world.connect(3);
+  EXPECT_EQ(world.spread(), (std::vector<size_t>{2, 2}));
+}
+
 TEST(ConnectionBalance, is_not_there_unless_it_is_asked_for) {
   Balanced world(false);
   world.connect(4);
