@@ -52,7 +52,7 @@ Task<Response> TokenGate::handle(Request& request) const {
                 {"why", authorization ? "the token is not one of those admitted" : "there is no token"}});
   Response response = text_reply(request, 401, refusal_.content_type, refusal_.body);
   response.headers->set(Known::www_authenticate, "Bearer");
-  response.close = true;  // it has a place that others may need
+  response.close = true;  // it has a place that others may need; on HTTP/2 it gives way as an idle one
   return response;
 }
 
