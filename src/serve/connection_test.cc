@@ -1434,7 +1434,7 @@ TEST(Listener, finishes_the_open_streams_of_a_connection_when_it_drains) {
     if (client_answers)
       client.peer.say(client.writer.pong(client.reader.ping));
     else
-      gateway.loop.advance(1s);
+      gateway.loop.advance(5s);
     EXPECT_TRUE(client.hears([&] { return client.reader.goaway_last == 5; }));
     EXPECT_EQ(client.reader.goaway, NGHTTP2_NO_ERROR);
     EXPECT_EQ(gateway.cancelled, 0);
@@ -1442,7 +1442,7 @@ TEST(Listener, finishes_the_open_streams_of_a_connection_when_it_drains) {
     for (const int32_t id : {1, 3, 5}) EXPECT_TRUE(client.answered(id, fmt::format("held /{}", id))) << id;
     EXPECT_TRUE(gateway.ends(client.peer));
     client.peer.close();
-    if (client_answers) gateway.loop.advance(1s);
+    if (client_answers) gateway.loop.advance(5s);
     EXPECT_TRUE(gateway.ends(idle.peer));
     idle.peer.close();
     EXPECT_TRUE(gateway.all_gone());

@@ -810,7 +810,7 @@ TEST(Http2Session, does_not_wait_for_a_client_that_is_given_no_time_to_close) {
     auto& one = world.ask(world.client.settings() + world.client.get(1, "/"));
     one.answer(204);
     world.session->drain();
-    world.advance(2s);
+    world.advance(5s);
     ASSERT_TRUE(world.session->over());
     auto lingering = world.session->linger();
     EXPECT_EQ(lingering.ready(), most == Nanos(0));
