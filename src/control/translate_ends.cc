@@ -1,6 +1,7 @@
 // The ends of chains: where the requests of a route go, with the clusters, address rules and resolvers they share.
 #include <algorithm>
 #include <bit>
+#include <set>
 
 #include "base/log.h"
 #include "control/translating.h"
@@ -228,8 +229,24 @@ Status Translating::note_gateway_egress() {
   return {};
 }
 
+// Within one policy they are its error (config/kinds/egress_policy.cc).
+void Translating::warn_of_contradictions() {
+  std::set<std::pair<const AddressGuard*, std::string_view>> told;  // by Gateway, whose services share guards
+  for (const auto& rules : rules_) {
+    const AddressGuard* guard = rules->standing.guard.get();
+    if (!guard || !guard->rules.says_of_tls()) continue;
+    const std::string_view gateway = std::string_view(*rules->place).substr(0, rules->place->find('|'));
+    if (!told.emplace(guard, gateway).second) continue;
+    const size_t dot = gateway.find('.');  // of short_name(): none stands in a namespace
+    const ObjectKey key{"Gateway", std::string(gateway.substr(0, dot)), std::string(gateway.substr(dot + 1))};
+    for (const std::string& text : guard->rules.contradictions())
+      report(key).warning(fmt::format("{}: dynamic destinations there are refused with 403", text));
+  }
+}
+
 // Likewise: workers judge nothing again then.
 void Translating::settle_egress() {
+  warn_of_contradictions();
   const auto same_rules = [](const auto& a, const auto& b) { return a == b || *a == *b; };
   const bool same = t_.egress_ && t_.egress_->elsewhere.guard == elsewhere_.guard &&
                     std::ranges::equal(rules_, t_.rules_used_, same_rules);

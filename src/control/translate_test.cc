@@ -1164,6 +1164,28 @@ std::string limited_upstream(std::string_view name, int requests) {
                             requests));
 }
 
+TEST_F(Translate, warns_of_policies_that_contradict_each_other_about_TLS) {
+  const auto policy = [](std::string_view name, std::string_view kind, std::string_view target, std::string_view tls) {
+    return object("EgressPolicy", name,
+                  fmt::format("{{targetRefs: [{{group: gateway.solo.io, kind: {}, name: {}}}], rules: [{{name: r, "
+                              "action: allow, match: {{addresses: [10.0.0.0/8]}}, upstreamTls: {}}}]}}",
+                              kind, target, tls));
+  };
+  const std::string served = dynamic_gateway("g", 8001) + service_to("a", "{dynamicForwardProxy: {}}");
+  const std::string own = policy("p", "Gateway", "g", "required");
+  apply(served + own + policy("q", "VirtualService", "a", "{verify: lb.test}"));
+  EXPECT_EQ(told("Gateway", "g"), "Accepted");
+  for (int again = 0; again < 2; ++again) {
+    apply(served + own + policy("q", "VirtualService", "a", "forbidden"));
+    EXPECT_EQ(
+        told("Gateway", "g"),
+        "Warning warning: \n  rules p/r and q/r of EgressPolicies contradict each other about TLS for 10.0.0.0/8: "
+        "dynamic destinations there are refused with 403");
+  }
+  apply(served + own);
+  EXPECT_EQ(told("Gateway", "g"), "Accepted");
+}
+
 TEST_F(Translate, says_which_option_has_no_effect_on_a_gateway_without_its_base) {
   const auto own = [](std::string_view name, std::string_view host, std::string_view route) {
     return object("VirtualService", name,

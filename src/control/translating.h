@@ -208,6 +208,7 @@ class Translating {
   Result<UpstreamEnd> upstream_end(const ObjectRef& ref);
   void note_cluster(const Cluster& cluster);
   void settle_clusters();
+  void warn_of_contradictions();
   void settle_egress();
   void remember();
 

@@ -80,6 +80,15 @@ Result<AddressEntry> parse_entry(std::string_view text, RuleAction action) {
 
 }  // namespace
 
+namespace {
+
+std::string contradiction_text(const TlsDemand& demand) {
+  return fmt::format("rules {} and {} of EgressPolicies contradict each other about TLS", demand.rule,
+                     demand.contradicted_by);
+}
+
+}  // namespace
+
 Status check_address(std::string_view text, RuleAction action) {
   TRY(parse_entry(text, action));
   return {};
@@ -162,6 +171,28 @@ void AddressRules::sort_entries() {
 TlsDemand AddressRules::tls_of(uint32_t rule) const {
   const Rule& one = rules_[rule];
   return {.wish = one.tls, .certificate_name = one.certificate_name, .rule = one.id, .contradicted_by = {}};
+}
+
+std::vector<std::string> AddressRules::contradictions() const {
+  std::vector<std::string> out;
+  const auto tell = [&out](const TlsDemand& demand, std::string_view addresses) {
+    if (!demand.contradicted_by.empty()) out.push_back(fmt::format("{} for {}", contradiction_text(demand), addresses));
+  };
+  for (size_t i = 0; i < entries_.size();) {
+    const Entry& first = entries_[i];
+    TlsDemand demand;
+    for (; i < entries_.size() && entries_[i].range == first.range; ++i)
+      if (entries_[i].action == RuleAction::allow && first.action != RuleAction::deny)
+        demand.add(tls_of(entries_[i].rule));
+    tell(demand, first.range.to_string());
+  }
+  for (size_t i = 0; i < classes_.size(); ++i) {
+    TlsDemand demand;
+    if (classes_[i].deny == kNoRule)
+      for (const uint32_t rule : classes_[i].tls) demand.add(tls_of(rule));
+    tell(demand, class_word(static_cast<AddressClass>(i)));
+  }
+  return out;
 }
 
 Verdict AddressRules::decide(const IpAddress& address, uint16_t port) const {
@@ -258,10 +289,7 @@ std::string refusal_text(std::string_view host, const Verdict& verdict) {
 
 std::string refusal_text(std::string_view host, const TlsDemand& demand) {
   if (!demand.contradicted_by.empty())
-    return fmt::format(
-        "destination {} cannot be reached: rules {} and {} of EgressPolicies contradict each other "
-        "about TLS",
-        printable(host), demand.rule, demand.contradicted_by);
+    return fmt::format("destination {} cannot be reached: {}", printable(host), contradiction_text(demand));
   return fmt::format(
       "destination {} is reached {}{} only: refused by rule {} of an EgressPolicy", printable(host),
       demand.wish == TlsWish::forbidden ? "in the clear" : "by TLS",

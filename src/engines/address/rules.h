@@ -88,6 +88,9 @@ class AddressRules {
   const LocalAddresses& local() const { return local_; }
   // Whether any rule has a say in TLS.
   bool says_of_tls() const { return says_of_tls_; }
+  // Of rules that stand at the same addresses and leave no way to them: "rules a/x and b/y of EgressPolicies contradict
+  // each other about TLS for 10.0.0.0/8".
+  std::vector<std::string> contradictions() const;
 
  private:
   // Of a policy.

@@ -296,6 +296,20 @@ TEST(AddressRules, that_contradict_each_other_about_tls_leave_no_way) {
   EXPECT_EQ(tls(lab, "127.0.0.1"), "required lab/a against lab/e");
 }
 
+TEST(AddressRules, tell_which_of_them_contradict_each_other) {
+  using enum TlsWish;
+  const auto lab = rules({wish("a", {"10.0.0.0/8", "11.0.0.0/8", "loopback", "shared"}, required),
+                          {"seen", kShadow, {"10.0.0.0/8"}},
+                          wish("b", {"10.0.0.0/8", "loopback"}, forbidden),
+                          wish("c", {"11.0.0.0/8", "12.0.0.0/8"}, forbidden),
+                          wish("d", {"12.0.0.0/8"}, forbidden),
+                          {"no", kDeny, {"11.0.0.0/8"}}});
+  EXPECT_EQ(lab.contradictions(),
+            (std::vector<std::string>{
+                "rules lab/a and lab/b of EgressPolicies contradict each other about TLS for 10.0.0.0/8",
+                "rules lab/a and lab/b of EgressPolicies contradict each other about TLS for loopback"}));
+}
+
 TEST(AddressRules, ask_every_form_of_an_address_about_tls) {
   using enum TlsWish;
   const auto lab = rules({wish("v4", {"10.0.0.0/8"}, required), wish("v6", {"::ffff:0:0/96"}, forbidden)});
