@@ -18,7 +18,8 @@ build_packages=(clang-19 lld-19 llvm-19 libclang-rt-19-dev ccache ninja-build cm
 test_packages=(python3 python3-yaml openssl curl dnsmasq-base jq nghttp2-server nghttp2-client clang-tidy-19 clang-format-19)
 demo_packages=(python3 openssl curl dnsmasq-base)
 soak_packages=(nginx-light haproxy)
-bench_packages=(python3 openssl dnsmasq-base nginx-light haproxy wrk nghttp2-client python3-venv)
+bench_packages=(python3 openssl dnsmasq-base nginx-light haproxy wrk nghttp2-client python3-venv
+  python3-cryptography python3-matplotlib)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
