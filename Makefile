@@ -72,13 +72,13 @@ fuzz: build/fuzz/build.ninja ## long fuzzing of every target in turn; FUZZ_SECON
 	@cmake --build build/fuzz
 	@$(PYTHON) tools/run_tests.py fuzz --build build/fuzz --fuzz-seconds $(FUZZ_SECONDS) --keep-finds build/fuzz/finds
 
-bench: ## compare CPU time per request with nginx, HAProxy and Envoy, and judge it; SCENARIOS, ROUNDS, BENCH_SECONDS, PEER_DIRS
+bench: ## compare CPU time per request with nginx, HAProxy and Envoy, judge it, write bench/results; SCENARIOS, ROUNDS, BENCH_SECONDS, PEER_DIRS
 	@tools/setup.sh build bench
 	@$(MAKE) --no-print-directory build/release/sluice
 	@cmake --build build/release --target route_table_bench
-	@$(MAKE) -s --no-print-directory -C bench/limit epoll CXX=clang++-19
-	@$(MAKE) -s --no-print-directory -C bench/load build/latency_load CXX=clang++-19
-	@$(PYTHON) bench/judge.py $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	@$(MAKE) -s --no-print-directory -C bench/limit CXX=clang++-19
+	@$(MAKE) -s --no-print-directory -C bench/load CXX=clang++-19
+	@$(PYTHON) bench/judge.py $(if $(SCENARIOS),--scenarios $(SCENARIOS),--results bench/results) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	  $(if $(BENCH_SECONDS),--seconds $(BENCH_SECONDS)) $(addprefix --peer-dir ,$(PEER_DIRS))
 
 interop: ## the Kubernetes API with helm, client-go, Python's client and a current kubectl (KUBECTL_NEW=PATH names one)

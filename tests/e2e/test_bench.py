@@ -1,5 +1,6 @@
 """The comparison with other proxies goes on when one of them is not there."""
 
+import importlib.util
 import json
 import pathlib
 import random
@@ -13,6 +14,7 @@ from harness.case import Case
 from harness.gateway import ROOT
 
 COMPARE = ROOT / "bench/compare.py"
+JUDGE = ROOT / "bench/judge.py"
 PORTS = 140     # that a run of few peers may take, from its base on
 
 
@@ -41,10 +43,11 @@ class Peers(Case):
         path.chmod(mode)
         return str(path)
 
-    def peer(self, name, program, like="haproxy"):
+    def peer(self, name, program, **more):
         folder = self.folder / f"peer-{name}"
         folder.mkdir()
-        (folder / "peer.json").write_text(json.dumps({"name": name, "like": like, "binary": {"default": program}}))
+        spec = {"name": name, "binary": {"default": program}, **(more or {"like": "haproxy"})}
+        (folder / "peer.json").write_text(json.dumps(spec))
         return f"--peer-dir={folder}"
 
     def compare(self, *arguments):
@@ -85,3 +88,78 @@ class Peers(Case):
         self.assertIn("none: left out: no program", text)
         self.assertEqual(text.count("ends: left out: ends did not start"), 2, text)
         self.assertIn("ends: left out after 0 connections: ends did not start", text)
+
+    def test_an_answer_of_gRPC_without_its_trailer_is_not_measured(self):
+        for tool in ("nginx", "wrk", "h2load", "nghttp", "nghttpd", "openssl", "dnsmasq"):
+            if not shutil.which(tool):
+                self.skipTest(f"{tool} is not installed (make test and make bench install it)")
+        (self.folder / "bench.Echo").mkdir()
+        (self.folder / "bench.Echo/Say").write_text("answer")
+        server = ["@{binary}", "--no-tls", "-a", "127.0.0.1", "-d", str(self.folder), "@{h2c_port}"]
+        trailer = ["--trailer", "grpc-status: 0"]
+        peers = [self.peer("without", "nghttpd", command=server, configs={"h2": None}),
+                 self.peer("with", "nghttpd", command=[*server[:-1], *trailer, server[-1]], configs={"h2": None})]
+        base = free_range()
+        code, text = self.compare("--peers", "with,without", *peers, "--scenarios", "s7d", "--rounds", "1", "--seconds", "1",
+                                  "--dns", f"127.0.0.54:{base + PORTS - 1}", "--base-port", str(base))
+        self.assertEqual(code, 0, text)
+        self.assertIn("without: left out: without s7d: no grpc-status: 0 in\n", text)
+        self.assertRegex(text, r"(?m)^\| s7d \| with \| [1-9]")
+        self.assertNotRegex(text, r"ERRORS")
+
+
+class Verdicts(Case):
+    """What judge.py says of figures that were measured before."""
+
+    def judge(self, *rows):
+        scratch = tempfile.TemporaryDirectory(prefix="sluice-verdicts-")
+        self.addCleanup(scratch.cleanup)
+        self.folder = pathlib.Path(scratch.name)
+        data = {"when": "2026-11-30T12:00:00+00:00", "kernel": "6.18", "cores": 2, "versions": {"nginx": "1.22.1"},
+                "rows": [{"errors": 0, **row} for row in rows]}
+        (self.folder / "figures.json").write_text(json.dumps(data))
+        done = subprocess.run([sys.executable, str(JUDGE), "--scenarios", "", "--rounds", "2", "--json",
+                               str(self.folder / "figures.json"), "--results", str(self.folder / "results")],
+                              capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    def test_limits_are_held_up_to_the_last_and_missed_beyond(self):
+        code, text = self.judge({"scenario": "s1", "peer": "sluice", "cpu_us_median": 7.5},
+                                {"scenario": "s1", "peer": "nginx", "cpu_us_median": 10.0},
+                                {"scenario": "s9", "peer": "sluice", "p50_us": 110},
+                                {"scenario": "s9", "peer": "limit-epoll", "p50_us": 100},
+                                {"scenario": "s10a", "peer": "sluice", "kib_per_connection": 0.75},
+                                {"scenario": "s10a", "peer": "sluice-epoll", "kib_per_connection": 0.4})
+        self.assertEqual(code, 0, text)
+        for line in ("held +0.75 +s1 sluice / nginx", "held +10.00 +s9 sluice p50", "held +0.75 +s10a sluice KiB",
+                     "held +0.40 +s10a sluice-epoll KiB", "not measured +s2 sluice / haproxy"):
+            self.assertRegex(text, line)
+        code, text = self.judge({"scenario": "s9", "peer": "sluice", "p50_us": 111},
+                                {"scenario": "s9", "peer": "limit-epoll", "p50_us": 100},
+                                {"scenario": "s10a", "peer": "sluice-epoll", "kib_per_connection": 0.41})
+        self.assertEqual(code, 1, text)
+        self.assertRegex(text, "MISSED +11.00 +s9 sluice p50")
+        self.assertRegex(text, "MISSED +0.41 +s10a sluice-epoll KiB")
+
+    def test_nothing_measured_is_no_success(self):
+        code, text = self.judge()
+        self.assertEqual(code, 1, text)
+
+    def test_the_results_say_what_was_measured_how_and_with_what(self):
+        _, text = self.judge({"scenario": "s1", "peer": "nginx", "cpu_us_median": 10.0},
+                             {"scenario": "s1", "peer": "sluice", "cpu_us_median": 7.5},
+                             {"scenario": "s11b", "peer": "sluice", "startup_ms": 1900.0, "kib_per_certificate": 21.0})
+        page = (self.folder / "results/newest.md").read_text()
+        self.assertIn("**Not for publication: a short run", page)
+        self.assertIn("- nginx: 1.22.1\n", page)
+        self.assertRegex(page, r"2026-11-30, 2 cores of .*, kernel 6.18; 2 rounds of 3 s")
+        self.assertIn("| scenario | unit | sluice | nginx |", page)
+        self.assertRegex(page, r"\| s1: .* \| us of CPU/request \| 7.50 \| 10.00 \|")
+        self.assertRegex(page, r"\| s11b: .* \| ms \| 1,900.00 \|  \|")
+        self.assertRegex(page, r"\| s11b: .* \| KiB/certificate \| 21.00 \|  \|")
+        self.assertIn("| held | 0.75 | s1 sluice / nginx <= 0.75 |", page)
+        plot = self.folder / "results/newest.png"
+        if importlib.util.find_spec("matplotlib"):
+            self.assertEqual(plot.read_bytes()[:4], b"\x89PNG")
+        else:
+            self.assertIn("no plot, as python3-matplotlib is missing", text)
