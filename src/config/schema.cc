@@ -20,7 +20,32 @@ struct NotThere {
   std::vector<std::string> never;  // with the reason
 };
 
-void append_rows(std::string& out, const Schema& schema, const std::string& path, NotThere& not_there) {
+// Equal texts: the same fields, which mean the same.
+void append_fields(std::string& out, const Schema& schema) {
+  for (const SchemaField& field : schema.fields) {
+    fmt::format_to(std::back_inserter(out), "{} {} {} {}{{", field.name, shape_text(field.schema), field.doc,
+                   field.supported);
+    const Schema* inner = &field.schema;
+    while (inner->element) inner = inner->element.get();
+    append_fields(out, *inner);
+    out += '}';
+  }
+}
+
+// Where it has been described, if it is worth the reference; it is now else.
+std::string place_of_same(const Schema& schema, const std::string& path, DescribedObjects* described) {
+  constexpr size_t kTextMin = 1500;
+  if (!described) return {};
+  std::string fields;
+  append_fields(fields, schema);
+  if (fields.size() < kTextMin) return {};
+  const auto [at, is_new] =
+      described->places.try_emplace(std::move(fields), fmt::format("`{}` of {}", path, described->kind));
+  return is_new ? std::string() : at->second;
+}
+
+void append_rows(std::string& out, const Schema& schema, const std::string& path, NotThere& not_there,
+                 DescribedObjects* described) {
   for (const SchemaField& field : schema.fields) {
     const std::string name = path.empty() ? field.name : path + "." + field.name;
     if (!field.supported) {
@@ -33,15 +58,17 @@ void append_rows(std::string& out, const Schema& schema, const std::string& path
     const std::string default_text = field.required               ? "required"
                                      : field.default_text.empty() ? ""
                                                                   : fmt::format("`{}`", field.default_text);
-    fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} |\n", name, shape_text(field.schema),
-                   escaped_cell(default_text), escaped_cell(field.doc));
     const Schema* inner = &field.schema;
     std::string inner_path = name;
     while (inner->element) {
       inner_path += inner->shape == Shape::list ? "[]" : ".*";
       inner = inner->element.get();
     }
-    append_rows(out, *inner, inner_path, not_there);
+    const std::string same = place_of_same(*inner, inner_path, described);
+    fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {}{} |\n", name, shape_text(field.schema),
+                   escaped_cell(default_text), escaped_cell(field.doc),
+                   same.empty() ? "" : fmt::format(" Its fields are those of {}.", same));
+    if (same.empty()) append_rows(out, *inner, inner_path, not_there, described);
   }
 }
 
@@ -105,10 +132,10 @@ std::string shape_text(const Schema& schema) {
   return {};
 }
 
-std::string to_markdown(const Schema& schema, std::string_view path) {
+std::string to_markdown(const Schema& schema, std::string_view path, DescribedObjects* described) {
   std::string out = "| field | type | default | meaning |\n| --- | --- | --- | --- |\n";
   NotThere not_there;
-  append_rows(out, schema, std::string(path), not_there);
+  append_rows(out, schema, std::string(path), not_there, described);
   const auto& [later, never] = not_there;
   if (!later.empty())
     fmt::format_to(std::back_inserter(out), "\nNot supported yet, and refused: `{}`.\n", fmt::join(later, "`, `"));

@@ -83,55 +83,57 @@ std::string AdminService::config_dump() const {
   return to_json(out, JsonStyle::indented) + "\n";
 }
 
+namespace {
+
+Node node_of(const VirtualHostEntry& host) {
+  Node::List routes;
+  for (const auto& route : host.routes) {
+    std::vector<std::string> stages;
+    for (const StagedFilter& filter : route->chain.filters) stages.emplace_back(stage_name(filter.stage));
+    Node row;
+    row.set("name", Node(route->generated_name));
+    row.set("path", Node(route->matcher.path()));
+    row.set("filters", json_list(stages));
+    if (!route->refused.empty()) row.set("refused", Node(route->refused));
+    routes.push_back(std::move(row));
+  }
+  Node row;
+  row.set("name", Node(host.name));
+  row.set("domains", json_list(host.domains));
+  row.set("routes", Node(std::move(routes)));
+  return row;
+}
+
+Node node_of(const SnapshotListener& listener, const SnapshotHttp& http) {
+  Node::List hosts;
+  for (const Router* router : http.routers())
+    for (const VirtualHostEntry& host : router->table().hosts()) hosts.push_back(node_of(host));
+  Node row;
+  row.set("gateway", Node(listener.gateway));
+  row.set("listener", Node(listener.config.name));
+  if (!http.name.empty()) row.set("chain", Node(http.name));
+  row.set("virtualHosts", Node(std::move(hosts)));
+  return row;
+}
+
+}  // namespace
+
 std::string AdminService::routes() const {
   Node::List listeners;
-  const auto snapshot = parts_.snapshot();
-  for (const auto& listener :
-       snapshot ? std::span(snapshot->listeners) : std::span<const std::unique_ptr<SnapshotListener>>()) {
-    if (!listener->router) continue;  // it has no routes
-    Node::List hosts;
-    for (const Router* router : listener->routers())
-      for (const VirtualHostEntry& host : router->table().hosts()) {
-        Node::List routes;
-        for (const auto& route : host.routes) {
-          std::vector<std::string> stages;
-          for (const StagedFilter& filter : route->chain.filters) stages.emplace_back(stage_name(filter.stage));
-          Node row;
-          row.set("name", Node(route->generated_name));
-          row.set("path", Node(route->matcher.path()));
-          row.set("filters", json_list(stages));
-          if (!route->refused.empty()) row.set("refused", Node(route->refused));
-          routes.push_back(std::move(row));
-        }
-        Node row;
-        row.set("name", Node(host.name));
-        row.set("domains", json_list(host.domains));
-        row.set("routes", Node(std::move(routes)));
-        hosts.push_back(std::move(row));
-      }
-    Node row;
-    row.set("gateway", Node(listener->gateway));
-    row.set("listener", Node(listener->config.name));
-    row.set("virtualHosts", Node(std::move(hosts)));
-    listeners.push_back(std::move(row));
-  }
+  if (const auto snapshot = parts_.snapshot())
+    for (const auto& listener : snapshot->listeners)
+      for (const SnapshotHttp& http : listener->http) listeners.push_back(node_of(*listener, http));
   return to_json(Node(std::move(listeners)), JsonStyle::indented) + "\n";
 }
 
 std::string AdminService::listeners() const {
   Node::List out;
-  const auto snapshot = parts_.snapshot();
-  const auto is_tls = [&snapshot](const std::string& gateway) {
-    return snapshot && std::ranges::any_of(snapshot->listeners, [&gateway](const auto& listener) {
-             return listener->gateway == gateway && listener->config.tls;
-           });
-  };
   for (const OpenPort& port : parts_.workers.open_ports()) {
     Node row;
     row.set("gateway", Node(port.gateway));
     row.set("address", Node(port.address.ip()));
     row.set("port", Node(unsigned{port.address.port()}));
-    row.set("protocol", Node(!port.is_http ? "tcp" : is_tls(port.gateway) ? "https" : "http"));
+    row.set("protocol", Node(port.protocol));
     out.push_back(std::move(row));
   }
   return to_json(Node(std::move(out)), JsonStyle::indented) + "\n";

@@ -75,10 +75,12 @@ std::vector<CertificateRow> certificate_rows(const Snapshot& snapshot, WallTime 
         CertificateRow::Use{.gateway = gateway, .sni_domains = chain.sni_domains, .services = {}, .tcp_host = {}});
   };
   for (const auto& listener : snapshot.listeners) {
-    for (size_t i = 0; i < listener->chains.size(); ++i) {
-      const ChainUse& chain = listener->chains[i];
-      auto& use = add(chain.certificate, listener->config.tls->chains()[i], listener->gateway);
-      for (const ObjectKey& service : chain.services) use.services.push_back(service.ns + "/" + service.name);
+    for (const SnapshotHttp& http : listener->http) {
+      for (size_t i = 0; i < http.chains.size(); ++i) {
+        auto& use = add(http.chains[i].certificate, http.config.tls->chains()[i], listener->gateway);
+        for (const ObjectKey& service : http.chains[i].services)
+          use.services.push_back(service.ns + "/" + service.name);
+      }
     }
     for (const SnapshotTcp& tcp : listener->tcp)
       if (tcp.certificate) add(tcp.certificate, tcp.config.tls->chains()[0], listener->gateway).tcp_host = tcp.name;

@@ -21,9 +21,9 @@ class Certificates : public testing::Test {
     SnapshotListener& listener = *snapshot_.listeners.front();
     listener.gateway = "gloo-system/tls";
     chains_.push_back({.sni_domains = wish.names, .context = certificate->context});
-    listener.chains.push_back(
-        {.certificate = certificate, .services = {{"VirtualService", "ns", std::string(service)}}});
-    listener.config.tls = *TlsServerChains::create(chains_);
+    SnapshotHttp& http = listener.http.empty() ? listener.http.emplace_back() : listener.http.front();
+    http.chains.push_back({.certificate = certificate, .services = {{"VirtualService", "ns", std::string(service)}}});
+    http.config.tls = *TlsServerChains::create(chains_);
   }
 
   TestAuthority authority_;

@@ -10,6 +10,7 @@
 
 #include "base/encoding.h"
 #include "base/log.h"
+#include "config/schema.h"
 #include "control/testing.h"
 #include "engines/jose/sign.h"
 #include "engines/jose/test_keys.h"
@@ -32,8 +33,29 @@ struct Field {
   std::string full() const { return kind + " " + path; }
 };
 
+// Objects that are read and served by the code of others, field by field the same: those stand for them.
+struct Twin {
+  std::string_view path;
+  std::string_view of;
+  std::string_view shown_by;
+};
+constexpr Twin kTwins[] = {
+    {"Gateway spec.hybridGateway.matchedGateways[].httpGateway", "Gateway spec.httpGateway",
+     "src/control/translate_hybrid_test.cc: has_settings_of_their_own_for_chains_and_one_PROXY_protocol_for_all"},
+    {"Gateway spec.hybridGateway.matchedGateways[].tcpGateway", "Gateway spec.tcpGateway",
+     "src/control/translate_hybrid_test.cc: bounds_the_connections_of_each_chain_over_all_snapshots"},
+    {"Gateway spec.hybridGateway.delegatedHttpGateways.httpConnectionManagerSettings",
+     "Gateway spec.httpGateway.options.httpConnectionManagerSettings",
+     "src/control/translate_hybrid_test.cc: gives_its_settings_to_those_it_takes_in_or_has_them_in_their_place"},
+    {"MatchableHttpGateway spec.httpGateway", "Gateway spec.httpGateway",
+     "src/control/translate_hybrid_test.cc: gives_its_settings_to_those_it_takes_in_or_has_them_in_their_place"},
+    {"MatchableTcpGateway spec.tcpGateway", "Gateway spec.tcpGateway",
+     "src/control/translate_hybrid_test.cc: takes_in_the_chains_that_its_selectors_find"},
+};
+
 // A field that has fields of its own counts by those.
 void walk(const std::string& kind, const std::string& path, const Schema& schema, std::vector<Field>& out) {
+  if (std::ranges::find(kTwins, fmt::format("{} {}", kind, path), &Twin::path) != std::end(kTwins)) return;
   for (const SchemaField& field : schema.fields) {
     std::string inner_path = path.empty() ? field.name : path + "." + field.name;
     const Schema* inner = &field.schema;
@@ -180,10 +202,12 @@ class World {
     }
     const Snapshot& snapshot = *translation.snapshot;
     for (const auto& listener : snapshot.listeners) {
-      see_listener(*listener, out);
-      for (int round = 0; listener->router && round < 2; ++round) {
-        for (const Probe& probe : probes_) send(*listener, probe, out);
-        if (round == 0) loop_.advance(10s);
+      for (const SnapshotHttp& http : listener->http) {
+        see_http(*listener, http, out);
+        for (int round = 0; round < 2; ++round) {
+          for (const Probe& probe : probes_) send(http, probe, out);
+          if (round == 0) loop_.advance(10s);
+        }
       }
     }
     for (const auto& [upstream, cluster] : *snapshot.static_clusters) {
@@ -215,8 +239,8 @@ class World {
       if (line.contains("transformation") || line.contains("dlp")) out += line.substr(line.find(' '));
   }
 
-  void see_listener(const SnapshotListener& listener, std::string& out) {
-    const ListenerConfig& c = listener.config;
+  void see_http(const SnapshotListener& listener, const SnapshotHttp& http, std::string& out) {
+    const ListenerConfig& c = http.config;
     out += fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}\n", listener.gateway,
                        listener.address.to_string(), listener.drain_timeout.count(), c.name, c.limits.head_bytes_max,
                        c.limits.fields_max, c.idle_timeout.count(), c.head_timeout.count(),
@@ -245,8 +269,7 @@ class World {
                        c.append_forwarded_port, c.leftmost_forwarded_for, internal, c.http1.old_version,
                        c.http1.default_host, c.http1.length_beside_chunked, int(c.http1.trailers), c.http1.proper_case,
                        c.http1.keep_case);
-    if (!listener.router) return;
-    for (const VirtualHostEntry& host : listener.router->table().hosts())
+    for (const VirtualHostEntry& host : http.router->table().hosts())
       out += fmt::format("{} [{}] {} routes\n", host.name, fmt::join(host.domains, " "), host.routes.size());
   }
 
@@ -267,7 +290,7 @@ class World {
                        fmt::join(o.parameters.cipher_suites, " "), fmt::join(o.parameters.ecdh_curves, " "));
   }
 
-  void send(const SnapshotListener& listener, const Probe& probe, std::string& out) {
+  void send(const SnapshotHttp& http, const Probe& probe, std::string& out) {
     Arena arena;
     StreamInfo info;
     info.start = loop_.now();
@@ -279,16 +302,16 @@ class World {
     request.method = info.method = probe.method;
     request.path = info.original_path = probe.path;
     request.authority = probe.authority;
-    request.body_buffer_bytes_max = listener.config.body_buffer_bytes_max;
+    request.body_buffer_bytes_max = http.config.body_buffer_bytes_max;
     for (const auto& [name, value] : probe.headers) request.headers.add(name, value);
     if (!probe.body.empty())
       request.body = {arena.make<PiecesBody>(loop_, std::vector{probe.body}, false), probe.body.size()};
-    if (listener.config.early_change) listener.config.early_change->apply(request);
+    if (http.config.early_change) http.config.early_change->apply(request);
     std::optional<Response> response;
     std::string body;
     bool done = false;
     Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
-    runner.start(run(*listener.router, request, explanation, response, body));
+    runner.start(run(*http.router, request, explanation, response, body));
     for (int turns = 0; !done && turns < 1000; ++turns) loop_.advance(1ms);
     ASSERT_TRUE(done);
     out += fmt::format("> {} {} {}: {} {} {} {}\n", probe.method, probe.path, probe.authority, request.method,
@@ -313,7 +336,7 @@ class World {
       for (const HeaderField& header : *answer.headers) out += fmt::format("  << {}: {}\n", header.name, header.value);
     }
     if (request.route.rules) out += fmt::format("  {}\n", info.route_name);
-    if (listener.config.observer && response) listener.config.observer->finished(request, *response, loop_.now());
+    if (http.config.observer && response) http.config.observer->finished(request, *response, loop_.now());
   }
 
   static Task<void> run(const Router& router, Request& request, Explanation& told, std::optional<Response>& response,
@@ -579,6 +602,72 @@ constexpr Case kCases[] = {
     {.field = "upstreamTls.verify",
      .shown_by =
          "src/control/translate_tls_test.cc: verifies_dynamic_destinations_by_the_systems_roots_unless_told_not_to"},
+    // Hybrid gateways.
+    {.field = "sourcePrefixRanges[].addressPrefix",
+     .shown_by = "src/control/translate_hybrid_test.cc: serves_each_chain_by_its_matcher"},
+    {.field = "sourcePrefixRanges[].prefixLen",
+     .shown_by = "src/control/translate_hybrid_test.cc: serves_each_chain_by_its_matcher"},
+    {.field = "passthroughCipherSuites",
+     .shown_by = "src/control/translate_hybrid_test.cc: passes_on_the_TLS_of_clients_that_offer_old_ciphers_alone"},
+    {.field = "delegatedHttpGateways.ref.name",
+     .shown_by = "src/control/translate_hybrid_test.cc: says_of_a_reference_why_it_leads_nowhere"},
+    {.field = "delegatedTcpGateways.ref.name",
+     .shown_by = "src/control/translate_hybrid_test.cc: takes_in_the_chains_that_its_selectors_find"},
+    {.field = "delegatedHttpGateways.ref.namespace",
+     .shown_by = "src/control/translate_hybrid_test.cc: says_of_a_reference_why_it_leads_nowhere"},
+    {.field = "delegatedTcpGateways.ref.namespace",
+     .shown_by = "src/control/translate_hybrid_test.cc: takes_in_the_chains_that_its_selectors_find"},
+    {.field = "selector.namespaces", .shown_by = "src/config/kinds/hybrid_gateway_test.cc: reads_who_brings_chains"},
+    {.field = "selector.labels", .shown_by = "src/config/kinds/hybrid_gateway_test.cc: reads_who_brings_chains"},
+    {.field = "selector.expressions[].key",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: reads_who_brings_chains"},
+    {.field = "selector.expressions[].operator",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: reads_who_brings_chains"},
+    {.field = "selector.expressions[].values",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: reads_who_brings_chains"},
+    {.field = "preventChildOverrides",
+     .shown_by =
+         "src/control/translate_hybrid_test.cc: gives_its_settings_to_those_it_takes_in_or_has_them_in_their_place"},
+    {.field = "matcher.sslConfig.verifySubjectAltName",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "delegatedHttpGateways.sslConfig.verifySubjectAltName",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "matcher.sslConfig.parameters.minimumProtocolVersion",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "delegatedHttpGateways.sslConfig.parameters.minimumProtocolVersion",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "matcher.sslConfig.parameters.maximumProtocolVersion",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "delegatedHttpGateways.sslConfig.parameters.maximumProtocolVersion",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "matcher.sslConfig.parameters.cipherSuites",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "delegatedHttpGateways.sslConfig.parameters.cipherSuites",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "matcher.sslConfig.parameters.ecdhCurves",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "delegatedHttpGateways.sslConfig.parameters.ecdhCurves",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "matcher.sslConfig.alpnProtocols",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "delegatedHttpGateways.sslConfig.alpnProtocols",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "matcher.sslConfig.oneWayTls",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "delegatedHttpGateways.sslConfig.oneWayTls",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "matcher.sslConfig.disableTlsSessionResumption",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "delegatedHttpGateways.sslConfig.disableTlsSessionResumption",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "matcher.sslConfig.transportSocketConnectTimeout",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "delegatedHttpGateways.sslConfig.transportSocketConnectTimeout",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "matcher.sslConfig.ocspStaplePolicy",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
+    {.field = "delegatedHttpGateways.sslConfig.ocspStaplePolicy",
+     .shown_by = "src/config/kinds/hybrid_gateway_test.cc: gives_defaults_to_an_sslConfig_field_by_field"},
     // Where requests go, and go again.
     {.field = "tcpHosts[].name",
      .shown_by = "tests/e2e/test_tcp_gateway.py: two_hosts_for_the_same_connections_are_refused"},
@@ -1142,6 +1231,26 @@ TEST_F(FieldEffects, has_no_case_for_a_field_that_is_not_there) {
   std::set<const Case*> used;
   for (const Field& field : fields_) used.insert(longest(kCases, &Case::field, field.full()));
   for (const Case& one : kCases) EXPECT_TRUE(used.contains(&one)) << one.field;
+}
+
+TEST_F(FieldEffects, has_twins_that_are_alike_and_a_test_for_each) {
+  std::map<std::string, std::string> described;
+  const auto describe_all = [&](auto& self, const std::string& path, const Schema& schema) -> void {
+    described.emplace(path, to_markdown(schema, "x"));
+    for (const SchemaField& field : schema.fields) {
+      std::string inner_path = path + (path.ends_with(' ') ? "" : ".") + field.name;
+      const Schema* inner = &field.schema;
+      for (; inner->element; inner = inner->element.get()) inner_path += inner->shape == Shape::list ? "[]" : ".*";
+      self(self, inner_path, *inner);
+    }
+  };
+  for (const std::string_view kind : {"Gateway", "MatchableHttpGateway", "MatchableTcpGateway"})
+    describe_all(describe_all, fmt::format("{} spec", kind), kinds::kind_named(kind)->describe(options_));
+  for (const Twin& twin : kTwins) {
+    ASSERT_TRUE(described.contains(std::string(twin.path))) << twin.path;
+    EXPECT_EQ(described[std::string(twin.path)], described[std::string(twin.of)]) << twin.path;
+    EXPECT_EQ(fault_of_test(twin.shown_by), "");
+  }
 }
 
 // That the test can fail: a field that nobody reads is found.

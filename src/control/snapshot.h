@@ -19,27 +19,13 @@
 
 namespace sluice {
 
-// A chain that passes bytes on: a host of a tcpGateway.
-struct SnapshotTcp {
-  std::string name;
-  TcpConfig config;
-  ServerCertificatePtr certificate;  // null: TLS does not end here
-};
-
-// One open port: a Gateway.
-struct SnapshotListener {
-  std::string gateway;    // "gloo-system/gateway-proxy"
-  SocketAddress address;  // as configured; port 0 is any
-  std::vector<SocketOption> socket_options;
-  Nanos drain_timeout = 30s;
+// A chain that speaks HTTP: an httpGateway.
+struct SnapshotHttp {
+  std::string name;  // as the chain of the port
   ListenerConfig config;
-  // Null: it serves no HTTP. With `chain_routers` it serves those who belong to no chain: nothing.
-  std::shared_ptr<const Router> router;
+  std::shared_ptr<const Router> router;  // with `chain_routers` it serves those who belong to no chain: nothing
   std::vector<std::shared_ptr<const Router>> chain_routers;  // where each chain has its own virtual hosts
   std::vector<ChainUse> chains;                              // of config.tls, by number
-  std::deque<SnapshotTcp> tcp;
-  PortConfig port;  // all of it, as a worker's port has it
-  std::shared_ptr<const AccessLog> access_log;
 
   std::vector<const Router*> routers() const {
     std::vector<const Router*> out;
@@ -52,8 +38,37 @@ struct SnapshotListener {
     const auto chain = chain_routers.empty() ? std::nullopt : config.tls->find(sni);
     return chain ? *chain_routers[*chain] : *router;
   }
-  // All connections are HTTP, by `config`. It stays where it is from now on.
-  void serve_http() { port = {.listener = &config, .chains = {{.name = "", .http = &config}}, .table = nullptr}; }
+};
+
+// A chain that passes bytes on: a host of a tcpGateway.
+struct SnapshotTcp {
+  std::string name;  // as the chain of the port
+  TcpConfig config;
+  ServerCertificatePtr certificate;  // null: TLS does not end here
+};
+
+// One open port: a Gateway.
+struct SnapshotListener {
+  std::string gateway;    // "gloo-system/gateway-proxy"
+  SocketAddress address;  // as configured; port 0 is any
+  std::vector<SocketOption> socket_options;
+  Nanos drain_timeout = 30s;
+  ListenerConfig config;          // what is common to all on the port
+  std::deque<SnapshotHttp> http;  // one, or, of a hybridGateway, any number
+  std::deque<SnapshotTcp> tcp;
+  PortConfig port;  // all of it, as a worker's port has it
+  std::shared_ptr<const AccessLog> access_log;
+
+  // "http", "https", "tcp", or "hybrid" where there are several chains of which one is HTTP.
+  std::string_view protocol() const {
+    if (http.empty()) return "tcp";
+    if (http.size() > 1 || !tcp.empty()) return "hybrid";
+    return http.front().config.tls ? "https" : "http";
+  }
+  // All connections are HTTP, by the one in `http`. It stays where it is from now on.
+  void serve_http() {
+    port = {.listener = &config, .chains = {{.name = "", .http = &http.front().config}}, .table = nullptr};
+  }
 };
 
 using StaticClusters = std::map<ObjectKey, std::shared_ptr<const StaticCluster>>;  // by Upstream

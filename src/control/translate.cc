@@ -88,6 +88,7 @@ std::shared_ptr<const Snapshot> Translating::run() {
   for (const ConfigObjectPtr& gateway : world_.all("Gateway"))  // also of those that are not served here
     if (std::ranges::find(all_gateways, gateway) == all_gateways.end()) check_log_formats(*gateway);
   check_unserved();
+  check_not_taken_in();
   check_upstreams();
   if (trial_) return nullptr;
   settle_clusters();
@@ -134,6 +135,7 @@ void Translating::remember() {
   for (auto& [key, gateway] : gateways_built_) t_.last_gateways_[key] = std::move(gateway);
   leave_units();
   leave_tls();
+  std::erase_if(t_.early_changes_, [this](const auto& entry) { return entry.second.seen != t_.run_; });
   t_.kept_.forget_unused();
   t_.kept_objects_->set(static_cast<int64_t>(t_.kept_.size()));
 }
@@ -383,6 +385,7 @@ void Translating::check_unserved() {
   settings_ = &default_settings();
   dynamic_ = nullptr;
   unserved_ = true;
+  part_ = {.key = {}, .owner = {}, .spec = spec_};
   enter({}, {});
   for (const ConfigObjectPtr& service : world_.all("VirtualService")) {
     const bool is_meant = !only_ || service.get() == only_;
@@ -397,19 +400,28 @@ Status Translating::try_gateway(const ConfigObject& gateway) {
   spec_ = gateway.as<Gateway>();
   const ConfigObject* settings = settings_of(gateway);
   settings_ = settings ? settings->as<kinds::ProxySettings>() : &default_settings();
-  const auto& dynamic = spec_->http_gateway.options.dynamic_forward_proxy;
-  const ClientTlsPtr tls = dynamic ? TRY(tls_of_dynamic(gateway, *dynamic)) : nullptr;
-  dynamic_ = dynamic && !trial_ ? dynamic_cluster(*dynamic, tls) : nullptr;
-  if (settings && settings_->destinations.scheme && dynamic && dynamic->ssl_config)
-    report(settings->key)
-        .warning(fmt::format("spec.destinations.scheme: Gateway {} has dynamicForwardProxy.sslConfig, by which all "
-                             "destinations go by TLS: http:// is refused there",
-                             gateway.key.name));
-  enter(gateway.key, {.gateway = gateway.hash, .settings = settings ? settings->hash : 0, .dynamic = dynamic_});
-  if (dynamic) TRY(note_gateway_egress());
+  settings_object_ = settings;
   auto listener = std::make_unique<SnapshotListener>();
   TRY(build_listener(gateway, *listener));
   if (!listener->port.chains.empty()) snapshot_->listeners.push_back(std::move(listener));
+  return {};
+}
+
+// What is built from here on is of that part.
+Status Translating::enter_part(Part part) {
+  part_ = std::move(part);
+  spec_ = part_.spec;
+  const auto& dynamic = spec_->http_gateway.options.dynamic_forward_proxy;
+  const ClientTlsPtr tls = dynamic ? TRY(tls_of_dynamic(*dynamic)) : nullptr;
+  dynamic_ = dynamic && !trial_ ? dynamic_cluster(*dynamic, tls) : nullptr;
+  if (settings_object_ && settings_->destinations.scheme && dynamic && dynamic->ssl_config)
+    report(settings_object_->key)
+        .warning(fmt::format("spec.destinations.scheme: Gateway {} has dynamicForwardProxy.sslConfig, by which all "
+                             "destinations go by TLS: http:// is refused there",
+                             gateway_->key.name));
+  enter(part_.key,
+        {.gateway = part_.hash, .settings = settings_object_ ? settings_object_->hash : 0, .dynamic = dynamic_});
+  if (dynamic) TRY(note_gateway_egress());
   return {};
 }
 
@@ -419,21 +431,33 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
   if (!address) return invalid(fmt::format("bindAddress {} is not a valid IP address", spec_->bind_address));
   listener.address = *address;
   listener.drain_timeout = settings_->drain_timeout;
+  if (spec_->hybrid_gateway) return build_hybrid_listener(*spec_->hybrid_gateway, listener);
+  TRY(enter_part({.key = gateway.key, .owner = gateway.key, .hash = gateway.hash, .spec = spec_}));
   if (spec_->tcp_gateway) return build_tcp_listener(*spec_->tcp_gateway, listener);
-  const std::vector<ConfigObjectPtr> services = select_services(gateway);
+  const std::vector<ConfigObjectPtr> services = select_services();
   if (services.empty()) {  // Gloo opens no port for nothing
-    warn_of_no_services(gateway);
+    warn_of_no_services();
     return {};
   }
   TRY(open_access_log(listener));
-  TRY(apply_early_changes(listener));
+  apply_port_settings(spec_->http_gateway.options.connection_limit, listener);
+  SnapshotHttp& http = listener.http.emplace_back();
+  TRY(build_http(services, listener, http));
+  if (!trial_ && http.router) listener.serve_http();
+  return {};
+}
+
+// Without a router nothing of it can be served, and it has been said why.
+Status Translating::build_http(std::span<const ConfigObjectPtr> services, const SnapshotListener& listener,
+                               SnapshotHttp& http) {
+  http.name = part_.name;
+  http.config = listener.config;
+  TRY(apply_early_changes(http.config));
   if (spec_->ssl)
-    TRY(serve_by_tls(gateway, services, listener));
+    TRY(serve_by_tls(services, http));
   else
-    listener.router = TRY(router_for(gateway, services));
-  if (trial_ || !listener.router) return {};
-  apply_settings(*spec_, listener);
-  listener.serve_http();
+    http.router = TRY(router_for(services));
+  if (!trial_ && http.router) apply_settings(http);
   return {};
 }
 
@@ -444,13 +468,15 @@ void Translating::warn_of_log_files(const ConfigObject& gateway, const std::vect
         .warning(fmt::format("spec.options.accessLoggingService.{}; requests are served without it", problem));
 }
 
-void Translating::warn_of_no_services(const ConfigObject& gateway) {
-  if (find(gateway.key.kind, gateway.key.ns, gateway.key.name) != &gateway) return;  // the default, or one of before
+void Translating::warn_of_no_services() {
+  const ObjectKey& gateway = gateway_->key;
+  if (find(gateway.kind, gateway.ns, gateway.name) != gateway_) return;  // the default, or one of before
   const bool any_rejected =
       std::ranges::any_of(world_.rejected(), [](const auto& object) { return object->key.kind == "VirtualService"; });
-  report(gateway.key)
-      .warning(fmt::format("it selects no VirtualService, so no port is opened{}",
-                           any_rejected ? " (those that are rejected do not count)" : ""));
+  const std::string what = part_.name.empty()
+                               ? "it selects no VirtualService, so no port is opened"
+                               : part_.path + "httpGateway selects no VirtualService, so it is not served";
+  report(part_.owner).warning(what + (any_rejected ? " (those that are rejected do not count)" : ""));
 }
 
 Status Translating::open_access_log(SnapshotListener& listener) {
@@ -552,8 +578,8 @@ void apply_request_rules(const kinds::HttpConnectionManagerSettings& from, Liste
 }  // namespace
 
 // Null: none is expected.
-std::shared_ptr<const ProxyProtocolOptions> Translating::proxy_protocol(const Gateway& gateway) const {
-  const auto& from = gateway.options.proxy_protocol;
+std::shared_ptr<const ProxyProtocolOptions> Translating::proxy_protocol() const {
+  const auto& from = spec_->options.proxy_protocol;
   if (!from) return nullptr;
   auto made = std::make_shared<ProxyProtocolOptions>();
   for (const kinds::ProxyProtocolRule& rule : from->rules)
@@ -565,23 +591,24 @@ std::shared_ptr<const ProxyProtocolOptions> Translating::proxy_protocol(const Ga
 }
 
 // A Gateway whose Secret went away goes on with what it had of it; one that never had it does not serve.
-Status Translating::apply_early_changes(SnapshotListener& listener) {
+Status Translating::apply_early_changes(ListenerConfig& config) {
   const auto& early = spec_->http_gateway.options.http_connection_manager_settings.early_header_manipulation;
   if (early.headers_to_add.empty() && early.headers_to_remove.empty()) return {};
   const auto [adds, removes] = levels_of(early);
   const kinds::HeaderManipulation* levels[] = {&adds, &removes};
   auto changes = HeaderMutations::compile(levels, secret_finder());
   if (changes) {
-    listener.config.early_change = std::make_shared<const HeaderChange>(*std::move(changes));
-    if (!trial_) t_.early_changes_[gateway_->key] = {gateway_->hash, listener.config.early_change};
+    config.early_change = std::make_shared<const HeaderChange>(*std::move(changes));
+    if (!trial_) t_.early_changes_[part_.key] = {part_.hash, config.early_change, t_.run_};
     return {};
   }
-  const auto last = t_.early_changes_.find(gateway_->key);
-  const std::string path = "spec.httpGateway.options.httpConnectionManagerSettings.earlyHeaderManipulation";
-  if (last == t_.early_changes_.end() || last->second.gateway_hash != gateway_->hash)
+  const auto last = t_.early_changes_.find(part_.key);
+  const std::string path = part_.path + "httpGateway.options.httpConnectionManagerSettings.earlyHeaderManipulation";
+  if (last == t_.early_changes_.end() || last->second.gateway_hash != part_.hash)
     return invalid(fmt::format("{}: {}", path, changes.error().message));
-  report(gateway_->key).error(fmt::format("{}: {}", path, changes.error().message));
-  listener.config.early_change = last->second.change;
+  report(part_.owner).error(fmt::format("{}: {}", path, changes.error().message));
+  last->second.seen = t_.run_;
+  config.early_change = last->second.change;
   return {};
 }
 
@@ -604,13 +631,12 @@ std::vector<SocketOption> socket_options(const Gateway& gateway) {
 }  // namespace
 
 // Of the port, whoever speaks on it.
-void Translating::apply_port_settings(const Gateway& gateway, const kinds::ConnectionLimit& limit,
-                                      SnapshotListener& listener) {
+void Translating::apply_port_settings(const kinds::ConnectionLimit& limit, SnapshotListener& listener) {
   ListenerConfig& to = listener.config;
-  to.name = fmt::format("listener-{}-{}", gateway.bind_address, gateway.bind_port);
+  to.name = fmt::format("listener-{}-{}", spec_->bind_address, spec_->bind_port);
   to.connections_max = limit.max_active_connections.value_or(ListenerMetrics::kNoLimit);
   to.delay_before_close = limit.delay_before_close;
-  to.proxy_protocol = proxy_protocol(gateway);
+  to.proxy_protocol = proxy_protocol();
   to.overload = options_.overload;
   if (listener.access_log && !listener.access_log->empty())
     to.observer = std::make_shared<LogObserver>(listener.access_log);
@@ -627,10 +653,9 @@ void Translating::apply_port_settings(const Gateway& gateway, const kinds::Conne
                                            [&] { return std::make_shared<ListenerMetrics>(metrics_, address); });
 }
 
-void Translating::apply_settings(const Gateway& gateway, SnapshotListener& listener) {
-  const auto& from = gateway.http_gateway.options.http_connection_manager_settings;
-  ListenerConfig& to = listener.config;
-  apply_port_settings(gateway, gateway.http_gateway.options.connection_limit, listener);
+void Translating::apply_settings(SnapshotHttp& http) {
+  const auto& from = spec_->http_gateway.options.http_connection_manager_settings;
+  ListenerConfig& to = http.config;
   to.limits.head_bytes_max = size_t{from.max_request_headers_kb} * 1024;
   to.limits.fields_max = from.max_headers_count;
   to.idle_timeout = from.idle_timeout;
@@ -653,7 +678,7 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
                     .uri = said.uri};
   to.normalize_path = from.normalize_path;
   to.merge_slashes = from.merge_slashes;
-  to.leftmost_forwarded_for = gateway.http_gateway.options.leftmost_xff_address;
+  to.leftmost_forwarded_for = spec_->http_gateway.options.leftmost_xff_address;
   apply_request_rules(from, to);
   to.websocket = from.upgrades.websocket;
   to.codec = static_cast<Codec>(from.codec_type);
@@ -665,9 +690,9 @@ void Translating::apply_settings(const Gateway& gateway, SnapshotListener& liste
               .drain_max = from.drain_timeout};
   to.proxy_answers = settings_->local_answers == kinds::LocalAnswers::proxy;
   to.https_targets = settings_->destinations.scheme;
-  to.body_buffer_bytes_max = gateway.options.per_connection_buffer_limit_bytes;
+  to.body_buffer_bytes_max = spec_->options.per_connection_buffer_limit_bytes;
   to.body_budget = options_.body_budget;
-  if (!to.service) to.service = listener.router;
+  if (!to.service) to.service = http.router;
   to.metrics = t_.server_metrics_;
 }
 
@@ -723,7 +748,6 @@ std::vector<World::Change> Translator::take_in(std::span<const ConfigObjectPtr> 
     if (!change.after && !world_.in_force().contains(change.key)) {
       last_served_.erase(change.key);
       last_gateways_.erase(change.key);
-      early_changes_.erase(change.key);
     }
     if (change.says_the_same() && !change.after->rejected) continue;
     inputs_.note_change(Inputs::What::object, change.key, run_);

@@ -142,9 +142,9 @@ class Translator {
   TlsFiles tls_files_;
   std::map<ObjectKey, TlsSlot<ServerCertificate>> server_tls_;  // by VirtualService, host of a tcpGateway
   std::map<ObjectKey, TlsSlot<ClientTls>> upstream_tls_;        // by Upstream
-  std::map<ObjectKey, TlsSlot<ClientTls>> gateway_tls_;         // by Gateway, for its dynamic destinations
-  std::map<ObjectKey, GatewayChains> chains_;                   // by Gateway
-  std::map<ObjectKey, GatewayUnits> units_;  // by Gateway; those that no Gateway selects under no name
+  std::map<ObjectKey, TlsSlot<ClientTls>> gateway_tls_;  // by Gateway or part of one, for its dynamic destinations
+  std::map<ObjectKey, GatewayChains> chains_;            // likewise
+  std::map<ObjectKey, GatewayUnits> units_;              // by Gateway; those that no Gateway selects under no name
   std::map<ObjectKey, std::vector<ConfigObjectPtr>> policies_;  // EgressPolicies by target
   bool rules_want_tls_ = false;                                 // some of theirs
   std::map<ObjectKey, PolicyGap> gap_for_;                      // as the last run found them; see Translating
@@ -165,8 +165,9 @@ class Translator {
   struct EarlyChange {
     uint64_t gateway_hash = 0;
     std::shared_ptr<const RequestChange> change;
+    RunNumber seen = 0;  // the last run that had it
   };
-  std::map<ObjectKey, EarlyChange> early_changes_;  // the last good ones
+  std::map<ObjectKey, EarlyChange> early_changes_;  // the last good ones, by Gateway or part of one
 };
 
 std::vector<MetricFamily> translation_metric_families();

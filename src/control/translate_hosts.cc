@@ -69,15 +69,17 @@ bool Translating::is_selected(const ConfigObject& service) const {
 }
 
 // Gloo says nothing of it.
-void Translating::warn_of_other_kind(const ConfigObject& gateway, const ConfigObject& service) {
-  report(gateway.key)
-      .warning(
-          fmt::format("spec.httpGateway.virtualServices: {} has {} sslConfig, so it is not served by a Gateway with "
-                      "ssl: {}",
-                      short_name(service.key), spec_->ssl ? "no" : "an", spec_->ssl));
+void Translating::warn_of_other_kind(const ConfigObject& service) {
+  const std::string_view where = part_.name.empty()
+                                     ? spec_->ssl ? "by a Gateway with ssl: true" : "by a Gateway with ssl: false"
+                                 : spec_->ssl ? "where the matcher has an sslConfig"
+                                              : "where the matcher has no sslConfig";
+  report(part_.owner)
+      .warning(fmt::format("{}httpGateway.virtualServices: {} has {} sslConfig, so it is not served {}", part_.path,
+                           short_name(service.key), spec_->ssl ? "no" : "an", where));
 }
 
-std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& gateway) {
+std::vector<ConfigObjectPtr> Translating::select_services() {
   const kinds::HttpGateway& http = spec_->http_gateway;
   std::vector<ConfigObjectPtr> found;
   if (selects_by_reference(http)) {
@@ -85,11 +87,11 @@ std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& ga
       const auto object = world_.in_force().find({"VirtualService", ref.ns, ref.name});
       const std::string rejected = why_rejected("VirtualService", ref.ns, ref.name);
       if (object == world_.in_force().end())
-        report(gateway.key)
+        report(part_.owner)
             .error(fmt::format("invalid virtual service ref {}.{}{}", ref.ns, ref.name,
                                rejected.empty() ? suggestion("VirtualService", ref.ns, ref.name) : ": it " + rejected));
       else if (object->second->as<VirtualService>()->ssl_config.has_value() != spec_->ssl)
-        warn_of_other_kind(gateway, *object->second);
+        warn_of_other_kind(*object->second);
       else if (std::ranges::find(found, object->second) == found.end())
         found.push_back(object->second);
     }
@@ -101,12 +103,11 @@ std::vector<ConfigObjectPtr> Translating::select_services(const ConfigObject& ga
 }
 
 // The hosts of a service that is not in force refuse: else they would fall to one with wildcards, and to its policies.
-Result<std::vector<VirtualHostPtr>> Translating::build_hosts(const ConfigObject& gateway,
-                                                             std::span<const ConfigObjectPtr> services) {
+Result<std::vector<VirtualHostPtr>> Translating::build_hosts(std::span<const ConfigObjectPtr> services) {
   std::vector<VirtualHostPtr> hosts;
   hosts.reserve(services.size());
   std::vector<ConfigObjectPtr> without;
-  const std::vector<ConfigObjectPtr> serving = settle_domains(gateway, services);  // some of them, in their order
+  const std::vector<ConfigObjectPtr> serving = settle_domains(services);  // some of them, in their order
   auto next = serving.begin();
   for (const ConfigObjectPtr& service : services) {
     const bool serves = next != serving.end() && (*next == service || (*next)->key == service->key);
@@ -161,15 +162,14 @@ Status Translating::close_hosts_of(const ConfigObject& service, std::set<std::st
   return {};
 }
 
-std::vector<ConfigObjectPtr> Translating::settle_domains(const ConfigObject& gateway,
-                                                         std::span<const ConfigObjectPtr> services) {
+std::vector<ConfigObjectPtr> Translating::settle_domains(std::span<const ConfigObjectPtr> services) {
   DomainChoice choice = choose_by_domain(services, [this](const ObjectKey& key) {
     const auto last = t_.last_served_.find(key);
     return last == t_.last_served_.end() ? nullptr : last->second.object;
   });
   for (auto& [key, errors] : choice.errors)
     for (std::string& error : errors) report(key).clash(std::move(error));
-  if (!choice.gateway_error.empty()) report(gateway.key).clash(std::move(choice.gateway_error));
+  if (!choice.gateway_error.empty()) report(part_.owner).clash(std::move(choice.gateway_error));
   return std::move(choice.serving);
 }
 
@@ -184,7 +184,6 @@ bool Translating::has_host(const ConfigObject& service) {
 
 // From here on what is compiled is for that Gateway.
 void Translating::enter(const ObjectKey& gateway, Translator::GatewayContext context) {
-  unit_key_ = gateway;
   units_ = trial_ ? &trial_units_ : &t_.units_[gateway];
   if (trial_) return trial_units_.hosts.clear();
   units_->seen = t_.run_;
@@ -276,7 +275,7 @@ HostUnitPtr Translating::compile(const ConfigObject& service, const Secrets* kep
   unit->run = t_.run_;
   unit_ = unit.get();
   secrets_kept_ = kept;
-  depend_on(Inputs::What::gateway, unit_key_);
+  depend_on(Inputs::What::gateway, part_.key);
   unit->host = build_host(service, unit->report);
   unit_ = nullptr;
   secrets_kept_ = nullptr;

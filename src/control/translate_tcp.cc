@@ -36,17 +36,17 @@ std::shared_ptr<const TcpService> Translating::tcp_service(const ConfigObject& u
 // False: there is no such Upstream.
 bool Translating::add_tcp_destination(const kinds::Destination& destination, uint32_t weight, std::string_view host,
                                       TcpConfig& to) {
-  const std::string& ns = destination.upstream.ns.empty() ? gateway_->key.ns : destination.upstream.ns;
+  const std::string& ns = destination.upstream.ns.empty() ? part_.owner.ns : destination.upstream.ns;
   const ObjectKey key{"Upstream", ns, destination.upstream.name};
   const ConfigObject* object = find(key.kind, key.ns, key.name);
   if (!object) {
-    report(gateway_->key).warning(text_of(key, why_missing(key.kind, ns, key.name, "not found")) + not_served(host));
+    report(part_.owner).warning(text_of(key, why_missing(key.kind, ns, key.name, "not found")) + not_served(host));
     return false;
   }
   if (trial_) return true;
   auto service = tcp_service(*object);
   if (!service) {
-    report(gateway_->key).warning(text_of(key, "has TLS that cannot be had, as its status says") + not_served(host));
+    report(part_.owner).warning(text_of(key, "has TLS that cannot be had, as its status says") + not_served(host));
     return false;
   }
   to.destinations.push_back({std::move(service), weight});
@@ -78,8 +78,8 @@ bool Translating::add_tcp_destinations(const TcpHost& host, TcpConfig& to) {
 
 // Where its sslConfig has certificates. Null: they cannot be had.
 ServerCertificatePtr Translating::certificate_of_host(const TcpHost& host) {
-  const ObjectKey& gateway = gateway_->key;
-  const Certified certified = certify({"TcpHost", gateway.ns, gateway.name + "/" + host.name}, *host.ssl_config);
+  const ObjectKey& gateway = part_.owner;
+  const Certified certified = certify({"TcpHost", part_.key.ns, part_.key.name + "/" + host.name}, *host.ssl_config);
   if (certified.problem) {
     const bool is_missing = certified.problem->kind == ErrorKind::not_found;
     std::string text = fmt::format("Listener {}. Reason: tcpHost {}: {}",
@@ -102,9 +102,13 @@ ServerCertificatePtr Translating::certificate_of_host(const TcpHost& host) {
 void Translating::warn_of_passed_on(const TcpHost& host) {
   for (const std::string_view field : host.ssl_config->set)
     if (field != "sniDomains")
-      report(gateway_->key)
+      report(part_.owner)
           .warning(fmt::format("tcpHost {}: sslConfig.{} has no effect: without certificates TLS is passed on",
                                printable(host.name, 60), field));
+}
+
+std::string Translating::chain_name(const TcpHost& host) const {
+  return part_.name.empty() ? host.name : part_.name + " " + host.name;
 }
 
 // A host without all that it needs is left out (gloo-core 2.6): its connections end, and are not the other hosts'.
@@ -120,7 +124,8 @@ Result<bool> Translating::add_tcp_host(const TcpHost& host, const kinds::TcpList
   } else if (host.ssl_config) {
     warn_of_passed_on(host);
   }
-  PortChain& chain = listener.port.chains.emplace_back(PortChain{.name = host.name});
+  const std::string name = chain_name(host);
+  PortChain& chain = listener.port.chains.emplace_back(PortChain{.name = name});
   if (!whole) return false;
   if (certificate)
     made.tls =
@@ -130,19 +135,19 @@ Result<bool> Translating::add_tcp_host(const TcpHost& host, const kinds::TcpList
   made.observer = listener.config.observer;
   made.metrics = t_.tcp_metrics_;
   listener.port.reads_server_name |= made.by_server_name && !made.tls;
-  chain.tcp = &listener.tcp.emplace_back(SnapshotTcp{host.name, std::move(made), std::move(certificate)}).config;
+  chain.tcp = &listener.tcp.emplace_back(SnapshotTcp{name, std::move(made), std::move(certificate)}).config;
   return true;
 }
 
 Status Translating::build_tcp_listener(const kinds::TcpGateway& gateway, SnapshotListener& listener) {
   TRY(open_access_log(listener));
-  apply_port_settings(*spec_, gateway.options.connection_limit, listener);
+  apply_port_settings(gateway.options.connection_limit, listener);
   std::vector<ChainMatch> matches;
   for (const TcpHost& host : gateway.tcp_hosts) matches.push_back(match_of(host));
   listener.port.table = std::make_shared<const ChainTable>(TRY(ChainTable::create(matches)));
   bool any = false;
   for (const TcpHost& host : gateway.tcp_hosts) any |= TRY(add_tcp_host(host, gateway.options, listener));
-  if (!any) report(gateway_->key).warning("no tcpHost of it can be served, so no port is opened");
+  if (!any) report(part_.owner).warning("no tcpHost of it can be served, so no port is opened");
   listener.port.listener = &listener.config;
   if (trial_ || !any) listener.port.chains.clear();
   return {};

@@ -57,7 +57,7 @@ TEST_F(TranslateTcp, shows_one_certificate_to_all_where_there_are_no_names) {
     apply(tcp({host("one", with_secret("a", more))}) + secrets_);
     EXPECT_EQ(served("x.test"), "one a.test");
     EXPECT_EQ(served(""), "one a.test");
-    EXPECT_FALSE(listener()->port.table->needs_server_name()) << "the handshake reads the name";
+    EXPECT_FALSE(listener()->port.table->needs_client_hello()) << "the handshake reads the name";
     EXPECT_FALSE(listener()->port.reads_server_name);
   }
   apply(tcp({host("passed", "{sniDomains: ['*']}")}) + secrets_);

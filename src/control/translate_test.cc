@@ -101,7 +101,7 @@ class Translate : public testing::Test {
     std::string out;
     for (const auto& listener : now_.snapshot->listeners) {
       out += (out.empty() ? "" : "\n") + listener->address.to_string();
-      for (const VirtualHostEntry& host : listener->router->table().hosts())
+      for (const VirtualHostEntry& host : listener->http.front().router->table().hosts())
         out += fmt::format(" {}{}[{}]", is_refused(host) ? "no " : "", host.name, join(host.domains, " "));
     }
     return out;
@@ -110,7 +110,7 @@ class Translate : public testing::Test {
     return host.routes.size() == 1 && host.routes[0]->refused.starts_with("this host is refused");
   }
   const RouteEntry& route(size_t index = 0) const {
-    return *now_.snapshot->listeners.at(0)->router->table().hosts()[0].routes.at(index);
+    return *now_.snapshot->listeners.at(0)->http.front().router->table().hosts()[0].routes.at(index);
   }
   std::string stages() const {
     std::vector<std::string> out;
@@ -131,7 +131,7 @@ class Translate : public testing::Test {
     request.authority = authority;
     bool done = false;
     Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
-    runner.start(send(*now_.snapshot->listeners.at(0)->router, request, explanation));
+    runner.start(send(*now_.snapshot->listeners.at(0)->http.front().router, request, explanation));
     EXPECT_TRUE(done);
     return explanation.verdict;
   }
@@ -338,7 +338,7 @@ TEST_F(Translate, does_not_let_a_service_that_clashes_with_itself_stop_the_other
 TEST_F(Translate, serves_on_loopback_when_no_gateway_is_configured) {
   apply(service("a", "a.test"));
   EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[a.test]");
-  EXPECT_EQ(now_.snapshot->listeners[0]->config.name, "listener-127.0.0.1-8080");
+  EXPECT_EQ(now_.snapshot->listeners[0]->http.front().config.name, "listener-127.0.0.1-8080");
   EXPECT_EQ(told("Gateway", "gateway-proxy"), "nothing");
 }
 
@@ -511,7 +511,7 @@ TEST_F(Translate, maps_the_settings_of_a_gateway_to_its_listener) {
         object("ProxySettings", "p",
                "{targetRefs: [{group: gateway.solo.io, kind: Gateway, name: g}], localAnswers: proxy}") +
         service("a", "a.test"));
-  const ListenerConfig& config = now_.snapshot->listeners.at(0)->config;
+  const ListenerConfig& config = now_.snapshot->listeners.at(0)->http.front().config;
   EXPECT_EQ(config.name, "listener-::1-8001");
   EXPECT_EQ(config.body_buffer_bytes_max, 4096U);
   EXPECT_EQ(config.connections_max, 14U);
@@ -996,7 +996,7 @@ TEST_F(Translate, selects_services_by_expressions_over_labels_and_then_by_nothin
           services);
     std::string out;
     for (const auto& listener : now_.snapshot->listeners)
-      for (const VirtualHostEntry& host : listener->router->table().hosts()) out += host.domains[0][0];
+      for (const VirtualHostEntry& host : listener->http.front().router->table().hosts()) out += host.domains[0][0];
     return out;
   };
   EXPECT_EQ(chosen(""), "abc");
@@ -1070,11 +1070,11 @@ TEST_F(Translate, goes_on_with_the_early_headers_of_a_secret_that_went_away) {
   EXPECT_TRUE(told("Gateway", "g").contains("earlyHeaderManipulation: list did not find secret gloo-system.s"));
   apply(early + kSecret + service("a", "a.test"));
   EXPECT_EQ(told("Gateway", "g"), "Accepted");
-  const auto change = now_.snapshot->listeners.at(0)->config.early_change;
+  const auto change = now_.snapshot->listeners.at(0)->http.front().config.early_change;
   ASSERT_NE(change, nullptr);
   apply(early + service("a", "a.test"));
   EXPECT_EQ(served(), "127.0.0.1:8001 gloo-system_a[a.test]");
-  EXPECT_EQ(now_.snapshot->listeners.at(0)->config.early_change, change);
+  EXPECT_EQ(now_.snapshot->listeners.at(0)->http.front().config.early_change, change);
   EXPECT_TRUE(told("Gateway", "g").contains("list did not find secret"));
 }
 

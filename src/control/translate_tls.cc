@@ -212,8 +212,7 @@ Result<ClientTlsPtr> Translating::tls_of_upstream(const ConfigObject& object) {
 
 // To all destinations of a Gateway's forward proxy, or to those that requests or rules ask it for. Null: none may have
 // it.
-Result<ClientTlsPtr> Translating::tls_of_dynamic(const ConfigObject& gateway,
-                                                 const kinds::DynamicForwardProxyConfig& config) {
+Result<ClientTlsPtr> Translating::tls_of_dynamic(const kinds::DynamicForwardProxyConfig& config) {
   if (!config.ssl_config && !settings_->destinations.scheme && !t_.rules_want_tls_) return nullptr;
   const bool verified = settings_->upstream_tls.verify == kinds::VerifyUpstream::system;
   const auto make = [&] {
@@ -221,14 +220,14 @@ Result<ClientTlsPtr> Translating::tls_of_dynamic(const ConfigObject& gateway,
                            verified ? DynamicPeer::verified : DynamicPeer::unverified);
   };
   if (trial_) return make();
-  TlsSlot<ClientTls>& slot = t_.gateway_tls_[gateway.key];
+  TlsSlot<ClientTls>& slot = t_.gateway_tls_[part_.key];
   const TlsUnit<ClientTls>& unit =
       tls_unit(slot, 2 * (config.ssl_config ? config.ssl_config->hash : 0) + (verified ? 1 : 0), make);
   if (unit.made) return unit.made;
   Error error = unit.made.error();
   error.message.insert(0, "dynamicForwardProxy.sslConfig: ");
   if (!slot.last_good) return std::unexpected(std::move(error));
-  report(gateway.key)
+  report(part_.owner)
       .clash(fmt::format("Listener Error: SSLConfigError. Reason: {}; what was made of it before stays in force",
                          error.message));
   return slot.last_good;
@@ -263,12 +262,44 @@ void Translating::check_unserved_certificate(const ConfigObject& service) {
   if (!service.as<VirtualService>()->ssl_config) return;
   std::vector<std::string> problems;
   static_cast<void>(certificate_of(service, problems));
-  const bool any = std::ranges::any_of(
-      world_.all("Gateway"), [](const ConfigObjectPtr& gateway) { return gateway->as<kinds::Gateway>()->ssl; });
-  if (!any) report(service.key).warning("spec.sslConfig: there is no Gateway with ssl: true, so it is not served");
+  if (!any_gateway_with_tls())
+    report(service.key).warning("spec.sslConfig: there is no Gateway with ssl: true, so it is not served");
 }
 
-// `owner` is an object, or a part of one; `hash` is another when its sslConfig may be.
+bool Translating::any_gateway_with_tls() const {
+  const auto serves = [](const ConfigObjectPtr& object) {
+    const auto& gateway = *object->as<kinds::Gateway>();
+    if (!gateway.hybrid_gateway) return gateway.ssl && !gateway.tcp_gateway;
+    const auto& hybrid = *gateway.hybrid_gateway;
+    if (hybrid.matched_gateways.empty())
+      return hybrid.delegated_http_gateways && hybrid.delegated_http_gateways->ssl_config.has_value();
+    return std::ranges::any_of(hybrid.matched_gateways, [](const kinds::MatchedGateway& one) {
+      return one.http_gateway && one.matcher.ssl_config;
+    });
+  };
+  return std::ranges::any_of(world_.all("Gateway"), serves);
+}
+
+const std::vector<std::string>& Translating::names_of(const ConfigObject& service) const {
+  static const std::vector<std::string> kEveryName{"*"};
+  const auto& own = *service.as<VirtualService>()->ssl_config;
+  const bool by_default = part_.ssl_defaults && !own.sets("sniDomains");
+  const auto& names = by_default ? part_.ssl_defaults->sni_domains : own.sni_domains;
+  return names.empty() ? kEveryName : names;
+}
+
+uint64_t Translating::ssl_hash(const ConfigObject& service) const {
+  const uint64_t own = service.as<VirtualService>()->ssl_config->hash;
+  return part_.ssl_defaults ? hash_with_defaults(own, part_.ssl_defaults->hash) : own;
+}
+
+ObjectKey Translating::certificate_key(const ConfigObject& service) const {
+  ObjectKey key = service.key;
+  if (part_.ssl_defaults) key.name += " of " + part_.key.to_string();
+  return key;
+}
+
+// `owner` is an object, or a part of one.
 Translating::Certified Translating::certify(const ObjectKey& owner, const kinds::ServerSslConfig& config) {
   const auto make = [&] { return make_server_certificate(config); };
   TlsSlot<ServerCertificate> trial;
@@ -283,18 +314,21 @@ Translating::Certified Translating::certify(const ObjectKey& owner, const kinds:
 
 // Null: it has none. What is wrong is told of the service.
 ServerCertificatePtr Translating::certificate_of(const ConfigObject& service, std::vector<std::string>& problems) {
-  const kinds::ServerSslConfig& config = *service.as<VirtualService>()->ssl_config;
-  Certified certified = certify(service.key, config);
+  const kinds::ServerSslConfig& own = *service.as<VirtualService>()->ssl_config;
+  const bool any_source = own.source.any() || (part_.ssl_defaults && part_.ssl_defaults->source.any());
+  Certified certified = part_.ssl_defaults
+                            ? certify(certificate_key(service), with_defaults(own, *part_.ssl_defaults))
+                            : certify(certificate_key(service), own);
   if (!certified.problem) return std::move(certified.certificate);
   const Error& error = *certified.problem;
   const std::string& text = error.message;
-  ObjectReport& own = report(service.key);
+  ObjectReport& told = report(service.key);
   if (error.kind == ErrorKind::not_found)
-    own.warning("spec.sslConfig: " + text);
-  else if (!config.source.any())
-    own.error("spec.sslConfig: " + text);
+    told.warning("spec.sslConfig: " + text);
+  else if (!any_source)
+    told.error("spec.sslConfig: " + text);
   else
-    own.clash("spec.sslConfig: " + text);
+    told.clash("spec.sslConfig: " + text);
   problems.push_back(
       fmt::format("Listener {}. Reason: VirtualService {}: {}",
                   error.kind == ErrorKind::not_found ? "Warning: SSLConfigWarning" : "Error: SSLConfigError",
@@ -303,7 +337,7 @@ ServerCertificatePtr Translating::certificate_of(const ConfigObject& service, st
 }
 
 // As it is with thousands of services, too.
-void Translating::tell_of_certificates(const ObjectKey& gateway, std::vector<std::string> problems) {
+void Translating::tell_of_certificates(std::vector<std::string> problems) {
   const size_t more = problems.size() > kToldMax ? problems.size() - kToldMax : 0;
   if (more > 0) {
     problems.resize(kToldMax);
@@ -311,14 +345,13 @@ void Translating::tell_of_certificates(const ObjectKey& gateway, std::vector<std
   }
   for (std::string& problem : problems) {
     if (problem.starts_with("Listener Warning"))
-      report(gateway).warning(std::move(problem));
+      report(part_.owner).warning(std::move(problem));
     else
-      report(gateway).clash(std::move(problem));
+      report(part_.owner).clash(std::move(problem));
   }
 }
 
-std::vector<Translating::WithCertificate> Translating::certificates_of(const ConfigObject& gateway,
-                                                                       std::span<const ConfigObjectPtr> services) {
+std::vector<Translating::WithCertificate> Translating::certificates_of(std::span<const ConfigObjectPtr> services) {
   std::vector<WithCertificate> out;
   std::vector<std::string> problems;
   for (const ConfigObjectPtr& service : services) {
@@ -327,26 +360,12 @@ std::vector<Translating::WithCertificate> Translating::certificates_of(const Con
       if (!trial_) certificate->come_into_force();
       for (const std::string& warning : certificate->context->warnings(now_))
         report(service->key).warning(fmt::format("spec.sslConfig: {}: {}", certificate->from, warning));
-      out.push_back({service, std::move(certificate)});
+      out.push_back({service, std::move(certificate), names_of(*service)});
     }
   }
-  tell_of_certificates(gateway.key, std::move(problems));
+  tell_of_certificates(std::move(problems));
   return out;
 }
-
-namespace {
-
-uint64_t ssl_hash(const ConfigObject& service) {
-  return service.as<VirtualService>()->ssl_config->hash;
-}
-
-const std::vector<std::string>& names_of(const ConfigObject& service) {
-  static const std::vector<std::string> kEveryName{"*"};
-  const auto& names = service.as<VirtualService>()->ssl_config->sni_domains;
-  return names.empty() ? kEveryName : names;
-}
-
-}  // namespace
 
 // Services with the same certificate and options are one chain, for all of their names.
 class Translating::ChainBuilder {
@@ -364,7 +383,7 @@ class Translating::ChainBuilder {
   // `order`: who comes first keeps a name that two chains want.
   void claim(std::span<const size_t> order) {
     for (const size_t i : order)
-      for (const std::string& name : names_of(*services_[i].service)) {
+      for (const std::string& name : services_[i].names) {
         const auto [at, is_new] = owner_.try_emplace(name, i);
         if (is_new)
           chains_[chain_[i]].sni_domains.push_back(name);
@@ -417,9 +436,9 @@ class Translating::ChainBuilder {
 
 // Gloo rejects the Gateway. What serves goes on serving: a name stays with the service that had it, else the oldest
 // gets it, else the first by name (as domains do, control/domain_conflicts.h).
-std::vector<size_t> Translating::order_of_claims(const ObjectKey& gateway, std::span<const WithCertificate> services) {
+std::vector<size_t> Translating::order_of_claims(std::span<const WithCertificate> services) {
   std::set<ObjectKey> incumbents;
-  if (const auto before = t_.chains_.find(gateway); before != t_.chains_.end())
+  if (const auto before = t_.chains_.find(part_.key); before != t_.chains_.end())
     for (const ChainUse& use : before->second.built.uses) incumbents.insert(use.services.begin(), use.services.end());
   std::vector<size_t> order(services.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -431,10 +450,10 @@ std::vector<size_t> Translating::order_of_claims(const ObjectKey& gateway, std::
   return order;
 }
 
-Result<BuiltChains> Translating::build_chains(const ConfigObject& gateway, std::span<const WithCertificate> services) {
-  Translator::GatewayChains& kept = t_.chains_[gateway.key];
+Result<BuiltChains> Translating::build_chains(std::span<const WithCertificate> services) {
+  Translator::GatewayChains& kept = t_.chains_[part_.key];
   kept.seen = t_.run_;
-  const auto is_same = [](const WithCertificate& service, const Translator::GatewayChains::Part& before) {
+  const auto is_same = [this](const WithCertificate& service, const Translator::GatewayChains::Part& before) {
     return service.certificate == before.certificate && ssl_hash(*service.service) == before.ssl_config &&
            service.service->key == before.service;
   };
@@ -446,9 +465,9 @@ Result<BuiltChains> Translating::build_chains(const ConfigObject& gateway, std::
   const bool any_conflict = !builder.conflicts().empty();
   if (any_conflict) {  // hardly ever
     builder.forget_claims();
-    builder.claim(order_of_claims(gateway.key, services));
+    builder.claim(order_of_claims(services));
     for (const ChainBuilder::Conflict& one : builder.conflicts())
-      tell_conflict(gateway.key, one.name, services[one.keeps].service->key, services[one.loses].service->key);
+      tell_conflict(one.name, services[one.keeps].service->key, services[one.loses].service->key);
   }
   kept.built = TRY(builder.build());
   kept.made_of.clear();
@@ -458,15 +477,15 @@ Result<BuiltChains> Translating::build_chains(const ConfigObject& gateway, std::
   return kept.built;
 }
 
-void Translating::tell_conflict(const ObjectKey& gateway, std::string_view name, const ObjectKey& keeps,
-                                const ObjectKey& loses) {
+void Translating::tell_conflict(std::string_view name, const ObjectKey& keeps, const ObjectKey& loses) {
   const std::string match = name == "*" ? std::string() : fmt::format("server_names:{}", json_quote(name));
   const std::string text = fmt::format(
       "Tried to apply multiple filter chains with the same FilterChainMatch {{{}}}. This is usually caused by "
       "overlapping sniDomains or multiple empty sniDomains in virtual services",
       match);
-  report(gateway).clash(fmt::format("Listener Error: SSLConfigError. Reason: {} ({} keeps it, {} does not get it)",
-                                    text, short_name(keeps), short_name(loses)));
+  report(part_.owner)
+      .clash(fmt::format("Listener Error: SSLConfigError. Reason: {} ({} keeps it, {} does not get it)", text,
+                         short_name(keeps), short_name(loses)));
   report(loses).clash(fmt::format("spec.sslConfig.sniDomains: {} asked for by SNI {} served with the certificate of {}",
                                   name == "*" ? "every name not" : json_quote(name), name == "*" ? "else is" : "is",
                                   short_name(keeps)));
@@ -502,82 +521,78 @@ bool Translating::is_isolated(const ConfigObject& gateway) {
   return found != gateway.metadata.annotations.end() && is_true_as_go_reads(found->second);
 }
 
-Result<std::shared_ptr<const Router>> Translating::router_for(const ConfigObject& gateway,
-                                                              std::span<const ConfigObjectPtr> services) {
-  auto hosts = TRY(build_hosts(gateway, services));
+Result<std::shared_ptr<const Router>> Translating::router_for(std::span<const ConfigObjectPtr> services) {
+  auto hosts = TRY(build_hosts(services));
   if (trial_) return nullptr;  // of this Gateway nothing is opened
   return std::make_shared<const Router>(TRY(RouteTable::create(std::move(hosts))), t_.router_counters_,
                                         TRY(unrouted_filters()));
 }
 
-Status Translating::serve_by_tls(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
-                                 SnapshotListener& listener) {
-  const std::vector<WithCertificate> ready = certificates_of(gateway, services);
-  const bool isolated = is_isolated(gateway);
-  if (trial_) return isolated ? try_isolated(gateway, services, ready) : try_hosts(gateway, services);
-  BuiltChains built = TRY(build_chains(gateway, ready));
-  listener.config.tls = built.chains;
-  listener.chains = built.uses;
+Status Translating::serve_by_tls(std::span<const ConfigObjectPtr> services, SnapshotHttp& http) {
+  const std::vector<WithCertificate> ready = certificates_of(services);
+  const bool isolated = is_isolated(*gateway_);
+  if (trial_) return isolated ? try_isolated(services, ready) : try_hosts(services);
+  BuiltChains built = TRY(build_chains(ready));
+  http.config.tls = built.chains;
+  http.chains = built.uses;
   if (!isolated) {
     warn_of_ways_around(built.uses);
-    listener.router = TRY(router_for(gateway, services));
-    listener.config.service = listener.router;
+    http.router = TRY(router_for(services));
+    http.config.service = http.router;
   } else {
-    TRY(isolate(gateway, services, listener));
+    TRY(isolate(services, http));
   }
   if (built.chains) return {};
-  listener.router = nullptr;
-  report(gateway.key)
-      .clash(
-          "Listener Error: SSLConfigError. Reason: none of its VirtualServices has a certificate: no port is opened");
+  http.router = nullptr;
+  report(part_.owner)
+      .clash(fmt::format("Listener Error: SSLConfigError. Reason: {}none of its VirtualServices has a certificate: {}",
+                         part_.name.empty() ? "" : part_.path + "httpGateway: ",
+                         part_.name.empty() ? "no port is opened" : "connections to it end"));
   return {};
 }
 
-Status Translating::try_hosts(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services) {
-  TRY(build_hosts(gateway, services));
+Status Translating::try_hosts(std::span<const ConfigObjectPtr> services) {
+  TRY(build_hosts(services));
   return {};
 }
 
 // Null: it has none.
 ServerCertificatePtr Translating::certificate_now(const ConfigObject& service) const {
-  const auto slot = t_.server_tls_.find(service.key);
+  const auto slot = t_.server_tls_.find(certificate_key(service));
   if (slot == t_.server_tls_.end() || !slot->second.newest) return nullptr;
   return slot->second.newest->made ? *slot->second.newest->made : slot->second.last_good;
 }
 
 // Of those that are not tried the certificates are those of now.
-Status Translating::try_isolated(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
-                                 std::span<const WithCertificate> tried) {
+Status Translating::try_isolated(std::span<const ConfigObjectPtr> services, std::span<const WithCertificate> tried) {
   std::map<const ServerCertificate*, std::vector<ConfigObjectPtr>> chains;
   for (const ConfigObjectPtr& service : services) {
     const auto one = std::ranges::find(tried, service, &WithCertificate::service);
     const auto certificate = one == tried.end() ? certificate_now(*service) : one->certificate;
     chains[certificate.get()].push_back(service);
   }
-  for (const auto& [certificate, own] : chains) TRY(try_hosts(gateway, own));
+  for (const auto& [certificate, own] : chains) TRY(try_hosts(own));
   return {};
 }
 
 // Each chain serves its own virtual hosts and no others.
-Status Translating::isolate(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
-                            SnapshotListener& listener) {
+Status Translating::isolate(std::span<const ConfigObjectPtr> services, SnapshotHttp& http) {
   std::map<ObjectKey, size_t> chain_of;
-  for (size_t i = 0; i < listener.chains.size(); ++i)
-    for (const ObjectKey& service : listener.chains[i].services) chain_of[service] = i;
-  std::vector<std::vector<ConfigObjectPtr>> by_chain(listener.chains.size());
+  for (size_t i = 0; i < http.chains.size(); ++i)
+    for (const ObjectKey& service : http.chains[i].services) chain_of[service] = i;
+  std::vector<std::vector<ConfigObjectPtr>> by_chain(http.chains.size());
   std::vector<ConfigObjectPtr> others;
   for (const ConfigObjectPtr& service : services) {
     const auto chain = chain_of.find(service->key);
     (chain == chain_of.end() ? others : by_chain[chain->second]).push_back(service);
   }
-  for (const auto& own : by_chain) listener.chain_routers.push_back(TRY(router_for(gateway, own)));
-  TRY(build_hosts(gateway, others));  // no chain serves them, and their owners hear what else is wrong with them
-  listener.router =
+  for (const auto& own : by_chain) http.chain_routers.push_back(TRY(router_for(own)));
+  TRY(build_hosts(others));  // no chain serves them, and their owners hear what else is wrong with them
+  http.router =
       std::make_shared<const Router>(TRY(RouteTable::create({})), t_.router_counters_, TRY(unrouted_filters()));
-  listener.config.service = std::make_shared<const SniRouter>(
-      listener.config.tls,
-      std::vector<std::shared_ptr<const Service>>(listener.chain_routers.begin(), listener.chain_routers.end()),
-      listener.router);
+  http.config.service = std::make_shared<const SniRouter>(
+      http.config.tls,
+      std::vector<std::shared_ptr<const Service>>(http.chain_routers.begin(), http.chain_routers.end()), http.router);
   return {};
 }
 

@@ -33,24 +33,25 @@ class TranslateTls : public TranslateCase {
   // "a.test>a b" for each chain: its names, and the services behind them.
   std::string chains() const {
     if (!listener()) return "no listener";
-    if (!listener()->config.tls) return "plain";
+    if (!listener()->http.front().config.tls) return "plain";
     std::string out;
-    for (size_t i = 0; i < listener()->chains.size(); ++i) {
+    for (size_t i = 0; i < listener()->http.front().chains.size(); ++i) {
       std::vector<std::string> services;
-      for (const ObjectKey& key : listener()->chains[i].services) services.push_back(key.name);
+      for (const ObjectKey& key : listener()->http.front().chains[i].services) services.push_back(key.name);
       out += fmt::format("{}{}>{}", out.empty() ? "" : ", ",
-                         fmt::join(listener()->config.tls->chains()[i].sni_domains, " "), fmt::join(services, " "));
+                         fmt::join(listener()->http.front().config.tls->chains()[i].sni_domains, " "),
+                         fmt::join(services, " "));
     }
     return out;
   }
   // The common name of the certificate that a client gets who asks for that name.
   std::string shown(std::string_view sni) const {
-    const auto chain = listener()->config.tls->find(sni);
+    const auto chain = listener()->http.front().config.tls->find(sni);
     if (!chain) return "none";
-    return listener()->config.tls->chains()[*chain].context->certificate().dns_names.at(0);
+    return listener()->http.front().config.tls->chains()[*chain].context->certificate().dns_names.at(0);
   }
   const TlsServerContext* context(size_t chain = 0) const {
-    return listener()->config.tls->chains()[chain].context.get();
+    return listener()->http.front().config.tls->chains()[chain].context.get();
   }
   const StaticCluster* cluster() const {
     for (const auto& [key, cluster] : *now_.snapshot->static_clusters) return cluster.get();
@@ -92,9 +93,9 @@ class TranslateTls : public TranslateCase {
 TEST_F(TranslateTls, serves_services_with_sslConfig_on_gateways_with_ssl_and_the_others_without) {
   apply(gateway() + object("Gateway", "plain", "{bindAddress: 127.0.0.1, bindPort: 8080, httpGateway: {}}") +
         secret("s", {"a.test"}) + service("a", with_secret("s")) + service("b", ""));
-  EXPECT_EQ(hosts(*listener()->router), "gloo-system_a");
-  EXPECT_EQ(hosts(*listener("plain")->router), "gloo-system_b");
-  EXPECT_EQ(listener("plain")->config.tls, nullptr);
+  EXPECT_EQ(hosts(*listener()->http.front().router), "gloo-system_a");
+  EXPECT_EQ(hosts(*listener("plain")->http.front().router), "gloo-system_b");
+  EXPECT_EQ(listener("plain")->http.front().config.tls, nullptr);
   EXPECT_EQ(chains(), "*>a");
   EXPECT_EQ(shown("whatever"), "a.test");
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
@@ -107,7 +108,7 @@ TEST_F(TranslateTls, passes_over_a_service_of_the_other_kind_that_a_gateway_name
              "{bindAddress: 127.0.0.1, bindPort: 8443, ssl: true, httpGateway: {virtualServices: [{name: a, namespace: "
              "gloo-system}, {name: b, namespace: gloo-system}]}}") +
       secret("s", {"a.test"}) + service("a", with_secret("s")) + service("b", ""));
-  EXPECT_EQ(hosts(*listener()->router), "gloo-system_a");
+  EXPECT_EQ(hosts(*listener()->http.front().router), "gloo-system_a");
   EXPECT_EQ(
       told("Gateway", "tls"),
       "Warning warning: \n  spec.httpGateway.virtualServices: gloo-system.b has no sslConfig, so it is not served by "
@@ -178,15 +179,15 @@ TEST_F(TranslateTls, serves_all_hosts_on_every_chain_unless_the_gateway_isolates
                                service("b", with_secret("t", ", sniDomains: [b.test]")) +
                                service("c", with_secret("t", ", sniDomains: [c.test]"));
   apply(gateway() + services);
-  EXPECT_EQ(hosts(*listener()->router), "gloo-system_a gloo-system_b gloo-system_c");
-  EXPECT_TRUE(listener()->chain_routers.empty());
+  EXPECT_EQ(hosts(*listener()->http.front().router), "gloo-system_a gloo-system_b gloo-system_c");
+  EXPECT_TRUE(listener()->http.front().chain_routers.empty());
   apply(gateway("", ", annotations: {gateway.solo.io/isolate_vhost: 'true'}") + services);
-  EXPECT_EQ(hosts(*listener()->router), "");
-  ASSERT_EQ(listener()->chain_routers.size(), 2U);
-  EXPECT_EQ(hosts(*listener()->chain_routers[0]), "gloo-system_a");
-  EXPECT_EQ(hosts(*listener()->chain_routers[1]), "gloo-system_b gloo-system_c");
+  EXPECT_EQ(hosts(*listener()->http.front().router), "");
+  ASSERT_EQ(listener()->http.front().chain_routers.size(), 2U);
+  EXPECT_EQ(hosts(*listener()->http.front().chain_routers[0]), "gloo-system_a");
+  EXPECT_EQ(hosts(*listener()->http.front().chain_routers[1]), "gloo-system_b gloo-system_c");
   apply(gateway("", ", annotations: {gateway.solo.io/isolate_vhost: 'perhaps'}") + services);
-  EXPECT_TRUE(listener()->chain_routers.empty());
+  EXPECT_TRUE(listener()->http.front().chain_routers.empty());
 }
 
 TEST_F(TranslateTls, tries_a_service_among_those_of_its_own_chain_where_the_gateway_isolates_them) {
@@ -224,7 +225,7 @@ TEST_F(TranslateTls, leaves_out_the_chain_of_a_missing_secret_alone_and_warns) {
   apply(gateway() + secret("there", {"b.test"}) + service("a", with_secret("their", ", sniDomains: [a.test]")) +
         service("b", with_secret("there", ", sniDomains: [b.test]")));
   EXPECT_EQ(chains(), "b.test>b");
-  EXPECT_EQ(hosts(*listener()->router), "gloo-system_a gloo-system_b");
+  EXPECT_EQ(hosts(*listener()->http.front().router), "gloo-system_a gloo-system_b");
   EXPECT_EQ(
       told("VirtualService", "a"),
       "Warning warning: \n  spec.sslConfig: SSL secret not found: list did not find secret gloo-system.their; did "
@@ -279,9 +280,9 @@ TEST_F(TranslateTls, requires_client_certificates_when_the_secret_has_a_ca_unles
   const TlsKeyPair pair = authority().make({"a.test"});
   const std::string beside = gateway() + secret("s", pair, authority().pem());
   apply(beside + service("a", with_secret("s")));
-  EXPECT_TRUE(listener()->chains[0].certificate->asks_for_client_certificate);
+  EXPECT_TRUE(listener()->http.front().chains[0].certificate->asks_for_client_certificate);
   apply(beside + service("a", with_secret("s", ", oneWayTls: true")));
-  EXPECT_FALSE(listener()->chains[0].certificate->asks_for_client_certificate);
+  EXPECT_FALSE(listener()->http.front().chains[0].certificate->asks_for_client_certificate);
   apply(gateway() + secret("s", pair) + service("a", with_secret("s", ", verifySubjectAltName: [c.test]")));
   EXPECT_TRUE(
       told("VirtualService", "a").contains("a root_ca must be provided if verify_subject_alt_name is not empty"));
@@ -314,8 +315,8 @@ TEST_F(TranslateTls, gives_every_option_to_the_context) {
     TlsClientOptions client{.verify = TlsClientOptions::Verify::chain, .ca = authority().pem()};
     client.parameters = std::move(theirs);
     static constexpr std::string_view kOffer[] = {"http/1.1", "h2"};
-    StreamPair pair = tls_over(memory_streams(loop_), listener()->config.tls, *TlsClientContext::create(client),
-                               {.name = "a.test", .alpn = kOffer}, sessions);
+    StreamPair pair = tls_over(memory_streams(loop_), listener()->http.front().config.tls,
+                               *TlsClientContext::create(client), {.name = "a.test", .alpn = kOffer}, sessions);
     const Handshakes done = shake_hands(loop_, pair);
     if (!done.downstream) return "no: " + done.downstream.error().message;
     char byte = 0;
@@ -346,7 +347,7 @@ TEST_F(TranslateTls, refuses_a_client_whose_certificate_is_for_none_of_verifySub
   for (const auto& [name, is_good] :
        {std::pair("me.test", true), std::pair("us.test", true), std::pair("b.test", false)}) {
     StreamPair pair =
-        tls_over(memory_streams(loop_), listener()->config.tls,
+        tls_over(memory_streams(loop_), listener()->http.front().config.tls,
                  *TlsClientContext::create({.verify = TlsClientOptions::Verify::chain,
                                             .ca = authority().pem(),
                                             .key_pair = authority().make({.names = {name}, .client = true})}),
@@ -377,7 +378,7 @@ TEST_F(TranslateTls, ends_a_handshake_after_its_transportSocketConnectTimeout) {
     settle_in_memory(loop_);
   }
   StreamPair below = memory_streams(loop_);
-  const auto server = tls_accept(std::move(below.downstream), listener()->config.tls);
+  const auto server = tls_accept(std::move(below.downstream), listener()->http.front().config.tls);
   std::optional<Status> done;
   TaskGroup tasks;
   tasks.spawn(shake(*server, done));
@@ -407,10 +408,10 @@ TEST_F(TranslateTls, reads_a_ca_and_a_staple_from_files) {
   };
   apply(gateway() + service("a", files(fmt::format(", rootCa: {}/ca", folder.path()))));
   ASSERT_EQ(chains(), "*>a") << told("VirtualService", "a");
-  EXPECT_TRUE(listener()->chains[0].certificate->asks_for_client_certificate);
+  EXPECT_TRUE(listener()->http.front().chains[0].certificate->asks_for_client_certificate);
   apply(gateway() + service("a", files(fmt::format(", ocspStaple: {}/staple", folder.path()))));
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
-  EXPECT_FALSE(listener()->chains[0].certificate->asks_for_client_certificate);
+  EXPECT_FALSE(listener()->http.front().chains[0].certificate->asks_for_client_certificate);
   folder.write("staple", "nonsense");
   look_again();
   EXPECT_TRUE(told("VirtualService", "a").contains("the OCSP staple is no OCSP response"))
@@ -424,7 +425,7 @@ TEST_F(TranslateTls, tells_listeners_what_to_say_of_a_clients_certificate) {
           "{bindAddress: 127.0.0.1, bindPort: 8443, ssl: true, httpGateway: {options: {httpConnectionManagerSettings: "
           "{forwardClientCertDetails: APPEND_FORWARD, setCurrentClientCertDetails: {subject: true, uri: true}}}}}") +
       secret_ + service("a", with_secret("s")));
-  const ClientCertConfig& config = listener()->config.client_cert;
+  const ClientCertConfig& config = listener()->http.front().config.client_cert;
   EXPECT_EQ(config.forward, ForwardClientCert::append_forward);
   EXPECT_TRUE(config.subject && config.uri && !config.cert && !config.chain && !config.dns);
 }
@@ -440,17 +441,18 @@ TEST_F(TranslateTls, makes_another_context_for_a_changed_secret_and_compiles_no_
   apply(beside + secret("s", {"two.test"}));
   EXPECT_EQ(shown("a.test"), "two.test");
   EXPECT_EQ(context(1), kept);
-  EXPECT_EQ(&*listener()->router->table().hosts().begin(), &*before->listeners[0]->router->table().hosts().begin());
+  EXPECT_EQ(&*listener()->http.front().router->table().hosts().begin(),
+            &*before->listeners[0]->http.front().router->table().hosts().begin());
 }
 
 TEST_F(TranslateTls, shares_chains_with_the_snapshot_before_when_nothing_of_them_changed) {
   const std::string beside = gateway() + service("a", with_secret("s")) + secret("s", {"a.test"});
   apply(beside);
-  const auto before = listener()->config.tls;
+  const auto before = listener()->http.front().config.tls;
   apply(beside + service("c", ""));
-  EXPECT_EQ(listener()->config.tls, before);
+  EXPECT_EQ(listener()->http.front().config.tls, before);
   apply(gateway() + service("a", with_secret("s"), ", labels: {team: x}") + secret("s", {"a.test"}));
-  EXPECT_NE(listener()->config.tls, before) << "another certificate";
+  EXPECT_NE(listener()->http.front().config.tls, before) << "another certificate";
 }
 
 TEST_F(TranslateTls, makes_no_chain_again_for_a_service_that_changed_beside_its_sslConfig) {
@@ -463,9 +465,9 @@ TEST_F(TranslateTls, makes_no_chain_again_for_a_service_that_changed_beside_its_
                     with_secret("s"), body));
   };
   apply(gateway() + secrets + with_body("a", "one"));
-  const auto before = listener()->config.tls;
+  const auto before = listener()->http.front().config.tls;
   apply(gateway() + secrets + with_body("a", "two"));
-  EXPECT_EQ(listener()->config.tls, before);
+  EXPECT_EQ(listener()->http.front().config.tls, before);
   apply(gateway() + secrets + with_body("b", "two"));  // another service
   EXPECT_EQ(chains(), "*>b");
 }
@@ -566,10 +568,10 @@ TEST_F(TranslateTls, of_ten_thousand_certificates_takes_little_time_and_less_aga
   };
   const Nanos first = took();
   ASSERT_TRUE(listener());
-  EXPECT_EQ(listener()->config.tls->chains().size(), size_t{kFiles * kInFile});
-  const auto before = listener()->config.tls;
+  EXPECT_EQ(listener()->http.front().config.tls->chains().size(), size_t{kFiles * kInFile});
+  const auto before = listener()->http.front().config.tls;
   const Nanos again = took();
-  EXPECT_EQ(listener()->config.tls, before);
+  EXPECT_EQ(listener()->http.front().config.tls, before);
   EXPECT_LT(again, first / 2) << "nothing changed: nothing is made";
 }
 

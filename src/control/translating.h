@@ -82,15 +82,49 @@ class Translating {
   void translate_gateway(const ConfigObjectPtr& gateway);
   Status try_gateway(const ConfigObject& gateway);
   const ConfigObject* settings_of(const ConfigObject& gateway);
+  // Of a Gateway's port all, or what a hybridGateway has for some connections: built as if it were a Gateway of its
+  // own.
+  struct Part {
+    ObjectKey key;    // of what is kept of it
+    ObjectKey owner;  // who hears what is wrong with it
+    uint64_t hash = 0;
+    const kinds::Gateway* spec = nullptr;
+    std::string path = "spec.";                       // of its gateway, in its owner
+    std::string name{};                               // of its chain; empty: it is all
+    const kinds::ServerSslConfig* ssl_defaults = {};  // null: there are none
+  };
+  Status enter_part(Part part);
   Status build_listener(const ConfigObject& gateway, SnapshotListener& listener);
+  Status build_http(std::span<const ConfigObjectPtr> services, const SnapshotListener& listener, SnapshotHttp& http);
   void warn_of_log_files(const ConfigObject& gateway, const std::vector<std::string>& problems);
-  void warn_of_no_services(const ConfigObject& gateway);
+  void warn_of_no_services();
   Status open_access_log(SnapshotListener& listener);
-  std::shared_ptr<const ProxyProtocolOptions> proxy_protocol(const kinds::Gateway& gateway) const;
+  std::shared_ptr<const ProxyProtocolOptions> proxy_protocol() const;
   Result<std::vector<StagedFilter>> unrouted_filters();
-  Status apply_early_changes(SnapshotListener& listener);
-  void apply_port_settings(const kinds::Gateway& gateway, const kinds::ConnectionLimit& limit,
-                           SnapshotListener& listener);
+  Status apply_early_changes(ListenerConfig& config);
+  void apply_port_settings(const kinds::ConnectionLimit& limit, SnapshotListener& listener);
+
+  // translate_hybrid.cc
+  struct HybridPart;
+  // The chains of a port, and who hears of two that take the same connections, by number.
+  struct PortChains {
+    std::vector<ChainMatch> matches;
+    std::vector<ObjectKey> owners;
+  };
+  Status build_hybrid_listener(const kinds::HybridGateway& hybrid, SnapshotListener& listener);
+  std::deque<HybridPart> parts_of(const kinds::HybridGateway& hybrid);
+  HybridPart inline_part(const kinds::MatchedGateway& matched, size_t index) const;
+  HybridPart delegated_part(const ConfigObject& child, const kinds::DelegatedHttpGateways& parent) const;
+  HybridPart delegated_part(const ConfigObject& child) const;
+  std::vector<const ConfigObject*> delegated(const kinds::DelegatedGateways& from, std::string_view kind,
+                                             std::string_view field);
+  kinds::Gateway spec_of_part(const kinds::HttpGateway& http, bool tls) const;
+  void add_http_part(const HybridPart& part, SnapshotListener& listener, PortChains& chains);
+  void add_tcp_part(const HybridPart& part, SnapshotListener& listener, PortChains& chains);
+  ChainLimit limit_of_part(const kinds::ConnectionLimit& limit);
+  void tell_of_shared_connections(std::span<const ChainTable::Conflict> conflicts, const PortChains& chains);
+  void check_not_taken_in();
+
   Status build_tcp_listener(const kinds::TcpGateway& gateway, SnapshotListener& listener);
   bool add_tcp_destination(const kinds::Destination& destination, uint32_t weight, std::string_view host,
                            TcpConfig& to);
@@ -98,10 +132,11 @@ class Translating {
   bool add_tcp_destinations(const kinds::TcpHost& host, TcpConfig& to);
   Result<bool> add_tcp_host(const kinds::TcpHost& host, const kinds::TcpListenerOptions& options,
                             SnapshotListener& listener);
+  std::string chain_name(const kinds::TcpHost& host) const;
   ServerCertificatePtr certificate_of_host(const kinds::TcpHost& host);
   void warn_of_passed_on(const kinds::TcpHost& host);
   std::shared_ptr<const TcpService> tcp_service(const ConfigObject& upstream);
-  void apply_settings(const kinds::Gateway& gateway, SnapshotListener& listener);
+  void apply_settings(SnapshotHttp& http);
 
   // translate_tls.cc
   // What is shown where the sslConfig is; null: nothing can be. `problem`: its certificate cannot be had as it is now.
@@ -113,6 +148,7 @@ class Translating {
   struct WithCertificate {
     ConfigObjectPtr service;
     ServerCertificatePtr certificate;
+    std::span<const std::string> names;
   };
   class ChainBuilder;
   // How much of a dynamic destination's certificate counts.
@@ -125,37 +161,40 @@ class Translating {
   Result<ServerCertificatePtr> make_server_certificate(const kinds::ServerSslConfig& config);
   Result<ClientTlsPtr> make_client_tls(const kinds::UpstreamSslConfig& config, DynamicPeer dynamic);
   Result<ClientTlsPtr> tls_of_upstream(const ConfigObject& upstream);
-  Result<ClientTlsPtr> tls_of_dynamic(const ConfigObject& gateway, const kinds::DynamicForwardProxyConfig& config);
+  Result<ClientTlsPtr> tls_of_dynamic(const kinds::DynamicForwardProxyConfig& config);
   void check_upstreams();
   void check_unserved_certificate(const ConfigObject& service);
+  // By which names a client asks for it: "*" for every one.
+  const std::vector<std::string>& names_of(const ConfigObject& service) const;
+  // Of all that its sslConfig is made of.
+  uint64_t ssl_hash(const ConfigObject& service) const;
+  // Of what is kept of its certificate.
+  ObjectKey certificate_key(const ConfigObject& service) const;
+  bool any_gateway_with_tls() const;
   ServerCertificatePtr certificate_of(const ConfigObject& service, std::vector<std::string>& problems);
-  void tell_of_certificates(const ObjectKey& gateway, std::vector<std::string> problems);
-  std::vector<WithCertificate> certificates_of(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services);
-  std::vector<size_t> order_of_claims(const ObjectKey& gateway, std::span<const WithCertificate> services);
-  Result<BuiltChains> build_chains(const ConfigObject& gateway, std::span<const WithCertificate> services);
-  void tell_conflict(const ObjectKey& gateway, std::string_view name, const ObjectKey& keeps, const ObjectKey& loses);
+  void tell_of_certificates(std::vector<std::string> problems);
+  std::vector<WithCertificate> certificates_of(std::span<const ConfigObjectPtr> services);
+  std::vector<size_t> order_of_claims(std::span<const WithCertificate> services);
+  Result<BuiltChains> build_chains(std::span<const WithCertificate> services);
+  void tell_conflict(std::string_view name, const ObjectKey& keeps, const ObjectKey& loses);
   void warn_of_ways_around(std::span<const ChainUse> uses);
   static bool is_isolated(const ConfigObject& gateway);
-  Result<std::shared_ptr<const Router>> router_for(const ConfigObject& gateway,
-                                                   std::span<const ConfigObjectPtr> services);
-  Status serve_by_tls(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
-                      SnapshotListener& listener);
+  Result<std::shared_ptr<const Router>> router_for(std::span<const ConfigObjectPtr> services);
+  Status serve_by_tls(std::span<const ConfigObjectPtr> services, SnapshotHttp& http);
   ServerCertificatePtr certificate_now(const ConfigObject& service) const;
-  Status try_hosts(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services);
-  Status try_isolated(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services,
-                      std::span<const WithCertificate> tried);
-  Status isolate(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services, SnapshotListener& listener);
+  Status try_hosts(std::span<const ConfigObjectPtr> services);
+  Status try_isolated(std::span<const ConfigObjectPtr> services, std::span<const WithCertificate> tried);
+  Status isolate(std::span<const ConfigObjectPtr> services, SnapshotHttp& http);
   void leave_tls();
 
-  std::vector<ConfigObjectPtr> select_services(const ConfigObject& gateway);
+  std::vector<ConfigObjectPtr> select_services();
   bool is_selected(const ConfigObject& service) const;
-  void warn_of_other_kind(const ConfigObject& gateway, const ConfigObject& service);
-  Result<std::vector<VirtualHostPtr>> build_hosts(const ConfigObject& gateway,
-                                                  std::span<const ConfigObjectPtr> services);
+  void warn_of_other_kind(const ConfigObject& service);
+  Result<std::vector<VirtualHostPtr>> build_hosts(std::span<const ConfigObjectPtr> services);
   Status close_others(std::span<const ConfigObjectPtr> without, std::vector<VirtualHostPtr>& hosts);
   Status close_hosts_of(const ConfigObject& service, std::set<std::string>& claimed,
                         std::vector<VirtualHostPtr>& hosts);
-  std::vector<ConfigObjectPtr> settle_domains(const ConfigObject& gateway, std::span<const ConfigObjectPtr> services);
+  std::vector<ConfigObjectPtr> settle_domains(std::span<const ConfigObjectPtr> services);
   void check_unserved();
   bool check_headers(const ConfigObject& service, ObjectReport& report);
   void enter(const ObjectKey& gateway, Translator::GatewayContext context);
@@ -243,6 +282,7 @@ class Translating {
   std::set<ObjectKey> closed_;                                    // whose hosts refuse
   std::map<ObjectKey, ConfigObjectPtr> gateways_built_;
   std::set<std::string> addresses_;  // that a Gateway has now
+  std::set<ObjectKey> taken_in_;     // objects that bring chains, by a hybridGateway
 
   // Of the VirtualService being compiled.
   HostUnit* unit_ = nullptr;
@@ -252,7 +292,8 @@ class Translating {
 
   // Of the Gateway being translated.
   const ConfigObject* gateway_ = nullptr;
-  ObjectKey unit_key_;  // of its units
+  const ConfigObject* settings_object_ = nullptr;  // null: the defaults
+  Part part_;
   Translator::GatewayUnits* units_ = nullptr;
   Translator::GatewayUnits trial_units_;
   const kinds::Gateway* spec_ = nullptr;

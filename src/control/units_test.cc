@@ -98,14 +98,16 @@ class Side {
   }
   size_t inputs() const { return translator_.inputs(); }
   Translator& translator() { return translator_; }
-  const RouteTable& table(size_t listener = 0) const { return now_.snapshot->listeners.at(listener)->router->table(); }
+  const RouteTable& table(size_t listener = 0) const {
+    return now_.snapshot->listeners.at(listener)->http.front().router->table();
+  }
 
   // All that is served, and what requests to every host do, in words.
   std::string everything() {
     std::string out;
     for (const auto& listener : now_.snapshot->listeners) {
       out += fmt::format("listener {} {}\n", listener->gateway, listener->address.to_string());
-      for (const VirtualHostEntry& host : listener->router->table().hosts()) {
+      for (const VirtualHostEntry& host : listener->http.front().router->table().hosts()) {
         out += fmt::format("  {} [{}]\n", host.name, join(host.domains, " "));
         for (const auto& route : host.routes) {
           out += fmt::format("    {} {} {}", route->generated_name, route->matcher.path(), route->refused);
@@ -115,7 +117,7 @@ class Side {
         for (const std::string& domain : host.domains)
           for (const std::string_view authority :
                {std::string_view("127.0.0.1"), std::string_view("127.0.0.1:8002"), std::string_view("8.8.8.8")})
-            out += "    " + outcome(*listener->router, domain, authority) + "\n";
+            out += "    " + outcome(*listener->http.front().router, domain, authority) + "\n";
       }
     }
     for (const auto& [upstream, cluster] : *now_.snapshot->static_clusters)

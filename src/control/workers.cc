@@ -267,7 +267,7 @@ Status Workers::place(const SnapshotListener& listener, Ports& ports, std::vecto
     fds = TRY(open(listener, port.address));
     port.options = listener.socket_options;
   }
-  port.is_http = listener.router != nullptr;
+  port.protocol = listener.protocol();
   ports.emplace(key, std::move(port));
   places.push_back({&listener, std::move(key), std::move(fds), replace});
   return {};

@@ -20,9 +20,9 @@ namespace sluice {
 // A port that is open.
 struct OpenPort {
   std::string gateway;
-  SocketAddress address;  // with the real port
-  bool any_port = false;  // the Gateway asks for port 0
-  bool is_http = true;
+  SocketAddress address;               // with the real port
+  bool any_port = false;               // the Gateway asks for port 0
+  std::string_view protocol = "http";  // SnapshotListener::protocol()
   std::vector<SocketOption> options;
   // Workers that could not begin to listen, and why.
   std::map<unsigned, Error> missing;

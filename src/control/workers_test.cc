@@ -112,8 +112,9 @@ class WorkersTest : public testing::Test {
       auto listener = std::make_unique<SnapshotListener>();
       listener->gateway = port.gateway;
       listener->address = *SocketAddress::parse(port.address, port.port);
-      listener->config.service = std::make_shared<Named>(port.gateway + std::string(suffix));
-      listener->config.metrics = server_metrics_;
+      ListenerConfig& config = listener->http.emplace_back().config;
+      config.service = std::make_shared<Named>(port.gateway + std::string(suffix));
+      config.metrics = server_metrics_;
       listener->socket_options = socket_options_;
       listener->serve_http();
       snapshot->listeners.push_back(std::move(listener));
@@ -335,8 +336,9 @@ TEST_F(WorkersTest, ends_by_force_what_has_not_ended_when_the_drain_timeout_of_a
   listener->gateway = "g";
   listener->address = *SocketAddress::parse("127.0.0.1", 0);
   listener->drain_timeout = 50ms;
-  listener->config.service = std::make_shared<Silent>();
-  listener->config.metrics = server_metrics_;
+  ListenerConfig& config = listener->http.emplace_back().config;
+  config.service = std::make_shared<Silent>();
+  config.metrics = server_metrics_;
   listener->serve_http();
   snapshot->listeners.push_back(std::move(listener));
   ASSERT_TRUE(workers_.publish(std::move(snapshot)).empty());
@@ -374,8 +376,9 @@ TEST_F(WorkersTest, takes_snapshots_apart_on_the_control_thread_whoever_held_the
     auto listener = std::make_unique<SnapshotListener>();
     listener->gateway = "g";
     listener->address = *SocketAddress::parse("127.0.0.1", 0);
-    listener->config.service = std::make_shared<Dying>(where);
-    listener->config.metrics = server_metrics_;
+    ListenerConfig& config = listener->http.emplace_back().config;
+    config.service = std::make_shared<Dying>(where);
+    config.metrics = server_metrics_;
     listener->serve_http();
     snapshot->listeners.push_back(std::move(listener));
     workers_.publish(std::move(snapshot));

@@ -59,11 +59,13 @@ void print_kinds() {
   for (const kinds::KindInfo& kind : kinds::all_kinds())
     if (kind.supported) fmt::print("- [{}](#{})\n", kind.kind, to_lower(kind.kind));
   const std::vector<OptionField> fields = one_line_each();
+  DescribedObjects described;
   for (const kinds::KindInfo& kind : kinds::all_kinds()) {
     if (!kind.supported) continue;
     fmt::print("\n## {}\n\n`apiVersion: {}`", kind.kind, kind.api_version());
     if (!kind.short_names.empty()) fmt::print(" · for kubectl also `{}`", fmt::join(kind.short_names, "`, `"));
-    fmt::print("\n\n{}", to_markdown(kind.describe(fields), kind.has_spec ? "spec" : ""));
+    described.kind = kind.kind;
+    fmt::print("\n\n{}", to_markdown(kind.describe(fields), kind.has_spec ? "spec" : "", &described));
   }
   std::vector<std::string_view> later;
   for (const kinds::KindInfo& kind : kinds::all_kinds())

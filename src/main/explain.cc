@@ -78,26 +78,18 @@ void print_no_route(const RouteTable& table, Request& request, const Explained& 
 }
 
 // Of a request nothing is looked at there: by what a connection goes is said instead.
-void explain_tcp(const SnapshotListener& listener) {
-  print_line("listener", fmt::format("{} (Gateway {})", listener.config.name, listener.gateway));
-  for (const PortChain& chain : listener.port.chains) {
-    print_line("tcpHost", chain.name);
-    if (!chain.tcp) {
-      print_line("cluster", "none: it is not served, as the Gateway's status says");
-      continue;
-    }
-    if (chain.tcp->tls) print_line("tls", "ends here");
-    if (chain.tcp->by_server_name) print_line("cluster", "the one whose name the client of TLS asks for");
-    for (const TcpConfig::Destination& one : chain.tcp->destinations)
-      print_line("cluster",
-                 fmt::format("{}{}", one.service->cluster_name(),
-                             chain.tcp->destinations.size() > 1 ? fmt::format(" (weight {})", one.weight) : ""));
-  }
-  print_line("answer", "none: bytes are passed on as they are");
+void explain_tcp(const PortChain& chain) {
+  print_line("tcpHost", chain.name);
+  if (!chain.tcp) return print_line("cluster", "none: it is not served, as the Gateway's status says");
+  if (chain.tcp->tls) print_line("tls", "ends here");
+  if (chain.tcp->by_server_name) print_line("cluster", "the one whose name the client of TLS asks for");
+  for (const TcpConfig::Destination& one : chain.tcp->destinations)
+    print_line("cluster",
+               fmt::format("{}{}", one.service->cluster_name(),
+                           chain.tcp->destinations.size() > 1 ? fmt::format(" (weight {})", one.weight) : ""));
 }
 
-void explain_listener(const SnapshotListener& listener, const ExplainRequest& options, const RequestTarget& target,
-                      Loop& loop) {
+void explain_http(const SnapshotHttp& http, const ExplainRequest& options, const RequestTarget& target, Loop& loop) {
   Arena arena;
   StreamInfo info;
   Request request(arena, loop, info);
@@ -105,7 +97,7 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
   request.background = &background;
   request.method = options.method;
   request.path = target.path;
-  clean_path(listener.config, request);
+  clean_path(http.config, request);
   request.authority = target.authority;
   for (const std::string& header : options.headers) {
     const size_t colon = header.find(':');
@@ -114,17 +106,17 @@ void explain_listener(const SnapshotListener& listener, const ExplainRequest& op
     request.set_header(arena.copy(to_lower(header.substr(0, colon))), value);
   }
 
-  print_line("listener", fmt::format("{} (Gateway {})", listener.config.name, listener.gateway));
+  if (!http.name.empty()) print_line("chain", http.name);
   // Of a listener in the clear, the URL is a target in absolute form.
-  if (target.scheme == "https" && !listener.config.tls) {
-    if (!listener.config.https_targets)
+  if (target.scheme == "https" && !http.config.tls) {
+    if (!http.config.https_targets)
       return print_line("answer", fmt::format("501, details {}: https:// asks a listener in the clear for TLS to the "
                                               "destination, which needs ProxySettings.destinations.scheme",
                                               terms_of(OutcomeKind::https_target).details));
     request.asks_for_https = true;
   }
   if (request.path != target.path) print_line("path", request.path);
-  const Router& router = listener.router_for(to_lower(request.authority.substr(0, request.authority.find(':'))));
+  const Router& router = http.router_for(to_lower(request.authority.substr(0, request.authority.find(':'))));
   Explanation explanation;
   Explained result;
   bool done = false;
@@ -163,10 +155,11 @@ int explain_command(const ExplainRequest& options) {
   bool first = true;
   for (const auto& listener : snapshot.listeners) {
     if (!std::exchange(first, false)) fmt::print("\n");
-    if (listener->router)
-      explain_listener(*listener, options, *target, offline.loop());
-    else
-      explain_tcp(*listener);
+    print_line("listener", fmt::format("{} (Gateway {})", listener->config.name, listener->gateway));
+    for (const SnapshotHttp& http : listener->http) explain_http(http, options, *target, offline.loop());
+    for (const PortChain& chain : listener->port.chains)
+      if (!chain.http) explain_tcp(chain);
+    if (listener->http.empty()) print_line("answer", "none: bytes are passed on as they are");
   }
   return kOk;
 }

@@ -17,7 +17,7 @@ TEST(ChainTable, chooses_the_exact_name_then_the_longest_wildcard_then_chains_wi
   const auto table = ChainTable::create(std::vector<ChainMatch>{
       {{"a.example", "B.example"}, {}}, {{"*.example"}, {}}, {{"*.deep.example"}, {}}, {{}, {}}});
   ASSERT_TRUE(table);
-  EXPECT_TRUE(table->needs_server_name());
+  EXPECT_TRUE(table->needs_client_hello());
   EXPECT_EQ(found(*table, "a.example"), "0");
   EXPECT_EQ(found(*table, "b.example"), "0");
   EXPECT_EQ(found(*table, "c.example"), "1");
@@ -55,9 +55,48 @@ TEST(ChainTable, refuses_two_that_take_the_same_connections) {
   EXPECT_EQ(said({{{"a", "a"}, {range("10.0.0.0/8"), range("10.0.0.0/8")}}, {{}, {}}}), "");
 }
 
+TEST(ChainTable, lets_the_first_keep_what_two_want_and_tells_of_all) {
+  const std::vector<ChainMatch> chains{{{"a", "b"}, {}}, {{"b", "c", "a"}, {}}, {{"c"}, {range("10.0.0.0/8")}}};
+  std::vector<ChainTable::Conflict> conflicts;
+  const ChainTable table = ChainTable::create(chains, conflicts);
+  ASSERT_EQ(conflicts.size(), 2U);
+  EXPECT_EQ(conflicts[0].domain, "b");
+  EXPECT_EQ(conflicts[1].domain, "a");
+  EXPECT_EQ(conflicts[1].keeps, 0U);
+  EXPECT_EQ(conflicts[1].loses, 1U);
+  EXPECT_EQ(found(table, "a"), "0");
+  EXPECT_EQ(found(table, "b"), "0");
+  EXPECT_EQ(found(table, "c"), "1");
+  EXPECT_EQ(found(table, "c", "10.1.1.1"), "2");
+}
+
+TEST(ChainTable, chooses_by_ciphers_where_a_client_offers_none_but_these) {
+  constexpr uint16_t kOld = 0x0035, kOlder = 0x000a, kNew = 0x1301;
+  const auto table = ChainTable::create(std::vector<ChainMatch>{{{}, {}, "new"},
+                                                                {{}, {}, "old", {kOld, kOlder}},
+                                                                {{"a"}, {}, "named"},
+                                                                {{}, {range("10.0.0.0/8")}, "near", {kOlder}}});
+  ASSERT_TRUE(table);
+  EXPECT_TRUE(table->needs_client_hello());
+  const auto of = [&](std::vector<uint16_t> offered, std::string_view client = "192.0.2.1",
+                      std::string_view name = "") {
+    const auto chain = table->find(name, *IpAddress::parse(client), offered);
+    return chain ? std::to_string(*chain) : "none";
+  };
+  EXPECT_EQ(of({kOld}), "1");
+  EXPECT_EQ(of({kOlder, kOld}), "1");
+  EXPECT_EQ(of({kOld, kNew}), "0");
+  EXPECT_EQ(of({}), "0") << "it is no TLS";
+  EXPECT_EQ(of({0x3a3a, kOld, 0x00ff, 0x5600}), "1") << "what is no cipher does not count";
+  EXPECT_EQ(of({kOld}, "192.0.2.1", "a"), "2") << "the name is decided first";
+  EXPECT_EQ(of({kOlder}, "10.1.1.1"), "3");
+  EXPECT_EQ(of({kOld}, "10.1.1.1"), "1") << "a narrower range that does not fit is passed over";
+  EXPECT_FALSE(ChainTable::create(std::vector<ChainMatch>{{{}, {}, "one", {kOld}}, {{}, {}, "two", {kOld}}}));
+}
+
 TEST(ChainTable, needs_no_name_where_none_makes_a_difference) {
-  EXPECT_FALSE(ChainTable::create(std::vector<ChainMatch>{{{}, {}}})->needs_server_name());
-  EXPECT_FALSE(ChainTable::create(std::vector<ChainMatch>{{{"*"}, {}}})->needs_server_name());
+  EXPECT_FALSE(ChainTable::create(std::vector<ChainMatch>{{{}, {}}})->needs_client_hello());
+  EXPECT_FALSE(ChainTable::create(std::vector<ChainMatch>{{{"*"}, {}}})->needs_client_hello());
 }
 
 }  // namespace

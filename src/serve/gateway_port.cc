@@ -8,61 +8,73 @@ namespace sluice {
 
 // --- a chain ----------------------------------------------------------------------------------------------------
 
-// Whoever speaks the protocol of one chain.
+// Whoever speaks the protocol of one chain, and who stands in front.
 class ChainServer {
  public:
+  ChainServer(Loop& loop, StreamHandler& server) : tls_(loop, server), gate_(loop, tls_) {}
   virtual ~ChainServer() = default;
-  virtual StreamHandler& front() = 0;
-  virtual void configure(const std::shared_ptr<const void>& keep, const PortChain& chain,
-                         const ListenerConfig& common) = 0;
+  StreamHandler& front() { return gate_; }
+  void configure(const std::shared_ptr<const void>& keep, const PortChain& chain, const ListenerConfig& common) {
+    gate_.configure(chain.limit, common.listener);
+    tls_.configure(chain.http ? chain.http->tls : chain.tcp->tls, common.listener, common.handshake_timeout);
+    set(keep, chain);
+  }
   // Nobody comes any more.
-  virtual void drain() = 0;
-  virtual void abort() = 0;
-  virtual bool is_empty() const = 0;
+  void drain() {
+    gate_.end_waiting();
+    drain_server();
+  }
+  void abort() {
+    gate_.end_waiting();
+    tls_.end_waiting();
+    abort_all();
+  }
+  bool is_empty() const { return gate_.waiting() == 0 && tls_.waiting() == 0 && has_none(); }
+
+ private:
+  virtual void set(const std::shared_ptr<const void>& keep, const PortChain& chain) = 0;
+  virtual void drain_server() = 0;
+  virtual void abort_all() = 0;
+  virtual bool has_none() const = 0;
+
+  TlsHandler tls_;
+  ChainGate gate_;
 };
 
 namespace {
 
-class HttpChain final : public ChainServer {
- public:
-  HttpChain(Loop& loop, Upstreams& upstreams, IdleConnections* idle)
-      : server_(loop, &upstreams, idle), tls_(loop, server_) {}
-  StreamHandler& front() override { return tls_; }
-  void configure(const std::shared_ptr<const void>& keep, const PortChain& chain, const ListenerConfig&) override {
-    tls_.configure(*chain.http);
-    server_.configure(keep, chain.http);
-  }
-  void drain() override { server_.drain(); }
-  void abort() override {
-    tls_.end_waiting();
-    server_.abort();
-  }
-  bool is_empty() const override { return tls_.waiting() == 0 && server_.empty(); }
-
- private:
-  HttpServer server_;
-  TlsHandler tls_;
+// Its server is made before the rest of the chain and goes after it.
+template <class Server>
+struct Serving {
+  explicit Serving(auto&&... arguments) : server(arguments...) {}
+  Server server;
 };
 
-class TcpChain final : public ChainServer {
+class HttpChain final : private Serving<HttpServer>, public ChainServer {
  public:
-  TcpChain(Loop& loop, Upstreams& upstreams) : server_(loop, upstreams), tls_(loop, server_) {}
-  StreamHandler& front() override { return tls_; }
-  void configure(const std::shared_ptr<const void>& keep, const PortChain& chain,
-                 const ListenerConfig& common) override {
-    tls_.configure(chain.tcp->tls, common.listener, common.handshake_timeout);
-    server_.configure(keep, chain.tcp);
-  }
-  void drain() override {}  // what is passed on has no end that could be waited for but its own
-  void abort() override {
-    tls_.end_waiting();
-    server_.abort();
-  }
-  bool is_empty() const override { return tls_.waiting() == 0 && server_.sessions() == 0; }
+  HttpChain(Loop& loop, Upstreams& upstreams, IdleConnections* idle)
+      : Serving<HttpServer>(loop, &upstreams, idle), ChainServer(loop, server) {}
 
  private:
-  TcpServer server_;
-  TlsHandler tls_;
+  void set(const std::shared_ptr<const void>& keep, const PortChain& chain) override {
+    server.configure(keep, chain.http);
+  }
+  void drain_server() override { server.drain(); }
+  void abort_all() override { server.abort(); }
+  bool has_none() const override { return server.empty(); }
+};
+
+class TcpChain final : private Serving<TcpServer>, public ChainServer {
+ public:
+  TcpChain(Loop& loop, Upstreams& upstreams) : Serving<TcpServer>(loop, upstreams), ChainServer(loop, server) {}
+
+ private:
+  void set(const std::shared_ptr<const void>& keep, const PortChain& chain) override {
+    server.configure(keep, chain.tcp);
+  }
+  void drain_server() override {}  // what is passed on has no end that could be waited for but its own
+  void abort_all() override { server.abort(); }
+  bool has_none() const override { return server.sessions() == 0; }
 };
 
 }  // namespace
@@ -71,27 +83,27 @@ class TcpChain final : public ChainServer {
 
 void ChainChooser::configure(const PortConfig& config, std::vector<StreamHandler*> chains) {
   table_ = config.table;
-  reads_server_name_ = table_ && (config.reads_server_name || table_->needs_server_name());
+  reads_client_hello_ = table_ && (config.reads_server_name || table_->needs_client_hello());
   chains_ = std::move(chains);
 }
 
 StreamHandler* ChainChooser::passes(const Arrival& arrival) {
-  return reads_server_name_ ? nullptr : choose(arrival);
+  return reads_client_hello_ ? nullptr : choose(arrival, {});
 }
 
 // Who waits chooses at the end, among those of then.
-StreamHandler* ChainChooser::choose(const Arrival& arrival) const {
+StreamHandler* ChainChooser::choose(const Arrival& arrival, std::span<const uint16_t> cipher_suites) const {
   if (!table_) return chains_.front();
   const auto client = arrival.peer.endpoint();
-  const auto chain = client ? table_->find(arrival.server_name, client->address) : std::nullopt;
+  const auto chain = client ? table_->find(arrival.server_name, client->address, cipher_suites) : std::nullopt;
   return chain ? chains_[*chain] : nullptr;
 }
 
 Task<StreamHandler*> ChainChooser::look(Arrival& arrival, SteadyTime deadline) {
   std::string bytes;
-  if (reads_server_name_) {
+  ClientHelloReader reader;
+  if (reads_client_hello_) {
     constexpr size_t kPiece = 4096;  // more than most say
-    ClientHelloReader reader;
     for (;;) {
       const size_t before = bytes.size();
       auto reading = read_more(*arrival.stream, kPiece, deadline, bytes);
@@ -103,7 +115,7 @@ Task<StreamHandler*> ChainChooser::look(Arrival& arrival, SteadyTime deadline) {
     }
   }
   arrival.stream = with_prefix(std::move(arrival.stream), std::move(bytes));
-  StreamHandler* const chosen = choose(arrival);
+  StreamHandler* const chosen = choose(arrival, reader.hello().cipher_suites);
   if (!chosen) {
     if (metrics()) metrics()->tls_no_chain->add();
     static log::Site site{LogLevel::info, "listener", "no chain takes a connection"};

@@ -1,8 +1,8 @@
 // A Gateway's port on one worker: a listener, whoever looks at first bytes, and the chains behind it, each with a
 // protocol.
 //
-//   Listener -> ProxyProtocolReader -> ChainChooser -> TlsHandler -> HttpServer
-//                                                  \-> TlsHandler -> TcpServer
+//   Listener -> ProxyProtocolReader -> ChainChooser -> ChainGate -> TlsHandler -> HttpServer
+//                                                  \-> ChainGate -> TlsHandler -> TcpServer
 //
 // Most have one chain, which is HTTP, and choose nothing.
 #pragma once
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "serve/chain_gate.h"
 #include "serve/chain_table.h"
 #include "serve/http_server.h"
 #include "serve/proxy_protocol_reader.h"
@@ -26,6 +27,7 @@ struct PortChain {
   std::string name;  // from one snapshot to the next the same chain has the same
   const ListenerConfig* http = nullptr;
   const TcpConfig* tcp = nullptr;
+  ChainLimit limit{};
 };
 
 struct PortConfig {
@@ -33,7 +35,7 @@ struct PortConfig {
   std::vector<PortChain> chains;             // one at least
   // By place in `chains`. Null: there is one chain, for all.
   std::shared_ptr<const ChainTable> table;
-  bool reads_server_name = false;  // also where the table does not need it
+  bool reads_server_name = false;  // also where the table needs nothing of it
 };
 
 class ChainServer;
@@ -50,10 +52,10 @@ class ChainChooser final : public Entrance {
   StreamHandler* passes(const Arrival& arrival) override;
   Task<StreamHandler*> look(Arrival& arrival, SteadyTime deadline) override;
   bool make_room_behind() override;
-  StreamHandler* choose(const Arrival& arrival) const;
+  StreamHandler* choose(const Arrival& arrival, std::span<const uint16_t> cipher_suites) const;
 
   std::shared_ptr<const ChainTable> table_;
-  bool reads_server_name_ = false;
+  bool reads_client_hello_ = false;
   std::vector<StreamHandler*> chains_;
 };
 

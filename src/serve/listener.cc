@@ -20,11 +20,18 @@ Seat::~Seat() {
   --listener_->connections_;
   if (listener_->balance_) listener_->balance_->ended(*listener_);
   if (listener_->limit_) listener_->limit_->give();
+  if (chain_) chain_->give();
   if (!listener_->metrics_) return;
+  if (chain_) listener_->metrics_->limited_connections_active->sub();
   listener_->metrics_->open->give();
   if (listener_->has_limit()) listener_->metrics_->limited_connections_active->sub();
   listener_->metrics_->connections_active->sub();
   listener_->metrics_->connections_ended->add();
+}
+
+void Seat::take_place_of(std::shared_ptr<OpenConnections> chain) {
+  chain_ = std::move(chain);
+  if (listener_->metrics_) listener_->metrics_->limited_connections_active->add();
 }
 
 Status Listener::start(int fd) {

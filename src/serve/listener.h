@@ -24,13 +24,16 @@ class Listener;
 class Seat {
  public:
   explicit Seat(Listener& listener);
-  Seat(Seat&& other) noexcept : listener_(std::exchange(other.listener_, nullptr)) {}
+  Seat(Seat&& other) noexcept : listener_(std::exchange(other.listener_, nullptr)), chain_(std::move(other.chain_)) {}
   Seat& operator=(Seat&&) = delete;
   ~Seat();
+  // And among those of its chain, where it has been counted already.
+  void take_place_of(std::shared_ptr<OpenConnections> chain);
   const Listener& listener() const { return *listener_; }
 
  private:
   Listener* listener_;
+  std::shared_ptr<OpenConnections> chain_;  // null: of no chain with a limit
 };
 
 // What was said in front of a connection of whose it is (the PROXY protocol).

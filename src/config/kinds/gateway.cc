@@ -11,7 +11,10 @@ namespace {
 constexpr size_t kSocketOptionsMax = 64;
 
 // Gloo says nothing of them.
-void warn_of_http_settings(Fields& f, const Gateway& g) {
+void warn_of_settings_without_effect(Fields& f, const Gateway& g) {
+  if (g.ssl && g.hybrid_gateway)
+    f.warning("ssl", "has no effect on a hybridGateway: its matchers have an sslConfig each");
+  if (!g.tcp_gateway) return;
   if (g.ssl) f.warning("ssl", "has no effect on a tcpGateway: its tcpHosts have an sslConfig each");
   if (f.present("routeOptions")) f.warning("routeOptions", "has no effect on a tcpGateway, which has no routes");
   const Node* options = f.node("options");
@@ -75,7 +78,7 @@ void bind(Fields& f, Gateway& g) {
   f.optional("options", g.options, "Settings of the listener.");
   f.optional("httpGateway", g.http_gateway, "An HTTP listener.");
   f.optional("tcpGateway", g.tcp_gateway, "A TCP listener.");
-  f.unsupported("hybridGateway", "Several kinds of listener on one port.");
+  f.optional("hybridGateway", g.hybrid_gateway, "Several listeners of both kinds on one port, each for its clients.");
   f.optional("routeOptions", g.route_options, "Settings for all routes.");
   bool proxy_protocol = false;
   f.optional("ssl", g.ssl, "Serve TLS, and the VirtualServices with sslConfig; false: those without.");
@@ -90,7 +93,7 @@ void bind(Fields& f, Gateway& g) {
     f.check(false, "bindAddress",
             fmt::format("bindAddress {} is not a valid IP address; {}", printable(g.bind_address, 60), kChoices));
   if (g.proxy_names.empty()) g.proxy_names = Gateway().proxy_names;
-  if (g.tcp_gateway) warn_of_http_settings(f, g);
+  warn_of_settings_without_effect(f, g);
 }
 
 }  // namespace sluice::kinds

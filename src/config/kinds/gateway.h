@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/kinds/http_gateway.h"
+#include "config/kinds/hybrid_gateway.h"
 #include "config/kinds/proxy_protocol.h"
 #include "config/kinds/socket_option.h"
 #include "config/kinds/tcp_gateway.h"
@@ -56,6 +57,7 @@ struct Gateway {
   RouteConfigurationOptions route_options;
   HttpGateway http_gateway;  // unless it is another
   std::optional<TcpGateway> tcp_gateway;
+  std::optional<HybridGateway> hybrid_gateway;
 };
 void bind(Fields& f, Gateway& gateway);
 

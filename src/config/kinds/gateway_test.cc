@@ -236,7 +236,6 @@ TEST(Gateway, with_a_mistake_is_refused) {
           {http("dynamicForwardProxy: {sslConfig: {sni: a}}"),
            "httpGateway.options.dynamicForwardProxy.sslConfig.sni: warning: has no effect: each destination is asked "
            "for by its own name"},
-          {with("hybridGateway: {}"), "hybridGateway: not supported yet"},
           {with("httpGateway: {}\nssl: maybe"), "ssl: expected true or false"},
           {with("httpGateway: {}\nrouteOptions: {maxDirectResponseBodySizeBytes: -1}"),
            "routeOptions.maxDirectResponseBodySizeBytes: expected a whole number"},

@@ -17,8 +17,8 @@
 
 namespace sluice::kinds {
 
-using Spec =
-    std::variant<std::monostate, Gateway, VirtualService, Upstream, Secret, ConfigMap, EgressPolicy, ProxySettings>;
+using Spec = std::variant<std::monostate, Gateway, VirtualService, Upstream, Secret, ConfigMap, EgressPolicy,
+                          ProxySettings, MatchableHttpGateway, MatchableTcpGateway>;
 
 struct KindInfo {
   std::string_view kind;     // "VirtualService"

@@ -207,6 +207,28 @@ bool ServerSslConfig::sets(std::string_view field) const {
   return std::ranges::find(set, field) != set.end();
 }
 
+ServerSslConfig with_defaults(ServerSslConfig config, const ServerSslConfig& defaults) {
+  const auto take = [&](std::string_view field, auto member) {
+    if (config.sets(field) || !defaults.sets(field)) return;
+    config.*member = defaults.*member;
+    config.set.push_back(field);
+  };
+  if (!config.source.any() && defaults.source.any()) {
+    config.source = defaults.source;
+    config.set.push_back(config.source.secret_ref ? "secretRef" : "sslFiles");
+  }
+  take("sniDomains", &ServerSslConfig::sni_domains);
+  take("verifySubjectAltName", &ServerSslConfig::verify_subject_alt_name);
+  take("parameters", &ServerSslConfig::parameters);
+  take("alpnProtocols", &ServerSslConfig::alpn_protocols);
+  take("oneWayTls", &ServerSslConfig::one_way_tls);
+  take("disableTlsSessionResumption", &ServerSslConfig::disable_tls_session_resumption);
+  take("transportSocketConnectTimeout", &ServerSslConfig::transport_socket_connect_timeout);
+  take("ocspStaplePolicy", &ServerSslConfig::ocsp_staple_policy);
+  config.hash = hash_with_defaults(config.hash, defaults.hash);
+  return config;
+}
+
 void bind(Fields& f, UpstreamSslConfig& c) {
   bind_source(f, c.source);
   f.optional("sni", c.sni, "Name to ask for; a host's own `sniAddr` or name goes before it.");

@@ -56,6 +56,12 @@ struct ServerSslConfig {
   bool sets(std::string_view field) const;
 };
 void bind(Fields& f, ServerSslConfig& config);
+// What `config` does not set is as in `defaults` (gloo-core.md 2.7); where certificates come from is one setting.
+ServerSslConfig with_defaults(ServerSslConfig config, const ServerSslConfig& defaults);
+// The hash that it then has.
+constexpr uint64_t hash_with_defaults(uint64_t config, uint64_t defaults) {
+  return config * 31 + defaults;
+}
 
 struct UpstreamSslConfig {
   SslSource source;
