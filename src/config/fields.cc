@@ -4,6 +4,7 @@
 
 #include "base/strings.h"
 #include "config/bind.h"
+#include "config/field_names.h"
 #include "config/option_field.h"
 #include "config/regex.h"
 #include "regex/compile.h"
@@ -14,21 +15,6 @@ namespace {
 constexpr size_t kLeastCost = 32;  // of any expression, in instructions
 
 constexpr size_t kSuggestionsMax = 100;  // of one object; looking for near names costs time
-
-// "max_request_headers_kb" -> "maxRequestHeadersKb", as protobuf makes JSON names.
-std::string camel_case(std::string_view snake) {
-  std::string out;
-  bool upper = false;
-  for (const char c : snake) {
-    if (c == '_') {
-      upper = true;
-      continue;
-    }
-    out += upper && c >= 'a' && c <= 'z' ? static_cast<char>(c - 0x20) : c;
-    upper = false;
-  }
-  return out;
-}
 
 }  // namespace
 

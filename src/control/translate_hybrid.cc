@@ -1,5 +1,6 @@
 // Hybrid gateways: several chains on one port, which the Gateway has itself or other objects bring (gloo-core 2.7).
 // Each is built as if it were a Gateway of its own.
+#include "config/field_names.h"
 #include "control/translating.h"
 
 namespace sluice {
@@ -24,14 +25,6 @@ ChainMatch match_of(const ChainMatcher& matcher, std::vector<std::string> names,
       .sni_domains = std::move(names), .name = std::move(name), .cipher_suites = matcher.passthrough_cipher_suites};
   for (const kinds::CidrRange& one : matcher.source_prefix_ranges) out.sources.push_back(one.range);
   return out;
-}
-
-// As kubectl has it: what a path leads to, null when nothing.
-const Node* at_path(const Node& node, std::initializer_list<std::string_view> path) {
-  const Node* at = &node;
-  for (const std::string_view name : path)
-    if (!at || !(at = at->find(name))) return nullptr;
-  return at;
 }
 
 }  // namespace
@@ -79,7 +72,7 @@ Translating::HybridPart Translating::delegated_part(const ConfigObject& child,
   out.spec = spec_of_part(own.http_gateway, out.ssl.has_value());
   if (!parent.settings) return out;
   const Node tree = child.tree();
-  const Node* settings = at_path(tree, {"spec", "httpGateway", "options", "httpConnectionManagerSettings"});
+  const Node* settings = find_field(tree, {"spec", "httpGateway", "options", "httpConnectionManagerSettings"});
   auto merged = parent.prevent_child_overrides ? kinds::merge_settings(&*parent.settings, settings)
                                                : kinds::merge_settings(settings, &*parent.settings);
   if (merged)

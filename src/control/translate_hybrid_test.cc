@@ -257,7 +257,7 @@ TEST_F(TranslateHybrid, gives_its_settings_to_those_it_takes_in_or_has_them_in_t
               "gloo-system}}, oneWayTls: true}}{}}}}}",
               prevent)) +
           brought_http("h", "{sslConfig: {secretRef: {name: b, namespace: gloo-system}, oneWayTls: false}}", "x",
-                       "{via: child, xffNumTrustedHops: 2}") +
+                       "{via: child, xff_num_trusted_hops: 2}") +
           secret("a", authority().make({"a.test"}), authority().pem()) +
           secret("b", authority().make({"b.test"}), authority().pem()) + service("s", "{}", of("x")));
   };

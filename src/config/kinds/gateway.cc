@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.h"
+#include "config/field_names.h"
 #include "config/kinds/paths.h"
 
 namespace sluice::kinds {
@@ -18,7 +19,7 @@ void warn_of_settings_without_effect(Fields& f, const Gateway& g) {
   if (g.ssl) f.warning("ssl", "has no effect on a tcpGateway: its tcpHosts have an sslConfig each");
   if (f.present("routeOptions")) f.warning("routeOptions", "has no effect on a tcpGateway, which has no routes");
   const Node* options = f.node("options");
-  if (options && options->find("perConnectionBufferLimitBytes"))
+  if (options && find_field(*options, {"perConnectionBufferLimitBytes"}))
     f.warning("options",
               "perConnectionBufferLimitBytes has no effect on a tcpGateway: bytes are passed on as they come");
 }

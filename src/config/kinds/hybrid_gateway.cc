@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "config/field_names.h"
 #include "net/cipher_suites.h"
 
 namespace sluice::kinds {
@@ -58,12 +59,13 @@ void bind_selection(Fields& f, DelegatedGateways& g) {
   f.exactly_one({"ref", "selector"});
 }
 
-// A field that is null is none.
 Node merged(const Node* first, const Node* second) {
-  Node out = first && first->map() ? *first : Node::make_map();
-  if (second && second->map())
-    for (const NodeMember& member : *second->map())
-      if (const Node* own = out.find(member.key); !own || own->is_null()) out.set(member.key, member.value);
+  Node out = Node::make_map();
+  for (const Node* one : {first, second})
+    if (one && one->map())
+      for (const NodeMember& member : *one->map())
+        if (const std::string name = camel_case(member.key); !member.value.is_null() && !out.find(name))
+          out.set(name, member.value);
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "config/kinds/hybrid_gateway.h"
 
+#include "config/field_names.h"
 #include "config/kinds/testing.h"
 #include "config/schema.h"
 
@@ -144,6 +145,14 @@ TEST(HybridGateway, is_described_by_those_whose_fields_it_has) {
                   .contains("Its fields are those of `spec.httpGateway` of Gateway."));
 }
 
+TEST(FieldNames, find_what_stands_there_in_either_spelling) {
+  const Node node = std::move(parse_documents("{spec: {http_gateway: {viaX: 1, none: null}}}")->front().node);
+  EXPECT_EQ(to_json(*find_field(node, {"spec", "httpGateway", "viaX"})), "1");
+  EXPECT_EQ(find_field(node, {"spec", "httpGateway", "none"}), nullptr);
+  EXPECT_EQ(find_field(node, {"spec", "httpGateway", "viaX", "deeper"}), nullptr);
+  EXPECT_EQ(find_field(node, {"spec", "other"}), nullptr);
+}
+
 TEST(HybridGateway, merges_settings_field_by_field) {
   const auto node = [](std::string_view text) { return std::move(parse_documents(text)->front().node); };
   const Node child = node("{via: child, codecType: null}"),
@@ -153,6 +162,9 @@ TEST(HybridGateway, merges_settings_field_by_field) {
   EXPECT_EQ(merged->via, "child");
   EXPECT_EQ(merged->codec_type, CodecType::http2) << "null is not set";
   EXPECT_TRUE(merged->merge_slashes);
+  const Node snake = node("{merge_slashes: false, max_headers_count: 7}");
+  EXPECT_FALSE(merge_settings(&snake, &parent)->merge_slashes) << "the same field in another spelling";
+  EXPECT_EQ(merge_settings(&parent, &snake)->max_headers_count, 7U);
   EXPECT_EQ(merge_settings(&parent, &child)->via, "parent");
   EXPECT_EQ(merge_settings(nullptr, &parent)->via, "parent");
   EXPECT_EQ(merge_settings(nullptr, nullptr)->via, "");
