@@ -1,6 +1,8 @@
 // TCP gateways: whose connections go where, without a look at their bytes.
+#include "config/kinds/paths.h"
 #include "control/translating.h"
 #include "forward/tcp_upstream.h"
+#include "route/header_mutations.h"
 
 namespace sluice {
 namespace {
@@ -14,6 +16,55 @@ std::string text_of(const ObjectKey& upstream, std::string_view why) {
 
 std::string not_served(std::string_view host) {
   return fmt::format("; tcpHost {} is not served", printable(host, 60));
+}
+
+// Its headers, those of Secrets too, the last of a name where it is to be in place of the others.
+class TunnelBuilder {
+ public:
+  explicit TunnelBuilder(FindHeaderSecret find_secret) : find_secret_(std::move(find_secret)) {}
+
+  Result<std::shared_ptr<const TcpTunnel>> build(const kinds::TunnelingConfig& from) {
+    for (size_t i = 0; i < from.headers_to_add.size(); ++i) {
+      auto added = add(from.headers_to_add[i]);
+      if (!added) return std::unexpected(std::move(added).error().in(fmt::format("headersToAdd[{}]", i)));
+    }
+    auto host = Format::compile(from.hostname, FormatUse::header_value);
+    if (!host) return std::unexpected(std::move(host).error().in("hostname"));
+    return std::make_shared<const TcpTunnel>(TcpTunnel{*std::move(host), std::move(headers_)});
+  }
+
+ private:
+  Status add(const kinds::RequestHeaderAddition& addition) {
+    if (addition.header) return add(addition.header->key, addition.header->value, addition.append);
+    const ObjectRef& ref = *addition.header_secret_ref;
+    for (const auto& [name, value] : TRY(find_secret_(ref))) {
+      const std::string why = kinds::request_header_error(name);
+      if (!why.empty() || !kinds::is_header_value(value))
+        return invalid(
+            fmt::format("secret {}.{}: {}", ref.ns, ref.name, why.empty() ? "a value has control characters" : why));
+      TRY(add(name, replaced(value, "%", "%%"), addition.append));
+    }
+    return {};
+  }
+  Status add(std::string_view key, std::string_view value, bool append) {
+    const std::string name = to_lower(key);
+    if (!append) std::erase_if(headers_, [&](const TcpTunnel::Header& one) { return one.name == name; });
+    headers_.push_back({name, TRY(Format::compile(value, FormatUse::header_value))});
+    return {};
+  }
+  static std::string replaced(std::string_view text, std::string_view what, std::string_view with) {
+    std::string out(text);
+    for (size_t at = 0; (at = out.find(what, at)) != std::string::npos; at += with.size())
+      out.replace(at, what.size(), with);
+    return out;
+  }
+
+  const FindHeaderSecret find_secret_;
+  std::vector<TcpTunnel::Header> headers_;
+};
+
+bool speaks_http2(const ConfigObject& upstream) {
+  return upstream.as<kinds::Upstream>()->use_http2;
 }
 
 ChainMatch match_of(const TcpHost& host) {
@@ -43,6 +94,11 @@ bool Translating::add_tcp_destination(const kinds::Destination& destination, uin
     report(part_.owner).warning(text_of(key, why_missing(key.kind, ns, key.name, "not found")) + not_served(host));
     return false;
   }
+  if (to.tunnel && speaks_http2(*object)) {
+    report(part_.owner)
+        .warning(text_of(key, "speaks HTTP/2: tunnelingConfig through it is not supported yet") + not_served(host));
+    return false;
+  }
   if (trial_) return true;
   auto service = tcp_service(*object);
   if (!service) {
@@ -58,7 +114,7 @@ void Translating::add_all_clusters(TcpConfig& to) {
   to.by_server_name = true;
   if (trial_) return;
   for (const ConfigObjectPtr& object : world_.all("Upstream"))
-    if (auto service = tcp_service(*object))
+    if (auto service = to.tunnel && speaks_http2(*object) ? nullptr : tcp_service(*object))
       to.clusters.emplace(to_lower(object->key.name + "_" + object->key.ns), std::move(service));
 }
 
@@ -116,7 +172,17 @@ std::string Translating::chain_name(const TcpHost& host) const {
 Result<bool> Translating::add_tcp_host(const TcpHost& host, const kinds::TcpListenerOptions& options,
                                        SnapshotListener& listener) {
   TcpConfig made;
-  bool whole = add_tcp_destinations(host, made);
+  bool whole = true;
+  if (const auto& config = options.tcp_proxy_settings.tunneling_config) {
+    auto tunnel = TunnelBuilder(secret_finder()).build(*config);
+    if (!tunnel)
+      report(part_.owner)
+          .clash(fmt::format("{}tcpGateway.options.tcpProxySettings.tunnelingConfig.{}{}", part_.path,
+                             tunnel.error().message, not_served(host.name)));
+    whole = tunnel.has_value();
+    if (tunnel) made.tunnel = *std::move(tunnel);
+  }
+  whole &= add_tcp_destinations(host, made);
   ServerCertificatePtr certificate;
   if (host.ssl_config && host.ssl_config->source.any()) {
     certificate = certificate_of_host(host);
@@ -130,6 +196,7 @@ Result<bool> Translating::add_tcp_host(const TcpHost& host, const kinds::TcpList
   if (certificate)
     made.tls =
         TRY(TlsServerChains::create({{.sni_domains = host.ssl_config->sni_domains, .context = certificate->context}}));
+  made.log_interval = options.tcp_proxy_settings.access_log_flush_interval.value_or(Nanos(0));
   made.idle_timeout = options.tcp_proxy_settings.idle_timeout;
   made.connect_attempts_max = options.tcp_proxy_settings.max_connect_attempts;
   made.observer = listener.config.observer;

@@ -155,6 +155,47 @@ TEST_F(TranslateTcp, says_what_has_no_effect_where_TLS_is_passed_on_or_there_are
       "on\ntcpHost passed: sslConfig.oneWayTls has no effect: without certificates TLS is passed on");
 }
 
+TEST_F(TranslateTcp, asks_the_proxies_that_are_its_destinations_to_go_on) {
+  const auto with = [&](std::string_view headers, std::string_view upstream = "u", std::string_view more = "") {
+    apply(object("Gateway", "tls",
+                 fmt::format("{{bindAddress: 127.0.0.1, bindPort: 8443, tcpGateway: {{tcpHosts: [{}], options: "
+                             "{{tcpProxySettings: {{accessLogFlushInterval: 7s, tunnelingConfig: {{hostname: "
+                             "'%REQUESTED_SERVER_NAME%:443', headersToAdd: [{}]}}}}}}}}}}",
+                             host("one", "{sniDomains: ['*']}", upstream), headers)) +
+          secrets_ + object("Upstream", "h2", "{useHttp2: true, static: {hosts: [{addr: 127.0.0.1, port: 9}]}}") +
+          std::string(more));
+  };
+  with(
+      "{header: {key: X-A, value: '1'}}, {header: {key: x-b, value: '2'}}, {header: {key: x-a, value: '%PROTOCOL%'}, "
+      "append: "
+      "false}, {headerSecretRef: {name: h, namespace: gloo-system}}",
+      "u", object("Secret", "h", "type: Opaque\ndata: {proxy-authorization: 'QmFzaWMgNTAl'}"));
+  EXPECT_EQ(told("Gateway", "tls"), "Accepted");
+  const TcpConfig& config = listener()->tcp[0].config;
+  EXPECT_EQ(config.log_interval, 7s);
+  std::string headers;
+  StreamInfo info;
+  for (const TcpTunnel::Header& header : config.tunnel->headers) {
+    headers += header.name + ": ";
+    header.value.append(headers, {.info = info, .now = {}});
+    headers += "\n";
+  }
+  EXPECT_EQ(headers, "x-b: 2\nx-a: HTTP/1.1\nproxy-authorization: Basic 50%\n");
+  with("{headerSecretRef: {name: gone, namespace: gloo-system}}");
+  EXPECT_EQ(served("a.test"), "no listener") << "never without it";
+  EXPECT_TRUE(
+      told("Gateway", "tls").contains("spec.tcpGateway.options.tcpProxySettings.tunnelingConfig.headersToAdd[0]: "))
+      << told("Gateway", "tls");
+  with("{header: {key: x-a, value: '%NONE%'}}");
+  EXPECT_TRUE(told("Gateway", "tls").contains("tunnelingConfig.headersToAdd[0]: unknown operator"))
+      << told("Gateway", "tls");
+  with("", "h2");
+  EXPECT_TRUE(told("Gateway", "tls")
+                  .contains("gloo-system.h2 } speaks HTTP/2: tunnelingConfig through it is not supported "
+                            "yet; tcpHost one is not served"))
+      << told("Gateway", "tls");
+}
+
 TEST_F(TranslateTcp, lists_the_certificates_of_hosts) {
   apply(tcp({host("one", with_secret("a", ", sniDomains: [a.test]")), host("rest")}) + secrets_);
   const auto rows = certificate_rows(*now_.snapshot, wall_now());

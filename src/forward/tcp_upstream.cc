@@ -1,6 +1,7 @@
 #include "forward/tcp_upstream.h"
 
 #include "base/log.h"
+#include "forward/connect_tunnel.h"
 #include "forward/introduction.h"
 #include "forward/learning.h"
 #include "forward/race_places.h"
@@ -139,6 +140,13 @@ Task<std::unique_ptr<Stream>> ConnectingTcp::race(UpstreamTcp& connection) {
     if (!stream) co_return std::unexpected(std::move(stream).error());
   }
   learn_connected(cluster_, connection.endpoint);
+  if (client_.tunnel) {
+    auto tunnelling = connect_through(*std::move(stream), *client_.tunnel, client_.info,
+                                      later(client_.loop.now(), cluster_.connect_timeout));
+    stream = co_await tunnelling;
+    if (!stream && stream.error().kind != ErrorKind::cancelled)
+      learn_failure(connection, connection.endpoint->address(), stream.error());
+  }
   co_return std::move(stream);
 }
 

@@ -2,16 +2,29 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "io/task.h"
 #include "net/stream.h"
+#include "pipeline/format.h"
 #include "pipeline/stream_info.h"
 
 namespace sluice {
 
 class Loop;
 class Upstreams;
+
+// The destination is a proxy of HTTP/1.1, which is asked by CONNECT to go on (tcpProxySettings.tunnelingConfig).
+struct TcpTunnel {
+  Format host;  // "host:port"
+  struct Header {
+    std::string name;  // lower case
+    Format value;      // empty: the header is left out
+  };
+  std::vector<Header> headers;
+};
 
 struct TcpClient {
   Arena& arena;  // for what the log is told
@@ -20,6 +33,7 @@ struct TcpClient {
   StreamInfo& info;
   const Stream& stream;
   const SocketAddress* introduced_as;  // what the client connected to, as a proxy in front said; null: none did
+  const TcpTunnel* tunnel = nullptr;   // null: bytes go to the destination as they are
 
   // Costs a system call.
   SocketAddress connected_to() const { return introduced_as ? *introduced_as : stream.local_address(); }

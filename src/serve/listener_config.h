@@ -23,7 +23,7 @@ class ExchangeObserver {
  public:
   virtual ~ExchangeObserver() = default;
   virtual void finished(const Request& request, const Response& response, SteadyTime now) const = 0;
-  // Of a connection whose bytes nobody looked at.
+  // Of a connection whose bytes nobody looked at; also while it is open, where that was asked for.
   virtual void tcp_finished(const StreamInfo&, SteadyTime) const {}
 };
 

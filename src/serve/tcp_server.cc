@@ -46,7 +46,11 @@ class TcpServer::Session final : private TunnelCounts {
   Session& operator=(const Session&) = delete;
   ~Session() { metrics_->connections_active->sub(); }
 
-  void start() { runner_.start(run()); }
+  void start() {
+    if (log_interval_.count() > 0 && observer_)
+      timer_.arm(server_.loop, server_.loop.now() + log_interval_, reporting_);
+    runner_.start(run());
+  }
   void abort();
 
  private:
@@ -59,6 +63,15 @@ class TcpServer::Session final : private TunnelCounts {
     Session& session;
   };
 
+  // A line of the log is due while it is open.
+  struct Reporting final : Waiter {
+    explicit Reporting(Session& s) : session(s) {}
+    void wake() override { session.report(); }
+    void cancel() override {}
+    Session& session;
+  };
+
+  void report();
   Task<void> run();
   Task<std::unique_ptr<TcpConnection>> connect();
   Task<void> relay();
@@ -75,6 +88,7 @@ class TcpServer::Session final : private TunnelCounts {
   std::shared_ptr<const void> keep_;
   const TcpConfig* config_;
   const Nanos idle_timeout_;
+  const Nanos log_interval_;
   const std::shared_ptr<const ExchangeObserver> observer_;
   const std::shared_ptr<const TcpMetrics> metrics_;
   Arrival arrival_;
@@ -82,6 +96,8 @@ class TcpServer::Session final : private TunnelCounts {
   StreamInfo info_;
   std::unique_ptr<TcpConnection> upstream_;
   Gone gone_{*this};
+  Reporting reporting_{*this};
+  Timer timer_;
   std::list<std::unique_ptr<Session>>::iterator self_;
   Runner runner_{this, &Session::on_done};
 };
@@ -91,6 +107,7 @@ TcpServer::Session::Session(TcpServer& server, Arrival arrival, uint64_t id)
       keep_(server.keep_),
       config_(server.config_),
       idle_timeout_(config_->idle_timeout),
+      log_interval_(config_->log_interval),
       observer_(config_->observer),
       metrics_(config_->metrics),
       arrival_(std::move(arrival)) {
@@ -153,7 +170,8 @@ Task<std::unique_ptr<TcpConnection>> TcpServer::Session::connect() {
                    .upstreams = server_.upstreams,
                    .info = info_,
                    .stream = client(),
-                   .introduced_as = arrival_.introduction ? &arrival_.introduction->local_address : nullptr};
+                   .introduced_as = arrival_.introduction ? &arrival_.introduction->local_address : nullptr,
+                   .tunnel = config_->tunnel.get()};
   auto connecting = to->connect(asking, config_->connect_attempts_max);
   auto connected = co_await connecting;
   client().when_hung_up(nullptr);
@@ -170,6 +188,11 @@ Task<void> TcpServer::Session::relay() {
     info_.details = "idle_timeout";
   }
   co_return relayed;
+}
+
+void TcpServer::Session::report() {
+  observer_->tcp_finished(info_, server_.loop.now());
+  timer_.arm(server_.loop, server_.loop.now() + log_interval_, reporting_);
 }
 
 // Half a close is none: the client may have said all that it has to say.

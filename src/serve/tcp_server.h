@@ -41,6 +41,8 @@ struct TcpConfig {
   std::map<std::string, std::shared_ptr<const TcpService>, std::less<>> clusters;
   Nanos idle_timeout = 1h;  // 0: none
   unsigned connect_attempts_max = 1;
+  std::shared_ptr<const TcpTunnel> tunnel;  // through each destination; null: none
+  Nanos log_interval{};                     // between lines of the log while a connection is open; 0: one at its end
   std::shared_ptr<const ExchangeObserver> observer;  // may be null
   std::shared_ptr<const TcpMetrics> metrics;
 };

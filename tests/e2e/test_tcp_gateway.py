@@ -269,6 +269,92 @@ class Plain(Case):
         self.assertRegex(out, r"tcpHost +all\n *cluster +u_gloo-system")
 
 
+class Proxy(Peer):
+    """Answers CONNECT, and goes on to the port it is asked for."""
+
+    def __init__(self, status=200):
+        self.status, self.heads = status, []
+        super().__init__(self.connect)
+
+    def connect(self, connection):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(1)
+        self.heads.append(head.decode())
+        connection.sendall(f"HTTP/1.1 {self.status} as told\r\n\r\n".encode())
+        if self.status != 200:
+            return
+        with socket.create_connection(("127.0.0.1", int(self.heads[-1].split()[1].rpartition(":")[2]))) as far:
+            back = threading.Thread(target=self.pump, args=(far, connection))
+            back.start()
+            self.pump(connection, far)
+            back.join()
+
+    @staticmethod
+    def pump(source, to):
+        try:
+            while data := source.recv(65536):
+                to.sendall(data)
+            to.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+class ThroughAProxy(Case):
+    """tunnelingConfig, and lines of the log while a connection is open."""
+
+    gateway = Plain.gateway
+    connect = Plain.connect
+
+    def tunnel(self, port, more=""):
+        return (f"tcpProxySettings: {{tunnelingConfig: {{hostname: 'db.example:{port}', headersToAdd: [{{header: {{key: x-client, "
+                f"value: '%DOWNSTREAM_REMOTE_ADDRESS%'}}}}]}}{more}}}")
+
+    def start(self, proxy, port, more="", **files):
+        return self.gateway({"gateway": tcp_gateway(host("all", single("u")), self.tunnel(port, more),
+                                                    log=LOG + " %UPSTREAM_TRANSPORT_FAILURE_REASON%"),
+                             "u.yaml": upstream("u", proxy.port), **files})
+
+    def test_the_proxy_is_asked_for_the_host_and_bytes_go_both_ways(self):
+        far, proxy = self.use(Peer(echo)), self.use(Proxy())
+        gateway = self.start(proxy, far.port)
+        with self.connect(gateway) as client:
+            client.sendall(b"hello")
+            self.assertEqual(client.recv(100), b"hello")
+            mine = client.getsockname()[1]
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(read_all(client), b"bye")
+        self.assertEqual(proxy.heads, [f"CONNECT db.example:{far.port} HTTP/1.1\r\nHost: db.example:{far.port}\r\n"
+                                       f"x-client: 127.0.0.1:{mine}\r\n\r\n"])
+
+    def test_a_proxy_that_refuses_ends_the_client_and_the_log_says_why(self):
+        proxy = self.use(Proxy(403))
+        gateway = self.start(proxy, 9)
+        with self.connect(gateway) as client:
+            self.assertEqual(read_all(client), b"")
+        self.assertIn("the proxy answered CONNECT with 403", gateway.log_line("UF,URX 0 0 "))
+
+    def test_another_proxy_is_tried(self):
+        far, bad, good = self.use(Peer(name("far"))), self.use(Proxy(503)), self.use(Proxy())
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u")), self.tunnel(far.port, ", maxConnectAttempts: 2")),
+                                "u.yaml": upstream("u", bad.port, good.port)})
+        for _ in range(4):
+            with self.connect(gateway) as client:
+                self.assertEqual(read_all(client), b"far")
+
+    def test_a_line_is_logged_while_a_connection_is_open(self):
+        peer = self.use(Peer(echo))
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u")), "tcpProxySettings: {accessLogFlushInterval: 50ms}"),
+                                "u.yaml": upstream("u", peer.port)})
+        with self.connect(gateway) as client:
+            client.sendall(b"hello")
+            self.assertEqual(client.recv(100), b"hello")
+            self.assertIn("- 5 5 ", gateway.log_line("- 5 5 "))
+            client.sendall(b"again")
+            self.assertEqual(client.recv(100), b"again")
+            self.assertIn("- 10 10 ", gateway.log_line("- 10 10 "))
+
+
 class ByServerName(Case):
     """TLS is not ended here: the destinations have the certificates."""
 

@@ -48,12 +48,30 @@ void bind(Fields& f, TcpHost& h) {
             "has neither certificates, by which TLS ends here, nor sniDomains, by which it is passed on");
 }
 
+void bind(Fields& f, TunnelingConfig& c) {
+  f.required("hostname", c.hostname,
+             "Host and port to connect to, such as `db.example:5432`; may hold operators such as "
+             "`%REQUESTED_SERVER_NAME%`.");
+  f.optional("headersToAdd", c.headers_to_add, "Headers of the CONNECT request.");
+  if (f.present("hostname")) f.check(!c.hostname.empty(), "hostname", "must not be empty");
+  if (!f.good("headersToAdd")) return;
+  for (size_t i = 0; i < c.headers_to_add.size(); ++i) {
+    const RequestHeaderAddition& one = c.headers_to_add[i];
+    if (const std::string why = one.header ? request_header_error(one.header->key) : ""; !why.empty())
+      f.error("headersToAdd", i, why);
+  }
+}
+
 void bind(Fields& f, TcpProxySettings& s) {
   f.optional("maxConnectAttempts", s.max_connect_attempts,
              "Endpoints that are tried for a client, each with all its addresses, before it is closed.");
   f.optional("idleTimeout", s.idle_timeout, "A connection on which nothing moves is closed after this; 0 = never.");
-  f.unsupported("tunnelingConfig", "Tunnels through an HTTP proxy.");
-  f.unsupported("accessLogFlushInterval", "Log lines while a connection is open.");
+  f.optional("tunnelingConfig", s.tunneling_config,
+             "Destinations are proxies of HTTP/1.1, which are asked by CONNECT to go on.");
+  f.optional("accessLogFlushInterval", s.access_log_flush_interval,
+             "A line in the access log also each time that this has passed, as long as a connection is open.");
+  if (s.access_log_flush_interval)
+    f.check(*s.access_log_flush_interval >= 1ms, "accessLogFlushInterval", "must be at least 1ms");
   f.in_range("maxConnectAttempts", s.max_connect_attempts, 1, UINT32_MAX);
   f.not_negative("idleTimeout", s.idle_timeout);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/kinds/connection_limit.h"
+#include "config/kinds/header_manipulation.h"
 #include "config/kinds/ssl_config.h"
 #include "config/kinds/virtual_service.h"
 
@@ -40,9 +41,18 @@ struct TcpHost {
 };
 void bind(Fields& f, TcpHost& host);
 
+// The destination is a proxy of HTTP, and is asked to go on.
+struct TunnelingConfig {
+  std::string hostname;  // "host:port"; may hold %OPERATORS%
+  std::vector<RequestHeaderAddition> headers_to_add;
+};
+void bind(Fields& f, TunnelingConfig& config);
+
 struct TcpProxySettings {
   uint32_t max_connect_attempts = 1;
   Nanos idle_timeout = 1h;  // 0 = none
+  std::optional<TunnelingConfig> tunneling_config;
+  std::optional<Nanos> access_log_flush_interval;  // nothing: a line when a connection is over
 };
 void bind(Fields& f, TcpProxySettings& settings);
 

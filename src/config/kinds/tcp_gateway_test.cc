@@ -26,7 +26,11 @@ tcpGateway:
       sslConfig: {sniDomains: ['*']}
       destination: {forwardSniClusterName: {}}
   options:
-    tcpProxySettings: {maxConnectAttempts: 3, idleTimeout: 10s}
+    tcpProxySettings:
+      maxConnectAttempts: 3
+      idleTimeout: 10s
+      accessLogFlushInterval: 1ms
+      tunnelingConfig: {hostname: 'a:1', headersToAdd: [{header: {key: x-a, value: b}, append: false}]}
     connectionLimit: {maxActiveConnections: 4}
 )");
   ASSERT_TRUE(gateway.tcp_gateway);
@@ -41,6 +45,8 @@ tcpGateway:
   EXPECT_EQ(gateway.tcp_gateway->options.tcp_proxy_settings.idle_timeout, 10s);
   EXPECT_EQ(gateway.tcp_gateway->options.connection_limit.max_active_connections, 4U);
   EXPECT_EQ(TcpProxySettings().idle_timeout, 1h);
+  EXPECT_EQ(gateway.tcp_gateway->options.tcp_proxy_settings.access_log_flush_interval, 1ms);
+  EXPECT_EQ(gateway.tcp_gateway->options.tcp_proxy_settings.tunneling_config->hostname, "a:1");
 }
 
 TEST(TcpGateway, says_what_is_wrong_and_where) {
@@ -91,7 +97,14 @@ TEST(TcpGateway, says_what_is_wrong_and_where) {
           {tcp("options: {tcpProxySettings: {idleTimeout: -1s}}"),
            "tcpGateway.options.tcpProxySettings.idleTimeout: must not be negative"},
           {tcp("options: {tcpProxySettings: {tunnelingConfig: {}}}"),
-           "tcpGateway.options.tcpProxySettings.tunnelingConfig: not supported yet"},
+           "tcpGateway.options.tcpProxySettings.tunnelingConfig.hostname: is required"},
+          {tcp("options: {tcpProxySettings: {tunnelingConfig: {hostname: ''}}}"),
+           "tcpGateway.options.tcpProxySettings.tunnelingConfig.hostname: must not be empty"},
+          {tcp("options: {tcpProxySettings: {tunnelingConfig: {hostname: 'a:1', headersToAdd: [{header: {key: Host, "
+               "value: x}}]}}}"),
+           "tcpGateway.options.tcpProxySettings.tunnelingConfig.headersToAdd[0]: Host cannot be changed here"},
+          {tcp("options: {tcpProxySettings: {accessLogFlushInterval: 0.5ms}}"),
+           "tcpGateway.options.tcpProxySettings.accessLogFlushInterval: must be at least 1ms"},
           {hosts("name: a, destination: {multi: {destinations: [{weight: 1, destination: {upstream: {name: u}}, "
                  "options: {a: b}}]}}"),
            "tcpGateway.tcpHosts[0].destination.multi.destinations[0].options: warning: has no effect: a "
