@@ -68,7 +68,8 @@ def plot(path, data, how):
     measured = list(quantities(data["rows"]))
     columns = 4
     lines = max(1, -(-len(measured) // columns))
-    figure, axes = pyplot.subplots(lines, columns, figsize=(4.2 * columns, 2.1 * lines), squeeze=False)
+    figure, axes = pyplot.subplots(lines, columns, figsize=(4.2 * columns, 2.1 * lines), squeeze=False,
+                                   layout="constrained")
     for axis in axes.flat[len(measured):]:
         axis.axis("off")
     for axis, (scenario, unit, values) in zip(axes.flat, measured):
@@ -83,7 +84,6 @@ def plot(path, data, how):
     warning = caution(how)
     figure.suptitle(f"sluice and others, {data['when'][:10]}; less is better" +
                     (f"\nNot for publication: {warning}" if warning else ""))
-    figure.tight_layout()
     figure.savefig(path, dpi=110, metadata={"Software": None})
     pyplot.close(figure)
 
