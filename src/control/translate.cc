@@ -640,13 +640,13 @@ void Translating::apply_port_settings(const kinds::ConnectionLimit& limit, Snaps
   to.overload = options_.overload;
   if (listener.access_log && !listener.access_log->empty())
     to.observer = std::make_shared<LogObserver>(listener.access_log);
-  listener.socket_options = socket_options(gateway);
+  listener.socket_options = socket_options(*spec_);
   std::string address = listener.address.to_string();
   address[address.rfind(':')] = '_';
-  if (gateway.options.connection_balance_config)
+  if (spec_->options.connection_balance_config)
     to.balance = kept_.get<ConnectionBalance>("balance " + address,
                                               [&] { return std::make_shared<ConnectionBalance>(metrics_, address); });
-  if (gateway.options.tcp_stats)
+  if (spec_->options.tcp_stats)
     to.tcp_stats =
         kept_.get<TcpStats>("tcp stats " + address, [&] { return std::make_shared<TcpStats>(metrics_, address); });
   to.listener = kept_.get<ListenerMetrics>("listener " + address,
