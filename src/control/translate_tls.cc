@@ -290,7 +290,7 @@ const std::vector<std::string>& Translating::names_of(const ConfigObject& servic
 
 uint64_t Translating::ssl_hash(const ConfigObject& service) const {
   const uint64_t own = service.as<VirtualService>()->ssl_config->hash;
-  return part_.ssl_defaults ? hash_with_defaults(own, part_.ssl_defaults->hash) : own;
+  return part_.ssl_defaults ? kinds::hash_with_defaults(own, part_.ssl_defaults->hash) : own;
 }
 
 ObjectKey Translating::certificate_key(const ConfigObject& service) const {
@@ -316,9 +316,8 @@ Translating::Certified Translating::certify(const ObjectKey& owner, const kinds:
 ServerCertificatePtr Translating::certificate_of(const ConfigObject& service, std::vector<std::string>& problems) {
   const kinds::ServerSslConfig& own = *service.as<VirtualService>()->ssl_config;
   const bool any_source = own.source.any() || (part_.ssl_defaults && part_.ssl_defaults->source.any());
-  Certified certified = part_.ssl_defaults
-                            ? certify(certificate_key(service), with_defaults(own, *part_.ssl_defaults))
-                            : certify(certificate_key(service), own);
+  Certified certified = part_.ssl_defaults ? certify(certificate_key(service), with_defaults(own, *part_.ssl_defaults))
+                                           : certify(certificate_key(service), own);
   if (!certified.problem) return std::move(certified.certificate);
   const Error& error = *certified.problem;
   const std::string& text = error.message;
