@@ -147,6 +147,7 @@ ServerCertificatePtr Translating::certificate_of_host(const TcpHost& host) {
     else
       report(gateway).clash(std::move(text));
   }
+  if (certified.certificate && !trial_) certified.certificate->come_into_force();
   if (certified.certificate)
     for (const std::string& warning : certified.certificate->context->warnings(now_))
       report(gateway).warning(

@@ -204,6 +204,11 @@ TEST_F(TranslateTcp, lists_the_certificates_of_hosts) {
   ASSERT_EQ(rows[0].used_by.size(), 1U);
   EXPECT_EQ(rows[0].used_by[0].gateway, "gloo-system/tls");
   EXPECT_EQ(rows[0].used_by[0].sni_domains, std::vector<std::string>{"a.test"});
+  const auto families = metrics_.collect();
+  EXPECT_TRUE(std::ranges::any_of(families, [](const Metrics::Family& family) {
+    return family.name == "sluice_certificate_expiry_seconds" && !family.samples.empty() &&
+           family.samples.front().value > 0;
+  }));
   const std::string json = certificates_json(rows);
   EXPECT_TRUE(json.contains("\"tcpHost\": \"one\"") && !json.contains("virtualServices")) << json;
 }
