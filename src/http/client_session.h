@@ -94,8 +94,8 @@ class ClientSession {
   virtual ClientStreamPtr open(const ClientRequest& request, ClientStream::Owner& owner, Arena& arena,
                                TaskGroup& background) = 0;
   virtual SocketAddress local_address() const = 0;
-  // Of one that multiplexes: told when the peer has said how many streams it takes, until which it takes one, and whenever
-  // there is capacity again after there was none. In the loop's order; may open streams. Null takes it back.
+  // Of one that multiplexes: told when the peer has said how many streams it takes, until which it takes one, and
+  // whenever there is capacity again after there was none. In the loop's order; may open streams. Null takes it back.
   virtual void when_roomier(Waiter*) {}
 
   // While no stream is open:

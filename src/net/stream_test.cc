@@ -24,8 +24,7 @@ StreamPair make_ring_streams(Loop& loop) {
 
 INSTANTIATE_TEST_SUITE_P(Of, Streams,
                          testing::Values(StreamKind{"sockets", make_socket_streams},
-                                         StreamKind{"tcp", make_tcp_streams},
-                                         StreamKind{"ring", make_ring_streams},
+                                         StreamKind{"tcp", make_tcp_streams}, StreamKind{"ring", make_ring_streams},
                                          StreamKind{"memory", make_memory_streams},
                                          StreamKind{"prefixed", make_prefixed_streams}),
                          StreamKind::name_of);

@@ -2,8 +2,8 @@
 // just now. That has 16 KiB, of which an idle connection would keep what it once touched; a thread has one for all.
 //
 // It may be shared because nobody needs what is in it for longer than a call of nghttp2_session_mem_send(): whoever
-// uses such a session copies all that one call gave before any session on this thread makes another frame. What a client
-// says first is in it from the beginning, so that it is to be asked for before another session is used.
+// uses such a session copies all that one call gave before any session on this thread makes another frame. What a
+// client says first is in it from the beginning, so that it is to be asked for before another session is used.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
