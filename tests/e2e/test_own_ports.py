@@ -257,7 +257,7 @@ class Refusing(OwnPorts):
         self.addCleanup(authority.stop)
         one, other = authority.make("a.test"), authority.make("b.test")
         ports = ("--admin", "off", "--api", f"0.0.0.0:{free_port()}", "--state", files)
-        self.refuses(3, "missing: open: No such file", *ports, "--token-file", files / "missing")
+        self.refuses(3, "/missing: No such file", *ports, "--token-file", files / "missing")
         self.refuses(3, "the private key does not fit", *ports, "--tls-cert", one.certificate, "--tls-key", other.key)
         (files / "tokens").write_text("short\n")
         self.refuses(3, "tokens: line 1: a token has 20 to 1024 characters, not 5", *ports, "--token-file", files / "tokens")
