@@ -102,11 +102,13 @@ class Descriptors(Case):
                 return kept.read_response().status
             self.assertEqual(asks("static.test"), 200)
             crowd = []
-            for _ in range(200):
+            for number in range(200):
                 client = self.gateway.client()
                 self.addCleanup(client.close)
                 client.send("GET /head HTTP/1.1\r\nHost: static.test\r\n")     # and no end of it
                 crowd.append(client)
+                if number % 10 == 0:       # one that has waited for a second would make room
+                    self.assertEqual(asks("static.test"), 200)
             # What was open goes on; what needs a descriptor fails, or is put off.
             self.assertEqual(asks("static.test"), 200)
             self.assertIn(asks(f"new.many.test:{self.backend.port}"), (200, 503))
