@@ -504,6 +504,7 @@ void ServerConnection::close(Incoming& incoming) {
 }
 
 void ServerConnection::forget(Incoming& incoming) {
+  if (heading_ == &incoming) heading_ = nullptr;  // half its trailers have come, and it was answered without
   streams_.remove(incoming);
   if (incoming.queued) waiting_.remove(incoming);
   head_bytes_ -= incoming.text.size() + 4 * incoming.fields.size();
