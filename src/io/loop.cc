@@ -226,8 +226,8 @@ Status Loop::use_ring(const RingMetrics& metrics) {
   return {};
 }
 
-void Loop::EventsAhead::completed(unsigned /*operation*/, int32_t result, uint32_t /*flags*/, bool more) {
-  told = told || result != 0;
+void Loop::EventsAhead::completed(unsigned /*operation*/, int32_t /*result*/, uint32_t /*flags*/, bool more) {
+  told = true;
   again = !more;
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "io/system_error.h"
+#include "net/socket_calls.h"
 #include "net/socket_stream.h"
 
 namespace sluice {
@@ -110,10 +111,7 @@ void ListenSocket::close() {
 }
 
 SocketAddress ListenSocket::local() const {
-  SocketAddress out;
-  out.length = sizeof out.v6_address;
-  getsockname(fd_, out.get(), &out.length);
-  return out;
+  return local_address_of(fd_);
 }
 
 void ListenSocket::wake() {

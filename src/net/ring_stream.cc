@@ -11,8 +11,7 @@
 #include <string>
 
 #include "io/system_error.h"
-#include "net/ready.h"
-#include "net/socket_calls.h"
+#include "net/socket_base.h"
 
 namespace sluice {
 namespace {
@@ -23,10 +22,10 @@ constexpr size_t kKeptForLong = Ring::kBufferBytes;
 // For the last bytes of a stream that has gone, for which the socket has no room yet.
 constexpr Nanos kLingeringTime = 30s;
 
-class RingStream final : public ReadyStream<Watch>, private Ring::User, private Waiter {
+class RingStream final : public SocketBase, private Ring::User, private Waiter {
  public:
   RingStream(Loop& loop, int fd, Side side, const TcpObserver* observer)
-      : ReadyStream(side), loop_(loop), ring_(*loop.ring()), observer_(observer), fd_(fd) {
+      : SocketBase(side, observer), loop_(loop), ring_(*loop.ring()), fd_(fd) {
     now_.readable = false;
     const int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -44,16 +43,11 @@ class RingStream final : public ReadyStream<Watch>, private Ring::User, private 
   Status connect(const SocketAddress& address);
 
   Loop& loop() const override { return loop_; }
-  SocketAddress local_address() const override { return local_address_of(fd_); }
-  Task<void> established(SteadyTime deadline) override;
 
   size_t buffered_bytes() override { return at_hand() + (now_.attached() ? bytes_at(fd_) : 0); }
-  bool may_have_input() const override { return now_.readable || (now_.attached() && loop_.may_have_news(now_)); }
   Attempt try_read(std::span<char> into) override;
-  bool is_silent() override;
 
   Attempt try_write(std::span<const iovec> parts) override;
-  bool can_splice() const override { return true; }
   Attempt try_read_into_pipe(int pipe, size_t most) override;
   Attempt try_write_from_pipe(int pipe, size_t bytes) override;
   void end_writing() override;
@@ -73,7 +67,8 @@ class RingStream final : public ReadyStream<Watch>, private Ring::User, private 
     size_t at = 0;
   };
 
-  Task<void> connected(SteadyTime deadline);
+  int descriptor() const override { return fd_; }
+  void connected() override;
 
   void completed(unsigned operation, int32_t result, uint32_t flags, bool more) override;
   void before_wait() override;
@@ -109,7 +104,6 @@ class RingStream final : public ReadyStream<Watch>, private Ring::User, private 
 
   Loop& loop_;
   Ring& ring_;
-  const TcpObserver* const observer_;
   int fd_;
   int error_ = 0;  // of the connection
   // Operations: those to be begun before the loop waits, and those that the kernel has.
@@ -119,7 +113,6 @@ class RingStream final : public ReadyStream<Watch>, private Ring::User, private 
   bool sending_ = false;
   bool waiting_for_room_ = false;
   bool over_ = false;  // to epoll, or on its way there
-  bool connecting_ = false;
   bool telling_ = false;
   bool ended_ = false;       // writes no more
   bool ends_later_ = false;  // once all has gone
@@ -145,7 +138,7 @@ void RingStream::received(int32_t result, uint32_t flags) {
     const uint16_t buffer = Ring::buffer_of(flags);
     const auto bytes = ring_.bytes(buffer, static_cast<size_t>(result));
     if (gone_alone_) return ring_.give_back(buffer);
-    if (piece_.size > 0 || kept_) keep_piece();
+    keep_piece();
     piece_ = {bytes.data(), static_cast<uint32_t>(bytes.size()), buffer};
     if (kept_) keep_piece();
     if (at_hand() >= kKeptAtOnce) go_over();
@@ -244,14 +237,6 @@ Stream::Attempt RingStream::try_read_into_pipe(int pipe, size_t most) {
   go_over();
   now_.readable = false;
   return std::nullopt;
-}
-
-// By the ring all that has come so far has been noted, whoever was told of it; by epoll see SocketStream.
-bool RingStream::is_silent() {
-  if (now_.peer_closed || now_.broken || aborted_ || !first().empty()) return false;
-  if (!may_have_input()) return true;
-  char byte;
-  return !try_read({&byte, 1}).has_value();  // a byte, the end, or an error
 }
 
 // --- going over to epoll ----------------------------------------------------------------------------------------
@@ -435,13 +420,12 @@ void RingStream::go() {
   gone_alone_ = true;
   if (gone_) *gone_ = true;
   if (telling_) loop_.undefer(*this);
-  ring_.forget(*this);
   now_.release();
   const bool loses_bytes = !first().empty();
   if (piece_.size > 0) ring_.give_back(piece_.buffer);
   kept_.reset();
   if (!loses_bytes && !aborted_ && error_ == 0 && !sending_) flush();
-  if (observer_) tell_of_tcp(fd_, *observer_);  // now, as it may not live on; last words that wait are missing
+  tell_observer();  // now, as it may not live on; last words that wait are missing
   ring_.keep(*this);
   const bool lingers = !unsent().empty() && !loses_bytes && !aborted_ && error_ == 0;
   if (lingers && ring_.begin_to_linger()) {
@@ -485,8 +469,7 @@ void RingStream::destroy() {
 // --- connecting -------------------------------------------------------------------------------------------------
 
 Status RingStream::connect(const SocketAddress& address) {
-  connecting_ = ::connect(fd_, address.get(), address.length) != 0;
-  if (connecting_ && errno != EINPROGRESS) return std::unexpected(errno_error(errno, "", side_));
+  TRY(connect_to(address));
   if (connecting_)
     wait_for_room();
   else
@@ -494,24 +477,9 @@ Status RingStream::connect(const SocketAddress& address) {
   return {};
 }
 
-Task<void> RingStream::established(SteadyTime deadline) {
-  if (aborted_) return given_up();
-  if (!connecting_) return Status{};
-  return connected(deadline);
-}
-
-Task<void> RingStream::connected(SteadyTime deadline) {
-  auto ready = Ready<false>(loop_, now_, side_, deadline);
-  CO_TRY(co_await ready);
-  if (aborted_) co_return given_up();
-  if (Status outcome = connect_outcome(fd_, side_); !outcome) {
-    aborted_ = true;  // the kernel tells only once
-    co_return outcome;
-  }
-  connecting_ = false;
+void RingStream::connected() {
   now_.broken = now_.readable = false;
   start();
-  co_return Status{};
 }
 
 }  // namespace

@@ -28,8 +28,6 @@ Stream::Attempt attempt(ssize_t got, bool& ready, Side side) {
   return std::unexpected(errno_error(errno, "", side));
 }
 
-}  // namespace
-
 // Those of libc are cancellation points, and in a process with threads pay for that with two atomic exchanges each;
 // nobody here cancels a thread.
 ssize_t receive_now(int fd, std::span<char> into) {
@@ -40,15 +38,7 @@ ssize_t receive_now(int fd, std::span<char> into) {
 #endif
 }
 
-ssize_t send_now(int fd, std::string_view bytes) {
-#ifdef SLUICE_WATCHED  // the sanitizers look at what these of libc read and write
-  return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-#else
-  return ::syscall(SYS_sendto, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL, nullptr, 0);
-#endif
-}
-
-ssize_t send_now(int fd, std::span<const iovec> parts) {
+ssize_t send_parts(int fd, std::span<const iovec> parts) {
   if (parts.size() == 1) return send_now(fd, {static_cast<const char*>(parts[0].iov_base), parts[0].iov_len});
   size_t bytes = 0;
   for (const iovec& part : parts) bytes += part.iov_len;
@@ -67,6 +57,17 @@ ssize_t send_now(int fd, std::span<const iovec> parts) {
   return ::sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
+}  // namespace
+
+// As receive_now().
+ssize_t send_now(int fd, std::string_view bytes) {
+#ifdef SLUICE_WATCHED  // the sanitizers look at what these of libc read and write
+  return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+#else
+  return ::syscall(SYS_sendto, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL, nullptr, 0);
+#endif
+}
+
 Stream::Attempt try_receive(int fd, std::span<char> into, Readiness& now, Side side) {
   const ssize_t got = receive_now(fd, into);
   if (got == 0) now.peer_closed = true;
@@ -82,7 +83,7 @@ Stream::Attempt try_receive_into_pipe(int fd, int pipe, size_t most, Readiness& 
 }
 
 Stream::Attempt try_send(int fd, std::span<const iovec> parts, Readiness& now, Side side) {
-  return attempt(send_now(fd, parts), now.writable, side);
+  return attempt(send_parts(fd, parts), now.writable, side);
 }
 
 Stream::Attempt try_send_from_pipe(int fd, int pipe, size_t bytes, Readiness& now, Side side) {
@@ -99,14 +100,6 @@ SocketAddress local_address_of(int fd) {
   out.length = sizeof out.v6_address;
   getsockname(fd, out.get(), &out.length);
   return out;
-}
-
-Status connect_outcome(int fd, Side side) {
-  int code = 0;
-  socklen_t size = sizeof code;
-  getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &size);
-  if (code != 0) return std::unexpected(errno_error(code, "", side));
-  return {};
 }
 
 }  // namespace sluice

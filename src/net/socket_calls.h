@@ -12,10 +12,8 @@
 
 namespace sluice {
 
-// As recv() and send(): the bytes, or -1 and errno.
-ssize_t receive_now(int fd, std::span<char> into);
+// As send(): the bytes, or -1 and errno.
 ssize_t send_now(int fd, std::string_view bytes);
-ssize_t send_now(int fd, std::span<const iovec> parts);
 
 // As Stream's of these names, for a socket of which `now` is what is known.
 Stream::Attempt try_receive(int fd, std::span<char> into, Readiness& now, Side side);
@@ -25,6 +23,5 @@ Stream::Attempt try_send_from_pipe(int fd, int pipe, size_t bytes, Readiness& no
 
 size_t bytes_at(int fd);  // that have come and were not read
 SocketAddress local_address_of(int fd);
-Status connect_outcome(int fd, Side side);  // once: the kernel tells of an error only then
 
 }  // namespace sluice

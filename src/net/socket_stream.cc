@@ -7,22 +7,21 @@
 
 #include "io/system_error.h"
 #include "net/dialer.h"
-#include "net/ready.h"
 #include "net/ring_stream.h"
-#include "net/socket_calls.h"
+#include "net/socket_base.h"
 
 namespace sluice {
 namespace {
 
-class SocketStream final : public ReadyStream<Watch> {
+class SocketStream final : public SocketBase {
  public:
-  explicit SocketStream(Side side, const TcpObserver* observer = nullptr) : ReadyStream(side), observer_(observer) {}
+  explicit SocketStream(Side side, const TcpObserver* observer = nullptr) : SocketBase(side, observer) {}
   SocketStream(const SocketStream&) = delete;
   SocketStream& operator=(const SocketStream&) = delete;
   ~SocketStream() override {
     if (!now_.attached()) return;
     const int fd = now_.fd();
-    if (observer_) tell_of_tcp(fd, *observer_);
+    tell_observer();
     now_.release();
     ::close(fd);
   }
@@ -38,17 +37,10 @@ class SocketStream final : public ReadyStream<Watch> {
   Status connect(const SocketAddress& address);
 
   Loop& loop() const override { return now_.loop(); }
-  SocketAddress local_address() const override { return local_address_of(now_.fd()); }
-
-  Task<void> established(SteadyTime deadline) override;
-
   size_t buffered_bytes() override { return bytes_at(now_.fd()); }
-  bool may_have_input() const override { return now_.readable || loop().may_have_news(now_); }
   Attempt try_read(std::span<char> into) override;
-  bool is_silent() override;
 
   Attempt try_write(std::span<const iovec> parts) override;
-  bool can_splice() const override { return true; }
   Attempt try_read_into_pipe(int pipe, size_t most) override;
   Attempt try_write_from_pipe(int pipe, size_t bytes) override;
   void end_writing() override { ::shutdown(now_.fd(), SHUT_WR); }
@@ -59,10 +51,7 @@ class SocketStream final : public ReadyStream<Watch> {
   }
 
  private:
-  Task<void> connected(SteadyTime deadline);
-
-  const TcpObserver* const observer_;
-  bool connecting_ = false;
+  int descriptor() const override { return now_.fd(); }
 };
 
 Stream::Attempt SocketStream::try_read(std::span<char> into) {
@@ -70,15 +59,6 @@ Stream::Attempt SocketStream::try_read(std::span<char> into) {
   if (aborted_) [[unlikely]]
     return given_up();
   return got;
-}
-
-// What came makes an event, and whoever keeps the stream is told; but the event may stand behind the one that is being
-// handled just now, and only then the socket is asked.
-bool SocketStream::is_silent() {
-  if (now_.peer_closed || now_.broken || aborted_) return false;
-  if (!may_have_input()) return true;
-  char byte;
-  return !try_read({&byte, 1}).has_value();  // a byte, the end, or an error
 }
 
 Stream::Attempt SocketStream::try_write(std::span<const iovec> parts) {
@@ -97,29 +77,10 @@ Stream::Attempt SocketStream::try_write_from_pipe(int pipe, size_t bytes) {
 }
 
 Status SocketStream::connect(const SocketAddress& address) {
-  now_.writable = now_.readable = false;
-  connecting_ = ::connect(now_.fd(), address.get(), address.length) != 0;
-  if (connecting_ && errno != EINPROGRESS) return std::unexpected(errno_error(errno, "", side_));
+  now_.readable = false;
+  TRY(connect_to(address));
   now_.writable = !connecting_;
   return {};
-}
-
-Task<void> SocketStream::established(SteadyTime deadline) {
-  if (aborted_) return given_up();
-  if (!connecting_) return Status{};
-  return connected(deadline);
-}
-
-Task<void> SocketStream::connected(SteadyTime deadline) {
-  auto ready = Ready<false>(loop(), now_, side_, deadline);
-  CO_TRY(co_await ready);
-  if (aborted_) co_return given_up();
-  if (Status outcome = connect_outcome(now_.fd(), side_); !outcome) {
-    aborted_ = true;  // the kernel tells only once
-    co_return outcome;
-  }
-  connecting_ = false;
-  co_return Status{};
 }
 
 }  // namespace
