@@ -88,8 +88,7 @@ Status check_access(const OwnAccessOptions& access, bool any_beyond_loopback) {
   if (any && !any_beyond_loopback)
     return invalid(
         "--tls-cert, --tls-key, --tls-name and --token-file are for an --admin or --api beyond loopback; on loopback "
-        "both "
-        "are served in the clear, to this machine alone");
+        "both are served in the clear, to this machine alone");
   return {};
 }
 

@@ -13,6 +13,11 @@
 #include "net/socket_stream.h"
 
 namespace sluice {
+namespace {
+
+constexpr int kBacklog = 4096;  // that may wait to be accepted
+
+}  // namespace
 
 Incoming::~Incoming() {
   if (fd_ >= 0) ::close(fd_);
@@ -62,7 +67,7 @@ Result<int> ListenSocket::open(const SocketAddress& address, bool share_port, st
   TRY(refused(before_bind));
   bool done = ::bind(fd, address.get(), address.length) == 0;
   if (done) TRY(refused(before_listen));
-  done = done && ::listen(fd, 4096) == 0;
+  done = done && ::listen(fd, kBacklog) == 0;
   const int code = errno;
   if (done) TRY(refused(after_listen));
   if (done) return fd;
@@ -88,7 +93,8 @@ Status ListenSocket::start(Loop& loop, int fd, Accepted accepted) {
 }
 
 Status ListenSocket::replace(int fd) {
-  while (fd_ >= 0 && accept_some()) {
+  // No more than had room to wait: who comes faster than they are accepted does not keep the loop here.
+  for (int rounds = 0; rounds < kBacklog / kAcceptsATurn && fd_ >= 0 && accept_some(); ++rounds) {
   }
   if (fd_ < 0) {  // closed by what it told
     ::close(fd);
