@@ -376,6 +376,32 @@ TEST(Http2Session, says_100_when_the_body_is_wanted) {
   EXPECT_EQ(one.body, "body");
 }
 
+// The client reads nothing until all of it is said, so that the frames of others come between 100 and the answer.
+TEST(Http2Session, takes_100_for_no_answer_that_has_gone) {
+  World world;
+  world.ends = memory_streams(world.loop, 2048);
+  world.session = make_server_session(std::move(world.ends.downstream), kPreface, world.limits, {}, world.metrics);
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.post(1, "/", {{"expect", "100-continue"}}));
+  auto& filling = world.ask(world.client.get(3, "/"));
+  auto& between = world.ask(world.client.get(5, "/"));
+  const std::string body(60'000, 'x'), large(15'000, 'y');
+  filling.answer(200, body);
+  one.read();
+  world.settle();
+  one.runner.cancel();
+  world.settle();
+  auto& headers = *between.arena.make<Headers>(between.arena);
+  for (const std::string_view name : {"a", "b", "c", "d", "e", "f"}) headers.add(name, large);
+  between.answered = between.arena.make<ServerResponse>(ServerResponse{.status = 200, .headers = headers, .body = {}});
+  between.run(between.stream->begin(*between.answered, {{}, true}));
+  one.answer(204);
+  for (int i = 0; i < 200; ++i) world.settle(), world.hear();
+  EXPECT_TRUE(between.stream && world.heard.streams[5].ended && world.heard.streams[3].ended);
+  EXPECT_EQ(world.heard.streams[1].interim, std::vector<std::string>{"100"});
+  EXPECT_EQ(world.heard.streams[1].status, "204");
+}
+
 TEST(Http2Session, has_the_trailers_of_a_request) {
   World world;
   world.say(world.client.settings());

@@ -166,7 +166,8 @@ const Headers* ServerStreamOne::trailers() {
 void ServerStreamOne::say_continue() {
   if (!std::exchange(continue_waits_, false) || begun_ || !incoming_->received.empty() || incoming_->ended) return;
   const nghttp2_nv status = field(":status", "100");
-  nghttp2_submit_headers(connection_.native(), NGHTTP2_FLAG_NONE, incoming_->id, nullptr, &status, 1, nullptr);
+  continue_goes_ =
+      nghttp2_submit_headers(connection_.native(), NGHTTP2_FLAG_NONE, incoming_->id, nullptr, &status, 1, nullptr) == 0;
   connection_.say();
 }
 
@@ -334,8 +335,9 @@ void ServerStreamOne::answer(const ServerResponse& response, bool with_body) {
 }
 
 void ServerStreamOne::head_sent() {
+  if (std::exchange(continue_goes_, false)) return;
   if (head_sent_) trailers_waiting_ = false;
-  head_sent_ = begun_;  // not with 100
+  head_sent_ = true;
   moved_.notify(connection_.loop());
 }
 

@@ -99,6 +99,7 @@ class ServerStreamOne final : public ServerStream, private Tunnel::Carrier {
   bool has_authority_ = false;
   Headers* trailers_ = nullptr;
   bool continue_waits_ = false;
+  bool continue_goes_ = false;  // 100 is the next HEADERS frame to be made
   bool bodiless_method_ = false;
 
   // Of the response:
