@@ -376,6 +376,26 @@ TEST(Http2Session, says_100_when_the_body_is_wanted) {
   EXPECT_EQ(one.body, "body");
 }
 
+// Whoever was to say it may go before there was room for it, and what it lies in with him.
+TEST(Http2Session, resets_a_response_without_a_body_that_has_not_gone) {
+  World world;
+  world.ends = memory_streams(world.loop, 2048);
+  world.session = make_server_session(std::move(world.ends.downstream), kPreface, world.limits, {}, world.metrics);
+  world.say(world.client.settings());
+  auto& filling = world.ask(world.client.get(1, "/"));
+  auto& one = world.ask(world.client.get(3, "/"));
+  const std::string body(60'000, 'x');
+  filling.answer(200, body);
+  one.answer(204);
+  world.settle();
+  EXPECT_TRUE(one.runner.running());
+  one.end();
+  for (int i = 0; i < 100; ++i) world.settle(), world.hear();
+  EXPECT_TRUE(world.heard.streams[1].ended);
+  EXPECT_EQ(world.heard.streams[3].status, "");
+  EXPECT_EQ(world.heard.streams[3].reset, NGHTTP2_INTERNAL_ERROR);
+}
+
 // The client reads nothing until all of it is said, so that the frames of others come between 100 and the answer.
 TEST(Http2Session, takes_100_for_no_answer_that_has_gone) {
   World world;

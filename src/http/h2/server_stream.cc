@@ -326,10 +326,7 @@ void ServerStreamOne::answer(const ServerResponse& response, bool with_body) {
                                                      nghttp2_data_source* source, void*) -> ssize_t {
                                    return static_cast<ServerStreamOne*>(source->ptr)->next_data(most, *flags);
                                  }};
-  if (!with_body) {
-    ended_ = incoming_->answered = true;
-    chunk_ = {};
-  }
+  head_is_all_ = !with_body;
   if (nghttp2_submit_response(connection_.native(), incoming_->id, fields, count, with_body ? &provider : nullptr) != 0)
     reset();
 }
@@ -338,6 +335,7 @@ void ServerStreamOne::head_sent() {
   if (std::exchange(continue_goes_, false)) return;
   if (head_sent_) trailers_waiting_ = false;
   head_sent_ = true;
+  if (head_is_all_) ended_ = incoming_->answered = true;
   moved_.notify(connection_.loop());
 }
 

@@ -107,6 +107,7 @@ class ServerStreamOne final : public ServerStream, private Tunnel::Carrier {
   std::span<const std::string_view> kept_from_trailers_;
   Chunk chunk_;  // what of it is still to become frames
   bool begun_ = false;
+  bool head_is_all_ = false;
   bool head_sent_ = false;
   bool deferred_ = false;  // nghttp2 waits for more
   bool ended_ = false;     // the last of it has become a frame
