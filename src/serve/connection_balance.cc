@@ -28,7 +28,7 @@ void ConnectionBalance::join(Listener& listener, Loop& loop, size_t connections)
   if (find(listener)) return;
   const Labels labels{{"envoy_listener_address", address_}, {"envoy_worker_id", std::to_string(worker_index)}};
   members_.push_back(
-      {&listener, &loop, connections, metrics_.metric(kActive, labels), metrics_.metric(kTotal, labels)});
+      {++last_id_, &listener, &loop, connections, metrics_.metric(kActive, labels), metrics_.metric(kTotal, labels)});
   members_.back().active->add(static_cast<int64_t>(connections));
 }
 
@@ -43,6 +43,11 @@ void ConnectionBalance::leave(const Listener& listener) {
 
 ConnectionBalance::Member* ConnectionBalance::find(const Listener& listener) {
   const auto found = std::ranges::find(members_, &listener, &Member::listener);
+  return found == members_.end() ? nullptr : &*found;
+}
+
+ConnectionBalance::Member* ConnectionBalance::find(uint64_t id) {
+  const auto found = std::ranges::find(members_, id, &Member::id);
   return found == members_.end() ? nullptr : &*found;
 }
 
@@ -76,25 +81,19 @@ ConnectionBalance::Member ConnectionBalance::choose(const Listener& here) {
 
 void ConnectionBalance::place(const Listener& here, Incoming& incoming) {
   const Member to = choose(here);
-  if (to.listener == &here) return arrive(*to.listener, *to.loop, incoming);
-  incoming.hand_over(*to.loop, [all = shared_from_this(), there = to.listener, loop = to.loop](Incoming& arrived) {
-    all->arrive(*there, *loop, arrived);
-  });
+  if (to.listener == &here) return arrive(to, incoming);
+  incoming.hand_over(*to.loop, [all = shared_from_this(), to](Incoming& arrived) { all->arrive(to, arrived); });
 }
 
-// On the thread of the listener, which may have left since, and another may be where it was.
-void ConnectionBalance::arrive(Listener& there, const Loop& loop, Incoming& incoming) {
-  const auto is_here = [&] {
-    const Member* member = find(there);
-    return member && member->loop == &loop;
-  };
+// On the thread of the listener, which may have left since, and joined again, or another may be where it was.
+void ConnectionBalance::arrive(const Member& there, Incoming& incoming) {
   {
     const std::lock_guard lock(mutex_);
-    if (!is_here()) return;
+    if (!find(there.id)) return;
   }
-  there.accept(incoming);  // where it gets a seat, that counts
+  there.listener->accept(incoming);  // where it gets a seat, that counts
   const std::lock_guard lock(mutex_);
-  if (is_here()) --find(there)->connections;
+  if (Member* member = find(there.id)) --member->connections;
 }
 
 }  // namespace sluice

@@ -34,6 +34,7 @@ class ConnectionBalance : public std::enable_shared_from_this<ConnectionBalance>
 
  private:
   struct Member {
+    uint64_t id;  // of its being one: who leaves and joins again is another
     Listener* listener;
     Loop* loop;
     size_t connections;
@@ -42,11 +43,13 @@ class ConnectionBalance : public std::enable_shared_from_this<ConnectionBalance>
   };
   Member* find(const Listener& listener);
   Member choose(const Listener& here);
-  void arrive(Listener& there, const Loop& loop, Incoming& incoming);
+  Member* find(uint64_t id);
+  void arrive(const Member& there, Incoming& incoming);
 
   const std::string address_;
   std::mutex mutex_;  // held for a few lines
   std::vector<Member> members_;
+  uint64_t last_id_ = 0;
   MetricSet metrics_;
 };
 std::vector<MetricFamily> connection_balance_metric_families();

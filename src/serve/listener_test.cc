@@ -161,6 +161,22 @@ TEST(ConnectionBalance, a_connection_on_its_way_comes_where_it_is_switched_off_a
   }
 }
 
+TEST(ConnectionBalance, a_connection_on_its_way_ends_where_the_port_has_been_closed_and_opened_again) {
+  Balanced world(true);
+  world.connect(1);
+  world.clients.emplace_back(world.workers[0].listener.address());
+  settle(world.workers[0].loop);  // it is handed over
+  Listener& listener = world.workers[1].listener;
+  listener.close();
+  listener.spread_by(world.balance);
+  ASSERT_TRUE(listener.start(*ListenSocket::open(SocketAddress::v4(INADDR_LOOPBACK, 0), true)));
+  settle(world.workers[1].loop);
+  EXPECT_EQ(world.spread(), (std::vector<size_t>{1, 0}));
+  EXPECT_TRUE(world.clients.back().ended());
+  world.connect(3);
+  EXPECT_EQ(world.spread(), (std::vector<size_t>{2, 2}));
+}
+
 TEST(Listener, counts_what_the_kernel_knows_of_a_connection_at_its_end) {
   World world;
   world.listener.observe_tcp(std::make_shared<TcpStats>(world.metrics, "127.0.0.1_80"));
