@@ -49,7 +49,6 @@ class Reachable {
   T*& place_;
 };
 
-// Lives in the exchange's arena: what must stay until the response's body has gone to the client.
 std::string introduction_for(const Request& request, const Cluster& cluster) {
   if (!cluster.proxy_protocol) [[likely]]
     return {};
@@ -57,6 +56,7 @@ std::string introduction_for(const Request& request, const Cluster& cluster) {
                       request.client ? request.client->local_address() : std::nullopt);
 }
 
+// Lives in the exchange's arena: what must stay until the response's body has gone to the client.
 class Forwarding final : private ConnectionPool::UnderWay, private ClientStream::Owner, private Request::Forwarder {
  public:
   Forwarding(Request& request, ForwardTarget target, OtherTargets* others)

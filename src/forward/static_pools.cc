@@ -1,6 +1,7 @@
 #include "forward/static_pools.h"
 
 namespace sluice {
+
 StaticPools::Host::Host(Loop& loop, ClusterConnections& connections, const StaticCluster::Host& host)
     : config(host), pool(loop, connections) {
   if (host.address) addresses.push_back(SocketAddress::of({*host.address, host.port}));
