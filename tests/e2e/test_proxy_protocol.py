@@ -1,7 +1,6 @@
 """The PROXY protocol: clients that a proxy in front names, and what is no such header."""
 
 import pathlib
-import ssl
 import struct
 import tempfile
 
@@ -11,6 +10,7 @@ from harness.case import Case, rows
 from harness.certificates import authority
 from harness.gateway import Gateway
 from harness.process import Process
+from harness.tls import server_context
 from harness.waiting import free_port, until
 
 LOG = 'stringFormat: "%REQ(:PATH)% %DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT% ' \
@@ -182,14 +182,12 @@ class Upstreams(Case):
                 haproxy.stop()
 
     def test_it_stands_before_tls(self):
-        ca = authority()
+        context = server_context(authority().make("backend.test"))
 
         class Both(Introduced):
             def established(self, sock):
                 return context.wrap_socket(super().established(sock), server_side=True)
-        pair = ca.make("backend.test")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pair.certificate, pair.key)
+
         backend = self.use(Both())
         gateway = self.gateway(backend.port, upstream="  sslConfig: {sni: backend.test}\n")
         with gateway.client() as client:

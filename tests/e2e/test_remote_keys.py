@@ -3,7 +3,6 @@
 import http.server
 import json
 import socket
-import ssl
 import subprocess
 import tempfile
 import threading
@@ -15,6 +14,7 @@ from harness.case import Case, rows
 from harness.certificates import authority
 from harness.gateway import ROOT, Gateway, run_sluice
 from harness.process import Process
+from harness.tls import server_context
 from harness.tokens import Key, token
 from harness.waiting import free_port, stays, until
 
@@ -69,10 +69,8 @@ class KeyServer:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         if pair:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(pair.certificate, pair.key)
             # The handshake belongs to the thread of the connection: one that fails is no reason to serve nobody.
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+            self.server.socket = server_context(pair).wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 

@@ -2,56 +2,17 @@
 
 import pathlib
 import socket
-import ssl
-import subprocess
 import tempfile
 import threading
 
 from harness.case import Case
 from harness.certificates import authority
 from harness.gateway import ROOT, Gateway, run_sluice
+from harness.peer import Peer, echo, read_all
+from harness.tls import context, server_context
 from harness.waiting import free_port, until
 
 LOG = '%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST% %UPSTREAM_CLUSTER% %DOWNSTREAM_REMOTE_ADDRESS% %PROTOCOL%'
-
-
-class Peer:
-    """Accepts connections and has `serve(socket)` on each, in a thread of its own."""
-
-    def __init__(self, serve, context=None):
-        self.serve, self.context, self.accepted = serve, context, 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.accepted += 1
-            threading.Thread(target=self.one, args=(connection,), daemon=True).start()
-
-    def one(self, connection):
-        with connection:
-            try:
-                if self.context:
-                    connection = self.context.wrap_socket(connection, server_side=True)
-                self.serve(connection)
-            except OSError:
-                pass
-
-    def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-
-def echo(connection):
-    """What it hears, and `bye` once it has heard all."""
-    while data := connection.recv(65536):
-        connection.sendall(data)
-    connection.sendall(b"bye")
 
 
 def name(text):
@@ -81,13 +42,6 @@ def host(name, to, sni="", secret="", more=""):
 
 def single(upstream):
     return f"single: {{upstream: {{name: {upstream}}}}}"
-
-
-def read_all(connection):
-    out = b""
-    while data := connection.recv(65536):
-        out += data
-    return out
 
 
 class Plain(Case):
@@ -360,14 +314,8 @@ class ByServerName(Case):
 
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls.folder.cleanup)
-        certificate, key = (pathlib.Path(cls.folder.name, file) for file in ("c.pem", "k.pem"))
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-                        "-subj", "/CN=test", "-keyout", key, "-out", certificate], check=True, capture_output=True)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        cls.peers = {text: cls.share(Peer(name(text), context)) for text in ("exact", "wild", "deep")}
+        secure = server_context(authority().make("test"))
+        cls.peers = {text: cls.share(Peer(name(text), secure)) for text in ("exact", "wild", "deep")}
         cls.plain = cls.share(Peer(echo))
         hosts = ", ".join([host("exact", single("exact"), "a.example, b.example"), host("wild", single("wild"), "'*.example'"),
                            host("deep", "forwardSniClusterName: {}", "'*.deep.example', deep_gloo-system"), host("plain", single("plain"))])
@@ -376,10 +324,8 @@ class ByServerName(Case):
         cls.gateway = cls.share(Gateway({"gateway.yaml": tcp_gateway(hosts), **files, "plain.yaml": upstream("plain", cls.plain.port)}))
 
     def ask(self, server_name, port=None):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with socket.create_connection(("127.0.0.1", port or self.gateway.port), timeout=10) as connection:
-            with context.wrap_socket(connection, server_hostname=server_name) as client:
+            with context(check_hostname=False).wrap_socket(connection, server_hostname=server_name) as client:
                 return read_all(client).decode()
 
     def test_the_exact_name_then_the_longest_wildcard_decides(self):
@@ -431,12 +377,8 @@ class TlsEnds(Case):
         return self.use(Gateway({"gateway.yaml": tcp_gateway(hosts, log=TLS_LOG), **upstreams,
                                  **{f"{name}.yaml": text for name, text in files.items()}}))
 
-    def dial(self, gateway, name="a.example", pair=None):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(self.ca.certificate)
-        if pair:
-            context.load_cert_chain(pair.certificate, pair.key)
-        connection = context.wrap_socket(socket.create_connection(("127.0.0.1", gateway.port), timeout=10), server_hostname=name)
+    def dial(self, gateway, name="a.example", pair=None, made=None):
+        connection = (made or context(pair=pair)).wrap_socket(socket.create_connection(("127.0.0.1", gateway.port), timeout=10), server_hostname=name)
         self.addCleanup(connection.close)
         return connection
 
@@ -467,7 +409,7 @@ class TlsEnds(Case):
         self.assertEqual(got, data)
 
     def test_each_name_gets_its_certificate_and_others_are_passed_on_or_plain(self):
-        inner = self.use(Peer(name("inner"), self.server(self.ca.make("c.example"))))
+        inner = self.use(Peer(name("inner"), server_context(self.ca.make("c.example"))))
         hosts = ", ".join([host("a", single("u"), "a.example", "pair"), host("b", single("u"), "'*.b.example'", "other"),
                            host("passed", single("inner"), "c.example"), host("plain", single("u"))])
         gateway = self.gateway(hosts, inner=upstream("inner", inner.port), other=self.ca.make("*.b.example").secret("other"))
@@ -476,11 +418,6 @@ class TlsEnds(Case):
         self.assertEqual(read_all(self.dial(gateway, "c.example")), b"inner")
         with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
             self.echoes(client)
-
-    def server(self, pair):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pair.certificate, pair.key)
-        return context
 
     def test_a_client_certificate_is_required_where_the_secret_has_a_ca(self):
         gateway = self.gateway(host("all", single("u"), secret="mutual"), mutual=self.pair.secret("mutual", ca=self.ca.certificate))
@@ -497,11 +434,7 @@ class TlsEnds(Case):
     def test_the_cluster_that_the_client_names_is_taken(self):
         gateway = self.gateway(host("all", "forwardSniClusterName: {}", secret="pair"), pair=self.ca.make("u_gloo-system").secret("pair"),
                                secret="{}")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
-            with context.wrap_socket(connection, server_hostname="u_gloo-system") as client:
-                self.echoes(client)
+        self.echoes(self.dial(gateway, "u_gloo-system", made=context(check_hostname=False)))
 
     def test_garbage_and_a_client_that_leaves_in_its_handshake_reach_no_destination(self):
         gateway = self.gateway(host("all", single("u"), secret="pair"))
@@ -537,7 +470,7 @@ class TlsEnds(Case):
                         "namespace: gloo-system}}\n" % san)
 
     def test_it_goes_on_by_tls_to_a_destination_that_is_verified(self):
-        inner = self.use(Peer(echo, self.server(self.ca.make("inner.example"))))
+        inner = self.use(Peer(echo, server_context(self.ca.make("inner.example"))))
         gateway = self.gateway(host("all", single("inner"), secret="pair"), ca=self.ca.secret("ca"),
                                inner=self.upstream_by_tls(inner.port, "inner.example"))
         self.echoes(self.dial(gateway))
@@ -545,7 +478,7 @@ class TlsEnds(Case):
 
     def test_a_destination_with_a_wrong_certificate_gets_nothing(self):
         heard = []
-        inner = self.use(Peer(lambda connection: heard.append(connection.recv(100)), self.server(self.ca.make("inner.example"))))
+        inner = self.use(Peer(lambda connection: heard.append(connection.recv(100)), server_context(self.ca.make("inner.example"))))
         gateway = self.gateway(host("all", single("inner"), secret="pair"), ca=self.ca.secret("ca"),
                                inner=self.upstream_by_tls(inner.port, "other.example"))
         client = self.dial(gateway)
@@ -563,9 +496,7 @@ class Example(Case):
     def setUpClass(cls):
         cls.ca = authority()
         cls.pairs = {name: cls.ca.make(f"{name}.example.test", f"*.{name}.example.test") for name in ("orders", "shop")}
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(cls.pairs["shop"].certificate, cls.pairs["shop"].key)
-        cls.peers = {"orders": cls.share(Peer(echo)), "shop": cls.share(Peer(name("shop itself"), context)),
+        cls.peers = {"orders": cls.share(Peer(echo)), "shop": cls.share(Peer(name("shop itself"), server_context(cls.pairs["shop"]))),
                      "stable": cls.share(Peer(echo)), "canary": cls.share(Peer(echo))}
 
     def start(self, secret):
@@ -580,10 +511,7 @@ class Example(Case):
         return self.use(Gateway(files))
 
     def dial(self, gateway, server_name):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(self.ca.certificate)
-        context.set_alpn_protocols(["postgresql"])
-        connection = context.wrap_socket(socket.create_connection(("127.0.0.1", gateway.port), timeout=10), server_hostname=server_name)
+        connection = context(alpn=["postgresql"]).wrap_socket(socket.create_connection(("127.0.0.1", gateway.port), timeout=10), server_hostname=server_name)
         self.addCleanup(connection.close)
         return connection
 

@@ -6,8 +6,9 @@ a path: the function gets the connection and the request and sends what it likes
 
 import json
 import socket
-import ssl
 import threading
+
+from harness.tls import server_context
 
 CLOSE = "close"
 
@@ -208,11 +209,7 @@ class TlsBackend(Backend):
     """A destination behind TLS; a connection whose handshake fails ends."""
 
     def __init__(self, pair, trust=None, **keywords):
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(pair.certificate, pair.key)
-        if trust:
-            self.context.load_verify_locations(trust.certificate)
-            self.context.verify_mode = ssl.CERT_REQUIRED
+        self.context = server_context(pair, trust)
         self.names = []
         self.context.sni_callback = lambda _, name, __: self.names.append(name)
         super().__init__(**keywords)

@@ -1,4 +1,4 @@
-"""Clients of TLS: a connection whose bytes are looked at, and curl."""
+"""TLS: what clients and servers are told of it, a connection whose bytes are looked at, and curl."""
 
 import ssl
 import subprocess
@@ -17,6 +17,18 @@ def context(trust=None, pair=None, alpn=None, **settings):
         made.set_alpn_protocols(alpn)
     for name, value in settings.items():
         setattr(made, name, value)
+    return made
+
+
+def server_context(pair, trust=None, ciphers=None):
+    """Of a server that shows `pair`; with `trust` clients must show a certificate of that authority."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(pair.certificate, pair.key)
+    if trust:
+        made.load_verify_locations(trust.certificate)
+        made.verify_mode = ssl.CERT_REQUIRED
+    if ciphers:
+        made.set_ciphers(ciphers)
     return made
 
 
