@@ -1,6 +1,7 @@
 """What httpConnectionManagerSettings say of clients' requests, seen from both sides of the gateway."""
 
 import gzip
+import socket
 import threading
 import zlib
 
@@ -8,6 +9,7 @@ from harness import configs
 from harness.backend import Backend
 from harness.case import Case
 from harness.gateway import Gateway
+from harness.waiting import until
 
 SECRET = """\
 apiVersion: v1
@@ -42,6 +44,14 @@ class ListenerSettings(Case):
             client.send("\r\n".join(lines) + "\r\n\r\n" + body)
             response = client.read_response()
         return response, self.backend.requests[-1].raw_head.decode("latin-1") if self.backend.requests else ""
+
+    @staticmethod
+    def refuses(port):
+        try:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+        except ConnectionRefusedError:
+            return True
+        return False
 
     def test_names_of_request_headers_go_on_as_they_were_written(self):
         _, head = self.ask(self.gateway("preserveCaseHeaderKeyFormat: true"),
@@ -141,6 +151,8 @@ class ListenerSettings(Case):
             client.send("GET /up HTTP/1.1\r\nHost: a.test\r\n\r\nGET /up HTTP/1.1\r\nHost: a.te")
             self.assertEqual(client.read_response().status, 200)
             gateway.admin("/drain", "POST")
+            # Its answer may come before the worker has heard of it, which closes the port then.
+            until(lambda: self.refuses(gateway.port), "the worker to drain")
             client.send("st\r\n\r\n")
             self.assertEqual(client.read_response().status, 503)
 
