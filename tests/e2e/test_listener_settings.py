@@ -166,15 +166,7 @@ class ListenerSettings(Case):
                              [(b"abcdef", "6")] if status == 200 else [])
 
     def test_responses_are_compressed_for_who_accepts_it_and_events_come_one_by_one(self):
-        settings = """\
-apiVersion: sluice.dev/v1alpha1
-kind: ProxySettings
-metadata: {name: settings, namespace: gloo-system}
-spec:
-  targetRefs: [{group: gateway.solo.io, kind: Gateway, name: gateway-proxy}]
-  brotli: {}
-"""
-        gateway = self.gateway("", {"settings.yaml": settings}, more="gzip: {contentType: [text/plain, text/event-stream]}")
+        gateway = self.gateway("", {"settings.yaml": configs.proxy_settings("brotli: {}")}, more="gzip: {contentType: [text/plain, text/event-stream]}")
         page = b"a page " * 1000
         self.backend.on("/page", lambda connection, request: connection.answer(200, page, [("content-type", "text/plain")]))
         for accepted, coding in (("gzip", "gzip"), ("gzip, br", "br"), ("identity", None)):

@@ -5,6 +5,7 @@ import socket
 import tempfile
 import threading
 
+from harness import configs
 from harness.case import Case
 from harness.certificates import authority
 from harness.gateway import ROOT, Gateway, run_sluice
@@ -147,10 +148,8 @@ class Plain(Case):
 
     def test_open_connections_outlive_a_change_and_a_removed_gateway_ends_them_in_time(self):
         peer = self.use(Peer(echo))
-        settings = ("apiVersion: sluice.dev/v1alpha1\nkind: ProxySettings\nmetadata: {name: p, namespace: gloo-system}\n"
-                    "spec: {targetRefs: [{group: gateway.solo.io, kind: Gateway, name: tcp}], drainTimeout: 0.3s}\n")
         gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u"))), "u.yaml": upstream("u", peer.port),
-                                "p.yaml": settings})
+                                "p.yaml": configs.proxy_settings("drainTimeout: 0.3s", "tcp")})
         client = self.connect(gateway)
         client.sendall(b"one")
         self.assertEqual(client.recv(10), b"one")

@@ -183,14 +183,6 @@ class Changes(Case):
         self.assertGreater(next(asked), 100)
 
 
-SCHEMES = """\
-apiVersion: sluice.dev/v1alpha1
-kind: ProxySettings
-metadata: {name: settings, namespace: gloo-system}
-spec:
-  targetRefs: [{group: gateway.solo.io, kind: Gateway, name: gateway-proxy}]
-  destinations: {scheme: true}
-"""
 BY_HEADER = "dynamicForwardProxy: {autoHostRewriteHeader: x-to}"
 
 
@@ -207,7 +199,7 @@ class Upstream(Case):
         cls.dns = cls.share(DnsServer())
         cls.dns.set("*.test", "127.0.0.1")
         files = configs.dynamic(route=BY_HEADER)
-        cls.gateway = cls.share(Gateway({**files, "settings.yaml": SCHEMES}, resolver=cls.dns.where,
+        cls.gateway = cls.share(Gateway({**files, "settings.yaml": configs.SCHEMES}, resolver=cls.dns.where,
                                         environment={"SSL_CERT_FILE": str(ca.certificate)}))
 
     def ask(self, to, path="/"):
@@ -282,7 +274,7 @@ class Rules(Case):
                      "{name: balancer, action: allow, match: {addresses: [127.0.0.4/32]}, upstreamTls: {verify: lb.test}}",
                      "{name: rest, action: allow, match: {addresses: [loopback]}}"]
         files = configs.dynamic(route=BY_HEADER, policy=False)
-        cls.gateway = cls.share(Gateway({**files, "settings.yaml": SCHEMES,
+        cls.gateway = cls.share(Gateway({**files, "settings.yaml": configs.SCHEMES,
                                          "policy.yaml": configs.policy("lab", "gateway-proxy", cls.rules, kind="Gateway")},
                                         resolver=cls.dns.where, environment={"SSL_CERT_FILE": str(ca.certificate)}))
 

@@ -54,6 +54,15 @@ def policy(name, target, rules, kind="VirtualService"):
             f"  targetRefs: [{{group: gateway.solo.io, kind: {kind}, name: {target}}}]\n  rules:\n{lines}")
 
 
+def proxy_settings(spec, target="gateway-proxy"):
+    """ProxySettings of one Gateway; `spec` is YAML in flow style, without its braces."""
+    return ("apiVersion: sluice.dev/v1alpha1\nkind: ProxySettings\nmetadata: {name: settings, namespace: gloo-system}\n"
+            f"spec: {{targetRefs: [{{group: gateway.solo.io, kind: Gateway, name: {target}}}], {spec}}}\n")
+
+
+SCHEMES = proxy_settings("destinations: {scheme: true}")
+
+
 def dynamic(dns_options="", route="dynamicForwardProxy: {}", policy=True):
     """A forward proxy for whatever the Host names; `dns_options` is YAML below dnsCacheConfig."""
     proxy = "dynamicForwardProxy: {}"
