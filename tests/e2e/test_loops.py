@@ -1,16 +1,17 @@
 """How workers wait: by epoll, or with io_uring beside it, by --loop and by what the kernel gives."""
 
 import hashlib
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import unittest.mock
 
 from harness import configs
 from harness.backend import Backend
 from harness.case import Case
 from harness.gateway import Gateway, sluice_program
-from harness.process import Process
 from harness.waiting import until
 
 FILES = {"upstream.yaml": configs.BACKEND,
@@ -28,12 +29,18 @@ def kernel_has_io_uring():
 
 class ForbiddenGateway(Gateway):
     def start(self, wait=True):
-        self.process = Process([*WITHOUT, sluice_program(), *self.arguments], self.scratch.name, "sluice", self.environment, self.streams)
-        if wait:
-            self.wait_ready()
+        self.limited = WITHOUT
+        super().start(wait)
 
 
 class Loops(Case):
+    def setUp(self):
+        # These say themselves by what a gateway runs, or ask what it takes.
+        environment = unittest.mock.patch.dict(os.environ)
+        environment.start()
+        self.addCleanup(environment.stop)
+        os.environ.pop("SLUICE_LOOP", None)
+
     def gateway(self, *arguments, kind=Gateway, **keywords):
         self.backend = self.use(Backend())
         self.backend.on("/echo", lambda connection, request: connection.answer(200, request.body))
@@ -67,7 +74,7 @@ class Loops(Case):
             with self.subTest(arguments):
                 gateway = self.gateway(*arguments)
                 until(lambda: self.rings(gateway) == 2, "both workers to have a ring")
-                self.assertRegex(gateway.process.stderr(), "event loops.*io_uring")
+                gateway.says("event loops.*io_uring")
                 with gateway.client() as client:
                     for _ in range(20):
                         client.send("GET /small HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -80,7 +87,7 @@ class Loops(Case):
         gateway = self.gateway(kind=ForbiddenGateway)
         self.assert_serves(gateway)
         self.assertFalse(self.rings(gateway))
-        self.assertRegex(gateway.process.stderr(), "event loops.*epoll")
+        gateway.says("event loops.*epoll")
 
     def test_who_asks_for_it_where_it_is_forbidden_is_told_why_it_does_not_start(self):
         gateway = self.gateway("--loop", "epoll")
