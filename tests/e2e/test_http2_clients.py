@@ -96,7 +96,9 @@ class Curl(Http2):
     def test_many_requests_at_once_on_few_connections(self):
         if not shutil.which("h2load"):
             self.skipTest("h2load is not there: nghttp2-client of make bench has it")
-        done = subprocess.run(["h2load", "-n", "3000", "-c", "5", "-m", "100", f"{self.url}/load"], capture_output=True, text=True, check=False)
+        # A hundred at a time: with five hundred the host had as many threads, and on a busy machine the last one's answer came after
+        # the route's 15 s.
+        done = subprocess.run(["h2load", "-n", "3000", "-c", "5", "-m", "20", f"{self.url}/load"], capture_output=True, text=True, check=False)
         self.assertIn("3000 succeeded, 0 failed, 0 errored, 0 timeout", done.stdout)
 
 
