@@ -32,6 +32,30 @@ def request(path):
     return f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
 
 
+def port_of_a_client_that_is_served(case, port, path="/"):
+    with raw.Client(port) as client:
+        client.send(request(path))
+        case.assert_status(client.read_response("GET"), 200)
+        return client.socket.getsockname()[1]
+
+
+class Haproxy:
+    """Passes what comes to `port` on to the port `to`. `bind` and `server` end the lines that begin so; `frontend` are more of them."""
+
+    def __init__(self, to, mode="tcp", bind="", server="", frontend=()):
+        self.scratch = tempfile.TemporaryDirectory(prefix="sluice-haproxy-")
+        self.port = free_port()
+        config = pathlib.Path(self.scratch.name, "haproxy.cfg")
+        config.write_text(f"defaults\n  mode {mode}\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n"
+                          f"frontend f\n  bind 127.0.0.1:{self.port} {bind}\n" + "".join(f"  {line}\n" for line in frontend) +
+                          f"  default_backend b\nbackend b\n  server s 127.0.0.1:{to} {server}\n")
+        self.process = Process(["haproxy", "-f", config, "-db"], self.scratch.name, "haproxy")
+
+    def stop(self):
+        self.process.stop()
+        self.scratch.cleanup()
+
+
 class Expected(Case):
     @classmethod
     def setUpClass(cls):
@@ -81,24 +105,12 @@ class Expected(Case):
             self.assertTrue(client.closed())
         self.assertEqual(self.gateway.metric(metric), before + 1)
 
-    def test_a_real_haproxy_in_front_names_its_clients(self):
-        for send in ("send-proxy", "send-proxy-v2 proxy-v2-options crc32c,unique-id"):
-            port = free_port()
-            with tempfile.TemporaryDirectory() as folder:
-                config = pathlib.Path(folder, "haproxy.cfg")
-                config.write_text(f"defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n"
-                                  f"frontend f\n  bind 127.0.0.1:{port}\n  unique-id-format %pid\n  default_backend b\n"
-                                  f"backend b\n  server s 127.0.0.1:{self.gateway.port} {send}\n")
-                haproxy = Process(["haproxy", "-f", config, "-db"], folder, "haproxy")
-                try:
-                    until(lambda: raw.fetch(port, path="/haproxy").status == 200, f"an answer through haproxy with {send}")
-                    with raw.Client(port) as client:
-                        client.send(request("/through"))
-                        self.assert_status(client.read_response("GET"), 200)
-                        mine = client.socket.getsockname()[1]
-                    self.assertIn(f" 127.0.0.1:{port} ", self.gateway.log_line(f"/through 127.0.0.1:{mine} "))
-                finally:
-                    haproxy.stop()
+    @rows({"version 1": "send-proxy", "version 2": "send-proxy-v2 proxy-v2-options crc32c,unique-id"})
+    def a_real_haproxy_in_front_names_its_clients(self, send):
+        haproxy = self.use(Haproxy(self.gateway.port, server=send, frontend=["unique-id-format %pid"]))
+        until(lambda: raw.fetch(haproxy.port, path="/haproxy").status == 200, "an answer through haproxy")
+        mine = port_of_a_client_that_is_served(self, haproxy.port, "/through")
+        self.assertIn(f" 127.0.0.1:{haproxy.port} ", self.gateway.log_line(f"/through 127.0.0.1:{mine} "))
 
 
 class Introduced(Backend):
@@ -143,10 +155,7 @@ class Upstreams(Case):
     def test_a_client_of_all_addresses_is_told_of_by_the_one_it_connected_to(self):
         backend = self.use(Introduced())
         gateway = self.gateway(backend.port, gateway=Gateway.PLAIN.replace("127.0.0.1", "'::'"))
-        with gateway.client() as client:
-            client.send(request("/"))
-            self.assert_status(client.read_response("GET"), 200)
-            mine = client.socket.getsockname()[1]
+        mine = port_of_a_client_that_is_served(self, gateway.port)
         self.assertEqual(backend.clients, [f"PROXY TCP4 127.0.0.1 127.0.0.1 {mine} {gateway.port}"])
 
     def test_whom_a_proxy_in_front_names_is_named_on(self):
@@ -160,26 +169,13 @@ class Upstreams(Case):
     @rows({"version 1": "V1", "version 2": "V2"})
     def a_real_haproxy_behind_reads_it(self, version):
         backend = self.use(Backend())
-        port = free_port()
-        with tempfile.TemporaryDirectory() as folder:
-            config = pathlib.Path(folder, "haproxy.cfg")
-            config.write_text(f"defaults\n  mode http\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n"
-                              f"frontend f\n  bind 127.0.0.1:{port} accept-proxy\n"
-                              f"  http-request set-header x-source %[src]:%[src_port]\n  http-request set-header x-destination %[dst]:%[dst_port]\n"
-                              f"  default_backend b\nbackend b\n  server s 127.0.0.1:{backend.port}\n")
-            haproxy = Process(["haproxy", "-f", config, "-db"], folder, "haproxy")
-            try:
-                gateway = self.gateway(port, version)
-                until(lambda: gateway.fetch("/").status == 200, "an answer through haproxy")
-                with gateway.client() as client:
-                    client.send(request("/mine"))
-                    self.assert_status(client.read_response("GET"), 200)
-                    mine = client.socket.getsockname()[1]
-                seen = backend.seen("/mine")[0]
-                self.assertEqual((seen.header("x-source"), seen.header("x-destination")),
-                                 (f"127.0.0.1:{mine}", f"127.0.0.1:{gateway.port}"))
-            finally:
-                haproxy.stop()
+        haproxy = self.use(Haproxy(backend.port, "http", bind="accept-proxy", frontend=[
+            "http-request set-header x-source %[src]:%[src_port]", "http-request set-header x-destination %[dst]:%[dst_port]"]))
+        gateway = self.gateway(haproxy.port, version)
+        until(lambda: gateway.fetch("/").status == 200, "an answer through haproxy")
+        mine = port_of_a_client_that_is_served(self, gateway.port, "/mine")
+        seen = backend.seen("/mine")[0]
+        self.assertEqual((seen.header("x-source"), seen.header("x-destination")), (f"127.0.0.1:{mine}", f"127.0.0.1:{gateway.port}"))
 
     def test_it_stands_before_tls(self):
         context = server_context(authority().make("backend.test"))
@@ -190,10 +186,7 @@ class Upstreams(Case):
 
         backend = self.use(Both())
         gateway = self.gateway(backend.port, upstream="  sslConfig: {sni: backend.test}\n")
-        with gateway.client() as client:
-            client.send(request("/"))
-            self.assert_status(client.read_response("GET"), 200)
-            mine = client.socket.getsockname()[1]
+        mine = port_of_a_client_that_is_served(self, gateway.port)
         self.assertEqual(backend.clients, [f"PROXY TCP4 127.0.0.1 127.0.0.1 {mine} {gateway.port}"])
 
     def test_a_tcp_gateway_names_its_clients_too(self):
@@ -201,10 +194,7 @@ class Upstreams(Case):
         tcp = Gateway.PLAIN.replace("httpGateway: {}", "tcpGateway: {tcpHosts: [{name: all, destination: {single: {upstream: "
                                                        "{name: backend, namespace: gloo-system}}}}]}")
         gateway = self.gateway(backend.port, gateway=tcp)
-        with gateway.client() as client:
-            client.send(request("/"))
-            self.assert_status(client.read_response("GET"), 200)
-            mine = client.socket.getsockname()[1]
+        mine = port_of_a_client_that_is_served(self, gateway.port)
         self.assertEqual(backend.clients, [f"PROXY TCP4 127.0.0.1 127.0.0.1 {mine} {gateway.port}"])
 
 
