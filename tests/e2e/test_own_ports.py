@@ -3,10 +3,9 @@
 import json
 import pathlib
 import socket
-import subprocess
 import tempfile
 
-from harness import configs
+from harness import configs, tls
 from harness.case import Case, rows
 from harness.certificates import Authority
 from harness.gateway import Gateway, run_sluice
@@ -24,12 +23,11 @@ def direct(name, body):
 
 
 def curl(*arguments):
-    """(exit code, status of the answer, body)"""
-    done = subprocess.run(["curl", "-sS", "--max-time", "20", "-w", "\n%{http_code} %{http_version}", *map(str, arguments)],
-                          capture_output=True, text=True, timeout=60, check=False)
-    body, _, last = done.stdout.rpartition("\n")
+    """(exit code, status of the answer, body, version of HTTP)"""
+    code, out, _ = tls.curl("-w", "\n%{http_code} %{http_version}", *arguments)
+    body, _, last = out.rpartition("\n")
     status, version = last.split()
-    return done.returncode, int(status), body, version
+    return code, int(status), body, version
 
 
 class OwnPorts(Case):
