@@ -73,41 +73,17 @@ Chunk MaskedBody::pass(masking::Masker::Output output, bool last) {
 
 // --- DecodedBody ---
 
-Task<Chunk> DecodedBody::read() {
-  for (;;) {
-    const auto decoded = decode();
-    if (!decoded) return std::unexpected(decoded.error());
-    if (*decoded) return **decoded;
-    Task<Chunk> reading = inner_.read();
-    if (!reading.ready()) return read_slowly(std::move(reading));
-    const Result<Chunk> chunk = reading.take();
-    if (!chunk) return std::unexpected(chunk.error());
-    take(*chunk);
-  }
+void DecodedBody::take(const Chunk& piece) {
+  input_ = {piece.bytes.data(), piece.bytes.size()};
+  input_ended_ = piece.last;
 }
 
-Task<Chunk> DecodedBody::read_slowly(Task<Chunk> reading) {
-  for (;;) {
-    const Chunk chunk = CO_TRY(co_await reading);
-    take(chunk);
-    const std::optional<Chunk> decoded = CO_TRY(decode());
-    if (decoded) co_return *decoded;
-    reading = inner_.read();
-  }
-}
-
-void DecodedBody::take(const Chunk& chunk) {
-  input_ = {chunk.bytes.data(), chunk.bytes.size()};
-  input_ended_ = chunk.last;
-}
-
-Result<std::optional<Chunk>> DecodedBody::decode() {
+Result<std::optional<Chunk>> DecodedBody::convert() {
   auto decoded = decode_some();
   is_broken_ |= !decoded;
   return decoded;
 }
 
-// Nothing: more input is needed.
 Result<std::optional<Chunk>> DecodedBody::decode_some() {
   size_t size = 0;
   while (size < buffer_.size()) {

@@ -9,7 +9,7 @@
 #include "base/metrics.h"
 #include "engines/coding/decoder.h"
 #include "engines/masking/masker.h"
-#include "http/body.h"
+#include "http/converted_body.h"
 
 namespace sluice::dlp {
 
@@ -68,26 +68,23 @@ class MaskedBody final : public BodyReader {
 };
 
 // A body with its codings undone. Errors are the upstream's.
-class DecodedBody final : public BodyReader {
+class DecodedBody final : public ConvertedBody {
  public:
   static constexpr size_t kBufferBytes = 16U << 10;
 
   // `buffer` is where the decoded bytes go, kBufferBytes of them.
   DecodedBody(BodyReader& inner, coding::Decoder decoder, std::span<char> buffer)
-      : inner_(inner), decoder_(std::move(decoder)), buffer_(buffer) {}
+      : ConvertedBody(inner), decoder_(std::move(decoder)), buffer_(buffer) {}
 
-  Task<Chunk> read() override;
   const Headers* trailers() const override { return inner_.trailers(); }
   // It was the coding that was wrong, not what carries it.
   bool is_broken() const { return is_broken_; }
 
  private:
-  Task<Chunk> read_slowly(Task<Chunk> reading);
-  void take(const Chunk& chunk);
-  Result<std::optional<Chunk>> decode();
+  void take(const Chunk& piece) override;
+  Result<std::optional<Chunk>> convert() override;
   Result<std::optional<Chunk>> decode_some();
 
-  BodyReader& inner_;
   coding::Decoder decoder_;
   std::span<char> buffer_;
   std::string_view input_;  // read and not decoded yet

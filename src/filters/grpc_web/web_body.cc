@@ -6,36 +6,12 @@ namespace sluice::grpc_web {
 
 // --- requests ---------------------------------------------------------------------------------------------------
 
-Task<Chunk> DecodedBody::read() {
-  for (;;) {
-    const auto decoded = decode();
-    if (!decoded) return std::unexpected(decoded.error());
-    if (*decoded) return **decoded;
-    Task<Chunk> reading = inner_.read();
-    if (!reading.ready()) return read_slowly(std::move(reading));
-    const Result<Chunk> chunk = reading.take();
-    if (!chunk) return std::unexpected(chunk.error());
-    take(*chunk);
-  }
+void DecodedBody::take(const Chunk& piece) {
+  input_ = {piece.bytes.data(), piece.bytes.size()};
+  ended_ = piece.last;
 }
 
-Task<Chunk> DecodedBody::read_slowly(Task<Chunk> reading) {
-  for (;;) {
-    const Chunk chunk = CO_TRY(co_await reading);
-    take(chunk);
-    const std::optional<Chunk> decoded = CO_TRY(decode());
-    if (decoded) co_return *decoded;
-    reading = inner_.read();
-  }
-}
-
-void DecodedBody::take(const Chunk& chunk) {
-  input_ = {chunk.bytes.data(), chunk.bytes.size()};
-  ended_ = chunk.last;
-}
-
-// Nothing: more input is needed.
-Result<std::optional<Chunk>> DecodedBody::decode() {
+Result<std::optional<Chunk>> DecodedBody::convert() {
   const Base64Step step = TRY(decoder_.decode(input_, buffer_));
   input_.remove_prefix(step.read);
   const bool last = ended_ && input_.empty();
@@ -62,35 +38,12 @@ size_t FrameEnds::take(std::string_view bytes) {
   return taken + of_message;
 }
 
-Task<Chunk> WebBody::read() {
-  for (;;) {
-    if (const auto chunk = next()) return *chunk;
-    Task<Chunk> reading = inner_.read();
-    if (!reading.ready()) return read_slowly(std::move(reading));
-    const Result<Chunk> chunk = reading.take();
-    if (!chunk) return std::unexpected(chunk.error());
-    if (const auto taken = take(*chunk)) return *taken;
-  }
+void WebBody::take(const Chunk& piece) {
+  input_ = piece.bytes;
+  inner_ended_ = piece.last;
 }
 
-Task<Chunk> WebBody::read_slowly(Task<Chunk> reading) {
-  for (;;) {
-    const Chunk chunk = CO_TRY(co_await reading);
-    if (const auto taken = take(chunk)) co_return *taken;
-    reading = inner_.read();
-  }
-}
-
-// What passes as it is needs no second look.
-std::optional<Chunk> WebBody::take(const Chunk& chunk) {
-  inner_ended_ = chunk.last;
-  if (buffer_.empty() && !chunk.bytes.empty()) return Chunk{chunk.bytes, false};
-  input_ = chunk.bytes;
-  return next();
-}
-
-// Nothing: more input is needed.
-std::optional<Chunk> WebBody::next() {
+Result<std::optional<Chunk>> WebBody::convert() {
   if (input_.empty() && inner_ended_ && !std::exchange(trailers_made_, true)) {
     input_ = trailer_frame();
     frames_ = {};
@@ -115,7 +68,7 @@ std::optional<Chunk> WebBody::next() {
   // Of a body that ended in the middle of a frame.
   if (last) filled += encoder_.finish(buffer_.subspan(filled));
   if (filled == 0 && !last) {
-    if (inner_ended_) return next();
+    if (inner_ended_) return convert();
     return std::nullopt;
   }
   return Chunk{buffer_.first(filled), last};

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "filters/grpc_web/base64_stream.h"
-#include "http/body.h"
+#include "http/converted_body.h"
 #include "http/grpc.h"
 #include "pipeline/message.h"
 
@@ -11,18 +11,15 @@ namespace sluice::grpc_web {
 inline constexpr size_t kBufferBytes = 16U << 10;
 
 // A request's body in Base64, as bytes. Trailers are those of the inner body.
-class DecodedBody final : public BodyReader {
+class DecodedBody final : public ConvertedBody {
  public:
-  DecodedBody(BodyReader& inner, std::span<char> buffer) : inner_(inner), buffer_(buffer) {}
-  Task<Chunk> read() override;
+  DecodedBody(BodyReader& inner, std::span<char> buffer) : ConvertedBody(inner), buffer_(buffer) {}
   const Headers* trailers() const override { return inner_.trailers(); }
 
  private:
-  Task<Chunk> read_slowly(Task<Chunk> reading);
-  void take(const Chunk& chunk);
-  Result<std::optional<Chunk>> decode();
+  void take(const Chunk& piece) override;
+  Result<std::optional<Chunk>> convert() override;
 
-  BodyReader& inner_;
   std::span<char> buffer_;
   Base64Decoder decoder_;
   std::string_view input_;  // read and not decoded yet
@@ -45,21 +42,18 @@ class FrameEnds {
 
 // A response's body, behind it a frame with its trailers. As text, each frame is padded by itself, so that no byte of a
 // message waits for the next one.
-class WebBody final : public BodyReader {
+class WebBody final : public ConvertedBody {
  public:
   // `buffer`: for text; empty: as bytes.
   WebBody(Request& request, BodyReader& inner, std::span<char> buffer)
-      : request_(request), inner_(inner), buffer_(buffer) {}
-  Task<Chunk> read() override;
+      : ConvertedBody(inner), request_(request), buffer_(buffer) {}
 
  private:
-  Task<Chunk> read_slowly(Task<Chunk> reading);
-  std::optional<Chunk> take(const Chunk& chunk);
-  std::optional<Chunk> next();
+  void take(const Chunk& piece) override;
+  Result<std::optional<Chunk>> convert() override;
   std::span<char> trailer_frame();
 
   Request& request_;
-  BodyReader& inner_;
   std::span<char> buffer_;
   Base64Encoder encoder_;
   FrameEnds frames_;
