@@ -9,11 +9,12 @@ import socket
 import tempfile
 
 from harness import configs
-from harness.backend import Backend, TlsBackend
+from harness.backend import TlsBackend
 from harness.case import Case, rows
 from harness.certificates import authority
 from harness.dns_server import DnsServer
 from harness.gateway import Gateway
+from harness.peer import Peer, read_all
 from harness.process import Process
 from harness.waiting import free_port, until
 
@@ -100,6 +101,7 @@ class Http2Limits(Case):
             answers = list(pool.map(lambda i: gateway.fetch("/big"), range(30)))
         self.assertEqual([answer.status for answer in answers], [200] * 30)
         self.assertTrue(all(answer.body == BIG for answer in answers))
+        self.assertGreater(gateway.metric("^envoy_cluster_upstream_cx_total"), 1)
 
     def test_connects_again_when_the_upstream_was_restarted(self):
         host = Nghttpd()
@@ -111,21 +113,16 @@ class Http2Limits(Case):
         until(lambda: gateway.fetch("/small").status == 200, "an answer of the new one")
 
     def test_an_upstream_of_http_1_is_a_protocol_error(self):
-        backend = self.use(Backend())
-        gateway = self.use(Gateway(to_http2(), values={"backend": backend.port}))
+        def refuse(connection):
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            read_all(connection)  # closed with bytes unread it would be a reset
+        gateway = self.use(Gateway(to_http2(), values={"backend": self.use(Peer(refuse)).port}))
         response = gateway.fetch("/")
-        self.assertIn(response.status, (502, 503))
+        self.assert_status(response, 502)
+        self.assertIn("reset reason: protocol error", response.text())
         self.assertEqual(gateway.metric("^envoy_cluster_upstream_rq_total"), 1)
 
 
-SCHEMES = """\
-apiVersion: sluice.dev/v1alpha1
-kind: ProxySettings
-metadata: {name: settings, namespace: gloo-system}
-spec:
-  targetRefs: [{group: gateway.solo.io, kind: Gateway, name: gateway-proxy}]
-  destinations: {scheme: true}
-"""
 BY_TLS = "sslConfig: {sni: h2.test, verifySubjectAltName: [h2.test], sslFiles: {rootCa: '@{ca}'}}"
 
 
@@ -152,7 +149,7 @@ class Http2ByTls(Case):
             f"- matchers: [{{prefix: /, headers: [{{name: x-to}}]}}]\n  routeAction: {{dynamicForwardProxy: {{autoHostRewriteHeader: x-to}}}}\n"
             f"- matchers: [{{prefix: /}}]\n  {configs.TO_BACKEND}")
         files["gateway.yaml"] = configs.gateway("dynamicForwardProxy: {}", options=LOG)
-        cls.gateway = cls.share(Gateway({**files, "policy.yaml": configs.LOOPBACK_POLICY, "settings.yaml": SCHEMES},
+        cls.gateway = cls.share(Gateway({**files, "policy.yaml": configs.LOOPBACK_POLICY, "settings.yaml": configs.SCHEMES},
                                         resolver=cls.dns.where, environment={"SSL_CERT_FILE": str(ca.certificate)},
                                         values={"backend": cls.host.port, "log": cls.log, "ca": ca.certificate}))
 
