@@ -214,7 +214,7 @@ TEST(Path, with_escaped_slashes_is_kept_refused_redirected_or_read_with_slashes)
   for (const Row& row : rows) {
     const auto asked = [&](EscapedSlashes how, std::string_view more = "") {
       return Prepared(fmt::format("OPTIONS {} HTTP/1.1\r\nHost: h\r\n{}\r\n", row.asked, more),
-                      {.merge_slashes = true, .escaped_slashes = how, .metrics = counters});
+                      {.escaped_slashes = how, .merge_slashes = true, .metrics = counters});
     };
     const bool has_any = !row.redirected.empty();
     EXPECT_EQ(asked(EscapedSlashes::reject).failure, has_any ? OutcomeKind::path_refused : OutcomeKind::none)
