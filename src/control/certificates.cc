@@ -1,6 +1,7 @@
 #include "control/certificates.h"
 
 #include <algorithm>
+#include <tuple>
 #include <unordered_map>
 
 #include "base/log.h"
@@ -24,6 +25,10 @@ std::vector<std::string> alternative_names(const CertificateInfo& certificate) {
        {&certificate.dns_names, &certificate.ip_names, &certificate.uri_names, &certificate.email_names})
     out.insert(out.end(), names->begin(), names->end());
   return out;
+}
+
+WallTime end_of(const CertificateRow& row) {
+  return row.certificate->not_after;
 }
 
 Node node_of(const CertificateRow& row) {
@@ -85,8 +90,13 @@ std::vector<CertificateRow> certificate_rows(const Snapshot& snapshot, WallTime 
     for (const SnapshotTcp& tcp : listener->tcp)
       if (tcp.certificate) add(tcp.certificate, tcp.config.tls->chains()[0], listener->gateway).tcp_host = tcp.name;
   }
-  std::ranges::stable_sort(rows, {}, [](const CertificateRow& row) { return row.certificate->not_after; });
+  std::ranges::sort(rows, {},
+                    [](const CertificateRow& row) { return std::tuple(end_of(row), std::string_view(row.from)); });
   return rows;
+}
+
+void add_row(std::vector<CertificateRow>& rows, CertificateRow row) {
+  rows.insert(std::ranges::upper_bound(rows, end_of(row), {}, end_of), std::move(row));
 }
 
 std::string certificates_json(const std::vector<CertificateRow>& rows) {

@@ -30,6 +30,8 @@ int64_t days_until(WallTime end, WallTime now);  // whole ones; negative: it has
 
 // Each certificate once; what ends first comes first.
 std::vector<CertificateRow> certificate_rows(const Snapshot& snapshot, WallTime now);
+// One more, which is not of the snapshot, at its place.
+void add_row(std::vector<CertificateRow>& rows, CertificateRow row);
 std::string certificates_json(const std::vector<CertificateRow>& rows);
 // A line each: days left, subject, source.
 std::string certificates_text(const std::vector<CertificateRow>& rows);

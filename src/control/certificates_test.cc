@@ -54,6 +54,18 @@ TEST_F(Certificates, are_listed_with_their_ends_and_uses_the_first_end_first) {
             "    9 days  CN=b.test  " + format_iso_seconds(rows[0].certificate->not_after).substr(0, 8));
 }
 
+TEST_F(Certificates, that_are_not_of_a_Gateway_have_their_place_among_the_others) {
+  const TlsKeyPair own = authority_.make({.names = {"own.test"}, .days_to = 20});
+  const auto context = *TlsServerContext::create({.key_pair = own}, shared_);
+  show("a", {.names = {"a.test"}, .days_to = 30}, "va");
+  show("b", {.names = {"b.test"}, .days_to = 10}, "vb");
+  auto rows = certificate_rows(snapshot_, wall_now());
+  add_row(rows, {.from = "own", .certificate = &context->certificate(), .days_left = 19, .used_by = {}});
+  std::string order;
+  for (const CertificateRow& row : rows) order += row.from + " ";
+  EXPECT_EQ(order, "b own a ");
+}
+
 TEST_F(Certificates, that_end_within_two_weeks_are_warned_of_and_no_others) {
   show("a", {.names = {"a.test"}, .days_to = 30}, "va");
   show("b", {.names = {"b.test"}, .days_to = 10}, "vb");

@@ -8,11 +8,10 @@
 #include "base/log.h"
 #include "control/certificates.h"
 #include "control/notify_systemd.h"
-#include "control/token_gate.h"
+#include "control/own_ports.h"
 #include "http/body_budget.h"
 #include "io/descriptors.h"
 #include "io/system_error.h"
-#include "net/listen.h"
 #include "observe/process.h"
 #include "observe/prometheus.h"
 #include "observe/resources.h"
@@ -40,13 +39,8 @@ constexpr MetricFamily kPortsFailed{"envoy_listener_manager_listener_create_fail
 
 constexpr int kExitConfig = 1;
 constexpr int kExitSystem = 3;
-// Of clients of our own ports; they are a part of the descriptors that share_descriptors() sets aside.
-constexpr size_t kApiConnectionsMax = 96;  // watches hold one each
-constexpr size_t kAdminConnectionsMax = 32;
-constexpr size_t kProbeConnectionsMax = 32;
 constexpr Nanos kBindRetryFirst = 100ms;
 constexpr Nanos kBindRetryMax = 5s;
-constexpr Nanos kOwnPortPatience = 1min;
 constexpr Nanos kPrepareMax = 10s;
 constexpr Nanos kTlsWatchEvery = 2s;  // costs a stat() for each file with a certificate
 constexpr Nanos kEndingsToldEvery = 24h;
@@ -104,7 +98,25 @@ class FdWatch final : private Waiter {
   std::function<void()> readable_;
 };
 
-class ControlPlane final : private Waiter {
+// A time at which the control thread does something.
+class Alarm final : private Waiter {
+ public:
+  Alarm(Loop& loop, std::function<void()> ring) : loop_(loop), ring_(std::move(ring)) {}
+
+  void set(SteadyTime at) { timer_.arm(loop_, at, *this); }
+  void set_in(Nanos time) { set(loop_.now() + time); }
+  void stop() { timer_.disarm(); }
+  bool is_set() const { return timer_.armed(); }
+
+ private:
+  void wake() override { ring_(); }
+  void cancel() override {}
+  Loop& loop_;
+  std::function<void()> ring_;
+  Timer timer_;
+};
+
+class ControlPlane final {
  public:
   explicit ControlPlane(const RunOptions& options);
 
@@ -113,7 +125,6 @@ class ControlPlane final : private Waiter {
  private:
   bool load_first();
   bool open_own_ports();
-  bool prepare_access();
   std::vector<CertificateRow> certificates() const;
   void make_translator();
   bool choose_loop();
@@ -121,49 +132,7 @@ class ControlPlane final : private Waiter {
   void watch_folder();
   bool watch_signals(const sigset_t& signals);
   int serve();
-  // A port of the program itself, on this thread.
-  struct OwnPort {
-    OwnPort(std::string n, size_t connections_max, Metrics& metrics)
-        : name(std::move(n)), limit(connections_max, name, metrics), idle(limit) {}
-    const std::string name;  // "admin": of its flag, in logs and in metrics
-    ConnectionLimit limit;
-    IdleConnections idle;
-    ListenerConfig config;
-    std::unique_ptr<HttpListener> listener;
-  };
-  bool open(OwnPort& port, const std::optional<SocketAddress>& address, std::shared_ptr<const Service> service);
-  static bool needs_token(const std::optional<SocketAddress>& address);
-  // Admin port or API.
-  bool open(OwnPort& port, const std::optional<SocketAddress>& address, std::shared_ptr<const Service> service,
-            TokenGate::Refusal refusal);
-  struct BindRetry final : Waiter {
-    explicit BindRetry(ControlPlane& p) : plane(p) {}
-    void wake() override { plane.retry_binds(); }
-    void cancel() override {}
-    ControlPlane& plane;
-    Timer timer;
-    Nanos delay = kBindRetryFirst;
-  };
-  // While an access log cannot be written: statuses say so, and no longer than it is true.
-  struct LogRetry final : Waiter {
-    explicit LogRetry(ControlPlane& p) : plane(p) {}
-    void wake() override { plane.look_after_logs(); }
-    void cancel() override {}
-    ControlPlane& plane;
-    Timer timer;
-  };
-  // Files with certificates, session tickets, and certificates that end: what changes by itself.
-  struct TlsWatch final : Waiter {
-    explicit TlsWatch(ControlPlane& p) : plane(p) {}
-    void wake() override { plane.look_after_certificates(); }
-    void cancel() override {}
-    ControlPlane& plane;
-    Timer timer;
-    SteadyTime warn_at{};
-  };
   void look_after_certificates();
-  void wake() override;  // the folder's quiet time is over, or something is to be tried again
-  void cancel() override {}
   void arm_reload();
   void reload();
   void store_changed();
@@ -222,7 +191,8 @@ class ControlPlane final : private Waiter {
   bool watch_failed_ = false;  // told once
   std::unique_ptr<FdWatch> signal_watch_;
   int signal_fd_ = -1;
-  Timer reload_timer_;
+  // The folder's quiet time is over, or something is to be tried again.
+  Alarm reload_alarm_{loop_, [this] { reload(); }};
   Nanos retry_delay_ = ConfigFolder::kRetryFirst;
   std::unique_ptr<Translator> translator_;
   ObjectStore::Subscription subscription_;
@@ -230,9 +200,13 @@ class ControlPlane final : private Waiter {
   Translation translation_;         // that the snapshot came from
   std::set<ObjectKey> status_due_;  // of which it says something else than the statuses
   Told besides_;                    // errors of statuses that do not come from it
-  BindRetry bind_retry_{*this};
-  LogRetry log_retry_{*this};
-  TlsWatch tls_watch_{*this};
+  Alarm bind_alarm_{loop_, [this] { retry_binds(); }};
+  Nanos bind_retry_delay_ = kBindRetryFirst;
+  // While an access log cannot be written: statuses say so, and no longer than it is true.
+  Alarm log_alarm_{loop_, [this] { look_after_logs(); }};
+  // Files with certificates, session tickets, and certificates that end: what changes by itself.
+  Alarm certificate_alarm_{loop_, [this] { look_after_certificates(); }};
+  SteadyTime warn_of_endings_at_{};
   size_t log_problems_ = 0;               // when the snapshot was made
   std::vector<ConfigObjectPtr> applied_;  // what the snapshot was made from
   const SteadyTime started_ = steady_now();
@@ -243,12 +217,8 @@ class ControlPlane final : private Waiter {
   HostWatch host_watch_{loop_, [this](const std::set<ObjectKey>& upstreams) { write_statuses(upstreams); }};
   std::map<std::string, std::string> ports_told_;  // address -> Gateway, as the log said last
 
-  std::unique_ptr<OwnAccess> access_;  // null: neither admin port nor API is beyond loopback
   std::unique_ptr<ApiServer> api_server_;
-  // Each with a limit of its own: it stays open to its few clients whatever happens to other ports.
-  OwnPort api_{"api", kApiConnectionsMax, metrics_};
-  OwnPort admin_{"admin", kAdminConnectionsMax, metrics_};
-  OwnPort probes_{"metrics", kProbeConnectionsMax, metrics_};
+  OwnPorts own_ports_{loop_, metrics_};
 };
 
 ControlPlane::ControlPlane(const RunOptions& options)
@@ -322,7 +292,7 @@ void ControlPlane::apply() {
   settle_own_ports();
   tell_closed();
   log_problems_ = log_problems();
-  if (log_problems_ > 0) log_retry_.timer.arm(loop_, loop_.now() + LogFile::kRetryEvery, log_retry_);
+  if (log_problems_ > 0) log_alarm_.set_in(LogFile::kRetryEvery);
   log::info("config", "serving",
             {{"snapshot", snapshot_->id}, {"objects", applied_.size()}, {"listeners", workers_.open_ports().size()}});
 }
@@ -379,9 +349,7 @@ void ControlPlane::settle_own_ports() {
 }
 
 std::vector<uint16_t> ControlPlane::open_ports() const {
-  std::vector<uint16_t> open;
-  for (const OwnPort* port : {&admin_, &api_, &probes_})
-    if (port->listener) open.push_back(port->listener->address().port());
+  std::vector<uint16_t> open = own_ports_.numbers();
   for (const OpenPort& port : workers_.open_ports()) open.push_back(port.address.port());
   return open;
 }
@@ -405,8 +373,8 @@ void ControlPlane::publish() {
   if (snapshot_) note_clusters(*snapshot_->static_clusters, *translation_.snapshot->static_clusters);
   snapshot_ = translation_.snapshot;
   host_watch_.follow(snapshot_->static_clusters);
-  bind_retry_.delay = failed.empty() ? kBindRetryFirst : std::min(2 * bind_retry_.delay, kBindRetryMax);
-  bind_retry_.timer.disarm();
+  bind_retry_delay_ = failed.empty() ? kBindRetryFirst : std::min(2 * bind_retry_delay_, kBindRetryMax);
+  bind_alarm_.stop();
   tell_ports();
   tell_failures(failed);
 }
@@ -436,8 +404,7 @@ void ControlPlane::tell_failures(const std::map<std::string, Error>& failed) {
     return true;
   });
   write_statuses();
-  if (!failed.empty() && !bind_retry_.timer.armed())
-    bind_retry_.timer.arm(loop_, loop_.now() + bind_retry_.delay, bind_retry_);
+  if (!failed.empty() && !bind_alarm_.is_set()) bind_alarm_.set_in(bind_retry_delay_);
 }
 
 // Which addresses are open is the first thing to know of a gateway that does not answer.
@@ -468,42 +435,33 @@ size_t ControlPlane::log_problems() const {
 // By another thread: whether it could be done is seen by the retries.
 void ControlPlane::reopen_logs() {
   log_files_.reopen();
-  log_retry_.timer.arm(loop_, loop_.now() + LogFile::kRetryEvery, log_retry_);
+  log_alarm_.set_in(LogFile::kRetryEvery);
 }
 
 void ControlPlane::look_after_logs() {
   log_files_.retry();
   if (!draining_ && log_problems() != log_problems_) return apply();
-  if (log_problems_ > 0) log_retry_.timer.arm(loop_, loop_.now() + LogFile::kRetryEvery, log_retry_);
+  if (log_problems_ > 0) log_alarm_.set_in(LogFile::kRetryEvery);
 }
 
 void ControlPlane::look_after_certificates() {
   if (draining_) return;
-  tls_watch_.timer.arm(loop_, loop_.now() + kTlsWatchEvery, tls_watch_);
-  if (access_ && access_->look(loop_.now(), loop_.wall()))
-    for (OwnPort* port : {&api_, &admin_})
-      if (port->config.tls) {
-        port->config.tls = access_->chains();
-        port->listener->configure(nullptr, &port->config);
-      }
+  certificate_alarm_.set_in(kTlsWatchEvery);
+  own_ports_.look_after_access();
   if (!snapshot_) return;  // prepare() is not over
   translator_->rotate_ticket_keys(loop_.now());
-  const bool is_new_day = loop_.now() >= tls_watch_.warn_at;
+  const bool is_new_day = loop_.now() >= warn_of_endings_at_;
   // Statuses tell of certificates that have ended since.
-  if (translator_->look_at_files() || (is_new_day && tls_watch_.warn_at != SteadyTime())) apply();
+  if (translator_->look_at_files() || (is_new_day && warn_of_endings_at_ != SteadyTime())) apply();
   if (!is_new_day) return;
   warn_of_endings(certificates());
-  tls_watch_.warn_at = loop_.now() + kEndingsToldEvery;
+  warn_of_endings_at_ = loop_.now() + kEndingsToldEvery;
 }
 
 std::vector<CertificateRow> ControlPlane::certificates() const {
   std::vector<CertificateRow> rows =
       snapshot_ ? certificate_rows(*snapshot_, loop_.wall()) : std::vector<CertificateRow>();
-  if (access_)
-    rows.push_back({.from = access_->certificate_from(),
-                    .certificate = &access_->certificate(),
-                    .days_left = days_until(access_->certificate().not_after, loop_.wall()),
-                    .used_by = {{.gateway = "admin and API", .sni_domains = {}, .services = {}}}});
+  if (auto own = own_ports_.certificate()) add_row(rows, *std::move(own));
   return rows;
 }
 
@@ -639,7 +597,7 @@ void ControlPlane::arm_reload() {
   } else {
     retry_delay_ = ConfigFolder::kRetryFirst;
   }
-  if (at) reload_timer_.arm(loop_, *at, *this);
+  if (at) reload_alarm_.set(*at);
 }
 
 // Again after each reload: the system may have had nothing to watch with before.
@@ -655,13 +613,9 @@ void ControlPlane::watch_folder() {
     log::warn("config", "changes are not noticed at once", {{"error", started.error().message}});
 }
 
-void ControlPlane::wake() {
-  reload();
-}
-
 void ControlPlane::reload() {
   if (draining_) return;
-  if (!snapshot_) return reload_timer_.arm(loop_, loop_.now() + kBindRetryFirst, *this);  // prepare() is not over
+  if (!snapshot_) return reload_alarm_.set_in(kBindRetryFirst);  // prepare() is not over
   const uint64_t id = snapshot_ ? snapshot_->id : 0;
   const bool changed = folder_->reload(loop_.wall());
   watch_folder();
@@ -676,63 +630,6 @@ void ControlPlane::reload() {
 }
 
 // --- own ports --------------------------------------------------------------------------------------------------
-
-bool ControlPlane::open(OwnPort& port, const std::optional<SocketAddress>& address,
-                        std::shared_ptr<const Service> service) {
-  if (!address) return true;
-  auto fd = ListenSocket::open(*address, false);
-  if (!fd) {
-    log::error(port.name, fd.error().message, {{"remedy", fmt::format("choose another address with --{}", port.name)}});
-    return false;
-  }
-  ListenerConfig& config = port.config;
-  config.name = port.name;
-  config.server_name = "sluice";
-  config.forwarding_headers = false;
-  // A path is judged as it came: with dot segments resolved, `DELETE .../configmaps/%2e` would name all of them.
-  config.normalize_path = false;
-  config.service = std::move(service);
-  config.metrics = std::make_shared<ServerMetrics>(metrics_, port.name);
-  // For bytes to come or go; a watch may be silent for longer. The memory that the API may use is not kept by those who
-  // stall.
-  config.stream_idle_timeout = kOwnPortPatience;
-  config.request_timeout = kOwnPortPatience;
-  port.listener = std::make_unique<HttpListener>(loop_, nullptr, &port.limit, &port.idle);
-  port.listener->configure(nullptr, &config);
-  if (auto started = port.listener->start(*fd); !started) {
-    log::error(port.name, started.error().message);
-    return false;
-  }
-  log::info(port.name, "listening",
-            {{"address", port.listener->address().to_string()}, {"tls", config.tls ? "with tokens" : "off"}});
-  return true;
-}
-
-bool ControlPlane::needs_token(const std::optional<SocketAddress>& address) {
-  return address && is_beyond_loopback(address->endpoint()->address);
-}
-
-bool ControlPlane::prepare_access() {
-  std::vector<IpAddress> listens;
-  for (const auto* address : {&options_.admin, &options_.api})
-    if (needs_token(*address)) listens.push_back((*address)->endpoint()->address);
-  if (listens.empty()) return true;
-  auto access = OwnAccess::create(options_.access, listens, metrics_);
-  if (!access) {
-    log::error("main", access.error().message, {{"ports", "admin, api"}});
-    return false;
-  }
-  access_ = std::move(*access);
-  return true;
-}
-
-bool ControlPlane::open(OwnPort& port, const std::optional<SocketAddress>& address,
-                        std::shared_ptr<const Service> service, TokenGate::Refusal refusal) {
-  if (!needs_token(address)) return open(port, address, std::move(service));
-  port.config.tls = access_->chains();
-  return open(port, address,
-              std::make_shared<TokenGate>(port.name, std::move(service), *access_, std::move(refusal), metrics_));
-}
 
 // A line each for the admin port; the other port may be open to strangers.
 std::string ControlPlane::closed_lines(ProbesFor whom) const {
@@ -767,10 +664,7 @@ Probes ControlPlane::probes(ProbesFor whom) {
 }
 
 bool ControlPlane::open_own_ports() {
-  if (!prepare_access()) return false;
-  const auto callers = [](const std::optional<SocketAddress>& address) {
-    return needs_token(address) ? Callers::with_token : Callers::of_this_machine;
-  };
+  if (!own_ports_.prepare_access(options_.access, options_.admin, options_.api)) return false;
   AdminService::Parts parts{metrics_,
                             workers_,
                             resolvers_,
@@ -780,21 +674,20 @@ bool ControlPlane::open_own_ports() {
                             [this] { return certificates(); },
                             probes(ProbesFor::operators),
                             [this] { drain(); },
-                            callers(options_.admin)};
+                            OwnPorts::callers(options_.admin)};
   api_server_ = std::make_unique<ApiServer>(
       store_, *folder_,
       ApiOptions{
-          .callers = callers(options_.api),
+          .callers = OwnPorts::callers(options_.api),
           .option_fields = option_fields_,
           .check = [this](const ConfigObject& object, Diagnostics& diagnostics) { check_object(object, diagnostics); },
           .ready = [this] { return snapshot_ != nullptr; },
           .program_version = options_.version,
           .bytes_counts = ApiService::counts_in(metrics_)});
-  const bool admin =
-      open(admin_, options_.admin, std::make_shared<AdminService>(std::move(parts)), TokenGate::refusal_of_pages());
-  const bool api = open(api_, options_.api, std::make_shared<ApiService>(*api_server_), TokenGate::refusal_of_api());
+  const bool admin = own_ports_.open_admin(options_.admin, std::make_shared<AdminService>(std::move(parts)));
+  const bool api = own_ports_.open_api(options_.api, std::make_shared<ApiService>(*api_server_));
   const bool probes =
-      open(probes_, options_.metrics, std::make_shared<ProbeService>(this->probes(ProbesFor::machines)));
+      own_ports_.open_probes(options_.metrics, std::make_shared<ProbeService>(this->probes(ProbesFor::machines)));
   return admin && api && probes;
 }
 

@@ -29,6 +29,7 @@ struct SnapshotHttp {
 
   std::vector<const Router*> routers() const {
     std::vector<const Router*> out;
+    out.reserve(chain_routers.size() + 1);
     for (const auto& one : chain_routers) out.push_back(one.get());
     if (out.empty()) out.push_back(router.get());
     return out;
