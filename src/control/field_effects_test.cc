@@ -14,8 +14,6 @@
 #include "control/testing.h"
 #include "engines/jose/sign.h"
 #include "engines/jose/test_keys.h"
-#include "io/loop.h"
-#include "observe/log_file.h"
 #include "pipeline/testing.h"
 
 namespace sluice {
@@ -167,7 +165,7 @@ std::vector<Probe> probes() {
 
 std::vector<std::string> log_lines;
 
-class World {
+class World final : private WithTranslator {
  public:
   World(const std::vector<OptionField>& fields, const std::string& folder) : fields_(fields), folder_(folder) {
     loop_.use_manual_clock(SteadyTime(1'000'000s), *parse_iso("2030-01-01T00:00:00Z"));
@@ -355,12 +353,6 @@ class World {
   const std::vector<OptionField>& fields_;
   const std::string& folder_;
   inline static const std::vector<Probe> probes_ = probes();
-  Metrics metrics_{2};
-  LogFiles log_files_{2, metrics_};
-  Loop loop_;
-  OwnedLoops loops_{{&loop_}};
-  ResolverPool resolvers_{loops_};
-  Translator translator_{translate_options(metrics_, resolvers_, log_files_)};
 };
 
 // --- what a field needs ---------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // From hybridGateway, and the objects that bring chains, to the chains of a port.
 #include "control/certificates.h"
-#include "control/translate_testing.h"
+#include "control/tls_testing.h"
 
 namespace sluice {
 namespace {
@@ -310,11 +310,8 @@ TEST_F(TranslateHybrid, says_of_a_reference_why_it_leads_nowhere) {
 
 TEST_F(TranslateHybrid, tries_out_an_object_that_brings_a_chain) {
   apply(gateway("{delegatedHttpGateways: {selector: {}}}") + service("s", "", of("x")));
-  const std::string text = brought_http("h", "{}", "nobody");
-  const ConfigFile file{"try.yaml", text, 0};
-  const LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
-  const ObjectReport report = translator_.try_out(all_documents(loaded).at(0));
-  EXPECT_TRUE(report.reason().contains("selects no VirtualService")) << report.reason();
+  const std::string status = tried(brought_http("h", "{}", "nobody"), "MatchableHttpGateway", "h");
+  EXPECT_TRUE(status.contains("selects no VirtualService")) << status;
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 // TCP gateways: whose connections go where, without a look at their bytes.
-#include "config/kinds/paths.h"
 #include "control/translating.h"
 #include "forward/tcp_upstream.h"
 #include "route/header_mutations.h"
@@ -36,14 +35,8 @@ class TunnelBuilder {
  private:
   Status add(const kinds::RequestHeaderAddition& addition) {
     if (addition.header) return add(addition.header->key, addition.header->value, addition.append);
-    const ObjectRef& ref = *addition.header_secret_ref;
-    for (const auto& [name, value] : TRY(find_secret_(ref))) {
-      const std::string why = kinds::request_header_error(name);
-      if (!why.empty() || !kinds::is_header_value(value))
-        return invalid(
-            fmt::format("secret {}.{}: {}", ref.ns, ref.name, why.empty() ? "a value has control characters" : why));
-      TRY(add(name, replaced(value, "%", "%%"), addition.append));
-    }
+    for (const auto& [name, value] : TRY(usable_secret(*addition.header_secret_ref, find_secret_)))
+      TRY(add(name, without_operators(value), addition.append));
     return {};
   }
   Status add(std::string_view key, std::string_view value, bool append) {
@@ -52,10 +45,10 @@ class TunnelBuilder {
     headers_.push_back({name, TRY(Format::compile(value, FormatUse::header_value))});
     return {};
   }
-  static std::string replaced(std::string_view text, std::string_view what, std::string_view with) {
-    std::string out(text);
-    for (size_t at = 0; (at = out.find(what, at)) != std::string::npos; at += with.size())
-      out.replace(at, what.size(), with);
+  // The format that stands for the text itself.
+  static std::string without_operators(std::string_view text) {
+    std::string out;
+    for (const char c : text) out.append(c == '%' ? 2 : 1, c);
     return out;
   }
 

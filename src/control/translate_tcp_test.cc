@@ -1,7 +1,7 @@
 // From tcpHosts to the chains of a port: whose TLS ends there, by which certificate, and what the status says.
 #include "control/certificates.h"
 #include "control/store/test_folder.h"
-#include "control/translate_testing.h"
+#include "control/tls_testing.h"
 
 namespace sluice {
 namespace {
@@ -186,6 +186,11 @@ TEST_F(TranslateTcp, asks_the_proxies_that_are_its_destinations_to_go_on) {
   EXPECT_TRUE(
       told("Gateway", "tls").contains("spec.tcpGateway.options.tcpProxySettings.tunnelingConfig.headersToAdd[0]: "))
       << told("Gateway", "tls");
+  with("{headerSecretRef: {name: h, namespace: gloo-system}}", "u",
+       object("Secret", "h", "type: Opaque\ndata: {host: 'YQ=='}"));
+  EXPECT_TRUE(told("Gateway", "tls")
+                  .contains("headersToAdd[0]: secret gloo-system.h: header \"host\": host headers may not be modified"))
+      << told("Gateway", "tls");
   with("{header: {key: x-a, value: '%NONE%'}}");
   EXPECT_TRUE(told("Gateway", "tls").contains("tunnelingConfig.headersToAdd[0]: unknown operator"))
       << told("Gateway", "tls");
@@ -216,11 +221,8 @@ TEST_F(TranslateTcp, lists_the_certificates_of_hosts) {
 TEST_F(TranslateTcp, tries_out_a_host_with_certificates_without_opening_anything) {
   apply(secrets_);
   const auto before = metrics_.series();
-  const std::string text = tcp({host("one", with_secret("gone"))});
-  const ConfigFile file{"try.yaml", text, 0};
-  const LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
-  const ObjectReport report = translator_.try_out(all_documents(loaded).at(0));
-  EXPECT_TRUE(report.reason().contains("SSL secret not found")) << report.reason();
+  const std::string status = tried(tcp({host("one", with_secret("gone"))}), "Gateway", "tls");
+  EXPECT_TRUE(status.contains("SSL secret not found")) << status;
   EXPECT_EQ(metrics_.series(), before);
 }
 

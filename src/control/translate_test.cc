@@ -1,25 +1,9 @@
 #include "control/translate.h"
 
-#include <gtest/gtest.h>
-
-#include "control/testing.h"
-#include "io/loop.h"
-#include "observe/log_file.h"
+#include "control/translate_testing.h"
 
 namespace sluice {
 namespace {
-
-// An object in few words: `spec` is YAML in flow style.
-std::string object(std::string_view kind, std::string_view name, std::string_view spec, std::string_view meta = "") {
-  const bool own = kind == "EgressPolicy" || kind == "ProxySettings";
-  const std::string_view version = kind == "Secret"     ? "v1"
-                                   : own                ? "sluice.dev/v1alpha1"
-                                   : kind == "Upstream" ? "gloo.solo.io/v1"
-                                                        : "gateway.solo.io/v1";
-  return fmt::format("---\napiVersion: {}\nkind: {}\nmetadata: {{name: {}, namespace: gloo-system{}}}\n{}\n", version,
-                     kind, name, meta,
-                     kind == "Secret" ? fmt::format("stringData: {}", spec) : fmt::format("spec: {}", spec));
-}
 
 std::string gateway(std::string_view name, int port, std::string_view more = "") {
   return object("Gateway", name,
@@ -52,7 +36,7 @@ std::string service_with_secret(std::string_view name, std::string_view domain) 
                             domain));
 }
 
-const std::string kSecret = object("Secret", "s", "{x-key: hush}");
+const std::string kSecret = object("Secret", "s", "stringData: {x-key: hush}");
 constexpr std::string_view kDynamic = ", httpGateway: {options: {dynamicForwardProxy: {}}}";
 
 std::string dynamic_gateway(std::string_view name, int port) {
@@ -63,38 +47,8 @@ std::string bad_service(std::string_view name, std::string_view domains) {
   return object("VirtualService", name, fmt::format("{{virtualHost: {{domains: [{}], rutes: []}}}}", domains));
 }
 
-class Translate : public testing::Test {
+class Translate : public TranslateCase {
  protected:
-  std::vector<ConfigObjectPtr> read(const std::string& yaml) {
-    const ConfigFile file{"test.yaml", yaml, 0};
-    LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
-    for (const Diagnostic& d : loaded.diagnostics.all())
-      if (d.severity == Severity::error) ADD_FAILURE() << d.to_string();
-    return loaded.objects;
-  }
-  // As at a start: of what is bad there is no other version.
-  const Translation& apply(const std::string& yaml) {
-    const ConfigFile file{"test.yaml", yaml, 0};
-    const LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
-    return now_ = translator_.translate(all_documents(loaded), loaded.gaps);
-  }
-
-  // "Accepted", or the state and the reason as a status shows it.
-  static std::string told(const ObjectReport& report) {
-    static constexpr std::string_view kWords[] = {"Accepted", "Warning ", "Rejected "};
-    return std::string(kWords[static_cast<size_t>(report.state())]) + report.reason();
-  }
-  std::string told(std::string_view kind, std::string_view name) const {
-    const auto found = now_.reports->find(ObjectKey{std::string(kind), "gloo-system", std::string(name)});
-    return found == now_.reports->end() ? "nothing" : told(found->second);
-  }
-  // What would be said of that one of these objects, among those that are applied.
-  std::string tried(const std::string& yaml, std::string_view kind, std::string_view name) {
-    for (const ConfigObjectPtr& object : read(yaml))
-      if (object->key.kind == kind && object->key.name == name) return told(translator_.try_out(object));
-    return "nothing";
-  }
-
   // What is served, "no " before hosts that are refused: "127.0.0.1:8080 gloo-system_a[a.test] gloo-system_b[b.test]",
   // a line for each listener.
   std::string served() const {
@@ -135,15 +89,6 @@ class Translate : public testing::Test {
     EXPECT_TRUE(done);
     return explanation.verdict;
   }
-
-  Metrics metrics_{2};
-  LogFiles log_files_{2, metrics_};
-  Loop loop_;
-  OwnedLoops loops_{{&loop_}};
-  ResolverPool resolvers_{loops_};
-  const std::vector<OptionField> fields_ = option_fields_of(all_filters());
-  Translator translator_{translate_options(metrics_, resolvers_, log_files_)};
-  Translation now_;
 
  private:
   static Task<void> send(const Router& router, Request& request, Explanation& told) {
@@ -741,7 +686,7 @@ TEST(TranslateReferences, gives_a_filter_secrets_and_config_maps) {
   EXPECT_EQ(factory.secret.data->at("x-key"), "hush");
   EXPECT_EQ(factory.config_map.data->at("a"), "b");
   const std::string made_of = factory.secret.made_of;
-  EXPECT_EQ(apply(object("Secret", "s", "{x-key: other}") + map + asking), "");
+  EXPECT_EQ(apply(object("Secret", "s", "stringData: {x-key: other}") + map + asking), "");
   EXPECT_NE(factory.secret.made_of, made_of);
   factory.config_map = {};
   EXPECT_TRUE(apply(kSecret + asking).contains("list did not find configmap gloo-system.m"));

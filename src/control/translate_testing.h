@@ -1,57 +1,34 @@
-// Objects in, statuses and snapshots out: what the tests of translation that concern TLS and chains share.
+// Objects in, statuses and snapshots out: what the tests of translation share.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include "base/encoding.h"
 #include "control/testing.h"
-#include "io/loop.h"
-#include "net/tls/testing.h"
-#include "observe/log_file.h"
 
 namespace sluice {
 
-inline const TestAuthority& authority() {
-  static const TestAuthority kAuthority;
-  return kAuthority;
-}
-
+// An object in few words: `spec` is YAML in flow style; of a Secret it is its own fields.
 inline std::string object(std::string_view kind, std::string_view name, std::string_view spec,
                           std::string_view meta = "") {
-  const std::string_view version = kind == "Secret"          ? "v1"
-                                   : kind == "ProxySettings" ? "sluice.dev/v1alpha1"
-                                   : kind == "Upstream"      ? "gloo.solo.io/v1"
-                                                             : "gateway.solo.io/v1";
+  const bool own = kind == "EgressPolicy" || kind == "ProxySettings";
+  const std::string_view version = kind == "Secret"     ? "v1"
+                                   : own                ? "sluice.dev/v1alpha1"
+                                   : kind == "Upstream" ? "gloo.solo.io/v1"
+                                                        : "gateway.solo.io/v1";
   return fmt::format("---\napiVersion: {}\nkind: {}\nmetadata: {{name: {}, namespace: gloo-system{}}}\n{}\n", version,
                      kind, name, meta, kind == "Secret" ? std::string(spec) : fmt::format("spec: {}", spec));
 }
 
-inline std::string secret(std::string_view name, const TlsKeyPair& pair, std::string_view ca = "") {
-  return object(
-      "Secret", name,
-      fmt::format("type: kubernetes.io/tls\ndata: {{tls.crt: '{}', tls.key: '{}'{}}}", base64_encode(pair.certificates),
-                  base64_encode(pair.private_key), ca.empty() ? "" : fmt::format(", ca.crt: {}", base64_encode(ca))));
-}
-
-inline std::string secret(std::string_view name, std::initializer_list<std::string> names) {
-  return secret(name, authority().make(names));
-}
-
-// One route that answers by itself; `ssl` is its sslConfig, "" for none.
-inline std::string service(std::string_view name, std::string_view ssl, std::string_view meta = "") {
-  return object("VirtualService", name,
-                fmt::format("{{{}virtualHost: {{domains: ['{}.test'], routes: [{{matchers: [{{prefix: /}}], "
-                            "directResponseAction: {{status: 200}}}}]}}}}",
-                            ssl.empty() ? "" : fmt::format("sslConfig: {}, ", ssl), name),
-                meta);
-}
-
-inline std::string with_secret(std::string_view name, std::string_view more = "") {
-  return fmt::format("{{secretRef: {{name: {}, namespace: gloo-system}}{}}}", name, more);
-}
-
-class TranslateCase : public testing::Test {
+class TranslateCase : public testing::Test, protected WithTranslator {
  protected:
+  std::vector<ConfigObjectPtr> read(const std::string& yaml) {
+    const ConfigFile file{"test.yaml", yaml, 0};
+    LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
+    for (const Diagnostic& d : loaded.diagnostics.all())
+      if (d.severity == Severity::error) ADD_FAILURE() << d.to_string();
+    return loaded.objects;
+  }
+  // As at a start: of what is bad there is no other version.
   const Translation& apply(const std::string& yaml) {
     const ConfigFile file{"test.yaml", yaml, 0};
     const LoadedConfig loaded = load_config(std::span(&file, 1), fields_);
@@ -65,6 +42,7 @@ class TranslateCase : public testing::Test {
     if (translator_.look_at_files()) now_ = translator_.translate(objects_);
   }
 
+  // "Accepted", or the state and the reason as a status shows it.
   static std::string told(const ObjectReport& report) {
     static constexpr std::string_view kWords[] = {"Accepted", "Warning ", "Rejected "};
     return std::string(kWords[static_cast<size_t>(report.state())]) + report.reason();
@@ -76,8 +54,7 @@ class TranslateCase : public testing::Test {
 
   // What would be said of that one of these objects, among those that are applied.
   std::string tried(const std::string& yaml, std::string_view kind, std::string_view name) {
-    const ConfigFile file{"tried.yaml", yaml, 0};
-    for (const ConfigObjectPtr& object : all_documents(load_config(std::span(&file, 1), fields_)))
+    for (const ConfigObjectPtr& object : read(yaml))
       if (object->key.kind == kind && object->key.name == name) return told(translator_.try_out(object));
     return "nothing";
   }
@@ -93,15 +70,9 @@ class TranslateCase : public testing::Test {
     return join(out, " ");
   }
 
-  std::vector<OptionField> fields_ = option_fields_of(all_filters());
+  const std::vector<OptionField> fields_ = option_fields_of(all_filters());
   std::string said_;
   std::vector<ConfigObjectPtr> objects_;
-  Metrics metrics_{2};
-  LogFiles log_files_{2, metrics_};
-  Loop loop_;
-  OwnedLoops loops_{{&loop_}};
-  ResolverPool resolvers_{loops_};
-  Translator translator_{translate_options(metrics_, resolvers_, log_files_)};
   Translation now_;
 };
 

@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "control/store/test_folder.h"
-#include "control/translate_testing.h"
+#include "control/tls_testing.h"
 #include "net/memory_stream.h"
 #include "net/testing.h"
 #include "net/tls/client.h"

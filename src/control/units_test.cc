@@ -1,26 +1,11 @@
 // What is compiled at a change, and that it makes no difference to compile all of it anew.
-#include <gtest/gtest.h>
-
 #include <random>
 
-#include "control/testing.h"
-#include "io/loop.h"
-#include "observe/log_file.h"
+#include "control/translate_testing.h"
 #include "pipeline/rerouting.h"
 
 namespace sluice {
 namespace {
-
-std::string object(std::string_view kind, std::string_view name, std::string_view spec) {
-  const bool own = kind == "EgressPolicy" || kind == "ProxySettings";
-  const std::string_view version = kind == "Secret"     ? "v1"
-                                   : own                ? "sluice.dev/v1alpha1"
-                                   : kind == "Upstream" ? "gloo.solo.io/v1"
-                                                        : "gateway.solo.io/v1";
-  return fmt::format(
-      "apiVersion: {}\nkind: {}\nmetadata: {{name: {}, namespace: gloo-system, labels: {{of: {}}}}}\n{}: {}\n", version,
-      kind, name, name, kind == "Secret" ? "stringData" : "spec", spec);
-}
 
 std::string gateway(std::string_view name, int port, std::string_view http) {
   return object("Gateway", name,
@@ -32,7 +17,8 @@ std::string service(std::string_view name, std::string_view domain, std::string_
                     std::string_view options = "") {
   return object(
       "VirtualService", name,
-      fmt::format("{{virtualHost: {{domains: [{}], options: {{{}}}, routes: [{}]}}}}", domain, options, routes));
+      fmt::format("{{virtualHost: {{domains: [{}], options: {{{}}}, routes: [{}]}}}}", domain, options, routes),
+      fmt::format(", labels: {{of: {}}}", name));
 }
 constexpr std::string_view kAnswer = "{matchers: [{prefix: /}], directResponseAction: {status: 200, body: ok}}";
 constexpr std::string_view kForward = "{matchers: [{prefix: /}], routeAction: {dynamicForwardProxy: {}}}";
@@ -80,7 +66,7 @@ class Objects {
 };
 
 // A translator and what it needs.
-class Side {
+class Side final : private WithTranslator {
  public:
   explicit Side(bool forgetful = false) : forgetful_(forgetful) {}
 
@@ -171,12 +157,6 @@ class Side {
   }
 
   const bool forgetful_;
-  Metrics metrics_{2};
-  LogFiles log_files_{2, metrics_};
-  Loop loop_;
-  OwnedLoops loops_{{&loop_}};
-  ResolverPool resolvers_{loops_};
-  Translator translator_{translate_options(metrics_, resolvers_, log_files_)};
   Translation now_;
 };
 
@@ -190,7 +170,7 @@ class Units : public testing::Test {
 
 TEST_F(Units, compile_what_depends_on_a_change_and_nothing_else) {
   objects_.put(gateway("g", 8001, kDynamic));
-  objects_.put(object("Secret", "s", "{x-key: hush}"));
+  objects_.put(object("Secret", "s", "stringData: {x-key: hush}"));
   objects_.put(upstream("u", 1));
   objects_.put(upstream("other", 1));
   objects_.put(service("a", "a.test", kAnswer));
@@ -212,7 +192,7 @@ TEST_F(Units, compile_what_depends_on_a_change_and_nothing_else) {
       {"its Upstream", upstream("u", 2), 1},
       {"an Upstream that nobody refers to", upstream("other", 2), 0},
       {"an Upstream that was not there", upstream("missing", 2), 1},
-      {"its Secret", object("Secret", "s", "{x-key: hushed}"), 1},
+      {"its Secret", object("Secret", "s", "stringData: {x-key: hushed}"), 1},
       {"a policy for one of them", policy("p", "VirtualService", "c", "loopback"), 1},
       {"that policy", policy("p", "VirtualService", "c", "private"), 1},
       {"that policy for another one", policy("p", "VirtualService", "a", "private"), 2},
@@ -321,7 +301,7 @@ class Edits {
     switch (pick(12)) {
       case 0: return objects.put(upstream(name("u", 4), 1 + static_cast<int>(pick(3))));
       case 1: return objects.erase("Upstream", name("u", 4));
-      case 2: return objects.put(object("Secret", name("s", 2), fmt::format("{{x-key: v{}}}", pick(3))));
+      case 2: return objects.put(object("Secret", name("s", 2), fmt::format("stringData: {{x-key: v{}}}", pick(3))));
       case 3: return objects.erase("Secret", name("s", 2));
       case 4:
         return objects.put(pick(2) ? policy(name("p", 3), "VirtualService", name("v", 6), addresses())

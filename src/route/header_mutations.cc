@@ -21,13 +21,13 @@ Status check_secret(const ObjectRef& ref, const HeaderList& secret) {
   return {};
 }
 
+}  // namespace
+
 Result<HeaderList> usable_secret(const ObjectRef& ref, const FindHeaderSecret& find_secret) {
   HeaderList secret = TRY(find_secret(ref));
   TRY(check_secret(ref, secret));
   return secret;
 }
-
-}  // namespace
 
 Result<HeaderMutations> HeaderMutations::compile(std::span<const kinds::HeaderManipulation* const> levels,
                                                  const FindHeaderSecret& find_secret) {
@@ -66,7 +66,6 @@ Status HeaderMutations::add_level(const kinds::HeaderManipulation& level, const 
     if (!find_secret) return fail(ErrorKind::unsupported, "headerSecretRef is not supported here");
     const HeaderList secret = TRY(usable_secret(*addition.header_secret_ref, find_secret));
     const Action action = addition.append ? Action::append : Action::overwrite;
-    // Secrets are taken as they are: a percent sign in a password is no operator.
     for (const auto& [name, value] : secret) out.request_.push_back({action, to_lower(name), value, {}});
   }
   for (const std::string& name : level.response_headers_to_remove)

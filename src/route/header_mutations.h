@@ -23,6 +23,9 @@ namespace sluice {
 // The keys and values of a header secret.
 using HeaderList = std::vector<std::pair<std::string, std::string>>;
 using FindHeaderSecret = std::function<Result<HeaderList>(const ObjectRef&)>;
+// An error, which names the header, where requests may not carry what it holds. Values are meant as they are: a percent
+// sign in a password is no operator.
+Result<HeaderList> usable_secret(const ObjectRef& ref, const FindHeaderSecret& find_secret);
 
 class HeaderMutations {
  public:
