@@ -488,7 +488,7 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   for (const FilterFactory* factory : options_.filters)
     for (StagedFilter& filter : TRY(factory->build(build)))
       filters.insert(std::ranges::upper_bound(filters, filter.stage, {}, &StagedFilter::stage), std::move(filter));
-  for (std::string& warning : warnings) unit_->report.warning("Route Warning: " + std::move(warning));
+  for (std::string& warning : warnings) report.warning("Route Warning: " + std::move(warning));
   return filters;
 }
 

@@ -20,6 +20,10 @@ struct Translating::HybridPart {
 
 namespace {
 
+std::string name_of(const ChainMatcher& matcher) {
+  return "matcher " + (matcher.written.empty() ? "{}" : matcher.written);
+}
+
 ChainMatch match_of(const ChainMatcher& matcher, std::vector<std::string> names, std::string name) {
   ChainMatch out{
       .sni_domains = std::move(names), .name = std::move(name), .cipher_suites = matcher.passthrough_cipher_suites};
@@ -47,7 +51,7 @@ kinds::Gateway Translating::spec_of_part(const kinds::HttpGateway& http, bool tl
 Translating::HybridPart Translating::inline_part(const kinds::MatchedGateway& matched, size_t index) const {
   HybridPart out;
   // A chain whose matcher is another one is another chain: its connections are no longer these.
-  out.part.name = fmt::format("matcher {}", matched.matcher.written.empty() ? "{}" : matched.matcher.written);
+  out.part.name = name_of(matched.matcher);
   out.part.owner = gateway_->key;
   out.part.hash = gateway_->hash;
   out.part.path = fmt::format("spec.hybridGateway.matchedGateways[{}].", index);
@@ -117,8 +121,7 @@ std::deque<Translating::HybridPart> Translating::parts_of(const kinds::HybridGat
   for (size_t i = 0; i < matched.size(); ++i) out.push_back(inline_part(matched[i], i));
   const auto bring = [&](const ConfigObject& child, HybridPart part) {
     taken_in_.insert(child.key);
-    part.part.name = fmt::format("{} {} matcher {}", child.key.to_string(), gateway_->key.name,
-                                 part.matcher->written.empty() ? "{}" : part.matcher->written);
+    part.part.name = fmt::format("{} {} {}", child.key.to_string(), gateway_->key.name, name_of(*part.matcher));
     part.part.owner = child.key;
     part.part.hash = gateway_->hash * 31 + child.hash;
     out.push_back(std::move(part));

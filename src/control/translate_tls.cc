@@ -237,8 +237,7 @@ Result<ClientTlsPtr> Translating::tls_of_dynamic(const kinds::DynamicForwardProx
 void Translating::check_upstreams() {
   for (const ConfigObjectPtr& object : world_.all("Upstream")) {
     if (only_ && only_ != object.get()) continue;
-    const auto& upstream = *object->as<kinds::Upstream>();
-    if (!upstream.ssl_config && !upstream.static_hosts.speaks_tls()) continue;
+    if (!speaks_tls(*object->as<kinds::Upstream>())) continue;
     const auto usable = tls_of_upstream(*object);
     const auto slot = t_.upstream_tls_.find(object->key);
     const Error* error = !usable ? &usable.error() : nullptr;

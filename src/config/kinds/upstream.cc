@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 
+#include "config/field_names.h"
 #include "config/kinds/paths.h"
 
 namespace sluice::kinds {
@@ -50,17 +51,12 @@ constexpr EnumName kProxyProtocolVersions[] = {{"V1", 1}, {"V2", 2}};
 constexpr EnumName kSelections[] = {{"USE_CONFIGURED_PROTOCOL", 0}, {"USE_DOWNSTREAM_PROTOCOL", 1}};
 constexpr int64_t kWindowMin = 65'535;
 
-const Node* either(const Node& map, std::string_view camel, std::string_view snake) {
-  const Node* found = map.find(camel);
-  return found ? found : map.find(snake);
-}
-
 // Gloo passes over it in silence.
 void warn_of_names_without_tls(Fields& f, const Node& written) {
   constexpr std::string_view kWhy =
       "has no effect: without sslConfig, useTls or port 443 no TLS is spoken to the hosts";
   const Reader::Step in_static(f.reader(), "static");
-  if (const Node* there = either(written, "autoSniRewrite", "auto_sni_rewrite")) {
+  if (const Node* there = find_field(written, {"autoSniRewrite"})) {
     const Reader::Step at(f.reader(), "autoSniRewrite");
     f.reader().warning(there->place(), std::string(kWhy));
   }
@@ -68,8 +64,7 @@ void warn_of_names_without_tls(Fields& f, const Node& written) {
   if (!hosts || !hosts->list()) return;
   const Reader::Step in_hosts(f.reader(), "hosts");
   for (size_t i = 0; i < hosts->list()->size(); ++i) {
-    const Node& host = (*hosts->list())[i];
-    const Node* there = host.map() ? either(host, "sniAddr", "sni_addr") : nullptr;
+    const Node* there = find_field((*hosts->list())[i], {"sniAddr"});
     if (!there) continue;
     const Reader::Step in_host(f.reader(), i);
     const Reader::Step at(f.reader(), "sniAddr");

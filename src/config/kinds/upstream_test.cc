@@ -195,6 +195,7 @@ TEST(Upstream, says_which_names_nobody_asks_for) {
   EXPECT_TRUE(said("{addr: a, port: 1}, {addr: b, port: 1, sniAddr: c}")
                   .starts_with(fmt::format("static.hosts[1].sniAddr: warning: {}", kNoTls)));
   EXPECT_TRUE(said("{addr: a, port: 1, sni_addr: c}").starts_with("static.hosts[0].sniAddr: warning: has no effect"));
+  EXPECT_EQ(said("{addr: a, port: 1, sniAddr: null}"), "");
   EXPECT_TRUE(said("{addr: a, port: 1}", "", ", autoSniRewrite: false")
                   .starts_with(fmt::format("static.autoSniRewrite: warning: {}", kNoTls)));
   for (const std::string_view tls : {", useTls: true", ""}) {
