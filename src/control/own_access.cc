@@ -205,9 +205,9 @@ Status OwnAccess::make_certificate(WallTime now) {
 
 Status OwnAccess::read_certificate() {
   from_ = "file " + options_.certificate_file;
-  TlsKeyPair pair{.certificates = TRY(files_.read(options_.certificate_file).text),
-                  .private_key = TRY(files_.read(options_.key_file).text),
-                  .ocsp_staple = {}};
+  const TlsKeyPair pair{.certificates = TRY(files_.read(options_.certificate_file).text),
+                        .private_key = TRY(files_.read(options_.key_file).text),
+                        .ocsp_staple = {}};
   if (auto shown = show(pair); !shown)
     return std::unexpected(
         std::move(shown).error().in(fmt::format("{} and {}", options_.certificate_file, options_.key_file)));

@@ -204,6 +204,7 @@ Status Translating::build_tcp_listener(const kinds::TcpGateway& gateway, Snapsho
   TRY(open_access_log(listener));
   apply_port_settings(gateway.options.connection_limit, listener);
   std::vector<ChainMatch> matches;
+  matches.reserve(gateway.tcp_hosts.size());
   for (const TcpHost& host : gateway.tcp_hosts) matches.push_back(match_of(host));
   listener.port.table = std::make_shared<const ChainTable>(TRY(ChainTable::create(matches)));
   bool any = false;

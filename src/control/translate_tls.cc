@@ -168,9 +168,8 @@ Result<ClientTlsPtr> Translating::make_client_tls(const kinds::UpstreamSslConfig
   if (options.ca.empty() && !options.subject_alt_names.empty())
     return invalid("a root_ca must be provided if verify_subject_alt_name is not empty");
   using enum TlsClientOptions::Verify;
-  if (dynamic == DynamicPeer::verified || (dynamic == DynamicPeer::unverified && !options.ca.empty()))
-    options.verify = name;
-  else if (!options.subject_alt_names.empty())
+  if (dynamic == DynamicPeer::verified || (dynamic == DynamicPeer::unverified && !options.ca.empty()) ||
+      !options.subject_alt_names.empty())
     options.verify = name;
   else if (options.ca.empty())
     options.verify = nothing;

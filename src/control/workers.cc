@@ -259,8 +259,8 @@ Status Workers::place(const SnapshotListener& listener, Ports& ports, std::vecto
     port.gateway = listener.gateway;
     Result<std::vector<int>> others = std::vector<int>();
     if (port.options != listener.socket_options) others = open_all(port.address, listener.socket_options);
-    replace = others && !others->empty();
-    if (!others) failed_.emplace(listener.gateway, std::move(others).error());
+    if (!others) failed_.emplace(listener.gateway, std::exchange(others, std::vector<int>()).error());
+    replace = !others->empty();
     if (replace) port.options = listener.socket_options;
     fds = replace ? *std::move(others) : open_missing(port);
   } else {
