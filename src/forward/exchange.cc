@@ -753,8 +753,8 @@ Task<bool> Forwarding::race() {
     if (!prepared && prepared.error().kind == ErrorKind::cancelled)
       co_return std::unexpected(std::move(prepared).error());
     if (!prepared || denied_) {
-      connect_error_ = prepared ? Error{} : std::move(prepared).error();
-      if (!prepared) learn_failure(race.winner(), *connect_error_);
+      connect_error_.emplace();
+      if (!prepared) learn_failure(race.winner(), *connect_error_ = std::move(prepared).error());
       co_return false;
     }
     connected = *std::move(prepared);

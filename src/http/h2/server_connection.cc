@@ -141,8 +141,9 @@ ServerConnection::~ServerConnection() {
   broken_ = true;
   output_.give_up();
   while (!streams_.empty()) {
-    CHECK(!streams_.front().taker);
-    forget(streams_.front());
+    Incoming& incoming = streams_.front();
+    CHECK(!incoming.taker && !incoming.closed);
+    forget(incoming);
   }
 }
 
