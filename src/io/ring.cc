@@ -226,6 +226,7 @@ void Ring::turn(Nanos wait) {
   io_uring_for_each_cqe(ring_.get(), head, completion) {
     ++told;
     constexpr uint64_t kOperation = kOperations - 1;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): 64 bits are what the kernel carries
     auto* const user = reinterpret_cast<User*>(static_cast<uintptr_t>(completion->user_data & ~kOperation));
     const uint32_t flags = completion->flags;
     if (completion->res == -ENOBUFS) count(metrics_.buffers_missing);

@@ -30,8 +30,9 @@ std::span<char> ReceivedBytes::take() {
   lent_ = std::move(blocks_[first_]);
   taken_ = is_last ? filled_ : lent_.size();
   size_ -= taken_;
+  ++first_;
   // One that never runs dry must not leave its empty places behind.
-  if (++first_ == blocks_.size() || first_ == 16) {
+  if (first_ == blocks_.size() || first_ == 16) {
     blocks_.erase(blocks_.begin(), blocks_.begin() + static_cast<std::ptrdiff_t>(first_));
     first_ = 0;
   }

@@ -172,7 +172,7 @@ bool ClientStream::verify(bool good, X509_STORE_CTX* store) {
 // RFC 6066 8: none is good enough; one that is there must be signed by whom it says, and not say "revoked".
 bool ClientStream::accepts_staple(SSL* ssl) {
   const unsigned char* der = nullptr;
-  const long size = SSL_get_tlsext_status_ocsp_resp(ssl, &der);
+  const long size = SSL_get_tlsext_status_ocsp_resp(ssl, static_cast<void*>(&der));
   STACK_OF(X509)* chain = SSL_get0_verified_chain(ssl);
   if (!der || size <= 0 || !context_->verifies() || sk_X509_num(chain) < 2) return true;
   OCSP_RESPONSE* response = d2i_OCSP_RESPONSE(nullptr, &der, size);
