@@ -98,6 +98,13 @@ void Loop::run_timers() {
 
 // --- descriptors ------------------------------------------------------------------------------------------------
 
+void Readiness::take_note(uint32_t events) {
+  if (events & (EPOLLERR | EPOLLHUP)) broken = true;
+  if (events & EPOLLRDHUP) peer_closed = true;
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) readable = true;
+  if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) writable = true;
+}
+
 Status Watch::attach(Loop& loop, int fd) {
   epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = this}};
   const bool full = loop.watches_ >= loop.watches_max_;
@@ -129,10 +136,7 @@ void Watch::release() {
 
 void Loop::handle(Watch& watch, uint32_t events) {
   watch.news_ = false;
-  if (events & (EPOLLERR | EPOLLHUP)) watch.broken = true;
-  if (events & EPOLLRDHUP) watch.peer_closed = true;
-  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) watch.readable = true;
-  if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) watch.writable = true;
+  watch.take_note(events);
   // A wake may destroy the watch: take what is to be told first, and look at the event's entry after each.
   const int at = event_at_ - 1;
   const auto alive = [&] { return events_[static_cast<size_t>(at)].data.ptr == &watch; };

@@ -60,6 +60,8 @@ struct Readiness {
   Waiter* writer = nullptr;
   // Told once when the peer closes or breaks the connection while nobody reads.
   Waiter* on_hangup = nullptr;
+
+  void take_note(uint32_t events);  // those of epoll
 };
 
 // What the loop knows about one descriptor. Registered from attach() to release().

@@ -22,9 +22,9 @@ uint64_t address_of(const Ring::User& user, unsigned operation) {
 
 constexpr MetricFamily kWorkers{"sluice_io_uring_workers", "Workers whose loops use io_uring beside epoll.",
                                 MetricType::gauge};
-constexpr MetricFamily kToEpoll{"sluice_io_uring_to_epoll_total",
-                                "Connections that went over from io_uring to epoll: much goes through them, or what "
-                                "they sent was not read at once."};
+constexpr MetricFamily kByCalls{"sluice_io_uring_by_calls_total",
+                                "Connections that went over from operations of io_uring to system calls: much goes "
+                                "through them, or what they sent was not read at once."};
 constexpr MetricFamily kBuffersMissing{"sluice_io_uring_buffers_missing_total",
                                        "Times that bytes of a connection came a turn later because all buffers of the "
                                        "worker were full."};
@@ -43,13 +43,13 @@ void count(Counter* counter) {
 
 RingMetrics::RingMetrics(Metrics& metrics)
     : workers(metrics.metric(kWorkers)),
-      to_epoll(metrics.metric(kToEpoll)),
+      by_calls(metrics.metric(kByCalls)),
       buffers_missing(metrics.metric(kBuffersMissing)),
       lingering(metrics.metric(kLingering)),
       lingering_cut(metrics.metric(kLingeringCut)) {}
 
 std::vector<MetricFamily> ring_metric_families() {
-  return {kWorkers, kToEpoll, kBuffersMissing, kLingering, kLingeringCut};
+  return {kWorkers, kByCalls, kBuffersMissing, kLingering, kLingeringCut};
 }
 
 Ring::Ring(const RingMetrics& metrics)
@@ -183,8 +183,8 @@ void Ring::lingered(bool cut) {
   if (cut) count(metrics_.lingering_cut);
 }
 
-void Ring::count_to_epoll() {
-  count(metrics_.to_epoll);
+void Ring::count_by_calls() {
+  count(metrics_.by_calls);
 }
 
 void Ring::keep(User& user) {

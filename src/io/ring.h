@@ -29,7 +29,7 @@ struct RingMetrics {
   explicit RingMetrics(Metrics& metrics);
 
   Gauge* workers = nullptr;
-  Counter* to_epoll = nullptr;
+  Counter* by_calls = nullptr;
   Counter* buffers_missing = nullptr;
   Gauge* lingering = nullptr;
   Counter* lingering_cut = nullptr;
@@ -106,7 +106,7 @@ class Ring {
   // Sockets whose streams have gone and that still have something to send. False: there are too many.
   bool begin_to_linger();
   void lingered(bool cut);
-  void count_to_epoll();
+  void count_by_calls();
 
  private:
   static constexpr size_t kLingeringMax = 256;

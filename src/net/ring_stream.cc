@@ -44,7 +44,7 @@ class RingStream final : public SocketBase, private Ring::User, private Waiter {
 
   Loop& loop() const override { return loop_; }
 
-  size_t buffered_bytes() override { return at_hand() + (now_.attached() ? bytes_at(fd_) : 0); }
+  size_t buffered_bytes() override { return at_hand() + (by_calls_ ? bytes_at(fd_) : 0); }
   Attempt try_read(std::span<char> into) override;
 
   Attempt try_write(std::span<const iovec> parts) override;
@@ -54,7 +54,7 @@ class RingStream final : public SocketBase, private Ring::User, private Waiter {
   void abort() override;
 
  private:
-  enum Operation : unsigned { kReceive, kSend, kRoom };
+  enum Operation : unsigned { kReceive, kSend, kRoom, kReady };
   // Bytes that came, in a buffer of the ring, until the end of the turn.
   struct Piece {
     const char* data = nullptr;
@@ -76,10 +76,11 @@ class RingStream final : public SocketBase, private Ring::User, private Waiter {
   void received(int32_t result, uint32_t flags);
   void was_sent(int32_t result);
   void has_room(int32_t events);
+  void became_ready(int32_t events);
   void tell();
   void wake() override;
   void cancel() override {}
-  bool is_known_to_ring() const { return receiving_ || sending_ || waiting_for_room_; }
+  bool is_known_to_ring() const { return receiving_ || sending_ || waiting_for_room_ || watching_; }
 
   std::string_view first() const;
   size_t at_hand() const { return piece_.size + (kept_ ? kept_->bytes.size() - kept_->at : 0); }
@@ -87,7 +88,7 @@ class RingStream final : public SocketBase, private Ring::User, private Waiter {
   void take_first(size_t bytes);
   void keep_piece();
   void go_over();
-  void attach();
+  void watch();
 
   std::string_view unsent() const { return block_ ? std::string_view(block_->data() + sent_, size_ - sent_) : ""; }
   void forget_unsent();
@@ -112,7 +113,10 @@ class RingStream final : public SocketBase, private Ring::User, private Waiter {
   bool room_next_ = false;
   bool sending_ = false;
   bool waiting_for_room_ = false;
-  bool over_ = false;  // to epoll, or on its way there
+  bool watch_next_ = false;
+  bool watching_ = false;
+  bool over_ = false;  // to calls, or on its way there
+  bool by_calls_ = false;
   bool telling_ = false;
   bool ended_ = false;       // writes no more
   bool ends_later_ = false;  // once all has gone
@@ -151,7 +155,7 @@ void RingStream::received(int32_t result, uint32_t flags) {
   }
   if (gone_alone_) return;
   if (!receiving_ && !now_.peer_closed) {
-    if (over_) return attach();
+    if (over_) return watch();
     start();  // there was no buffer
   }
   if (result >= 0) {
@@ -176,7 +180,11 @@ void RingStream::before_wait() {
   keep_piece();
   if (at_hand() > kKeptForLong) go_over();
   // Nothing is received any more that would tell of a reset.
-  if (now_.peer_closed && !now_.broken && !now_.attached()) attach();
+  if (now_.peer_closed && !now_.broken && !by_calls_) watch();
+  if (std::exchange(watch_next_, false)) {
+    watching_ = true;
+    ring_.poll(fd_, EPOLLIN | EPOLLOUT | EPOLLRDHUP, true, *this, kReady);
+  }
 }
 
 void RingStream::keep_piece() {
@@ -207,17 +215,17 @@ size_t RingStream::take(std::span<char> into) {
     got += bytes;
     take_first(bytes);
   }
-  now_.readable = !first().empty() || now_.attached() || now_.peer_closed || error_ != 0;
+  now_.readable = !first().empty() || by_calls_ || now_.peer_closed || error_ != 0;
   return got;
 }
 
 Stream::Attempt RingStream::try_read(std::span<char> into) {
   if (aborted_) [[unlikely]]
     return given_up();
-  if (!now_.attached() || !first().empty())
+  if (!by_calls_ || !first().empty())
     if (const size_t got = take(into)) return got;
   if (error_ != 0) return error();
-  if (now_.attached()) return try_receive(fd_, into, now_, side_);
+  if (by_calls_) return try_receive(fd_, into, now_, side_);
   if (now_.peer_closed) return size_t{0};
   return std::nullopt;
 }
@@ -232,14 +240,14 @@ Stream::Attempt RingStream::try_read_into_pipe(int pipe, size_t most) {
     return static_cast<size_t>(got);
   }
   if (error_ != 0) return error();
-  if (now_.attached()) return try_receive_into_pipe(fd_, pipe, most, now_, side_);
+  if (by_calls_) return try_receive_into_pipe(fd_, pipe, most, now_, side_);
   if (now_.peer_closed) return size_t{0};
   go_over();
   now_.readable = false;
   return std::nullopt;
 }
 
-// --- going over to epoll ----------------------------------------------------------------------------------------
+// --- going over to calls ----------------------------------------------------------------------------------------
 
 // Once nothing is being received any more.
 void RingStream::go_over() {
@@ -248,15 +256,27 @@ void RingStream::go_over() {
   if (receiving_)
     ring_.cancel(*this, kReceive);
   else
-    attach();
+    watch();
 }
 
-void RingStream::attach() {
-  if (now_.attached()) return;
-  const bool writable = now_.writable, ended = now_.peer_closed;
-  if (const Status attached = now_.attach(loop_, fd_); !attached) return fail_with(attached.error().code);
-  if (!ended) ring_.count_to_epoll();
-  now_.writable = writable, now_.peer_closed = ended;
+// From now on the ring tells of readiness.
+void RingStream::watch() {
+  if (std::exchange(by_calls_, true)) return;
+  if (!now_.peer_closed) ring_.count_by_calls();
+  now_.readable = true;
+  watch_next_ = true;
+  ring_.tell_before_wait(*this);
+  tell();
+}
+
+void RingStream::became_ready(int32_t events) {
+  if (events == -ECANCELED || gone_alone_) return;
+  if (events < 0) return fail_with(-events);
+  now_.take_note(static_cast<uint32_t>(events));
+  if (!watching_) {  // the kernel had no room to tell of it again
+    watch_next_ = true;
+    ring_.tell_before_wait(*this);
+  }
   tell();
 }
 
@@ -308,7 +328,7 @@ Stream::Attempt RingStream::try_write(std::span<const iovec> parts) {
     return std::unexpected(errno_error(EPIPE, "", side_));
   size_t bytes = 0;
   for (const iovec& part : parts) bytes += part.iov_len;
-  const bool by_call = bytes > Ring::kBufferBytes || now_.attached() || now_.broken;
+  const bool by_call = bytes > Ring::kBufferBytes || by_calls_ || now_.broken;
   if ((by_call || !now_.writable || sending_ || bytes > Ring::kBufferBytes - size_) && !flush()) return std::nullopt;
   if (error_ != 0) return error();
   if (connecting_) return std::nullopt;
@@ -333,7 +353,7 @@ Stream::Attempt RingStream::try_write_from_pipe(int pipe, size_t bytes) {
 // Of what was sent by a call. Who sends more than there is room for sends much.
 Stream::Attempt RingStream::seen(Attempt put) {
   if (put && !*put) fail_with((*put).error().code);
-  if (put || now_.attached()) return put;
+  if (put || by_calls_) return put;
   wait_for_room();
   go_over();
   return put;
@@ -367,7 +387,7 @@ void RingStream::abort() {
   if (std::exchange(aborted_, true)) return;
   if (!sending_) forget_unsent();
   ::shutdown(fd_, SHUT_RDWR);  // completes what is under way, for those who wait
-  if (is_known_to_ring() || now_.attached()) return;
+  if (is_known_to_ring() || by_calls_) return;
   now_.broken = now_.readable = now_.writable = true;
   tell();
 }
@@ -387,6 +407,10 @@ void RingStream::completed(unsigned operation, int32_t result, uint32_t flags, b
     case kRoom:
       waiting_for_room_ = false;
       has_room(result);
+      break;
+    case kReady:
+      watching_ = more;
+      became_ready(result);
       break;
   }
   if (gone_alone_) go_on_alone();
@@ -411,7 +435,7 @@ void RingStream::wake() {
   if (!gone && (now_.peer_closed || now_.broken) && now_.on_hangup) std::exchange(now_.on_hangup, nullptr)->wake();
   if (gone) return;
   gone_ = nullptr;
-  if (now_.peer_closed && !now_.broken && !now_.attached()) ring_.tell_before_wait(*this);
+  if (now_.peer_closed && !now_.broken && !by_calls_) ring_.tell_before_wait(*this);
 }
 
 // --- the end ----------------------------------------------------------------------------------------------------
@@ -436,6 +460,7 @@ void RingStream::go() {
     setsockopt(fd_, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     if (receiving_) ring_.cancel(*this, kReceive);
     if (waiting_for_room_) ring_.cancel(*this, kRoom);
+    if (watching_) ring_.cancel(*this, kReady);
     ::close(std::exchange(fd_, -1));
   } else {
     close();
@@ -447,6 +472,7 @@ void RingStream::go() {
 void RingStream::close() {
   if (fd_ < 0) return;
   if (is_known_to_ring()) ::shutdown(fd_, SHUT_RDWR);
+  if (watching_) ring_.cancel(*this, kReady);
   ::close(std::exchange(fd_, -1));
 }
 

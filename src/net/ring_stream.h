@@ -2,8 +2,8 @@
 //
 // What comes is in memory when its reader is woken, without a system call. What goes is copied, as far as it is little,
 // and sent with all that the loop has to send in this turn. A socket through which much goes, or whose bytes nobody
-// reads, goes over to epoll and calls, as those of net/socket_stream.h, and stays so: large messages are cheaper that
-// way, and nothing is taken from the kernel that nobody wants.
+// reads, goes over to calls, of whose turn the ring tells, and stays so: large messages are cheaper that way, and
+// nothing is taken from the kernel that nobody wants.
 #pragma once
 
 #include <memory>

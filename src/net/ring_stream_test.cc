@@ -72,7 +72,7 @@ class RingStreams : public testing::Test {
       if (family.name == name) return family.samples.front().value;
     return -1;
   }
-  int64_t over() { return value("sluice_io_uring_to_epoll_total"); }
+  int64_t over() { return value("sluice_io_uring_by_calls_total"); }
 
   std::string why_not;  // the kernel gives no ring
   Metrics metrics{1};

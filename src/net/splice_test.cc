@@ -68,7 +68,8 @@ TEST(Splice, moves_a_part_of_much_in_one_turn_so_that_others_have_theirs) {
   runner.start(*std::move(task));
   constexpr uint64_t kATurn = (8 + 1) * (256U << 10);  // and what it waited with
   EXPECT_LE(moved, kATurn);
-  for (uint64_t before = moved; moved < said; before = moved) {
+  while (moved < said) {
+    const uint64_t before = moved;
     receiver.heard();
     loop.turn(100ms);
     EXPECT_LE(moved - before, kATurn);
