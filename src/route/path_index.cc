@@ -28,6 +28,7 @@ std::vector<size_t> usual_lengths(std::span<const RequestMatcher* const> matcher
   std::ranges::sort(ranked, std::greater<>(), [](const auto& one) { return std::pair(one.second, one.first); });
   if (ranked.size() > PathIndex::kLengthsMax) ranked.resize(PathIndex::kLengthsMax);
   std::vector<size_t> out;
+  out.reserve(ranked.size());
   for (const auto& [length, count] : ranked) out.push_back(length);
   std::ranges::sort(out);
   return out;

@@ -204,8 +204,9 @@ bool ServerStream::read_name(SSL* ssl) {
   size_t size = 0;
   if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &size) != 1) return true;
   auto name = read_server_name({reinterpret_cast<const char*>(bytes), size});
-  if (name) info_.sni = *std::move(name);
-  return name.has_value();
+  if (!name) return false;
+  info_.sni = *std::move(name);
+  return true;
 }
 
 int ServerStream::choose_chain(SSL* ssl, int& alert) {
