@@ -6,7 +6,7 @@
 namespace sluice {
 namespace {
 
-// What a thread keeps at most: 2 MiB of the small ones, which are two for each exchange that waits for its upstream,
+// What a thread keeps at most: 4 MiB of the small ones, which are two for each exchange that waits for its upstream,
 // and 1 MiB of the large ones.
 struct Kept {
   std::vector<char*> small, large;
@@ -16,7 +16,7 @@ struct Kept {
   }
 };
 thread_local Kept kept;
-constexpr size_t kKeptSmall = 128, kKeptLarge = 16;
+constexpr size_t kKeptSmall = 256, kKeptLarge = 16;
 
 char* take(std::vector<char*>& list, size_t bytes) {
   if (list.empty()) return static_cast<char*>(::operator new(bytes));

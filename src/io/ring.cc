@@ -14,7 +14,7 @@ namespace {
 constexpr unsigned kEntries = 256;  // handed over at once; more take another system call
 constexpr unsigned kCompletions = 2048;
 constexpr uint16_t kGroup = 1;
-constexpr size_t kBlocksKept = 64;
+constexpr size_t kBlocksKept = 256;
 
 uint64_t address_of(const Ring::User& user, unsigned operation) {
   return reinterpret_cast<uintptr_t>(&user) | operation;

@@ -51,7 +51,7 @@ class HttpServer final : public StreamHandler {
  private:
   friend class Connection;
   friend class ConcurrentExchanges;
-  static constexpr size_t kArenasKept = 64;
+  static constexpr size_t kArenasKept = 256;  // of 8 KiB
 
   // Memory for one connection that is busy; kept for the next one.
   class ArenaLease {

@@ -16,7 +16,10 @@ namespace sluice::h2 {
 class ServerStreamOne;
 
 struct Incoming {
-  explicit Incoming(int32_t i) : id(i) {}
+  explicit Incoming(int32_t i);
+  Incoming(const Incoming&) = delete;
+  Incoming& operator=(const Incoming&) = delete;
+  ~Incoming();
 
   struct Field {
     uint32_t name_bytes;
