@@ -73,7 +73,7 @@ nghttp2_session_callbacks* H2Client::callbacks() {
       });
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
       out, [](nghttp2_session*, uint8_t, int32_t id, const uint8_t* bytes, size_t size, void* user) {
-        Trip& trip = of(user).trip_;
+        const Trip& trip = of(user).trip_;
         if (id == trip.id && trip.saw) trip.saw->body.append(reinterpret_cast<const char*>(bytes), size);
         return 0;
       });

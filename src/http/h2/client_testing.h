@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nghttp2/nghttp2.h>
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -108,7 +109,7 @@ class TestHost final : private Waiter {
     const unsigned flags = NGHTTP2_FLAG_END_HEADERS | (last ? unsigned{NGHTTP2_FLAG_END_STREAM} : 0U);
     say(test_frame(NGHTTP2_HEADERS, static_cast<uint8_t>(flags), static_cast<uint32_t>(id), block));
   }
-  void body(int32_t id, std::string bytes, bool last, TestFields trailers = {}) {
+  void body(int32_t id, std::string_view bytes, bool last, TestFields trailers = {}) {
     Body& next = bodies_[id];
     next.bytes += bytes;
     next.last = last;
@@ -225,7 +226,7 @@ class TestHost final : private Waiter {
     Body& body = self(user).bodies_[id];
     if (body.bytes.empty() && !body.last) return NGHTTP2_ERR_DEFERRED;
     const size_t bytes = std::min(most, body.bytes.size());
-    std::memcpy(into, body.bytes.data(), bytes);
+    std::copy_n(body.bytes.data(), bytes, into);
     body.bytes.erase(0, bytes);
     if (body.bytes.empty() && body.last) {
       *flags |= NGHTTP2_DATA_FLAG_EOF;
