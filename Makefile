@@ -42,7 +42,7 @@ build/release/sluice: build/release/build.ninja
 	@cmake --build build/release --target sluice
 
 # Only what the program spends its time with under load; a minute of it.
-PGO_SCENARIOS := s1,s2,s4a,s4c,s5a,s5b,s6a,s6b,s7a,s7b
+PGO_SCENARIOS := s1,s2,s4a,s4c,s5a,s5b,s6a,s6b,s6e,s7a,s7b,s7c,s7d
 pgo: build/profiled/build.ninja ## make release faster: measure what it does most in the benchmark's scenarios, build it by that
 	@tools/setup.sh build bench
 	@cmake --build build/profiled --target sluice
