@@ -4,9 +4,10 @@ import socket
 import ssl
 
 from harness import raw
+from harness.backend import Backend
 from harness.case import Case
 from harness.certificates import authority
-from harness.gateway import Gateway, run_sluice
+from harness.gateway import ROOT, Gateway, run_sluice
 from harness.peer import Peer, echo, read_all
 from harness.tls import context, server_context
 from harness.waiting import until
@@ -174,3 +175,55 @@ class Changes(Case):
         until(lambda: running.status("httpgateways", "h")[0] == "Warning", "it to be told that nobody takes it in")
         self.assertIn("no hybridGateway takes it in", running.status("httpgateways", "h")[1])
         self.assertEqual(running.status("gateways", "edge")[0], "Warning")
+
+
+class Example(Case):
+    """examples/hybrid-gateway: every line of its "what must be seen"."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.ca = authority()
+        cls.pair = cls.ca.make("api.example.test")
+        cls.api = cls.share(Backend())
+        cls.db = cls.share(Peer(echo, server_context(cls.ca.make("db.example.test"))))
+
+    def start(self, secret=True):
+        folder = ROOT / "examples/hybrid-gateway"
+        services = (folder / "services.yaml").read_text().replace("port: 5001", f"port: {self.api.port}").replace("port: 5002", f"port: {self.db.port}")
+        files = {"gateway.yaml": (folder / "gateway.yaml").read_text().replace("bindPort: 8443", "bindPort: @{port}"), "services.yaml": services}
+        if secret:
+            files["secret.yaml"] = self.pair.secret("api-cert")
+        return self.use(Gateway(files))
+
+    def dial(self, gateway, source="127.0.0.1"):
+        connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=10, source_address=(source, 0))
+        self.addCleanup(connection.close)
+        return connection
+
+    def test_each_connection_goes_where_the_page_says(self):
+        gateway = self.start()
+        self.assertEqual(gateway.status("gateways", "edge"), ("Accepted", ""))
+        api = context().wrap_socket(self.dial(gateway), server_hostname="api.example.test")
+        api.sendall(b"GET /orders HTTP/1.1\r\nHost: api.example.test\r\nConnection: close\r\n\r\n")
+        self.assertIn(b" 200 ", read_all(api).partition(b"\r\n")[0])
+        self.assertEqual(self.api.requests[-1].path(), "/orders")
+        db = context().wrap_socket(self.dial(gateway), server_hostname="db.example.test")
+        self.assertEqual(db.getpeercert()["subject"], ((("commonName", "db.example.test"),),))
+        db.sendall(b"SELECT 1")
+        self.assertEqual(db.recv(100), b"SELECT 1")
+        near = self.dial(gateway, "127.0.0.2")
+        near.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        self.assertTrue(read_all(near).endswith(b"ok\n"))
+        far = self.dial(gateway)
+        far.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        try:
+            self.assertEqual(read_all(far), b"")
+        except ConnectionResetError:
+            pass  # it was closed with the request unread
+        with self.assertRaises(OSError):
+            context().wrap_socket(self.dial(gateway), server_hostname="other.example.test")
+
+    def test_without_the_secret_the_gateway_is_rejected(self):
+        state, reason = self.start(secret=False).status("gateways", "edge")
+        self.assertEqual(state, "Rejected")
+        self.assertIn("matchedGateways[0]", reason)
