@@ -92,6 +92,7 @@ class RingStream final : public SocketBase, private Ring::User, private Waiter {
 
   std::string_view unsent() const { return block_ ? std::string_view(block_->data() + sent_, size_ - sent_) : ""; }
   void forget_unsent();
+  void all_has_gone();
   bool flush();
   void wait_for_room();
   Attempt seen(Attempt put);
@@ -287,6 +288,11 @@ void RingStream::forget_unsent() {
   if (block_) ring_.give_back(std::move(block_));
 }
 
+void RingStream::all_has_gone() {
+  forget_unsent();
+  if (std::exchange(ends_later_, false)) ::shutdown(fd_, SHUT_WR);
+}
+
 void RingStream::fail_with(int code) {
   if (error_ == 0) error_ = code;
   now_.broken = now_.readable = now_.writable = true;
@@ -317,7 +323,7 @@ bool RingStream::flush() {
       fail_with(errno);
     }
   }
-  forget_unsent();
+  all_has_gone();
   return true;
 }
 
@@ -363,7 +369,7 @@ void RingStream::was_sent(int32_t result) {
   if (result > 0) sent_ = static_cast<uint16_t>(sent_ + result);
   if (result < 0 && result != -EAGAIN && result != -EINTR) return fail_with(-result);
   if (!unsent().empty()) return wait_for_room();
-  forget_unsent();
+  all_has_gone();
   if (std::exchange(now_.writable, true) || gone_alone_) return;
   tell();  // somebody wanted to write meanwhile
 }
@@ -371,16 +377,14 @@ void RingStream::was_sent(int32_t result) {
 void RingStream::has_room(int32_t events) {
   if (events < 0 || (events & (EPOLLERR | EPOLLHUP))) now_.broken = true;
   now_.writable = true;
-  if (flush() && std::exchange(ends_later_, false)) ::shutdown(fd_, SHUT_WR);
+  flush();
   if (!gone_alone_) tell();
 }
 
 void RingStream::end_writing() {
   if (std::exchange(ended_, true)) return;
-  if (flush())
-    ::shutdown(fd_, SHUT_WR);
-  else
-    ends_later_ = true;
+  ends_later_ = true;
+  flush();
 }
 
 void RingStream::abort() {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <csignal>
 
 #include "net/dialer.h"
@@ -200,6 +201,38 @@ TEST_F(RingStreams, end_what_is_under_way_when_they_go) {
   accepted.clear();
   ASSERT_TRUE(turn_until(loop, [&] { return peer->ended(); }));
   EXPECT_EQ(peer->heard(), "bye");
+}
+
+// More of what is done in one turn than the ring has room to tell of: the rest is told a turn later.
+TEST_F(RingStreams, end_writing_while_it_is_not_known_yet_that_their_words_have_gone) {
+  struct Crowd final : Ring::User {
+    void completed(unsigned, int32_t, uint32_t, bool) override { ++told; }
+    void before_wait() override {
+      for (unsigned i = 0; i < Ring::kOperations; ++i) ring->poll(fd, EPOLLIN, false, *this, i);
+    }
+    Ring* ring = nullptr;
+    int fd = -1;
+    unsigned told = 0;
+  };
+  TestPeer* peer = nullptr;
+  Stream& stream = accept(peer);
+  settle(loop);
+  int ready[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ready), 0);
+  TestPeer one(ready[0]), other(ready[1]);
+  one.say("x");
+  std::vector<Crowd> crowds(2048 / Ring::kOperations);
+  for (Crowd& crowd : crowds) {
+    crowd.ring = loop.ring();
+    crowd.fd = ready[1];
+    loop.ring()->tell_before_wait(crowd);
+  }
+  ASSERT_TRUE(write(stream, "bye"));
+  loop.turn(0ms);
+  stream.end_writing();
+  ASSERT_TRUE(turn_until(loop, [&] { return peer->ended(); }));
+  EXPECT_EQ(peer->heard(), "bye");
+  for (const Crowd& crowd : crowds) EXPECT_EQ(crowd.told, Ring::kOperations);
 }
 
 TEST_F(RingStreams, may_go_with_words_for_a_peer_that_has_reset) {
