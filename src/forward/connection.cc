@@ -182,7 +182,8 @@ ConnectionUse ConnectionPool::take(std::span<const SocketAddress> allowed, Upstr
     UpstreamConnection* const next = connection->next_;
     if (fits(*connection, allowed, protocol, introduction)) {
       std::unique_ptr<UpstreamConnection> taken = take_out(*connection);
-      if (taken->session->is_silent()) {
+      // In this order: what has come may be that it takes no more requests (RFC 9113 5.1.2).
+      if (taken->session->is_silent() && taken->session->capacity() > 0) {
         if (taken->session->multiplexes()) share(*taken);
         return ConnectionUse(taken.release());
       }

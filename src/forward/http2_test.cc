@@ -212,6 +212,29 @@ TEST(ForwardHttp2, waits_for_a_connection_that_another_request_is_opening) {
   for (Trip& trip : trips) ASSERT_TRUE(trip.done());
 }
 
+// RFC 9113 5.1.2: it says so at any time, and perhaps it is only heard as the connection is wanted.
+TEST(ForwardHttp2, leaves_an_idle_connection_whose_upstream_takes_no_more_requests) {
+  for (const bool heard_before : {true, false}) {
+    SCOPED_TRACE(heard_before);
+    World world;
+    std::optional<Trip> first(std::in_place, world);
+    ASSERT_TRUE(world.hears(1));
+    world.answer_all(*world.hosts[0]);
+    ASSERT_TRUE(first->done());
+    first.reset();
+    settle_in_memory(world.loop);
+    world.hosts[0]->settings({{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0}});
+    if (heard_before) settle_in_memory(world.loop);
+    Trip second(world);
+    ASSERT_TRUE(world.hears(2));
+    EXPECT_EQ(world.network.dials(), 2U);
+    world.answer_all(*world.hosts[1]);
+    ASSERT_TRUE(second.done());
+    EXPECT_EQ(second.response.status, 200);
+    EXPECT_EQ(world.common->metrics.connections_active->value(), 1);
+  }
+}
+
 // RFC 9113 5.1.2: how many streams it takes an upstream says first of all. Whoever sent more before would be refused.
 TEST(ForwardHttp2, sends_no_more_than_one_request_before_the_upstream_has_said_how_many_it_takes) {
   World world;
