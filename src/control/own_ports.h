@@ -39,7 +39,9 @@ class OwnPorts {
  private:
   struct Port {
     Port(std::string n, size_t connections_max, Metrics& metrics)
-        : name(std::move(n)), limit(connections_max, name, metrics), idle(limit) {}
+        : name(std::move(n)),
+          limit(connections_max, name, metrics),
+          idle(limit, IdleConnections::HeadsAtTheBound::give_way) {}
     const std::string name;  // "admin": of its flag, in logs and in metrics
     ConnectionLimit limit;
     IdleConnections idle;

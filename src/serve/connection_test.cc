@@ -63,7 +63,9 @@ struct Gateway {
     Gateway& gateway;
   };
 
-  explicit Gateway(const std::function<void(ListenerConfig&)>& change = {}) {
+  explicit Gateway(const std::function<void(ListenerConfig&)>& change = {},
+                   IdleConnections::HeadsAtTheBound heads = IdleConnections::HeadsAtTheBound::stay)
+      : idle(limit, heads) {
     loop.use_manual_clock(SteadyTime(1'000'000s), *parse_iso("2030-01-01T00:00:00Z"));
     config.service = std::make_shared<Calls>(*this);
     config.observer = std::make_shared<Log>(*this);
@@ -122,7 +124,7 @@ struct Gateway {
   Metrics metrics{1};
   ListenerConfig config;
   ConnectionLimit limit{20, "test", metrics};
-  IdleConnections idle{limit};
+  IdleConnections idle;
   HttpListener listener{loop, nullptr, &limit, &idle};
   Handler handler = echo;
   Event release;
@@ -249,6 +251,26 @@ TEST(Connection, makes_room_at_the_bound_when_it_has_waited_longest) {
   EXPECT_EQ(gateway.limit.given_up()->value(), 1);
   gateway.release.notify(gateway.loop);
   EXPECT_TRUE(gateway.says(clients[0], "held /held"));
+}
+
+TEST(Connection, makes_room_at_the_bound_of_an_own_port_when_its_head_takes_long) {
+  Gateway gateway({}, IdleConnections::HeadsAtTheBound::give_way);
+  std::deque<TestPeer> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.emplace_back(gateway.listener.address());
+    clients.back().say("GET /half HTTP/1.1\r\n");
+  }
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.listener.connections() == 20; }));
+  settle(gateway.loop);
+  TestPeer early(gateway.listener.address());
+  EXPECT_TRUE(gateway.ends(early)) << "a head may take a second";
+  gateway.loop.advance(IdleConnections::kGrace);
+  TestPeer late(gateway.listener.address());
+  late.say("GET /late HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(gateway.says(late, "GET /late "));
+  settle(gateway.loop);
+  EXPECT_EQ(std::ranges::count_if(clients, [](TestPeer& client) { return client.ended(); }), 1);
+  EXPECT_EQ(gateway.limit.heads_given_up()->value(), 1);
 }
 
 TEST(Connection, looks_for_one_that_makes_room_only_where_there_can_be_one) {

@@ -37,7 +37,7 @@ std::vector<Connection*> IdleConnections::waiting(SteadyTime now) {
 
 bool IdleConnections::make_room(SteadyTime now) {
   std::vector<Connection*> among = waiting(now);
-  if (among.empty()) return false;
+  if (among.empty()) return heads_at_the_bound_ == HeadsAtTheBound::give_way && end_heads(kGrace, 1, now) > 0;
   const size_t count = std::max<size_t>(1, among.size() / kOneIn);
   end_longest(std::move(among), count, &Connection::waits_since, *given_up_);
   return true;

@@ -32,9 +32,13 @@ class IdleConnections {
   static constexpr Nanos kGrace = 1s;
   static constexpr Nanos kBetweenVainLooks = 100ms;  // at least
 
+  // Whether at the bound those whose head is on its way give way, too, after those that wait: where the bound is low
+  // and the clients that are to get through are near, a head that takes a second is nobody's whom they should wait for.
+  enum class HeadsAtTheBound : uint8_t { stay, give_way };
+
   // `limit`, which outlives this, counts those that were made to go.
-  explicit IdleConnections(const ConnectionLimit& limit)
-      : given_up_(limit.given_up()), heads_given_up_(limit.heads_given_up()) {}
+  explicit IdleConnections(const ConnectionLimit& limit, HeadsAtTheBound heads = HeadsAtTheBound::stay)
+      : given_up_(limit.given_up()), heads_given_up_(limit.heads_given_up()), heads_at_the_bound_(heads) {}
   IdleConnections(const IdleConnections&) = delete;
   IdleConnections& operator=(const IdleConnections&) = delete;
 
@@ -56,6 +60,7 @@ class IdleConnections {
 
   Counter* const given_up_;
   Counter* const heads_given_up_;
+  const HeadsAtTheBound heads_at_the_bound_;
   std::vector<HttpServer*> servers_;
   SteadyTime next_look_ = SteadyTime::min();
   uint64_t looks_ = 0;

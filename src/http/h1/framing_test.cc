@@ -18,6 +18,7 @@ int status_of(HeadFailure failure) {
     case HeadFailure::timeout: return 408;
     case HeadFailure::old_version: return 426;
     case HeadFailure::unknown_expectation: return 417;
+    case HeadFailure::no_memory: return 503;
   }
   return 0;
 }
