@@ -21,6 +21,7 @@ set_property(TARGET PkgConfig::re2 PROPERTY INTERFACE_LINK_LIBRARIES ${re2_libra
 pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
 pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(uring REQUIRED IMPORTED_TARGET liburing)
+pkg_check_modules(protobuf REQUIRED IMPORTED_TARGET protobuf)
 pkg_check_modules(brotli REQUIRED IMPORTED_TARGET libbrotlidec libbrotlienc)
 
 option(SLUICE_FUZZ "instrument for libFuzzer and build the fuzz targets" OFF)

@@ -7,7 +7,7 @@
 namespace sluice {
 namespace {
 
-constexpr std::array<std::string_view, 17> kStageNames = {"compression",
+constexpr std::array<std::string_view, 18> kStageNames = {"compression",
                                                           "dlp",
                                                           "early transformation",
                                                           "cors",
@@ -20,6 +20,7 @@ constexpr std::array<std::string_view, 17> kStageNames = {"compression",
                                                           "gRPC-Web",
                                                           "regular transformation",
                                                           "rate limit",
+                                                          "gRPC-JSON transcoder",
                                                           "dynamic forward proxy",
                                                           "buffer",
                                                           "csrf",

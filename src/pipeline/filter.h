@@ -58,6 +58,7 @@ enum class Stage : uint8_t {
   grpc_web,
   regular_transformation,
   rate_limit,
+  grpc_json,
   dynamic_forward_proxy,
   buffer,
   csrf,

@@ -1,0 +1,275 @@
+#include "filters/grpc_json/filter.h"
+
+#include "base/encoding.h"
+#include "filters/grpc_json/config.h"
+#include "io/loop.h"
+
+namespace sluice::grpc_json {
+namespace {
+
+constexpr MetricFamily kRequests{"sluice_grpc_json_requests_total", "Requests of JSON that were made gRPC."};
+constexpr MetricFamily kRefused{"sluice_grpc_json_refused_total",
+                                "Requests whose body, path or query does not fit the method's message."};
+
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kDetailsField = "grpc-status-details-bin";
+constexpr std::string_view kDetails = "grpc_json_transcode_failure";
+
+// The text lives as long as the exchange.
+Body body_of(Request& request, std::string text) {
+  std::string& kept = *request.arena.make<std::string>(std::move(text));
+  return {request.arena.make<TextBody>(std::span(kept.data(), kept.size())), kept.size()};
+}
+
+void copy_field(Request& request, std::string_view name, const Headers& from, Headers& to) {
+  if (const auto value = from.get(name); value && &from != &to) to.set(name, request.arena.copy(*value));
+}
+
+// gRPC's binary fields may be padded or not.
+std::optional<std::string> binary_field(std::string_view value) {
+  while (value.ends_with('=')) value.remove_suffix(1);
+  std::string text(value);
+  text.append((4 - text.size() % 4) % 4, '=');
+  return base64_decode(text);
+}
+
+// Of a ConfigMap.
+Result<std::string> descriptor_set_of(const ConfigMapSource& source, const ObjectData& map) {
+  const std::string name = source.config_map.ns + ":" + source.config_map.name;
+  const auto& data = *map.data;
+  if (data.empty()) return invalid("configmap " + name + " does not contain any values");
+  if (source.key.empty() && data.size() > 1)
+    return invalid(fmt::format("key must be provided for configmap {} which contains {} values", name, data.size()));
+  const auto entry = source.key.empty() ? data.begin() : data.find(source.key);
+  if (entry == data.end() || entry->second.empty())
+    return invalid(fmt::format("configmap {} does not contain a value for key {}", name, source.key));
+  auto bytes = decode_descriptor_set(entry->second);
+  if (!bytes)
+    return invalid(
+        fmt::format("config map {} contains a value for key {} but is not base64-encoded", name, entry->first));
+  return bytes;
+}
+
+class Factory final : public FilterFactory {
+ public:
+  std::string_view name() const override { return "grpc_json"; }
+  std::vector<Stage> stages() const override { return {Stage::grpc_json}; }
+  std::vector<OptionField> option_fields() const override {
+    return {option_field<Options>(kField, OptionLevel::listener,
+                                  "Clients that speak JSON over HTTP call methods of gRPC.")};
+  }
+
+  Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
+    const auto* options = build.listener ? build.listener->get<Options>(kField) : nullptr;
+    if (!options || options->rules.services.empty()) return std::vector<StagedFilter>{};
+    std::string kind = "gRPC-JSON";
+    std::optional<ObjectData> map;
+    if (options->descriptor_config_map) {
+      map = TRY(build.references->config_map(options->descriptor_config_map->config_map));
+      kind += " " + map->made_of;
+    }
+    const auto make = [&]() -> Result<std::shared_ptr<GrpcJsonFilter>> {
+      std::shared_ptr<const transcoding::Transcoder> transcoder = options->transcoder;
+      if (map) {
+        const std::string set = TRY(descriptor_set_of(*options->descriptor_config_map, *map));
+        auto made = transcoding::Transcoder::create(set, options->rules);
+        if (!made) return std::unexpected(std::move(made).error().in("protoDescriptorConfigMap"));
+        transcoder = *std::move(made);
+        if (build.warnings)
+          for (const std::string& warning : transcoder->warnings()) build.warnings->push_back(warning);
+      }
+      return std::make_shared<GrpcJsonFilter>(
+          std::move(transcoder),
+          GrpcJsonFilter::Terms{options->match_incoming_request_route, options->rules.convert_status},
+          GrpcJsonFilter::Counters{build.metrics->metric(kRequests), build.metrics->metric(kRefused)});
+    };
+    return std::vector<StagedFilter>{
+        {Stage::grpc_json, TRY(build.try_share<GrpcJsonFilter>(kind, options->written, make))}};
+  }
+  std::vector<MetricFamily> metrics() const override { return {kRequests, kRefused}; }
+
+ private:
+  static constexpr std::string_view kField = "grpcJsonTranscoder";
+};
+
+}  // namespace
+
+// --- requests ----------------------------------------------------------------------------------------------------
+
+Task<Response> GrpcJsonFilter::handle(Request& request, Next next) const {
+  if (request.upgrade || grpc::is_grpc(request.headers)) return next(request);
+  auto call = transcoder_->find(request.method, request.path);
+  if (!call) return next(request);
+  counters_.requests->add();
+  return transcode(request, next, *request.arena.make<Transcoding>(transcoder_, *std::move(call)));
+}
+
+Task<Response> GrpcJsonFilter::transcode(Request& request, Next next, const Transcoding& how) const {
+  const transcoding::Method& method = how.call.method();
+  if (method.client_streaming && !request.body.empty()) {
+    const auto type = request.arena.copy(request.headers.get(Known::content_type).value_or(""));
+    request.body = {request.arena.make<StreamedRequest>(*request.body.reader, how, type, request.body_buffer_bytes_max,
+                                                        request.body_budget),
+                    std::nullopt};
+  } else {
+    auto reading = read_all(request.body, request.arena, request.body_buffer_bytes_max, request.body_budget);
+    const Result<std::string_view> text = co_await reading;
+    if (!text && text.error().kind == ErrorKind::limit) co_return reply(request, OutcomeKind::request_too_large);
+    if (!text) co_return std::unexpected(text.error());
+    auto framed = frame(request, how, *text);
+    if (!framed) co_return refuse(request, framed.error().message);
+    request.body = body_of(request, *std::move(framed));
+  }
+  call(request, method);
+  auto rest = next(request);
+  Response response = CO_TRY(co_await rest);
+  auto answering = answer(request, response, how);
+  co_return co_await answering;
+}
+
+Result<std::string> GrpcJsonFilter::frame(const Request& request, const Transcoding& how, std::string_view body) {
+  constexpr auto kFirst = transcoding::Call::Place::first;
+  std::string out;
+  begin_frame(out);
+  if (how.call.method().takes_raw) {
+    const auto type = request.headers.get(Known::content_type).value_or("");
+    TRY(how.call.append_raw({.content_type = std::string(type), .data = std::string(body)}, kFirst, out));
+  } else {
+    TRY(how.call.append_message(body, kFirst, out));
+  }
+  finish_frame(out, 0);
+  return out;
+}
+
+Response GrpcJsonFilter::refuse(Request& request, std::string_view why) const {
+  counters_.refused->add();
+  return local_reply(request, 400, request.arena.copy(why), kDetails);
+}
+
+// Its own answers the client still gets in plain HTTP, so it is no request of gRPC to the gateway.
+void GrpcJsonFilter::call(Request& request, const transcoding::Method& method) const {
+  request.headers.set("x-envoy-original-path", request.path);
+  request.headers.set("x-envoy-original-method", request.method);
+  request.headers.set(Known::content_type, grpc::kContentType);
+  request.headers.remove(Known::content_length);
+  request.headers.set("grpc-accept-encoding", "identity");
+  request.accepts_trailers = true;
+  request.path = request.arena.copy(method.path);
+  request.method = "POST";
+  if (!terms_.keep_route) request.choose_route_again();
+}
+
+// --- responses ---------------------------------------------------------------------------------------------------
+
+// What is no gRPC is for the client to understand: it is the gateway's own, or that of a server that speaks none.
+Task<Response> GrpcJsonFilter::answer(Request& request, Response response, const Transcoding& how) const {
+  if (response.status != 200 || response.tunnel || !grpc::is_grpc(*response.headers)) co_return response;
+  const transcoding::Method& method = how.call.method();
+  response.headers->remove(Known::content_length);
+  if (response.body.empty()) co_return finish(request, response, how, {.said = response.headers, .message = {}});
+
+  BodyReader& reader = *response.body.reader;
+  Frames& frames = *request.arena.make<Frames>(request.body_buffer_bytes_max, request.body_budget);
+  std::optional<std::string_view> message;
+  if (!method.server_streaming || method.gives_raw) {
+    for (;;) {
+      message = CO_TRY(frames.next());
+      if (message || CO_TRY(frames.ended())) break;
+      auto reading = reader.read();
+      frames.feed(CO_TRY(co_await reading));
+    }
+  }
+  if (method.server_streaming && (message || !method.gives_raw)) {
+    Shown first{.type = kJson};
+    if (message) {
+      auto shown = show(request, how, *message);
+      if (!shown) co_return reply(request, OutcomeKind::response_invalid);
+      first = *std::move(shown);
+    }
+    response.headers->remove(Known::content_type);
+    if (!first.type.empty()) response.headers->set(Known::content_type, first.type);
+    response.body = {request.arena.make<StreamedResponse>(reader, how, frames, std::move(first.text)), std::nullopt};
+    co_return response;
+  }
+  std::optional<std::string> kept;
+  if (message) kept = *message;
+  while (!CO_TRY(frames.ended())) {
+    const auto another = CO_TRY(frames.next());
+    if (another) co_return reply(request, OutcomeKind::response_invalid);
+    if (CO_TRY(frames.ended())) break;
+    auto reading = reader.read();
+    frames.feed(CO_TRY(co_await reading));
+  }
+  co_return finish(request, response, how, {.said = reader.trailers(), .message = kept});
+}
+
+Response GrpcJsonFilter::finish(Request& request, Response response, const Transcoding& how, const End& end) const {
+  const transcoding::Method& method = how.call.method();
+  Headers& headers = *response.headers;
+  const auto status = end.said ? grpc::status_in(*end.said) : std::nullopt;
+  headers.remove("trailer");
+  headers.remove(Known::content_type);
+  response.body = {};
+  if (!status) {
+    response.status = 503;  // as Envoy has it
+    headers.set(Known::content_length, "0");
+    return response;
+  }
+  request.info.grpc_status = status;
+  response.status = grpc::http_status_of(*status);
+  Shown shown;
+  bool converted = false;
+  if (end.message) {
+    auto made = show(request, how, *end.message);
+    if (!made) return reply(request, OutcomeKind::response_invalid);
+    shown = *std::move(made);
+  } else if (*status == 0) {
+    // One that succeeds has a message (gRPC over HTTP2, "Responses"), but for a stream of none.
+    if (!method.server_streaming) return reply(request, OutcomeKind::response_invalid);
+    if (!method.gives_raw) shown = {.type = kJson, .text = "[]"};
+  } else if (auto json = terms_.convert_status ? status_json(*end.said, *status, how) : std::nullopt) {
+    shown = {.type = kJson, .text = *std::move(json)};
+    converted = true;
+  }
+  for (const std::string_view name : {grpc::kStatusField, grpc::kMessageField}) {
+    if (converted)
+      headers.remove(name);
+    else
+      copy_field(request, name, *end.said, headers);
+  }
+  if (converted) headers.remove(kDetailsField);
+  if (!shown.type.empty()) headers.set(Known::content_type, shown.type);
+  headers.set(Known::content_length, request.arena.copy(fmt::to_string(shown.text.size())));
+  if (!shown.text.empty()) response.body = body_of(request, std::move(shown.text));
+  return response;
+}
+
+Result<GrpcJsonFilter::Shown> GrpcJsonFilter::show(Request& request, const Transcoding& how, std::string_view message) {
+  Shown shown{.type = kJson};
+  if (!how.call.method().gives_raw) {
+    TRY(how.call.append_json(message, shown.text));
+    return shown;
+  }
+  auto raw = TRY(how.call.raw(message));
+  if (!valid_header_value(raw.content_type)) return invalid("the content type is none");
+  return Shown{.type = request.arena.copy(raw.content_type), .text = std::move(raw.data)};
+}
+
+// Details of a type that the set has not are left out.
+std::optional<std::string> GrpcJsonFilter::status_json(const Headers& said, uint64_t status, const Transcoding& how) {
+  if (const auto details = said.get(kDetailsField))
+    if (const auto bytes = binary_field(*details))
+      if (auto json = how.transcoder->status_json(*bytes)) return json;
+  return how.transcoder->status_json(status, grpc::decode_message(said.get(grpc::kMessageField).value_or("")));
+}
+
+}  // namespace sluice::grpc_json
+
+namespace sluice {
+
+const FilterFactory& grpc_json_filter() {
+  static const grpc_json::Factory factory;
+  return factory;
+}
+
+}  // namespace sluice
