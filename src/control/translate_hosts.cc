@@ -492,19 +492,25 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
   return filters;
 }
 
-// A health check is answered whatever host it asks for. Nothing else is for requests that have no route.
-Result<std::vector<StagedFilter>> Translating::unrouted_filters() {
+// A health check is answered whatever host it asks for, and JSON for gRPC gets its route by the method that it calls.
+// Nothing else is for requests that have no route. Who cannot be built has told the routes why.
+std::vector<StagedFilter> Translating::unrouted_filters() {
   FilterBuild build;
   build.listener = &spec_->http_gateway.options.filters;
   build.settings = settings_;
   build.metrics = &metrics_;
   build.kept = &kept_;
+  FilterReferences references(*this);
+  build.references = &references;
   build.name = "no route";
   std::vector<StagedFilter> filters;
   for (const FilterFactory* factory : options_.filters) {
-    const std::vector<Stage> stages = factory->stages();
-    if (std::ranges::find(stages, Stage::health_check) == stages.end()) continue;
-    for (StagedFilter& filter : TRY(factory->build(build))) filters.push_back(std::move(filter));
+    const auto is_meant = [](Stage stage) { return stage == Stage::health_check || stage == Stage::grpc_json; };
+    if (std::ranges::none_of(factory->stages(), is_meant)) continue;
+    auto built = factory->build(build);
+    if (!built) continue;
+    for (StagedFilter& filter : *built)
+      filters.insert(std::ranges::upper_bound(filters, filter.stage, {}, &StagedFilter::stage), std::move(filter));
   }
   return filters;
 }

@@ -522,7 +522,7 @@ Result<std::shared_ptr<const Router>> Translating::router_for(std::span<const Co
   auto hosts = TRY(build_hosts(services));
   if (trial_) return nullptr;  // of this Gateway nothing is opened
   return std::make_shared<const Router>(TRY(RouteTable::create(std::move(hosts))), t_.router_counters_,
-                                        TRY(unrouted_filters()));
+                                        unrouted_filters());
 }
 
 Status Translating::serve_by_tls(std::span<const ConfigObjectPtr> services, SnapshotHttp& http) {
@@ -585,8 +585,7 @@ Status Translating::isolate(std::span<const ConfigObjectPtr> services, SnapshotH
   }
   for (const auto& own : by_chain) http.chain_routers.push_back(TRY(router_for(own)));
   TRY(build_hosts(others));  // no chain serves them, and their owners hear what else is wrong with them
-  http.router =
-      std::make_shared<const Router>(TRY(RouteTable::create({})), t_.router_counters_, TRY(unrouted_filters()));
+  http.router = std::make_shared<const Router>(TRY(RouteTable::create({})), t_.router_counters_, unrouted_filters());
   http.config.service = std::make_shared<const SniRouter>(
       http.config.tls,
       std::vector<std::shared_ptr<const Service>>(http.chain_routers.begin(), http.chain_routers.end()), http.router);

@@ -100,7 +100,7 @@ class Translating {
   void warn_of_no_services();
   Status open_access_log(SnapshotListener& listener);
   std::shared_ptr<const ProxyProtocolOptions> proxy_protocol() const;
-  Result<std::vector<StagedFilter>> unrouted_filters();
+  std::vector<StagedFilter> unrouted_filters();
   Status apply_early_changes(ListenerConfig& config);
   void apply_port_settings(const kinds::ConnectionLimit& limit, SnapshotListener& listener);
 

@@ -10,8 +10,8 @@ namespace {
 
 Task<Response> finished(Request& request, Task<Response> rest) {
   Response response = CO_TRY(co_await rest);
-  // The route may be another one by now; `rules` is the one that answered.
-  request.route.rules->finish_response(request, response);
+  // The route may be another one by now; `rules` is the one that answered. None: no route fitted.
+  if (request.route.rules) request.route.rules->finish_response(request, response);
   co_return response;
 }
 
@@ -80,14 +80,11 @@ void Router::Choice::choose_again(Request& request) {
   request.route.chain = &endless_chain();
 }
 
-Task<Response> Router::refuse(Request& request, const Chain& refusal) {
-  if (refusal.filters.empty()) return refusal.terminal->handle(request);
-  request.route.chain = &refusal;
-  return run_chain(request);
-}
-
 Task<Response> Router::handle(Request& request) const {
-  if (const Chain* refusal = choose(request)) return refuse(request, *refusal);
+  if (const Chain* refusal = choose(request)) {
+    if (refusal->filters.empty()) return refusal->terminal->handle(request);
+    request.route.chain = refusal;  // on which a filter may make it one that has a route
+  }
   request.rerouter = &choice_;
   return run(request);
 }
@@ -144,8 +141,10 @@ class Router::Explaining final : public Rerouter {
 };
 
 Task<Response> Router::explain(Request& request, Explanation& out) const {
-  if (const Chain* refusal = choose(request))
-    return refusal->filters.empty() ? refusal->terminal->explain(request, out) : refuse(request, *refusal);
+  if (const Chain* refusal = choose(request)) {
+    if (refusal->filters.empty()) return refusal->terminal->explain(request, out);
+    request.route.chain = refusal;
+  }
   request.arena.make<Explaining>(*this, out)->begin(request);
   return run(request);
 }

@@ -17,7 +17,8 @@ struct RouterCounters {
 
 class Router final : public Service {
  public:
-  // `unrouted`: filters for requests that no route fits, before they are answered 404.
+  // `unrouted`: filters for requests that no route fits, before they are answered 404; they may have the route chosen
+  // again, when they have made it one that has a route.
   explicit Router(std::unique_ptr<const RouteTable> table, const RouterCounters& counters = {},
                   std::vector<StagedFilter> unrouted = {});
 
@@ -47,7 +48,6 @@ class Router final : public Service {
 
   // The refusal where none fits: the request stays as it is.
   const Chain* choose(Request& request) const;
-  static Task<Response> refuse(Request& request, const Chain& refusal);
   Task<Response> run(Request& request) const;
 
   std::unique_ptr<const RouteTable> table_;

@@ -78,7 +78,7 @@ class Routers : public testing::Test {
     if (!router) {
       for (const auto& route : host.routes) host.changes_responses |= route->changes_responses();
       router = std::make_unique<Router>(
-          *RouteTable::create({std::make_shared<const VirtualHostEntry>(std::move(host))}), counters);
+          *RouteTable::create({std::make_shared<const VirtualHostEntry>(std::move(host))}), counters, unrouted);
     }
     request.path = path;
     Result<Response> result = fail(ErrorKind::internal, "not done");
@@ -112,6 +112,7 @@ class Routers : public testing::Test {
   RouterCounters counters{not_found, metrics.metric({"changes", "Changes."}), metrics.metric({"endless", "Endless."}),
                           metrics.metric({"match_too_costly", "Matches too costly."})};
   VirtualHostEntry host{"vh", {"api.test"}, {}};
+  std::vector<StagedFilter> unrouted;
   std::unique_ptr<Router> router;
 };
 
@@ -155,6 +156,30 @@ TEST_F(Routers, refuse_what_would_take_too_long_to_match_when_the_route_is_chose
   ASSERT_TRUE(response);
   EXPECT_EQ(response->status, 500);
   EXPECT_EQ(info.details, "route_match_too_costly");
+}
+
+// As a path of JSON becomes that of a method of gRPC.
+TEST_F(Routers, let_a_filter_make_what_has_no_route_one_that_has) {
+  unrouted.push_back({Stage::grpc_json, std::make_shared<Reroute>()});
+  RouteEntry& route = add("/b", std::make_shared<Deny>());
+  const kinds::HeaderManipulation adds = response_adds("route", true);
+  route.headers = mutations({adds});
+  const auto response = send("/a");
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status, 403);
+  EXPECT_EQ(values(*response->headers, "x-who"), std::vector<std::string>{"route"});
+  EXPECT_EQ(info.route_name, "vh-route-/b");
+  EXPECT_EQ(not_found->value(), 0);
+}
+
+TEST_F(Routers, answer_404_where_that_finds_none_either) {
+  unrouted.push_back({Stage::grpc_json, std::make_shared<Reroute>()});
+  add("/c", std::make_shared<Echo>());
+  const auto response = send("/a");
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status, 404);
+  EXPECT_EQ(info.details, "route_not_found");
+  EXPECT_EQ(not_found->value(), 1);
 }
 
 TEST_F(Routers, answer_404_where_no_host_fits) {
@@ -277,6 +302,18 @@ class Far final : public Service {
  private:
   int& sent_;
 };
+
+TEST_F(Routers, explain_a_route_that_a_filter_finds_for_what_has_none) {
+  unrouted.push_back({Stage::grpc_json, std::make_shared<Reroute>()});
+  int sent = 0;
+  add("/b", std::make_shared<Far>(sent));
+  Explanation told;
+  ASSERT_TRUE(explain("/a", told));
+  EXPECT_TRUE(told.reached);
+  EXPECT_EQ(sent, 0);
+  ASSERT_EQ(told.routes.size(), 1U);
+  EXPECT_EQ(told.routes[0].name, "vh-route-/b");
+}
 
 TEST_F(Routers, explain_the_way_through_the_filters_of_all_routes_and_send_nothing) {
   int sent = 0;

@@ -12,6 +12,8 @@ import struct
 import subprocess
 import tempfile
 
+import yaml
+
 from harness import configs, raw
 from harness.case import Case, rows
 from harness.certificates import authority
@@ -55,10 +57,10 @@ def nobody(port):
 
 
 class Server:
-    def __init__(self, pair=None):
+    def __init__(self, pair=None, program="grpc_server", files=()):
         self.scratch = tempfile.TemporaryDirectory(prefix="sluice-grpc-")
-        files = [pair.certificate, pair.key] if pair else []
-        self.process = Process([PYTHON, PROGRAMS / "grpc_server.py", *files], self.scratch.name, "grpc_server")
+        files = [pair.certificate, pair.key] if pair else files
+        self.process = Process([PYTHON, PROGRAMS / f"{program}.py", *files], self.scratch.name, program)
         self.port = int(until(self.said, "the gRPC server to listen", 60))
 
     def said(self):
@@ -275,3 +277,62 @@ class GrpcOverTls(WithGrpcio):
         self.assertEqual(self.call(messages=[BIG])["messages"], [BIG])
         self.assertEqual(self.call("/test.Echo/Fail", messages=[b"5"])["code"], 5)
         self.assertEqual(self.call("/none/None")["code"], 12)
+
+
+class GrpcJson(WithGrpcio):
+    """examples/grpc-json: every line of its "what must be seen", by HTTP/1.1 and HTTP/2, to a real server."""
+
+    @classmethod
+    def set_up(cls):
+        example = ROOT / "examples/grpc-json"
+        cls.folder = tempfile.TemporaryDirectory(prefix="sluice-set-")
+        cls.addClassCleanup(cls.folder.cleanup)
+        descriptors = pathlib.Path(cls.folder.name, "set.pb")
+        descriptors.write_bytes(base64.b64decode(yaml.safe_load((example / "configmap.yaml").read_text())["data"]["set.pb"]))
+        cls.server, cls.client = cls.share(Server(program="library_server", files=[descriptors])), cls.share(Client())
+        files = {name: (example / name).read_text() for name in ("configmap.yaml", "gateway.yaml", "virtualservice.yaml")}
+        files["gateway.yaml"] = files["gateway.yaml"].replace("bindPort: 8080", "bindPort: @{port}").replace('"::"', "127.0.0.1")
+        files["virtualservice.yaml"] = files["virtualservice.yaml"].replace("50051", str(cls.server.port))
+        cls.gateway = cls.share(Gateway(files))
+
+    def ask(self, path, method="GET", body=None):
+        body = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        return self.gateway.fetch(path, method=method, body=body, headers=[("content-type", "application/json")] if body else [])
+
+    def test_a_book_and_none(self):
+        response = self.ask("/v1/shelves/a%20b/books/7?key=x")
+        self.assert_status(response, 200)
+        self.assertEqual(json.loads(response.body), {"id": "7", "title": "one of a b"})
+        self.assertEqual(response.header("content-type"), "application/json")
+        missing = self.ask("/v1/shelves/a/books/9")
+        self.assertEqual((missing.status, json.loads(missing.body)), (404, {"code": 5, "message": "no such book"}))
+        missing = self.ask("/v1/shelves/a/books/8")
+        self.assertEqual(json.loads(missing.body), {"code": 5, "details": [{"@type": "type.googleapis.com/library.Book", "id": "8"}]})
+
+    def test_streams(self):
+        self.assertEqual(json.loads(self.ask("/v1/shelves/a/books?tag=old").body), [{"id": str(n), "tags": ["old"]} if n else {"tags": ["old"]}
+                                                                                   for n in range(3)])
+        books = [{"title": f"t{n}"} for n in range(1000)] + [{}]
+        self.assertEqual(json.loads(self.ask("/v1/books:add", "POST", books).body), {"added": 1000})
+
+    def test_bodies_and_bytes(self):
+        self.assertEqual(json.loads(self.ask("/v1/shelves/a/books", "POST", {"title": "t", "none": 1}).body), {"title": "t", "tags": ["a"]})
+        cover = self.ask("/v1/shelves/a/books/7/cover")
+        self.assertEqual((cover.header("content-type"), cover.body), ("image/x-test", bytes(range(256))))
+
+    @rows({"JSON that is none": ("/v1/shelves/a/books", "POST", b"{", 400), "another type": ("/v1/shelves/a/books", "POST", b'{"id": "x"}', 400),
+           "a path that is no number": ("/v1/shelves/a/books/x", "GET", None, 400), "no array": ("/v1/books:add", "POST", b"{}", 400),
+           "a body that is too long": ("/v1/shelves/a/books", "POST", b'{"title": "' + b"x" * 1_100_000 + b'"}', 413),
+           "a path that no method has": ("/v1/nothing", "GET", None, 404), "an unknown parameter": ("/v1/shelves/a/books/7?what=1", "GET", None, 404)})
+    def is_refused(self, path, method, body, status):
+        self.assert_status(self.ask(path, method, body), status)
+
+    def test_clients_of_grpc_have_the_same_port(self):
+        said = self.client.call(port=self.gateway.port, method="/library.Library/GetBook", messages=[b"\x0a\x01a\x10\x07"])
+        self.assertEqual((said["code"], said["messages"]), (0, [b"\x08\x07\x12\x08one of a"]))
+
+    def test_http_2(self):
+        url = f"http://127.0.0.1:{self.gateway.port}/v1/shelves/a/books"
+        said = subprocess.run(["nghttp", url + "/7", url], capture_output=True, timeout=30, check=True).stdout.decode()
+        self.assertIn('{"id":"7","title":"one of a"}', said)
+        self.assertIn('[{},{"id":"1"},{"id":"2"}]', said)

@@ -3,6 +3,7 @@
 #include "base/encoding.h"
 #include "filters/grpc_json/config.h"
 #include "io/loop.h"
+#include "pipeline/rerouting.h"
 
 namespace sluice::grpc_json {
 namespace {
@@ -13,6 +14,7 @@ constexpr MetricFamily kRefused{"sluice_grpc_json_refused_total",
 
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kDetailsField = "grpc-status-details-bin";
+constexpr std::string_view kOriginalPath = "x-envoy-original-path", kOriginalMethod = "x-envoy-original-method";
 constexpr std::string_view kDetails = "grpc_json_transcode_failure";
 
 // The text lives as long as the exchange.
@@ -32,6 +34,25 @@ std::optional<std::string> binary_field(std::string_view value) {
   text.append((4 - text.size() % 4) % 4, '=');
   return base64_decode(text);
 }
+
+bool came_by_method(const Request& request) {
+  const auto is = [](const Filter& filter) { return dynamic_cast<const MethodRouter*>(&filter) != nullptr; };
+  return request.rerouting && request.rerouting->any_ran(is);
+}
+
+// The path becomes that of the method.
+void ask_for(Request& request, const transcoding::Method& method) {
+  if (came_by_method(request)) return;
+  request.headers.set(kOriginalPath, request.path);
+  request.headers.set(kOriginalMethod, request.method);
+  request.path = request.arena.copy(method.path);
+  request.method = "POST";
+}
+
+// Shared by all that are made from the same.
+struct Compiled {
+  std::shared_ptr<const transcoding::Transcoder> transcoder;
+};
 
 // Of a ConfigMap.
 Result<std::string> descriptor_set_of(const ConfigMapSource& source, const ObjectData& map) {
@@ -62,46 +83,86 @@ class Factory final : public FilterFactory {
   Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
     const auto* options = build.listener ? build.listener->get<Options>(kField) : nullptr;
     if (!options || options->rules.services.empty()) return std::vector<StagedFilter>{};
-    std::string kind = "gRPC-JSON";
-    std::optional<ObjectData> map;
-    if (options->descriptor_config_map) {
-      map = TRY(build.references->config_map(options->descriptor_config_map->config_map));
-      kind += " " + map->made_of;
+    if (!build.route && options->match_incoming_request_route) return std::vector<StagedFilter>{};
+    std::string made_of;
+    auto transcoder = options->transcoder;
+    if (!transcoder) transcoder = TRY(of_config_map(*options, build, made_of));
+    if (!build.route) {
+      const auto make = [&] { return std::make_shared<MethodRouter>(transcoder); };
+      return std::vector<StagedFilter>{
+          {Stage::grpc_json, build.share<MethodRouter>("gRPC-JSON method" + made_of, options->written, make)}};
     }
-    const auto make = [&]() -> Result<std::shared_ptr<GrpcJsonFilter>> {
-      std::shared_ptr<const transcoding::Transcoder> transcoder = options->transcoder;
-      if (map) {
-        const std::string set = TRY(descriptor_set_of(*options->descriptor_config_map, *map));
-        auto made = transcoding::Transcoder::create(set, options->rules);
-        if (!made) return std::unexpected(std::move(made).error().in("protoDescriptorConfigMap"));
-        transcoder = *std::move(made);
-        if (build.warnings)
-          for (const std::string& warning : transcoder->warnings()) build.warnings->push_back(warning);
-      }
+    const auto make = [&] {
       return std::make_shared<GrpcJsonFilter>(
-          std::move(transcoder),
-          GrpcJsonFilter::Terms{options->match_incoming_request_route, options->rules.convert_status},
+          transcoder, GrpcJsonFilter::Terms{options->match_incoming_request_route, options->rules.convert_status},
           GrpcJsonFilter::Counters{build.metrics->metric(kRequests), build.metrics->metric(kRefused)});
     };
     return std::vector<StagedFilter>{
-        {Stage::grpc_json, TRY(build.try_share<GrpcJsonFilter>(kind, options->written, make))}};
+        {Stage::grpc_json, build.share<GrpcJsonFilter>("gRPC-JSON" + made_of, options->written, make)}};
   }
   std::vector<MetricFamily> metrics() const override { return {kRequests, kRefused}; }
 
  private:
   static constexpr std::string_view kField = "grpcJsonTranscoder";
+
+  static Result<std::shared_ptr<const transcoding::Transcoder>> of_config_map(const Options& options,
+                                                                              const FilterBuild& build,
+                                                                              std::string& made_of) {
+    const ConfigMapSource& source = *options.descriptor_config_map;
+    const ObjectData map = TRY(build.references->config_map(source.config_map));
+    made_of = " " + map.made_of;
+    const auto make = [&]() -> Result<std::shared_ptr<Compiled>> {
+      const std::string set = TRY(descriptor_set_of(source, map));
+      auto made = transcoding::Transcoder::create(set, options.rules);
+      if (!made) return std::unexpected(std::move(made).error().in("protoDescriptorConfigMap"));
+      return std::make_shared<Compiled>(*std::move(made));
+    };
+    const auto compiled = TRY(build.kept->try_get<Compiled>("gRPC-JSON set" + made_of + options.written, make));
+    if (build.warnings)
+      for (const std::string& warning : compiled->transcoder->warnings()) build.warnings->push_back(warning);
+    return std::shared_ptr<const transcoding::Transcoder>(compiled, compiled->transcoder.get());
+  }
 };
 
 }  // namespace
+
+// --- requests without a route -----------------------------------------------------------------------------------
+
+Task<Response> MethodRouter::handle(Request& request, Next next) const {
+  if (request.upgrade || grpc::is_grpc(request.headers)) return next(request);
+  const auto call = transcoder_->find(request.method, request.path);
+  if (!call) return next(request);
+  ask_for(request, call->method());
+  // As the route will be chosen once the message is made; until then it is JSON.
+  const auto type = request.headers.get(Known::content_type);
+  const std::string_view kept = type ? request.arena.copy(*type) : std::string_view();
+  request.headers.set(Known::content_type, grpc::kContentType);
+  request.choose_route_again();
+  if (type)
+    request.headers.set(Known::content_type, kept);
+  else
+    request.headers.remove(Known::content_type);
+  return next(request);
+}
 
 // --- requests ----------------------------------------------------------------------------------------------------
 
 Task<Response> GrpcJsonFilter::handle(Request& request, Next next) const {
   if (request.upgrade || grpc::is_grpc(request.headers)) return next(request);
-  auto call = transcoder_->find(request.method, request.path);
+  auto call = find(request);
   if (!call) return next(request);
   counters_.requests->add();
   return transcode(request, next, *request.arena.make<Transcoding>(transcoder_, *std::move(call)));
+}
+
+// What a MethodRouter has made of it goes by what it was.
+std::optional<transcoding::Call> GrpcJsonFilter::find(const Request& request) const {
+  if (!came_by_method(request)) return transcoder_->find(request.method, request.path);
+  const auto method = request.headers.get(kOriginalMethod), path = request.headers.get(kOriginalPath);
+  if (!method || !path) return std::nullopt;
+  auto call = transcoder_->find(*method, *path);
+  if (call && call->method().path != request.path) return std::nullopt;
+  return call;
 }
 
 Task<Response> GrpcJsonFilter::transcode(Request& request, Next next, const Transcoding& how) const {
@@ -148,14 +209,11 @@ Response GrpcJsonFilter::refuse(Request& request, std::string_view why) const {
 
 // Its own answers the client still gets in plain HTTP, so it is no request of gRPC to the gateway.
 void GrpcJsonFilter::call(Request& request, const transcoding::Method& method) const {
-  request.headers.set("x-envoy-original-path", request.path);
-  request.headers.set("x-envoy-original-method", request.method);
+  ask_for(request, method);
   request.headers.set(Known::content_type, grpc::kContentType);
   request.headers.remove(Known::content_length);
   request.headers.set("grpc-accept-encoding", "identity");
   request.accepts_trailers = true;
-  request.path = request.arena.copy(method.path);
-  request.method = "POST";
   if (!terms_.keep_route) request.choose_route_again();
 }
 

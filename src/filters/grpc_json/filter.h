@@ -10,6 +10,18 @@ const FilterFactory& grpc_json_filter();
 
 namespace grpc_json {
 
+// For what no route fits, as routes are those of the service of gRPC: chooses the route of the method that is called.
+// The filter of that route does the rest where it stands, behind those that check.
+class MethodRouter final : public Filter {
+ public:
+  explicit MethodRouter(std::shared_ptr<const transcoding::Transcoder> transcoder)
+      : transcoder_(std::move(transcoder)) {}
+  Task<Response> handle(Request& request, Next next) const override;
+
+ private:
+  const std::shared_ptr<const transcoding::Transcoder> transcoder_;
+};
+
 class GrpcJsonFilter final : public Filter {
  public:
   struct Counters {
@@ -30,6 +42,7 @@ class GrpcJsonFilter final : public Filter {
     const Headers* said;  // trailers, or the head of a response that is its status alone
     std::optional<std::string_view> message;
   };
+  std::optional<transcoding::Call> find(const Request& request) const;
   Task<Response> transcode(Request& request, Next next, const Transcoding& how) const;
   void call(Request& request, const transcoding::Method& method) const;
   static Result<std::string> frame(const Request& request, const Transcoding& how, std::string_view body);
