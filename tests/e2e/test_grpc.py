@@ -293,6 +293,10 @@ class GrpcJson(WithGrpcio):
         files = {name: (example / name).read_text() for name in ("configmap.yaml", "gateway.yaml", "virtualservice.yaml")}
         files["gateway.yaml"] = files["gateway.yaml"].replace("bindPort: 8080", "bindPort: @{port}").replace('"::"', "127.0.0.1")
         files["virtualservice.yaml"] = files["virtualservice.yaml"].replace("50051", str(cls.server.port))
+        files["locked.yaml"] = configs.virtual_service(
+            "- matchers: [{prefix: /library.Library/, headers: [{name: content-type, value: application/grpc}]}]\n"
+            "  routeAction: {single: {upstream: {name: library, namespace: gloo-system}}}",
+            'jwt: {providers: {p: {jwks: {local: {key: \'{"kty":"oct","k":"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"}\'}}}}}', "[locked.test]", "locked")
         cls.gateway = cls.share(Gateway(files))
 
     def ask(self, path, method="GET", body=None):
@@ -326,6 +330,13 @@ class GrpcJson(WithGrpcio):
            "a path that no method has": ("/v1/nothing", "GET", None, 404), "an unknown parameter": ("/v1/shelves/a/books/7?what=1", "GET", None, 404)})
     def is_refused(self, path, method, body, status):
         self.assert_status(self.ask(path, method, body), status)
+
+    def test_policies_of_the_route_hold_before_a_body_is_looked_at(self):
+        for path in ("/v1/shelves/a/books/7", "/v1/shelves/a/books/x"):
+            response = self.gateway.fetch(path, host="locked.test")
+            self.assertEqual((response.status, response.body), (401, b"Jwt is missing"))
+        response = self.gateway.fetch("/v1/shelves/a/books", host="locked.test", method="POST", body=b"{")
+        self.assert_status(response, 401)
 
     def test_clients_of_grpc_have_the_same_port(self):
         said = self.client.call(port=self.gateway.port, method="/library.Library/GetBook", messages=[b"\x0a\x01a\x10\x07"])

@@ -17,10 +17,12 @@ constexpr std::string_view kDetailsField = "grpc-status-details-bin";
 constexpr std::string_view kOriginalPath = "x-envoy-original-path", kOriginalMethod = "x-envoy-original-method";
 constexpr std::string_view kDetails = "grpc_json_transcode_failure";
 
-// The text lives as long as the exchange.
-Body body_of(Request& request, std::string text) {
+// The text lives as long as the exchange, and is paid for as what was collected.
+Result<Body> body_of(Request& request, std::string text) {
+  Held& held = *request.arena.make<Held>(request.body_buffer_bytes_max, request.body_budget);
+  TRY(held.covers(text.size()));
   std::string& kept = *request.arena.make<std::string>(std::move(text));
-  return {request.arena.make<TextBody>(std::span(kept.data(), kept.size())), kept.size()};
+  return Body{request.arena.make<TextBody>(std::span(kept.data(), kept.size())), kept.size()};
 }
 
 void copy_field(Request& request, std::string_view name, const Headers& from, Headers& to) {
@@ -179,7 +181,7 @@ Task<Response> GrpcJsonFilter::transcode(Request& request, Next next, const Tran
     if (!text) co_return std::unexpected(text.error());
     auto framed = frame(request, how, *text);
     if (!framed) co_return refuse(request, framed.error().message);
-    request.body = body_of(request, *std::move(framed));
+    request.body = CO_TRY(body_of(request, *std::move(framed)));
   }
   call(request, method);
   auto rest = next(request);
@@ -214,6 +216,8 @@ void GrpcJsonFilter::call(Request& request, const transcoding::Method& method) c
   request.headers.remove(Known::content_length);
   request.headers.set("grpc-accept-encoding", "identity");
   request.accepts_trailers = true;
+  request.expects_continue = false;  // servers of gRPC are not asked
+  request.headers.remove(Known::expect);
   if (!terms_.keep_route) request.choose_route_again();
 }
 
@@ -246,7 +250,9 @@ Task<Response> GrpcJsonFilter::answer(Request& request, Response response, const
     }
     response.headers->remove(Known::content_type);
     if (!first.type.empty()) response.headers->set(Known::content_type, first.type);
-    response.body = {request.arena.make<StreamedResponse>(reader, how, frames, std::move(first.text)), std::nullopt};
+    response.body = {
+        request.arena.make<StreamedResponse>(reader, how, frames, std::move(first.text), request.body_budget),
+        std::nullopt};
     co_return response;
   }
   std::optional<std::string> kept;
@@ -261,7 +267,8 @@ Task<Response> GrpcJsonFilter::answer(Request& request, Response response, const
   co_return finish(request, response, how, {.said = reader.trailers(), .message = kept});
 }
 
-Response GrpcJsonFilter::finish(Request& request, Response response, const Transcoding& how, const End& end) const {
+Result<Response> GrpcJsonFilter::finish(Request& request, Response response, const Transcoding& how,
+                                        const End& end) const {
   const transcoding::Method& method = how.call.method();
   Headers& headers = *response.headers;
   const auto status = end.said ? grpc::status_in(*end.said) : std::nullopt;
@@ -298,7 +305,7 @@ Response GrpcJsonFilter::finish(Request& request, Response response, const Trans
   if (converted) headers.remove(kDetailsField);
   if (!shown.type.empty()) headers.set(Known::content_type, shown.type);
   headers.set(Known::content_length, request.arena.copy(fmt::to_string(shown.text.size())));
-  if (!shown.text.empty()) response.body = body_of(request, std::move(shown.text));
+  if (!shown.text.empty()) response.body = TRY(body_of(request, std::move(shown.text)));
   return response;
 }
 

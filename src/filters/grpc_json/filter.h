@@ -48,7 +48,7 @@ class GrpcJsonFilter final : public Filter {
   static Result<std::string> frame(const Request& request, const Transcoding& how, std::string_view body);
   Response refuse(Request& request, std::string_view why) const;
   Task<Response> answer(Request& request, Response response, const Transcoding& how) const;
-  Response finish(Request& request, Response response, const Transcoding& how, const End& end) const;
+  Result<Response> finish(Request& request, Response response, const Transcoding& how, const End& end) const;
   struct Shown {
     std::string_view type = {};  // of content; "": none is said
     std::string text = {};

@@ -75,14 +75,16 @@ TEST(GrpcJson, calls_a_method_by_its_path_query_and_body_and_answers_in_JSON) {
     World world;
     world.slowly = slowly;
     world.pieces = {framed("\x08\x07").substr(0, 3), framed("\x08\x07").substr(3)};
-    const auto answer = world.send("POST", "/shelves/3/books?name=n", {R"({"ti)", R"(tle":"t"})"},
-                                   {{"content-type", "application/json"}, {"content-length", "13"}});
+    const auto answer =
+        world.send("POST", "/shelves/3/books?name=n", {R"({"ti)", R"(tle":"t"})"},
+                   {{"content-type", "application/json"}, {"content-length", "13"}, {"expect", "100-continue"}});
     EXPECT_EQ(world.seen_method, "POST");
     EXPECT_EQ(world.seen_path, "/bookstore.Bookstore/CreateBook");
     EXPECT_EQ(world.seen["content-type"], "application/grpc");
     EXPECT_EQ(world.seen["x-envoy-original-path"], "/shelves/3/books?name=n");
     EXPECT_EQ(world.seen["x-envoy-original-method"], "POST");
     EXPECT_FALSE(world.seen.contains("content-length"));
+    EXPECT_FALSE(world.seen.contains("expect"));
     EXPECT_EQ(answer.upstream_body, framed("\x12\x03\x12\x01t\x08\x03\x1a\x01n"));
     EXPECT_EQ(answer.status, 200);
     EXPECT_EQ(answer.header("content-type"), "application/json");
@@ -158,6 +160,24 @@ TEST(GrpcJson, holds_a_body_up_to_the_listeners_limit) {
   answer = world.send("GET", "/v2/books/1");
   ASSERT_TRUE(answer.error);
   EXPECT_EQ(answer.error->kind, ErrorKind::limit);
+}
+
+TEST(GrpcJson, pays_for_what_it_holds_of_messages) {
+  Metrics metrics{1};
+  BodyBudget budget(16U << 10, metrics);
+  Frames frames(1U << 20, &budget);
+  std::string twice = framed(std::string(12'000, 'x')) + framed(std::string(12'000, 'y'));
+  frames.feed({twice, false});
+  for (const char c : {'x', 'y'}) {
+    const auto message = frames.next();
+    ASSERT_TRUE(message && *message);
+    EXPECT_EQ(**message, std::string(12'000, c)) << "the first was given back";
+  }
+  std::string large = framed(std::string(20'000, 'z'));
+  frames.feed({large, false});
+  const auto refused = frames.next();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::overload);
 }
 
 struct StatusRow {

@@ -99,7 +99,10 @@ Status StreamedRequest::add_elements() {
 // --- responses ---------------------------------------------------------------------------------------------------
 
 Result<std::optional<Chunk>> StreamedResponse::convert() {
-  if (std::exchange(given_, false)) out_.clear();
+  if (std::exchange(given_, false)) {
+    out_.clear();
+    held_.nothing();
+  }
   for (;;) {
     const auto message = TRY(frames_.next());
     if (!message) break;
@@ -108,6 +111,7 @@ Result<std::optional<Chunk>> StreamedResponse::convert() {
   const bool last = TRY(frames_.ended());
   if (last && !how_.call.method().gives_raw) out_ += begun_ ? "]" : "[]";
   if (out_.empty() && !last) return std::nullopt;
+  TRY(held_.covers(out_.size()));
   given_ = true;
   return Chunk{out_, last};
 }

@@ -96,8 +96,8 @@ class StreamedRequest final : public ConvertedBody {
 class StreamedResponse final : public ConvertedBody {
  public:
   // `frames` may have been fed already; `first`: what has been made of it.
-  StreamedResponse(BodyReader& inner, const Transcoding& how, Frames& frames, std::string first)
-      : ConvertedBody(inner), how_(how), frames_(frames), out_(std::move(first)), begun_(!out_.empty()) {}
+  StreamedResponse(BodyReader& inner, const Transcoding& how, Frames& frames, std::string first, BodyBudget* budget)
+      : ConvertedBody(inner), how_(how), frames_(frames), out_(std::move(first)), held_(SIZE_MAX, budget) {}
   const Headers* trailers() const override { return inner_.trailers(); }
 
  private:
@@ -108,8 +108,9 @@ class StreamedResponse final : public ConvertedBody {
   const Transcoding& how_;
   Frames& frames_;
   std::string out_;
+  Held held_;           // of out_; its bound is that of messages
   bool given_ = false;  // out_ was given out
-  bool begun_;
+  bool begun_ = false;
 };
 
 }  // namespace sluice::grpc_json
