@@ -210,6 +210,7 @@ Status Call::append_bound(std::string& out) const {
   if (bindings_.empty()) return {};
   if (Status good = check_bound(); !good) return good;
   std::vector<const Binding*> all;
+  all.reserve(bindings_.size());
   for (const Binding& binding : bindings_) all.push_back(&binding);
   std::string json;
   write_json(all, 0, json);

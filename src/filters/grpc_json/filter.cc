@@ -185,7 +185,7 @@ Task<Response> GrpcJsonFilter::transcode(Request& request, Next next, const Tran
   }
   call(request, method);
   auto rest = next(request);
-  Response response = CO_TRY(co_await rest);
+  const Response response = CO_TRY(co_await rest);
   auto answering = answer(request, response, how);
   co_return co_await answering;
 }
