@@ -361,6 +361,26 @@ TEST(Http2Session, wants_no_more_of_a_request_behind_its_answer) {
   EXPECT_FALSE(world.goaway()) << "it was on its way";
 }
 
+TEST(Http2Session, lets_a_request_end_of_which_only_the_end_is_missing) {
+  World world;
+  world.say(world.client.settings());
+  // More than may be open at once: each is over when its end has come.
+  for (int32_t id = 1; id < 1000; id += 2) {
+    auto& one = world.ask(world.client.post(id, "/", {{"content-length", "4"}}));
+    world.say(world.client.data(id, "body", false));
+    if (id % 8 < 4) EXPECT_EQ(one.request().body.reader->read().take()->bytes.size(), 4);
+    one.answer(200, "done");
+    world.settle();
+    world.hear();
+    EXPECT_EQ(world.heard.streams[id].body, "done");
+    world.say(id % 4 == 1 ? world.client.data(id, "", true) : world.client.head(id, {{"x-sum", "7"}}, true));
+    world.hear();
+    EXPECT_FALSE(world.heard.streams[id].reset);
+  }
+  EXPECT_EQ(world.metrics->resets_sent->value(), 0);
+  EXPECT_FALSE(world.goaway());
+}
+
 TEST(Http2Session, says_100_when_the_body_is_wanted) {
   World world;
   world.say(world.client.settings());
