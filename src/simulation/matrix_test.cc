@@ -15,22 +15,24 @@ namespace sluice::simulation {
 namespace {
 
 struct Rules final : RouteRules {
-  Rules() { timeout = 15s; }
+  explicit Rules(Nanos longest) { timeout = longest; }
   void rewrite_request(Request&) const override {}
   void finish_response(Request&, Response& response) const override { response.finished = true; }
 };
+
+constexpr std::string_view kUnlimited = "/unlimited";
 
 class Everything final : public Service {
  public:
   explicit Everything(std::shared_ptr<const Service> end) : end_(std::move(end)) {}
   Task<Response> handle(Request& request) const override {
-    request.route.rules = &rules_;
+    request.route.rules = request.path == kUnlimited ? &unlimited_ : &rules_;
     return end_->handle(request);
   }
 
  private:
   std::shared_ptr<const Service> end_;
-  Rules rules_;
+  Rules rules_{15s}, unlimited_{0s};
 };
 
 class Ended final : public ExchangeObserver {
@@ -75,7 +77,7 @@ class World final : private MemoryNetwork::Host {
   Saw ask(ClientDriver& client, const Ask& ask) {
     Saw saw;
     asking_.spawn(client.ask(ask, saw));
-    const bool ended = wait([&] { return asking_.empty(); });
+    const bool ended = wait([&] { return asking_.empty(); }, 2h);
     EXPECT_TRUE(ended) << "a client waits for ever";
     if (!ended) {  // before what it writes into is gone
       asking_.cancel();
@@ -347,6 +349,26 @@ TEST_P(Protocols, let_go_of_everything_when_a_client_leaves_what_it_hears) {
   world.ask({.leaves_in_answer = true});
   world.script = {.silent = true};
   world.ask({.leaves = Point::behind});
+}
+
+// What a call of gRPC both ways is. Nothing but silence ends it, and each word restarts the clock of that.
+TEST_P(Protocols, keep_a_conversation_going_as_long_as_both_talk) {
+  if (!world.client().converses || !world.host().converses) return;
+  world.script = {.trailer = "7", .echoes = true};
+  Ask ask{.method = "POST",
+          .path = std::string(kUnlimited),
+          .body = std::string(700, 'x'),  // an hour and ten minutes
+          .length_known = false,
+          .takes_trailers = true,
+          .converses = 6s};
+  const Saw saw = world.ask(ask);
+  expect_answer(saw, 200, ask.body);
+  EXPECT_EQ(saw.trailer, "7");
+  EXPECT_EQ(world.heard.at(0).body, ask.body);
+  ask.converses = 12s;
+  const Saw silent = world.ask(ask);
+  EXPECT_EQ(silent.body, "x");
+  EXPECT_FALSE(silent.whole);
 }
 
 TEST_P(Protocols, give_up_a_host_that_never_answers) {

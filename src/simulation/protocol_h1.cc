@@ -325,8 +325,13 @@ std::unique_ptr<Base> new_one(std::unique_ptr<Stream> stream) {
 }
 
 constexpr Feature kAll{.interim = true, .trailers = true, .unknown_length = true, .upgrade = true};
-constexpr Feature kHttp2{
-    .interim = true, .trailers = true, .unknown_length = true, .upgrade = true, .several = true, .declined = 502};
+constexpr Feature kHttp2{.interim = true,
+                         .trailers = true,
+                         .unknown_length = true,
+                         .upgrade = true,
+                         .several = true,
+                         .converses = true,
+                         .declined = 502};
 constexpr ClientProtocol kClients[] = {
     {"http_1_0", {}, 426, old_one<H1Client, ClientDriver>},
     {"http_1_1", kAll, 0, new_one<H1Client, ClientDriver>},
@@ -335,7 +340,7 @@ constexpr ClientProtocol kClients[] = {
 constexpr HostProtocol kHosts[] = {
     {"http_1_0", {}, false, old_one<H1Host, HostDriver>},
     {"http_1_1", kAll, false, new_one<H1Host, HostDriver>},
-    {"h2c", kAll, true, open_h2_host},
+    {"h2c", kHttp2, true, open_h2_host},
 };
 
 }  // namespace

@@ -19,12 +19,13 @@ class H2Host final : public HostDriver {
   struct Seen {
     size_t place = 0;  // among what was heard
     bool answered = false;
-    bool echoed = false;
+    size_t echoed = 0;
     bool over = false;
   };
   void look(const Script& script, Heard& heard, const TestHost::Asked& asked, Seen& seen);
   void answer(const Script& script, const TestHost::Asked& asked, Seen& seen);
   void tunnel(const TestHost::Asked& asked, Seen& seen);
+  void echo(const Script& script, const TestHost::Asked& asked, Seen& seen);
   void leave(const TestHost::Asked& asked, Seen& seen) {
     seen.over = true;
     host_.reset(asked.id, NGHTTP2_CANCEL);
@@ -62,6 +63,7 @@ void H2Host::look(const Script& script, Heard& heard, const TestHost::Asked& ask
     return;
   }
   if (asked.field(":method") == "CONNECT" && script.status == 101) return tunnel(asked, seen);
+  if (script.echoes) echo(script, asked, seen);
   if (script.early) answer(script, asked, seen);
   if (!asked.ended) {
     if (asked.closed) seen.over = true;
@@ -71,7 +73,7 @@ void H2Host::look(const Script& script, Heard& heard, const TestHost::Asked& ask
   heard.trailer = asked.trailers.empty() ? "" : asked.trailers[0].second;
   heard.whole = true;
   if (script.leaves == Point::behind) return leave(asked, seen);
-  if (script.silent) return;
+  if (script.silent || script.echoes) return;
   answer(script, asked, seen);
   seen.over = true;
 }
@@ -99,12 +101,22 @@ void H2Host::answer(const Script& script, const TestHost::Asked& asked, Seen& se
 
 void H2Host::tunnel(const TestHost::Asked& asked, Seen& seen) {
   if (!std::exchange(seen.answered, true)) host_.head(asked.id, {{":status", "200"}}, false);
-  if (asked.body.size() >= kTunnelled.size() && !std::exchange(seen.echoed, true))
+  if (asked.body.size() >= kTunnelled.size() && std::exchange(seen.echoed, asked.body.size()) == 0)
     host_.body(asked.id, "echo " + asked.body, false);
   if (asked.ended) {
     seen.over = true;
     host_.body(asked.id, "", true);
   }
+}
+
+void H2Host::echo(const Script& script, const TestHost::Asked& asked, Seen& seen) {
+  if (!std::exchange(seen.answered, true)) host_.head(asked.id, {{":status", std::to_string(script.status)}}, false);
+  const std::string news = asked.body.substr(std::exchange(seen.echoed, asked.body.size()));
+  seen.over = asked.ended;
+  if (asked.ended)
+    host_.body(asked.id, news, true, {{"x-sum", script.trailer}});
+  else if (!news.empty())
+    host_.body(asked.id, news, false);
 }
 
 }  // namespace

@@ -42,6 +42,7 @@ class H2Client final : public ClientDriver, private Waiter {
   Fields head_of(const Ask& ask) const;
   Task<void> ask_half(const Ask& ask, const Fields& fields);
   Task<void> tunnel(Saw& saw);
+  Task<void> converse(Nanos pause, const Saw& saw);
   Task<void> happens();
 
   static H2Client& of(void* user) { return *static_cast<H2Client*>(user); }
@@ -255,6 +256,23 @@ Task<void> H2Client::tunnel(Saw& saw) {
   co_return Status{};
 }
 
+Task<void> H2Client::converse(Nanos pause, const Saw& saw) {
+  while (trip_.until < trip_.body.size()) {
+    ++trip_.until;
+    go_on();
+    while (saw.body.size() < trip_.until && !trip_.closed) {
+      auto waiting = happens();
+      CO_TRY(co_await waiting);
+    }
+    auto nap = sleep_for(stream_->loop(), pause);
+    CO_TRY(co_await nap);
+    if (trip_.closed) co_return Status{};
+  }
+  trip_.ends = true;
+  go_on();
+  co_return Status{};
+}
+
 Task<void> H2Client::ask(const Ask& ask, Saw& saw) {
   trip_ = {.saw = &saw};
   const Fields fields = head_of(ask);
@@ -270,10 +288,9 @@ Task<void> H2Client::ask(const Ask& ask, Saw& saw) {
   trip_.trailer = ask.trailer;
   const auto cut = ask.leaves ? ask.leaves : ask.stalls;
   const bool has_body = ask.upgrades || !ask.length_known || !ask.body.empty() || cut;
-  trip_.until = cut == Point::before_body || ask.expects_continue ? 0
-                : cut == Point::in_body                           ? ask.body.size() / 2
-                                                                  : ask.body.size();
-  trip_.ends = !ask.upgrades && (!cut || cut == Point::behind) && !ask.expects_continue;
+  const bool later = ask.expects_continue || ask.converses;
+  trip_.until = cut == Point::before_body || later ? 0 : cut == Point::in_body ? ask.body.size() / 2 : ask.body.size();
+  trip_.ends = !ask.upgrades && (!cut || cut == Point::behind) && !later;
   std::vector<nghttp2_nv> list;
   for (const auto& [name, value] : fields) list.push_back(h2::field(name, value));
   const nghttp2_data_provider provider{.source = {}, .read_callback = read_body};
@@ -281,6 +298,10 @@ Task<void> H2Client::ask(const Ask& ask, Saw& saw) {
       nghttp2_submit_request(session_, nullptr, list.data(), list.size(), has_body ? &provider : nullptr, nullptr);
   CHECK(trip_.id > 0);
   send();
+  if (ask.converses) {
+    auto conversing = converse(*ask.converses, saw);
+    CO_TRY(co_await conversing);
+  }
   while (!trip_.closed) {
     if (ask.leaves && trip_.sent == trip_.until && !writing_.running()) break;
     if (ask.leaves_in_answer && trip_.answered) break;

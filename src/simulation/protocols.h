@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/time.h"
 #include "net/stream.h"
 
 namespace sluice::simulation {
@@ -29,6 +30,8 @@ struct Ask {
   std::optional<Point> leaves;  // while it asks; behind: it does not wait for the answer
   std::optional<Point> stalls;  // says no more and waits
   bool leaves_in_answer = false;
+  // Says its body byte by byte, each when the one before has come back, and so much later. Only where both can.
+  std::optional<Nanos> converses;
 };
 
 // What became of an Ask for who sent it.
@@ -52,6 +55,7 @@ struct Script {
   bool early = false;  // answers before it reads the body, then reads it
   bool last = false;
   bool silent = false;               // never answers
+  bool echoes = false;               // gives back what comes as it comes, and the trailer behind it; where it can
   std::optional<Point> leaves;       // while it reads; behind: when it has read all, without an answer
   std::optional<Point> leaves_then;  // while it answers
 };
@@ -68,7 +72,8 @@ struct Feature {
   bool unknown_length = false;  // a body that ends by itself, on a connection that goes on
   bool upgrade = false;
   bool several = false;  // requests on one connection, which goes on whatever becomes of one of them
-  int declined = 200;    // what a client sees of 200 where it asked for an upgrade
+  bool converses = false;
+  int declined = 200;  // what a client sees of 200 where it asked for an upgrade
 };
 
 // A connection of a client's. Coroutines end with an Error when theirs is no proper end.
