@@ -16,7 +16,7 @@ build_packages=(clang-19 lld-19 llvm-19 libclang-rt-19-dev ccache ninja-build cm
   libssl-dev libyaml-cpp-dev nlohmann-json3-dev libsimdjson-dev libre2-dev libfmt-dev libcli11-dev libc-ares-dev
   zlib1g-dev libbrotli-dev libnghttp2-dev libprotobuf-dev libprotoc-dev liburing-dev libgtest-dev libgmock-dev libbenchmark-dev)
 test_packages=(python3 python3-yaml openssl curl dnsmasq-base jq nghttp2-server nghttp2-client clang-tidy-19 clang-format-19
-  python3-grpcio python3-httpx python3-h2 nodejs node-undici)
+  python3-grpcio python3-protobuf python3-httpx python3-h2 nodejs node-undici)
 demo_packages=(python3 openssl curl dnsmasq-base)
 soak_packages=(nginx-light haproxy)
 bench_packages=(python3 openssl dnsmasq-base nginx-light haproxy wrk nghttp2-client python3-venv

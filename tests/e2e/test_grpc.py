@@ -1,6 +1,7 @@
 """gRPC through the program, with a real client and a real server: Debian's grpcio. Without it the tests are skipped."""
 
 import base64
+import json
 import os
 import pathlib
 import struct
@@ -386,7 +387,8 @@ class GrpcJson(WithGrpcio):
     """examples/grpc-json: every line of its "what must be seen", by HTTP/1.1 and HTTP/2, to a real server."""
 
     @classmethod
-    def set_up(cls):
+    def setUpClass(cls):
+        need_python("grpc", "google.protobuf")
         example = ROOT / "examples/grpc-json"
         cls.folder = tempfile.TemporaryDirectory(prefix="sluice-set-")
         cls.addClassCleanup(cls.folder.cleanup)

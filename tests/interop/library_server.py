@@ -16,7 +16,10 @@ for file in DESCRIPTORS.file:
 
 
 def message_class(name):
-    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(name))
+    descriptor = POOL.FindMessageTypeByName(name)
+    if hasattr(message_factory, "GetMessageClass"):  # since protobuf 4.22
+        return message_factory.GetMessageClass(descriptor)
+    return message_factory.MessageFactory(POOL).GetPrototype(descriptor)
 
 
 Book, BookRequest, AddBookRequest, Count = (message_class(f"library.{n}") for n in ("Book", "BookRequest", "AddBookRequest", "Count"))

@@ -122,9 +122,9 @@ class TestHost final : private Waiter {
     }
     send();
   }
-  void answer(int32_t id, std::string_view status, std::string bytes = {}) {
+  void answer(int32_t id, std::string_view status, std::string_view bytes = {}) {
     head(id, {{":status", std::string(status)}}, bytes.empty());
-    if (!bytes.empty()) body(id, std::move(bytes), true);
+    if (!bytes.empty()) body(id, bytes, true);
   }
   void reset(int32_t id, uint32_t code) {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, code);
