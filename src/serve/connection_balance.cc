@@ -54,7 +54,7 @@ ConnectionBalance::Member* ConnectionBalance::find(uint64_t id) {
 void ConnectionBalance::began(const Listener& listener) {
   const std::lock_guard lock(mutex_);
   if (Member* member = find(listener)) {
-    ++member->connections;
+    if (!std::exchange(member->arriving, false)) ++member->connections;
     member->active->add();
     member->total->add();
   }
@@ -89,11 +89,14 @@ void ConnectionBalance::place(const Listener& here, Incoming& incoming) {
 void ConnectionBalance::arrive(const Member& there, Incoming& incoming) {
   {
     const std::lock_guard lock(mutex_);
-    if (!find(there.id)) return;
+    Member* member = find(there.id);
+    if (!member) return;
+    member->arriving = true;
   }
-  there.listener->accept(incoming);  // where it gets a seat, that counts
+  there.listener->accept(incoming);
   const std::lock_guard lock(mutex_);
-  if (Member* member = find(there.id)) --member->connections;
+  Member* member = find(there.id);
+  if (member && std::exchange(member->arriving, false)) --member->connections;  // it got no seat
 }
 
 }  // namespace sluice

@@ -40,6 +40,7 @@ class ConnectionBalance : public std::enable_shared_from_this<ConnectionBalance>
     size_t connections;
     Gauge* active;
     Counter* total;
+    bool arriving = false;  // the next that begins has been counted when it was placed
   };
   Member* find(const Listener& listener);
   Member choose(const Listener& here);
