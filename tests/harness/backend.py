@@ -115,6 +115,11 @@ class Backend:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.listener = socket.socket(family, socket.SOCK_STREAM)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.reserved = None
+        if port == 0 and address != "127.0.0.1":  # else it may be that of a port of the gateway's own, which it refuses to go to
+            self.reserved = socket.socket()
+            self.reserved.bind(("127.0.0.1", 0))
+            port = self.reserved.getsockname()[1]
         self.listener.bind((address, port))
         self.listener.listen(512)
         self.address, self.port = address, self.listener.getsockname()[1]
@@ -158,6 +163,8 @@ class Backend:
         self.stopping = True
         _shut(self.listener)
         self.listener.close()
+        if self.reserved:
+            self.reserved.close()
         self.close_connections()
 
     def _accept(self):
