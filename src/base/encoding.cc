@@ -110,4 +110,21 @@ std::optional<std::string> percent_decode(std::string_view text) {
   return out;
 }
 
+std::string percent_decode_some(std::string_view text, std::string_view kept) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    const int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
+    const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
+    const char byte = low >= 0 ? static_cast<char>(high * 16 + low) : '\0';
+    if (low < 0 || kept.contains(byte)) {
+      out += text[i];
+      continue;
+    }
+    out += byte;
+    i += 2;
+  }
+  return out;
+}
+
 }  // namespace sluice

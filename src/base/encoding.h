@@ -19,5 +19,7 @@ std::optional<std::string> base64url_decode_with_room(std::string_view text, siz
 
 // Nothing when a % is not followed by two hex digits. A '+' stays.
 std::optional<std::string> percent_decode(std::string_view text);
+// The same of what is an escape; what is none stays, and an escape of one of `kept`.
+std::string percent_decode_some(std::string_view text, std::string_view kept = {});
 
 }  // namespace sluice

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 
+#include "base/encoding.h"
 #include "base/strings.h"
 
 namespace sluice::grpc {
@@ -96,18 +97,7 @@ std::string_view encode_message(std::string_view text, Arena& arena) {
 }
 
 std::string decode_message(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
-    const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-    if (low < 0) {
-      out += text[i];
-      continue;
-    }
-    out += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return out;
+  return percent_decode_some(text);
 }
 
 std::optional<Nanos> parse_timeout(std::string_view text) {

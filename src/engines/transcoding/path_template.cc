@@ -15,7 +15,7 @@ class Parser {
   Result<PathTemplate> parse() {
     if (!eat('/')) return invalid("it must begin with /");
     if (rest_.empty()) return std::move(out_);
-    if (Status segments = parse_segments(); !segments) return std::unexpected(segments.error());
+    TRY(parse_segments());
     if (eat(':')) {
       out_.verb = take_until("/:}{*");
       if (out_.verb.empty()) return invalid("a verb must stand behind ':'");
@@ -38,7 +38,7 @@ class Parser {
 
   Status parse_segments() {
     do {
-      if (Status segment = parse_segment(); !segment) return segment;
+      TRY(parse_segment());
     } while (eat('/'));
     return {};
   }
@@ -67,7 +67,7 @@ class Parser {
       if (variable.field_path.back().empty()) return invalid("a variable has no name");
     } while (eat('.'));
     if (eat('=')) {
-      if (Status segments = parse_segments(); !segments) return segments;
+      TRY(parse_segments());
     } else {
       if (any_length_) return invalid("only literal segments may stand behind **");
       out_.segments.emplace_back("*");
@@ -88,21 +88,6 @@ class Parser {
 
 constexpr std::string_view kReserved = "!#$&'()*+,/:;=?@[]";  // RFC 3986 2.2
 
-// Escapes that are none stay, as in Envoy.
-void append_decoded(std::string& out, std::string_view text, bool keep_reserved) {
-  for (size_t i = 0; i < text.size(); ++i) {
-    const int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
-    const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-    const char c = low >= 0 ? static_cast<char>(high * 16 + low) : '\0';
-    if (low < 0 || (keep_reserved && kReserved.contains(c))) {
-      out += text[i];
-      continue;
-    }
-    out += c;
-    i += 2;
-  }
-}
-
 }  // namespace
 
 Result<PathTemplate> PathTemplate::parse(std::string_view text) {
@@ -111,19 +96,13 @@ Result<PathTemplate> PathTemplate::parse(std::string_view text) {
   return parsed;
 }
 
-std::string decoded(std::string_view text) {
-  std::string out;
-  append_decoded(out, text, false);
-  return out;
-}
-
 std::string value_of(const TemplateVariable& variable, const PathTemplate& path, std::span<const std::string_view> in) {
   // Segments behind "**" are as many as in the template.
   const size_t behind = variable.any_length ? in.size() - (path.segments.size() - variable.behind) : variable.behind;
   std::string out;
   for (size_t i = variable.begin; i < behind; ++i) {
     if (i > variable.begin) out += '/';
-    append_decoded(out, in[i], !variable.one_segment());
+    out += percent_decode_some(in[i], variable.one_segment() ? "" : kReserved);
   }
   return out;
 }

@@ -35,7 +35,4 @@ struct PathTemplate {
 // entirely; several keep what would be a reserved character of a URL (RFC 3986 2.2) in its escaped form.
 std::string value_of(const TemplateVariable& variable, const PathTemplate& path, std::span<const std::string_view> in);
 
-// Without its percent-escapes; what is none stays, and a '+'.
-std::string decoded(std::string_view text);
-
 }  // namespace sluice::transcoding
