@@ -160,8 +160,7 @@ Status Call::make_room(size_t bytes) {
   std::string& body = answer_->body;
   if (bytes <= body.capacity()) return {};
   const size_t room = std::min(std::max(bytes, 2 * body.capacity()), what_.response_bytes_max);
-  if (share_ && !share_->covers(body.capacity() + room))
-    return fail(ErrorKind::overload, "the bodies that are being collected are too large together");
+  TRY(pay(share_ ? &*share_ : nullptr, body.capacity() + room));
   body.reserve(room);
   if (share_) share_->only(body.capacity());
   return {};

@@ -17,11 +17,6 @@ Body text_body(Arena& arena, std::string_view text) {
 
 namespace {
 
-Status pay(BodyBudget::Share* share, size_t bytes) {
-  if (!share || share->covers(bytes)) return {};
-  return fail(ErrorKind::overload, "the bodies that are being collected are too large together");
-}
-
 // The bytes of a body, in one piece that is as large as is paid for. In the arena, since they last as long.
 class Collected {
  public:

@@ -58,4 +58,9 @@ std::vector<MetricFamily> body_budget_metric_families() {
   return {kBytes, kMost, kRefused};
 }
 
+Status pay(BodyBudget::Share* share, size_t bytes) {
+  if (!share || share->covers(bytes)) return {};
+  return fail(ErrorKind::overload, "the bodies that are being collected are too large together");
+}
+
 }  // namespace sluice

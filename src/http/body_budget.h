@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include "base/metrics.h"
+#include "base/result.h"
 
 namespace sluice {
 
@@ -52,5 +53,7 @@ class BodyBudget {
   Counter* const refused_;
 };
 std::vector<MetricFamily> body_budget_metric_families();
+// Share::covers(), as an error: ErrorKind::overload. Without a share everything is paid for.
+Status pay(BodyBudget::Share* share, size_t bytes);
 
 }  // namespace sluice

@@ -27,10 +27,7 @@ class Held {
     if (budget) share_.emplace(*budget);
   }
   size_t bytes_max() const { return bytes_max_; }
-  Status covers(size_t bytes) {
-    if (!share_ || share_->covers(bytes)) return {};
-    return fail(ErrorKind::overload, "the bodies that are being collected are too large together");
-  }
+  Status covers(size_t bytes) { return pay(share_ ? &*share_ : nullptr, bytes); }
   void nothing() {
     if (share_) share_->only(0);
   }
