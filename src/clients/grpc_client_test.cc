@@ -5,18 +5,16 @@
 #include "forward/http2_testing.h"
 #include "forward/static_upstream.h"
 #include "forward/testing.h"
+#include "http/grpc_testing.h"
 
 namespace sluice {
 namespace {
 
+using grpc::framed;
+
 using Fields = MemoryHttp2Server::Fields;
 
 constexpr IpAddress kAddress = IpAddress::v4(127, 0, 1, 1);
-
-std::string framed(std::string_view message, uint8_t flags = 0) {
-  const auto head = grpc::write_frame_head({.flags = flags, .length = static_cast<uint32_t>(message.size())});
-  return std::string(head.data(), head.size()).append(message);
-}
 
 // A server of gRPC in memory, played by hand.
 struct World {

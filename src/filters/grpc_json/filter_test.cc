@@ -4,27 +4,14 @@
 
 #include "base/encoding.h"
 #include "engines/transcoding/testing.h"
+#include "http/grpc_testing.h"
 #include "pipeline/testing.h"
 
 namespace sluice::grpc_json {
 namespace {
 
-std::string framed(std::string_view message, uint8_t flags = 0) {
-  const auto head = grpc::write_frame_head({.flags = flags, .length = static_cast<uint32_t>(message.size())});
-  return std::string(head.data(), head.size()).append(message);
-}
-
-// A body with trailers.
-class TrailingBody final : public BodyReader {
- public:
-  TrailingBody(BodyReader& inner, const Headers* trailers) : inner_(inner), trailers_(trailers) {}
-  Task<Chunk> read() override { return inner_.read(); }
-  const Headers* trailers() const override { return trailers_; }
-
- private:
-  BodyReader& inner_;
-  const Headers* trailers_;
-};
+using grpc::framed;
+using grpc::TrailingBody;
 
 const std::string kSet = base64_encode(transcoding::descriptor_set_of(transcoding::kBookstore));
 
