@@ -50,8 +50,8 @@ std::optional<RuleTree::Found> RuleTree::find(std::string_view method, std::stri
 }
 
 const size_t* RuleTree::rule_of(const Node& node, const Wanted& wanted) {
-  for (const std::string& key : {wanted.key, wanted.key_of_any_method})
-    if (const auto rule = node.rules.find(key); rule != node.rules.end()) return &rule->second;
+  for (const std::string* key : {&wanted.key, &wanted.key_of_any_method})
+    if (const auto rule = node.rules.find(*key); rule != node.rules.end()) return &rule->second;
   return nullptr;
 }
 

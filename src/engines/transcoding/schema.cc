@@ -64,8 +64,7 @@ Status Schema::read(std::string_view descriptor_set) {
   pb::FileDescriptorSet set;
   if (!set.ParseFromArray(descriptor_set.data(), static_cast<int>(descriptor_set.size())))
     return invalid("it is no google.protobuf.FileDescriptorSet, as protoc --descriptor_set_out makes it");
-  for (const pb::FileDescriptorProto& file : set.file())
-    if (Status added = add_file(file); !added) return added;
+  for (const pb::FileDescriptorProto& file : set.file()) TRY(add_file(file));
   types_.reset(pb::util::NewTypeResolverForDescriptorPool(kTypeUrl, &pool_));
   return {};
 }
@@ -86,7 +85,7 @@ Status Schema::add_builtin(const std::string& symbol) {
 Status Schema::add_status() {
   if (status()) return {};
   const std::string any = pb::Any::descriptor()->full_name();
-  if (Status added = add_builtin(any); !added) return added;
+  TRY(add_builtin(any));
   pb::FileDescriptorProto file;
   file.set_name("google/rpc/status.proto");
   file.set_package("google.rpc");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "base/encoding.h"
 #include "base/strings.h"
 #include "engines/transcoding/http_rule.h"
 #include "engines/transcoding/schema.h"
@@ -74,12 +75,11 @@ Transcoder::Transcoder(Options options) : options_(std::move(options)), schema_(
 }
 Transcoder::~Transcoder() = default;
 
-Result<std::shared_ptr<const Transcoder>> Transcoder::create(std::string_view descriptor_set, Options options) {
+Result<std::shared_ptr<Transcoder>> Transcoder::create(std::string_view descriptor_set, Options options) {
   std::shared_ptr<Transcoder> made(new Transcoder(std::move(options)));
-  if (Status read = made->schema_->read(descriptor_set); !read) return std::unexpected(read.error());
-  if (made->options_.convert_status)
-    if (Status added = made->schema_->add_status(); !added) return std::unexpected(added.error());
-  if (Status added = made->add_services(); !added) return std::unexpected(added.error());
+  TRY(made->schema_->read(descriptor_set));
+  if (made->options_.convert_status) TRY(made->schema_->add_status());
+  TRY(made->add_services());
   return made;
 }
 
@@ -150,7 +150,7 @@ bool Call::bind_query(std::string_view query, const Options& options) {
     if (std::ranges::find(options.ignored_query_parameters, name) != options.ignored_query_parameters.end()) continue;
     auto path = Schema::field_path(*rule_->descriptor->input_type(), split(name, '.'));
     if (path)
-      bindings_.push_back({*std::move(path), decoded(parameter.substr(equals + 1))});
+      bindings_.push_back({*std::move(path), percent_decode_some(parameter.substr(equals + 1))});
     else if (!options.ignore_unknown_query_parameters)
       return false;
   }
@@ -208,7 +208,7 @@ Status Call::check_bound() const {
 
 Status Call::append_bound(std::string& out) const {
   if (bindings_.empty()) return {};
-  if (Status good = check_bound(); !good) return good;
+  TRY(check_bound());
   std::vector<const Binding*> all;
   all.reserve(bindings_.size());
   for (const Binding& binding : bindings_) all.push_back(&binding);
@@ -227,13 +227,11 @@ void Call::leave_raw_body_alone() {
 
 Status Call::append_message(std::string_view json, Place place, std::string& out) const {
   const size_t at = out.size();
-  if (!json.empty())
-    if (Status body = append_body(json, out); !body) return body;
+  if (!json.empty()) TRY(append_body(json, out));
   if (place == Place::later) return {};
   std::string bound;
-  if (Status good = append_bound(bound); !good) return good;
-  if (!json.empty() && !bound.empty())
-    if (Status good = check_conflicts(std::string_view(out).substr(at), bound); !good) return good;
+  TRY(append_bound(bound));
+  if (!json.empty() && !bound.empty()) TRY(check_conflicts(std::string_view(out).substr(at), bound));
   // Messages one behind the other are one message.
   out += bound;
   return {};
@@ -243,7 +241,7 @@ Status Call::append_body(std::string_view json, std::string& out) const {
   const std::string& type = rule_->descriptor->input_type()->full_name();
   if (rule_->body.empty()) return schema_->append_message(type, json, Schema::Unknown::ignored, out);
   // Else what stands behind it would become fields of the message.
-  if (Status one = Schema::check_one_value(json); !one) return one;
+  TRY(Schema::check_one_value(json));
   std::string wrapped;
   for (const pb::FieldDescriptor* field : rule_->body) {
     wrapped += '{';

@@ -103,7 +103,7 @@ class Call {
 class Transcoder {
  public:
   // `descriptor_set`: a google.protobuf.FileDescriptorSet with all that its files import.
-  static Result<std::shared_ptr<const Transcoder>> create(std::string_view descriptor_set, Options options);
+  static Result<std::shared_ptr<Transcoder>> create(std::string_view descriptor_set, Options options);
   ~Transcoder();
 
   // `path` with its query. Nothing: no rule fits, or the query has a parameter that the method does not know.

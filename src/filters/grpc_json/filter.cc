@@ -51,11 +51,6 @@ void ask_for(Request& request, const transcoding::Method& method) {
   request.method = "POST";
 }
 
-// Shared by all that are made from the same.
-struct Compiled {
-  std::shared_ptr<const transcoding::Transcoder> transcoder;
-};
-
 // Of a ConfigMap.
 Result<std::string> descriptor_set_of(const ConfigMapSource& source, const ObjectData& map) {
   const std::string name = source.config_map.ns + ":" + source.config_map.name;
@@ -113,16 +108,15 @@ class Factory final : public FilterFactory {
     const ConfigMapSource& source = *options.descriptor_config_map;
     const ObjectData map = TRY(build.references->config_map(source.config_map));
     made_of = " " + map.made_of;
-    const auto make = [&]() -> Result<std::shared_ptr<Compiled>> {
-      const std::string set = TRY(descriptor_set_of(source, map));
-      auto made = transcoding::Transcoder::create(set, options.rules);
+    const auto make = [&]() -> Result<std::shared_ptr<transcoding::Transcoder>> {
+      auto made = transcoding::Transcoder::create(TRY(descriptor_set_of(source, map)), options.rules);
       if (!made) return std::unexpected(std::move(made).error().in("protoDescriptorConfigMap"));
-      return std::make_shared<Compiled>(*std::move(made));
+      return made;
     };
-    const auto compiled = TRY(build.kept->try_get<Compiled>("gRPC-JSON set" + made_of + options.written, make));
+    auto made = TRY(build.kept->try_get<transcoding::Transcoder>("gRPC-JSON set" + made_of + options.written, make));
     if (build.warnings)
-      for (const std::string& warning : compiled->transcoder->warnings()) build.warnings->push_back(warning);
-    return std::shared_ptr<const transcoding::Transcoder>(compiled, compiled->transcoder.get());
+      for (const std::string& warning : made->warnings()) build.warnings->push_back(warning);
+    return made;
   }
 };
 
