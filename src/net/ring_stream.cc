@@ -448,7 +448,6 @@ void RingStream::go() {
   gone_alone_ = true;
   if (gone_) *gone_ = true;
   if (telling_) loop_.undefer(*this);
-  now_.release();
   const bool loses_bytes = !first().empty();
   if (piece_.size > 0) ring_.give_back(piece_.buffer);
   kept_.reset();
