@@ -493,7 +493,7 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
 }
 
 // A health check is answered whatever host it asks for, and JSON for gRPC gets its route by the method that it calls.
-// Nothing else is for requests that have no route. Who cannot be built has told the routes why.
+// Nothing else is for requests that have no route.
 std::vector<StagedFilter> Translating::unrouted_filters() {
   FilterBuild build;
   build.listener = &spec_->http_gateway.options.filters;
@@ -508,7 +508,10 @@ std::vector<StagedFilter> Translating::unrouted_filters() {
     const auto is_meant = [](Stage stage) { return stage == Stage::health_check || stage == Stage::grpc_json; };
     if (std::ranges::none_of(factory->stages(), is_meant)) continue;
     auto built = factory->build(build);
-    if (!built) continue;
+    if (!built) {  // they are answered 404 then
+      report(part_.owner).warning("for requests without a route: " + built.error().message);
+      continue;
+    }
     for (StagedFilter& filter : *built)
       filters.insert(std::ranges::upper_bound(filters, filter.stage, {}, &StagedFilter::stage), std::move(filter));
   }

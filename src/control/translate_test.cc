@@ -693,6 +693,20 @@ TEST(TranslateReferences, gives_a_filter_secrets_and_config_maps) {
   EXPECT_EQ(factory.config_map.data->at("a"), "b") << "of the version that was served last";
 }
 
+TEST_F(Translate, says_of_a_Gateway_what_requests_without_a_route_cannot_have) {
+  const std::string served =
+      object("Gateway", "g",
+             "{bindAddress: 127.0.0.1, bindPort: 8080, httpGateway: {options: {grpcJsonTranscoder: {services: [a.B], "
+             "protoDescriptorConfigMap: {configMapRef: {name: m, namespace: gloo-system}}}}}}") +
+      service("a", "a.test");
+  apply(served);
+  EXPECT_TRUE(told("Gateway", "g").contains("for requests without a route: list did not find configmap gloo-system.m"))
+      << told("Gateway", "g");
+  apply(served + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: gloo-system}\ndata: {a: '!'}\n");
+  EXPECT_TRUE(told("Gateway", "g").contains("for requests without a route: config map gloo-system:m contains a value"))
+      << told("Gateway", "g");
+}
+
 TEST_F(Translate, tells_every_bad_header_of_a_service_with_its_path) {
   apply(object("VirtualService", "a",
                "{virtualHost: {options: {headerManipulation: {responseHeadersToAdd: [{header: {key: a, value: "
