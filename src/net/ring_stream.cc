@@ -351,6 +351,8 @@ Stream::Attempt RingStream::try_write(std::span<const iovec> parts) {
 Stream::Attempt RingStream::try_write_from_pipe(int pipe, size_t bytes) {
   if (aborted_) [[unlikely]]
     return given_up();
+  if (ended_) [[unlikely]]
+    return std::unexpected(errno_error(EPIPE, "", side_));
   if (!flush()) return std::nullopt;
   if (error_ != 0) return error();
   return seen(try_send_from_pipe(fd_, pipe, bytes, now_, side_));
@@ -385,6 +387,7 @@ void RingStream::end_writing() {
   if (std::exchange(ended_, true)) return;
   ends_later_ = true;
   flush();
+  tell();  // whoever waits to write meets an error, also where bytes before its own find no room yet
 }
 
 void RingStream::abort() {
@@ -434,7 +437,7 @@ void RingStream::wake() {
   bool gone = false;
   gone_ = &gone;
   if (now_.broken) now_.readable = now_.writable = true;
-  if (now_.writable && now_.writer) std::exchange(now_.writer, nullptr)->wake();
+  if ((now_.writable || ended_) && now_.writer) std::exchange(now_.writer, nullptr)->wake();
   if (!gone && now_.readable && now_.reader) std::exchange(now_.reader, nullptr)->wake();
   if (!gone && (now_.peer_closed || now_.broken) && now_.on_hangup) std::exchange(now_.on_hangup, nullptr)->wake();
   if (gone) return;

@@ -13,13 +13,14 @@
 namespace sluice {
 namespace {
 
-class SocketStream final : public SocketBase {
+class SocketStream final : public SocketBase, private Waiter {
  public:
   explicit SocketStream(Side side, const TcpObserver* observer = nullptr) : SocketBase(side, observer) {}
   SocketStream(const SocketStream&) = delete;
   SocketStream& operator=(const SocketStream&) = delete;
   ~SocketStream() override {
     if (!now_.attached()) return;
+    if (telling_) loop().undefer(*this);
     const int fd = now_.fd();
     tell_observer();
     now_.release();
@@ -43,7 +44,7 @@ class SocketStream final : public SocketBase {
   Attempt try_write(std::span<const iovec> parts) override;
   Attempt try_read_into_pipe(int pipe, size_t most) override;
   Attempt try_write_from_pipe(int pipe, size_t bytes) override;
-  void end_writing() override { ::shutdown(now_.fd(), SHUT_WR); }
+  void end_writing() override;
 
   void abort() override {
     aborted_ = true;
@@ -52,6 +53,10 @@ class SocketStream final : public SocketBase {
 
  private:
   int descriptor() const override { return now_.fd(); }
+  void wake() override;
+  void cancel() override {}
+
+  bool telling_ = false;
 };
 
 Stream::Attempt SocketStream::try_read(std::span<char> into) {
@@ -74,6 +79,18 @@ Stream::Attempt SocketStream::try_read_into_pipe(int pipe, size_t most) {
 
 Stream::Attempt SocketStream::try_write_from_pipe(int pipe, size_t bytes) {
   return try_send_from_pipe(now_.fd(), pipe, bytes, now_, side_);
+}
+
+// Not every kind of socket tells whoever waits for room in it.
+void SocketStream::end_writing() {
+  ::shutdown(now_.fd(), SHUT_WR);
+  if (now_.writer && !std::exchange(telling_, true)) loop().defer(*this);
+}
+
+void SocketStream::wake() {
+  telling_ = false;
+  now_.writable = true;  // to meet an error
+  if (now_.writer) std::exchange(now_.writer, nullptr)->wake();
 }
 
 Status SocketStream::connect(const SocketAddress& address) {

@@ -251,6 +251,26 @@ TEST_P(Streams, tell_whoever_waits_when_they_are_given_up) {
   EXPECT_TRUE(far->peer_ended() || far->is_broken());
 }
 
+// Also where small messages have been taken for which the peer has left no room.
+TEST_P(Streams, tell_whoever_writes_when_its_own_side_ends_writing) {
+  for (const size_t size : {4000, 64 << 20}) {
+    SCOPED_TRACE(size);
+    std::tie(near, far) = make();
+    const std::string text(size, 'x');
+    for (unsigned round = 0; round < 4; ++round) {
+      while (say(*near, text)) loop.turn(0ms);
+      settle(loop);
+    }
+    start_writing(std::string_view(text), 0s);
+    settle(loop);
+    ASSERT_FALSE(written);
+    near->end_writing();
+    ASSERT_TRUE(turn_until(loop, [&] { return written.has_value(); }));
+    EXPECT_FALSE(*written);
+    EXPECT_FALSE(say(*near, "x"));
+  }
+}
+
 TEST_P(Streams, tell_whoever_writes_when_the_peer_has_given_them_up) {
   const std::string large(64U << 20, 'x');  // more than the kernel takes
   start_writing(std::string_view(large), 0s);
