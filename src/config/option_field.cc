@@ -30,7 +30,6 @@ constexpr std::string_view kListenerOptions[] = {"buffer",
                                                  "proxyLatency",
                                                  "ratelimitServer",
                                                  "sanitizeClusterHeader",
-                                                 "statefulSession",
                                                  "tap",
                                                  "waf",
                                                  "wasm"};

@@ -869,6 +869,18 @@ constexpr Case kCases[] = {
     {.field = "brotli.windowBits",
      .shown_by = "src/filters/compression/filter_test.cc: has_brotlis_quality_and_window_as_they_are_set"},
 
+    // statefulSession.
+    {.field = "cookieBased.cookie.name",
+     .shown_by = "src/filters/stateful_session/filter_test.cc: tells_the_endpoint_by_a_cookie_until_it_is_kept"},
+    {.field = "cookieBased.cookie.path",
+     .shown_by = "src/filters/stateful_session/filter_test.cc: is_of_the_cookies_path_and_below"},
+    {.field = "cookieBased.cookie.ttl",
+     .shown_by = "src/filters/stateful_session/filter_test.cc: tells_the_endpoint_by_a_cookie_until_it_is_kept"},
+    {.field = "headerBased.headerName",
+     .shown_by = "src/filters/stateful_session/filter_test.cc: tells_the_endpoint_by_a_header"},
+    {.field = "statefulSession.strict",
+     .shown_by = "src/forward/static_upstream_test.cc: goes_nowhere_else_where_a_wish_is_strict"},
+
     // buffer.
     {.field = "buffer.maxRequestBytes", .value = "3", .beside = "-{}"},
     {.field = "bufferPerRoute.disabled",

@@ -441,7 +441,7 @@ class DynamicUpstream final : public Service, private AddressJudge {
           if (!refusal) refusal = reached.refusal;
           continue;
         }
-        if (auto* endpoint = reached.destination->set.pick(tried, request.loop.now()))
+        if (auto* endpoint = pick_endpoint(reached.destination->set, request.endpoint_wish, tried, request.loop.now()))
           co_return upstream_.target(*reached.destination, *endpoint);
       }
       co_return std::nullopt;
@@ -539,6 +539,7 @@ class DynamicUpstream final : public Service, private AddressJudge {
     auto* hosts = request.arena.make<Hosts>(*this, request.authority, *std::move(list));
     auto choosing = hosts->next(request, {});
     auto first = CO_TRY(co_await choosing);
+    if (!first && !hosts->refusal) co_return no_endpoint(request, *cluster_->cluster);
     if (!first) co_return hosts->refusal->answer(request);  // none could be reached, and each said why
     auto forwarding = forward(request, *std::move(first), hosts);
     co_return co_await forwarding;
@@ -644,7 +645,10 @@ class DynamicUpstream final : public Service, private AddressJudge {
     EndpointSet& set = reached.destination->set;
     // Where there is one address and nothing is tried again there is nowhere else to go.
     const bool others = set.size() > 1 || (request.route.rules && request.route.rules->retries);
-    return forward(request, target(*reached.destination, *set.pick({}, request.loop.now())),
+    EndpointSet::Endpoint* endpoint = pick_endpoint(set, request.endpoint_wish, {}, request.loop.now());
+    if (!endpoint) [[unlikely]]
+      return no_endpoint(request, *cluster_->cluster);
+    return forward(request, target(*reached.destination, *endpoint),
                    others ? request.arena.make<Hosts>(*this, request.authority, std::vector{to}) : nullptr);
   }
   ForwardTarget target(Destination& destination, EndpointSet::Endpoint& endpoint) const {

@@ -644,8 +644,10 @@ bool Forwarding::expects_shared() const {
 
 // The other addresses of the host that the request may go to. Each is asked for now: a request may have waited since it
 // was allowed, for a connection or for one that had been closed, and nobody looks at addresses that it does not use
-// yet.
+// yet. While the one that it wishes for is tried there are none.
 void Forwarding::add_others(std::vector<SocketAddress>& good, std::vector<SocketAddress>& last_resort) const {
+  if (request_.endpoint_wish && endpoint_->address() == request_.endpoint_wish->address) [[unlikely]]
+    return;
   endpoint_.set().others(*endpoint_, tried_, request_.loop.now(), good, last_resort);
   if (!judge_) return;
   const auto is_denied = [&](const SocketAddress& address) {
@@ -882,6 +884,14 @@ Response Forwarding::answered(const ClientResponse& answer) {
 }
 
 }  // namespace
+
+EndpointSet::Endpoint* pick_endpoint(EndpointSet& set, const EndpointWish* wish, Tried tried, SteadyTime now) {
+  if (wish) [[unlikely]] {
+    if (auto* endpoint = set.pick_at(wish->address, tried, now)) return endpoint;
+    if (wish->strict) return nullptr;
+  }
+  return set.pick(tried, now);
+}
 
 Task<Response> forward(Request& request, ForwardTarget target, OtherTargets* others) {
   request.info.upstream_cluster = target.pool.cluster->name;

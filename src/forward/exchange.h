@@ -33,6 +33,9 @@ struct ForwardTarget {
 // Endpoints that a request has tried in vain.
 using Tried = std::span<const EndpointSet::Id>;
 
+// The next one: the one that is wished for, or any other unless the wish is strict. `wish`: null for none. Null: none.
+EndpointSet::Endpoint* pick_endpoint(EndpointSet& set, const EndpointWish* wish, Tried tried, SteadyTime now);
+
 // Where else a request may go. Lives as long as the exchange.
 struct OtherTargets {
   // The next one, not among `tried`; nothing when all have been. May change the request's authority.

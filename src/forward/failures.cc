@@ -1,5 +1,7 @@
 #include "forward/failures.h"
 
+#include "forward/cluster.h"
+
 namespace sluice {
 
 Response upstream_failure(Request& request, OutcomeKind kind, std::string_view transport) {
@@ -15,6 +17,13 @@ Response upstream_failure(Request& request, OutcomeKind kind, std::string_view t
   Response response = reply(request, kind);
   if (kind == OutcomeKind::upstream_overflow) response.headers->add("x-envoy-overloaded", "true");
   return response;
+}
+
+Response no_endpoint(Request& request, const Cluster& cluster) {
+  request.info.upstream_cluster = cluster.name;
+  Response answer = upstream_failure(request, OutcomeKind::no_healthy_upstream);
+  cluster.metrics.count_response(answer.status);
+  return answer;
 }
 
 }  // namespace sluice

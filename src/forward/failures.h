@@ -7,7 +7,11 @@
 
 namespace sluice {
 
+struct Cluster;
+
 // `transport`: what the system said of a connect_failure, "Connection refused"; empty for none.
 Response upstream_failure(Request& request, OutcomeKind kind, std::string_view transport = {});
+// No endpoint of the cluster can be gone to. Counted as an answer of its.
+Response no_endpoint(Request& request, const Cluster& cluster);
 
 }  // namespace sluice

@@ -32,17 +32,25 @@ void StaticPools::fill_set() {
   set_.change(members);
 }
 
-Task<std::optional<ForwardTarget>> StaticPools::next(SteadyTime now, Tried tried) {
-  if (has_names()) return next_with_names(now, tried);
-  UpstreamEndpoint* endpoint = set_.pick(tried, now);
+Task<std::optional<ForwardTarget>> StaticPools::next(const EndpointWish* wish, Tried tried) {
+  if (has_names()) return next_with_names(wish, tried);
+  UpstreamEndpoint* endpoint = pick_endpoint(set_, wish, tried, loop_.now());
   if (!endpoint) return std::optional<ForwardTarget>();
   return std::optional(target(*endpoint));
 }
 
-Task<std::optional<ForwardTarget>> StaticPools::next_with_names(SteadyTime now, Tried tried) {
+// The endpoint that is wished for may be an address of a name that nobody has asked for yet.
+UpstreamEndpoint* StaticPools::pick_by_name(const EndpointWish* wish, Tried tried) {
+  if (wish) [[unlikely]]
+    for (const SocketAddress& address : {wish->address, SocketAddress{}})
+      if (auto* endpoint = set_.pick_at(address, tried, loop_.now())) return endpoint;
+  return pick_endpoint(set_, wish, tried, loop_.now());
+}
+
+Task<std::optional<ForwardTarget>> StaticPools::next_with_names(const EndpointWish* wish, Tried tried) {
   std::vector<EndpointSet::Id> passed(tried.begin(), tried.end());
-  for (;; now = loop_.now()) {
-    UpstreamEndpoint* endpoint = set_.pick(passed, now);
+  for (;;) {
+    UpstreamEndpoint* endpoint = pick_by_name(wish, passed);
     if (!endpoint) co_return std::nullopt;
     Host& host = host_of(*endpoint);
     if (host.config.address) co_return target(*endpoint);

@@ -44,7 +44,7 @@ class StaticPools {
 
   // The next endpoint, not one of `tried`; nothing when all have been. Names are resolved when one of their endpoints
   // is chosen.
-  Task<std::optional<ForwardTarget>> next(SteadyTime now, Tried tried);
+  Task<std::optional<ForwardTarget>> next(const EndpointWish* wish, Tried tried);
   ForwardTarget target(UpstreamEndpoint& endpoint) {
     return {host_of(endpoint).pool, EndpointSet::Use(set_, endpoint), {}};
   }
@@ -54,7 +54,8 @@ class StaticPools {
 
  private:
   bool take_addresses(Host& host, const AddressSet* known);
-  Task<std::optional<ForwardTarget>> next_with_names(SteadyTime now, Tried tried);
+  Task<std::optional<ForwardTarget>> next_with_names(const EndpointWish* wish, Tried tried);
+  UpstreamEndpoint* pick_by_name(const EndpointWish* wish, Tried tried);
   void fill_set();
 
   Loop& loop_;

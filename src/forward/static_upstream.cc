@@ -16,7 +16,7 @@ class InTurn final : public OtherTargets {
   explicit InTurn(StaticPools& pools) : pools_(pools) {}
 
   Task<std::optional<ForwardTarget>> next(Request& request, Tried tried) override {
-    return pools_.next(request.loop.now(), tried);
+    return pools_.next(request.endpoint_wish, tried);
   }
 
  private:
@@ -29,9 +29,10 @@ class StaticUpstream final : public Service {
 
   Task<Response> handle(Request& request) const override {
     StaticPools& pools = cluster_->pools.here(*request.upstreams);
-    if (pools.is_single()) return forward(request, pools.target(*pools.set().pick({}, request.loop.now())));
+    if (pools.is_single() && !request.endpoint_wish)
+      return forward(request, pools.target(*pools.set().pick({}, request.loop.now())));
     auto* others = request.arena.make<InTurn>(pools);
-    if (pools.has_names()) return resolve_and_forward(request, *others);
+    if (pools.has_names() || request.endpoint_wish) return choose_and_forward(request, *others);
     return forward(request, pools.target(*pools.set().pick({}, request.loop.now())), others);
   }
 
@@ -47,15 +48,10 @@ class StaticUpstream final : public Service {
   }
 
  private:
-  Task<Response> resolve_and_forward(Request& request, InTurn& others) const {
+  Task<Response> choose_and_forward(Request& request, InTurn& others) const {
     auto choosing = others.next(request, {});
     auto target = CO_TRY(co_await choosing);
-    if (!target) {
-      request.info.upstream_cluster = cluster_->cluster->name;
-      Response answer = upstream_failure(request, OutcomeKind::no_healthy_upstream);
-      cluster_->cluster->metrics.count_response(answer.status);
-      co_return answer;
-    }
+    if (!target) co_return no_endpoint(request, *cluster_->cluster);
     auto forwarding = forward(request, *std::move(target), &others);
     co_return co_await forwarding;
   }

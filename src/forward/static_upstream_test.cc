@@ -36,8 +36,8 @@ struct World {
 };
 
 struct Trip : UpstreamTrip {
-  explicit Trip(World& w, std::string_view method = "GET")
-      : UpstreamTrip(w.loop, w.upstreams, make_static_upstream(w.cluster), {.method = method}) {}
+  explicit Trip(World& w, std::string_view method = "GET", const EndpointWish* wish = nullptr)
+      : UpstreamTrip(w.loop, w.upstreams, make_static_upstream(w.cluster), {.method = method, .wish = wish}) {}
 };
 
 TEST(StaticUpstream, keeps_its_pools_while_a_name_is_looked_up) {
@@ -210,6 +210,105 @@ TEST(StaticUpstream, connects_no_longer_than_the_timeout_of_the_route_whether_a_
       EXPECT_EQ(trip.response.status, 504);
       EXPECT_EQ(trip.info.outcome.kind, OutcomeKind::route_timeout);
       EXPECT_EQ(cluster->cluster->metrics.request_timeouts->value(), 1);
+    }
+    cluster.reset();
+    settle(world.loop);
+  }
+}
+
+TEST(StaticUpstream, goes_to_the_endpoint_that_is_wished_for) {
+  TwoHosts world;
+  TestUpstream other(world.loop);
+  world.cluster->hosts[0] = TwoHosts::host(other.address);
+  for (const bool strict : {false, true}) {
+    const EndpointWish wish{world.upstream.address, strict};
+    for (int i = 0; i < 10; ++i) {
+      Trip trip(world, "GET", &wish);
+      EXPECT_EQ(answered(world, trip, 0), 204);
+      EXPECT_EQ(trip.info.upstream_host, wish.address.to_string());
+    }
+  }
+  EXPECT_TRUE(other.peers.empty());
+}
+
+TEST(StaticUpstream, goes_elsewhere_where_a_wish_cannot_be_fulfilled) {
+  TwoHosts world;
+  for (const SocketAddress& address : {world.gone.address, SocketAddress::v4(0x7f000909, 9)}) {
+    const EndpointWish wish{address, false};
+    for (int i = 0; i < 3; ++i) {
+      Trip trip(world, "GET", &wish);
+      EXPECT_EQ(answered(world, trip, 0), 204);
+    }
+  }
+  EXPECT_EQ(world.cluster->cluster->metrics.connect_failures->value(), 1);  // then it was left out
+}
+
+TEST(StaticUpstream, goes_nowhere_else_where_a_wish_is_strict) {
+  TwoHosts world;
+  const auto ask = [&](const SocketAddress& address) {
+    const EndpointWish wish{address, true};
+    Trip trip(world, "GET", &wish);
+    CHECK(trip.done());
+    return fmt::format("{} {}", trip.response.status, trip.info.flags_text());
+  };
+  EXPECT_EQ(ask(world.gone.address), "503 UF");
+  EXPECT_EQ(ask(world.gone.address), "503 UH");  // it is left out
+  EXPECT_EQ(ask(SocketAddress::v4(0x7f000909, 9)), "503 UH");
+}
+
+// Where there is nothing to choose from, too.
+TEST(StaticUpstream, of_one_host_is_no_other_than_that) {
+  World world;
+  world.cluster->hosts = {TwoHosts::host(world.upstream.address)};
+  const EndpointWish strict{SocketAddress::v4(0x7f000909, 9), true};
+  Trip trip(world, "GET", &strict);
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 503);
+  EXPECT_EQ(trip.info.upstream_cluster, "c");
+}
+
+TEST(StaticUpstream, asks_for_names_that_may_have_the_endpoint_that_is_wished_for) {
+  World world;
+  world.server.handler = [](const DnsQuestion& q) {
+    return std::vector{q.addresses({q.name.starts_with('a') ? "127.0.0.1" : "127.0.0.2"})};
+  };
+  for (const char* name : {"b.test", "c.test"})
+    world.cluster->hosts.insert(world.cluster->hosts.begin(),
+                                {.name = name, .address = {}, .port = world.upstream.address.port(), .weight = 1});
+  const EndpointWish wish{world.upstream.address, true};
+  Trip trip(world, "GET", &wish);
+  ASSERT_TRUE(turn_until(world.loop, [&] { return !world.upstream.peers.empty(); }));
+  TestPeer& peer = world.upstream.peers[0];
+  ASSERT_TRUE(turn_until(world.loop, [&] { return peer.hears("\r\n\r\n"); }));
+  peer.say("HTTP/1.1 204 No Content\r\n\r\n");
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(trip.response.status, 204);
+}
+
+// Nor is its connection taken for an other's.
+TEST(StaticUpstream, races_no_other_address_against_the_one_that_is_wished_for) {
+  World world;
+  world.server.handler = [](const DnsQuestion& q) {
+    return std::vector{q.addresses({"127.0.9.1", "127.0.9.2", "127.0.9.3"})};
+  };
+  SilentDialer silent;
+  Upstreams upstreams(world.loop, silent);
+  for (const bool wishes : {false, true}) {
+    auto cluster = std::make_shared<StaticCluster>(world.loops);
+    cluster->cluster = std::make_shared<Cluster>("d", kinds::CircuitBreakers{}, 1, world.metrics);
+    cluster->hosts = {{.name = "a.test", .address = {}, .port = 80, .weight = 1}};
+    cluster->resolver = world.cluster->resolver;
+    const EndpointWish wish{SocketAddress::v4(0x7f000902, 80), true};
+    silent.calls.clear();
+    {
+      UpstreamTrip trip(world.loop, upstreams, make_static_upstream(cluster), {.wish = wishes ? &wish : nullptr});
+      ASSERT_TRUE(turn_until(world.loop, [&] { return !silent.calls.empty(); }));
+      for (int i = 0; i < 4; ++i) {
+        world.loop.advance(1s);
+        settle(world.loop);
+      }
+      EXPECT_EQ(silent.calls.size(), wishes ? 1U : 3U);
+      if (wishes) EXPECT_EQ(trip.info.upstream_host, "127.0.9.2:80");
     }
     cluster.reset();
     settle(world.loop);

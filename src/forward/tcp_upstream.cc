@@ -66,12 +66,12 @@ std::unique_ptr<TcpConnection> ConnectingTcp::fail(OutcomeKind kind, std::string
 // An endpoint that has not been tried; when all have been, from the beginning.
 Task<std::optional<ForwardTarget>> ConnectingTcp::choose() {
   if (!tried_.empty()) {
-    auto choosing = pools_.next(client_.loop.now(), tried_);
+    auto choosing = pools_.next(nullptr, tried_);
     auto target = co_await choosing;
     if (!target || *target) co_return target;
     tried_.clear();
   }
-  auto choosing = pools_.next(client_.loop.now(), {});
+  auto choosing = pools_.next(nullptr, {});
   co_return co_await choosing;
 }
 

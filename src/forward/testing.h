@@ -36,6 +36,7 @@ struct UpstreamTrip {
     BodyReader* reader = nullptr;  // in place of the body
     bool grpc = false;
     bool asks_for_https = false;
+    const EndpointWish* wish = nullptr;
   };
 
   // `told`: nothing is sent; it is asked what would be done.
@@ -47,6 +48,7 @@ struct UpstreamTrip {
     request.authority = asked.authority;
     request.grpc = asked.grpc;
     request.asks_for_https = asked.asks_for_https;
+    request.endpoint_wish = asked.wish;
     request.upstreams = &upstreams;
     request.background = &background;
     request.route.rules = asked.rules;

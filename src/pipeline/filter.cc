@@ -7,7 +7,7 @@
 namespace sluice {
 namespace {
 
-constexpr std::array<std::string_view, 18> kStageNames = {"compression",
+constexpr std::array<std::string_view, 19> kStageNames = {"compression",
                                                           "dlp",
                                                           "early transformation",
                                                           "cors",
@@ -24,6 +24,7 @@ constexpr std::array<std::string_view, 18> kStageNames = {"compression",
                                                           "dynamic forward proxy",
                                                           "buffer",
                                                           "csrf",
+                                                          "stateful session",
                                                           "router"};
 
 }  // namespace

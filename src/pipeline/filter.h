@@ -62,6 +62,7 @@ enum class Stage : uint8_t {
   dynamic_forward_proxy,
   buffer,
   csrf,
+  stateful_session,
   router,
 };
 std::string_view stage_name(Stage stage);

@@ -63,6 +63,12 @@ struct TakenToken {
   const TakenToken* before = nullptr;
 };
 
+// Which endpoint a request belongs to, of whichever cluster it comes to. One that is no member of it is not gone to.
+struct EndpointWish {
+  SocketAddress address;
+  bool strict = false;  // where it cannot be gone to no other will do
+};
+
 // Enough for the largest expression and the longest line of a head, some 80 ms at most: only several such are refused.
 inline constexpr size_t kMatchEffortMax = 9U << 20;
 
@@ -108,7 +114,8 @@ struct Request {
   Rerouter* rerouter = nullptr;
   Rerouting* rerouting = nullptr;  // set once a filter of another route has its turn
   unsigned route_changes = 0;
-  const TakenToken* taken = nullptr;  // the last one
+  const TakenToken* taken = nullptr;            // the last one
+  const EndpointWish* endpoint_wish = nullptr;  // null: any will do. In the arena
   // What conditions on it and on its answer may still cost beside a step a byte (regex/whole.h).
   size_t match_effort = kMatchEffortMax;
   size_t body_buffer_bytes_max = 1 << 20;  // perConnectionBufferLimitBytes

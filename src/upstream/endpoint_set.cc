@@ -136,6 +136,14 @@ EndpointSet::Endpoint* EndpointSet::pick(std::span<const Id> tried, SteadyTime n
   return found ? endpoints_[*found].get() : nullptr;
 }
 
+EndpointSet::Endpoint* EndpointSet::pick_at(const SocketAddress& address, std::span<const Id> tried, SteadyTime now) {
+  for (const auto& one : endpoints_) {
+    if (one->address() != address || is_among(tried, *one)) continue;
+    if (!ejections_ || !ejections_->left_out(one->place_, now)) return one.get();
+  }
+  return nullptr;
+}
+
 void EndpointSet::others(const Endpoint& endpoint, std::span<const Id> tried, SteadyTime now,
                          std::vector<SocketAddress>& good, std::vector<SocketAddress>& last_resort) {
   const size_t count = endpoints_.size();

@@ -73,6 +73,9 @@ class EndpointSet final : private EjectionListener {
 
   // The next one; not one of `tried`. Null when there is none.
   Endpoint* pick(std::span<const Id> tried, SteadyTime now);
+  // The one with that address; null where there is none, or it is left out just now, or one of `tried`. None at all
+  // stands for an endpoint of a name that has not been resolved.
+  Endpoint* pick_at(const SocketAddress& address, std::span<const Id> tried, SteadyTime now);
   // The other endpoints of the same host that have not been tried: for a race. In no particular order; those that are
   // left out just now go to `last_resort`.
   void others(const Endpoint& endpoint, std::span<const Id> tried, SteadyTime now, std::vector<SocketAddress>& good,
