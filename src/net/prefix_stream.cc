@@ -40,6 +40,7 @@ class PrefixStream final : public Stream {
   Attempt try_write(std::span<const iovec> parts) override { return below_->try_write(parts); }
   Task<void> writable(SteadyTime deadline) override { return below_->writable(deadline); }
   void end_writing() override { below_->end_writing(); }
+  Task<void> all_gone(SteadyTime deadline) override { return below_->all_gone(deadline); }
 
   bool can_splice() const override { return !has_prefix() && below_->can_splice(); }
   Attempt try_read_into_pipe(int pipe, size_t most) override { return below_->try_read_into_pipe(pipe, most); }

@@ -67,6 +67,9 @@ class Stream {
   Task<void> write_all(std::span<iovec> parts, Nanos idle);  // changes the parts as it goes
   // Tells the peer that no more will come. Writes, one that waits too, give an Error from now on.
   virtual void end_writing() = 0;
+  // Behind that: until all that was written is with whoever carries it, so that it arrives though this is destroyed.
+  // Mostly at once. ErrorKind::timeout after `deadline`; at once also where it is broken.
+  virtual Task<void> all_gone([[maybe_unused]] SteadyTime deadline) { return Status{}; }
 
   // --- by a pipe, for net/splice.h ---
 

@@ -54,12 +54,16 @@ Task<void> Tunnel::pump(Way way, std::string_view early) {
     auto waiting = wait(from);
     ended = co_await waiting;
   }
-  if (!ended) {
-    give_up(ended.error());
-    co_return std::unexpected(std::move(ended).error());
+  Status gone;
+  if (ended) {
+    to.end_writing();
+    auto going = to.all_gone(deadline_after(to.loop().now(), write_max()));
+    gone = co_await going;
+  } else {
+    gone = std::unexpected(std::move(ended).error());
   }
-  to.end_writing();
-  co_return Status{};
+  if (!gone) give_up(gone.error());
+  co_return gone;
 }
 
 // Until there is something to read. As long as the other way moves, this one may be silent.

@@ -48,12 +48,16 @@ Stream::Attempt Tunnel::try_write(std::span<const iovec> parts) {
   return put;
 }
 
-ssize_t Tunnel::offer(size_t most, uint32_t& flags) const {
+ssize_t Tunnel::offer(size_t most, uint32_t& flags) {
   const size_t waits = filled_ - given_;
   if (waits == 0 && !ended_) return NGHTTP2_ERR_DEFERRED;
   const size_t bytes = std::min(most, waits);
   if (bytes > 0) flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-  if (bytes == waits && ended_) flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (bytes == waits && ended_) {
+    flags |= NGHTTP2_DATA_FLAG_EOF;
+    end_offered_ = true;
+    if (bytes == 0) end_went();
+  }
   return static_cast<ssize_t>(bytes);
 }
 
@@ -62,6 +66,7 @@ void Tunnel::gave(size_t bytes) {
   if (given_ < filled_) return;
   given_ = filled_ = 0;
   output_.release();
+  if (end_offered_) end_went();
   if (!std::exchange(now_.writable, true)) telling_.in_this_turn();
 }
 
@@ -72,9 +77,30 @@ void Tunnel::end_writing() {
   carrier_.tunnel_writes();
 }
 
+void Tunnel::end_went() {
+  end_went_ = true;
+  went_.notify(loop_);
+}
+
+Task<void> Tunnel::all_gone(SteadyTime deadline) {
+  if (end_went_ || now_.broken) return Status{};
+  return wait_for_end(deadline);
+}
+
+Task<void> Tunnel::wait_for_end(SteadyTime deadline) {
+  while (!end_went_ && !now_.broken) {
+    auto waiting = went_.wait(loop_, deadline);
+    const Status waited = co_await waiting;
+    if (!waited && waited.error().kind == ErrorKind::timeout) co_return fail(ErrorKind::timeout, "timed out", side_);
+    CO_TRY(waited);
+  }
+  co_return Status{};
+}
+
 void Tunnel::abort() {
   if (std::exchange(aborted_, true)) return;
   now_.broken = now_.readable = now_.writable = true;
+  went_.notify(loop_);
   telling_.in_this_turn();
   carrier_.tunnel_aborts();
 }
@@ -91,6 +117,7 @@ void Tunnel::end_came() {
 
 void Tunnel::broke(Error why) {
   if (!broken_) broken_ = std::move(why);
+  went_.notify(loop_);
   now_.broken = now_.readable = now_.writable = true;
   telling_.in_this_turn();
 }

@@ -36,6 +36,7 @@ class Tunnel final : public ReadyStream<Readiness> {
   bool is_silent() override { return !now_.readable && !now_.peer_closed && !now_.broken; }
   Attempt try_write(std::span<const iovec> parts) override;
   void end_writing() override;
+  Task<void> all_gone(SteadyTime deadline) override;
   void abort() override;
 
   // --- for what carries it ---
@@ -44,13 +45,15 @@ class Tunnel final : public ReadyStream<Readiness> {
   void end_came();
   void broke(Error why);
   // As nghttp2_data_source_read_callback: of what waits to be sent, or its end; NGHTTP2_ERR_DEFERRED: there is neither.
-  ssize_t offer(size_t most, uint32_t& flags) const;
+  ssize_t offer(size_t most, uint32_t& flags);
   std::string_view waiting() const { return {output_.data() + given_, filled_ - given_}; }
   // So much of that has gone.
   void gave(size_t bytes);
 
  private:
   void tell();
+  void end_went();
+  Task<void> wait_for_end(SteadyTime deadline);
   std::unexpected<Error> why_broken() const { return broken_ ? std::unexpected(*broken_) : given_up(); }
 
   Loop& loop_;
@@ -60,7 +63,10 @@ class Tunnel final : public ReadyStream<Readiness> {
   Block output_;
   size_t filled_ = 0;
   size_t given_ = 0;
-  bool ended_ = false;  // this end writes no more
+  bool ended_ = false;        // this end writes no more
+  bool end_offered_ = false;  // with the last bytes
+  bool end_went_ = false;
+  Event went_;
   std::optional<Error> broken_;
   Deferred<Tunnel, &Tunnel::tell> telling_;
   bool* gone_ = nullptr;  // set: somebody wants to know that this has been destroyed
