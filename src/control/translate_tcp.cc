@@ -56,10 +56,6 @@ class TunnelBuilder {
   std::vector<TcpTunnel::Header> headers_;
 };
 
-bool speaks_http2(const ConfigObject& upstream) {
-  return upstream.as<kinds::Upstream>()->use_http2;
-}
-
 ChainMatch match_of(const TcpHost& host) {
   return {.sni_domains = host.ssl_config ? host.ssl_config->sni_domains : std::vector<std::string>{},
           .sources = {},
@@ -87,11 +83,6 @@ bool Translating::add_tcp_destination(const kinds::Destination& destination, uin
     report(part_.owner).warning(text_of(key, why_missing(key.kind, ns, key.name, "not found")) + not_served(host));
     return false;
   }
-  if (to.tunnel && speaks_http2(*object)) {
-    report(part_.owner)
-        .warning(text_of(key, "speaks HTTP/2: tunnelingConfig through it is not supported yet") + not_served(host));
-    return false;
-  }
   if (trial_) return true;
   auto service = tcp_service(*object);
   if (!service) {
@@ -107,7 +98,7 @@ void Translating::add_all_clusters(TcpConfig& to) {
   to.by_server_name = true;
   if (trial_) return;
   for (const ConfigObjectPtr& object : world_.all("Upstream"))
-    if (auto service = to.tunnel && speaks_http2(*object) ? nullptr : tcp_service(*object))
+    if (auto service = tcp_service(*object))
       to.clusters.emplace(to_lower(object->key.name + "_" + object->key.ns), std::move(service));
 }
 

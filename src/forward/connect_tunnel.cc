@@ -30,19 +30,30 @@ bool may_stand_in_a_field(std::string_view value) {
                               [](char c) { return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == 0x7f; });
 }
 
-Result<std::string> head_of(const TcpTunnel& tunnel, const FormatInput& input) {
+Result<std::string> host_of(const TcpTunnel& tunnel, const FormatInput& input) {
   std::string host;
   tunnel.host.append(host, input);
   if (!is_authority_form(host))
     return fail(ErrorKind::invalid, fmt::format("hostname of tunnelingConfig: {} is no host with a port",
                                                 json_quote(printable(host, 100))));
-  std::string out = fmt::format("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n", host);
+  return host;
+}
+
+// Calls `add(name, value)` for each.
+template <class Add>
+void each_header(const TcpTunnel& tunnel, const FormatInput& input, Add&& add) {
   for (const TcpTunnel::Header& header : tunnel.headers) {
     std::string value;
     header.value.append(value, input);
-    if (!value.empty() && may_stand_in_a_field(value)) out += fmt::format("{}: {}\r\n", header.name, value);
+    if (!value.empty() && may_stand_in_a_field(value)) add(header.name, value);
   }
-  return out + "\r\n";
+}
+
+// A proxy that will not go there is none the worse for it.
+Status answered(uint16_t status) {
+  if (status < 300) return {};
+  return fail(ErrorKind::denied, fmt::format("the proxy answered CONNECT with {}", status),
+              status >= 500 ? Side::upstream : Side::ours);
 }
 
 // The bytes behind the head.
@@ -72,10 +83,7 @@ Task<std::string> read_answer(Stream& stream, SteadyTime deadline) {
       co_return fail(ErrorKind::closed, "the proxy ended the connection before it answered CONNECT", Side::upstream);
     filled += got;
   }
-  // A proxy that will not go there is none the worse for it.
-  if (parser.status >= 300)
-    co_return fail(ErrorKind::denied, fmt::format("the proxy answered CONNECT with {}", parser.status),
-                   parser.status >= 500 ? Side::upstream : Side::ours);
+  CO_TRY(answered(parser.status));
   co_return bytes.substr(parser.size(), filled - parser.size());
 }
 
@@ -83,12 +91,45 @@ Task<std::string> read_answer(Stream& stream, SteadyTime deadline) {
 
 Task<std::unique_ptr<Stream>> connect_through(std::unique_ptr<Stream> stream, const TcpTunnel& tunnel,
                                               const StreamInfo& info, SteadyTime deadline) {
-  const std::string head = CO_TRY(head_of(tunnel, {.info = info, .now = stream->loop().now()}));
+  const FormatInput input{.info = info, .now = stream->loop().now()};
+  const std::string host = CO_TRY(host_of(tunnel, input));
+  std::string head = fmt::format("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n", host);
+  each_header(tunnel, input,
+              [&](std::string_view name, std::string_view value) { head += fmt::format("{}: {}\r\n", name, value); });
+  head += "\r\n";
   auto writing = stream->write_all(head, deadline - stream->loop().now());
   CO_TRY(co_await writing);
   auto answering = read_answer(*stream, deadline);
   std::string rest = CO_TRY(co_await answering);
   co_return with_prefix(std::move(stream), std::move(rest));
+}
+
+// Of what has been answered and what has not alike.
+Http2Tunnel::~Http2Tunnel() {
+  stream_.reset();
+}
+
+Task<void> Http2Tunnel::connect(ClientSession& session, const TcpTunnel& tunnel, const StreamInfo& info, SteadyTime now,
+                                Nanos patience) {
+  const FormatInput input{.info = info, .now = now};
+  const std::string_view host = arena_.copy(CO_TRY(host_of(tunnel, input)));
+  each_header(tunnel, input,
+              [&](std::string_view name, std::string_view value) { headers_.add(name, arena_.copy(value)); });
+  stream_ = session.open({.method = "CONNECT",
+                          .target = {},
+                          .authority = host,
+                          .headers = headers_,
+                          .body = {},
+                          .connects = true,
+                          .idle_max = patience},
+                         *this, arena_, background_);
+  auto sending = stream_->send();
+  CO_TRY(co_await sending);
+  auto receiving = stream_->receive();
+  const ClientResponse answer = CO_TRY(co_await receiving);
+  CO_TRY(answered(answer.status));
+  tunnel_ = answer.tunnel;
+  co_return Status{};
 }
 
 }  // namespace sluice

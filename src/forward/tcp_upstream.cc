@@ -12,19 +12,13 @@
 namespace sluice {
 namespace {
 
-// What a connection takes while it is made, and as long as it is open. The endpoint counts it as a request under way.
-class UpstreamTcp final : public TcpConnection {
+// The endpoint counts it as a request under way.
+class ToEndpoint : public TcpConnection {
  public:
-  explicit UpstreamTcp(ForwardTarget target)
-      : pool(target.pool), endpoint(std::move(target.endpoint)), user_(pool), place_(pool) {
-    metrics().connections->add();
-  }
+  explicit ToEndpoint(ForwardTarget target) : pool(target.pool), endpoint(std::move(target.endpoint)), user_(pool) {}
 
-  Stream& stream() override { return *stream_; }
   void sent(uint64_t bytes) override { metrics().bytes_sent->add(static_cast<int64_t>(bytes)); }
   void received(uint64_t bytes) override { metrics().bytes_received->add(static_cast<int64_t>(bytes)); }
-
-  void connected(std::unique_ptr<Stream> stream) { stream_ = std::move(stream); }
   const ClusterMetrics& metrics() const { return pool.cluster->metrics; }
 
   ConnectionPool& pool;
@@ -32,8 +26,31 @@ class UpstreamTcp final : public TcpConnection {
 
  private:
   const ConnectionPool::User user_;
+};
+
+// What a connection takes while it is made, and as long as it is open.
+class UpstreamTcp final : public ToEndpoint {
+ public:
+  explicit UpstreamTcp(ForwardTarget target) : ToEndpoint(std::move(target)), place_(pool) {
+    metrics().connections->add();
+  }
+  Stream& stream() override { return *stream_; }
+  void connected(std::unique_ptr<Stream> stream) { stream_ = std::move(stream); }
+
+ private:
   const ConnectionPlace place_;
   std::unique_ptr<Stream> stream_;
+};
+
+// On a connection to a proxy of HTTP/2, which it shares with others.
+class TunnelTcp final : public ToEndpoint {
+ public:
+  explicit TunnelTcp(ForwardTarget target) : ToEndpoint(std::move(target)) { metrics().requests_active->add(1); }
+  ~TunnelTcp() override { metrics().requests_active->add(-1); }
+  Stream& stream() override { return tunnel->stream(); }
+
+  ConnectionUse connection;
+  std::optional<Http2Tunnel> tunnel;
 };
 
 class ConnectingTcp {
@@ -45,10 +62,15 @@ class ConnectingTcp {
 
  private:
   Task<std::optional<ForwardTarget>> choose();
+  bool has_room(ConnectionPool& pool);
+  bool tunnels_by_http2() const { return client_.tunnel && cluster_.protocol == UpstreamProtocol::http2; }
   Task<std::unique_ptr<TcpConnection>> attempt(ForwardTarget target);
-  Task<std::unique_ptr<Stream>> race(UpstreamTcp& connection);
-  Task<std::unique_ptr<Stream>> prepare(const UpstreamTcp& connection, std::unique_ptr<Stream> stream);
-  void learn_failure(const UpstreamTcp& connection, const SocketAddress& address, const Error& error);
+  Task<std::unique_ptr<Stream>> connect(UpstreamTcp& connection);
+  Task<void> tunnel(TunnelTcp& through);
+  Task<void> connect(TunnelTcp& through, std::string introduction);
+  Task<std::unique_ptr<Stream>> race(ToEndpoint& to);
+  Task<std::unique_ptr<Stream>> prepare(const ToEndpoint& to, std::unique_ptr<Stream> stream);
+  void learn_failure(const ToEndpoint& to, const SocketAddress& address, const Error& error);
   std::unique_ptr<TcpConnection> fail(OutcomeKind kind, std::string_view rule = {});
 
   StaticPools& pools_;
@@ -56,6 +78,7 @@ class ConnectingTcp {
   TcpClient& client_;
   std::vector<EndpointSet::Id> tried_;
   Error last_;
+  bool overflow_ = false;  // that was a limit of the cluster
 };
 
 std::unique_ptr<TcpConnection> ConnectingTcp::fail(OutcomeKind kind, std::string_view rule) {
@@ -83,13 +106,10 @@ Task<std::unique_ptr<TcpConnection>> ConnectingTcp::run(unsigned attempts_max) {
     if (!target && target.error().kind == ErrorKind::cancelled) co_return std::unexpected(std::move(target).error());
     if (!target || !*target) co_return fail(OutcomeKind::no_healthy_upstream);
     ++client_.info.attempts;
-    if (!(*target)->pool.make_room()) {
-      cluster_.metrics.connections_overflow->add();
-      co_return fail(OutcomeKind::upstream_overflow);
-    }
     auto connecting = attempt(**std::move(target));
     auto connection = CO_TRY(co_await connecting);
     if (connection) co_return connection;
+    if (overflow_) co_return fail(OutcomeKind::upstream_overflow);
   }
   cluster_.metrics.connect_attempts_exceeded->add();
   fail(connect_outcome(last_), client_.arena.copy(last_.message));
@@ -97,68 +117,142 @@ Task<std::unique_ptr<TcpConnection>> ConnectingTcp::run(unsigned attempts_max) {
   co_return nullptr;
 }
 
-// Null: it failed, and last_ says why.
-Task<std::unique_ptr<TcpConnection>> ConnectingTcp::attempt(ForwardTarget target) {
-  auto connection = std::make_unique<UpstreamTcp>(std::move(target));
-  client_.info.upstream_host = client_.arena.copy(connection->endpoint->address().to_string());
-  auto racing = race(*connection);
-  auto stream = co_await racing;
-  if (!stream && stream.error().kind == ErrorKind::cancelled) co_return std::unexpected(std::move(stream).error());
-  if (!stream) {
-    last_ = std::move(stream).error();
-    client_.info.upstream_transport_failure = client_.arena.copy(last_.message);
-    co_return nullptr;
-  }
-  client_.info.upstream_local_address = client_.arena.copy((*stream)->local_address().to_string());
-  connection->connected(*std::move(stream));
-  co_return connection;
+bool ConnectingTcp::has_room(ConnectionPool& pool) {
+  if (pool.make_room()) return true;
+  cluster_.metrics.connections_overflow->add();
+  overflow_ = true;
+  return false;
 }
 
-Task<std::unique_ptr<Stream>> ConnectingTcp::race(UpstreamTcp& connection) {
-  EndpointSet& set = connection.endpoint.set();
-  std::vector<SocketAddress> good{connection.endpoint->address()};
+// Null: it failed, and last_ says why.
+Task<std::unique_ptr<TcpConnection>> ConnectingTcp::attempt(ForwardTarget target) {
+  client_.info.upstream_host = client_.arena.copy(target.endpoint->address().to_string());
+  std::unique_ptr<TcpConnection> out;
+  Status connected;
+  if (tunnels_by_http2()) {
+    if (!cluster_.fits(*cluster_.metrics.requests_active, cluster_.requests_max)) {
+      cluster_.metrics.pending_overflow->add();
+      overflow_ = true;
+      co_return nullptr;
+    }
+    auto through = std::make_unique<TunnelTcp>(std::move(target));
+    auto tunnelling = tunnel(*through);
+    connected = co_await tunnelling;
+    out = std::move(through);
+  } else {
+    if (!has_room(target.pool)) co_return nullptr;
+    auto connection = std::make_unique<UpstreamTcp>(std::move(target));
+    auto connecting = connect(*connection);
+    auto stream = co_await connecting;
+    if (stream)
+      connection->connected(*std::move(stream));
+    else
+      connected = std::unexpected(std::move(stream).error());
+    out = std::move(connection);
+  }
+  if (connected) {
+    client_.info.upstream_local_address = client_.arena.copy(out->stream().local_address().to_string());
+    co_return out;
+  }
+  if (overflow_) co_return nullptr;
+  if (connected.error().kind == ErrorKind::cancelled) co_return std::unexpected(std::move(connected).error());
+  last_ = std::move(connected).error();
+  client_.info.upstream_transport_failure = client_.arena.copy(last_.message);
+  co_return nullptr;
+}
+
+Task<std::unique_ptr<Stream>> ConnectingTcp::connect(UpstreamTcp& connection) {
+  auto racing = race(connection);
+  auto stream = co_await racing;
+  if (!stream || !client_.tunnel) co_return std::move(stream);
+  auto tunnelling = connect_through(*std::move(stream), *client_.tunnel, client_.info,
+                                    later(client_.loop.now(), cluster_.connect_timeout));
+  stream = co_await tunnelling;
+  if (!stream && stream.error().kind != ErrorKind::cancelled)
+    learn_failure(connection, connection.endpoint->address(), stream.error());
+  co_return std::move(stream);
+}
+
+// A connection that lay in the pool may turn out to have been closed, before the proxy has seen anything of this: then
+// one of its own counts as the same attempt.
+Task<void> ConnectingTcp::tunnel(TunnelTcp& through) {
+  const std::string introduced =
+      cluster_.proxy_protocol ? introduction(cluster_, client_.info.downstream_peer, client_.connected_to()) : "";
+  for (const bool fresh : {false, true}) {
+    if (!fresh)
+      through.connection = through.pool.take({&through.endpoint->address(), 1}, UpstreamProtocol::http2, introduced);
+    const bool reused = through.connection != nullptr;
+    if (!reused) {
+      auto connecting = connect(through, introduced);
+      CO_TRY(co_await connecting);
+    }
+    ++through.connection->uses;
+    auto asking = through.tunnel.emplace().connect(*through.connection->session, *client_.tunnel, client_.info,
+                                                   client_.loop.now(), cluster_.connect_timeout);
+    auto asked = co_await asking;
+    if (asked) co_return asked;
+    const bool unseen = !through.tunnel->heard() && asked.error().kind != ErrorKind::timeout;
+    through.tunnel.reset();
+    through.connection.reset();
+    if (asked.error().kind == ErrorKind::cancelled) co_return asked;
+    if (reused && unseen) continue;
+    learn_failure(through, through.endpoint->address(), asked.error());
+    co_return asked;
+  }
+  co_return Status{};
+}
+
+Task<void> ConnectingTcp::connect(TunnelTcp& through, std::string introduction) {
+  if (!has_room(through.pool)) co_return sluice::fail(ErrorKind::limit, "the cluster takes no more connections");
+  auto connection = ConnectionUse(new UpstreamConnection(through.pool, through.endpoint->address()));
+  connection->made_for = UpstreamProtocol::http2;
+  connection->introduction = std::move(introduction);
+  auto racing = race(through);
+  auto stream = CO_TRY(co_await racing);
+  connection->connected(through.endpoint->address(), h2::make_client_session(std::move(stream), cluster_.http2));
+  through.connection = std::move(connection);
+  co_return Status{};
+}
+
+// Ready for the client's bytes, or for CONNECT.
+Task<std::unique_ptr<Stream>> ConnectingTcp::race(ToEndpoint& to) {
+  EndpointSet& set = to.endpoint.set();
+  std::vector<SocketAddress> good{to.endpoint->address()};
   std::vector<SocketAddress> last_resort;
-  if (set.size() > 1) set.others(*connection.endpoint, tried_, client_.loop.now(), good, last_resort);
+  if (set.size() > 1) set.others(*to.endpoint, tried_, client_.loop.now(), good, last_resort);
   FamiliesByTurns order(good, last_resort);
-  RacePlaces places(connection.pool);
-  ConnectRace race(client_.loop, connection.pool.connections.dialer, order,
+  RacePlaces places(to.pool);
+  ConnectRace race(client_.loop, to.pool.connections.dialer, order,
                    {.connect_timeout = cluster_.connect_timeout, .places = &places});
   auto running = race.run();
   auto stream = co_await running;
-  for (const auto& failure : race.failures()) learn_failure(connection, *failure.address, failure.error);
+  for (const auto& failure : race.failures()) learn_failure(to, *failure.address, failure.error);
   if (!stream) co_return std::unexpected(std::move(stream).error());
-  if (race.winner() != connection.endpoint->address()) {
-    if (auto* winner = set.find(race.winner(), connection.endpoint->host()))
-      connection.endpoint = EndpointSet::Use(set, *winner);
+  if (race.winner() != to.endpoint->address()) {
+    if (auto* winner = set.find(race.winner(), to.endpoint->host())) to.endpoint = EndpointSet::Use(set, *winner);
     client_.info.upstream_host = client_.arena.copy(race.winner().to_string());
   }
-  if (connection.pool.tls || cluster_.proxy_protocol) {
-    auto preparing = prepare(connection, *std::move(stream));
+  if (to.pool.tls || cluster_.proxy_protocol) {
+    auto preparing = prepare(to, *std::move(stream));
     stream = co_await preparing;
     if (!stream && stream.error().kind != ErrorKind::cancelled)
-      learn_failure(connection, connection.endpoint->address(), stream.error());
+      learn_failure(to, to.endpoint->address(), stream.error());
     if (!stream) co_return std::unexpected(std::move(stream).error());
   }
-  learn_connected(cluster_, connection.endpoint);
-  if (client_.tunnel) {
-    auto tunnelling = connect_through(*std::move(stream), *client_.tunnel, client_.info,
-                                      later(client_.loop.now(), cluster_.connect_timeout));
-    stream = co_await tunnelling;
-    if (!stream && stream.error().kind != ErrorKind::cancelled)
-      learn_failure(connection, connection.endpoint->address(), stream.error());
-  }
+  learn_connected(cluster_, to.endpoint);
   co_return std::move(stream);
 }
 
 // What stands before the client's bytes.
-Task<std::unique_ptr<Stream>> ConnectingTcp::prepare(const UpstreamTcp& connection, std::unique_ptr<Stream> stream) {
+Task<std::unique_ptr<Stream>> ConnectingTcp::prepare(const ToEndpoint& to, std::unique_ptr<Stream> stream) {
   if (cluster_.proxy_protocol) {
     const std::string said = introduction(cluster_, client_.info.downstream_peer, client_.connected_to());
     auto introducing = stream->write_all(said, cluster_.connect_timeout);
     CO_TRY(co_await introducing);
   }
-  if (!connection.pool.tls) co_return std::move(stream);
-  stream = connection.pool.tls->connect_for_bytes(std::move(stream));
+  if (!to.pool.tls) co_return std::move(stream);
+  stream = tunnels_by_http2() ? to.pool.tls->connect(std::move(stream), UpstreamProtocol::http2)
+                              : to.pool.tls->connect_for_bytes(std::move(stream));
   auto shaking = stream->established(later(client_.loop.now(), cluster_.connect_timeout));
   CO_TRY(co_await shaking);
   cluster_.metrics.tls_handshakes->add();
@@ -166,8 +260,8 @@ Task<std::unique_ptr<Stream>> ConnectingTcp::prepare(const UpstreamTcp& connecti
   co_return std::move(stream);
 }
 
-void ConnectingTcp::learn_failure(const UpstreamTcp& connection, const SocketAddress& address, const Error& error) {
-  learn_connect_failure(cluster_, connection.endpoint, address, error, client_.loop.now(), tried_);
+void ConnectingTcp::learn_failure(const ToEndpoint& to, const SocketAddress& address, const Error& error) {
+  learn_connect_failure(cluster_, to.endpoint, address, error, client_.loop.now(), tried_);
 }
 
 class TcpUpstream final : public TcpService {

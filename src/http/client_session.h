@@ -26,6 +26,8 @@ struct ClientRequest {
   Body body;
   bool expects_continue = false;  // its sender waits for 100 before the body
   bool upgrade = false;           // to a WebSocket
+  // CONNECT to the authority (RFC 9113 8.5), without a target: of a session that multiplexes. Its 2xx is a tunnel.
+  bool connects = false;
   bool accepts_trailers = false;
   std::span<const std::string_view> kept_from_trailers;  // fields that are left out of them
   const WrittenNames* written_names = nullptr;           // null: all names go out in lower case
@@ -36,7 +38,8 @@ struct ClientResponse {
   uint16_t status = 0;
   Headers* headers = nullptr;  // in the arena; without fields of one hop
   Body body;                   // ends with the stream
-  // Set for a 101: from now on the bytes of both sides, and those of the upstream that have come already.
+  // Set for a 101, and for what was connected: from now on the bytes of both sides, and those of the upstream that have
+  // come already.
   Stream* tunnel = nullptr;
   std::string_view early_bytes;
 };

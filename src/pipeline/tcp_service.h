@@ -16,7 +16,7 @@ namespace sluice {
 class Loop;
 class Upstreams;
 
-// The destination is a proxy of HTTP/1.1, which is asked by CONNECT to go on (tcpProxySettings.tunnelingConfig).
+// The destination is a proxy of HTTP, which is asked by CONNECT to go on (tcpProxySettings.tunnelingConfig).
 struct TcpTunnel {
   Format host;  // "host:port"
   struct Header {

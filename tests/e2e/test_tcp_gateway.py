@@ -1,6 +1,8 @@
 """TCP gateways: bytes passed on as they are, by the name that clients of TLS ask for, with limits and a line in the log."""
 
+import json
 import pathlib
+import signal
 import socket
 import tempfile
 import threading
@@ -10,6 +12,8 @@ from harness.case import Case
 from harness.certificates import authority
 from harness.gateway import ROOT, Gateway, run_sluice
 from harness.peer import Peer, echo, read_all
+from harness.process import Process
+from harness.talker import PYTHON, need_python
 from harness.tls import context, server_context
 from harness.waiting import free_port, until
 
@@ -306,6 +310,156 @@ class ThroughAProxy(Case):
             client.sendall(b"again")
             self.assertEqual(client.recv(100), b"again")
             self.assertIn("- 10 10 ", gateway.log_line("- 10 10 "))
+
+
+class Http2Proxy:
+    """Answers CONNECT with `status`; by TLS where it has a pair."""
+
+    def __init__(self, status=200, pair=None):
+        self.scratch = tempfile.TemporaryDirectory(prefix="sluice-proxy-")
+        files = [pair.certificate, pair.key] if pair else []
+        self.process = Process([PYTHON, ROOT / "tests/interop/http2_proxy.py", status, *files], self.scratch.name, "proxy")
+        self.port = until(self.said, "the proxy to listen")[0]
+
+    def said(self):
+        assert self.process.alive(), self.process.tail()
+        return [json.loads(line) for line in self.process.stdout().splitlines()]
+
+    def asked(self):
+        """The fields of each CONNECT."""
+        return [one for one in self.said()[1:] if one]
+
+    def accepted(self):
+        return self.said().count(None)
+
+    def close_connections(self):
+        self.process.popen.send_signal(signal.SIGUSR1)
+
+    def stop(self):
+        self.process.stop()
+        self.scratch.cleanup()
+
+
+class ThroughAProxyOfHttp2(Case):
+    """The same, whose connections tunnels share."""
+
+    gateway = Plain.gateway
+    connect = Plain.connect
+    tunnel = ThroughAProxy.tunnel
+
+    @classmethod
+    def setUpClass(cls):
+        need_python("h2")
+
+    def start(self, proxy, port, more="", ssl="", **files):
+        return self.gateway({"gateway": tcp_gateway(host("all", single("u")), self.tunnel(port, more),
+                                                    log=LOG + " %UPSTREAM_TRANSPORT_FAILURE_REASON%"),
+                             "u.yaml": upstream("u", proxy.port, options="  useHttp2: true\n" + ssl), **files})
+
+    def test_the_proxy_is_asked_for_the_host_and_bytes_go_both_ways(self):
+        far, proxy = self.use(Peer(echo)), self.use(Http2Proxy())
+        gateway = self.start(proxy, far.port)
+        for _ in range(3):
+            with self.connect(gateway) as client:
+                client.sendall(b"hello")
+                self.assertEqual(client.recv(100), b"hello")
+                mine = client.getsockname()[1]
+                client.shutdown(socket.SHUT_WR)
+                self.assertEqual(read_all(client), b"bye")
+            self.assertEqual(proxy.asked()[-1], {":method": "CONNECT", ":authority": f"db.example:{far.port}", "x-client": f"127.0.0.1:{mine}"})
+            gateway.log_line(f":{mine} ")
+        self.assertEqual(proxy.accepted(), 1)
+        self.assertEqual(gateway.metric("^envoy_cluster_upstream_cx_http2_total"), 1)
+        self.assertEqual(gateway.metric("^envoy_cluster_upstream_rq_active"), 0)
+
+    def test_many_share_a_connection_and_much_goes_both_ways(self):
+        far, proxy = self.use(Peer(echo)), self.use(Http2Proxy())
+        gateway = self.start(proxy, far.port)
+        with self.connect(gateway) as first:
+            first.sendall(b"x")
+            self.assertEqual(first.recv(10), b"x")  # there is a connection
+            data = bytes(range(256)) * 4000
+            clients = [self.connect(gateway) for _ in range(8)]
+            def send(client):
+                client.sendall(data)
+                client.shutdown(socket.SHUT_WR)
+            senders = [threading.Thread(target=send, args=(client,)) for client in clients]
+            for sender in senders:
+                sender.start()
+            for client, sender in zip(clients, senders):
+                self.assertEqual(read_all(client), data + b"bye")
+                sender.join()
+            first.sendall(b"y")
+            self.assertEqual(first.recv(10), b"y")
+        self.assertEqual(proxy.accepted(), 1)
+
+    def test_what_is_said_last_arrives_though_the_destination_has_ended(self):
+        heard = []
+        def ends_first(connection):
+            connection.shutdown(socket.SHUT_WR)
+            heard.append(read_all(connection))
+        far, proxy = self.use(Peer(ends_first)), self.use(Http2Proxy())
+        gateway = self.start(proxy, far.port)
+        for words in (b"last words", b"w" * 1_000_000):
+            heard.clear()
+            with self.connect(gateway) as client:
+                self.assertEqual(read_all(client), b"")
+                client.sendall(words)
+                client.shutdown(socket.SHUT_WR)
+                until(lambda: heard, "the words to arrive")
+            self.assertEqual(heard, [words])
+
+    def test_a_connection_that_the_proxy_has_closed_is_replaced(self):
+        far, proxy = self.use(Peer(name("far"))), self.use(Http2Proxy())
+        gateway = self.start(proxy, far.port)
+        for connections in (1, 2, 3):
+            with self.connect(gateway) as client:
+                self.assertEqual(read_all(client), b"far")
+            self.assertEqual(proxy.accepted(), connections)
+            proxy.close_connections()
+        with self.connect(gateway) as client:
+            self.assertEqual(read_all(client), b"far")
+
+    def test_the_proxy_is_spoken_to_by_TLS(self):
+        far, proxy = self.use(Peer(name("far"))), self.use(Http2Proxy(pair=authority().make("proxy.test")))
+        gateway = self.start(proxy, far.port, ssl=f"  sslConfig: {{sni: proxy.test, verifySubjectAltName: [proxy.test], "
+                             f"sslFiles: {{rootCa: {authority().certificate}}}}}\n")
+        with self.connect(gateway) as client:
+            self.assertEqual(read_all(client), b"far")
+
+    def test_a_proxy_that_refuses_ends_the_client_and_the_log_says_why(self):
+        proxy = self.use(Http2Proxy(403))
+        gateway = self.start(proxy, 9)
+        with self.connect(gateway) as client:
+            self.assertEqual(read_all(client), b"")
+        self.assertIn("the proxy answered CONNECT with 403", gateway.log_line("UF,URX 0 0 "))
+
+    def test_another_proxy_is_tried(self):
+        far, bad, good = self.use(Peer(name("far"))), self.use(Http2Proxy(503)), self.use(Http2Proxy())
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u")), self.tunnel(far.port, ", maxConnectAttempts: 2")),
+                                "u.yaml": upstream("u", bad.port, good.port, options="  useHttp2: true\n")})
+        for _ in range(4):
+            with self.connect(gateway) as client:
+                self.assertEqual(read_all(client), b"far")
+
+    def test_a_proxy_that_speaks_another_protocol_is_none(self):
+        proxy = self.use(Proxy())
+        gateway = self.start(proxy, 9)
+        with self.connect(gateway) as client:
+            self.assertEqual(read_all(client), b"")
+        self.assertIn("UF,URX 0 0 ", gateway.log_line("UF"))
+
+    def test_circuit_breakers_hold_for_tunnels(self):
+        far, proxy = self.use(Peer(echo)), self.use(Http2Proxy())
+        gateway = self.gateway({"gateway": tcp_gateway(host("all", single("u")), self.tunnel(far.port)),
+                                "u.yaml": upstream("u", proxy.port, options="  useHttp2: true\n  circuitBreakers: {maxRequests: 1}\n")})
+        with self.connect(gateway) as client:
+            client.sendall(b"x")
+            self.assertEqual(client.recv(10), b"x")
+            with self.connect(gateway) as other:
+                self.assertEqual(read_all(other), b"")
+            self.assertIn("UO ", gateway.log_line("UO "))
+        self.assertEqual(gateway.metric("^envoy_cluster_upstream_rq_pending_overflow"), 1)
 
 
 class ByServerName(Case):

@@ -66,8 +66,9 @@ void bind(Fields& f, TcpProxySettings& s) {
   f.optional("maxConnectAttempts", s.max_connect_attempts,
              "Endpoints that are tried for a client, each with all its addresses, before it is closed.");
   f.optional("idleTimeout", s.idle_timeout, "A connection on which nothing moves is closed after this; 0 = never.");
-  f.optional("tunnelingConfig", s.tunneling_config,
-             "Destinations are proxies of HTTP/1.1, which are asked by CONNECT to go on.");
+  f.optional(
+      "tunnelingConfig", s.tunneling_config,
+      "Destinations are proxies of HTTP/1.1, or of HTTP/2 with `useHttp2`, which are asked by CONNECT to go on.");
   f.optional("accessLogFlushInterval", s.access_log_flush_interval,
              "A line in the access log also each time that this has passed, as long as a connection is open.");
   if (s.access_log_flush_interval)

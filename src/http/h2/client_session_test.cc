@@ -22,16 +22,18 @@ struct Trip final : private ClientStream::Owner {
     bool accepts_trailers = false;
     const Headers* fields = nullptr;
     bool upgrade = false;
+    bool connects = false;
   };
   Trip(Loop& on, ClientSession& session, const Ask& ask) : loop(on) {
     stream = session.open({.method = ask.method,
-                           .target = "/x?y",
+                           .target = ask.connects ? "" : "/x?y",
                            .authority = "h",
                            .headers = ask.fields ? *ask.fields : headers,
                            .body = ask.body,
                            .expects_continue = ask.expects_continue,
                            .upgrade = ask.upgrade,
                            .accepts_trailers = ask.accepts_trailers,
+                           .connects = ask.connects,
                            .idle_max = 10s},
                           *this, arena, background);
     runner.start(go());
@@ -915,6 +917,82 @@ TEST(Http2Client, makes_a_tunnel_of_a_stream_where_the_upstream_takes_such) {
   EXPECT_EQ(read_now(tunnel), "bye");
   EXPECT_TRUE(tunnel.peer_ended());
   EXPECT_FALSE(tunnel.is_broken());
+}
+
+// RFC 9113 8.5. Nobody has to say that it is taken.
+TEST(Http2Client, makes_a_tunnel_of_CONNECT) {
+  World world;
+  Trip trip(world.loop, *world.session, {.method = "CONNECT", .connects = true});
+  ASSERT_TRUE(world.hears(1));
+  EXPECT_EQ(world.host->asked[0].fields, (TestFields{{":method", "CONNECT"}, {":authority", "h"}}));
+  world.host->head(1, {{":status", "201"}}, false);
+  world.host->body(1, "early", false);
+  ASSERT_TRUE(trip.answered());
+  EXPECT_EQ(trip.answer.status, 201);
+  Stream& tunnel = *trip.answer.tunnel;
+  settle_in_memory(world.loop);
+  EXPECT_EQ(read_now(tunnel), "early");
+  write_now(tunnel, "hello");
+  settle_in_memory(world.loop);
+  EXPECT_EQ(world.host->asked[0].body, "hello");
+  Trip refused(world.loop, *world.session, {.method = "CONNECT", .connects = true});
+  ASSERT_TRUE(world.hears(2));
+  world.host->answer(3, "403", "no");
+  ASSERT_TRUE(refused.answered());
+  EXPECT_EQ(refused.answer.status, 403);
+  EXPECT_EQ(refused.answer.tunnel, nullptr);
+}
+
+// Whoever destroys it before that breaks off what has not gone.
+TEST(Http2Client, tells_when_all_of_a_tunnel_has_gone) {
+  World world({.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 6}}, .reads = false});
+  Trip trip(world.loop, *world.session, {.method = "CONNECT", .connects = true});
+  ASSERT_TRUE(world.hears(1));
+  world.host->head(1, {{":status", "200"}}, true);
+  ASSERT_TRUE(trip.answered());
+  Stream& tunnel = *trip.answer.tunnel;
+  write_now(tunnel, "last words");
+  tunnel.end_writing();
+  std::optional<Status> gone;
+  Runner runner{&gone, [](void* out, Result<void> result) { *static_cast<std::optional<Status>*>(out) = result; }};
+  runner.start(tunnel.all_gone(world.loop.now() + 10s));
+  settle_in_memory(world.loop);
+  EXPECT_EQ(world.host->asked[0].body, "last w");
+  EXPECT_FALSE(gone);
+  world.host->read(1, 6);
+  ASSERT_TRUE(turn_until(world.loop, [&] { return gone.has_value(); }));
+  EXPECT_TRUE(*gone);
+  trip.stream.reset();
+  settle_in_memory(world.loop);
+  EXPECT_EQ(world.host->asked[0].body, "last words");
+  EXPECT_TRUE(world.host->asked[0].ended);
+  EXPECT_EQ(world.host->resets, 0U);
+}
+
+TEST(Http2Client, waits_no_longer_for_all_of_a_tunnel_than_it_may) {
+  World world({.settings = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0}}});
+  for (const bool breaks : {false, true}) {
+    Trip trip(world.loop, *world.session, {.method = "CONNECT", .connects = true});
+    ASSERT_TRUE(world.hears(breaks ? 2 : 1));
+    const int32_t id = world.host->asked.back().id;
+    world.host->head(id, {{":status", "200"}}, false);
+    ASSERT_TRUE(trip.answered());
+    Stream& tunnel = *trip.answer.tunnel;
+    write_now(tunnel, "words");
+    tunnel.end_writing();
+    std::optional<Status> gone;
+    Runner runner{&gone, [](void* out, Result<void> result) { *static_cast<std::optional<Status>*>(out) = result; }};
+    runner.start(tunnel.all_gone(world.loop.now() + 10s));
+    settle_in_memory(world.loop);
+    EXPECT_FALSE(gone);
+    if (breaks)
+      world.host->reset(id, NGHTTP2_CANCEL);
+    else
+      world.loop.advance(11s);
+    ASSERT_TRUE(turn_until(world.loop, [&] { return gone.has_value(); }));
+    EXPECT_EQ(gone->has_value(), breaks);
+    if (!breaks) EXPECT_EQ(gone->error().kind, ErrorKind::timeout);
+  }
 }
 
 TEST(Http2Client, asks_for_no_tunnel_that_the_upstream_does_not_take) {

@@ -118,6 +118,7 @@ void ClientRequestStream::closed(uint32_t code) {
 
 // RFC 8441 3: a tunnel may be asked for once the upstream has said that it takes such.
 Task<void> ClientRequestStream::send() {
+  asks_for_tunnel_ = request_.connects;
   if (!request_.upgrade) return send_now();
   if (client_ && client_->settings_came()) {
     asks_for_tunnel_ = client_->takes_tunnels();
@@ -172,10 +173,10 @@ std::span<nghttp2_nv> ClientRequestStream::fields() {
   nghttp2_nv* at = begin;
   const auto add = [&](std::string_view name, std::string_view value) { *at++ = field(name, value); };
   add(":method", asks_for_tunnel_ ? "CONNECT" : request_.method);
-  if (asks_for_tunnel_) add(":protocol", "websocket");
-  add(":scheme", client_->is_protected() ? "https" : "http");
+  if (request_.upgrade && asks_for_tunnel_) add(":protocol", "websocket");
+  if (!request_.connects) add(":scheme", client_->is_protected() ? "https" : "http");
   add(":authority", request_.authority);
-  add(":path", request_.target);
+  if (!request_.connects) add(":path", request_.target);
   bool had_length = false;
   for (const HeaderField& one : request_.headers) {
     had_length |= one.known == Known::content_length;
@@ -366,13 +367,14 @@ ClientResponse ClientRequestStream::answered() {
   return out;
 }
 
-// RFC 8441 5: to whoever relays, what HTTP/1 would have said.
+// RFC 8441 5: to whoever relays a WebSocket, what HTTP/1 would have said.
 ClientResponse ClientRequestStream::became_tunnel() {
   answered_ = true;
   tunnel_.emplace(Side::upstream, loop_, static_cast<Tunnel::Carrier&>(*this), received_);
   if (peer_ended_) tunnel_->end_came();
   if (broken_) tunnel_->broke(*broken_);
   answer_->remove(Known::content_length);
+  if (request_.connects) return {.status = status_, .headers = answer_, .tunnel = &*tunnel_};
   if (const auto key = request_.headers.get("sec-websocket-key"); key && !answer_->get("sec-websocket-accept"))
     answer_->add("sec-websocket-accept", arena_.copy(websocket_accept(*key)));
   return {.status = 101, .headers = answer_, .tunnel = &*tunnel_};
