@@ -95,6 +95,19 @@ class Downstream(Case):
                     client.ask("c.test")
             until(lambda: self.gateway.metric(pattern) == before + 1, pattern)
 
+    @rows({f"by TLS {version}, HTTP/{http}": (version, http) for version in ("1.2", "1.3") for http in ("1.1", "2")})
+    def curl_shows_the_certificate_that_is_required(self, version, http):
+        mine, stranger = (ca.make("spiffe://me", client=True) for ca in (authority(), authority("Other CA")))
+        def ask(*pair):
+            return curl(f"--tlsv{version}", "--tls-max", version, "--cacert", authority().certificate, f"--http{http}", "-w", " %{http_version}",
+                        "--connect-to", f"c.test:443:127.0.0.1:{self.gateway.port}", *pair, "https://c.test/")
+        code, out, error = ask("--cert", mine.certificate, "--key", mine.key)
+        self.assertEqual((code, out), (0, f"c {http}"), error)
+        for pair in ((), ("--cert", stranger.certificate, "--key", stranger.key)):
+            code, out, error = ask(*pair)
+            self.assertIn(code, (35, 55, 56), error)  # by TLS 1.3 it has shaken hands when it is told, and perhaps sent
+            self.assertNotIn("c", out)
+
     def test_no_certificate_is_asked_for_of_others(self):
         before = self.gateway.metric("envoy_listener_ssl_no_certificate")
         self.assertEqual(self.ask("a.test"), "a")
