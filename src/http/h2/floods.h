@@ -1,8 +1,8 @@
 // How much of what costs the peer nothing and us something a connection may send: each kind of frame has an allowance
 // that fills up with time and with the work that is done for the peer, as who asks for much may say much.
 //
-// Of the known attacks: rapid reset (CVE-2023-44487), PING, SETTINGS, PRIORITY and WINDOW_UPDATE floods and empty DATA
-// frames (CVE-2019-9511 to 9518).
+// Of the known attacks: rapid reset (CVE-2023-44487, and CVE-2025-8671 by which this end says it), PING, SETTINGS,
+// PRIORITY and WINDOW_UPDATE floods and empty DATA frames (CVE-2019-9511 to 9518).
 #pragma once
 
 #include <array>

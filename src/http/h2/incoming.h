@@ -42,6 +42,7 @@ struct Incoming {
   bool ended = false;     // all of the request has come
   bool closed = false;    // nothing more will, either way
   bool answered = false;  // the end of the response is on its way
+  bool settled = false;   // a reset of it is this end's own, or has been counted against the client already
   bool queued = false;    // among those that nobody has taken, or whose takers are to be told of their end
 
   Links<Incoming> all, queue;

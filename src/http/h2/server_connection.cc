@@ -45,9 +45,10 @@ struct Calls {
   static int frame_came(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     return of(user).frame_came(*frame);
   }
-  static int invalid_frame(nghttp2_session*, const nghttp2_frame*, int error, void* user) {
+  static int invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
     if (error == NGHTTP2_ERR_REFUSED_STREAM) return of(user).stream_is_refused();
-    return error == NGHTTP2_ERR_HTTP_HEADER || error == NGHTTP2_ERR_HTTP_MESSAGING ? of(user).message_is_invalid() : 0;
+    if (error != NGHTTP2_ERR_HTTP_HEADER && error != NGHTTP2_ERR_HTTP_MESSAGING) return 0;
+    return of(user).message_is_invalid(frame->hd.stream_id);
   }
   static int data_came(nghttp2_session*, uint8_t, int32_t id, const uint8_t* bytes, size_t size, void* user) {
     return of(user).data_came(id, {reinterpret_cast<const char*>(bytes), size});
@@ -334,8 +335,9 @@ int ServerConnection::field_came(std::string_view name, std::string_view value) 
 // No status can say so any more, and with a part of them the request would pass for whole.
 int ServerConnection::trailers_are_too_large() {
   metrics_->header_overflow->add();
-  const int32_t id = std::exchange(heading_, nullptr)->id;
-  nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_ENHANCE_YOUR_CALM);
+  Incoming& incoming = *std::exchange(heading_, nullptr);
+  incoming.settled = true;
+  nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, incoming.id, NGHTTP2_ENHANCE_YOUR_CALM);
   const int admitted = admit(Cheap::reset, metrics_->reset_flood);
   return admitted != 0 ? admitted : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
@@ -351,9 +353,10 @@ int ServerConnection::stream_is_refused() {
   return admit(Cheap::reset, metrics_->reset_flood);
 }
 
-int ServerConnection::message_is_invalid() {
+int ServerConnection::message_is_invalid(int32_t id) {
   metrics_->messaging_errors->add();
   heading_ = nullptr;
+  if (Incoming* incoming = find(id)) incoming->settled = true;
   if (invalid_message_ends_connection_) return condemn(NGHTTP2_PROTOCOL_ERROR, nullptr);
   return admit(Cheap::reset, metrics_->reset_flood);
 }
@@ -433,13 +436,19 @@ void ServerConnection::frame_sent(const nghttp2_frame& frame) {
         incoming->taker->head_sent();
       break;
     case NGHTTP2_DATA: floods_.worked(); break;
-    case NGHTTP2_RST_STREAM:
-      last_reset_id_ = std::max(last_reset_id_, frame.hd.stream_id);
-      metrics_->resets_sent->add();
-      break;
+    case NGHTTP2_RST_STREAM: reset_sent(frame.hd.stream_id); break;
     case NGHTTP2_GOAWAY: metrics_->goaways_sent->add(); break;
     default: break;
   }
+}
+
+// CVE-2025-8671: what breaks a rule of its stream alone (a window beyond its bound, a body that is not as long as was
+// said) has nghttp2 reset it. To the client that is as cheap as a reset of its own, and counts as one.
+void ServerConnection::reset_sent(int32_t id) {
+  last_reset_id_ = std::max(last_reset_id_, id);
+  metrics_->resets_sent->add();
+  const Incoming* incoming = find(id);
+  if (incoming && !incoming->answered && !incoming->settled && !deaf_) admit(Cheap::reset, metrics_->reset_flood);
 }
 
 // --- saying -----------------------------------------------------------------------------------------------------
@@ -447,8 +456,10 @@ void ServerConnection::frame_sent(const nghttp2_frame& frame) {
 void ServerConnection::make_frames() {
   if (inside_ || broken_) return;
   inside_ = true;
+  const bool was_deaf = deaf_;
   if (!output_.take_frames(native_.get())) deaf_ = true;  // nothing can be said any more
   inside_ = false;
+  if (deaf_ && !was_deaf) close_all();
   tell_closed();
 }
 
@@ -485,8 +496,9 @@ void ServerConnection::consumed(const Incoming& incoming, size_t bytes) {
   if (nghttp2_session_want_write(native_.get()) != 0) flush_later();
 }
 
-void ServerConnection::reset(const Incoming& incoming, uint32_t code) {
+void ServerConnection::reset(Incoming& incoming, uint32_t code) {
   if (incoming.closed) return;
+  incoming.settled = true;
   nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, incoming.id, code);
   flush_later();
 }

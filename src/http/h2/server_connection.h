@@ -44,7 +44,7 @@ class ServerConnection final : public ServerSession {
   // Somebody has read so much of a body: the windows open.
   void consumed(const Incoming& incoming, size_t bytes);
   // `code` is one of RFC 9113 7.
-  void reset(const Incoming& incoming, uint32_t code);
+  void reset(Incoming& incoming, uint32_t code);
   // Nobody has it any more.
   void let_go(Incoming& incoming);
 
@@ -86,9 +86,10 @@ class ServerConnection final : public ServerSession {
   void head_came(Incoming& incoming, bool last);
   int data_came(int32_t id, std::string_view bytes);
   int stream_is_refused();
-  int message_is_invalid();
+  int message_is_invalid(int32_t id);
   void stream_closed(int32_t id, uint32_t code);
   void frame_sent(const nghttp2_frame& frame);
+  void reset_sent(int32_t id);
   Incoming* find(int32_t id) const {
     return static_cast<Incoming*>(nghttp2_session_get_stream_user_data(native_.get(), id));
   }

@@ -720,6 +720,59 @@ TEST(Http2Session, ends_resets_that_a_client_has_this_end_say) {
   EXPECT_EQ(world.metrics->reset_flood->value(), 1);
 }
 
+// CVE-2025-8671: frames that break a rule of their stream alone, so that this end resets it in the client's place.
+TEST(Http2Session, ends_resets_that_a_client_has_this_end_say_behind_a_good_head) {
+  const struct {
+    std::string_view name;
+    std::function<std::string(FrameWriter&, int32_t)> frames;
+  } rows[] = {
+      {"a window beyond its bound",
+       [](FrameWriter& client, int32_t id) { return client.get(id, "/") + client.window_update(id, INT32_MAX); }},
+      {"a body beyond its length",
+       [](FrameWriter& client, int32_t id) {
+         return client.post(id, "/", {{"content-length", "1"}}) + client.data(id, "ab", false);
+       }},
+      {"a body below its length",
+       [](FrameWriter& client, int32_t id) {
+         return client.post(id, "/", {{"content-length", "2"}}) + client.data(id, "a", true);
+       }},
+  };
+  for (const bool taken : {false, true})
+    for (const auto& row : rows) {
+      World world;
+      world.say(world.client.settings());
+      int32_t id = 1;
+      for (; id < 10'000 && !world.goaway(); id += 2) {
+        const std::string frames = row.frames(world.client, id);
+        const size_t head = kFrameHead + (frames.size() > 2 ? static_cast<uint8_t>(frames[2]) : 0);
+        if (taken) world.ask(frames.substr(0, head));
+        world.say(taken ? frames.substr(head) : frames);
+        if (taken) world.open.back()->end();
+        world.open.clear();
+      }
+      EXPECT_EQ(world.goaway(), NGHTTP2_ENHANCE_YOUR_CALM) << row.name;
+      EXPECT_EQ(id / 2, 1001) << row.name;
+      EXPECT_EQ(world.metrics->reset_flood->value(), 1) << row.name;
+      EXPECT_TRUE(world.session->over()) << row.name;
+    }
+}
+
+// What this end does of its own accord is no fault of the client's.
+TEST(Http2Session, counts_its_own_resets_against_nobody) {
+  World world;
+  world.say(world.client.settings());
+  for (int32_t id = 1; id < 5'000; id += 2) {
+    auto& one = world.ask(world.client.post(id, "/"));
+    if (id % 4 == 1) one.stream->reset();
+    one.end();
+    world.settle();
+    world.hear();
+    world.open.clear();
+  }
+  EXPECT_FALSE(world.goaway());
+  EXPECT_EQ(world.metrics->reset_flood->value(), 0);
+}
+
 TEST(Http2Session, ends_floods_of_frames_that_cost_their_sender_nothing) {
   const struct {
     std::string_view name;
