@@ -104,8 +104,9 @@ void ClientRequestStream::connection_ended(const Error& why) {
 void ClientRequestStream::closed(uint32_t code) {
   on_wire_ = false;
   continue_timer_.disarm();
-  // RFC 9113 8.1: an upstream that has answered may want no more of the request; of a tunnel it may not.
-  if (peer_ended_ && !(tunnel_ && peer_reset_)) return;
+  // RFC 9113 8.1: an upstream that has answered may want no more of the request; of a tunnel it may not, nor may it
+  // have nghttp2 end that.
+  if (peer_ended_ && !(tunnel_ && (peer_reset_ || code != NGHTTP2_NO_ERROR))) return;
   // RFC 9113 8.7: not even looked at, also what stands above the last stream of a GOAWAY.
   if (code == NGHTTP2_REFUSED_STREAM && bytes_received_ == 0)
     return broke(ErrorKind::closed, "the upstream refused the stream");
