@@ -15,6 +15,7 @@ constexpr unsigned kReadsATurn = 16;   // of 16 KiB
 constexpr unsigned kWritesATurn = 16;  // of 64 KiB at most
 constexpr Nanos kWriteIdleMax = 30s;   // that an upstream reads nothing at all
 constexpr size_t kContinuationsMax = 8;
+constexpr size_t kSentHeadMax = 16U << 20;  // a listener may take 8 MiB (maxRequestHeadersKb), and routes add to that
 
 }  // namespace
 
@@ -159,6 +160,7 @@ void Client::begin() {
   nghttp2_option_set_no_auto_window_update(option.get(), 1);
   nghttp2_option_set_no_closed_streams(option.get(), 1);
   nghttp2_option_set_max_continuations(option.get(), kContinuationsMax);
+  nghttp2_option_set_max_send_header_block_length(option.get(), kSentHeadMax);
   static const CallbacksPtr callbacks(Told::make());
   nghttp2_session* made = nullptr;
   CHECK(nghttp2_session_client_new3(&made, callbacks.get(), this, option.get(), memory_.hooks()) == 0);

@@ -281,6 +281,21 @@ TEST(Http2Client, leaves_out_what_belongs_to_one_hop_and_offers_trailers_where_t
   EXPECT_FALSE(trip->stream->heard());
 }
 
+// maxRequestHeadersKb allows clients more than nghttp2 sends if nobody says so.
+TEST(Http2Client, sends_a_head_as_large_as_a_listener_may_take) {
+  World world;
+  Arena arena;
+  Headers headers(arena);
+  const std::string value(12U << 10, 'v');
+  for (int i = 0; i < 8; ++i) headers.add(arena.copy("x-" + std::to_string(i)), value);
+  Trip trip(world.loop, *world.session, {.fields = &headers});
+  ASSERT_TRUE(world.hears(1)) << (trip.error ? trip.error->message : "");
+  EXPECT_EQ(world.host->asked[0].field("x-7"), value);
+  world.host->answer(1, "200");
+  ASSERT_TRUE(trip.answered());
+  EXPECT_FALSE(trip.error);
+}
+
 TEST(Http2Client, carries_trailers_both_ways_without_those_that_nobody_may_say_there) {
   World world;
   Arena arena;
