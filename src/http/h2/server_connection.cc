@@ -418,6 +418,7 @@ int ServerConnection::data_came(int32_t id, std::string_view bytes) {
   Incoming* incoming = find(id);
   if (!incoming) {
     nghttp2_session_consume_connection(native_.get(), bytes.size());
+    if (nghttp2_session_get_stream_local_window_size(native_.get(), id) <= 0) end_answered(id);
     return 0;
   }
   incoming->received.put(bytes);
@@ -426,6 +427,7 @@ int ServerConnection::data_came(int32_t id, std::string_view bytes) {
 }
 
 void ServerConnection::stream_closed(int32_t id, uint32_t) {
+  std::erase_if(ending_, [id](const Ending& one) { return one.id == id; });
   if (Incoming* incoming = find(id)) close(*incoming);
 }
 
@@ -500,6 +502,35 @@ void ServerConnection::reset(Incoming& incoming, uint32_t code) {
   if (incoming.closed) return;
   incoming.settled = true;
   nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, incoming.id, code);
+  flush_later();
+}
+
+// What is on its way comes first, as far as the stream's window goes: to clients whose body has not gone yet, however
+// small it is, a reset right behind the answer is a failure of the request (curl 7.88), and it would come between the
+// last byte and an end that has a frame to itself (httpx). As HTTP/1 reads on before it closes.
+void ServerConnection::end_soon(Incoming& incoming) {
+  if (incoming.closed) return;
+  if (deaf_ || limits_.linger_max.count() == 0 || 2 * ending_.size() >= streams_max_)
+    return reset(incoming, NGHTTP2_NO_ERROR);
+  ending_.push_back({incoming.id, later(loop().now(), limits_.linger_max)});
+  if (!ending_timer_.armed()) ending_timer_.arm(loop(), ending_.front().due, due_);
+}
+
+void ServerConnection::end_answered(int32_t id) {
+  nghttp2_submit_rst_stream(native_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+}
+
+void ServerConnection::end_those_due() {
+  if (over_) return;
+  const SteadyTime now = loop().now();
+  const auto first_later = std::ranges::find_if(ending_, [now](const Ending& one) { return one.due > now; });
+  for (auto one = ending_.begin(); one != first_later; ++one)
+    end_answered(one->id);
+  ending_.erase(ending_.begin(), first_later);
+  if (ending_.empty())
+    ending_ = {};
+  else
+    ending_timer_.arm(loop(), ending_.front().due, due_);
   flush_later();
 }
 
@@ -600,6 +631,7 @@ void ServerConnection::look_for_end() {
   over_ = true;
   head_timer_.disarm();
   drain_timer_.disarm();
+  ending_timer_.disarm();
   stream_->when_readable(nullptr);
   close_all();
   tell();

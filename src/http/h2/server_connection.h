@@ -45,6 +45,8 @@ class ServerConnection final : public ServerSession {
   void consumed(const Incoming& incoming, size_t bytes);
   // `code` is one of RFC 9113 7.
   void reset(Incoming& incoming, uint32_t code);
+  // It has been answered, and the rest of the request is not wanted (RFC 9113 8.1).
+  void end_soon(Incoming& incoming);
   // Nobody has it any more.
   void let_go(Incoming& incoming);
 
@@ -90,6 +92,8 @@ class ServerConnection final : public ServerSession {
   void stream_closed(int32_t id, uint32_t code);
   void frame_sent(const nghttp2_frame& frame);
   void reset_sent(int32_t id);
+  void end_answered(int32_t id);
+  void end_those_due();
   Incoming* find(int32_t id) const {
     return static_cast<Incoming*>(nghttp2_session_get_stream_user_data(native_.get(), id));
   }
@@ -121,11 +125,19 @@ class ServerConnection final : public ServerSession {
   Wakes<ServerConnection, &ServerConnection::read> readable_{*this};
   Wakes<ServerConnection, &ServerConnection::head_is_late> late_{*this};
   Wakes<ServerConnection, &ServerConnection::drain_to_the_end> drained_{*this};
+  Wakes<ServerConnection, &ServerConnection::end_those_due> due_{*this};
   Deferred<ServerConnection, &ServerConnection::read> read_later_{loop(), *this};
   Deferred<ServerConnection, &ServerConnection::flush> flush_later_{loop(), *this};
   Deferred<ServerConnection, &ServerConnection::tell_waiter> tell_later_{loop(), *this};
   Timer head_timer_;
   Timer drain_timer_;
+  // Answered streams whose requests may still end by themselves, the oldest first.
+  struct Ending {
+    int32_t id;
+    SteadyTime due;
+  };
+  std::vector<Ending> ending_;
+  Timer ending_timer_;
   bool inside_ = false;  // nghttp2 works on input or output
   bool settings_came_ = false;
   bool deaf_ = false;  // looks at nothing any more that comes

@@ -356,9 +356,62 @@ TEST(Http2Session, wants_no_more_of_a_request_behind_its_answer) {
   world.settle();
   world.hear();
   EXPECT_EQ(world.heard.streams[1].body, "no");
+  world.loop.advance(900ms);
+  world.settle();
+  world.hear();
+  EXPECT_FALSE(world.heard.streams[1].reset) << "it may be on its way";
+  world.loop.advance(200ms);
+  world.settle();
+  world.hear();
   EXPECT_EQ(world.heard.streams[1].reset, NGHTTP2_NO_ERROR);
   world.say(world.client.data(1, "late", true));
   EXPECT_FALSE(world.goaway()) << "it was on its way";
+}
+
+TEST(Http2Session, takes_no_more_of_a_request_behind_its_answer_than_its_window) {
+  World world({.stream_window = 1000});
+  world.say(world.client.settings() + world.client.settings_ack());
+  auto& one = world.ask(world.client.post(1, "/"));
+  one.answer(403, "no");
+  world.settle();
+  world.say(world.client.data(1, std::string(999, 'x'), false));
+  EXPECT_FALSE(world.heard.streams[1].reset);
+  world.say(world.client.data(1, "x", false));
+  EXPECT_EQ(world.heard.streams[1].reset, NGHTTP2_NO_ERROR);
+  world.advance(2s);
+  EXPECT_EQ(world.metrics->resets_sent->value(), 1);
+}
+
+// A client that lets them lie has room for new requests all the same.
+TEST(Http2Session, waits_for_the_rest_of_half_the_requests_that_may_be_open) {
+  World world({.streams_max = 10});
+  world.say(world.client.settings());
+  for (int32_t id = 1; id < 100; id += 2) {
+    auto& one = world.ask(world.client.post(id, "/"));
+    one.answer(403, "no");
+    world.settle();
+    one.end();
+    world.settle();
+    world.hear();
+    EXPECT_EQ(world.heard.streams[id].reset.has_value(), id > 10) << id;
+  }
+  world.say(world.client.data(3, "x", true));
+  world.advance(2s);
+  for (int32_t id = 1; id < 10; id += 2) EXPECT_EQ(world.heard.streams[id].reset.has_value(), id != 3) << id;
+  EXPECT_FALSE(world.goaway());
+}
+
+TEST(Http2Session, waits_for_no_rest_where_it_lingers_for_nobody) {
+  World world;
+  world.limits.linger_max = 0s;
+  world.session = make_server_session(std::move((world.ends = memory_streams(world.loop)).downstream), kPreface,
+                                      world.limits, {}, world.metrics);
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.post(1, "/"));
+  one.answer(403, "no");
+  world.settle();
+  world.hear();
+  EXPECT_EQ(world.heard.streams[1].reset, NGHTTP2_NO_ERROR);
 }
 
 TEST(Http2Session, lets_a_request_end_of_which_only_the_end_is_missing) {

@@ -48,11 +48,10 @@ ServerStreamOne::ServerStreamOne(ServerConnection& connection, Incoming& incomin
 }
 
 ServerStreamOne::~ServerStreamOne() {
-  // RFC 9113 8.1: the response is whole, and the rest of the request is not wanted. Or it is not, and never will be.
   if (!ended_)
-    reset();
-  else if (!incoming_->ended && !body_.only_its_end_is_missing())
-    connection_.reset(*incoming_, NGHTTP2_NO_ERROR);
+    reset();  // the response is not whole, and never will be
+  else if (!incoming_->ended)
+    connection_.end_soon(*incoming_);
   tunnel_.reset();
   connection_.let_go(*incoming_);
 }
@@ -202,13 +201,6 @@ Task<Chunk> RequestBody::read_waiting() {
       co_return fail(ErrorKind::timeout, "timed out", Side::downstream);
     CO_TRY(waited);
   }
-}
-
-// Clients say the end in a frame of its own, behind the last byte (httpx does), and a host that knows the length may
-// answer before that: a reset would come between the two, for a request that has succeeded.
-bool RequestBody::only_its_end_is_missing() const {
-  const auto& length = stream_.request_.body.length;
-  return length && *length == bytes_read_ + stream_.incoming_->received.size();
 }
 
 void RequestBody::input_came() {

@@ -18,7 +18,6 @@ class RequestBody final : public BodyReader {
   void input_came();
   uint64_t bytes_read() const { return bytes_read_; }
   // All bytes that its content-length told of have come: what is missing is an empty frame, or trailers.
-  bool only_its_end_is_missing() const;
 
  private:
   std::optional<Result<Chunk>> at_hand();
