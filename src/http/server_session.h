@@ -122,6 +122,8 @@ class ServerSession {
   virtual void when_readable(Waiter* waiter) = 0;
   // No further request is wanted. Where the protocol can say so it does, and is over() once the open streams are.
   virtual void drain() {}
+  // The same, and none is taken from now on: what the client sends before it hears of that is its to send again.
+  virtual void end_now() {}
   // No further request will come, or can be taken. Of a concurrent one: nothing will be said any more, either.
   virtual bool over() const = 0;
   // Ends it in order, so that what was said arrives: to be called once over(), before it is destroyed.

@@ -40,6 +40,7 @@ struct TlsInfo {
   std::string session_id;    // on a server: lower-case hexadecimal; may be empty with TLS 1.3
   bool resumed = false;
   size_t chain = 0;                             // on a server: which of its chains the SNI chose
+  uint64_t client_policy = 0;                   // of that: TlsServerContext::client_policy()
   std::shared_ptr<const PeerCertificate> peer;  // of a client; null: none was shown, or this is an upstream
   std::shared_ptr<const CertificateInfo> own;   // null: none was shown by this end
 };

@@ -89,8 +89,8 @@ void Connection::start() {
 
 void Connection::park() {
   const ListenerConfig& config = server_.config_.peek();
-  if (server_.draining_ || is_over_age(config)) {
-    if (!server_.draining_) config.metrics->connections_over_age->add();
+  if (server_.draining_ || ends_ || is_over_age(config)) {
+    if (!server_.draining_ && !ends_) config.metrics->connections_over_age->add();
     server_.remove(*this);
     return;
   }
@@ -181,6 +181,15 @@ void Connection::drain() {
     server_.remove(*this);
 }
 
+void Connection::end_now() {
+  server_.config_.peek().metrics->connections_outdated->add();
+  ends_ = true;
+  if (several_)
+    session_->end_now();
+  else if (idle())
+    server_.remove(*this);
+}
+
 void Connection::abort() {
   if (idle()) {
     server_.remove(*this);
@@ -205,6 +214,7 @@ bool Connection::is_over_age(const ListenerConfig& config) const {
 }
 
 bool Connection::ends_behind(const ListenerConfig& config) {
+  if (ends_) return true;
   const bool has_had_enough = config.requests_max > 0 && requests_ >= config.requests_max;
   if (!has_had_enough && !is_over_age(config)) return false;
   // Of several exchanges at once each is told so.
@@ -243,6 +253,8 @@ Task<void> Connection::serve() {
     auto came = co_await coming;
     if (head_since_ != SteadyTime::max()) head_ends();
     ServerStreamPtr stream = CO_TRY(std::move(came));
+    if (ends_) [[unlikely]]
+      co_return Status{};
     if (stream) {
       if (speaks_ == Speaks::unknown) [[unlikely]]
         speak_http1();

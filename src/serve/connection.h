@@ -44,6 +44,8 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   void start();
   // The server drains: no further request; one that is under way is finished.
   void drain();
+  // No further request, not even one whose head is on its way; those that are under way are finished.
+  void end_now();
   // At once, also what is under way.
   void abort();
   // The largest time while it does not.
@@ -105,6 +107,7 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   enum class Speaks : uint8_t { unknown, http1, http2 };
   Speaks speaks_ = Speaks::unknown;
   bool aborted_ = false;
+  bool ends_ = false;   // behind the requests that it has
   bool later_ = false;  // the rest of what has come is for the next turn
   Connection* next_ = nullptr;
   Connection* previous_ = nullptr;

@@ -4,7 +4,31 @@
 
 namespace sluice {
 
+void HttpServer::configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {
+  config_.set(std::move(keep), config);
+  if (config->tls == chains_) return;
+  chains_ = config->tls;
+  for (Connection* connection = first_; connection;) {
+    Connection* next = connection->next_;
+    if (!would_be_met_so(connection->tls())) connection->end_now();
+    connection = next;
+  }
+}
+
+// What asks for no certificate takes whoever comes. A name that no chain is for any more is nobody's: its requests are
+// judged by their hosts.
+bool HttpServer::would_be_met_so(const TlsInfo* tls) const {
+  if (!chains_) return true;
+  if (!tls) return false;
+  const auto chain = chains_->find(tls->sni);
+  if (!chain) return true;
+  const uint64_t policy = chains_->chains()[*chain].context->client_policy();
+  return policy == 0 || policy == tls->client_policy;
+}
+
+// It may have shaken hands by what was in force before.
 void HttpServer::take(Arrival arrival) {
+  if (!would_be_met_so(arrival.stream->tls())) return config_.peek().metrics->connections_outdated->add();
   auto* connection = new Connection(*this, std::move(arrival), ++last_id_);
   link(*connection);
   connection->start();

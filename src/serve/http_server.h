@@ -27,9 +27,9 @@ class HttpServer final : public StreamHandler {
 
   // From now on requests are served by this; those under way keep what they began with. `config` lives as long as
   // `keep`. Before the first connection comes.
-  void configure(std::shared_ptr<const void> keep, const ListenerConfig* config) {
-    config_.set(std::move(keep), config);
-  }
+  // Connections end whose clients were met otherwise than they would be now: whose certificates are asked for, or
+  // verified by others, or who spoke in the clear.
+  void configure(std::shared_ptr<const void> keep, const ListenerConfig* config);
   void take(Arrival arrival) override;
   bool make_room() override { return idle_ && idle_->make_room(loop.now()); }
   // Idle connections end, busy ones after their response, those that are still to come as well.
@@ -66,12 +66,14 @@ class HttpServer final : public StreamHandler {
     HttpServer& server_;
     std::unique_ptr<Arena> arena_;
   };
+  bool would_be_met_so(const TlsInfo* tls) const;
   void link(Connection& connection);
   // Ends it: it is the server's.
   void remove(Connection& connection);
 
   IdleConnections* const idle_;
   ConfigSlot config_;
+  std::shared_ptr<const TlsServerChains> chains_;  // its TLS
   std::vector<std::unique_ptr<Arena>> arenas_;
   Connection* first_ = nullptr;
   size_t waiting_ = 0;

@@ -29,6 +29,9 @@ constexpr MetricFamily kUnkept{"envoy_http_downstream_cx_overload_disable_keepal
                                "Client connections ended behind an answer because there is too much to do."};
 constexpr MetricFamily kOverAge{"envoy_http_downstream_cx_max_duration_reached",
                                 "Client connections ended because of maxConnectionDuration."};
+constexpr MetricFamily kOutdated{"sluice_http_downstream_cx_outdated_total",
+                                 "Client connections ended because client certificates are asked for or verified "
+                                 "otherwise than when they began, or TLS is, where they have none."};
 constexpr MetricFamily kOverRequests{"envoy_http_downstream_cx_max_requests_reached",
                                      "Client connections ended because of maxRequestsPerConnection."};
 constexpr MetricFamily kRequestOverAge{"envoy_http_downstream_rq_max_duration_reached",
@@ -144,6 +147,7 @@ std::vector<MetricFamily> server_metric_families() {
                                 kUnkept,
                                 kOverAge,
                                 kOverRequests,
+                                kOutdated,
                                 kRequestOverAge,
                                 kPathsRejected,
                                 kPathsRedirected,
@@ -196,6 +200,7 @@ ServerMetrics::ServerMetrics(Metrics& metrics, const std::string& prefix) {
   connections_unkept = get(kUnkept);
   connections_over_age = get(kOverAge);
   connections_over_requests = get(kOverRequests);
+  connections_outdated = get(kOutdated);
   requests_over_age = get(kRequestOverAge);
   paths_rejected = get(kPathsRejected);
   paths_redirected = get(kPathsRedirected);

@@ -61,6 +61,7 @@ struct ServerMetrics {
   Counter* connections_unkept;         // ended behind an answer, as there is too much to do
   Counter* connections_over_age;       // ended by maxConnectionDuration
   Counter* connections_over_requests;  // ended by maxRequestsPerConnection
+  Counter* connections_outdated;       // ended as their clients would be met otherwise now
   Counter* requests_over_age;          // ended by maxStreamDuration
   Counter* paths_rejected;             // for their escaped slashes
   Counter* paths_redirected;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "http/h2/testing.h"
 #include "net/dialer.h"
 #include "net/testing.h"
 #include "net/tls/testing.h"
@@ -75,6 +76,48 @@ class TlsHandlerTest : public testing::Test {
     co_return Status{};
   }
 
+  void say(Stream& stream, std::string text) {
+    tasks.spawn(write(stream, std::move(text)));
+    settle(loop);
+  }
+  static Task<void> write(Stream& stream, std::string text) {
+    auto writing = stream.write_all(text, 5s);
+    co_return co_await writing;
+  }
+  // What comes next, or "" at the end.
+  std::string hear(Stream& stream) {
+    CHECK(turn_until(loop, [&] { return stream.has_buffered(); }));
+    std::string into(4096, '\0');
+    const auto got = stream.try_read(into);
+    return got && *got ? into.substr(0, **got) : "";
+  }
+  // The body of the answer to a request on that stream; "": there is none.
+  std::string ask_http2(Stream& stream, int32_t id) {
+    if (id == 1) {
+      bool done = false;
+      tasks.spawn(shake(stream, done));
+      CHECK(turn_until(loop, [&] { return done; }));
+      client.emplace();
+      heard.emplace();
+      say(stream, std::string(h2::kPreface) + client->settings());
+    }
+    say(stream, client->get(id, "/"));
+    turn_until(loop, [&] {
+      std::string into(4096, '\0');
+      if (const auto got = stream.try_read(into); got && *got && **got > 0) heard->add({into.data(), **got});
+      return heard->streams[id].ended || stream.peer_ended() || stream.is_broken();
+    });
+    return heard->streams[id].body;
+  }
+  Task<void> shake(Stream& stream, bool& done) {
+    auto shaking = stream.established(loop.now() + 5s);
+    CHECK((co_await shaking).has_value());
+    done = true;
+    co_return Status{};
+  }
+
+  std::optional<h2::FrameWriter> client;
+  std::optional<h2::FrameReader> heard;
   Loop loop;
   Metrics metrics{1};
   TlsServerShared shared;
@@ -103,6 +146,62 @@ TEST_F(TlsHandlerTest, new_certificates_are_for_new_connections) {
   EXPECT_EQ(ask(*dial("b.example")), "TLSv1.3 b.example");
   EXPECT_EQ(ask(*dial("a.example")), "the certificate is not for a.example but for b.example (issuer CN=Test CA)");
   EXPECT_EQ(ask(*before), "TLSv1.3 a.example");
+}
+
+// The connection of who has shown what is asked for goes on, another one ends without a further request.
+TEST_F(TlsHandlerTest, connections_end_whose_clients_would_be_met_otherwise) {
+  const TlsKeyPair pair = authority().make({"a.example"});
+  const TlsServerOptions open{.key_pair = pair, .alpn = {"h2", "http/1.1"}};
+  TlsServerOptions strict = open, another = open, named = open;
+  strict.client_ca = authority().pem();
+  another.client_ca = TestAuthority("Other").pem();
+  named.client_ca = authority().pem();
+  named.client_subject_alt_names = {"me"};
+  const struct {
+    const char* name;
+    const TlsServerOptions &before, &now;
+    bool ends;
+  } rows[] = {
+      {"one is asked for now", open, strict, true},
+      {"others sign it now", strict, another, true},
+      {"it is for certain names now", strict, named, true},
+      {"none is asked for any more", strict, open, false},
+      {"as before", strict, strict, false},
+  };
+  const TlsKeyPair mine = authority().make({.names = {"me"}, .client = true});
+  const auto use = [this](const TlsServerOptions& options) {
+    config.tls = one_chain(options, shared);
+    listener.configure(nullptr, &config);
+  };
+  const auto outdated = [this] { return config.metrics->connections_outdated->value(); };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    use(row.before);
+    const int64_t before = outdated();
+    auto idle = dial("a.example", {.key_pair = mine, .alpn = {"http/1.1"}});
+    EXPECT_EQ(ask(*idle), "TLSv1.3 a.example");
+    auto several = dial("a.example", {.key_pair = mine, .alpn = {"h2"}});
+    EXPECT_EQ(ask_http2(*several, 1), "TLSv1.3 a.example");
+    auto half = dial("a.example", {.key_pair = mine, .alpn = {"http/1.1"}});
+    EXPECT_EQ(ask(*half), "TLSv1.3 a.example");
+    say(*half, "GET / HTTP/1.1\r\n");
+    use(row.now);
+    EXPECT_EQ(outdated() - before, row.ends ? 3 : 0);
+    say(*half, "Host: a.example\r\n\r\n");
+    EXPECT_EQ(hear(*half).contains("TLSv1.3"), !row.ends);
+    EXPECT_EQ(ask(*idle) == "TLSv1.3 a.example", !row.ends);
+    EXPECT_EQ(ask_http2(*several, 3), row.ends ? "" : "TLSv1.3 a.example");
+  }
+}
+
+TEST_F(TlsHandlerTest, connections_in_the_clear_end_where_TLS_is_asked_for) {
+  config.tls = nullptr;
+  listener.configure(nullptr, &config);
+  TestPeer client(listener.address());
+  client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  ASSERT_TRUE(turn_until(loop, [&] { return client.hears("clear"); }));
+  protect("a.example");
+  EXPECT_TRUE(turn_until(loop, [&] { return client.ended(); }));
 }
 
 TEST_F(TlsHandlerTest, counts_what_went_wrong) {

@@ -141,8 +141,8 @@ class Changes(Case):
         self.gateway = self.use(Gateway({"gateway.yaml": SSL_GATEWAY, "secret.yaml": self.ca.make("a.test").secret("a"),
                                          "a.yaml": service("a", "a", "[a.test]")}, workers=2))
 
-    def shown(self):
-        with TlsClient(self.gateway.port, "a.test") as client:
+    def shown(self, pair=None):
+        with TlsClient(self.gateway.port, "a.test", context(pair=pair)) as client:
             return client.socket.getpeercert()["serialNumber"]
 
     def test_a_new_certificate_is_shown_and_no_connection_is_lost(self):
@@ -164,6 +164,34 @@ class Changes(Case):
         self.assertEqual(state, "Rejected", reason)
         self.assertIn("does not fit", reason)
         self.assertNotIn("BEGIN", reason)
+
+    def test_connections_end_whose_clients_have_not_shown_what_is_asked_for_now(self):
+        mine = self.ca.make("spiffe://me", client=True)
+        def require(pair_ca):
+            self.gateway.write("secret.yaml", self.ca.make("a.test").secret("a", ca=pair_ca))
+        def begin(pair=None):
+            client = TlsClient(self.gateway.port, "a.test", context(pair=pair))
+            self.addCleanup(client.close)
+            return client
+        strangers = [begin() for _ in range(4)]
+        for client in strangers:
+            self.assertEqual(client.ask("a.test").text(), "a")
+        busy = begin()
+        busy.send("GET / HTTP/1.1\r\nHost: a.test\r\n")  # half a head
+        require(self.ca.certificate)
+        for client in strangers:
+            self.assertTrue(client.closed(5))
+        busy.send("\r\n")
+        self.assertTrue(busy.closed(5))
+        known = begin(mine)
+        self.assertEqual(known.ask("a.test").text(), "a")
+        first = self.shown(mine)
+        require(self.ca.certificate)  # another certificate of the gateway's, and the same of clients
+        until(lambda: self.shown(mine) != first, "the new certificate to be shown")
+        self.assertEqual(self.gateway.metric("^sluice_http_downstream_cx_outdated_total"), 5)
+        self.assertEqual(known.ask("a.test").text(), "a")
+        require(authority("Other CA").certificate)
+        self.assertTrue(known.closed(5))
 
     def test_certificates_rotate_under_load_without_a_failed_request(self):
         pairs = [self.ca.make("a.test") for _ in range(5)]

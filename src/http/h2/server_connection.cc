@@ -524,8 +524,7 @@ void ServerConnection::end_those_due() {
   if (over_) return;
   const SteadyTime now = loop().now();
   const auto first_later = std::ranges::find_if(ending_, [now](const Ending& one) { return one.due > now; });
-  for (auto one = ending_.begin(); one != first_later; ++one)
-    end_answered(one->id);
+  for (auto one = ending_.begin(); one != first_later; ++one) end_answered(one->id);
   ending_.erase(ending_.begin(), first_later);
   if (ending_.empty())
     ending_ = {};
@@ -605,6 +604,12 @@ void ServerConnection::drain() {
   nghttp2_submit_ping(native_.get(), NGHTTP2_FLAG_NONE, kDrainPing.data());
   drain_timer_.arm(loop(), later(loop().now(), drain_max_), drained_);
   flush_later();
+}
+
+void ServerConnection::end_now() {
+  if (over_) return;
+  draining_ = true;
+  drain_to_the_end();
 }
 
 void ServerConnection::drain_to_the_end() {

@@ -30,6 +30,7 @@ class ServerConnection final : public ServerSession {
   bool has_input() const override { return !waiting_.empty(); }
   void when_readable(Waiter* waiter) override;
   void drain() override;
+  void end_now() override;
   bool over() const override { return over_; }
   Task<void> linger() override;
 

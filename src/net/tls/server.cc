@@ -34,6 +34,7 @@ struct TlsServerPolicy {
   ContextPtr context;
   std::string alpn;  // as it goes over the wire
   std::vector<std::string> client_subject_alt_names;
+  uint64_t client_policy = 0;
   std::array<unsigned char, SHA256_DIGEST_LENGTH> session_context;  // what a resumed session must have been made under
   Applied applied;
   int verify_mode = SSL_VERIFY_NONE;
@@ -129,6 +130,7 @@ int ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX*
 class ServerContext final : public TlsServerContext {
  public:
   const CertificateInfo& certificate() const override { return own.info; }
+  uint64_t client_policy() const override { return policy->client_policy; }
   std::vector<std::string> warnings(WallTime now) const override { return warnings_of(own, now); }
 
   OwnCertificate own;
@@ -295,6 +297,7 @@ bool ServerStream::verify(bool good, X509_STORE_CTX* store) {
 void ServerStream::learn(TlsInfo& info) {
   const ServerContext& chosen = context();
   info.own = {chains_, &chosen.own.info};
+  info.client_policy = chosen.policy->client_policy;
   unsigned id_size = 0;
   const unsigned char* id = SSL_SESSION_get_id(SSL_get0_session(ssl()), &id_size);
   info.session_id = hex({id, id_size});
@@ -324,6 +327,13 @@ std::string key_of(const TlsServerOptions& options) {
   return key;
 }
 
+uint64_t client_policy_of(const TlsServerOptions& options) {
+  std::string text = fmt::format("{}|{}", options.client_certificate_optional, options.client_ca);
+  for (const std::string& name : options.client_subject_alt_names)
+    fmt::format_to(std::back_inserter(text), "|{}:{}", name.size(), name);
+  return std::max<uint64_t>(std::hash<std::string>{}(text), 1);
+}
+
 Status trust_clients_of(SSL_CTX& context, const std::string& ca) {
   StorePtr store = TRY(make_store(ca));
   for (const CertificatePtr& certificate : TRY(read_certificates(ca)))
@@ -346,6 +356,7 @@ Result<std::shared_ptr<const TlsServerPolicy>> make_policy(const TlsServerOption
   if (!options.client_ca.empty()) {
     TRY(trust_clients_of(context, options.client_ca));
     policy->verify_mode = SSL_VERIFY_PEER | (options.client_certificate_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+    policy->client_policy = client_policy_of(options);
   } else if (!options.client_subject_alt_names.empty()) {
     return invalid("a root_ca must be provided if verify_subject_alt_name is not empty");
   }

@@ -44,6 +44,8 @@ class TlsServerContext {
                                                                 TlsServerShared& shared);
   virtual ~TlsServerContext() = default;
   virtual const CertificateInfo& certificate() const = 0;
+  // A number for how client certificates are asked for and verified: 0 for not at all, and another for each other way.
+  virtual uint64_t client_policy() const = 0;
   // What an operator should know and nothing refuses: an expired certificate, an issuer that is missing in the chain.
   virtual std::vector<std::string> warnings(WallTime now) const = 0;
 };
