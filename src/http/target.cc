@@ -39,6 +39,15 @@ bool valid_host(std::string_view host) {
   return at == host.size() || (at > 0 && host[at] == ':' && valid_port(host.substr(at + 1)));
 }
 
+bool has_target_bytes(std::string_view target) {
+  unsigned bad = target.empty();
+  for (const char byte : target) {
+    const auto c = static_cast<unsigned char>(byte);
+    bad |= static_cast<unsigned>(c <= 0x20) | static_cast<unsigned>(c >= 0x7F);
+  }
+  return bad == 0;
+}
+
 std::optional<RequestTarget> parse_target(std::string_view method, std::string_view target, Arena& arena) {
   if (method == "CONNECT") {
     // RFC 9110 9.3.6: a host and a port, and there is no port to fall back on.

@@ -17,6 +17,9 @@ struct RequestTarget {
 // Nothing when it is no target of this method's forms, or has another scheme than http and https.
 std::optional<RequestTarget> parse_target(std::string_view method, std::string_view target, Arena& arena);
 
+// Whether a target has visible ASCII alone, without spaces: what it may be made of before it is looked at closely.
+bool has_target_bytes(std::string_view target);
+
 // Whether the bytes may stand in a Host field (RFC 3986 authority without user information).
 bool valid_host(std::string_view host);
 

@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstring>
 
+#include "http/target.h"
+
 namespace sluice {
 namespace {
 
@@ -93,16 +95,6 @@ bool is_field_value(const char* text, size_t size) {
   }
   std::memcpy(&bytes, text + size - 8, 8);  // the last eight, some perhaps again
   return !has_control(bytes) || is_field_value_bytewise(text, size);
-}
-
-// Visible ASCII without spaces: what a request target may be made of before it is looked at closely.
-bool is_target(const char* text, size_t size) {
-  unsigned bad = size == 0;
-  for (size_t i = 0; i < size; ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    bad |= static_cast<unsigned>(c <= 0x20) | static_cast<unsigned>(c >= 0x7F);
-  }
-  return bad == 0;
 }
 
 }  // namespace
@@ -205,8 +197,7 @@ HeadProgress RequestHeadParser::parse_request_line(Line line) {
   method = text.substr(0, first);
   target = text.substr(first + 1, text.size() - first - 10);
   const std::string_view version = text.substr(text.size() - 8);
-  if (!is_token(method.data(), method.size()) || !is_target(target.data(), target.size()))
-    return fail(HeadFailure::malformed);
+  if (!is_token(method.data(), method.size()) || !has_target_bytes(target)) return fail(HeadFailure::malformed);
   if (version == "HTTP/1.1")
     minor_version = 1;
   else if (version == "HTTP/1.0")

@@ -196,6 +196,9 @@ TEST(Http2Session, refuses_what_is_no_request) {
       {{{":method", "GET"}, {":scheme", "ftp"}, {":path", "/"}, {":authority", "h"}}, HeadFailure::malformed},
       {{{":method", "GET"}, {":scheme", "http"}, {":path", "/" + std::string(9000, 'x')}, {":authority", "h"}},
        HeadFailure::line_too_long},
+      // As in HTTP/1: nghttp2 lets them pass.
+      {{{":method", "GET"}, {":scheme", "http"}, {":path", "/\xc3\xa9"}, {":authority", "h"}}, HeadFailure::malformed},
+      {{{":method", "GET"}, {":scheme", "http"}, {":path", "/a?b=\xff"}, {":authority", "h"}}, HeadFailure::malformed},
       {with("x", std::string(17'000, 'x')), HeadFailure::too_large},
   };
   for (const auto& row : rows) {

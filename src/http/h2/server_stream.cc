@@ -114,6 +114,7 @@ void ServerStreamOne::check() {
   }
   if (!connects || request_.asks_for_websocket) {
     if (!request_.target.starts_with('/') && request_.target != "*") return refuse(HeadFailure::malformed);
+    if (!has_target_bytes(request_.target)) return refuse(HeadFailure::malformed);  // nghttp2 takes bytes above ASCII
     if (!equals_ignoring_case(request_.scheme, "http") && !equals_ignoring_case(request_.scheme, "https"))
       return refuse(HeadFailure::malformed);
   }
