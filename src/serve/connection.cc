@@ -13,6 +13,7 @@ namespace sluice {
 namespace {
 
 constexpr unsigned kExchangesATurn = 16;  // in one turn of the loop without having waited
+constexpr Nanos kGoodbyeMax = 1s;         // behind the last GOAWAY, for a client without a request
 
 bool speaks_http2(const ListenerConfig& config, const Stream& stream) {
   if (config.codec != Codec::by_client) return config.codec == Codec::http2;
@@ -90,7 +91,7 @@ void Connection::start() {
 void Connection::park() {
   const ListenerConfig& config = server_.config_.peek();
   if (server_.draining_ || ends_ || is_over_age(config)) {
-    if (!server_.draining_ && !ends_) config.metrics->connections_over_age->add();
+    if (!server_.draining_ && !ends_) count_end_by_age(config);
     server_.remove(*this);
     return;
   }
@@ -101,9 +102,18 @@ void Connection::park() {
 void Connection::begin_waiting() {
   waits_since_ = server_.loop.now();
   ++server_.waiting_;
+  watch_the_clock();
+}
+
+// Who has been asked to go does so soon, or is ended.
+void Connection::watch_the_clock() {
   const ListenerConfig& config = server_.config_.peek();
-  SteadyTime until = deadline_after(server_.loop.now(), config.idle_timeout);
-  if (config.connection_max.count() > 0) until = std::min(until, later(since_, config.connection_max));
+  const SteadyTime now = server_.loop.now();
+  SteadyTime until = deadline_after(now, config.idle_timeout);
+  if (said_goodbye_)
+    until = std::min(until, later(now, config.http2.drain_max + kGoodbyeMax));
+  else if (config.connection_max.count() > 0)
+    until = std::min(until, later(since_, config.connection_max));
   if (until != SteadyTime::max()) idle_timer_.arm(server_.loop, until, static_cast<ConnectionIdleExpiry&>(*this));
 }
 
@@ -148,7 +158,7 @@ void Connection::serve_several() {
     end_waiting();
     runner_.start(session_->linger());
   } else {
-    if (server_.draining_ || is_over_age(server_.config_.peek())) session_->drain();
+    if (server_.draining_ || is_over_age(server_.config_.peek())) say_goodbye();
     session_->when_readable(static_cast<ConnectionInput*>(this));
     if (waits_since_ == SteadyTime::max()) begin_waiting();
   }
@@ -184,10 +194,13 @@ void Connection::drain() {
 void Connection::end_now() {
   server_.config_.peek().metrics->connections_outdated->add();
   ends_ = true;
-  if (several_)
-    session_->end_now();
-  else if (idle())
-    server_.remove(*this);
+  if (!several_) {
+    if (idle()) server_.remove(*this);
+    return;
+  }
+  said_goodbye_ = true;
+  session_->end_now();
+  if (waits_since_ != SteadyTime::max()) watch_the_clock();
 }
 
 void Connection::abort() {
@@ -202,11 +215,26 @@ void Connection::abort() {
     several_->cancel();
 }
 
+// RFC 9113 6.8: what a client of HTTP/2 has sent before it hears that it is to go is served.
 void Connection::has_expired() {
+  if (said_goodbye_) return server_.remove(*this);
   const ListenerConfig& config = server_.config_.peek();
-  const ServerMetrics& metrics = *config.metrics;
-  (is_over_age(config) ? metrics.connections_over_age : metrics.connections_idle_timeout)->add();
-  server_.remove(*this);
+  if (is_over_age(config))
+    count_end_by_age(config);
+  else
+    config.metrics->connections_idle_timeout->add();
+  if (!several_) return server_.remove(*this);
+  say_goodbye();
+  watch_the_clock();
+}
+
+void Connection::say_goodbye() {
+  said_goodbye_ = true;
+  session_->drain();
+}
+
+void Connection::count_end_by_age(const ListenerConfig& config) {
+  if (!std::exchange(end_counted_, true)) config.metrics->connections_over_age->add();
 }
 
 bool Connection::is_over_age(const ListenerConfig& config) const {

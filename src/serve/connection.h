@@ -78,9 +78,12 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   void has_expired();
   // Its maxConnectionDuration is over.
   bool is_over_age(const ListenerConfig& config) const;
+  void count_end_by_age(const ListenerConfig& config);
+  void say_goodbye();
   static void on_served(void* self, Result<void> result);
   void park();
   void begin_waiting();
+  void watch_the_clock();
   void end_waiting();
   void speak_http1();
   void speak_http2(std::unique_ptr<Stream> stream, std::string_view early);
@@ -107,8 +110,9 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   enum class Speaks : uint8_t { unknown, http1, http2 };
   Speaks speaks_ = Speaks::unknown;
   bool aborted_ = false;
-  bool ends_ = false;   // behind the requests that it has
-  bool later_ = false;  // the rest of what has come is for the next turn
+  bool ends_ = false;          // behind the requests that it has
+  bool later_ = false;         // the rest of what has come is for the next turn
+  bool said_goodbye_ = false;  // with several streams at once: it has been asked to go
   Connection* next_ = nullptr;
   Connection* previous_ = nullptr;
 };

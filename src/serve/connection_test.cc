@@ -1471,6 +1471,58 @@ TEST(Listener, finishes_the_open_streams_of_a_connection_when_it_drains) {
   }
 }
 
+// Of one that is too old, or has been idle for too long, as of one that drains: what the client has sent before it
+// hears of that is served (RFC 9113 6.8).
+TEST(Connection, of_http2_says_goodbye_when_its_time_is_over) {
+  for (const bool by_age : {true, false})
+    for (const bool busy : {true, false}) {
+      if (busy && !by_age) continue;
+      Gateway gateway([&](ListenerConfig& config) { (by_age ? config.connection_max : config.idle_timeout) = 10s; });
+      gateway.hold();
+      Http2Peer client(gateway);
+      if (busy) client.peer.say(client.writer.get(1, "/1"));
+      ASSERT_TRUE(turn_until(gateway.loop, [&] {
+        return gateway.listener.connections() == 1 && gateway.handled == (busy ? 1 : 0) &&
+               client.hears([&] { return client.reader.settings == 2; });
+      }));
+      gateway.loop.advance(10s);
+      gateway.release.notify(gateway.loop);
+      if (busy) EXPECT_TRUE(client.answered(1, "held /1"));
+      gateway.loop.advance(2ms);
+      ASSERT_TRUE(client.hears([&] { return client.reader.goaway && !client.reader.ping.empty(); }));
+      EXPECT_EQ(client.reader.goaway_last, INT32_MAX);
+      gateway.handler = Gateway::echo;
+      client.peer.say(client.writer.get(3, "/3"));  // before it has heard of that
+      EXPECT_TRUE(client.answered(3, "GET /3 "));
+      client.peer.say(client.writer.pong(client.reader.ping));
+      EXPECT_TRUE(client.hears([&] { return client.reader.goaway_last == 3; }));
+      EXPECT_TRUE(gateway.ends(client.peer));
+      client.peer.close();
+      EXPECT_TRUE(gateway.all_gone());
+      const ServerMetrics& metrics = *gateway.config.metrics;
+      EXPECT_EQ((by_age ? metrics.connections_over_age : metrics.connections_idle_timeout)->value(), 1);
+    }
+}
+
+TEST(Connection, of_http2_does_not_wait_for_ever_for_whom_it_has_said_goodbye_to) {
+  Gateway gateway([](ListenerConfig& config) { config.idle_timeout = 10s; });
+  gateway.hold();
+  Http2Peer client(gateway);
+  // Whose request never ends, for as much as HTTP/2 knows.
+  client.peer.say(client.writer.post(1, "/1", {{"content-length", "1"}}) + h2::FrameWriter::data(1, "a", false));
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 1; }));
+  gateway.release.notify(gateway.loop);
+  ASSERT_TRUE(client.answered(1, "held /1"));
+  gateway.loop.advance(10s);
+  ASSERT_TRUE(client.hears([&] { return client.reader.goaway.has_value(); }));
+  gateway.loop.advance(5s);
+  settle(gateway.loop);
+  gateway.loop.advance(1s);
+  EXPECT_TRUE(gateway.ends(client.peer));
+  client.peer.close();
+  EXPECT_TRUE(gateway.all_gone());
+}
+
 TEST(Listener, ends_the_open_streams_of_a_connection_when_it_aborts) {
   Gateway gateway;
   gateway.hold();
