@@ -169,6 +169,22 @@ bool ClientStream::verify(bool good, X509_STORE_CTX* store) {
   return false;
 }
 
+// What a response says of a certificate, by whichever digest it names that (RFC 6960 4.1.1). Null: nothing.
+OCSP_SINGLERESP* find_status(OCSP_BASICRESP* basic, const X509* certificate, const X509* issuer) {
+  for (int i = 0; i < OCSP_resp_count(basic); ++i) {
+    OCSP_SINGLERESP* one = OCSP_resp_get0(basic, i);
+    const OCSP_CERTID* named = OCSP_SINGLERESP_get0_id(one);
+    ASN1_OBJECT* digest = nullptr;
+    OCSP_id_get0_info(nullptr, &digest, nullptr, nullptr, const_cast<OCSP_CERTID*>(named));
+    const EVP_MD* known = EVP_get_digestbyobj(digest);
+    OCSP_CERTID* wanted = known ? OCSP_cert_to_id(known, certificate, issuer) : nullptr;
+    const bool is_it = wanted && OCSP_id_cmp(wanted, named) == 0;
+    OCSP_CERTID_free(wanted);
+    if (is_it) return one;
+  }
+  return nullptr;
+}
+
 // RFC 6066 8: none is good enough; one that is there must be signed by whom it says, and not say "revoked".
 bool ClientStream::accepts_staple(SSL* ssl) {
   const unsigned char* der = nullptr;
@@ -177,12 +193,13 @@ bool ClientStream::accepts_staple(SSL* ssl) {
   if (!der || size <= 0 || !context_->verifies() || sk_X509_num(chain) < 2) return true;
   OCSP_RESPONSE* response = d2i_OCSP_RESPONSE(nullptr, &der, size);
   OCSP_BASICRESP* basic = response ? OCSP_response_get1_basic(response) : nullptr;
-  OCSP_CERTID* id = OCSP_cert_to_id(nullptr, sk_X509_value(chain, 0), sk_X509_value(chain, 1));
   int status = V_OCSP_CERTSTATUS_UNKNOWN;
   ASN1_GENERALIZEDTIME *from = nullptr, *until = nullptr;
   constexpr long kClockSkew = 300;  // seconds
-  const bool known = basic && OCSP_basic_verify(basic, chain, SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)), 0) == 1 &&
-                     OCSP_resp_find_status(basic, id, &status, nullptr, nullptr, &from, &until) == 1;
+  const bool trusted = basic && OCSP_basic_verify(basic, chain, SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)), 0) == 1;
+  OCSP_SINGLERESP* single = trusted ? find_status(basic, sk_X509_value(chain, 0), sk_X509_value(chain, 1)) : nullptr;
+  const bool known = single != nullptr;
+  if (known) status = OCSP_single_get0_status(single, nullptr, nullptr, &from, &until);
   const bool of_now = known && OCSP_check_validity(from, until, kClockSkew, -1) == 1;
   const bool accepted = !known ? false : status != V_OCSP_CERTSTATUS_REVOKED || !of_now;
   if (!accepted)
@@ -192,7 +209,6 @@ bool ClientStream::accepts_staple(SSL* ssl) {
                                        : "comes with an OCSP staple that cannot be verified"),
                      side());
   ERR_clear_error();
-  OCSP_CERTID_free(id);
   OCSP_BASICRESP_free(basic);
   OCSP_RESPONSE_free(response);
   return accepted;

@@ -14,13 +14,13 @@ TlsKeyPair TestAuthority::make(const Wish& wish) const {
   return authority_.make(wish);
 }
 
-std::string TestAuthority::staple_for(const TlsKeyPair& pair, bool revoked, int days_to) const {
+std::string TestAuthority::staple_for(const TlsKeyPair& pair, bool revoked, int days_to, const char* digest) const {
   const auto chain = read_certificates(pair.certificates);
   const auto own = read_certificates(authority_.certificate());
   const auto key = read_private_key(authority_.private_key());
   CHECK(chain && own && key);
   OCSP_BASICRESP* basic = OCSP_BASICRESP_new();
-  OCSP_CERTID* id = OCSP_cert_to_id(nullptr, chain->front().get(), own->front().get());
+  OCSP_CERTID* id = OCSP_cert_to_id(EVP_get_digestbyname(digest), chain->front().get(), own->front().get());
   ASN1_TIME* from = X509_time_adj_ex(nullptr, days_to - 2, 0, nullptr);
   ASN1_TIME* until = X509_time_adj_ex(nullptr, days_to, 0, nullptr);
   OCSP_basic_add1_status(basic, id, revoked ? V_OCSP_CERTSTATUS_REVOKED : V_OCSP_CERTSTATUS_GOOD, 0,

@@ -23,8 +23,8 @@ class TestAuthority {
   // With keys of P-256.
   TlsKeyPair make(const Wish& wish) const;
   TlsKeyPair make(std::initializer_list<std::string> names) const { return make(Wish{.names = names}); }
-  // DER: that the certificate is good, or revoked, as of now, for a day.
-  std::string staple_for(const TlsKeyPair& pair, bool revoked, int days_to = 1) const;
+  // DER: that the certificate is good, or revoked, as of now, for a day. `digest`: by which it names the certificate.
+  std::string staple_for(const TlsKeyPair& pair, bool revoked, int days_to = 1, const char* digest = "SHA1") const;
   const std::string& pem() const { return authority_.certificate(); }
 
  private:
