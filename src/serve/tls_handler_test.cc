@@ -194,6 +194,15 @@ TEST_F(TlsHandlerTest, connections_end_whose_clients_would_be_met_otherwise) {
   }
 }
 
+TEST_F(TlsHandlerTest, handshakes_that_began_before_end_in_nothing_where_clients_would_be_met_otherwise) {
+  auto shaking = dial("a.example");
+  EXPECT_TRUE(turn_until(loop, [&] { return listener.connections() == 1; }));
+  config.tls = one_chain({.key_pair = authority().make({"a.example"}), .client_ca = authority().pem()}, shared);
+  listener.configure(nullptr, &config);
+  EXPECT_NE(ask(*shaking), "TLSv1.3 a.example");
+  EXPECT_EQ(config.metrics->connections_outdated->value(), 1);
+}
+
 TEST_F(TlsHandlerTest, connections_in_the_clear_end_where_TLS_is_asked_for) {
   config.tls = nullptr;
   listener.configure(nullptr, &config);
