@@ -104,8 +104,8 @@ std::vector<ConfigObjectPtr> Translating::select_services() {
 
 // The hosts of a service that is not in force refuse: else they would fall to one with wildcards, and to its policies.
 Result<std::vector<VirtualHostPtr>> Translating::build_hosts(std::span<const ConfigObjectPtr> services) {
-  std::vector<VirtualHostPtr> hosts;
-  hosts.reserve(services.size());
+  std::vector<std::pair<ConfigObjectPtr, Hosted>> hosted;
+  hosted.reserve(services.size());
   std::vector<ConfigObjectPtr> without;
   const std::vector<ConfigObjectPtr> serving = settle_domains(services);  // some of them, in their order
   auto next = serving.begin();
@@ -113,16 +113,48 @@ Result<std::vector<VirtualHostPtr>> Translating::build_hosts(std::span<const Con
     const bool serves = next != serving.end() && (*next == service || (*next)->key == service->key);
     const ConfigObjectPtr* version = serves ? &*next++ : nullptr;
     if (only_ && only_->key != service->key) continue;
-    VirtualHostPtr host = version ? host_or_last_good(*version, *version == service) : nullptr;
-    if (host)
-      hosts.push_back(std::move(host));
+    Hosted host = version ? host_or_last_good(*version, *version == service) : Hosted();
+    if (host.host)
+      hosted.emplace_back(service, std::move(host));
     else
       without.push_back(service);
   }
+  yield_domains(hosted, without);
+  std::vector<VirtualHostPtr> hosts;
+  hosts.reserve(hosted.size());
+  for (auto& [service, host] : hosted) hosts.push_back(std::move(host.host));
   for (const ConfigObjectPtr& object : world_.rejected())
     if (object->as<VirtualService>() && is_selected(*object)) without.push_back(object);
   if (!trial_ && !without.empty()) TRY(close_others(without, hosts));
   return hosts;
+}
+
+// Domains were settled for the versions of now. Who goes on with an older one may have had a domain that is another's
+// by now: it keeps all of its domains or none, as everywhere.
+void Translating::yield_domains(std::vector<std::pair<ConfigObjectPtr, Hosted>>& hosts,
+                                std::vector<ConfigObjectPtr>& without) {
+  const auto is_older = [](const auto& one) { return one.second.is_last_good; };
+  if (std::ranges::none_of(hosts, is_older)) return;  // nearly always
+  std::set<std::string> claimed;
+  const auto claim = [&claimed](const auto& one) {
+    for (const std::string& domain : one.second.host->domains) claimed.insert(to_lower(domain));
+  };
+  for (const auto& one : hosts)
+    if (!is_older(one)) claim(one);
+  std::erase_if(hosts, [&](const auto& one) {
+    if (!is_older(one)) return false;
+    const auto taken = std::ranges::find_if(
+        one.second.host->domains, [&](const std::string& domain) { return claimed.contains(to_lower(domain)); });
+    if (taken == one.second.host->domains.end()) {
+      claim(one);
+      return false;
+    }
+    report(one.first->key)
+        .warning(fmt::format("the version before does not stay in force: {} is another's now", json_quote(*taken)));
+    without.push_back(one.first);
+    without.push_back(t_.last_served_.at(one.first->key).object);
+    return true;
+  });
 }
 
 Status Translating::close_others(std::span<const ConfigObjectPtr> without, std::vector<VirtualHostPtr>& hosts) {
@@ -230,21 +262,21 @@ HostSlot& Translating::slot_of(const ConfigObjectPtr& service) {
   return *slot;
 }
 
-VirtualHostPtr Translating::host_or_last_good(const ConfigObjectPtr& service, bool is_newest) {
+Translating::Hosted Translating::host_or_last_good(const ConfigObjectPtr& service, bool is_newest) {
   HostSlot& slot = slot_of(service);
-  if (!is_newest) return last_good(slot, service->key);
-  if (!has_host(*service)) return nullptr;
+  if (!is_newest) return {last_good(slot, service->key)};
+  if (!has_host(*service)) return {};
   const HostUnit& unit = newest_unit(slot, *service);
   tell(*service, unit);
   done_.insert(service.get());
   if (!unit.host) {
     failed_.insert(service->key);
-    return last_good(slot, service->key);
+    return {last_good(slot, service->key), true};
   }
   slot.last_good.reset();
   note_served(slot, service, unit);
   use(unit);
-  return unit.host;
+  return {unit.host};
 }
 
 // With the Secrets it had then: also one whose Secret went away stays as it was.

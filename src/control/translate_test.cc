@@ -567,6 +567,19 @@ TEST_F(Translate, adds_headers_of_a_secret_and_keeps_the_last_good_version_when_
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
 }
 
+TEST_F(Translate, leaves_a_domain_to_who_wants_it_now_where_a_last_good_version_had_it) {
+  apply(kSecret + service_with_secret("a", "a.test, old.test") + service("c", "c.test"));
+  apply(service_with_secret("a", "later.test") + service("b", "a.test") + service("c", "c2.test"));
+  EXPECT_EQ(served(),
+            "127.0.0.1:8080 gloo-system_b[a.test] gloo-system_c[c2.test] no gloo-system_a[later.test] "
+            "no gloo-system_a[old.test]");
+  EXPECT_EQ(told("Gateway", "gateway-proxy"), "nothing");
+  EXPECT_TRUE(told("VirtualService", "a").contains("does not stay in force: \"a.test\" is another's now"))
+      << told("VirtualService", "a");
+  apply(kSecret + service_with_secret("a", "later.test") + service("b", "a.test"));
+  EXPECT_EQ(served(), "127.0.0.1:8080 gloo-system_a[later.test] gloo-system_b[a.test]");
+}
+
 // A service whose tokens are verified with keys that an Upstream has.
 std::string service_with_keys(std::string_view name, std::string_view upstream, std::string_view ns = "gloo-system") {
   return object("VirtualService", name,

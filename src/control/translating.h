@@ -201,7 +201,12 @@ class Translating {
   void leave_units();
   bool has_host(const ConfigObject& service);
   HostSlot& slot_of(const ConfigObjectPtr& service);
-  VirtualHostPtr host_or_last_good(const ConfigObjectPtr& service, bool is_newest);
+  struct Hosted {
+    VirtualHostPtr host;        // null: no version can be served
+    bool is_last_good = false;  // though its domains were settled for a newer version
+  };
+  Hosted host_or_last_good(const ConfigObjectPtr& service, bool is_newest);
+  void yield_domains(std::vector<std::pair<ConfigObjectPtr, Hosted>>& hosts, std::vector<ConfigObjectPtr>& without);
   VirtualHostPtr last_good(HostSlot& slot, const ObjectKey& key);
   const HostUnit& newest_unit(HostSlot& slot, const ConfigObject& service);
   HostUnitPtr compile(const ConfigObject& service, const Secrets* kept);
