@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "config/diagnostics.h"
+#include "config/load.h"
 #include "control/inputs.h"
 #include "net/tls/client.h"
 #include "net/tls/server.h"
@@ -61,6 +62,9 @@ template <class Made>
 struct TlsSlot {
   std::optional<TlsUnit<Made>> newest;
   std::shared_ptr<const Made> last_good;  // goes on where the newest could not be made; null: there never was one
+  uint64_t last_good_hash = 0;            // what its unit had
+  ConfigObjectPtr last_good_of;           // of an Upstream: its last version with that sslConfig
+  uint64_t last_good_beside = 0;          // of a TCP host: the hash of where its connections went last with it
   RunNumber seen = 0;                     // the last run that had it
 };
 

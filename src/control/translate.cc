@@ -386,6 +386,7 @@ void Translating::check_unserved() {
   dynamic_ = nullptr;
   unserved_ = true;
   part_ = {.key = {}, .owner = {}, .spec = spec_};
+  behind_.clear();
   enter({}, {});
   for (const ConfigObjectPtr& service : world_.all("VirtualService")) {
     const bool is_meant = !only_ || service.get() == only_;
@@ -410,6 +411,7 @@ Status Translating::try_gateway(const ConfigObject& gateway) {
 // What is built from here on is of that part.
 Status Translating::enter_part(Part part) {
   part_ = std::move(part);
+  behind_.clear();
   spec_ = part_.spec;
   const auto& dynamic = spec_->http_gateway.options.dynamic_forward_proxy;
   const ClientTlsPtr tls = dynamic ? TRY(tls_of_dynamic(*dynamic)) : nullptr;

@@ -103,11 +103,12 @@ std::string name_for_tls(const kinds::Upstream& upstream, const kinds::StaticHos
 // Null: its TLS cannot be had.
 std::shared_ptr<const StaticCluster> Translating::cluster_of(const ConfigObject& object) {
   const std::string name = object.key.name + "_" + object.key.ns;
-  const auto& upstream = *object.as<kinds::Upstream>();
-  const auto tls = tls_of_upstream(object);
-  if (!tls) return nullptr;  // never plain instead
-  std::string key = fmt::format("cluster {} {:016x}", name, object.hash);
-  if (*tls) key += " " + (*tls)->made_of;
+  const auto found = met(object);
+  if (!found) return nullptr;  // never plain instead
+  const auto& upstream = *found->version->as<kinds::Upstream>();
+  const ClientTlsPtr& tls = found->tls;
+  std::string key = fmt::format("cluster {} {:016x}", name, found->version->hash);
+  if (tls) key += " " + tls->made_of;
   return kept_.get<StaticCluster>(key, [&] {
     auto made = std::make_shared<StaticCluster>(options_.loops);
     auto common = std::make_shared<Cluster>(name, upstream.circuit_breakers.value_or(kinds::CircuitBreakers{}),
@@ -118,7 +119,7 @@ std::shared_ptr<const StaticCluster> Translating::cluster_of(const ConfigObject&
     if (const auto& version = upstream.proxy_protocol_version)
       common->proxy_protocol = *version == kinds::ProxyProtocolVersion::v1 ? ProxyProtocol::v1 : ProxyProtocol::v2;
     if (upstream.outlier_detection) common->detect_outliers(*upstream.outlier_detection);
-    if (*tls) common->tls = (*tls)->context;
+    if (tls) common->tls = tls->context;
     made->cluster = std::move(common);
     for (const kinds::StaticHost& host : upstream.static_hosts.hosts) {
       const auto address = IpAddress::parse(host.addr);
@@ -126,7 +127,7 @@ std::shared_ptr<const StaticCluster> Translating::cluster_of(const ConfigObject&
                              .address = address,
                              .port = host.port,
                              .weight = host.load_balancing_weight,
-                             .sni = *tls ? name_for_tls(upstream, host) : ""});
+                             .sni = tls ? name_for_tls(upstream, host) : ""});
       if (!address && !made->resolver) made->resolver = static_resolver();
     }
     return made;

@@ -269,7 +269,7 @@ Translating::Hosted Translating::host_or_last_good(const ConfigObjectPtr& servic
   const HostUnit& unit = newest_unit(slot, *service);
   tell(*service, unit);
   done_.insert(service.get());
-  if (!unit.host) {
+  if (!unit.host || behind_.contains(service->key)) {
     failed_.insert(service->key);
     return {last_good(slot, service->key), true};
   }

@@ -175,6 +175,8 @@ void Translating::add_http_part(const HybridPart& part, SnapshotListener& listen
     if (part.ssl) names = part.ssl->sni_domains;
     if (part.ssl ? names.empty() : part.matcher->source_prefix_ranges.empty()) return;
   }
+  SnapshotHttp& http = listener.http.emplace_back();
+  if (built && !services.empty()) built = build_http(services, listener, http);
   if (spec_->ssl)
     for (const ConfigObjectPtr& service : services) {
       const auto& own = names_of(*service);
@@ -182,8 +184,6 @@ void Translating::add_http_part(const HybridPart& part, SnapshotListener& listen
     }
   std::ranges::sort(names);
   names.erase(std::ranges::unique(names).begin(), names.end());
-  SnapshotHttp& http = listener.http.emplace_back();
-  if (built && !services.empty()) built = build_http(services, listener, http);
   if (!built)
     report(part_.owner).clash(fmt::format("Listener Error: ProcessingError. Reason: {}", built.error().message));
   PortChain& chain = listener.port.chains.emplace_back(PortChain{.name = part_.name});

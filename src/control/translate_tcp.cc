@@ -119,12 +119,15 @@ bool Translating::add_tcp_destinations(const TcpHost& host, TcpConfig& to) {
 // Where its sslConfig has certificates. Null: they cannot be had.
 ServerCertificatePtr Translating::certificate_of_host(const TcpHost& host) {
   const ObjectKey& gateway = part_.owner;
-  const Certified certified = certify({"TcpHost", part_.key.ns, part_.key.name + "/" + host.name}, *host.ssl_config);
+  Certified certified =
+      certify({"TcpHost", part_.key.ns, part_.key.name + "/" + host.name}, *host.ssl_config, host.destination.hash);
+  if (certified.beside_other) certified.certificate = nullptr;  // who may go there its own sslConfig says
   if (certified.problem) {
     const bool is_missing = certified.problem->kind == ErrorKind::not_found;
     std::string text = fmt::format("Listener {}. Reason: tcpHost {}: {}",
                                    is_missing ? "Warning: SSLConfigWarning" : "Error: SSLConfigError",
                                    printable(host.name, 60), certified.problem->message);
+    text += what_is_shown(certified);
     if (!certified.certificate) text += not_served(host.name);
     if (is_missing)
       report(gateway).warning(std::move(text));

@@ -112,6 +112,16 @@ TEST_F(TranslateTcp, goes_on_with_the_last_good_certificate_of_a_secret_that_bec
   EXPECT_FALSE(status.contains("is not served")) << status;
 }
 
+TEST_F(TranslateTcp, shows_no_other_destination_behind_the_certificate_of_another_sslConfig) {
+  const std::string beside = secrets_ + object("Upstream", "v", "{static: {hosts: [{addr: 127.0.0.1, port: 2}]}}");
+  apply(tcp({host("one", with_secret("a"))}) + beside);
+  apply(tcp({host("one", with_secret("gone"))}) + beside);
+  EXPECT_EQ(served("a.test"), "one a.test") << "the same destination as before, as before";
+  apply(tcp({host("one", with_secret("gone"), "v")}) + beside);
+  EXPECT_EQ(served("a.test"), "no listener");
+  EXPECT_TRUE(told("Gateway", "tls").contains("tcpHost one is not served")) << told("Gateway", "tls");
+}
+
 TEST_F(TranslateTcp, makes_another_certificate_for_a_changed_secret) {
   const std::string gateway = tcp({host("one", with_secret("a"))});
   apply(gateway + secret("a", {"a.test"}) + kUpstream);

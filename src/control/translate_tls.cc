@@ -103,7 +103,10 @@ const TlsUnit<Made>& Translating::tls_unit(TlsSlot<Made>& slot, uint64_t hash, M
   auto* const around = std::exchange(tls_inputs_, &unit.inputs);
   unit.made = make();
   tls_inputs_ = around;
-  if (unit.made) slot.last_good = *unit.made;
+  if (unit.made) {
+    slot.last_good = *unit.made;
+    slot.last_good_hash = hash;
+  }
   return slot.newest.emplace(std::move(unit));
 }
 
@@ -193,20 +196,26 @@ void add_inputs(std::span<const InputPtr> from, std::vector<InputPtr>& into) {
 
 }  // namespace
 
-// Null: it speaks plain HTTP.
-Result<ClientTlsPtr> Translating::tls_of_upstream(const ConfigObject& object) {
+// Its hosts and its TLS belong together: others are not met by what an sslConfig before demanded of these.
+Result<Translating::Met> Translating::met(const ConfigObject& object) {
   const auto& upstream = *object.as<kinds::Upstream>();
-  if (!speaks_tls(upstream)) return nullptr;
+  if (!speaks_tls(upstream)) return Met{&object, nullptr};
   static const kinds::UpstreamSslConfig kWithoutVerification;
   const auto make = [&] {
     return make_client_tls(upstream.ssl_config ? *upstream.ssl_config : kWithoutVerification, DynamicPeer::none);
   };
-  if (trial_) return make();
+  if (trial_) return Met{&object, TRY(make())};
   TlsSlot<ClientTls>& slot = t_.upstream_tls_[object.key];
-  const TlsUnit<ClientTls>& unit = tls_unit(slot, upstream.ssl_config ? upstream.ssl_config->hash : 0, make);
+  const uint64_t hash = upstream.ssl_config ? upstream.ssl_config->hash : 0;
+  const TlsUnit<ClientTls>& unit = tls_unit(slot, hash, make);
   if (unit_) add_inputs(unit.inputs, unit_->inputs);
-  if (!unit.made && slot.last_good) return slot.last_good;
-  return unit.made;
+  const auto newest = world_.in_force().find(object.key);
+  if (slot.last_good && slot.last_good_hash == hash && newest != world_.in_force().end() &&
+      newest->second.get() == &object)
+    slot.last_good_of = newest->second;
+  if (unit.made) return Met{&object, *unit.made};
+  if (!slot.last_good) return std::unexpected(unit.made.error());
+  return Met{slot.last_good_hash != hash && slot.last_good_of ? slot.last_good_of.get() : &object, slot.last_good};
 }
 
 // To all destinations of a Gateway's forward proxy, or to those that requests or rules ask it for. Null: none may have
@@ -237,15 +246,16 @@ void Translating::check_upstreams() {
   for (const ConfigObjectPtr& object : world_.all("Upstream")) {
     if (only_ && only_ != object.get()) continue;
     if (!speaks_tls(*object->as<kinds::Upstream>())) continue;
-    const auto usable = tls_of_upstream(*object);
+    const auto usable = met(*object);
     const auto slot = t_.upstream_tls_.find(object->key);
     const Error* error = !usable ? &usable.error() : nullptr;
     if (!trial_ && slot != t_.upstream_tls_.end() && !slot->second.newest->made)
       error = &slot->second.newest->made.error();
     if (!error) continue;
-    const std::string text =
-        fmt::format("spec.sslConfig: {}; {}", error->message,
-                    usable ? "what was made of it before stays in force" : "requests to it are answered 503");
+    const std::string text = fmt::format("spec.sslConfig: {}; {}", error->message,
+                                         !usable                           ? "requests to it are answered 503"
+                                         : usable->version == object.get() ? "what was made of it before stays in force"
+                                                                           : "the version before that stays in force");
     if (error->kind == ErrorKind::not_found)
       report(object->key).warning(text);
     else
@@ -278,16 +288,23 @@ bool Translating::any_gateway_with_tls() const {
   return std::ranges::any_of(world_.all("Gateway"), serves);
 }
 
+const ConfigObject& Translating::version_in_force(const ConfigObject& service) const {
+  if (!behind_.contains(service.key)) return service;
+  const auto last = t_.last_served_.find(service.key);
+  const bool has_ssl = last != t_.last_served_.end() && last->second.object->as<VirtualService>()->ssl_config;
+  return has_ssl ? *last->second.object : service;
+}
+
 const std::vector<std::string>& Translating::names_of(const ConfigObject& service) const {
   static const std::vector<std::string> kEveryName{"*"};
-  const auto& own = *service.as<VirtualService>()->ssl_config;
+  const auto& own = *version_in_force(service).as<VirtualService>()->ssl_config;
   const bool by_default = part_.ssl_defaults && !own.sets("sniDomains");
   const auto& names = by_default ? part_.ssl_defaults->sni_domains : own.sni_domains;
   return names.empty() ? kEveryName : names;
 }
 
 uint64_t Translating::ssl_hash(const ConfigObject& service) const {
-  const uint64_t own = service.as<VirtualService>()->ssl_config->hash;
+  const uint64_t own = version_in_force(service).as<VirtualService>()->ssl_config->hash;
   return part_.ssl_defaults ? kinds::hash_with_defaults(own, part_.ssl_defaults->hash) : own;
 }
 
@@ -298,27 +315,36 @@ ObjectKey Translating::certificate_key(const ConfigObject& service) const {
 }
 
 // `owner` is an object, or a part of one.
-Translating::Certified Translating::certify(const ObjectKey& owner, const kinds::ServerSslConfig& config) {
+Translating::Certified Translating::certify(const ObjectKey& owner, const kinds::ServerSslConfig& config,
+                                            uint64_t beside) {
   const auto make = [&] { return make_server_certificate(config); };
   TlsSlot<ServerCertificate> trial;
   TlsSlot<ServerCertificate>& slot = trial_ ? trial : t_.server_tls_[owner];
   const TlsUnit<ServerCertificate>& unit = tls_unit(slot, config.hash, make);
+  if (slot.last_good_hash == config.hash) slot.last_good_beside = beside;
   if (unit.made) return {*unit.made, {}};
-  Error problem = unit.made.error();
-  problem.message +=
-      slot.last_good ? "; the certificate that was shown before stays in force" : "; no certificate is shown for it";
-  return {slot.last_good, std::move(problem)};
+  const bool of_other_config = slot.last_good && slot.last_good_hash != config.hash;
+  return {slot.last_good, unit.made.error(), of_other_config, of_other_config && slot.last_good_beside != beside};
 }
 
-// Null: it has none. What is wrong is told of the service.
+std::string_view Translating::what_is_shown(const Certified& certified) {
+  return certified.certificate ? "; the certificate that was shown before stays in force"
+                               : "; no certificate is shown for it";
+}
+
+// Null: it has none. What is wrong is told of the service. Its routes and its TLS belong together: what they are behind
+// another sslConfig, perhaps one that requires client certificates, they are not behind the one before.
 ServerCertificatePtr Translating::certificate_of(const ConfigObject& service, std::vector<std::string>& problems) {
   const kinds::ServerSslConfig& own = *service.as<VirtualService>()->ssl_config;
   const bool any_source = own.source.any() || (part_.ssl_defaults && part_.ssl_defaults->source.any());
   Certified certified = part_.ssl_defaults ? certify(certificate_key(service), with_defaults(own, *part_.ssl_defaults))
                                            : certify(certificate_key(service), own);
   if (!certified.problem) return std::move(certified.certificate);
+  if (certified.of_other_config) behind_.insert(service.key);
   const Error& error = *certified.problem;
-  const std::string& text = error.message;
+  const std::string text =
+      fmt::format("{}{}", error.message,
+                  certified.of_other_config ? "; the version before that stays in force" : what_is_shown(certified));
   ObjectReport& told = report(service.key);
   if (error.kind == ErrorKind::not_found)
     told.warning("spec.sslConfig: " + text);

@@ -487,6 +487,37 @@ TEST_F(TranslateTls, goes_on_with_the_last_good_certificate_of_a_secret_that_bec
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
 }
 
+TEST_F(TranslateTls, keeps_a_service_whole_as_it_was_where_another_sslConfig_of_it_cannot_be_had) {
+  const auto version = [](std::string_view name, std::string_view ssl) {
+    return object("VirtualService", "a",
+                  fmt::format("{{sslConfig: {}, virtualHost: {{domains: [{}.test], routes: [{{matchers: [{{prefix: "
+                              "/}}], directResponseAction: {{status: 200}}}}]}}}}",
+                              ssl, name));
+  };
+  const auto domains = [this] { return join(listener()->http.front().router->table().hosts()[0].domains, " "); };
+  const std::string beside = gateway() + secret("s", {"old.test"});
+  apply(beside + version("old", with_secret("s", ", sniDomains: [old.test]")));
+  EXPECT_EQ(domains(), "old.test");
+  const std::string next = version("next", with_secret("t", ", sniDomains: [next.test]"));
+  apply(beside + next);
+  EXPECT_EQ(domains(), "old.test") << "what may be for those with a certificate only is not shown to all";
+  EXPECT_EQ(chains(), "old.test>a");
+  EXPECT_EQ(told("VirtualService", "a"),
+            "Warning warning: \n  spec.sslConfig: SSL secret not found: list did not find secret gloo-system.t; the "
+            "version before that stays in force");
+  apply(beside + version("next", with_secret("s", ", verifySubjectAltName: [me.test]")));
+  EXPECT_EQ(domains(), "old.test");
+  EXPECT_TRUE(told("VirtualService", "a").starts_with("Rejected ")) << told("VirtualService", "a");
+  const std::string there = secret("t", authority().make({"next.test"}), authority().pem());
+  apply(beside + next + there);
+  EXPECT_EQ(domains(), "next.test");
+  EXPECT_EQ(chains(), "next.test>a");
+  EXPECT_EQ(shown("next.test"), "next.test");
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  apply(beside + version("later", with_secret("t", ", sniDomains: [next.test]")));
+  EXPECT_EQ(domains(), "later.test") << "the sslConfig is the same: the certificate of before is one of its own";
+}
+
 TEST_F(TranslateTls, reads_files_again_when_they_change_and_keeps_the_last_good_ones) {
   const TestFolder folder;
   const auto write = [&folder](std::string_view name, const std::string& text) { folder.write(name, text); };
@@ -647,6 +678,28 @@ TEST_F(TranslateTls, never_speaks_plain_to_an_upstream_whose_TLS_cannot_be_had) 
   EXPECT_EQ(cluster(), before);
   EXPECT_TRUE(told("Upstream", "u").contains("has a certificate alone")) << told("Upstream", "u");
   EXPECT_TRUE(told("Upstream", "u").contains("what was made of it before stays in force"));
+}
+
+TEST_F(TranslateTls, meets_no_other_host_by_what_was_made_of_another_sslConfig) {
+  const std::string verified = ", sslConfig: " + with_secret("ca");
+  apply(upstream("{addr: old.test, port: 80}", ", sslConfig: {}"));
+  EXPECT_EQ(met(), "nothing [old.test]");
+  apply(upstream("{addr: next.test, port: 80}", verified));
+  EXPECT_EQ(met(), "nothing [old.test]") << "the version before, whole";
+  EXPECT_TRUE(told("Upstream", "u").contains("SSL secret not found")) << told("Upstream", "u");
+  EXPECT_TRUE(told("Upstream", "u").contains("the version before that stays in force")) << told("Upstream", "u");
+  const std::string ca = object(
+      "Secret", "ca", fmt::format("type: kubernetes.io/tls\ndata: {{ca.crt: {}}}", base64_encode(authority().pem())));
+  apply(upstream("{addr: next.test, port: 80}", verified) + ca);
+  EXPECT_EQ(met(), "chain [next.test]");
+  EXPECT_EQ(told("Upstream", "u"), "Accepted");
+  apply(upstream("{addr: later.test, port: 80}", verified));
+  EXPECT_EQ(met(), "chain [later.test]") << "the sslConfig is the same: its CA of before goes on";
+  EXPECT_TRUE(told("Upstream", "u").contains("what was made of it before stays in force")) << told("Upstream", "u");
+  apply(upstream("{addr: plain.test, port: 80}"));
+  EXPECT_EQ(met(), "plain");
+  apply(upstream("{addr: next.test, port: 80}", verified));
+  EXPECT_EQ(met(), "not at all") << "never by what was made for a version before the last";
 }
 
 TEST_F(TranslateTls, makes_another_cluster_for_a_changed_secret_of_its_upstream) {

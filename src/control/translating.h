@@ -143,8 +143,12 @@ class Translating {
   struct Certified {
     ServerCertificatePtr certificate;
     std::optional<Error> problem;
+    bool of_other_config = false;  // it was made of what the sslConfig was before
+    bool beside_other = false;     // and was shown for something else than `beside`
   };
-  Certified certify(const ObjectKey& owner, const kinds::ServerSslConfig& config);
+  // `beside`: of what is served behind it, where no last good version of that is kept.
+  Certified certify(const ObjectKey& owner, const kinds::ServerSslConfig& config, uint64_t beside = 0);
+  static std::string_view what_is_shown(const Certified& certified);  // after the problem, for people
   struct WithCertificate {
     ConfigObjectPtr service;
     ServerCertificatePtr certificate;
@@ -160,10 +164,17 @@ class Translating {
   const TlsUnit<Made>& tls_unit(TlsSlot<Made>& slot, uint64_t hash, Make&& make);
   Result<ServerCertificatePtr> make_server_certificate(const kinds::ServerSslConfig& config);
   Result<ClientTlsPtr> make_client_tls(const kinds::UpstreamSslConfig& config, DynamicPeer dynamic);
-  Result<ClientTlsPtr> tls_of_upstream(const ConfigObject& upstream);
+  // How an Upstream is met: the version of it that is in force, and its TLS (null: it speaks plain HTTP).
+  struct Met {
+    const ConfigObject* version;
+    ClientTlsPtr tls;
+  };
+  Result<Met> met(const ConfigObject& upstream);
   Result<ClientTlsPtr> tls_of_dynamic(const kinds::DynamicForwardProxyConfig& config);
   void check_upstreams();
   void check_unserved_certificate(const ConfigObject& service);
+  // Of a service whose sslConfig is another and cannot be had: the one that goes on.
+  const ConfigObject& version_in_force(const ConfigObject& service) const;
   // By which names a client asks for it: "*" for every one.
   const std::vector<std::string>& names_of(const ConfigObject& service) const;
   // Of all that its sslConfig is made of.
@@ -307,7 +318,8 @@ class Translating {
   std::shared_ptr<const RetryPolicy> retry_policy_;
   std::shared_ptr<const DynamicCluster> dynamic_;  // null: off, or nothing is sent anyway
   std::vector<uint16_t> own_ports_;
-  bool unserved_ = false;  // it stands for none: only what is said of a host counts
+  std::set<ObjectKey> behind_;  // VirtualServices that stay whole as they were, as their new sslConfig cannot be had
+  bool unserved_ = false;       // it stands for none: only what is said of a host counts
 };
 
 }  // namespace sluice

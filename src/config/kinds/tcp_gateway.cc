@@ -34,6 +34,7 @@ void bind(Fields& f, TcpAction& a) {
   if (single) a.destination = *std::move(single);
   if (multi) a.destination = *std::move(multi);
   if (by_name) a.destination = ForwardSniClusterName{};
+  if (f.reading()) a.hash = std::hash<std::string>{}(f.written());
 }
 
 void bind(Fields& f, TcpHost& h) {

@@ -29,6 +29,7 @@ struct ForwardSniClusterName {};
 
 struct TcpAction {
   std::variant<Destination, TcpMultiDestination, ForwardSniClusterName> destination;
+  uint64_t hash = 0;  // of all of it, as written
 };
 void bind(Fields& f, TcpAction& action);
 
