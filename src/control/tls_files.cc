@@ -4,10 +4,13 @@
 
 namespace sluice {
 
-// A file that is not there is as wrong as any other that cannot be used, where a Secret may still come.
+// A file that is not there is as wrong as any other that cannot be used, where a Secret may still come. One that is
+// empty is there to say something, and about to: taken for none, a CA that is being written anew would ask for no
+// certificates.
 Result<std::string> TlsFiles::read_once(const std::string& path) {
   auto text = read_file(path, kBytesMax);
   if (!text) return fail(ErrorKind::invalid, std::move(text).error().message);
+  if (text->empty()) return invalid(fmt::format("cannot read {}: it is empty", path));
   return text;
 }
 

@@ -546,6 +546,26 @@ TEST_F(TranslateTls, reads_files_again_when_they_change_and_keeps_the_last_good_
   EXPECT_TRUE(told("VirtualService", "a").contains("is over 1048576 bytes")) << told("VirtualService", "a");
 }
 
+TEST_F(TranslateTls, takes_an_empty_file_for_one_that_is_being_written) {
+  const TestFolder folder;
+  const TlsKeyPair pair = authority().make({"a.test"});
+  folder.write("crt", pair.certificates);
+  folder.write("key", pair.private_key);
+  folder.write("ca", authority().pem());
+  apply(
+      gateway() +
+      upstream("{addr: h.test, port: 80}", fmt::format(", sslConfig: {{sslFiles: {{rootCa: {}/ca}}}}", folder.path())) +
+      service("a", fmt::format("{{sslFiles: {{tlsCert: {0}/crt, tlsKey: {0}/key, rootCa: {0}/ca}}}}", folder.path())));
+  ASSERT_TRUE(listener()->http.front().chains[0].certificate->asks_for_client_certificate);
+  ASSERT_EQ(met(), "chain [h.test]");
+  folder.write("ca", "");
+  look_again();
+  EXPECT_TRUE(listener()->http.front().chains[0].certificate->asks_for_client_certificate);
+  EXPECT_EQ(met(), "chain [h.test]");
+  for (const auto& [kind, name] : {std::pair("VirtualService", "a"), std::pair("Upstream", "u")})
+    EXPECT_TRUE(told(kind, name).contains(folder.path() + "/ca: it is empty")) << told(kind, name);
+}
+
 TEST_F(TranslateTls, reads_nothing_but_regular_files) {
   apply(gateway() + service("a", "{sslFiles: {tlsCert: /dev/zero, tlsKey: /dev/zero}}"));
   EXPECT_TRUE(told("VirtualService", "a").contains("/dev/zero: it is no regular file")) << told("VirtualService", "a");
