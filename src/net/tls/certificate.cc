@@ -75,18 +75,20 @@ void add_names(const X509& certificate, CertificateInfo& info) {
   GENERAL_NAMES_free(names);
 }
 
-// PEM blocks of any kind, one after the other: name and DER. Nothing: no further one.
+// PEM blocks of any kind, one after the other: name and DER. Nothing: no further one, or one that is broken, of which
+// OpenSSL's queue of errors says what.
 struct PemBlock {
   std::string name;
   std::string header;
   std::string der;
 };
 std::optional<PemBlock> next_block(BIO* from) {
+  ERR_clear_error();
   char *name = nullptr, *header = nullptr;
   unsigned char* der = nullptr;
   long size = 0;
   if (PEM_read_bio(from, &name, &header, &der, &size) != 1) {
-    ERR_clear_error();
+    if (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE) ERR_clear_error();  // the end
     return std::nullopt;
   }
   PemBlock block{name, header, {reinterpret_cast<char*>(der), static_cast<size_t>(size)}};
@@ -209,6 +211,9 @@ Result<std::vector<CertificatePtr>> read_certificates(std::string_view pem) {
       return invalid(fmt::format("certificate {} cannot be read: {}", out.size() + 1, take_openssl_error()));
     out.push_back(std::move(certificate));
   }
+  // A file that is being written must not pass for one with fewer of them.
+  if (ERR_peek_error() != 0)
+    return invalid(fmt::format("certificate {} cannot be read: {}", out.size() + 1, take_openssl_error()));
   if (out.empty()) return invalid("there is no certificate in PEM (-----BEGIN CERTIFICATE-----)");
   return out;
 }

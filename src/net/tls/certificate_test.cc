@@ -44,6 +44,30 @@ TEST(PrivateKeys, with_a_passphrase_are_refused) {
   EXPECT_TRUE(read.error().message.starts_with("the private key has a passphrase")) << read.error().message;
 }
 
+std::string pem_of_new_certificate() {
+  const KeyPtr key(EVP_EC_gen("P-256"));
+  const CertificatePtr made(X509_new());
+  X509_gmtime_adj(X509_getm_notBefore(made.get()), 0);
+  X509_gmtime_adj(X509_getm_notAfter(made.get()), 1000);
+  X509_set_pubkey(made.get(), key.get());
+  X509_sign(made.get(), key.get(), EVP_sha256());
+  return to_pem(*made);
+}
+
+TEST(Certificates, are_all_read_or_none) {
+  const std::string one = pem_of_new_certificate(), two = pem_of_new_certificate();
+  const auto both = read_certificates("text in front\n" + one + "text between\n\n" + two + "text behind, no line");
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->size(), 2);
+  // A file that is being written: each of its beginnings that ends in the second one.
+  for (size_t size = two.find('\n') + 1; size < two.size() - 1; ++size) {
+    const auto half = read_certificates(one + two.substr(0, size));
+    ASSERT_FALSE(half) << two.substr(0, size);
+    EXPECT_TRUE(half.error().message.starts_with("certificate 2 cannot be read")) << half.error().message;
+  }
+  EXPECT_FALSE(read_certificates(one + "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n" + two));
+}
+
 TEST(Certificates, end_where_the_clock_does_when_they_are_for_ever) {
   const KeyPtr key(EVP_EC_gen("P-256"));
   const CertificatePtr made(X509_new());
