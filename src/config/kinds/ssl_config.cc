@@ -66,6 +66,18 @@ void check_ciphers(Fields& f, std::vector<std::string>& names) {
   names = std::move(flat);
 }
 
+// What the list says nothing of has the library's suites, which is not what somebody means who names some.
+void check_versions_of_ciphers(Fields& f, const TlsParameters& p) {
+  if (p.cipher_suites.empty() || !f.good("cipherSuites")) return;
+  const bool only_13 = p.min == TlsVersion::tls1_3;
+  const auto is_of_13 = [](std::string_view name) { return name.starts_with("TLS_"); };
+  if (!only_13 && std::ranges::all_of(p.cipher_suites, is_of_13))
+    f.check(false, "cipherSuites",
+            "names none for TLS 1.2, which is spoken too: name some, or set minimumProtocolVersion: TLSv1_3");
+  if (only_13 && std::ranges::none_of(p.cipher_suites, is_of_13))
+    f.warning("cipherSuites", "has no effect: it names none of TLS 1.3");
+}
+
 }  // namespace
 
 std::span<const EnumName> enum_names(TlsVersion) {
@@ -89,6 +101,7 @@ void bind(Fields& f, TlsParameters& p) {
           p.min == TlsVersion::automatic ? "is older than TLS 1.2, which minimumProtocolVersion is when absent"
                                          : "is older than minimumProtocolVersion");
   check_ciphers(f, p.cipher_suites);
+  check_versions_of_ciphers(f, p);
   check_names(f, "ecdhCurves", "curve", p.ecdh_curves, kCurves);
 }
 

@@ -106,6 +106,13 @@ TEST(SslConfig, with_a_mistake_is_refused) {
            "did you mean \"ECDHE-RSA-AES128-GCM-SHA256\"?"},
           {ssl("{parameters: {cipherSuites: ['[AES128-SHA|]']}}"), "sslConfig.parameters.cipherSuites[0]: \"\" is no"},
           {ssl("{parameters: {cipherSuites: [ALL]}}"), "sslConfig.parameters.cipherSuites[0]: \"ALL\" is no cipher"},
+          {ssl("{parameters: {cipherSuites: [TLS_AES_128_GCM_SHA256]}}"),
+           "sslConfig.parameters.cipherSuites: names none for TLS 1.2, which is spoken too: name some, or set "
+           "minimumProtocolVersion: TLSv1_3"},
+          {ssl("{parameters: {cipherSuites: [TLS_AES_128_GCM_SHA256], maximumProtocolVersion: TLSv1_2}}"),
+           "sslConfig.parameters.cipherSuites: names none for TLS 1.2"},
+          {ssl("{parameters: {cipherSuites: [AES128-SHA], minimumProtocolVersion: TLSv1_3}}"),
+           "sslConfig.parameters.cipherSuites: warning: has no effect: it names none of TLS 1.3"},
           {ssl("{parameters: {ecdhCurves: [X25591]}}"),
            "sslConfig.parameters.ecdhCurves[0]: \"X25591\" is no curve that is known here; did you mean \"X25519\"?"},
       });
