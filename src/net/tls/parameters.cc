@@ -109,8 +109,9 @@ Result<std::string> alpn_wire(std::span<const std::string> protocols) {
 
 Result<StorePtr> make_store(std::string_view pem) {
   StorePtr store(X509_STORE_new());
-  for (const CertificatePtr& certificate : TRY(read_certificates(pem)))
-    X509_STORE_add_cert(store.get(), certificate.get());
+  auto certificates = read_certificates(pem);
+  if (!certificates) return std::unexpected(std::move(certificates).error().in("the CA"));
+  for (const CertificatePtr& certificate : *certificates) X509_STORE_add_cert(store.get(), certificate.get());
   ERR_clear_error();
   return store;
 }

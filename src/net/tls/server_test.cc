@@ -63,7 +63,7 @@ TEST(TlsServerContext, says_what_is_wrong_with_the_rest) {
   options.client_subject_alt_names = {"x"};
   EXPECT_EQ(problem(options), "a root_ca must be provided if verify_subject_alt_name is not empty");
   options.client_ca = "x";
-  EXPECT_EQ(problem(options), "there is no certificate in PEM (-----BEGIN CERTIFICATE-----)");
+  EXPECT_EQ(problem(options), "the CA: there is no certificate in PEM (-----BEGIN CERTIFICATE-----)");
   options = with(options.key_pair);
   options.ocsp = OcspStaplePolicy::must_staple;
   EXPECT_EQ(problem(options), "ocspStaplePolicy MUST_STAPLE needs an OCSP staple, and there is none");
