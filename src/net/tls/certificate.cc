@@ -75,6 +75,9 @@ void add_names(const X509& certificate, CertificateInfo& info) {
   GENERAL_NAMES_free(names);
 }
 
+// OpenSSL's own bound for what comes from the other side (SSL_MAX_CERT_LIST_DEFAULT), which most clients have.
+constexpr size_t kChainBytesMax = 100U << 10;
+
 // PEM blocks of any kind, one after the other: name and DER. Nothing: no further one, or one that is broken, of which
 // OpenSSL's queue of errors says what.
 struct PemBlock {
@@ -164,6 +167,23 @@ bool has_issuer_to_download(const X509& certificate) {
 // RFC 7633: the certificate's issuer says that it counts only with a staple.
 bool asks_for_staple(const X509& certificate) {
   return X509_get_ext_by_NID(&certificate, NID_tlsfeature, -1) >= 0;
+}
+
+// The first one that the next one did not sign, by their names.
+size_t first_without_issuer(const std::vector<CertificatePtr>& chain) {
+  size_t i = 0;
+  while (i + 1 < chain.size() &&
+         X509_NAME_cmp(X509_get_issuer_name(chain[i].get()), X509_get_subject_name(chain[i + 1].get())) == 0)
+    ++i;
+  return i;
+}
+
+Status check_size(const std::vector<CertificatePtr>& chain) {
+  size_t bytes = 0;
+  for (const CertificatePtr& certificate : chain) bytes += static_cast<size_t>(i2d_X509(certificate.get(), nullptr));
+  if (bytes <= kChainBytesMax) return {};
+  return invalid(fmt::format("the chain of {} certificates has {} bytes: peers take {} at most", chain.size(), bytes,
+                             kChainBytesMax));
 }
 
 Status read_staple(const std::string& der, OwnCertificate& own) {
@@ -276,6 +296,7 @@ bool has_subject_alt_name(const CertificateInfo& certificate, std::string_view n
 Result<OwnCertificate> read_key_pair(const TlsKeyPair& pair) {
   OwnCertificate own;
   own.chain = TRY(read_certificates(pair.certificates));
+  TRY(check_size(own.chain));
   own.key = TRY(read_private_key(pair.private_key));
   if (X509_check_private_key(own.chain.front().get(), own.key.get()) != 1) {
     ERR_clear_error();
@@ -296,11 +317,10 @@ std::vector<std::string> warnings_of(const OwnCertificate& own, WallTime now) {
   if (own.info.not_before > now)
     out.push_back(
         fmt::format("the certificate of {} is not valid before {}", own.info.subject, day(own.info.not_before)));
-  for (size_t i = 1; i < own.chain.size(); ++i)
-    if (X509_NAME_cmp(X509_get_issuer_name(own.chain[i - 1].get()), X509_get_subject_name(own.chain[i].get())) != 0)
-      out.push_back(fmt::format("certificate {} of the chain ({}) is not the issuer of the one before it ({})", i + 1,
-                                name_text(X509_get_subject_name(own.chain[i].get())),
-                                name_text(X509_get_issuer_name(own.chain[i - 1].get()))));
+  if (const auto at = first_without_issuer(own.chain); at + 1 < own.chain.size())
+    out.push_back(fmt::format("certificate {} of the chain ({}) is not the issuer of the one before it ({})", at + 2,
+                              name_text(X509_get_subject_name(own.chain[at + 1].get())),
+                              name_text(X509_get_issuer_name(own.chain[at].get()))));
   if (own.chain.size() == 1 && has_issuer_to_download(*own.chain.front()))
     out.push_back(
         fmt::format("the chain of {} has no certificate but its own: clients that do not know {} will refuse it",

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
 
+#include "net/tls/authority.h"
+
 namespace sluice::tls {
 namespace {
 
@@ -66,6 +68,22 @@ TEST(Certificates, are_all_read_or_none) {
     EXPECT_TRUE(half.error().message.starts_with("certificate 2 cannot be read")) << half.error().message;
   }
   EXPECT_FALSE(read_certificates(one + "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n" + two));
+}
+
+TEST(Certificates, of_a_chain_that_no_peer_takes_are_refused) {
+  const auto authority = TlsAuthority::create("An authority", 100);
+  TlsKeyPair pair = authority.make({.names = {"a.example"}, .days_to = 30});
+  const std::string own = pair.certificates;
+  for (int i = 0; i < 50; ++i) pair.certificates += own;
+  const auto some = read_key_pair(pair);
+  ASSERT_TRUE(some);
+  const auto warnings = warnings_of(*some, wall_now());
+  ASSERT_EQ(warnings.size(), 1) << "of fifty that do not fit one is told";
+  EXPECT_TRUE(warnings[0].starts_with("certificate 2 of the chain (CN=a.example) is not the issuer of the one before"));
+  for (int i = 0; i < 500; ++i) pair.certificates += own;
+  const auto many = read_key_pair(pair);
+  ASSERT_FALSE(many);
+  EXPECT_TRUE(many.error().message.starts_with("the chain of 551 certificates has ")) << many.error().message;
 }
 
 TEST(Certificates, end_where_the_clock_does_when_they_are_for_ever) {
