@@ -16,21 +16,28 @@ namespace {
 
 constexpr size_t kToldMax = 10;  // of the services of one Gateway
 
+// Unlike that of any other list.
+std::string text_of(const std::vector<std::string>& list) {
+  std::string out = "[";
+  for (const std::string& one : list) out += json_quote(one);
+  return out + "]";
+}
+
 // Options that decide together with certificate and key whether two chains are one.
 std::string text_of(const TlsParameters& p) {
-  return fmt::format("{} {} [{}] [{}]", static_cast<int>(p.min), static_cast<int>(p.max),
-                     fmt::join(p.cipher_suites, ","), fmt::join(p.ecdh_curves, ","));
+  return fmt::format("{} {} {} {}", static_cast<int>(p.min), static_cast<int>(p.max), text_of(p.cipher_suites),
+                     text_of(p.ecdh_curves));
 }
 
 std::string text_of(const TlsServerOptions& o) {
-  return fmt::format("{} {} [{}] [{}] {} {} {} {}", !o.client_ca.empty(), text_of(o.parameters),
-                     fmt::join(o.client_subject_alt_names, ","), fmt::join(o.alpn, ","), o.tickets,
-                     static_cast<int>(o.ocsp), o.client_certificate_optional, o.handshake_timeout.count());
+  return fmt::format("{} {} {} {} {} {} {} {}", !o.client_ca.empty(), text_of(o.parameters),
+                     text_of(o.client_subject_alt_names), text_of(o.alpn), o.tickets, static_cast<int>(o.ocsp),
+                     o.client_certificate_optional, o.handshake_timeout.count());
 }
 
 std::string text_of(const TlsClientOptions& o) {
-  return fmt::format("{} {} [{}] [{}] {} {}", static_cast<int>(o.verify), text_of(o.parameters),
-                     fmt::join(o.subject_alt_names, ","), fmt::join(o.alpn, ","), o.allow_renegotiation,
+  return fmt::format("{} {} {} {} {} {} {}", static_cast<int>(o.verify), o.ca.empty(), text_of(o.parameters),
+                     text_of(o.subject_alt_names), text_of(o.alpn), o.allow_renegotiation,
                      o.key_pair.certificates.empty());
 }
 
@@ -80,6 +87,7 @@ Result<TlsMaterial> Translating::material_of_files(const kinds::SslFiles& files)
   for (const auto& [path, into] :
        {std::pair(&files.tls_cert, &out.pair.certificates), std::pair(&files.tls_key, &out.pair.private_key),
         std::pair(&files.root_ca, &out.root_ca), std::pair(&files.ocsp_staple, &out.pair.ocsp_staple)}) {
+    out.made_of += " " + json_quote(*path);  // also the empty ones: what a file is for counts
     if (path->empty()) continue;
     if (trial_) {
       *into = TRY(TlsFiles::read_once(*path));
@@ -87,7 +95,7 @@ Result<TlsMaterial> Translating::material_of_files(const kinds::SslFiles& files)
     }
     depend_on(Inputs::What::file, {"", "", *path});
     const TlsFiles::File& file = t_.tls_files_.read(*path);
-    out.made_of += fmt::format(" {} {}", *path, file.version);
+    out.made_of += fmt::format(" {}", file.version);
     *into = TRY(file.text);
   }
   return out;

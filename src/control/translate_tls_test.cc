@@ -395,6 +395,32 @@ TEST_F(TranslateTls, ends_a_handshake_after_its_transportSocketConnectTimeout) {
   EXPECT_EQ(done->error().kind, ErrorKind::timeout);
 }
 
+TEST_F(TranslateTls, tells_options_apart_whatever_stands_in_them) {
+  const auto names = [](std::string_view list) {
+    return with_secret("s", fmt::format(", sniDomains: [x.test], verifySubjectAltName: [{}]", list));
+  };
+  apply(gateway() + secret("s", authority().make({"a.test"}), authority().pem()) +
+        service("a", names("'spiffe://a', 'b'")) +
+        service("b", with_secret("s", ", sniDomains: [y.test], verifySubjectAltName: ['spiffe://a,b']")));
+  EXPECT_EQ(chains(), "x.test>a, y.test>b");
+  apply(gateway() + secret("s", {"a.test"}) + service("a", with_secret("s", ", alpnProtocols: [h2, http/1.1]")) +
+        service("b", with_secret("s", ", sniDomains: [y.test], alpnProtocols: ['h2,http/1.1']")));
+  EXPECT_EQ(chains(), "*>a, y.test>b");
+}
+
+TEST_F(TranslateTls, tells_files_apart_by_what_they_are_for) {
+  const TestFolder folder;
+  const TlsKeyPair pair = authority().make({"me.test"});
+  folder.write("crt", pair.certificates), folder.write("key", pair.private_key), folder.write("ca", authority().pem());
+  const auto files = [&folder](std::string_view third) {
+    return fmt::format("{{sslFiles: {{tlsCert: {0}/crt, tlsKey: {0}/key, {1}: {0}/ca}}}}", folder.path(), third);
+  };
+  apply_dynamic(files("rootCa"));
+  EXPECT_EQ(dynamic()->cluster->tls->options().ca, authority().pem());
+  apply_dynamic(files("ocspStaple"));
+  EXPECT_TRUE(told("Gateway", "g").contains("the OCSP staple is no OCSP response")) << told("Gateway", "g");
+}
+
 TEST_F(TranslateTls, reads_a_ca_and_a_staple_from_files) {
   const TestFolder folder;
   const TlsKeyPair pair = authority().make({"a.test"});
