@@ -218,8 +218,10 @@ Status OwnAccess::read_tokens() {
   const std::string text = TRY(files_.read(token_file_).text);
   auto tokens = parse_tokens(text);
   if (!tokens) return about_file(token_file_, std::move(tokens).error());
-  tokens_.clear();
+  const std::vector<std::string> before = std::exchange(tokens_, {});
   for (const std::string& token : *tokens) tokens_.push_back(content_hash(token));
+  const auto is_gone = [this](const std::string& token) { return std::ranges::find(tokens_, token) == tokens_.end(); };
+  if (std::ranges::any_of(before, is_gone)) ++withdrawals_;
   return {};
 }
 

@@ -52,6 +52,8 @@ class OwnAccess {
   // Every few seconds: files that changed, ticket keys, and the end of the certificate that was made here. True:
   // chains() is another one.
   bool look(SteadyTime now, WallTime wall);
+  // How often a token that was admitted was no longer.
+  uint64_t withdrawals() const { return withdrawals_; }
 
  private:
   OwnAccess(OwnAccessOptions options, std::span<const IpAddress> listens, Metrics& metrics);
@@ -72,6 +74,7 @@ class OwnAccess {
   TlsServerShared shared_;
   std::shared_ptr<const TlsServerChains> chains_;
   std::vector<std::string> tokens_;  // their digests
+  uint64_t withdrawals_ = 0;
   MetricSet metrics_;
 };
 

@@ -114,6 +114,20 @@ TEST_F(Access, takes_other_tokens_as_soon_as_the_file_has_changed_and_keeps_the_
   EXPECT_TRUE(admits(*access, "another-token-of-twenty-and-more"));
 }
 
+TEST_F(Access, counts_how_often_a_token_was_withdrawn) {
+  folder_.write("tokens", kToken);
+  options_.token_file = folder_.path("tokens");
+  const auto access = *create();
+  const auto withdrawn_after = [&](std::string_view text) {
+    folder_.write("tokens", text);
+    access->look(steady_now(), wall_now());
+    return access->withdrawals();
+  };
+  EXPECT_EQ(withdrawn_after(fmt::format("{}\nanother-token-of-twenty-and-more\n", kToken)), 0U);
+  EXPECT_EQ(withdrawn_after("short\n"), 0U) << "what was in force stays";
+  EXPECT_EQ(withdrawn_after("another-token-of-twenty-and-more\n"), 1U);
+}
+
 TEST_F(Access, shows_a_certificate_of_files_and_another_one_when_they_have_changed) {
   const TestAuthority authority;
   write(authority.make({"gateway.example"}));

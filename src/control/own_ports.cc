@@ -91,12 +91,18 @@ std::vector<uint16_t> OwnPorts::numbers() const {
 }
 
 void OwnPorts::look_after_access() {
-  if (!access_ || !access_->look(loop_.now(), loop_.wall())) return;
-  for (Port* port : {&api_, &admin_})
-    if (port->config.tls) {
+  if (!access_) return;
+  const uint64_t withdrawals = access_->withdrawals();
+  const bool other_chains = access_->look(loop_.now(), loop_.wall());
+  for (Port* port : {&api_, &admin_}) {
+    if (!port->config.tls) continue;
+    if (other_chains) {
       port->config.tls = access_->chains();
       port->listener->configure(nullptr, &port->config);
     }
+    // A watch would tell its owner everything for up to a day more. Who has a good token comes again.
+    if (access_->withdrawals() != withdrawals) port->listener->server().abort();
+  }
 }
 
 std::optional<CertificateRow> OwnPorts::certificate() const {

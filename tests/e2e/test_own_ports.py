@@ -3,6 +3,7 @@
 import json
 import pathlib
 import socket
+import subprocess
 import tempfile
 
 from harness import configs, tls
@@ -210,6 +211,20 @@ class Given(OwnPorts):
         self.gateway.says(r"own\.crt and .*own\.key: .*remedy=\"what was in force before stays so\"")
         self.assertEqual(self.ask("another-token-of-more-than-twenty-characters"), (0, 200))
         self.assertFalse((self.files / "none").exists(), "nothing was made")
+
+    def test_a_token_that_is_withdrawn_ends_what_its_owner_watches(self):
+        watching = subprocess.Popen(["curl", "-sSN", "--cacert", str(self.authority.certificate), "-H", f"Authorization: Bearer {TOKEN}",
+                                     f"https://127.0.0.1:{self.gateway.api_port}{API}?watch=true"], stdout=subprocess.PIPE,
+                                    stderr=subprocess.DEVNULL)
+        self.addCleanup(watching.communicate)
+        self.addCleanup(watching.kill)
+        self.assertIn(b"hello", watching.stdout.readline())
+        other = "another-token-of-more-than-twenty-characters"
+        (self.files / "tokens").write_text(f"{TOKEN}\n{other}\n")
+        until(lambda: self.ask(other) == (0, 200), "a second token to be taken")
+        self.assertIsNone(watching.poll(), "nothing was withdrawn yet")
+        (self.files / "tokens").write_text(f"{other}\n")
+        until(lambda: watching.poll() is not None, "the watch to end")
 
     def test_kubectl_with_a_kubeconfig_of_these_files(self):
         kubectl = Kubectl(self.gateway.api_port, self.folder(), "--ca", self.authority.certificate, "--token-file", self.files / "tokens")
