@@ -158,13 +158,18 @@ Result<UpstreamEnd> Translating::upstream_end(const ObjectRef& ref) {
   unit_->secrets.emplace(key, object);
   const std::string made_of = fmt::format("{} {:016x}", key.to_string(), object->hash);
   const bool tls = speaks_tls(*object->as<kinds::Upstream>());
-  if (unserved_ || trial_) return UpstreamEnd{make_no_cluster(ref.name + "_" + ref.ns), made_of + " unused", tls};
+  const auto found = met(*object);
+  const bool any_certificate_will_do =
+      found && found->tls && found->tls->context->options().verify == TlsClientOptions::Verify::nothing;
+  if (unserved_ || trial_)
+    return UpstreamEnd{make_no_cluster(ref.name + "_" + ref.ns), made_of + " unused", tls, any_certificate_will_do};
   const auto cluster = static_cluster(*object);
   if (!cluster)
     return invalid(fmt::format("the TLS of Upstream {}.{} cannot be had, as its status says", ref.ns, ref.name));
   return UpstreamEnd{
       make_static_upstream(cluster),
-      made_of + (cluster->cluster->tls ? fmt::format(" {}", static_cast<const void*>(cluster.get())) : ""), tls};
+      made_of + (cluster->cluster->tls ? fmt::format(" {}", static_cast<const void*>(cluster.get())) : ""), tls,
+      any_certificate_will_do};
 }
 
 // Often the same as before: then the snapshots share it.

@@ -1,6 +1,8 @@
 #include "control/translate.h"
 
+#include "base/encoding.h"
 #include "control/translate_testing.h"
+#include "net/tls/testing.h"
 
 namespace sluice {
 namespace {
@@ -617,6 +619,17 @@ TEST_F(Translate, passes_on_what_a_filter_warns_of_once) {
   EXPECT_TRUE(told("VirtualService", "a").starts_with(warning)) << told("VirtualService", "a");
   EXPECT_TRUE(tried(with_https("b"), "VirtualService", "b").starts_with(warning));
   apply(object("Upstream", "id", "{static: {useTls: true, hosts: [{addr: 127.0.0.1, port: 9}]}}") + with_https("a"));
+  const std::string unverified =
+      "Warning warning: \n  Route Warning: jwt: providers.p.jwks.remote.upstreamRef: the Upstream takes any "
+      "certificate";
+  EXPECT_TRUE(told("VirtualService", "a").starts_with(unverified)) << told("VirtualService", "a");
+  EXPECT_TRUE(tried(with_https("b"), "VirtualService", "b").starts_with(unverified));
+  apply(object("Upstream", "id",
+               "{sslConfig: {secretRef: {name: ca, namespace: gloo-system}}, static: {hosts: [{addr: 127.0.0.1, port: "
+               "9}]}}") +
+        object("Secret", "ca",
+               fmt::format("type: kubernetes.io/tls\ndata: {{ca.crt: {}}}", base64_encode(TestAuthority().pem()))) +
+        with_https("a"));
   EXPECT_EQ(told("VirtualService", "a"), "Accepted");
 }
 

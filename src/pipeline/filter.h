@@ -146,9 +146,10 @@ struct ProxySettings;
 
 // An Upstream that a filter calls (clients/).
 struct UpstreamEnd {
-  std::shared_ptr<const Service> end;  // of a chain
-  std::string made_of;                 // differs when the Upstream is another, or is written otherwise
-  bool tls = false;                    // it is spoken to by TLS
+  std::shared_ptr<const Service> end;    // of a chain
+  std::string made_of;                   // differs when the Upstream is another, or is written otherwise
+  bool tls = false;                      // it is spoken to by TLS
+  bool any_certificate_will_do = false;  // which then keeps nobody out who is on the way
 };
 
 // What a Secret or a ConfigMap holds.

@@ -221,6 +221,14 @@ class Https(RemoteKeys):
         self.assertEqual(state, "Warning")
         self.assertIn(self.NO_TLS, reason)
 
+    def test_an_upstream_that_takes_any_certificate_is_a_warning(self):
+        server = self.use(KeyServer(pair=authority("Another CA").make("id.test")))
+        gateway = self.start(server.port, url="https://id.test/realms/a/keys", upstream=UPSTREAM.replace("spec: {", "spec: {sslConfig: {}, "))
+        self.assertEqual(self.ask(gateway, old_token()), "ok")
+        state, reason = gateway.status("virtualservices", "all")
+        self.assertEqual(state, "Warning")
+        self.assertIn("the Upstream takes any certificate", reason)
+
 
 class Explaining(RemoteKeys):
     def test_explain_fetches_nothing_and_says_so(self):

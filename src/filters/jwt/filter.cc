@@ -403,6 +403,12 @@ class JwtFactory final : public FilterFactory {
             "by sslConfig with a CA; without that the keys come in plain text, and whoever is on the way can "
             "change them",
             name));
+      if (upstream->any_certificate_will_do && build.warnings)
+        build.warnings->push_back(
+            fmt::format("jwt: providers.{}.jwks.remote.upstreamRef: the Upstream takes any certificate, so whoever is "
+                        "on the way can "
+                        "change the keys: its sslConfig needs a CA, and verifySubjectAltName",
+                        name));
       found[name] = keys_of(remote, *upstream, build);
       if (build.preparations && remote.async_fetch)
         (*build.preparations)[found[name]] |= !remote.async_fetch->fast_listener;

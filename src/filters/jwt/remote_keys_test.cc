@@ -48,7 +48,7 @@ struct Gateway final : FilterHarness, References {
   }
   Result<UpstreamEnd> upstream(const ObjectRef& ref) override {
     if (ref.name != "id") return invalid("there is none");
-    return UpstreamEnd{id.end, fmt::format("id {}", edits), id_speaks_tls};
+    return UpstreamEnd{id.end, fmt::format("id {}", edits), id_speaks_tls, id_takes_any_certificate};
   }
   Result<ObjectData> secret(const ObjectRef&) override { return invalid("no"); }
   Result<ObjectData> config_map(const ObjectRef&) override { return invalid("no"); }
@@ -80,6 +80,7 @@ struct Gateway final : FilterHarness, References {
   MemoryUpstream id{loops, metrics};
   int edits = 0;  // of the Upstream
   bool id_speaks_tls = false;
+  bool id_takes_any_certificate = false;
 };
 
 // One request among several at once.
@@ -388,6 +389,9 @@ TEST(RemoteKeys, warn_that_https_alone_makes_no_tls_where_the_upstream_has_none)
   EXPECT_EQ(gateway.id.server.requests.at(0), "GET / HTTP/1.1\r\nhost: id.test\r\n\r\n");
   gateway.id_speaks_tls = true;
   EXPECT_EQ(warnings("https://id.test"), "");
+  gateway.id_takes_any_certificate = true;
+  EXPECT_TRUE(warnings("https://id.test")
+                  .starts_with("jwt: providers.p.jwks.remote.upstreamRef: the Upstream takes any certificate"));
 }
 
 // What is told of fetching ahead, and whether the listener waits.
