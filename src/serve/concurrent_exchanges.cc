@@ -32,6 +32,7 @@ class ConcurrentExchanges::One final : public ExchangeHost {
   bool draining() const override { return all_.host_.draining(); }
   void request_begins() override { all_.host_.request_begins(); }
   bool ends_behind(const ListenerConfig& config) override { return all_.host_.ends_behind(config); }
+  bool is_first_to_end() override { return all_.host_.is_first_to_end(); }
   void client_gone() override { runner_.cancel(); }
 
  private:

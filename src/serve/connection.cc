@@ -234,7 +234,7 @@ void Connection::say_goodbye() {
 }
 
 void Connection::count_end_by_age(const ListenerConfig& config) {
-  if (!std::exchange(end_counted_, true)) config.metrics->connections_over_age->add();
+  if (is_first_to_end()) config.metrics->connections_over_age->add();
 }
 
 bool Connection::is_over_age(const ListenerConfig& config) const {
@@ -245,8 +245,7 @@ bool Connection::ends_behind(const ListenerConfig& config) {
   if (ends_) return true;
   const bool has_had_enough = config.requests_max > 0 && requests_ >= config.requests_max;
   if (!has_had_enough && !is_over_age(config)) return false;
-  // Of several exchanges at once each is told so.
-  if (std::exchange(end_counted_, true)) return true;
+  if (!is_first_to_end()) return true;
   const ServerMetrics& metrics = *config.metrics;
   (has_had_enough ? metrics.connections_over_requests : metrics.connections_over_age)->add();
   return true;

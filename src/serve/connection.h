@@ -68,6 +68,7 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   bool draining() const override;
   void request_begins() override { ++requests_; }
   bool ends_behind(const ListenerConfig& config) override;
+  bool is_first_to_end() override { return !std::exchange(end_counted_, true); }
   void client_gone() override { runner_.cancel(); }
 
  private:
@@ -100,7 +101,7 @@ class Connection final : public ExchangeHost, private ConnectionInput, private C
   const TlsInfo* const tls_;  // the stream's, which the session has
   const SteadyTime since_;
   uint32_t requests_ = 0;
-  bool end_counted_ = false;  // that it ends for its age, or the number of its requests
+  bool end_counted_ = false;  // that it ends, and why
   std::unique_ptr<ServerSession> session_;
   std::unique_ptr<ConcurrentExchanges> several_;  // where the session has several streams at once
   Runner runner_{this, &Connection::on_served};

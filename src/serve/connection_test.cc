@@ -1562,6 +1562,20 @@ TEST(Connection, waits_for_no_half_head_of_a_stream_while_there_is_no_memory) {
   client.peer.close();
 }
 
+TEST(Connection, counts_its_end_once_whatever_the_number_of_its_streams) {
+  ShortGateway world;
+  Gateway& gateway = world.gateway;
+  gateway.hold();
+  Http2Peer client(gateway);
+  client.peer.say(client.writer.get(1, "/1") + client.writer.get(3, "/3") + client.writer.get(5, "/5"));
+  ASSERT_TRUE(turn_until(gateway.loop, [&] { return gateway.handled == 3; }));
+  world.memory_of_1000(900);
+  gateway.release.notify(gateway.loop);
+  for (const int32_t id : {1, 3, 5}) EXPECT_TRUE(client.answered(id, fmt::format("held /{}", id))) << id;
+  EXPECT_EQ(gateway.config.metrics->connections_unkept->value(), 1);
+  client.peer.close();
+}
+
 TEST(Listener, serves_requests_with_the_configuration_of_their_time) {
   Gateway gateway;
   gateway.hold();

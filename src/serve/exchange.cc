@@ -225,7 +225,7 @@ Response Exchange::refuse_for_want_of_memory() {
 bool Exchange::wants_no_more(const Response& response) const {
   if (host_.draining() || host_.ends_behind(*config_)) return true;
   if (!config_->overload || !config_->overload->ends_connections()) return false;
-  if (!response.close) metrics().connections_unkept->add();
+  if (!response.close && host_.is_first_to_end()) metrics().connections_unkept->add();
   return true;
 }
 

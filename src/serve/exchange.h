@@ -33,6 +33,8 @@ class ExchangeHost {
   virtual void request_begins() = 0;
   // A response that begins now ends the connection, as the configuration wants it.
   virtual bool ends_behind(const ListenerConfig& config) = 0;
+  // Once for a connection: whoever ends it counts that, and not each of several exchanges.
+  virtual bool is_first_to_end() = 0;
   // Nobody waits for the answer: cancels what runs the exchange.
   virtual void client_gone() = 0;
 
