@@ -61,6 +61,10 @@ struct Calls {
     of(user).frame_sent(*frame);
     return 0;
   }
+  static int frame_not_sent(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
+    of(user).frame_not_sent(*frame, error);
+    return 0;
+  }
   static ssize_t frame_bytes_max(nghttp2_session*, uint8_t, int32_t, int32_t, int32_t, uint32_t remote_max,
                                  void* user) {
     return of(user).output_.payload_max(remote_max);
@@ -84,6 +88,7 @@ struct Calls {
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(out, data_came);
     nghttp2_session_callbacks_set_on_stream_close_callback(out, stream_closed);
     nghttp2_session_callbacks_set_on_frame_send_callback(out, frame_sent);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(out, frame_not_sent);
     nghttp2_session_callbacks_set_data_source_read_length_callback(out, frame_bytes_max);
     nghttp2_session_callbacks_set_send_data_callback(out, data_sent);
     return out;
@@ -442,6 +447,14 @@ void ServerConnection::frame_sent(const nghttp2_frame& frame) {
     case NGHTTP2_GOAWAY: metrics_->goaways_sent->add(); break;
     default: break;
   }
+}
+
+// A head or trailers beyond kSentHeadMax: whoever waits for them to go would wait in vain. On a stream that ends that
+// is known otherwise.
+void ServerConnection::frame_not_sent(const nghttp2_frame& frame, int error) {
+  if (frame.hd.type != NGHTTP2_HEADERS) return;
+  if (error != NGHTTP2_ERR_FRAME_SIZE_ERROR && error != NGHTTP2_ERR_HEADER_COMP) return;
+  if (const Incoming* incoming = find(frame.hd.stream_id); incoming && incoming->taker) incoming->taker->reset();
 }
 
 // CVE-2025-8671: what breaks a rule of its stream alone (a window beyond its bound, a body that is not as long as was

@@ -92,6 +92,7 @@ class ServerConnection final : public ServerSession {
   int message_is_invalid(int32_t id);
   void stream_closed(int32_t id, uint32_t code);
   void frame_sent(const nghttp2_frame& frame);
+  void frame_not_sent(const nghttp2_frame& frame, int error);
   void reset_sent(int32_t id);
   void end_answered(int32_t id);
   void end_those_due();

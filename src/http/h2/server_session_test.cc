@@ -473,6 +473,42 @@ TEST(Http2Session, resets_a_response_without_a_body_that_has_not_gone) {
 }
 
 // The client reads nothing until all of it is said, so that the frames of others come between 100 and the answer.
+// Nobody waits for a frame that nghttp2 does not make.
+TEST(Http2Session, resets_a_response_whose_head_or_trailers_are_too_large) {
+  for (const bool trailers : {false, true}) {
+    World world;
+    world.say(world.client.settings());
+    auto& one = world.ask(world.client.get(1, "/", {{"te", "trailers"}}));
+    Headers large(one.arena);
+    for (int i = 0; i < 80; ++i) large.add(one.arena.copy("x-" + std::to_string(i)), std::string(16U << 10, 'x'));
+    const Headers none(one.arena);
+    struct Trailing final : BodyReader {
+      Task<Chunk> read() override { return Chunk{{}, true}; }
+      const Headers* trailers() const override { return all; }
+      const Headers* all = nullptr;
+    } body;
+    body.all = &large;
+    const ServerResponse response{
+        .status = 200, .headers = trailers ? none : large, .body = trailers ? Body{&body, {}} : Body{}};
+    Status said;
+    struct Say {
+      static Task<void> run(ServerStream& stream, const ServerResponse& response, Status& said) {
+        auto beginning = stream.begin(response, {{}, true});
+        said = co_await beginning;
+        co_return Status{};
+      }
+    };
+    one.run(Say::run(*one.stream, response, said));
+    world.settle();
+    world.hear();
+    EXPECT_FALSE(one.runner.running());
+    EXPECT_FALSE(said);
+    EXPECT_EQ(world.heard.streams[1].reset, NGHTTP2_INTERNAL_ERROR);
+    EXPECT_FALSE(world.goaway());
+    one.end();
+  }
+}
+
 TEST(Http2Session, takes_100_for_no_answer_that_has_gone) {
   World world;
   world.ends = memory_streams(world.loop, 2048);
