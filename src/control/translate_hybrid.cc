@@ -215,12 +215,16 @@ void Translating::add_tcp_part(const HybridPart& part, SnapshotListener& listene
 // As with the certificates of one Gateway: who is there first keeps what two want, and both are told.
 void Translating::tell_of_shared_connections(std::span<const ChainTable::Conflict> conflicts,
                                              const PortChains& chains) {
+  size_t told = 0;
   for (const ChainTable::Conflict& one : conflicts) {
     const std::string text = fmt::format("Listener Error: SSLConfigError. Reason: {}; the first keeps them",
                                          ChainTable::text_of(one, chains.matches));
-    report(gateway_->key).clash(text);
+    if (told++ < kToldMax) report(gateway_->key).clash(text);
     if (chains.owners[one.loses] != gateway_->key) report(chains.owners[one.loses]).clash(text);
   }
+  if (told > kToldMax)
+    report(gateway_->key)
+        .clash(fmt::format("Listener Error: SSLConfigError. Reason: and {} more of such connections", told - kToldMax));
 }
 
 Status Translating::build_hybrid_listener(const kinds::HybridGateway& hybrid, SnapshotListener& listener) {

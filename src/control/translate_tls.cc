@@ -14,8 +14,6 @@ using kinds::VirtualService;
 
 namespace {
 
-constexpr size_t kToldMax = 10;  // of the services of one Gateway
-
 // Unlike that of any other list.
 std::string text_of(const std::vector<std::string>& list) {
   std::string out = "[";
@@ -497,8 +495,14 @@ Result<BuiltChains> Translating::build_chains(std::span<const WithCertificate> s
   if (any_conflict) {  // hardly ever
     builder.forget_claims();
     builder.claim(order_of_claims(services));
+    size_t told = 0;
     for (const ChainBuilder::Conflict& one : builder.conflicts())
-      tell_conflict(one.name, services[one.keeps].service->key, services[one.loses].service->key);
+      tell_conflict(one.name, services[one.keeps].service->key, services[one.loses].service->key, told++ < kToldMax);
+    if (told > kToldMax)
+      report(part_.owner)
+          .clash(fmt::format("Listener Error: SSLConfigError. Reason: and {} more such names; the VirtualServices that "
+                             "do not get them say so",
+                             told - kToldMax));
   }
   kept.built = TRY(builder.build());
   kept.made_of.clear();
@@ -508,15 +512,17 @@ Result<BuiltChains> Translating::build_chains(std::span<const WithCertificate> s
   return kept.built;
 }
 
-void Translating::tell_conflict(std::string_view name, const ObjectKey& keeps, const ObjectKey& loses) {
+void Translating::tell_conflict(std::string_view name, const ObjectKey& keeps, const ObjectKey& loses,
+                                bool tells_gateway) {
   const std::string match = name == "*" ? std::string() : fmt::format("server_names:{}", json_quote(name));
   const std::string text = fmt::format(
       "Tried to apply multiple filter chains with the same FilterChainMatch {{{}}}. This is usually caused by "
       "overlapping sniDomains or multiple empty sniDomains in virtual services",
       match);
-  report(part_.owner)
-      .clash(fmt::format("Listener Error: SSLConfigError. Reason: {} ({} keeps it, {} does not get it)", text,
-                         short_name(keeps), short_name(loses)));
+  if (tells_gateway)
+    report(part_.owner)
+        .clash(fmt::format("Listener Error: SSLConfigError. Reason: {} ({} keeps it, {} does not get it)", text,
+                           short_name(keeps), short_name(loses)));
   report(loses).clash(fmt::format("spec.sslConfig.sniDomains: {} asked for by SNI {} served with the certificate of {}",
                                   name == "*" ? "every name not" : json_quote(name), name == "*" ? "else is" : "is",
                                   short_name(keeps)));

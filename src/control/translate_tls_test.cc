@@ -161,6 +161,19 @@ TEST_F(TranslateTls, rejects_two_chains_for_one_name_and_lets_the_older_service_
   EXPECT_EQ(told("VirtualService", "b"), "Accepted");
 }
 
+TEST_F(TranslateTls, tells_a_gateway_of_a_few_names_that_two_chains_want_and_how_many_more) {
+  std::string all = gateway();
+  for (int i = 0; i < 20; ++i)
+    all += secret(fmt::format("s{:02}", i), {"x.test"}) +
+           service(fmt::format("v{:02}", i), with_secret(fmt::format("s{:02}", i), ", sniDomains: [x.test]"));
+  apply(all);
+  const std::string status = told("Gateway", "tls");
+  EXPECT_TRUE(status.contains("gloo-system.v10 does not get it") && !status.contains("gloo-system.v11 ")) << status;
+  EXPECT_TRUE(status.contains("and 9 more such names")) << status;
+  EXPECT_TRUE(told("VirtualService", "v19").contains("is served with the certificate of gloo-system.v00"))
+      << told("VirtualService", "v19");
+}
+
 TEST_F(TranslateTls, lets_who_serves_a_name_keep_it_against_an_older_newcomer) {
   const std::string before = gateway() + secret("s", {"s.test"}) + secret("t", {"t.test"}) +
                              service("a", with_secret("s"), ", creationTimestamp: '2024-01-01T00:00:00Z'");

@@ -138,6 +138,9 @@ class Translating {
   std::shared_ptr<const TcpService> tcp_service(const ConfigObject& upstream);
   void apply_settings(SnapshotHttp& http);
 
+  // Of the services or chains of a Gateway, what one status tells.
+  static constexpr size_t kToldMax = 10;
+
   // translate_tls.cc
   // What is shown where the sslConfig is; null: nothing can be. `problem`: its certificate cannot be had as it is now.
   struct Certified {
@@ -187,7 +190,7 @@ class Translating {
   std::vector<WithCertificate> certificates_of(std::span<const ConfigObjectPtr> services);
   std::vector<size_t> order_of_claims(std::span<const WithCertificate> services);
   Result<BuiltChains> build_chains(std::span<const WithCertificate> services);
-  void tell_conflict(std::string_view name, const ObjectKey& keeps, const ObjectKey& loses);
+  void tell_conflict(std::string_view name, const ObjectKey& keeps, const ObjectKey& loses, bool tells_gateway);
   void warn_of_ways_around(std::span<const ChainUse> uses);
   static bool is_isolated(const ConfigObject& gateway);
   Result<std::shared_ptr<const Router>> router_for(std::span<const ConfigObjectPtr> services);
