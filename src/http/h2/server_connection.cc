@@ -386,9 +386,14 @@ int ServerConnection::frame_came(const nghttp2_frame& frame) {
     case NGHTTP2_DATA: {
       if (frame.hd.length == frame.data.padlen && !last) return admit(Cheap::empty_data, metrics_->empty_frames_flood);
       floods_.worked();
-      if (Incoming* incoming = last ? find(frame.hd.stream_id) : nullptr) {
+      if (!last) return 0;
+      if (Incoming* incoming = find(frame.hd.stream_id)) {
         incoming->ended = true;
         if (incoming->taker) incoming->taker->input_came();
+      } else if (frame.hd.length > 0) {
+        // The window is given back now, not some time: a client whose stream was answered whole before its body went
+        // may look at it only when it hears something (curl 7.88 waits for ever).
+        nghttp2_submit_window_update(native_.get(), NGHTTP2_FLAG_NONE, 0, static_cast<int32_t>(frame.hd.length));
       }
       return 0;
     }

@@ -385,6 +385,21 @@ TEST(Http2Session, takes_no_more_of_a_request_behind_its_answer_than_its_window)
   EXPECT_EQ(world.metrics->resets_sent->value(), 1);
 }
 
+// curl 7.88 looks at its stream only when it hears something.
+TEST(Http2Session, says_something_when_a_request_ends_behind_its_answer) {
+  World world;
+  world.say(world.client.settings());
+  auto& one = world.ask(world.client.post(1, "/"));
+  one.answer(200);
+  world.settle();
+  world.hear();
+  ASSERT_TRUE(world.heard.streams[1].ended);
+  EXPECT_EQ(world.heard.window_updates, 0U);
+  world.say(world.client.data(1, "body", true));
+  EXPECT_EQ(world.heard.window_updates, 1U);
+  EXPECT_FALSE(world.heard.streams[1].reset);
+}
+
 // A client that lets them lie has room for new requests all the same.
 TEST(Http2Session, waits_for_the_rest_of_half_the_requests_that_may_be_open) {
   World world({.streams_max = 10});
