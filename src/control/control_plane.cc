@@ -155,6 +155,7 @@ class ControlPlane final {
   void write_statuses(const std::set<ObjectKey>& of);
   using Told = std::map<ObjectKey, std::vector<std::string>>;
   Told errors_besides() const;
+  Told warnings_of_files() const;
   void count_rejected();
   void write_status(const ObjectKey& key, const ObjectReport& report);
   void check_object(const ConfigObject& object, Diagnostics& diagnostics);
@@ -200,6 +201,7 @@ class ControlPlane final {
   Translation translation_;         // that the snapshot came from
   std::set<ObjectKey> status_due_;  // of which it says something else than the statuses
   Told besides_;                    // errors of statuses that do not come from it
+  Told read_warnings_;              // nor do these
   Alarm bind_alarm_{loop_, [this] { retry_binds(); }};
   Nanos bind_retry_delay_ = kBindRetryFirst;
   // While an access log cannot be written: statuses say so, and no longer than it is true.
@@ -485,12 +487,24 @@ Node status_node(ObjectState state, const std::string& reason) {
 // Of objects of which something else is said than before: by the translation, or besides it.
 void ControlPlane::write_statuses() {
   Told besides = errors_besides();
+  Told read = warnings_of_files();
   std::set<ObjectKey> of = std::exchange(status_due_, {});
-  for (const auto* told : {&besides, &besides_})
-    for (const auto& [key, errors] : *told) of.insert(key);
+  for (const auto* told : {&besides, &besides_, &read, &read_warnings_})
+    for (const auto& [key, texts] : *told) of.insert(key);
   besides_ = std::move(besides);
+  read_warnings_ = std::move(read);
   write_statuses(of);
   count_rejected();
+}
+
+// Fields without effect and the like, which reading finds.
+ControlPlane::Told ControlPlane::warnings_of_files() const {
+  Told out;
+  for (const Diagnostic& found : folder_->diagnostics().all())
+    if (found.severity == Severity::warning && !found.object.kind.empty())
+      out[found.object].push_back(found.path.empty() ? found.sentence()
+                                                     : fmt::format("{}: {}", found.path, found.sentence()));
+  return out;
 }
 
 // What a status says and the translator does not know.
@@ -537,6 +551,8 @@ void ControlPlane::write_status(const ObjectKey& key, const ObjectReport& report
   ObjectReport full = report;
   if (const auto found = besides_.find(key); found != besides_.end())
     for (const std::string& error : found->second) full.error(error);
+  if (const auto found = read_warnings_.find(key); found != read_warnings_.end())
+    for (const std::string& warning : found->second) full.warning(warning);
   if (key.kind == "Upstream")
     for (std::string& warning : host_watch_.warnings(key)) full.warning(std::move(warning));
   const StoredObject* object = store_.find(key);

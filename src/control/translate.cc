@@ -419,7 +419,8 @@ Status Translating::enter_part(Part part) {
   if (settings_object_ && settings_->destinations.scheme && dynamic && dynamic->ssl_config)
     report(settings_object_->key)
         .warning(fmt::format("spec.destinations.scheme: Gateway {} has dynamicForwardProxy.sslConfig, by which all "
-                             "destinations go by TLS: http:// is refused there",
+                             "destinations go by TLS: those that say http:// are refused, and absolute targets with "
+                             "http:// go by TLS, too",
                              gateway_->key.name));
   enter(part_.key,
         {.gateway = part_.hash, .settings = settings_object_ ? settings_object_->hash : 0, .dynamic = dynamic_});

@@ -380,6 +380,33 @@ void Translating::tell_of_certificates(std::vector<std::string> problems) {
   }
 }
 
+namespace {
+
+// RFC 9525 6.3: a wildcard stands for one label.
+bool is_for(const CertificateInfo& certificate, const std::string& name) {
+  const size_t dot = name.find('.');
+  const std::string any = dot == std::string::npos ? "" : "*" + name.substr(dot);
+  return std::ranges::any_of(certificate.dns_names, [&](const std::string& one) {
+    return equals_ignoring_case(one, name) || (!any.empty() && equals_ignoring_case(one, any));
+  });
+}
+
+// Names by which clients are shown a certificate that is not for them: they refuse it. "": there is none.
+std::string names_without_certificate(const CertificateInfo& certificate, std::span<const std::string> names) {
+  constexpr size_t kNamed = 3;
+  std::vector<std::string> wrong;
+  for (const std::string& name : names)
+    if (name != "*" && !is_for(certificate, name) && wrong.size() < kNamed) wrong.push_back(printable(name));
+  if (wrong.empty()) return "";
+  std::vector<std::string> own(
+      certificate.dns_names.begin(),
+      certificate.dns_names.begin() + static_cast<ptrdiff_t>(std::min(kNamed, certificate.dns_names.size())));
+  return fmt::format("sniDomains: the certificate is not for {}{}", join(wrong, ", "),
+                     own.empty() ? "" : " but for " + join(own, ", "));
+}
+
+}  // namespace
+
 std::vector<Translating::WithCertificate> Translating::certificates_of(std::span<const ConfigObjectPtr> services) {
   std::vector<WithCertificate> out;
   std::vector<std::string> problems;
@@ -389,7 +416,10 @@ std::vector<Translating::WithCertificate> Translating::certificates_of(std::span
       if (!trial_) certificate->come_into_force();
       for (const std::string& warning : certificate->context->warnings(now_))
         report(service->key).warning(fmt::format("spec.sslConfig: {}: {}", certificate->from, warning));
-      out.push_back({service, std::move(certificate), names_of(*service)});
+      const auto& names = names_of(*service);
+      if (const std::string why = names_without_certificate(certificate->context->certificate(), names); !why.empty())
+        report(service->key).warning(fmt::format("spec.sslConfig.{} ({})", why, certificate->from));
+      out.push_back({service, std::move(certificate), names});
     }
   }
   tell_of_certificates(std::move(problems));
@@ -539,7 +569,7 @@ void Translating::warn_of_ways_around(std::span<const ChainUse> uses) {
           "spec.sslConfig: client certificates are required of those who ask for its own names by SNI; who "
           "asks for another name of Gateway {} reaches it without one, unless the Gateway has the annotation "
           "{}: \"true\"",
-          gateway_->key.name, kIsolateAnnotation));
+          gateway_->key.name, kinds::kIsolateAnnotation));
   }
 }
 
@@ -554,7 +584,7 @@ bool is_true_as_go_reads(std::string_view text) {
 }  // namespace
 
 bool Translating::is_isolated(const ConfigObject& gateway) {
-  const auto found = gateway.metadata.annotations.find(std::string(kIsolateAnnotation));
+  const auto found = gateway.metadata.annotations.find(std::string(kinds::kIsolateAnnotation));
   return found != gateway.metadata.annotations.end() && is_true_as_go_reads(found->second);
 }
 

@@ -320,6 +320,27 @@ TEST_F(TranslateTls, tells_of_a_certificate_that_has_expired_and_shows_it_all_th
 }
 
 // What both ends agree on, or the reason of the server's end for agreeing on nothing.
+TEST_F(TranslateTls, warns_of_names_that_the_certificate_is_not_for) {
+  const struct {
+    std::string_view names, told;
+  } rows[] = {
+      {"a.test", "Accepted"},
+      {"A.test", "Accepted"},
+      {"x.b.test, '*.b.test'", "Accepted"},
+      {"x.y.b.test",
+       "Warning warning: \n  spec.sslConfig.sniDomains: the certificate is not for x.y.b.test but for a.test, *.b.test "
+       "(Secret gloo-system/s)"},
+      {"b.test, a.test, '*.a.test', localhost, c.test",
+       "Warning warning: \n  spec.sslConfig.sniDomains: the certificate is not for b.test, *.a.test, localhost but for "
+       "a.test, *.b.test (Secret gloo-system/s)"},
+  };
+  for (const auto& row : rows) {
+    apply(gateway() + secret("s", {"a.test", "*.b.test"}) +
+          service("a", with_secret("s", fmt::format(", sniDomains: [{}]", row.names))));
+    EXPECT_EQ(told("VirtualService", "a"), row.told) << row.names;
+  }
+}
+
 TEST_F(TranslateTls, gives_every_option_to_the_context) {
   loop_.use_manual_clock(SteadyTime(1000s), wall_now());
   const auto meet = [this](std::string_view more, TlsParameters theirs = {}, TlsSessions* sessions = nullptr) {

@@ -23,9 +23,6 @@ inline std::string short_name(const ObjectKey& key) {
   return key.ns + "." + key.name;
 }
 
-// Gateway annotation: each chain of certificates serves its own VirtualServices alone (gloo-core 2.8).
-inline constexpr std::string_view kIsolateAnnotation = "gateway.solo.io/isolate_vhost";
-
 // What an sslConfig refers to.
 struct TlsMaterial {
   TlsKeyPair pair;

@@ -38,6 +38,11 @@ void check_annotations(Fields& f, const Metadata& metadata) {
     if (auto why = label_key_error(to_lower(key)); !why.empty()) f.error("annotations", std::move(why));
   }
   f.check(bytes <= kBytesMax, "annotations", "hold more than 256 KiB");
+  // A switch that is written otherwise would be off without a word.
+  for (const auto& [key, value] : metadata.annotations)
+    if (key.starts_with("gateway.solo.io/") && key != kIsolateAnnotation)
+      f.warning("annotations", fmt::format("{} has no effect: of Gloo's annotations {} is read, on Gateways",
+                                           shown(key), kIsolateAnnotation));
 }
 
 }  // namespace

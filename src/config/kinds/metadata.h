@@ -10,6 +10,8 @@
 namespace sluice::kinds {
 
 inline constexpr std::string_view kDefaultNamespace = "gloo-system";
+// Gateway annotation: each chain of certificates serves its own VirtualServices alone (gloo-core 2.8).
+inline constexpr std::string_view kIsolateAnnotation = "gateway.solo.io/isolate_vhost";
 
 // Kubernetes' rules hold for names (DNS-1123 subdomain), namespaces (DNS-1123 label), labels and annotations.
 // Fields that an API server derives (uid, resourceVersion, generation, managedFields, ...) are read and not kept.

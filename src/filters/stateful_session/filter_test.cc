@@ -119,7 +119,8 @@ TEST(StatefulSessionConfig, refuses_what_can_be_no_session) {
   says("statefulSession: {cookieBased: {cookie: {name: s, ttl: -1s}}}", "cookie.ttl: must");
   says("statefulSession: {headerBased: {headerName: 'a b'}}", "headerName");
   says("statefulSession: {headerBased: {headerName: Content-Length}}", "headerName");
-  says("statefulSession: {headerBased: {headerName: x}, cookieBased: {cookie: {name: s}}}", "only one of cookieBased, headerBased");
+  says("statefulSession: {headerBased: {headerName: x}, cookieBased: {cookie: {name: s}}}",
+       "only one of cookieBased, headerBased");
 }
 
 }  // namespace
