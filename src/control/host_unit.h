@@ -12,11 +12,21 @@
 #include "control/object_report.h"
 #include "forward/dynamic_upstream.h"
 #include "forward/static_upstream.h"
+#include "pipeline/filter.h"
 #include "route/route_table.h"
 
 namespace sluice {
 
-using Secrets = std::map<ObjectKey, ConfigObjectPtr>;
+// What was referred to, as it was then.
+struct Referred {
+  std::map<ObjectKey, ConfigObjectPtr> objects;
+  std::map<std::string, FileData> files;  // by path
+
+  void merge(Referred other) {
+    objects.merge(other.objects);
+    files.merge(other.files);
+  }
+};
 
 // What happens to dynamic destinations of one place.
 struct PlaceRules {
@@ -42,8 +52,8 @@ struct HostUnit {
     bool rejected;
   };
   std::vector<Missing> missing;
-  Secrets secrets;            // that it was made with, and all else that its filters refer to
-  Preparations preparations;  // of its filters
+  Referred referred;                                                                    // by its headers and filters
+  Preparations preparations;                                                            // of its filters
   using ClusterUse = std::pair<const ObjectKey, std::shared_ptr<const StaticCluster>>;  // by Upstream
   std::vector<ClusterUse> clusters;                                                     // each once
   bool is_dynamic = false;

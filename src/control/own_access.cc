@@ -205,8 +205,8 @@ Status OwnAccess::make_certificate(WallTime now) {
 
 Status OwnAccess::read_certificate() {
   from_ = "file " + options_.certificate_file;
-  const TlsKeyPair pair{.certificates = TRY(files_.read(options_.certificate_file).text),
-                        .private_key = TRY(files_.read(options_.key_file).text),
+  const TlsKeyPair pair{.certificates = *TRY(files_.read(options_.certificate_file).text),
+                        .private_key = *TRY(files_.read(options_.key_file).text),
                         .ocsp_staple = {}};
   if (auto shown = show(pair); !shown)
     return std::unexpected(
@@ -215,7 +215,7 @@ Status OwnAccess::read_certificate() {
 }
 
 Status OwnAccess::read_tokens() {
-  const std::string text = TRY(files_.read(token_file_).text);
+  const std::string text = *TRY(files_.read(token_file_).text);
   auto tokens = parse_tokens(text);
   if (!tokens) return about_file(token_file_, std::move(tokens).error());
   const std::vector<std::string> before = std::exchange(tokens_, {});

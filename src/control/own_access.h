@@ -16,7 +16,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "control/tls_files.h"
+#include "control/watched_files.h"
 #include "net/address.h"
 #include "net/tls/authority.h"
 #include "net/tls/server.h"
@@ -66,7 +66,7 @@ class OwnAccess {
 
   const OwnAccessOptions options_;
   std::vector<std::string> names_;  // of the certificate that is made here
-  TlsFiles files_;
+  WatchedFiles files_;
   std::string from_;
   std::string token_file_;
   std::unique_ptr<const TlsAuthority> authority_;  // null: it is not made here

@@ -127,15 +127,19 @@ void Translating::remember() {
   for (auto& [key, served] : served_) {
     if (failed_.contains(key)) continue;
     Translator::Served& last = t_.last_served_[key];
-    if (last.since != t_.run_) last.secrets.clear();
+    if (last.since != t_.run_) last.referred = {};
     last.object = std::move(served.object);
-    last.secrets.merge(served.secrets);
+    last.referred.merge(std::move(served.referred));
     last.since = t_.run_;
   }
   for (auto& [key, gateway] : gateways_built_) t_.last_gateways_[key] = std::move(gateway);
   leave_units();
   leave_tls();
-  std::erase_if(t_.early_changes_, [this](const auto& entry) { return entry.second.seen != t_.run_; });
+  t_.files_.keep_only(
+      [this](const std::string& path) { return t_.inputs_.is_held(Inputs::What::file, {"", "", path}); });
+  const auto is_gone = [this](const auto& entry) { return entry.second.seen != t_.run_; };
+  std::erase_if(t_.early_changes_, is_gone);
+  std::erase_if(t_.unrouted_, is_gone);
   t_.kept_.forget_unused();
   t_.kept_objects_->set(static_cast<int64_t>(t_.kept_.size()));
 }
@@ -808,7 +812,7 @@ ObjectReport Translator::try_out(const ConfigObjectPtr& object) {
 }
 
 bool Translator::look_at_files() {
-  const std::vector<std::string> changed = tls_files_.changed();
+  const std::vector<std::string> changed = files_.changed();
   for (const std::string& path : changed) inputs_.note_change(Inputs::What::file, {"", "", path}, run_ + 1);
   return !changed.empty();
 }

@@ -17,8 +17,8 @@
 #include "control/inputs.h"
 #include "control/object_report.h"
 #include "control/snapshot.h"
-#include "control/tls_files.h"
 #include "control/tls_unit.h"
+#include "control/watched_files.h"
 #include "control/world.h"
 #include "forward/dns/resolver.h"
 #include "forward/dynamic_upstream.h"
@@ -65,7 +65,7 @@ class Translator {
   void forget_units();
   // What is known of changes, for tests of its bounds.
   size_t inputs() const { return inputs_.size(); }
-  // Whether files that sslFiles name have changed: then translate() makes anew what is made of them.
+  // Whether files that objects name have changed: then translate() makes anew what is made of them.
   bool look_at_files();
   // New keys for session tickets, when it is time: to be called once a minute or more often.
   void rotate_ticket_keys(SteadyTime now) { tls_shared_.rotate(now); }
@@ -92,10 +92,10 @@ class Translator {
   Gauge* services_out_;
   Gauge* kept_objects_;
   Counter* compiled_;
-  // A VirtualService as it was served last, with the Secrets it was made with, and what its filters refer to.
+  // A VirtualService as it was served last, with what it referred to then.
   struct Served {
     ConfigObjectPtr object;
-    Secrets secrets;
+    Referred referred;
     RunNumber since = 0;
   };
   // All that a Gateway says to its virtual hosts.
@@ -139,7 +139,7 @@ class Translator {
   std::vector<PolicyGap> gaps_;  // as given last
   Inputs inputs_;
   size_t inputs_swept_ = 0;  // how many were left
-  TlsFiles tls_files_;
+  WatchedFiles files_;
   std::map<ObjectKey, TlsSlot<ServerCertificate>> server_tls_;  // by VirtualService, host of a tcpGateway
   std::map<ObjectKey, TlsSlot<ClientTls>> upstream_tls_;        // by Upstream
   std::map<ObjectKey, TlsSlot<ClientTls>> gateway_tls_;  // by Gateway or part of one, for its dynamic destinations
@@ -167,6 +167,13 @@ class Translator {
     std::shared_ptr<const RequestChange> change;
     RunNumber seen = 0;  // the last run that had it
   };
+  // What the filters for requests without a route were made with, by Gateway or part of one.
+  struct Unrouted {
+    Referred referred;  // when they were good last
+    std::vector<InputPtr> inputs;
+    RunNumber seen = 0;
+  };
+  std::map<ObjectKey, Unrouted> unrouted_;
   std::map<ObjectKey, EarlyChange> early_changes_;  // the last good ones, by Gateway or part of one
 };
 

@@ -149,13 +149,15 @@ Result<UpstreamEnd> Translating::upstream_end(const ObjectRef& ref) {
   depend_on(Inputs::What::object, key);
   ConfigObjectPtr object;
   if (const auto now = world_.in_force().find(key); now != world_.in_force().end()) object = now->second;
-  if (const auto* kept = secrets_kept_; !object && kept && kept->contains(key)) object = kept->at(key);
+  if (!object && referred_kept_)
+    if (const auto kept = referred_kept_->objects.find(key); kept != referred_kept_->objects.end())
+      object = kept->second;
   if (!object) {
     std::string why = why_rejected("Upstream", ref.ns, ref.name);
     if (why.empty()) why = "not found" + meant(key);
     return invalid(fmt::format("*v1.Upstream {{ {}.{} }} {}", ref.ns, ref.name, why));
   }
-  unit_->secrets.emplace(key, object);
+  unit_->referred.objects.emplace(key, object);
   const std::string made_of = fmt::format("{} {:016x}", key.to_string(), object->hash);
   const bool tls = speaks_tls(*object->as<kinds::Upstream>());
   const auto found = met(*object);

@@ -279,13 +279,13 @@ Translating::Hosted Translating::host_or_last_good(const ConfigObjectPtr& servic
   return {unit.host};
 }
 
-// With the Secrets it had then: also one whose Secret went away stays as it was.
+// With what it referred to then: also one whose Secret went away stays as it was.
 VirtualHostPtr Translating::last_good(HostSlot& slot, const ObjectKey& key) {
   const auto last = t_.last_served_.find(key);
   if (last == t_.last_served_.end()) return nullptr;
   const ConfigObject& service = *last->second.object;
   if (!slot.last_good || slot.last_good_of != last->second.since || !slot.last_good->is_still_true(service)) {
-    slot.last_good = compile(service, &last->second.secrets);
+    slot.last_good = compile(service, &last->second.referred);
     slot.last_good_of = last->second.since;
   }
   if (!slot.last_good->host) return nullptr;
@@ -301,16 +301,16 @@ const HostUnit& Translating::newest_unit(HostSlot& slot, const ConfigObject& ser
   return *slot.newest;
 }
 
-HostUnitPtr Translating::compile(const ConfigObject& service, const Secrets* kept) {
+HostUnitPtr Translating::compile(const ConfigObject& service, const Referred* kept) {
   auto unit = std::make_shared<HostUnit>();
   unit->hash = service.hash;
   unit->run = t_.run_;
   unit_ = unit.get();
-  secrets_kept_ = kept;
+  referred_kept_ = kept;
   depend_on(Inputs::What::gateway, part_.key);
   unit->host = build_host(service, unit->report);
   unit_ = nullptr;
-  secrets_kept_ = nullptr;
+  referred_kept_ = nullptr;
   if (!trial_) t_.compiled_->add();
   return unit;
 }
@@ -353,7 +353,7 @@ void Translating::use(const HostUnit& unit) {
 
 void Translating::note_served(HostSlot& slot, const ConfigObjectPtr& service, const HostUnit& unit) {
   if (trial_ || std::exchange(slot.is_noted, true)) return;
-  served_.push_back({service->key, {.object = service, .secrets = unit.secrets}});
+  served_.push_back({service->key, {.object = service, .referred = unit.referred}});
 }
 
 VirtualHostPtr Translating::build_host(const ConfigObject& service, ObjectReport& report) {
@@ -475,6 +475,7 @@ class Translating::FilterReferences final : public References {
     const ConfigObjectPtr object = TRY(t_.find_data("ConfigMap", ref));
     return data_of(object, object->as<kinds::ConfigMap>()->data);
   }
+  Result<FileData> file(const std::string& path, size_t bytes_max) override { return t_.find_file(path, bytes_max); }
 
  private:
   static ObjectData data_of(const ConfigObjectPtr& object, const std::map<std::string, std::string>& data) {
@@ -535,34 +536,76 @@ std::vector<StagedFilter> Translating::unrouted_filters() {
   FilterReferences references(*this);
   build.references = &references;
   build.name = "no route";
+  Translator::Unrouted of_trial;
+  Translator::Unrouted& unrouted = trial_ ? of_trial : t_.unrouted_[part_.key];
+  const Referred before = std::exchange(unrouted.referred, {});
+  const bool any_before = std::exchange(unrouted.seen, t_.run_) != 0;
+  unrouted.inputs.clear();
   std::vector<StagedFilter> filters;
   for (const FilterFactory* factory : options_.filters) {
     const auto is_meant = [](Stage stage) { return stage == Stage::health_check || stage == Stage::grpc_json; };
     if (std::ranges::none_of(factory->stages(), is_meant)) continue;
-    auto built = factory->build(build);
-    if (!built) {  // they are answered 404 then
-      report(part_.owner).warning("for requests without a route: " + built.error().message);
-      continue;
+    auto built = build_unrouted(*factory, build, unrouted, nullptr);
+    if (!built) {
+      std::string why = built.error().message;
+      if (any_before) built = build_unrouted(*factory, build, unrouted, &before);
+      if (built) why += "; what was in force before stays so";
+      report(part_.owner).warning("for requests without a route: " + std::move(why));
     }
+    if (!built) continue;  // they are answered 404 then
     for (StagedFilter& filter : *built)
       filters.insert(std::ranges::upper_bound(filters, filter.stage, {}, &StagedFilter::stage), std::move(filter));
   }
   return filters;
 }
 
+// `kept`: as for a last good version.
+Result<std::vector<StagedFilter>> Translating::build_unrouted(const FilterFactory& factory, const FilterBuild& build,
+                                                              Translator::Unrouted& unrouted, const Referred* kept) {
+  HostUnit unit;
+  unit_ = &unit;
+  referred_kept_ = kept;
+  auto built = factory.build(build);
+  unit_ = nullptr;
+  referred_kept_ = nullptr;
+  std::ranges::move(unit.inputs, std::back_inserter(unrouted.inputs));
+  if (built) unrouted.referred.merge(std::move(unit.referred));
+  return built;
+}
+
 // Of a Secret or ConfigMap, for the unit that is compiled.
 Result<ConfigObjectPtr> Translating::find_data(std::string_view kind, const ObjectRef& ref) {
   const ObjectKey key{std::string(kind), ref.ns, ref.name};
-  if (!secrets_kept_) depend_on(Inputs::What::object, key);
-  const Secrets& from = secrets_kept_ ? *secrets_kept_ : world_.in_force();
+  if (!referred_kept_) depend_on(Inputs::What::object, key);
+  const auto& from = referred_kept_ ? referred_kept_->objects : world_.in_force();
   const auto object = from.find(key);
   if (object == from.end()) {
     const std::string word = to_lower(kind), rejected = why_rejected(kind, ref.ns, ref.name);
     return invalid(rejected.empty() ? fmt::format("list did not find {} {}.{}", word, ref.ns, ref.name)
                                     : fmt::format("{} {}.{} {}", word, ref.ns, ref.name, rejected));
   }
-  if (unit_) unit_->secrets.emplace(key, object->second);
+  if (unit_) unit_->referred.objects.emplace(key, object->second);
   return object->second;
+}
+
+// The same of a file.
+Result<FileData> Translating::find_file(const std::string& path, size_t bytes_max) {
+  if (!referred_kept_) {
+    FileData file = TRY(watched_file(path, bytes_max));
+    if (unit_) unit_->referred.files.emplace(path, file);
+    return file;
+  }
+  const auto kept = referred_kept_->files.find(path);
+  if (kept == referred_kept_->files.end()) return invalid(path + " was not read then");
+  if (unit_) unit_->referred.files.insert(*kept);
+  return kept->second;
+}
+
+// As it is now.
+Result<FileData> Translating::watched_file(const std::string& path, size_t bytes_max) {
+  depend_on(Inputs::What::file, {"", "", path});
+  const WatchedFiles::File& file = files_.read(path, bytes_max);
+  return FileData{TRY(file.text), fmt::format("{} {}{}", path, file.version, trial_ ? " tried" : "")};
 }
 
 FindHeaderSecret Translating::secret_finder() {

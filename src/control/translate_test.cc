@@ -1,7 +1,11 @@
 #include "control/translate.h"
 
+#include <sys/stat.h>
+
 #include "base/encoding.h"
+#include "control/store/test_folder.h"
 #include "control/translate_testing.h"
+#include "engines/transcoding/testing.h"
 #include "net/tls/testing.h"
 
 namespace sluice {
@@ -75,7 +79,11 @@ class Translate : public TranslateCase {
   }
 
   // What a route that forwards dynamically says to the request's own authority; nothing is sent.
-  std::string verdict(std::string_view authority) {
+  std::string verdict(std::string_view authority) { return explained(authority, "/").first.verdict; }
+  uint16_t status_of(std::string_view authority, std::string_view path) { return explained(authority, path).second; }
+
+ private:
+  std::pair<Explanation, uint16_t> explained(std::string_view authority, std::string_view path) {
     Arena arena;
     StreamInfo info;
     Request request(arena, loop_, info);
@@ -83,19 +91,19 @@ class Translate : public TranslateCase {
     Explanation explanation;
     request.background = &background;
     request.method = "GET";
-    request.path = "/";
+    request.path = path;
     request.authority = authority;
+    uint16_t status = 0;
     bool done = false;
     Runner runner(&done, [](void* flag, Result<void>) { *static_cast<bool*>(flag) = true; });
-    runner.start(send(*now_.snapshot->listeners.at(0)->http.front().router, request, explanation));
+    runner.start(send(*now_.snapshot->listeners.at(0)->http.front().router, request, explanation, status));
     EXPECT_TRUE(done);
-    return explanation.verdict;
+    return {std::move(explanation), status};
   }
-
- private:
-  static Task<void> send(const Router& router, Request& request, Explanation& told) {
+  static Task<void> send(const Router& router, Request& request, Explanation& told, uint16_t& status) {
     auto handling = router.explain(request, told);
-    co_await handling;
+    const Result<Response> response = co_await handling;
+    status = response ? response->status : 0;
     co_return Status{};
   }
 };
@@ -731,6 +739,134 @@ TEST_F(Translate, says_of_a_Gateway_what_requests_without_a_route_cannot_have) {
   apply(served + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: gloo-system}\ndata: {a: '!'}\n");
   EXPECT_TRUE(told("Gateway", "g").contains("for requests without a route: config map gloo-system:m contains a value"))
       << told("Gateway", "g");
+}
+
+// One service of gRPC, whose only method has a path that its set of descriptors says; other paths have no route.
+class TranslateGrpcJson : public Translate {
+ protected:
+  static std::string of_file(const std::string& path, std::string_view more = "") {
+    return served(fmt::format("protoDescriptor: {}", path), more);
+  }
+  static std::string served(std::string_view source, std::string_view more = "") {
+    return object("Gateway", "g",
+                  fmt::format("{{bindAddress: 127.0.0.1, bindPort: 8080, httpGateway: {{options: {{grpcJsonTranscoder: "
+                              "{{services: [t.S], {}}}}}}}{}}}",
+                              source, more)) +
+           object("VirtualService", "a",
+                  "{virtualHost: {domains: [a.test], routes: [{matchers: [{prefix: /t.S/}], directResponseAction: "
+                  "{status: 200}}]}}");
+  }
+  static std::string set_with(std::string_view path) {
+    return transcoding::descriptor_set_of(
+        fmt::format(R"(syntax = "proto3"; package t; import "google/api/annotations.proto"; message M {{}}
+service S {{ rpc Do(M) returns (M) {{ option (google.api.http) = {{ get: "{}" }}; }} }})",
+                    path));
+  }
+  std::string transcoded() {
+    std::string out;
+    for (const char* path : {"/one", "/two", "/three", "/four"})
+      if (status_of("a.test", path) == 200) out += path;
+    return out;
+  }
+  // What is in force is still that of /one, and the statuses say why.
+  void expect_broken(std::string_view said) {
+    look_again();
+    EXPECT_EQ(transcoded(), "/one") << said;
+    EXPECT_TRUE(told("VirtualService", "a").starts_with("Rejected")) << said;
+    EXPECT_TRUE(told("VirtualService", "a").contains(said)) << told("VirtualService", "a");
+    EXPECT_TRUE(told("Gateway", "g").contains(said)) << told("Gateway", "g");
+    EXPECT_TRUE(told("Gateway", "g").contains("; what was in force before stays so")) << told("Gateway", "g");
+  }
+};
+
+TEST_F(TranslateGrpcJson, reads_a_set_of_descriptors_again_when_its_file_changes) {
+  const TestFolder folder;
+  namespace fs = std::filesystem;
+  folder.write("v1/set.pb", set_with("/one"));
+  fs::create_directory_symlink("v1", folder.path("..data"));  // as Kubernetes mounts a ConfigMap
+  fs::create_symlink("..data/set.pb", folder.path("set.pb"));
+  apply(of_file(folder.path("set.pb")));
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+  EXPECT_EQ(transcoded(), "/one");
+  EXPECT_FALSE(translator_.look_at_files());
+
+  folder.write("v2/set.pb", set_with("/two"));
+  fs::create_directory_symlink("v2", folder.path("..new"));
+  fs::rename(folder.path("..new"), folder.path("..data"));
+  look_again();
+  EXPECT_EQ(transcoded(), "/two") << "the link leads elsewhere";
+  folder.write("new", set_with("/three"));
+  fs::rename(folder.path("new"), folder.path("set.pb"));
+  look_again();
+  EXPECT_EQ(transcoded(), "/three") << "another file has the name";
+  folder.write("set.pb", set_with("/four"));
+  look_again();
+  EXPECT_EQ(transcoded(), "/four") << "it was written in place";
+  EXPECT_EQ(told("VirtualService", "a"), "Accepted");
+}
+
+TEST_F(TranslateGrpcJson, goes_on_with_the_last_good_set_of_a_file_that_broke) {
+  const TestFolder folder;
+  const std::string path = folder.path("set.pb");
+  folder.write("set.pb", set_with("/one"));
+  apply(of_file(path));
+  folder.remove("set.pb");
+  expect_broken(fmt::format("protoDescriptor: cannot read {}: No such file", path));
+  std::filesystem::create_directory(path);
+  expect_broken(path + ": it is no regular file");
+  folder.remove("set.pb");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  expect_broken(path + ": it is no regular file");
+  folder.remove("set.pb");
+  folder.write("set.pb", std::string((16 << 20) + 1, '\n'));
+  expect_broken(path + " is over 16777216 bytes");
+  folder.write("set.pb", "syntax = \"proto3\";");
+  expect_broken("it is no google.protobuf.FileDescriptorSet");
+  apply(of_file(path, ", options: {perConnectionBufferLimitBytes: 4096}"));
+  expect_broken("it is no google.protobuf.FileDescriptorSet");
+  folder.write("set.pb", transcoding::descriptor_set_of(R"(syntax = "proto3"; package t; message M {} service T {})"));
+  expect_broken("the set has no service 't.S'; did you mean t.T?");
+  folder.write("set.pb", set_with("/two"));
+  look_again();
+  EXPECT_EQ(transcoded(), "/two");
+  EXPECT_EQ(told("VirtualService", "a") + told("Gateway", "g"), "AcceptedAccepted");
+}
+
+TEST_F(TranslateGrpcJson, refuses_what_never_had_a_good_file_and_serves_when_there_is_one) {
+  const TestFolder folder;
+  apply(of_file(folder.path("set.pb")));
+  EXPECT_EQ(Translate::served(), "127.0.0.1:8080 no gloo-system_a[a.test]");
+  EXPECT_TRUE(told("Gateway", "g").contains("No such file")) << told("Gateway", "g");
+  EXPECT_FALSE(told("Gateway", "g").contains("stays")) << told("Gateway", "g");
+  folder.write("set.pb", set_with("/one"));
+  EXPECT_EQ(tried(of_file(folder.path("set.pb")), "VirtualService", "a"), "Accepted") << "as it is now";
+  look_again();
+  EXPECT_EQ(transcoded(), "/one");
+}
+
+TEST_F(TranslateGrpcJson, looks_at_the_file_of_a_Gateway_of_whose_services_none_has_a_route) {
+  const TestFolder folder;
+  const std::string without_routes = object("VirtualService", "a", "{virtualHost: {domains: [a.test], routes: []}}");
+  const std::string all = of_file(folder.path("set.pb"));
+  apply(all.substr(0, all.rfind("---")) + without_routes);
+  EXPECT_TRUE(told("Gateway", "g").contains("No such file")) << told("Gateway", "g");
+  folder.write("set.pb", set_with("/one"));
+  look_again();
+  EXPECT_FALSE(told("Gateway", "g").contains("No such file")) << told("Gateway", "g");
+}
+
+TEST_F(TranslateGrpcJson, goes_on_with_the_last_good_ConfigMap_where_there_is_no_route_as_well) {
+  const auto with_map = [](std::string_view set) {
+    return served("protoDescriptorConfigMap: {configMapRef: {name: m, namespace: gloo-system}}") +
+           fmt::format(
+               "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m, namespace: gloo-system}}\n"
+               "data: {{a: '{}'}}\n",
+               set);
+  };
+  apply(with_map(base64_encode(set_with("/one"))));
+  EXPECT_EQ(transcoded(), "/one");
+  apply(with_map("*"));
+  expect_broken("but is not base64-encoded");
 }
 
 TEST_F(Translate, tells_every_bad_header_of_a_service_with_its_path) {

@@ -87,14 +87,9 @@ Result<TlsMaterial> Translating::material_of_files(const kinds::SslFiles& files)
         std::pair(&files.root_ca, &out.root_ca), std::pair(&files.ocsp_staple, &out.pair.ocsp_staple)}) {
     out.made_of += " " + json_quote(*path);  // also the empty ones: what a file is for counts
     if (path->empty()) continue;
-    if (trial_) {
-      *into = TRY(TlsFiles::read_once(*path));
-      continue;
-    }
-    depend_on(Inputs::What::file, {"", "", *path});
-    const TlsFiles::File& file = t_.tls_files_.read(*path);
-    out.made_of += fmt::format(" {}", file.version);
-    *into = TRY(file.text);
+    const FileData file = TRY(watched_file(*path, WatchedFiles::kBytesMax));
+    out.made_of += " " + file.made_of;
+    *into = *file.bytes;
   }
   return out;
 }
@@ -669,8 +664,6 @@ void Translating::leave_tls() {
   std::erase_if(t_.upstream_tls_, is_gone);
   std::erase_if(t_.gateway_tls_, is_gone);
   std::erase_if(t_.chains_, is_gone);
-  t_.tls_files_.keep_only(
-      [this](const std::string& path) { return t_.inputs_.is_held(Inputs::What::file, {"", "", path}); });
 }
 
 }  // namespace sluice

@@ -601,7 +601,7 @@ TEST_F(TranslateTls, reads_files_again_when_they_change_and_keeps_the_last_good_
   look_again();
   EXPECT_EQ(shown("x"), "two-longer.test");
   EXPECT_TRUE(told("VirtualService", "a").contains("No such file")) << told("VirtualService", "a");
-  write("key", std::string(TlsFiles::kBytesMax + 1, 'x'));
+  write("key", std::string(WatchedFiles::kBytesMax + 1, 'x'));
   look_again();
   EXPECT_TRUE(told("VirtualService", "a").contains("is over 1048576 bytes")) << told("VirtualService", "a");
 }

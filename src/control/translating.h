@@ -7,9 +7,9 @@
 #include <unordered_set>
 
 #include "config/kinds/upstream.h"
-#include "control/tls_files.h"
 #include "control/tls_unit.h"
 #include "control/translate.h"
+#include "control/watched_files.h"
 #include "forward/cluster.h"
 #include "route/route_table.h"
 
@@ -41,6 +41,7 @@ class Translating {
         only_(only),
         trial_(only != nullptr),
         kept_(trial_ ? trial_kept_ : translator.kept_),
+        files_(trial_ ? trial_files_ : translator.files_),
         metrics_(trial_ ? trial_metrics_ : *translator.options_.metrics),
         gaps_(translator.gaps_) {}
 
@@ -98,6 +99,8 @@ class Translating {
   Status open_access_log(SnapshotListener& listener);
   std::shared_ptr<const ProxyProtocolOptions> proxy_protocol() const;
   std::vector<StagedFilter> unrouted_filters();
+  Result<std::vector<StagedFilter>> build_unrouted(const FilterFactory& factory, const FilterBuild& build,
+                                                   Translator::Unrouted& unrouted, const Referred* kept);
   Status apply_early_changes(ListenerConfig& config);
   void apply_port_settings(const kinds::ConnectionLimit& limit, SnapshotListener& listener);
 
@@ -220,7 +223,7 @@ class Translating {
   void yield_domains(std::vector<std::pair<ConfigObjectPtr, Hosted>>& hosts, std::vector<ConfigObjectPtr>& without);
   VirtualHostPtr last_good(HostSlot& slot, const ObjectKey& key);
   const HostUnit& newest_unit(HostSlot& slot, const ConfigObject& service);
-  HostUnitPtr compile(const ConfigObject& service, const Secrets* kept);
+  HostUnitPtr compile(const ConfigObject& service, const Referred* kept);
   void tell(const ConfigObject& service, const HostUnit& unit);
   void use(const HostUnit& unit);
   void note_served(HostSlot& slot, const ConfigObjectPtr& service, const HostUnit& unit);
@@ -260,6 +263,8 @@ class Translating {
   // What filters refer to.
   class FilterReferences;
   Result<ConfigObjectPtr> find_data(std::string_view kind, const ObjectRef& ref);
+  Result<FileData> find_file(const std::string& path, size_t bytes_max);
+  Result<FileData> watched_file(const std::string& path, size_t bytes_max);
   Result<UpstreamEnd> upstream_end(const ObjectRef& ref);
   void note_cluster(const Cluster& cluster);
   void settle_clusters();
@@ -276,6 +281,8 @@ class Translating {
   Metrics trial_metrics_{options_.workers + 1};
   KeptState trial_kept_{t_.kept_};
   KeptState& kept_;
+  WatchedFiles trial_files_;
+  WatchedFiles& files_;
   Metrics& metrics_;
   std::vector<PolicyGap> gaps_;                    // and, as they are found, policies for objects that are not there
   std::map<ObjectKey, const PolicyGap*> gap_for_;  // by target; by namespace alone; by nothing: for all
@@ -300,9 +307,9 @@ class Translating {
   std::set<std::string> addresses_;  // that a Gateway has now
   std::set<ObjectKey> taken_in_;     // objects that bring chains, by a hybridGateway
 
-  // Of the VirtualService being compiled.
+  // Of the VirtualService being compiled, or of what is for requests without a route.
   HostUnit* unit_ = nullptr;
-  const Secrets* secrets_kept_ = nullptr;        // of a last good version
+  const Referred* referred_kept_ = nullptr;      // by a last good version
   std::vector<InputPtr>* tls_inputs_ = nullptr;  // of the TlsUnit being made, which may be within that
   std::string refused_;                          // what the end of the route being built refuses all for
 

@@ -158,14 +158,22 @@ struct ObjectData {
   std::string made_of;
 };
 
-// Objects elsewhere in the configuration. Whoever translates gives them, and notes who was given what: when it changes,
-// the filter is made anew. What is kept (KeptState, share()) must have `made_of` in its key. A namespace is taken
-// literally. An error says what is not there, or is rejected, and what was probably meant.
+// What a file on this machine holds.
+struct FileData {
+  std::shared_ptr<const std::string> bytes;
+  std::string made_of;
+};
+
+// Objects elsewhere in the configuration, and files. Whoever translates gives them, and notes who was given what: when
+// it changes, the filter is made anew. What is kept (KeptState, share()) must have `made_of` in its key. A namespace is
+// taken literally. An error says what is not there, or is rejected, and what was probably meant.
 class References {
  public:
   virtual Result<UpstreamEnd> upstream(const ObjectRef& ref) = 0;
   virtual Result<ObjectData> secret(const ObjectRef& ref) = 0;
   virtual Result<ObjectData> config_map(const ObjectRef& ref) = 0;
+  // A regular file by its absolute path, at most that long.
+  virtual Result<FileData> file(const std::string& path, size_t bytes_max) = 0;
 
  protected:
   ~References() = default;

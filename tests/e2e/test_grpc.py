@@ -455,3 +455,39 @@ class GrpcJson(WithGrpcio):
         for path, wanted in (("/7", '{"id":"7","title":"one of a"}'), ("", '[{},{"id":"1"},{"id":"2"}]')):
             said = subprocess.run(["nghttp", url + path], capture_output=True, timeout=30, check=True).stdout.decode()
             self.assertEqual(said.strip(), wanted)
+
+
+class GrpcJsonOfAFile(WithGrpcio):
+    """The same service, its set of descriptors in a file, that changes."""
+
+    @classmethod
+    def setUpClass(cls):
+        need_python("grpc", "google.protobuf")
+        example = ROOT / "examples/grpc-json"
+        cls.folder = tempfile.TemporaryDirectory(prefix="sluice-set-")
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.set = pathlib.Path(cls.folder.name, "set.pb")
+        cls.bytes = base64.b64decode(yaml.safe_load((example / "configmap.yaml").read_text())["data"]["set.pb"])
+        cls.set.write_bytes(cls.bytes)
+        cls.server = cls.share(Server(program="library_server", files=[cls.set]))
+        cls.files = {"gateway.yaml": configs.gateway("grpcJsonTranscoder: {protoDescriptor: '@{set}', services: [library.Library]}"),
+                     "virtualservice.yaml": (example / "virtualservice.yaml").read_text().replace("50051", str(cls.server.port))}
+
+    def replace(self, content):
+        new = self.set.with_name("new")
+        new.write_bytes(content)
+        new.rename(self.set)
+
+    def test_it_is_read_again_and_the_last_good_one_stays(self):
+        gateway = self.use(Gateway(self.files, values={"set": self.set}))
+        old, new = "/v1/shelves/a/books/7", "/v3/shelves/a/books/7"
+        self.assertEqual(json.loads(gateway.fetch(old).body), {"id": "7", "title": "one of a"})
+        self.replace(b"no set at all")
+        until(lambda: "FileDescriptorSet" in gateway.status("gateways", "gateway-proxy")[1], what="the Gateway says why")
+        reason = gateway.status("virtualservices", "library")[1]
+        self.assertIn(f"protoDescriptor: {self.set}: it is no google.protobuf.FileDescriptorSet", reason)
+        self.assert_status(gateway.fetch(old), 200)
+        self.replace(self.bytes.replace(b"/v1/", b"/v3/"))
+        until(lambda: gateway.fetch(new).status == 200, what="the new paths are served")
+        self.assert_status(gateway.fetch(old), 404)
+        until(lambda: gateway.status("virtualservices", "library")[0] == "Accepted", what="nothing is wrong any more")

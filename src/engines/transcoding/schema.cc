@@ -8,7 +8,10 @@
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/type_resolver_util.h>
 
+#include <algorithm>
 #include <mutex>
+
+#include "base/strings.h"
 
 namespace sluice::transcoding {
 
@@ -71,8 +74,18 @@ Status Schema::read(std::string_view descriptor_set) {
 
 Status Schema::add_file(const pb::FileDescriptorProto& file) {
   FirstError error;
-  if (pool_.BuildFileCollectingErrors(file, &error)) return {};
-  return invalid(error.text + " (protoc makes a whole set with --include_imports)");
+  const pb::FileDescriptor* built = pool_.BuildFileCollectingErrors(file, &error);
+  if (!built) return invalid(error.text + " (protoc makes a whole set with --include_imports)");
+  for (int i = 0; i < built->service_count(); ++i) services_.push_back(built->service(i)->full_name());
+  return {};
+}
+
+std::string Schema::services_like(std::string_view name) const {
+  const std::vector<std::string_view> names(services_.begin(), services_.end());
+  if (const auto near = nearest(name, names)) return "; did you mean " + std::string(*near) + "?";
+  constexpr size_t kToldMax = 5;
+  const std::span<const std::string_view> told = std::span(names).first(std::min(names.size(), kToldMax));
+  return fmt::format("; it has [{}{}]", fmt::join(told, ", "), told.size() < names.size() ? ", .." : "");
 }
 
 Status Schema::add_builtin(const std::string& symbol) {

@@ -39,6 +39,8 @@ class Schema {
   const google::protobuf::ServiceDescriptor* service(const std::string& name) const {
     return pool_.FindServiceByName(name);
   }
+  // What there is where there is none of that name: "; did you mean X?", "; it has [..]".
+  std::string services_like(std::string_view name) const;
   // Each step but the last is into a single message. Nothing: there is no such field.
   static std::optional<FieldPath> field_path(const google::protobuf::Descriptor& message,
                                              std::span<const std::string_view> names);
@@ -61,6 +63,7 @@ class Schema {
   Status add_builtin(const std::string& symbol);
 
   google::protobuf::DescriptorPool pool_;
+  std::vector<std::string> services_;
   std::unique_ptr<google::protobuf::util::TypeResolver> types_;
   mutable google::protobuf::DynamicMessageFactory factory_;  // has a lock of its own
 };

@@ -86,7 +86,7 @@ Result<std::shared_ptr<Transcoder>> Transcoder::create(std::string_view descript
 Status Transcoder::add_services() {
   for (const std::string& name : options_.services) {
     const pb::ServiceDescriptor* service = schema_->service(name);
-    if (!service) return invalid("the set has no service '" + name + "'");
+    if (!service) return invalid("the set has no service '" + name + "'" + schema_->services_like(name));
     for (int i = 0; i < service->method_count(); ++i) {
       const pb::MethodDescriptor& method = *service->method(i);
       std::vector<HttpRule> rules = TRY(http_rules_of(method));

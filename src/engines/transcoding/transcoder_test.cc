@@ -266,7 +266,10 @@ service S {{ rpc Do(M) returns (M) {{ option (google.api.http) = {{ {} }}; }} }}
 
 TEST(Transcoder, refuses_a_set_that_is_none_or_not_whole_and_rules_that_fit_no_message) {
   EXPECT_TRUE(Transcoder::create("\x01garbage", {}).error().message.contains("no google.protobuf.FileDescriptorSet"));
-  EXPECT_EQ(refusal(service_with(R"(get: "/x")"), {"t.Other"}), "the set has no service 't.Other'");
+  EXPECT_EQ(refusal(service_with(R"(get: "/x")"), {"t.Other"}), "the set has no service 't.Other'; it has [t.S]");
+  EXPECT_EQ(
+      refusal(R"(syntax = "proto3"; package t; message M {} service Books { rpc Do(M) returns (M); })", {"t.Book"}),
+      "the set has no service 't.Book'; did you mean t.Books?");
   struct Bad {
     std::string_view rule, said;
   };

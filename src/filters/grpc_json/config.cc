@@ -31,10 +31,13 @@ void bind(Fields& f, ConfigMapSource& source) {
 
 void bind(Fields& f, Options& o) {
   o.written = f.written();
-  f.unsupported("protoDescriptor", "The file of the set of descriptors.");
+  f.optional("protoDescriptor", o.descriptor_file,
+             "File on this machine with the set of descriptors as it is; read again when it changes.");
   f.optional("protoDescriptorBin", o.descriptor_bin,
              "The set of descriptors, as `protoc --include_imports --descriptor_set_out` makes it, in Base64.");
   f.optional("protoDescriptorConfigMap", o.descriptor_config_map, "A ConfigMap that holds the same.");
+  f.check(o.descriptor_file.empty() || o.descriptor_file.starts_with('/'), "protoDescriptor",
+          "must be an absolute path");
   f.exactly_one({"protoDescriptor", "protoDescriptorBin", "protoDescriptorConfigMap"});
   f.optional("services", o.rules.services, "Full names of the services that are transcoded.");
   f.optional("printOptions", o.rules.print, "How JSON is written.");

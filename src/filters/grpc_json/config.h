@@ -26,6 +26,7 @@ void bind(Fields& f, ConfigMapSource& source);
 struct Options {
   std::string descriptor_bin;  // decoded
   std::optional<ConfigMapSource> descriptor_config_map;
+  std::string descriptor_file;  // its path
   transcoding::Options rules;
   bool match_incoming_request_route = false;
 

@@ -83,7 +83,9 @@ class Factory final : public FilterFactory {
     if (!build.route && options->match_incoming_request_route) return std::vector<StagedFilter>{};
     std::string made_of;
     auto transcoder = options->transcoder;
-    if (!transcoder) transcoder = TRY(of_config_map(*options, build, made_of));
+    if (!transcoder)
+      transcoder = TRY(options->descriptor_config_map ? of_config_map(*options, build, made_of)
+                                                      : of_file(*options, build, made_of));
     if (!build.route) {
       const auto make = [&] { return std::make_shared<MethodRouter>(transcoder); };
       return std::vector<StagedFilter>{
@@ -101,18 +103,43 @@ class Factory final : public FilterFactory {
 
  private:
   static constexpr std::string_view kField = "grpcJsonTranscoder";
+  static constexpr size_t kFileBytesMax = 16 << 20;  // all of googleapis has less
 
-  static Result<std::shared_ptr<const transcoding::Transcoder>> of_config_map(const Options& options,
-                                                                              const FilterBuild& build,
-                                                                              std::string& made_of) {
+  using TranscoderPtr = std::shared_ptr<const transcoding::Transcoder>;
+  using Made = Result<std::shared_ptr<transcoding::Transcoder>>;
+
+  static Result<TranscoderPtr> of_config_map(const Options& options, const FilterBuild& build, std::string& made_of) {
     const ConfigMapSource& source = *options.descriptor_config_map;
     const ObjectData map = TRY(build.references->config_map(source.config_map));
     made_of = " " + map.made_of;
-    const auto make = [&]() -> Result<std::shared_ptr<transcoding::Transcoder>> {
-      auto made = transcoding::Transcoder::create(TRY(descriptor_set_of(source, map)), options.rules);
-      if (!made) return std::unexpected(std::move(made).error().in("protoDescriptorConfigMap"));
+    return kept(options, build, made_of, [&]() -> Made {
+      return create(TRY(descriptor_set_of(source, map)), options, "protoDescriptorConfigMap");
+    });
+  }
+
+  static Result<TranscoderPtr> of_file(const Options& options, const FilterBuild& build, std::string& made_of) {
+    auto file = build.references->file(options.descriptor_file, kFileBytesMax);
+    if (!file) return std::unexpected(std::move(file).error().in("protoDescriptor"));
+    made_of = " " + file->made_of;
+    return kept(options, build, made_of, [&]() -> Made {
+      auto made = create(*file->bytes, options, "protoDescriptor: " + options.descriptor_file);
+      // What the other two fields have is not what a file has.
+      if (!made && !file->bytes->empty() && decode_descriptor_set(*file->bytes))
+        made.error().message += "; it is in Base64: decode it with base64 -d";
       return made;
-    };
+    });
+  }
+
+  static Made create(std::string_view set, const Options& options, std::string_view from) {
+    auto made = transcoding::Transcoder::create(set, options.rules);
+    if (!made) return std::unexpected(std::move(made).error().in(from));
+    return made;
+  }
+
+  // The one of all routes of a Gateway.
+  template <class Make>
+  static Result<TranscoderPtr> kept(const Options& options, const FilterBuild& build, const std::string& made_of,
+                                    Make&& make) {
     auto made = TRY(build.kept->try_get<transcoding::Transcoder>("gRPC-JSON set" + made_of + options.written, make));
     if (build.warnings)
       for (const std::string& warning : made->warnings()) build.warnings->push_back(warning);

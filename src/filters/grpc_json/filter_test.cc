@@ -356,7 +356,9 @@ TEST(GrpcJson, refuses_options_that_cannot_be_served) {
         Row{"{protoDescriptorBin: AXh4, services: [a]}", "it is no google.protobuf.FileDescriptorSet"},
         Row{fmt::format("{{protoDescriptorBin: {}, services: [a.B]}}", kSet), "the set has no service 'a.B'"},
         Row{fmt::format("{{protoDescriptorBin: {}}}", kSet), "is empty: nothing is transcoded"},
-        Row{"{protoDescriptor: /x, services: [a]}", "not supported yet"}}) {
+        Row{"{protoDescriptor: set.pb, services: [a]}", "must be an absolute path"},
+        Row{"{protoDescriptor: /set.pb, protoDescriptorBin: AXh4}",
+            "only one of protoDescriptor, protoDescriptorBin may be set"}}) {
     const std::string problems = gateway.listener("grpcJsonTranscoder: " + yaml);
     EXPECT_TRUE(problems.contains(said)) << problems;
     EXPECT_TRUE(gateway.chain().filters.empty());
@@ -371,7 +373,13 @@ class Maps final : public References {
     if (ref.name != "m" || ref.ns != "ns") return invalid("there is none");
     return ObjectData{std::make_shared<const std::map<std::string, std::string>>(data), "m"};
   }
+  Result<FileData> file(const std::string& path, size_t) override {
+    if (path != "/set.pb") return invalid("cannot read " + path);
+    return FileData{std::make_shared<const std::string>(file_text), fmt::format("file {}", file_version++)};
+  }
   std::map<std::string, std::string> data;
+  std::string file_text;
+  int file_version = 0;
 };
 
 TEST(GrpcJson, finds_its_descriptors_in_a_ConfigMap) {
@@ -393,6 +401,28 @@ TEST(GrpcJson, finds_its_descriptors_in_a_ConfigMap) {
   EXPECT_TRUE(said(one).contains("key must be provided for configmap ns:m which contains 2 values"));
   EXPECT_TRUE(said(key, "no.Such").contains("protoDescriptorConfigMap: the set has no service 'no.Such'"));
   EXPECT_EQ(said(key), "");
+  EXPECT_EQ(gateway.chain().filters.size(), 1U);
+  EXPECT_EQ(gateway.send({.path = "/v2/books/x"}).status, 400);
+}
+
+TEST(GrpcJson, finds_its_descriptors_in_a_file) {
+  FilterHarness gateway(grpc_json_filter());
+  Maps files;
+  gateway.references = &files;
+  const auto said = [&](std::string_view path, std::string_view service = "bookstore.Bookstore") {
+    return gateway.listener(fmt::format("grpcJsonTranscoder: {{protoDescriptor: {}, services: [{}]}}", path, service));
+  };
+  EXPECT_TRUE(said("/gone.pb").contains("protoDescriptor: cannot read /gone.pb")) << said("/gone.pb");
+  files.file_text = "syntax = \"proto3\";";
+  EXPECT_TRUE(said("/set.pb").contains("protoDescriptor: /set.pb: it is no google.protobuf.FileDescriptorSet"));
+  EXPECT_FALSE(said("/set.pb").contains("Base64"));
+  files.file_text = kSet;
+  EXPECT_TRUE(said("/set.pb").contains("it is in Base64: decode it with base64 -d")) << said("/set.pb");
+  files.file_text = "";
+  EXPECT_TRUE(said("/set.pb").contains("the set has no service 'bookstore.Bookstore'"));
+  files.file_text = transcoding::descriptor_set_of(transcoding::kBookstore);
+  EXPECT_TRUE(said("/set.pb", "bookstore.Bookstor").contains("did you mean bookstore.Bookstore?"));
+  EXPECT_EQ(said("/set.pb"), "");
   EXPECT_EQ(gateway.chain().filters.size(), 1U);
   EXPECT_EQ(gateway.send({.path = "/v2/books/x"}).status, 400);
 }

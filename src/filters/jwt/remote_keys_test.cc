@@ -52,6 +52,7 @@ struct Gateway final : FilterHarness, References {
   }
   Result<ObjectData> secret(const ObjectRef&) override { return invalid("no"); }
   Result<ObjectData> config_map(const ObjectRef&) override { return invalid("no"); }
+  Result<FileData> file(const std::string&, size_t) override { return invalid("no"); }
 
   // From now on the URL gives this.
   void serve(std::string body, std::string_view status = "200 OK") {
