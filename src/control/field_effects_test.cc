@@ -879,6 +879,22 @@ constexpr Case kCases[] = {
     {.field = "statefulSession.strict",
      .shown_by = "src/forward/static_upstream_test.cc: goes_nowhere_else_where_a_wish_is_strict"},
 
+    // proxyLatency.
+    {.field = "proxyLatency.request",
+     .shown_by = "src/filters/proxy_latency/filter_test.cc: is_measured_from_and_to_the_bytes_that_the_options_say"},
+    {.field = "proxyLatency.response",
+     .shown_by = "src/filters/proxy_latency/filter_test.cc: is_measured_from_and_to_the_bytes_that_the_options_say"},
+    {.field = "proxyLatency.measureRequestInternally",
+     .shown_by = "src/filters/proxy_latency/filter_test.cc: "
+                 "leaves_the_wait_for_a_connection_out_where_it_is_measured_internally"},
+    {.field = "proxyLatency.chargeClusterStat",
+     .shown_by = "src/filters/proxy_latency/filter_test.cc: is_charged_to_the_cluster_and_the_listener"},
+    {.field = "proxyLatency.chargeListenerStat",
+     .shown_by = "src/filters/proxy_latency/filter_test.cc: is_charged_to_the_cluster_and_the_listener"},
+    {.field = "proxyLatency.emitDynamicMetadata",
+     .shown_by =
+         "src/filters/proxy_latency/filter_test.cc: is_told_in_metadata_in_milliseconds_since_the_request_began"},
+
     // buffer.
     {.field = "buffer.maxRequestBytes", .value = "3", .beside = "-{}"},
     {.field = "bufferPerRoute.disabled",

@@ -391,6 +391,7 @@ void Translating::check_unserved() {
   unserved_ = true;
   part_ = {.key = {}, .owner = {}, .spec = spec_};
   behind_.clear();
+  address_label_.clear();
   enter({}, {});
   for (const ConfigObjectPtr& service : world_.all("VirtualService")) {
     const bool is_meant = !only_ || service.get() == only_;
@@ -437,6 +438,8 @@ Status Translating::build_listener(const ConfigObject& gateway, SnapshotListener
   const auto address = SocketAddress::parse(spec_->bind_address, spec_->bind_port);
   if (!address) return invalid(fmt::format("bindAddress {} is not a valid IP address", spec_->bind_address));
   listener.address = *address;
+  address_label_ = address->to_string();
+  address_label_[address_label_.rfind(':')] = '_';
   listener.drain_timeout = settings_->drain_timeout;
   if (spec_->hybrid_gateway) return build_hybrid_listener(*spec_->hybrid_gateway, listener);
   TRY(enter_part({.key = gateway.key, .owner = gateway.key, .hash = gateway.hash, .spec = spec_}));
@@ -648,8 +651,7 @@ void Translating::apply_port_settings(const kinds::ConnectionLimit& limit, Snaps
   if (listener.access_log && !listener.access_log->empty())
     to.observer = std::make_shared<LogObserver>(listener.access_log);
   listener.socket_options = socket_options(*spec_);
-  std::string address = listener.address.to_string();
-  address[address.rfind(':')] = '_';
+  const std::string& address = address_label_;
   if (spec_->options.connection_balance_config)
     to.balance = kept_.get<ConnectionBalance>("balance " + address,
                                               [&] { return std::make_shared<ConnectionBalance>(metrics_, address); });

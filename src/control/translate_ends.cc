@@ -26,6 +26,10 @@ void set_protocol(const kinds::Upstream& upstream, Cluster& cluster) {
   options.only_stream_ends_on_invalid_message = upstream.override_stream_error_on_invalid_http_message;
 }
 
+std::string static_cluster_name(const ObjectRef& upstream, const ConfigObject& service) {
+  return upstream.name + "_" + (upstream.ns.empty() ? service.key.ns : upstream.ns);
+}
+
 EgressNow::Standing closed_standing(const PolicyGap& gap) {
   return {.guard = nullptr,
           .refusal = {.kind = OutcomeKind::policy_not_in_force,
@@ -55,6 +59,18 @@ Result<std::shared_ptr<const Service>> Translating::build_terminal(const ConfigO
   return make_no_cluster("");
 }
 
+// "": there is none. By name alone: whether it is there build_terminal() finds out.
+std::string Translating::cluster_name(const ConfigObject& service, const kinds::Route& route,
+                                      const kinds::WeightedDestination* destination) const {
+  const auto* action = std::get_if<kinds::RouteAction>(&route.action);
+  if (!action) return {};
+  const auto* to = destination ? &destination->destination : std::get_if<kinds::Destination>(&action->destination);
+  if (to) return static_cluster_name(to->upstream, service);
+  if (std::holds_alternative<kinds::DynamicForwardProxyRoute>(action->destination) && dynamic_)
+    return dynamic_->cluster->name;
+  return {};
+}
+
 void Translating::note_cluster(const Cluster& cluster) {
   // Many routes may lead to one cluster.
   if (clusters_in_force_.insert(&cluster).second) cluster.come_into_force();
@@ -74,7 +90,7 @@ std::shared_ptr<const Service> Translating::static_terminal(const ConfigObject& 
                                                             ObjectReport& report) {
   const std::string& ns = destination.upstream.ns.empty() ? service.key.ns : destination.upstream.ns;
   const ConfigObject* object = find("Upstream", ns, destination.upstream.name);
-  const std::string name = destination.upstream.name + "_" + ns;
+  const std::string name = static_cluster_name(destination.upstream, service);
   depend_on(Inputs::What::object, {"Upstream", ns, destination.upstream.name});
   if (!object) {
     note_missing({"Upstream", ns, destination.upstream.name}, report);

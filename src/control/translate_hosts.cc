@@ -508,6 +508,8 @@ Result<std::vector<StagedFilter>> Translating::build_filters(const ConfigObject&
     build.workers = options_.places;
     build.preparations = &unit_->preparations;
   }
+  build.cluster = cluster_name(service, host.routes[index], destination);
+  build.listener_address = address_label_;
   build.name = fmt::format("{} route {}", short_name(service.key), index);
   if (!unserved_)
     build.without_effect = [&](const OptionSet& level, std::string_view field, std::string_view why) {

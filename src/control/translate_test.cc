@@ -741,6 +741,51 @@ TEST_F(Translate, says_of_a_Gateway_what_requests_without_a_route_cannot_have) {
       << told("Gateway", "g");
 }
 
+// Notes for which cluster and listener it is asked for.
+class NotingFactory final : public FilterFactory {
+ public:
+  std::string_view name() const override { return "noting"; }
+  std::vector<Stage> stages() const override { return {Stage::cors}; }
+  std::vector<OptionField> option_fields() const override { return {}; }
+  Result<std::vector<StagedFilter>> build(const FilterBuild& build) const override {
+    if (!build.listener_address.empty()) noted.push_back(build.listener_address + ">" + build.cluster);
+    return std::vector<StagedFilter>{};
+  }
+  mutable std::vector<std::string> noted;
+};
+
+TEST(TranslateReferences, tells_a_filter_which_cluster_and_listener_it_is_of) {
+  Metrics metrics(2);
+  LogFiles log_files(2, metrics);
+  Loop loop;
+  OwnedLoops loops({&loop});
+  ResolverPool resolvers(loops);
+  const NotingFactory factory;
+  TranslateOptions options = translate_options(metrics, resolvers, log_files);
+  options.filters = {&factory};
+  Translator translator(std::move(options));
+  const std::string yaml =
+      object("Gateway", "g",
+             "{bindAddress: '::1', bindPort: 8080, httpGateway: {options: {dynamicForwardProxy: {}}}}") +
+      service_with("a",
+                   "{matchers: [{prefix: /1}], routeAction: {single: {upstream: {name: u, namespace: other}}}}, "
+                   "{matchers: [{prefix: /2}], routeAction: {multi: {destinations: [{weight: 1, destination: "
+                   "{upstream: {name: v}}}, {weight: 1, destination: {upstream: {name: w}}}]}}}, "
+                   "{matchers: [{prefix: /3}], routeAction: {dynamicForwardProxy: {}}}, "
+                   "{matchers: [{prefix: /4}], directResponseAction: {status: 200}}");
+  const ConfigFile file{"test.yaml", yaml, 0};
+  const Translation now = translator.translate(load_config(std::span(&file, 1), {}).objects);
+  const auto& dynamic = now.snapshot->dynamic_clusters;
+  ASSERT_EQ(dynamic.size(), 1U);
+  std::vector<std::string> clusters;
+  for (const std::string& noted : factory.noted) {
+    EXPECT_TRUE(noted.starts_with("[::1]_8080>")) << noted;
+    clusters.push_back(noted.substr(noted.find('>') + 1));
+  }
+  EXPECT_EQ(join(clusters, ","),
+            fmt::format("u_other,v_gloo-system,v_gloo-system,w_gloo-system,{},", (*dynamic.begin())->cluster->name));
+}
+
 // One service of gRPC, whose only method has a path that its set of descriptors says; other paths have no route.
 class TranslateGrpcJson : public Translate {
  protected:

@@ -238,6 +238,8 @@ class Translating {
                                                         ObjectReport& report);
   Result<std::vector<StagedFilter>> build_filters(const ConfigObject& service, size_t route,
                                                   const kinds::WeightedDestination* destination, ObjectReport& report);
+  std::string cluster_name(const ConfigObject& service, const kinds::Route& route,
+                           const kinds::WeightedDestination* destination) const;
   void note_missing(const ObjectKey& upstream, ObjectReport& report);
   // Null: its TLS cannot be had.
   std::shared_ptr<const StaticCluster> cluster_of(const ConfigObject& upstream);
@@ -317,6 +319,7 @@ class Translating {
   const ConfigObject* gateway_ = nullptr;
   const ConfigObject* settings_object_ = nullptr;  // null: the defaults
   Part part_;
+  std::string address_label_;  // its address, as metrics have it
   Translator::GatewayUnits* units_ = nullptr;
   Translator::GatewayUnits trial_units_;
   const kinds::Gateway* spec_ = nullptr;

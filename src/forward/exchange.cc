@@ -124,6 +124,7 @@ class Forwarding final : private ConnectionPool::UnderWay, private ClientStream:
   void learn_failure(const SocketAddress& address, const Error& error);
   Task<std::unique_ptr<Stream>> prepare(std::unique_ptr<Stream> stream);
   void open_stream();
+  void note_sending() const;
   void request_sent() override;
   void arm_timeouts();
   void request_broke(Error why) override;
@@ -383,6 +384,7 @@ Task<void> Forwarding::try_once() {
     request_.info.upstream_host = request_.arena.copy(connection_->address_text);
     request_.info.upstream_local_address = request_.arena.copy(connection_->local_text);
     request_.info.upstream_protocol = connection_->session->multiplexes() ? "HTTP/2" : "HTTP/1.1";
+    note_sending();
     open_stream();
     auto sending = stream_->send();
     auto written = co_await sending;
@@ -816,6 +818,12 @@ void Forwarding::open_stream() {
                                        *this, arena, *request_.background);
   // The client has sent all of it: this try's sending is the upstream's time, too.
   if (request_sent_) arm_timeouts();
+}
+
+void Forwarding::note_sending() const {
+  ForwardingTimes* times = request_.info.forwarding_times;
+  if (times && !times->sending) [[unlikely]]
+    times->sending = request_.loop.precise_now();
 }
 
 void Forwarding::request_sent() {

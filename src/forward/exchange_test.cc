@@ -414,6 +414,33 @@ TEST(Forward, sends_a_safe_request_again_when_its_reused_connection_was_closed) 
   }
 }
 
+TEST(Forward, tells_who_asks_when_it_began_to_send_the_first_time) {
+  World world;
+  fill_pool(world, 1);
+  world.upstream.peers[0].close();
+  Trip trip(world);
+  ForwardingTimes times;
+  trip.info.forwarding_times = &times;
+  const SteadyTime began = world.loop.now();
+  trip.start();
+  ASSERT_TRUE(times.sending);
+  world.loop.advance(7ms);
+  trip.asked(1).say(kOk);  // on a second connection
+  ASSERT_TRUE(trip.done());
+  EXPECT_EQ(*times.sending, began);
+}
+
+TEST(Forward, has_not_begun_to_send_while_there_is_no_connection) {
+  World world;
+  world.upstream.stop();
+  Trip trip(world);
+  ForwardingTimes times;
+  trip.info.forwarding_times = &times;
+  ASSERT_TRUE(trip.run());
+  EXPECT_EQ(trip.response.status, 503);
+  EXPECT_FALSE(times.sending);
+}
+
 TEST(Forward, sends_no_path_that_a_rewrite_broke) {
   struct Rewrite final : RouteRules {
     void rewrite_request(Request& request) const override { request.path = to; }

@@ -127,6 +127,8 @@ class Loop {
   void turn(Nanos wait);
 
   SteadyTime now() const { return now_; }
+  // Of the clock itself, where what happens within a turn is measured: costs a look at it.
+  SteadyTime precise_now() const { return manual_ ? now_ : steady_now(); }
   // Counts up with each turn.
   uint64_t turns() const { return turns_; }
   WallTime wall() const { return wall_; }

@@ -7,7 +7,8 @@
 namespace sluice {
 namespace {
 
-constexpr std::array<std::string_view, 19> kStageNames = {"compression",
+constexpr std::array<std::string_view, 21> kStageNames = {"latency (outermost)",
+                                                          "compression",
                                                           "dlp",
                                                           "early transformation",
                                                           "cors",
@@ -25,6 +26,7 @@ constexpr std::array<std::string_view, 19> kStageNames = {"compression",
                                                           "buffer",
                                                           "csrf",
                                                           "stateful session",
+                                                          "latency (innermost)",
                                                           "router"};
 
 }  // namespace

@@ -45,7 +45,8 @@ namespace sluice {
 
 // Gloo's order (gloo-policies 1.2). The response passes the filters in reverse.
 enum class Stage : uint8_t {
-  compression,  // outermost on the response
+  latency_out,  // around all others
+  compression,  // outermost of those that change the response
   dlp,          // what comes behind it on the response adds no content
   early_transformation,
   cors,
@@ -63,6 +64,7 @@ enum class Stage : uint8_t {
   buffer,
   csrf,
   stateful_session,
+  latency_in,  // behind all others
   router,
 };
 std::string_view stage_name(Stage stage);
@@ -205,7 +207,9 @@ struct FilterBuild {
   std::span<const WorkerPlace> workers;          // by worker_index; none where nothing is to be sent
   Preparations* preparations = nullptr;          // where they are asked for; null: nobody prepares
   std::vector<std::string>* warnings = nullptr;  // what the owner of the options should know; null: nobody reads it
-  std::string name;                              // "gloo-system.httpbin route 0": for keys, logs and metrics
+  std::string cluster;  // Envoy's name of what the route or the weighted destination forwards to; "": it does not
+  std::string listener_address;  // "127.0.0.1_8080", as metrics have it
+  std::string name;              // "gloo-system.httpbin route 0": for keys, logs and metrics
   // For the status of who is built: an option of `level` (one of the above) has no effect, and why. Null: nobody hears.
   std::function<void(const OptionSet& level, std::string_view field, std::string_view why)> without_effect;
 

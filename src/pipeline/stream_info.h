@@ -26,6 +26,12 @@ struct MetadataEntry {
   std::shared_ptr<const void> owner;  // keeps `json` alive when it is not in the arena
 };
 
+// What forwarding tells whoever asks for it, in the exchange's arena. Whoever asks may derive from it.
+struct ForwardingTimes {
+  // It began to send the request to an upstream, the first time; by the clock itself.
+  std::optional<SteadyTime> sending;
+};
+
 struct StreamInfo {
   WallTime start_wall{};
   SteadyTime start{};
@@ -68,6 +74,8 @@ struct StreamInfo {
   std::optional<uint64_t> grpc_status;
 
   std::vector<MetadataEntry> metadata;
+
+  ForwardingTimes* forwarding_times = nullptr;  // null: nobody asks
 
   // Copies every text into `arena`: what they pointed into may go.
   void own_bytes(Arena& arena);

@@ -124,6 +124,8 @@ std::string FilterHarness::rebuild() {
   build.metrics = &metrics;
   build.kept = &kept_;
   build.references = references;
+  build.cluster = cluster;
+  build.listener_address = "127.0.0.1_80";
   build.loops = loops;
   build.workers = workers;
   build.preparations = &preparations;
@@ -206,6 +208,7 @@ FilterHarness::Answer FilterHarness::send(const Ask& ask) {
     if (!done) loop.advance(1ms);
   }
   CHECK(done);
+  if (finished) finished(info);
   answer.details = info.details;
   answer.flags = info.flags_text();
   answer.reached_upstream = terminal.reached;

@@ -77,6 +77,8 @@ class FilterHarness {
   size_t body_buffer_bytes_max = 1 << 20;
   Metrics metrics{1};
   References* references = nullptr;
+  std::string cluster;                              // that the route forwards to
+  std::function<void(const StreamInfo&)> finished;  // called with what is known of an exchange at its end
   OwnedLoops loops{{&loop}};
   std::vector<WorkerPlace> workers;
   Preparations preparations;
