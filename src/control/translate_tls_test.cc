@@ -146,7 +146,7 @@ TEST_F(TranslateTls, matches_every_name_when_one_of_the_merged_configs_has_none)
 
 TEST_F(TranslateTls, rejects_two_chains_for_one_name_and_lets_the_older_service_keep_it) {
   apply(
-      gateway() + secret("s", {"s.test"}) + secret("t", {"t.test"}) +
+      gateway() + secret("s", {"s.test"}) + secret("t", {"x.test"}) +
       service("a", with_secret("s", ", sniDomains: [x.test, a.test]"), ", creationTimestamp: '2024-01-01T00:00:00Z'") +
       service("b", with_secret("t", ", sniDomains: [x.test]"), ", creationTimestamp: '2023-01-01T00:00:00Z'"));
   EXPECT_EQ(chains(), "a.test>a, x.test>b");
@@ -211,8 +211,8 @@ TEST_F(TranslateTls, tries_a_service_among_those_of_its_own_chain_where_the_gate
                     "directResponseAction: {{status: 200}}}}]}}}}",
                     with_secret(secret, fmt::format(", sniDomains: [{}.test]", name))));
   };
-  apply(gateway("", ", annotations: {gateway.solo.io/isolate_vhost: 'true'}") + secret("s", {"s.test"}) +
-        secret("t", {"t.test"}) + secret("u", {"u.test"}) + for_x("a", "s") + for_x("b", "t"));
+  apply(gateway("", ", annotations: {gateway.solo.io/isolate_vhost: 'true'}") + secret("s", {"*.test"}) +
+        secret("t", {"*.test"}) + secret("u", {"*.test"}) + for_x("a", "s") + for_x("b", "t"));
   ASSERT_EQ(told("VirtualService", "a"), "Accepted");
   ASSERT_EQ(told("VirtualService", "b"), "Accepted");
   EXPECT_EQ(tried(for_x("a", "s"), "VirtualService", "a"), "Accepted");
@@ -331,7 +331,7 @@ TEST_F(TranslateTls, warns_of_names_that_the_certificate_is_not_for) {
        "Warning warning: \n  spec.sslConfig.sniDomains: the certificate is not for x.y.b.test but for a.test, *.b.test "
        "(Secret gloo-system/s)"},
       {"b.test, a.test, '*.a.test', localhost, c.test",
-       "Warning warning: \n  spec.sslConfig.sniDomains: the certificate is not for b.test, *.a.test, localhost but for "
+       "Warning warning: \n  spec.sslConfig.sniDomains: the certificate is not for *.a.test, b.test, c.test but for "
        "a.test, *.b.test (Secret gloo-system/s)"},
   };
   for (const auto& row : rows) {
