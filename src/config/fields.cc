@@ -83,8 +83,8 @@ void Fields::unsupported(std::string_view name, std::string_view doc) {
     const Reader::Step step(*reader_, name);
     reader_->error(member->place, "not supported yet");
     declared_.back().good = false;
-    declared_.back().refused = true;
   }
+  declared_.back().refused = true;
 }
 
 void Fields::unsupported(std::initializer_list<std::string_view> names) {
@@ -100,8 +100,8 @@ void Fields::refused(std::string_view name, std::string_view why) {
     const Reader::Step step(*reader_, name);
     reader_->error(member->place, fmt::format("cannot be had here: {}", why));
     declared_.back().good = false;
-    declared_.back().refused = true;
   }
+  declared_.back().refused = true;
 }
 
 void Fields::ignored(std::string_view name, std::string_view doc) {
@@ -302,8 +302,12 @@ void Fields::one_of(std::initializer_list<std::string_view> names) {
 
 void Fields::exactly_one(std::initializer_list<std::string_view> names) {
   one_of(names);
-  if (reader_ && count_present(names) == 0)
-    reader_->error(node_->place(), fmt::format("one of {} must be set", fmt::join(names, ", ")));
+  if (!reader_ || count_present(names) > 0) return;
+  std::vector<std::string_view> choice;
+  for (const std::string_view name : names)
+    if (!declared(name)->refused) choice.push_back(name);
+  reader_->error(node_->place(),
+                 fmt::format("{}{} must be set", choice.size() > 1 ? "one of " : "", fmt::join(choice, ", ")));
 }
 
 void bind(Fields&, Empty&) {}

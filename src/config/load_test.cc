@@ -182,7 +182,7 @@ TEST(Load, refuses_what_is_no_object_of_ours) {
       {"apiVersion: gateway.solo.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {virtualHost: {}}\nspce: {}",
        "f:5: VirtualService gloo-system/a: spce: unknown field; did you mean \"spec\"?"},
       {"apiVersion: gloo.solo.io/v1\nkind: Upstream\nmetadata: {name: a}",
-       "f:1: Upstream gloo-system/a: spec: one of static,"},
+       "f:1: Upstream gloo-system/a: spec: static must be set"},
       {"metadata: {name: a}\nfoo: 1", "f:1: no apiVersion and kind, and no field that tells the kind"},
   };
   for (const auto& row : rows) {

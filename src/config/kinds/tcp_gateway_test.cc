@@ -58,8 +58,7 @@ TEST(TcpGateway, says_what_is_wrong_and_where) {
           {hosts("name: '', " + to), "tcpGateway.tcpHosts[0].name: must not be empty"},
           {hosts("name: a"), "tcpGateway.tcpHosts[0].destination: is required"},
           {hosts("name: a, destination: {}"),
-           "tcpGateway.tcpHosts[0].destination: one of single, multi, upstreamGroup, forwardSniClusterName must "
-           "be set"},
+           "tcpGateway.tcpHosts[0].destination: one of single, multi, forwardSniClusterName must be set"},
           {hosts("name: a, destination: {multi: {destinations: [{weight: 1, destination: {kube: {}}}]}}"),
            "tcpGateway.tcpHosts[0].destination.multi.destinations[0].destination.kube: not supported yet"},
           {hosts("name: a, destination: {multi: {destinations: [{weight: 1, destination: {consul: {}}}]}}"),
