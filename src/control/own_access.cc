@@ -257,17 +257,18 @@ bool OwnAccess::look(SteadyTime now, WallTime wall) {
 Result<OwnCredentials> read_own_credentials(const std::string& state_folder, const std::string& ca_file,
                                             const std::string& token_file) {
   const AccessFiles files(state_folder);
-  const auto read = [](const std::string& path, std::string_view option) -> Result<std::string> {
+  const auto read = [](const std::string& path, std::string_view remedy) -> Result<std::string> {
     auto text = read_file(path, kFileBytesMax);
-    if (!text)
-      return std::unexpected(Error{.kind = ErrorKind::io, .message = text.error().message}.in(
-          fmt::format("{} (another one: {})", printable(path, 200), option)));
+    if (!text) return fail(ErrorKind::io, fmt::format("{}; {}", text.error().message, remedy));
     return text;
   };
   OwnCredentials out;
-  if (ca_file != "system") out.ca = TRY(read(ca_file.empty() ? files.ca : ca_file, "--ca FILE, or --ca system"));
+  if (ca_file != "system")
+    out.ca = TRY(read(ca_file.empty() ? files.ca : ca_file,
+                      "--state names the state folder of the running sluice, --ca FILE or --ca system another CA"));
   const std::string& path = token_file.empty() ? files.token : token_file;
-  auto tokens = parse_tokens(TRY(read(path, "--token-file FILE")));
+  auto tokens =
+      parse_tokens(TRY(read(path, "--state names the state folder of the running sluice, --token-file another file")));
   if (!tokens) return about_file(path, std::move(tokens).error());
   out.token = std::move(tokens->front());
   return out;
