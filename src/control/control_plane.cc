@@ -813,7 +813,11 @@ int ControlPlane::run() {
 }
 
 int ControlPlane::serve() {
-  if (workers_.open_ports().empty() && !bind_errors_.empty()) return kExitSystem;
+  if (workers_.open_ports().empty() && !bind_errors_.empty()) {
+    log::error("listener", "no port of a Gateway can be opened, so nothing can be served: it ends",
+               {{"gateways", bind_errors_.size()}});
+    return kExitSystem;
+  }
   if (workers_.open_ports().empty() && errors() > 0) {
     log::error("config", "nothing can be served", {{"errors", errors()}});
     return kExitConfig;
