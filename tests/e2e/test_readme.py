@@ -67,23 +67,43 @@ def run_script(script, home, path):
 
 
 class OwnApplication(Case):
-    def test_the_lines_put_the_gateway_in_front_of_it(self):
-        app = self.use(Backend("127.0.0.1", default=lambda c, r: c.answer(200, "this is the application")))
-        gateway_port, admin, api = free_ports(3)
+    def setUp(self):
         scratch = tempfile.TemporaryDirectory(prefix="sluice-readme-")
         self.addCleanup(scratch.cleanup)
+        self.home = scratch.name
+
+    def run_lines(self, text):
+        """What they print, on free ports."""
+        app = self.use(Backend("127.0.0.1", default=lambda c, r: c.answer(200, "this is the application")))
+        plain, tls, admin, api = free_ports(4)
+        for port, other in {3000: app.port, 8080: plain, 8443: tls}.items():
+            text = re.sub(rf"\b{port}\b", str(other), text)
+        done = run_script(text, self.home, programs(self.home, f"--admin 127.0.0.1:{admin} --api 127.0.0.1:{api} --workers 1"))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def lines(self):
         [text] = blocks("In front of your own application", "sh")
         build, _, rest = text.partition("\n")
         self.assertEqual(build, "make release && export PATH=$PWD/build/release:$PATH")
         self.assertIn("port: 3000}", rest)
         self.assertIn("127.0.0.1:8080/", rest)
-        script = rest.replace("3000", str(app.port)).replace("8080", str(gateway_port))
-        path = programs(scratch.name, f"--admin 127.0.0.1:{admin} --api 127.0.0.1:{api} --workers 1")
-        done = run_script(script, scratch.name, path)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertIn("3 objects in 1 file: no errors, no warnings", done.stdout)
-        self.assertIn("HTTP/1.1 200 OK", done.stdout)
-        self.assertIn("this is the application", done.stdout)
+        return rest
+
+    def test_the_lines_put_the_gateway_in_front_of_it(self):
+        printed = self.run_lines(self.lines())
+        self.assertIn("3 objects in 1 file: no errors, no warnings", printed)
+        self.assertIn("HTTP/1.1 200 OK", printed)
+        self.assertIn("this is the application", printed)
+
+    def test_the_lines_of_tls_serve_it_by_https_too(self):
+        [text] = blocks("TLS", "sh")
+        self.assertIn("bindPort: 8443", text)
+        printed = self.run_lines(self.lines() + text)
+        self.assertIn("6 objects in 2 files: no errors, no warnings", printed)
+        self.assertIn("HTTP/2 200", printed)
+        self.assertEqual(printed.count("this is the application"), 2)
+        self.assertEqual(pathlib.Path(self.home, "gateway/https.yaml").stat().st_mode & 0o077, 0)
 
 
 class ForwardProxy(Case):
