@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -70,7 +71,7 @@ class Demo:
     def show(self, text, lines_max=24):
         lines = text.rstrip().splitlines()
         for line in lines[:lines_max]:
-            print("     " + (line if len(line) <= 160 else line[:150] + " ..."))
+            print(textwrap.fill(line, 150, initial_indent=" " * 5, subsequent_indent=" " * 9, break_on_hyphens=False))
         if len(lines) > lines_max:
             print(f"     ... {len(lines) - lines_max} more lines")
         sys.stdout.flush()
