@@ -55,7 +55,14 @@ void print_kinds() {
       "yet is\n"
       "refused with \"not supported yet\". `sluice check PATH` tells everything that is wrong with a file at once.\n\n"
       "Durations are written `250ms`, `5s`, `1m30s`, `1h`. A reference without namespace means the namespace of the "
-      "object it stands in.\n");
+      "object it stands in.\n\n"
+      "Annotations (`metadata.annotations`) are kept for whoever wrote them; these are read, too:\n\n"
+      "| annotation | of | meaning |\n| --- | --- | --- |\n"
+      "| `gateway.solo.io/isolate_vhost: \"true\"` | Gateway | By TLS, who came in by the sslConfig of one "
+      "VirtualService reaches the VirtualServices with that sslConfig alone; without it, all that the Gateway serves "
+      "by TLS. |\n"
+      "| `resource_kind: \"*v1.Secret\"` | Secret | `data.tls` holds certificate, key and CA as Gloo's older YAML "
+      "(`certChain`, `privateKey`, `rootCa`). |\n");
   for (const kinds::KindInfo& kind : kinds::all_kinds())
     if (kind.supported) fmt::print("- [{}](#{})\n", kind.kind, to_lower(kind.kind));
   const std::vector<OptionField> fields = one_line_each();
