@@ -148,8 +148,11 @@ std::optional<TlsSecret> tls_secret(const Secret& secret, const std::map<std::st
 void bind(Fields& f, Secret& s) {
   std::map<std::string, std::string> text;
   ignore_object_fields(f);
-  f.optional("type", s.type, "What the Secret is for, such as `kubernetes.io/tls`.");
-  f.optional("data", s.data, "Values in base64.");
+  f.optional("type", s.type, "What the Secret is for; those that an sslConfig names are `kubernetes.io/tls`.");
+  f.optional(
+      "data", s.data,
+      "Values in base64. Of `kubernetes.io/tls`: `tls.crt` (the certificate and those of its issuers) and `tls.key`, "
+      "both in PEM; `ca.crt`, by which the other side's certificate is verified; `tls.ocsp-staple`.");
   f.optional("stringData", text, "Values as text; each goes before the one in `data`.");
   check_keys(f, "data", s.data);
   check_keys(f, "stringData", text);

@@ -113,7 +113,9 @@ namespace {
 constexpr std::string_view kNoneAgreedOn = "allow_empty";
 
 void bind_source(Fields& f, SslSource& s) {
-  f.optional("secretRef", s.secret_ref, "The Secret with certificate and key; the namespace is taken literally.");
+  f.optional("secretRef", s.secret_ref,
+             "The Secret (`kubernetes.io/tls`) with certificate and key, CA, or all of them; the namespace is taken "
+             "literally.");
   f.optional("sslFiles", s.ssl_files, "Files with certificate and key; read again when they change.");
   f.refused("sds", "certificates come from Secrets or files: there is no SDS server to ask");
   f.one_of({"secretRef", "sslFiles", "sds"});
@@ -194,7 +196,7 @@ void bind(Fields& f, ServerSslConfig& c) {
   f.optional("alpnProtocols", alpn,
              "Protocols to agree on, the best first; `h2` and `http/1.1` when absent; `[allow_empty]`: none.");
   f.optional("oneWayTls", c.one_way_tls,
-             "Ask for no client certificate, also where there is a CA, which else requires one.");
+             "Ask for no client certificate, also where there is a CA (`rootCa`, `ca.crt`), which else requires one.");
   f.optional("disableTlsSessionResumption", c.disable_tls_session_resumption, "Give no session tickets.");
   f.optional("transportSocketConnectTimeout", c.transport_socket_connect_timeout, "Longest time of a handshake.");
   f.optional("ocspStaplePolicy", c.ocsp_staple_policy,

@@ -93,7 +93,10 @@ bool may_speak_http2(const Upstream& u) {
 
 // As Gloo has them: of no effect without HTTP/2, and out of range an error only with it.
 void bind_http2(Fields& f, Upstream& u) {
-  f.optional("useHttp2", u.use_http2, "Speak HTTP/2: without TLS by prior knowledge, else as ALPN agrees on it.");
+  f.optional(
+      "useHttp2", u.use_http2,
+      "Speak HTTP/2: in the clear by prior knowledge; by TLS `h2` alone is offered, so that the handshake fails with a "
+      "server that has only `http/1.1`, and one without ALPN is spoken HTTP/2 to all the same.");
   f.optional("initialStreamWindowSize", u.initial_stream_window_size,
              "HTTP/2: bytes of one response that may come before they are read; 256 KiB where absent.");
   f.optional("initialConnectionWindowSize", u.initial_connection_window_size,
@@ -132,8 +135,10 @@ void bind(Fields& f, Upstream& u) {
   f.optional("loadBalancerConfig", u.load_balancer_config, "Which endpoint a request goes to.");
   f.optional("outlierDetection", u.outlier_detection, "Endpoints that fail are left out for a while.");
   f.unsupported({"kube", "consul", "aws", "awsEc2", "azure", "gcp", "pipe", "ai"});
-  f.optional("sslConfig", u.ssl_config,
-             "TLS to the hosts, also when it is `{}`. Their certificates are verified when there is a CA.");
+  f.optional(
+      "sslConfig", u.ssl_config,
+      "TLS to the hosts, also when it is `{}`. Their certificates are verified when there is a CA, and whom they are "
+      "for only with `verifySubjectAltName`.");
   bind_http2(f, u);
   f.optional(
       "proxyProtocolVersion", u.proxy_protocol_version,

@@ -162,7 +162,9 @@ void bind(Fields& f, RedirectAction& a) {
   f.optional("pathRedirect", a.path_redirect, "Path to put into the location.");
   f.optional("prefixRewrite", a.prefix_rewrite, "Put in place of the prefix that matched.");
   f.optional("regexRewrite", a.regex_rewrite, "Replaces what matches in the path.");
-  f.optional("httpsRedirect", a.https_redirect, "The location begins with https.");
+  f.optional("httpsRedirect", a.https_redirect,
+             "The location begins with https. A port in the request's host, but 80, stays in it unless there is a "
+             "`portRedirect`.");
   f.optional("portRedirect", a.port_redirect, "Port to put into the location.");
   f.optional("stripQuery", a.strip_query, "Leave the query out.");
   f.optional("responseCode", a.response_code, "Status of the answer.");
@@ -253,7 +255,10 @@ void bind(Fields& f, VirtualHostOptions& o) {
 }
 
 void bind(Fields& f, VirtualHost& h) {
-  f.optional("domains", h.domains, "Hosts it serves: a host, `*.suffix`, `prefix.*` or `*` (when absent).");
+  f.optional(
+      "domains", h.domains,
+      "Hosts it serves: a host, `*.suffix`, `prefix.*` or `*` (when absent). A port in the request's host counts: "
+      "`a.test` is not `a.test:8443`, unless the Gateway has `stripAnyHostPort`.");
   f.optional("routes", h.routes, "Tried in this order; the first that matches is taken.");
   f.optional("options", h.options, "What is done to requests of all routes.");
   f.unsupported("optionsConfigRefs", "Options shared by VirtualHostOption objects.");
