@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "base/strings.h"
+#include "engines/address/authority.h"
 #include "forward/dynamic_upstream.h"
 #include "http/target.h"
 #include "main/commands.h"
@@ -57,9 +58,9 @@ void print_no_route(const RouteTable& table, Request& request, const Explained& 
     for (const VirtualHostEntry& one : table.hosts())
       for (const std::string& domain : one.domains)
         if (domains.size() < kShownMax) domains.push_back(domain);
-    print_line("host",
-               fmt::format("none has the domain of {}; there are {}{}", json_quote(printable(request.authority)),
-                           join(domains, ", "), domains.size() == kShownMax ? ", ..." : ""));
+    print_line("host", fmt::format("none has the domain of {}; {}{}{}", json_quote(printable(request.authority)),
+                                   domains.empty() ? "there is none" : "there are ", join(domains, ", "),
+                                   domains.size() == kShownMax ? ", ..." : ""));
   } else {
     print_line("host", fmt::format("{} ({})", host->name, join(host->domains, ", ")));
     for (size_t i = 0; i < host->routes.size(); ++i) {
@@ -89,6 +90,24 @@ void explain_tcp(const PortChain& chain) {
                            chain.tcp->destinations.size() > 1 ? fmt::format(" (weight {})", one.weight) : ""));
 }
 
+// The name that a client of this URL asks for in its handshake: RFC 6066 3, an address is none.
+std::string server_name(const RequestTarget& target) {
+  HostScratch scratch;
+  const auto authority = parse_authority(target.authority, scratch);
+  return authority && !authority->address ? std::string(authority->host) : "";
+}
+
+// Why no request comes as far as the routes: the connection is not what the chain takes. Nothing: it is.
+std::optional<std::string> refused_before(const SnapshotHttp& http, const RequestTarget& target,
+                                          const std::string& name) {
+  if (!http.config.tls) return std::nullopt;
+  if (target.scheme != "https")
+    return fmt::format("none: this {} speaks TLS only (https://)", http.name.empty() ? "port" : "chain");
+  if (http.config.tls->find(name)) return std::nullopt;
+  return "none: the handshake fails, " +
+         (name.empty() ? "no certificate is for clients that ask for no name" : "no certificate is for " + name);
+}
+
 void explain_http(const SnapshotHttp& http, const ExplainRequest& options, const RequestTarget& target, Loop& loop) {
   Arena arena;
   StreamInfo info;
@@ -107,6 +126,8 @@ void explain_http(const SnapshotHttp& http, const ExplainRequest& options, const
   }
 
   if (!http.name.empty()) print_line("chain", http.name);
+  const std::string name = server_name(target);
+  if (const auto why = refused_before(http, target, name)) return print_line("answer", *why);
   // Of a listener in the clear, the URL is a target in absolute form.
   if (target.scheme == "https" && !http.config.tls) {
     if (!http.config.https_targets)
@@ -116,7 +137,7 @@ void explain_http(const SnapshotHttp& http, const ExplainRequest& options, const
     request.asks_for_https = true;
   }
   if (request.path != target.path) print_line("path", request.path);
-  const Router& router = http.router_for(to_lower(request.authority.substr(0, request.authority.find(':'))));
+  const Router& router = http.router_for(name);
   Explanation explanation;
   Explained result;
   bool done = false;

@@ -82,7 +82,9 @@ class OnePort(Case):
     def test_explain_tells_of_each_chain(self):
         code, out, err = run_sluice("explain", "--config", self.gateway.folder, "http://a/")
         self.assertEqual(code, 0, err)
-        self.assertEqual(out.count("answer       200, details direct_response"), 3, out)
+        self.assertEqual(out.count("answer       200, details direct_response"), 2, out)
+        self.assertIn("answer       none: this chain speaks TLS only (https://)", out)
+        self.assertIn("no certificate is for a\n", run_sluice("explain", "--config", self.gateway.folder, "https://a/")[1])
         self.assertRegex(out, r"tcpHost +matcher .*db.example.* db\n *cluster +db_gloo-system")
 
     def test_a_name_leads_to_tls_that_ends_here(self):

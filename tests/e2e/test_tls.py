@@ -1,8 +1,10 @@
 """TLS on both sides of the program, met by curl, openssl and Python: certificates, names, clients', and what is refused."""
 
 import itertools
+import pathlib
 import socket
 import ssl
+import tempfile
 import threading
 
 from harness import configs, raw
@@ -60,6 +62,34 @@ class Downstream(Case):
         with self.assertRaisesRegex(ssl.SSLError, "(?i)unrecognized.name"):
             TlsClient(self.gateway.port, name, made)
         until(lambda: self.gateway.metric("envoy_listener_no_filter_chain_match") == before + 1, "the refusal to be counted")
+
+    @rows({
+        "a name without a certificate": ("https://d.test/", "answer +none: the handshake fails, no certificate is for d.test\n"),
+        "an address": ("https://127.0.0.1/", "answer +none: the handshake fails, no certificate is for clients that ask for no name\n"),
+        "a port that speaks TLS only": ("http://a.test/", r"answer +none: this port speaks TLS only \(https://\)\n"),
+        "a host without a domain": ("https://x.b.test/", 'host +none has the domain of "x.b.test"; there are a.test, b.test, c.test\n'),
+        "one that is served": ("https://A.test/", "answer +200, details direct_response\n"),
+    })
+    def explain_says_what_comes_of(self, url, line):
+        code, out, err = run_sluice("explain", url, "--config", self.gateway.folder)
+        self.assertEqual(code, 0, err)
+        self.assertRegex(out, line)
+        if "answer +none" in line:
+            self.assertNotIn("route ", out)
+
+    @rows({"a name of nobody": ("https://nope.test/", "the handshake fails, no certificate is for nope.test"),
+           "one's own": ("https://a.test/", "200, details direct_response"),
+           "another's": ("https://c.test/", 'none has the domain of "c.test"; there are a.test')})
+    def explain_says_of_isolated_hosts(self, url, said):
+        files = {"gateway.yaml": SSL_GATEWAY.replace("@{port}", "8443").replace(
+                     "namespace: gloo-system", 'namespace: gloo-system, annotations: {gateway.solo.io/isolate_vhost: "true"}', 1),
+                 "secret.yaml": authority().make("a.test").secret("a"), "a.yaml": service("a", "a", "[a.test, c.test]")}
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in files.items():
+                pathlib.Path(folder, name).write_text(text)
+            code, out, err = run_sluice("explain", url, "--config", folder)
+        self.assertEqual(code, 0, err)
+        self.assertIn(said, out)
 
     def test_sessions_are_resumed_by_any_worker(self):
         made = context()
