@@ -87,7 +87,7 @@ class ClientStream final : public TlsStream {
   Result<SslPtr> begin() override;
   bool verify(bool good, X509_STORE_CTX* store);
   bool accepts_staple(SSL* ssl);
-  std::optional<Error> handshake_failure() override { return std::exchange(why_, std::nullopt); }
+  std::optional<Error> handshake_failure() override;
   void refuse(const X509* certificate, int code);
   bool fits(const X509& certificate) const;
 
@@ -98,6 +98,15 @@ class ClientStream final : public TlsStream {
   TlsSessions* const sessions_;
   std::optional<Error> why_;
 };
+
+std::optional<Error> ClientStream::handshake_failure() {
+  if (!why_ && ERR_GET_REASON(ERR_peek_error()) == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL)
+    return tls_error(
+        TlsFailure::protocol,
+        fmt::format("the other end has no protocol of those that it is offered by ALPN: {}", join(alpn_, ", ")),
+        side());
+  return std::exchange(why_, std::nullopt);
+}
 
 Result<SslPtr> ClientStream::begin() {
   if (context_->trusts_nobody)

@@ -107,6 +107,16 @@ Result<std::string> alpn_wire(std::span<const std::string> protocols) {
   return out;
 }
 
+std::string alpn_names(std::string_view wire) {
+  std::string out;
+  while (!wire.empty()) {
+    const auto size = static_cast<unsigned char>(wire.front());
+    out.append(out.empty() ? "" : ", ").append(wire.substr(1, size));
+    wire.remove_prefix(std::min<size_t>(wire.size(), 1U + size));
+  }
+  return out;
+}
+
 Result<StorePtr> make_store(std::string_view pem) {
   StorePtr store(X509_STORE_new());
   auto certificates = read_certificates(pem);

@@ -16,6 +16,8 @@ Result<Applied> apply(const TlsParameters& parameters, SSL_CTX& context);
 
 // ALPN as it goes over the wire (RFC 7301 3.1). Each name has 1 to 255 bytes.
 Result<std::string> alpn_wire(std::span<const std::string> protocols);
+// The names in that, for people: "h2, http/1.1".
+std::string alpn_names(std::string_view wire);
 
 // Trust in these, in PEM.
 Result<StorePtr> make_store(std::string_view pem);

@@ -164,7 +164,7 @@ class ServerStream final : public TlsStream {
     // RFC 7301 3.2: with nothing in common the connection ends, as it may be meant for another protocol.
     if (SSL_select_next_proto(&chosen, size, reinterpret_cast<const unsigned char*>(ours.data()),
                               static_cast<unsigned>(ours.size()), theirs, theirs_size) != OPENSSL_NPN_NEGOTIATED)
-      return SSL_TLSEXT_ERR_ALERT_FATAL;
+      return self(ssl).nothing_in_common({reinterpret_cast<const char*>(theirs), theirs_size}, ours);
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
   }
@@ -189,6 +189,7 @@ class ServerStream final : public TlsStream {
   int choose_chain(SSL* ssl, int& alert);
   bool use(SSL* ssl, const ServerContext& chosen);
   bool read_name(SSL* ssl);
+  int nothing_in_common(std::string_view theirs, std::string_view ours);
   int staple(SSL* ssl);
   bool verify(bool good, X509_STORE_CTX* store);
   std::optional<Error> handshake_failure() override { return std::exchange(why_, std::nullopt); }
@@ -229,6 +230,15 @@ int ServerStream::choose_chain(SSL* ssl, int& alert) {
   alert = SSL_AD_INTERNAL_ERROR;
   why_ = Error{.kind = ErrorKind::internal, .message = "TLS: " + take_openssl_error()};
   return SSL_CLIENT_HELLO_ERROR;
+}
+
+int ServerStream::nothing_in_common(std::string_view theirs, std::string_view ours) {
+  why_ = tls_error(TlsFailure::protocol,
+                   fmt::format("the client offers {} by ALPN, and this is for {} (alpnProtocols: [allow_empty] takes "
+                               "whatever it offers)",
+                               printable(alpn_names(theirs), 100), alpn_names(ours)),
+                   side());
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 // What SSL_new() copied from the neutral context, SSL_set_SSL_CTX() leaves: it is set here.

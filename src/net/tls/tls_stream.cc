@@ -89,6 +89,20 @@ std::string_view first_piece(std::span<const iovec> parts, size_t skip, size_t m
   return {together.data(), size};
 }
 
+// Where the other end has begun no handshake, in words that say so and what to do; OpenSSL's name what it compared.
+std::string_view without_tls(int reason, bool is_server) {
+  switch (reason) {
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST:
+      if (is_server) return "the client speaks HTTP in the clear: this port speaks TLS only (https://)";
+      [[fallthrough]];
+    case SSL_R_WRONG_VERSION_NUMBER:
+      return is_server ? "the client does not speak TLS, and this port speaks nothing else"
+                       : "the other end does not speak TLS: without sslConfig, or as http://, it is met in the clear";
+    default: return {};
+  }
+}
+
 }  // namespace
 
 TlsStream::TlsStream(std::unique_ptr<Stream> below) : below_(std::move(below)) {}
@@ -180,9 +194,12 @@ Error TlsStream::failure_of(int code) {
             .side = side()};
   }
   if (code != SSL_ERROR_SSL) return {.kind = ErrorKind::reset, .message = "the connection broke", .side = side()};
-  const bool none_shown = ERR_GET_REASON(ERR_peek_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
-  return tls_error(none_shown ? TlsFailure::no_certificate : TlsFailure::protocol, "TLS: " + take_openssl_error(),
-                   side());
+  const int reason = ERR_GET_REASON(ERR_peek_error());
+  const std::string text = "TLS: " + take_openssl_error();
+  const std::string_view plain = established_ ? "" : without_tls(reason, SSL_is_server(ssl_.get()) == 1);
+  return tls_error(
+      reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE ? TlsFailure::no_certificate : TlsFailure::protocol,
+      plain.empty() ? text : std::string(plain), side());
 }
 
 // --- reading ----------------------------------------------------------------------------------------------------

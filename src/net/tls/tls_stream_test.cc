@@ -367,7 +367,15 @@ TEST_F(TlsTest, a_client_with_no_protocol_in_common_is_refused) {
   static constexpr std::string_view kOther[] = {"acme-tls/1"};
   TlsServerOptions server;
   server.alpn = {"h2", "http/1.1"};
-  EXPECT_FALSE(connect(server, {}, {.name = "a.example", .alpn = kOther}).downstream);
+  const Handshakes done = connect(server, {}, {.name = "a.example", .alpn = kOther});
+  ASSERT_FALSE(done.downstream || done.upstream);
+  EXPECT_EQ(done.downstream.error().message,
+            "the client offers acme-tls/1 by ALPN, and this is for h2, http/1.1 (alpnProtocols: [allow_empty] takes "
+            "whatever it offers)");
+  EXPECT_EQ(done.upstream.error().message,
+            "the other end has no protocol of those that it is offered by ALPN: acme-tls/1");
+  for (const Status* one : {&done.downstream, &done.upstream})
+    EXPECT_EQ(tls_failure(one->error()), TlsFailure::protocol);
   ASSERT_TRUE(connect(server, {}).downstream);
   EXPECT_EQ(pair.downstream->tls()->alpn, "");
   server.alpn = {};
@@ -375,21 +383,33 @@ TEST_F(TlsTest, a_client_with_no_protocol_in_common_is_refused) {
   EXPECT_EQ(pair.downstream->tls()->alpn, "");
 }
 
-TEST_F(TlsTest, garbage_is_no_handshake) {
-  StreamPair below = memory_streams(loop);
-  auto raw = std::move(below.upstream);
-  auto server = tls_accept(std::move(below.downstream), chains());
-  std::string text = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
-  const iovec part{text.data(), text.size()};
-  ASSERT_TRUE(raw->try_write(std::span(&part, 1)));
-  TaskGroup tasks;
-  std::optional<Status> done;
-  tasks.spawn(shake_hands(*server, done, 1s));
-  settle_in_memory(loop);
-  ASSERT_TRUE(done);
-  ASSERT_FALSE(*done);
-  EXPECT_EQ(tls_failure(done->error()), TlsFailure::protocol);
-  EXPECT_EQ(done->error().message, "TLS: http request");
+TEST_F(TlsTest, what_is_no_handshake_is_told_in_plain_words_to_both_sides) {
+  constexpr std::string_view kNoTls = "the client does not speak TLS, and this port speaks nothing else";
+  constexpr std::string_view kHttp = "the client speaks HTTP in the clear: this port speaks TLS only (https://)";
+  constexpr std::string_view kPlainUpstream =
+      "the other end does not speak TLS: without sslConfig, or as http://, it is met in the clear";
+  const std::tuple<bool, std::string, std::string_view> rows[] = {
+      {true, "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", kHttp},
+      {true, "CONNECT a.example:443 HTTP/1.1\r\n\r\n", kHttp},
+      {true, "SSH-2.0-OpenSSH_9.2\r\n", kNoTls},
+      {false, "HTTP/1.1 400 Bad Request\r\n\r\n", kPlainUpstream},
+      {false, "220 mail.example ESMTP\r\n", kPlainUpstream},
+  };
+  for (const auto& [is_server, sent, message] : rows) {
+    StreamPair below = memory_streams(loop);
+    auto& [downstream, upstream] = below;
+    auto raw = std::move(is_server ? upstream : downstream);
+    auto tls = is_server ? tls_accept(std::move(downstream), chains())
+                         : tls_connect(std::move(upstream), client(), {.name = "a.example", .alpn = {}}, nullptr);
+    say(*raw, sent);
+    TaskGroup tasks;
+    std::optional<Status> done;
+    tasks.spawn(shake_hands(*tls, done, 1s));
+    settle_in_memory(loop);
+    ASSERT_TRUE(done && !*done) << sent;
+    EXPECT_EQ(tls_failure(done->error()), TlsFailure::protocol);
+    EXPECT_EQ(done->error().message, message);
+  }
 }
 
 TEST_F(TlsTest, a_handshake_that_stalls_ends_at_its_deadline) {
