@@ -16,7 +16,7 @@ namespace {
 void say_status(Request& request, Response& response, grpc::Status status, std::string_view message) {
   response.status_before_grpc = std::exchange(response.status, 200);
   Headers& headers = *response.headers;
-  headers.add(Known::content_type, grpc::kContentType);
+  headers.add(Known::content_type, request.grpc_type);
   headers.add(grpc::kStatusField, request.arena.copy(fmt::to_string(static_cast<unsigned>(status))));
   if (!message.empty()) headers.add(grpc::kMessageField, grpc::encode_message(message, request.arena));
 }

@@ -89,10 +89,11 @@ struct Request {
   bool asks_for_https = false;
   Headers headers;  // without Host: that is `authority`
   Body body;
-  bool expects_continue = false;                // the client waits for 100 before it sends the body
-  bool upgrade = false;                         // a WebSocket handshake: no body, no buffering
-  bool grpc = false;                            // what it carries: the gateway's own answers are statuses of gRPC
-  const WrittenNames* written_names = nullptr;  // of the fields that came; null: they go on in lower case
+  bool expects_continue = false;                    // the client waits for 100 before it sends the body
+  bool upgrade = false;                             // a WebSocket handshake: no body, no buffering
+  bool grpc = false;                                // what it carries: the gateway's own answers are statuses of gRPC
+  std::string_view grpc_type = grpc::kContentType;  // of those answers, a constant; a filter may speak another form
+  const WrittenNames* written_names = nullptr;      // of the fields that came; null: they go on in lower case
   // The client may send trailers on and waits for them ("TE: trailers").
   bool accepts_trailers = false;
   // Names of fields that the gateway set in the head or took out of it: nobody else says them in trailers either. Noted

@@ -14,6 +14,10 @@ constexpr auto kUpstream = Side::upstream;
 constexpr std::optional<Flag> kNoFlag;
 constexpr ProxyAnswer kByStatus{};
 constexpr std::nullopt_t kNoFailure = std::nullopt;
+constexpr std::optional<grpc::Status> kOfStatus;
+// Envoy's words for HTTP/2 (its http/http2/codec_impl.cc), which are other ones.
+constexpr std::string_view kHttp2Malformed = "http2.violation.of.messaging.rule";
+constexpr std::string_view kHttp2TooLarge = "http2.too_many_headers";
 
 // Bodies, flags and details as Envoy has them (gloo-policies 9.2); where it says nothing, a sentence for who reads it.
 // An empty body is none, or that of whoever answers. Statuses of a forward proxy: dynamic-forward-proxy.md 8.
@@ -21,14 +25,14 @@ constexpr std::array kTerms = std::to_array<OutcomeTerms>({
     {Kind::none, kUpstream, 0, "", kNoFlag, "", kNoFailure},
 
     {Kind::malformed_request, kDownstream, 400, "Bad Request", Flag::downstream_protocol_error, "http1.codec_error",
-     kByStatus, true},
+     kByStatus, true, kOfStatus, kHttp2Malformed},
     {Kind::unknown_transfer_coding, kDownstream, 501, "Not Implemented", Flag::downstream_protocol_error,
-     "http1.codec_error", kByStatus, true},
+     "http1.codec_error", kByStatus, true, kOfStatus, kHttp2Malformed},
     {Kind::no_host, kDownstream, 400, "", kNoFlag, "missing_host_header", kByStatus, true},
     {Kind::request_line_too_long, kDownstream, 414, "URI Too Long", Flag::downstream_protocol_error,
-     "http1.headers_too_large", kByStatus, true},
+     "http1.headers_too_large", kByStatus, true, kOfStatus, kHttp2TooLarge},
     {Kind::request_head_too_large, kDownstream, 431, "Request Header Fields Too Large", Flag::downstream_protocol_error,
-     "http1.headers_too_large", kByStatus, true},
+     "http1.headers_too_large", kByStatus, true, kOfStatus, kHttp2TooLarge},
     {Kind::request_head_timeout, kDownstream, 408, "request header timeout", kNoFlag, "request_header_timeout",
      kByStatus, true},
     {Kind::old_version, kDownstream, 426, "HTTP/1.0 is not supported: send HTTP/1.1", kNoFlag, "low_version", kByStatus,
@@ -42,7 +46,7 @@ constexpr std::array kTerms = std::to_array<OutcomeTerms>({
      kNoFlag, "https_target_not_supported", kByStatus, true},
     {Kind::upgrade_refused, kDownstream, 403, "", kNoFlag, "upgrade_failed", kByStatus, true},
     {Kind::underscore_in_name, kDownstream, 400, "Bad Request", Flag::downstream_protocol_error,
-     "http1.unexpected_underscore", kByStatus, true},
+     "http1.unexpected_underscore", kByStatus, true, kOfStatus, "http2.unexpected_underscore"},
     {Kind::path_refused, kDownstream, 400, "", kNoFlag, "path_normalization_failed", kByStatus},
     {Kind::path_redirected, kDownstream, 307, "", kNoFlag, "path_normalization_failed", kNoFailure},
 

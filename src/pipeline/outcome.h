@@ -112,6 +112,7 @@ struct OutcomeTerms {
   bool closes = false;               // the connection to the client
   // To a request of gRPC, where that of its status among those of HTTP says too little.
   std::optional<grpc::Status> grpc_status = {};
+  std::string_view details_of_http2 = {};  // where `details` are HTTP/1's; empty: the same
 };
 const OutcomeTerms& terms_of(OutcomeKind kind);
 

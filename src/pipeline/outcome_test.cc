@@ -222,6 +222,38 @@ TEST(Outcomes, are_statuses_to_clients_of_gRPC) {
   EXPECT_EQ(own.headers->get("grpc-message"), "Jwt is \"missing\"%0A");
 }
 
+// What a client has sent wrongly by HTTP/2 is not said in the words of HTTP/1.
+TEST(Outcomes, name_no_other_protocol_than_the_one_that_carried_the_request) {
+  const std::pair<Kind, const char*> rows[] = {
+      {Kind::malformed_request, "http2.violation.of.messaging.rule"},
+      {Kind::request_line_too_long, "http2.too_many_headers"},
+      {Kind::request_head_too_large, "http2.too_many_headers"},
+      {Kind::underscore_in_name, "http2.unexpected_underscore"},
+      {Kind::no_host, "missing_host_header"},
+  };
+  for (const auto& [kind, details] : rows) {
+    Asked asked;
+    asked.info.protocol = "HTTP/2";
+    reply(asked.request, kind);
+    EXPECT_EQ(asked.info.details, details);
+  }
+  for (size_t kind = 0; kind < static_cast<size_t>(Kind::count); ++kind) {
+    Asked asked;
+    asked.info.protocol = "HTTP/2";
+    asked.info.end(static_cast<Kind>(kind), asked.arena);
+    EXPECT_FALSE(asked.info.details.starts_with("http1")) << asked.info.details;
+  }
+}
+
+TEST(Outcomes, say_what_is_wrong_with_a_body_to_clients_of_gRPC) {
+  Asked asked;
+  asked.request.grpc = true;
+  const Error error{.kind = ErrorKind::invalid, .message = "the body is not Base64", .side = Side::downstream};
+  EXPECT_EQ(rescue(asked.request, error).headers->get("grpc-message"), "the body is not Base64");
+  asked.request.grpc = false;
+  EXPECT_EQ(rescue(asked.request, error).headers->get("grpc-message"), std::nullopt);
+}
+
 // maxStreamDuration: the route's own, or what grpc-timeout asks for within its bounds.
 TEST(StreamDeadline, is_as_the_route_and_grpc_timeout_say) {
   struct Rules final : RouteRules {

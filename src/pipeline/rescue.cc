@@ -15,6 +15,14 @@ OutcomeKind downstream_outcome(const Error& error) {
   }
 }
 
+// One of gRPC is not in HTTP's words, and says what is wrong with a body.
+Response downstream_answer(Request& request, const Error& error) {
+  const OutcomeKind kind = downstream_outcome(error);
+  if (request.grpc && kind == OutcomeKind::malformed_request)
+    return reply(request, kind, request.arena.copy(error.message));
+  return reply(request, kind);
+}
+
 // Of the upstream's side, behind its head: the response can no longer be trusted.
 OutcomeKind upstream_outcome(const StreamInfo& info, const Error& error) {
   switch (error.kind) {
@@ -54,7 +62,7 @@ Response rescue(Request& request, const Error& error) {
   if (error.side == Side::upstream && error.kind == ErrorKind::denied)
     return reply(request, denial(request.info), request.arena.copy(error.message));
   switch (error.side) {
-    case Side::downstream: return reply(request, downstream_outcome(error));
+    case Side::downstream: return downstream_answer(request, error);
     case Side::upstream: return reply(request, upstream_outcome(request.info, error));
     case Side::ours: break;
   }

@@ -17,7 +17,9 @@ void StreamInfo::end(Outcome how, Arena& arena) {
   const OutcomeTerms& terms = how.terms();
   outcome = how;
   if (terms.flag) set(*terms.flag);
-  details = how.rule.empty() ? terms.details : details_with(terms.details, how.rule, arena);
+  details = terms.details;
+  if (!terms.details_of_http2.empty() && protocol == "HTTP/2") details = terms.details_of_http2;
+  if (!how.rule.empty()) details = details_with(details, how.rule, arena);
 }
 
 void StreamInfo::own_bytes(Arena& arena) {

@@ -241,6 +241,8 @@ def framed(message, flags=0):
 class GrpcWeb(WithGrpcio):
     """Browsers' dialect, over HTTP/1.1, to a real server."""
 
+    MALFORMED = " http1.codec_error"
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -279,8 +281,10 @@ class GrpcWeb(WithGrpcio):
         self.assertEqual((own.status, own.header("grpc-status"), own.header("content-type")), (200, "14", "application/grpc-web+proto"))
 
     def test_text_that_is_none(self):
-        refused = self.ask(b"%%%%", "application/grpc-web-text")
-        self.assertEqual((refused.status, refused.header("grpc-status"), refused.header("grpc-message")), (200, "13", "Bad Request"))
+        refused = self.ask(b"%%%%", "application/grpc-web-text", path="/test.Echo/Bad")
+        self.assertEqual((refused.status, refused.header("grpc-status"), refused.header("grpc-message")), (200, "13", "the body is not Base64"))
+        self.assertEqual(refused.header("content-type"), "application/grpc-web-text+proto")
+        self.assertIn(self.MALFORMED, self.gateway.log_line("/test.Echo/Bad"))
 
     def test_disabled(self):
         response = self.ask(framed(b"hi"), port=self.gateway.port2)
@@ -303,6 +307,7 @@ class HeardByCurl:
 class GrpcWebByHttp2(GrpcWeb):
     """The same as browsers have it behind TLS; here in the clear, by prior knowledge."""
 
+    MALFORMED = " http2.violation.of.messaging.rule"
     test_disabled = None    # grpcio breaks off such a stream
 
     def ask(self, body, kind="application/grpc-web+proto", path="/test.Echo/Unary", port=None):

@@ -21,7 +21,7 @@ Result<Base64Step> Base64Decoder::decode(std::string_view in, std::span<char> ou
       whole = {group_.data(), group_.size()};
     }
     const auto bytes = base64_decode(whole);
-    if (!bytes) return fail(ErrorKind::invalid, "the body is no Base64", Side::downstream);
+    if (!bytes) return fail(ErrorKind::invalid, "the body is not Base64", Side::downstream);
     std::ranges::copy(*bytes, out.subspan(step.written).begin());
     step.written += bytes->size();
   }

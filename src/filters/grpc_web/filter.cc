@@ -26,9 +26,14 @@ std::span<char> buffer_of(Request& request) {
   return {static_cast<char*>(request.arena.allocate(kBufferBytes, 1)), kBufferBytes};
 }
 
-// As gRPC from here on, for upstreams and for the gateway's own answers.
-void translate(Request& request, Form form) {
+std::string_view type_of(Form form) {
+  return form == Form::text ? "application/grpc-web-text+proto" : "application/grpc-web+proto";
+}
+
+// As gRPC from here on, for upstreams; the gateway's own answers are those of gRPC in the form that is wanted.
+void translate(Request& request, Form form, Form wanted) {
   request.grpc = true;
+  request.grpc_type = type_of(wanted);
   request.accepts_trailers = true;
   request.headers.set(Known::content_type, grpc::kContentType);
   request.headers.set("grpc-accept-encoding", "identity,deflate,gzip");
@@ -40,11 +45,10 @@ void translate(Request& request, Form form) {
 // An answer that has its status in its head stays so; one that is no gRPC is for its client to understand.
 Response translated(Request& request, Form form, Response response) {
   if (!grpc::is_grpc(*response.headers)) return response;
-  const bool text = form == Form::text;
-  response.headers->set(Known::content_type, text ? "application/grpc-web-text+proto" : "application/grpc-web+proto");
+  response.headers->set(Known::content_type, type_of(form));
   if (response.body.empty()) return response;
   response.headers->remove(Known::content_length);
-  const std::span<char> buffer = text ? buffer_of(request) : std::span<char>();
+  const std::span<char> buffer = form == Form::text ? buffer_of(request) : std::span<char>();
   response.body = {request.arena.make<WebBody>(request, *response.body.reader, buffer), std::nullopt};
   return response;
 }
@@ -52,11 +56,12 @@ Response translated(Request& request, Form form, Response response) {
 Task<Response> handle_web(Request& request, Next next, Form form) {
   // What it wants to get may differ from what it sends.
   const auto accept = request.headers.get("accept");
-  const Form wanted = accept ? form_of(*accept) : Form::none;
-  translate(request, form);
+  const Form accepted = accept ? form_of(*accept) : Form::none;
+  const Form wanted = accepted == Form::none ? form : accepted;
+  translate(request, form, wanted);
   auto rest = next(request);
   Response response = CO_TRY(co_await rest);
-  co_return translated(request, wanted == Form::none ? form : wanted, std::move(response));
+  co_return translated(request, wanted, std::move(response));
 }
 
 class Factory final : public FilterFactory {

@@ -154,6 +154,26 @@ TEST(GrpcWeb, gets_the_gateways_own_answers_as_statuses) {
   EXPECT_EQ(answer.header("content-type"), "application/grpc-web+proto");
 }
 
+// Also by whoever answers when the request has left the chain.
+TEST(GrpcWeb, has_the_gateways_own_answers_in_the_form_that_is_wanted) {
+  const std::tuple<const char*, const char*, const char*> rows[] = {
+      {"application/grpc-web", "*/*", "application/grpc-web+proto"},
+      {"application/grpc-web-text", "*/*", "application/grpc-web-text+proto"},
+      {"application/grpc-web", "application/grpc-web-text", "application/grpc-web-text+proto"},
+      {"application/grpc", "*/*", "application/grpc"},
+  };
+  for (const auto& [type, accept, own] : rows) {
+    World world;
+    std::string said;
+    world.gateway.upstream = [&said](Request& request) {
+      said = request.grpc_type;
+      return reply(request, OutcomeKind::no_healthy_upstream);
+    };
+    world.send(type, {base64_encode(framed("hi"))}, accept);
+    EXPECT_EQ(said, own) << type << ' ' << accept;
+  }
+}
+
 TEST(GrpcWeb, says_no_trailers_that_are_not_the_upstreams_to_say) {
   World world;
   world.keeps = {"x-t"};
