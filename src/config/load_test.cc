@@ -348,6 +348,15 @@ TEST(Load, says_where_a_field_belongs_that_stands_elsewhere) {
       {vs +
            "spec: {virtualHost: {routes: [{options: {timeout: \"5s\xC2\xA0\"}, directResponseAction: {status: 200}}]}}",
        "there is a no-break space (U+00A0) in it, which only looks like a space: write a plain one"},
+      {vs + "spec: {virtualHost: {routes: [{routeAction: {dynamicForwardProxy: {sslConfig: {}}}}]}}",
+       "dynamicForwardProxy.sslConfig: unknown field; it belongs into spec.httpGateway.options.dynamicForwardProxy of "
+       "kind Gateway\n"},
+      {vs + "spec: {virtualHost: {options: {headerManipulation: {sslConfig: {}}}}}",
+       "headerManipulation.sslConfig: unknown field; it belongs into spec\n"},
+      {"apiVersion: gateway.solo.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {httpGateway: {options: "
+       "{dynamicForwardProxy: {hostRewrite: a}}}}",
+       "dynamicForwardProxy.hostRewrite: unknown field; it belongs into "
+       "spec.virtualHost.routes[].routeAction.dynamicForwardProxy of kind VirtualService\n"},
       {vs + "spec: {virtualHost: {nothingLikeIt: 1}}", "spec.virtualHost.nothingLikeIt: unknown field\n"},
   };
   for (const auto& row : rows) {

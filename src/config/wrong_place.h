@@ -21,16 +21,21 @@ class WrongPlace {
   WrongPlace(const kinds::KindInfo& kind, std::span<const OptionField> option_fields)
       : kind_(kind), option_fields_(option_fields) {}
 
-  // The path of the object that the field belongs into, the nearest to `path`, where it stands; "" when no object of
-  // the kind has such a field. The first call goes through all fields of the kind.
+  // The path of the object that the field at `path` belongs into: one that is called as the one it stands in (also of
+  // another kind, which is named behind it: "spec.virtualHost of kind VirtualService"), else the nearest; "" when there
+  // is none. The first calls go through all fields of the kind, and of the others.
   std::string parent_of(std::string_view name, std::string_view path);
 
  private:
-  void learn(const Schema& schema, const std::string& path);
+  using Parents = std::map<std::string, std::vector<std::string>, std::less<>>;  // by field
+  void learn(const Schema& schema, const std::string& path, Parents& parents);
+  void learn(const kinds::KindInfo& kind, Parents& parents);
+  std::string of_another_kind(std::string_view name, std::string_view object);
 
   const kinds::KindInfo& kind_;
   std::span<const OptionField> option_fields_;
-  std::map<std::string, std::vector<std::string>, std::less<>> parents_;  // by field
+  Parents parents_;
+  std::map<const kinds::KindInfo*, Parents> others_;
 };
 
 }  // namespace sluice
