@@ -1,6 +1,8 @@
 #include "main/http_get.h"
 
 #include <fmt/format.h>
+#include <netdb.h>
+#include <cstring>
 
 #include "base/strings.h"
 #include "engines/address/authority.h"
@@ -38,6 +40,23 @@ Task<void> note(Task<void> task, std::optional<Status>& out) {
   co_return Status{};
 }
 
+Result<std::vector<SocketAddress>> addresses_of(const OwnAddress& own) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (const int code = ::getaddrinfo(own.host.c_str(), std::to_string(own.port).c_str(), &hints, &found); code != 0)
+    return fail(ErrorKind::refused, fmt::format("no address of {} is known: {}", own.host, ::gai_strerror(code)));
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> all(found, ::freeaddrinfo);
+  std::vector<SocketAddress> out;
+  for (const addrinfo* one = found; one; one = one->ai_next) {
+    SocketAddress& address = out.emplace_back();
+    address.length = std::min<socklen_t>(one->ai_addrlen, sizeof address.v6_address);
+    std::memcpy(address.get(), one->ai_addr, address.length);
+  }
+  return out;
+}
+
 std::string unchunk(std::string text) {
   ChunkedDecoder decoder;
   std::string out;
@@ -66,6 +85,13 @@ Result<std::string> exchange(std::unique_ptr<Stream> stream, const std::string& 
   return std::unexpected(std::move(why).in("no running sluice at " + authority));
 }
 
+Result<std::string> exchange_at(Loop& loop, const SocketAddress& address, const OwnAddress& own,
+                                const std::shared_ptr<const TlsClientContext>& context, const std::string& question) {
+  auto stream = TRY(socket_dialer().dial(loop, address));
+  if (context) stream = tls_connect(std::move(stream), context, {.name = own.host, .alpn = {}}, nullptr);
+  return exchange(std::move(stream), own.authority, question);
+}
+
 }  // namespace
 
 Result<OwnAddress> parse_own_address(const OwnServer& server) {
@@ -81,26 +107,31 @@ Result<OwnAddress> parse_own_address(const OwnServer& server) {
     return invalid(
         fmt::format("{}: beyond loopback it is served by TLS alone: https://", printable(server.address, 80)));
   const bool has_credentials = !server.ca_file.empty() || !server.token_file.empty();
-  return OwnAddress{.tls = says_tls || !is_here || (has_credentials && !says_clear), .authority = std::string(text)};
+  return OwnAddress{.tls = says_tls || !is_here || (has_credentials && !says_clear),
+                    .authority = std::string(text),
+                    .host = std::string(authority->host),
+                    .port = authority->port};
 }
 
 Result<AdminAnswer> http_get(const OwnServer& server, const std::string& path, const std::string& accept) {
   const OwnAddress own = TRY(parse_own_address(server));
-  const Endpoint endpoint = TRY(Endpoint::parse(own.authority));
-  Loop loop;
-  auto stream = TRY(socket_dialer().dial(loop, SocketAddress::of(endpoint)));
   std::string authorization;
+  std::shared_ptr<const TlsClientContext> context;
   if (own.tls) {
     OwnCredentials credentials = TRY(read_own_credentials(server.state_folder, server.ca_file, server.token_file));
     authorization = "Authorization: Bearer " + credentials.token + "\r\n";
-    auto context = TRY(TlsClientContext::create({.ca = std::move(credentials.ca)}));
-    const std::string name = endpoint.address.to_string();
-    stream = tls_connect(std::move(stream), std::move(context), {.name = name, .alpn = {}}, nullptr);
+    context = TRY(TlsClientContext::create({.ca = std::move(credentials.ca)}));
   }
-  std::string answer =
-      TRY(exchange(std::move(stream), own.authority,
-                   fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: {}\r\n{}Connection: close\r\n\r\n", path,
-                               own.authority, accept, authorization)));
+  const std::string question = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: {}\r\n{}Connection: close\r\n\r\n",
+                                           path, own.authority, accept, authorization);
+  Loop loop;
+  Result<std::string> answered = fail(ErrorKind::refused, "no address of " + own.host);
+  const std::vector<SocketAddress> addresses = TRY(addresses_of(own));
+  for (const SocketAddress& address : addresses) {
+    answered = exchange_at(loop, address, own, context, question);
+    if (answered || answered.error().kind == ErrorKind::denied) break;
+  }
+  std::string answer = TRY(std::move(answered));
   Arena arena;
   Headers headers(arena);
   ResponseHeadParser head(HeadLimits{});

@@ -13,6 +13,8 @@ namespace sluice {
 struct OwnAddress {
   bool tls = false;
   std::string authority;  // "127.0.0.1:19000", "gateway.example:19001"
+  std::string host;       // of that: "::1", "gateway.example"
+  uint16_t port = 0;
 };
 // Errors: no host and port; in the clear beyond loopback.
 Result<OwnAddress> parse_own_address(const OwnServer& server);
@@ -21,6 +23,7 @@ struct AdminAnswer {
   int status = 0;
   std::string body;
 };
+// A name is resolved as the system does (getaddrinfo), and its addresses are tried in that order.
 // ErrorKind::refused when nobody listens there, `denied` when it is not trusted, or does not trust us.
 Result<AdminAnswer> http_get(const OwnServer& server, const std::string& path, const std::string& accept = "*/*");
 

@@ -18,9 +18,9 @@ namespace {
 const std::string kAdminDefault = fmt::format("127.0.0.1:{}", kAdminPortDefault);
 const std::string kApiDefault = fmt::format("127.0.0.1:{}", kApiPortDefault);
 constexpr const char* kAdminHelp =
-    "admin address of the running sluice; https:// in front: by TLS, as always beyond loopback";
+    "admin port of the running sluice, ADDRESS:PORT or NAME:PORT; https:// in front: by TLS, as always beyond loopback";
 constexpr const char* kApiHelp =
-    "API address of the running sluice; https:// in front: by TLS, as always beyond loopback";
+    "API of the running sluice, ADDRESS:PORT or NAME:PORT; https:// in front: by TLS, as always beyond loopback";
 
 unsigned usable_cpus() {
   cpu_set_t set;

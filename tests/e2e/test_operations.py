@@ -489,6 +489,12 @@ class Admin(Case):
         self.assertEqual(json.loads(out)["metadata"]["name"], "all")
         self.assertRegex(run_sluice("get", "vs", environment=where)[1], r"(?m)^NAMESPACE +NAME .*\n(.*\n)*gloo-system +all ")
         self.assertRegex(run_sluice("get", "vs", "-n", "gloo-system", environment=where)[1], r"(?m)^NAME .*\n(.*\n)*all ")
+        for name in (f"localhost:{self.gateway.api_port}", f"http://localhost:{self.gateway.api_port}"):
+            code, out, err = run_sluice("get", "vs", "--api", name)
+            self.assertEqual(code, 0, err)
+            self.assertIn("all", out)
+        code, out, err = run_sluice("proxy", "address", "--admin", f"localhost:{self.gateway.admin_port}")
+        self.assertEqual((code, out), (0, f"127.0.0.1:{self.gateway.port}\n"), err)
         self.assertEqual(run_sluice("version")[0], 0)
         code, out, _ = run_sluice("filters")
         self.assertEqual(code, 0)

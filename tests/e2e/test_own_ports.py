@@ -156,6 +156,13 @@ class MadeHere(OwnPorts):
         self.assertIn("hello", out)
         code, out, err = run_sluice("proxy", "address", "--admin", self.admin, environment={"STATE_DIRECTORY": str(self.state)})
         self.assertEqual((code, out), (0, f"127.0.0.1:{self.gateway.port}\n"), err)
+        for name in ("localhost", socket.gethostname().lower()):
+            code, out, err = run_sluice("get", "vs", "--api", f"https://{name}:{self.gateway.api_port}", "--state", self.state)
+            self.assertEqual(code, 0, err)
+            self.assertIn("hello", out)
+        code, _, err = run_sluice("get", "vs", "--api", f"{64 * 'a'}.test:19001", "--state", self.state)    # no query can carry it
+        self.assertEqual(code, 4)
+        self.assertIn(f"no address of {64 * 'a'}.test is known: ", err)
         other = self.folder()
         (other / "token").write_text("wrong-token-of-more-than-twenty-characters\n")
         code, _, err = run_sluice("get", "vs", "--api", self.api, "--ca", self.ca, "--token-file", other / "token")
