@@ -222,6 +222,34 @@ int help_command(const CLI::App& app, const std::string& about, FILE* where = st
   return kOk;
 }
 
+// Where nobody takes that word: which was meant, or which there are.
+std::string not_expected(const CLI::App& app, const std::string& word) {
+  const CLI::App* command = &app;
+  std::string full_name = "sluice";
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    full_name += " " + command->get_name();
+  }
+  const bool is_option = word.starts_with('-');
+  std::vector<std::string> names;
+  if (is_option) {
+    for (const CLI::Option* option : command->get_options())
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  } else {
+    for (const CLI::App* one : command->get_subcommands([](const CLI::App*) { return true; }))
+      names.push_back(one->get_name());
+  }
+  const std::string_view what = is_option ? "option" : names.empty() ? "argument" : "command";
+  const std::string given = is_option ? word.substr(0, word.find('=')) : word;
+  const std::vector<std::string_view> candidates(names.begin(), names.end());
+  const auto meant = nearest(given, candidates);
+  return fmt::format("unknown {} {} of {}; {}{}", what, json_quote(printable(given, 80)), full_name,
+                     meant           ? fmt::format("did you mean {}? ", *meant)
+                     : names.empty() ? ""
+                                     : fmt::format("there are {}; ", join(names, ", ")),
+                     full_name + " --help says more");
+}
+
 int run_main(int argc, char** argv) {
   CLI::App app{"sluice: an API gateway with a dynamic forward proxy"};
   app.require_subcommand(1);
@@ -321,13 +349,13 @@ int run_main(int argc, char** argv) {
   }
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ExtrasError&) {
+    return usage_error(not_expected(app, app.remaining(true).front()));
   } catch (const CLI::RequiredError& error) {
     // What is missing may be there under a wrong name.
     const std::vector<std::string> unknown = app.remaining(true);
-    if (unknown.empty()) return app.exit(error) == 0 ? kOk : kUsage;
-    return usage_error(fmt::format("unknown {} {}; sluice --help says what there is",
-                                   unknown.front().starts_with('-') ? "option" : "command",
-                                   json_quote(printable(unknown.front(), 80))));
+    if (!unknown.empty()) return usage_error(not_expected(app, unknown.front()));
+    return app.exit(error) == 0 ? kOk : kUsage;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kOk : kUsage;
   }

@@ -626,7 +626,14 @@ class Start(Case):
         gateway.stop(1)        # nothing else can serve
 
     @rows({"command": (["bogus"], "unknown command .bogus"), "command of proxy": (["proxy", "bogus"], "unknown command .bogus"),
-           "option": (["get", "--bogus"], "unknown option .--bogus"), "no command": ([], r"(?m)^  run ")})
+           "option": (["get", "--bogus"], "unknown option .--bogus"), "no command": ([], r"(?m)^  run "),
+           "misspelt option": (["run", "--confg", "x"],
+                               'unknown option "--confg" of sluice run; did you mean --config\\? sluice run --help says more'),
+           "misspelt option with its value": (["check", "--stat=x", "f"], 'unknown option "--stat" of sluice check; there are '),
+           "option of another command": (["proxy", "url", "--api", "127.0.0.1:1"],
+                                         'unknown option "--api" of sluice proxy url; there are .*--admin.*; sluice proxy url --help says more'),
+           "misspelt command": (["chek", "x"], 'unknown command "chek" of sluice; did you mean check\\?'),
+           "argument too many": (["token", "--key", "k", "a", "b"], 'unknown argument "b" of sluice token; sluice token --help says more')})
     def unknown(self, arguments, words):
         code, _, err = run_sluice(*arguments)
         self.assertEqual(code, 2)
