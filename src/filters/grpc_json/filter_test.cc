@@ -351,7 +351,7 @@ TEST(GrpcJson, refuses_options_that_cannot_be_served) {
     std::string yaml, said;
   };
   for (const auto& [yaml, said] :
-       {Row{"{services: [a]}", "one of protoDescriptorBin, protoDescriptorConfigMap must be set"},
+       {Row{"{services: [a]}", "one of protoDescriptor, protoDescriptorBin, protoDescriptorConfigMap must be set"},
         Row{"{protoDescriptorBin: '*', services: [a]}", "must be a set of descriptors in Base64"},
         Row{"{protoDescriptorBin: AXh4, services: [a]}", "it is no google.protobuf.FileDescriptorSet"},
         Row{fmt::format("{{protoDescriptorBin: {}, services: [a.B]}}", kSet), "the set has no service 'a.B'"},
