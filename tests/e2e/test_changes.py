@@ -142,6 +142,17 @@ class HotSwap(Case):
         gateway.write("vs.yaml", direct("better"))
         until(lambda: gateway.fetch("/", host="main.test").text() == "better", "the mended file")
 
+    def test_a_status_tells_what_reading_warns_of_until_it_is_mended(self):
+        gateway = self.use(Gateway({"gateway.yaml": configs.gateway(), **configs.to_backend()}, values={"backend": 9}))
+        typo = "metadata: {name: gateway-proxy, namespace: gloo-system, annotations: {gateway.solo.io/isolate_vhosts: 'true'}}"
+        text = configs.gateway()
+        self.assertEqual(gateway.status("gateways", "gateway-proxy"), ("Accepted", ""))
+        gateway.write("gateway.yaml", text.replace("metadata: {name: gateway-proxy, namespace: gloo-system}", typo))
+        until(lambda: gateway.status("gateways", "gateway-proxy")[0] == "Warning", "the warning")
+        self.assertIn("metadata.annotations: \"gateway.solo.io/isolate_vhosts\" has no effect", gateway.status("gateways", "gateway-proxy")[1])
+        gateway.write("gateway.yaml", text)
+        until(lambda: gateway.status("gateways", "gateway-proxy") == ("Accepted", ""), "the warning to go")
+
     def test_a_write_does_not_destroy_an_edit_that_is_not_in_force(self):
         gateway = self.use(Gateway({"vs.yaml": direct("good")}))
         bad = direct("bad").replace("status", "stauts")
