@@ -487,7 +487,6 @@ TEST(Http2Session, resets_a_response_without_a_body_that_has_not_gone) {
   EXPECT_EQ(world.heard.streams[3].reset, NGHTTP2_INTERNAL_ERROR);
 }
 
-// The client reads nothing until all of it is said, so that the frames of others come between 100 and the answer.
 // Nobody waits for a frame that nghttp2 does not make.
 TEST(Http2Session, resets_a_response_whose_head_or_trailers_are_too_large) {
   for (const bool trailers : {false, true}) {
@@ -495,7 +494,8 @@ TEST(Http2Session, resets_a_response_whose_head_or_trailers_are_too_large) {
     world.say(world.client.settings());
     auto& one = world.ask(world.client.get(1, "/", {{"te", "trailers"}}));
     Headers large(one.arena);
-    for (int i = 0; i < 80; ++i) large.add(one.arena.copy("x-" + std::to_string(i)), std::string(16U << 10, 'x'));
+    const std::string value(16U << 10, 'x');
+    for (int i = 0; i < 80; ++i) large.add(one.arena.copy("x-" + std::to_string(i)), value);
     const Headers none(one.arena);
     struct Trailing final : BodyReader {
       Task<Chunk> read() override { return Chunk{{}, true}; }
@@ -524,6 +524,7 @@ TEST(Http2Session, resets_a_response_whose_head_or_trailers_are_too_large) {
   }
 }
 
+// The client reads nothing until all of it is said, so that the frames of others come between 100 and the answer.
 TEST(Http2Session, takes_100_for_no_answer_that_has_gone) {
   World world;
   world.ends = memory_streams(world.loop, 2048);
