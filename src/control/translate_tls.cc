@@ -289,23 +289,23 @@ bool Translating::any_gateway_with_tls() const {
   return std::ranges::any_of(world_.all("Gateway"), serves);
 }
 
-const ConfigObject& Translating::version_in_force(const ConfigObject& service) const {
-  if (!behind_.contains(service.key)) return service;
+const ConfigObject* Translating::version_in_force(const ConfigObject& service) const {
+  if (!behind_.contains(service.key)) return &service;
   const auto last = t_.last_served_.find(service.key);
   const bool has_ssl = last != t_.last_served_.end() && last->second.object->as<VirtualService>()->ssl_config;
-  return has_ssl ? *last->second.object : service;
+  return has_ssl ? last->second.object.get() : &service;
 }
 
 const std::vector<std::string>& Translating::names_of(const ConfigObject& service) const {
   static const std::vector<std::string> kEveryName{"*"};
-  const auto& own = *version_in_force(service).as<VirtualService>()->ssl_config;
+  const auto& own = *version_in_force(service)->as<VirtualService>()->ssl_config;
   const bool by_default = part_.ssl_defaults && !own.sets("sniDomains");
   const auto& names = by_default ? part_.ssl_defaults->sni_domains : own.sni_domains;
   return names.empty() ? kEveryName : names;
 }
 
 uint64_t Translating::ssl_hash(const ConfigObject& service) const {
-  const uint64_t own = version_in_force(service).as<VirtualService>()->ssl_config->hash;
+  const uint64_t own = version_in_force(service)->as<VirtualService>()->ssl_config->hash;
   return part_.ssl_defaults ? kinds::hash_with_defaults(own, part_.ssl_defaults->hash) : own;
 }
 

@@ -177,7 +177,7 @@ class Translating {
   void check_upstreams();
   void check_unserved_certificate(const ConfigObject& service);
   // Of a service whose sslConfig is another and cannot be had: the one that goes on.
-  const ConfigObject& version_in_force(const ConfigObject& service) const;
+  const ConfigObject* version_in_force(const ConfigObject& service) const;
   // By which names a client asks for it: "*" for every one.
   const std::vector<std::string>& names_of(const ConfigObject& service) const;
   // Of all that its sslConfig is made of.
